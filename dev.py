@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Run or test Memphis Desktop from a fresh clone: ``python3 dev.py run`` and ``python3 dev.py test``.
+
+Uses the standard library only. Builds ``.venv`` beside this file from ``requirements.lock``, installs the
+system libraries that Qt needs where it may, and then hands over to the program or to the checks.
+A second start finds everything in place and installs nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+LOCK = ROOT / "requirements.lock"
+STAMP = VENV / ".memphis-desktop-stamp"
+UV_FOLDER = ROOT / ".tools" / "uv"
+WINDOWS = os.name == "nt"
+SCRIPTS = VENV / ("Scripts" if WINDOWS else "bin")
+SUFFIX = ".exe" if WINDOWS else ""
+
+# Debian package -> a shared library it brings, for what PySide6-Essentials leaves to the system.
+QT_PACKAGES = {
+    "libegl1": "EGL",
+    "libgl1": "GL",
+    "libglib2.0-0": "glib-2.0",
+    "libdbus-1-3": "dbus-1",
+    "libfontconfig1": "fontconfig",
+    "libxkbcommon0": "xkbcommon",
+    "libxkbcommon-x11-0": "xkbcommon-x11",
+    "libxcb-cursor0": "xcb-cursor",
+    "libxcb-icccm4": "xcb-icccm",
+    "libxcb-image0": "xcb-image",
+    "libxcb-keysyms1": "xcb-keysyms",
+    "libxcb-randr0": "xcb-randr",
+    "libxcb-render-util0": "xcb-render-util",
+    "libxcb-shape0": "xcb-shape",
+    "libxcb-xinerama0": "xcb-xinerama",
+    "libxcb-xkb1": "xcb-xkb",
+}
+# Debian package -> a path that shows it is there; needed by the tests and by any readable window.
+TOOL_PACKAGES = {"xvfb": "/usr/bin/Xvfb", "xauth": "/usr/bin/xauth"}
+FONT_PACKAGES = {"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"}
+
+USAGE = """usage: python3 dev.py run [arguments of memphis-desktop]
+       python3 dev.py test [--fast] [arguments of pytest]
+       python3 dev.py setup
+       python3 dev.py lock"""
+
+
+def fail(message: str, code: int = 1) -> None:
+    """Print one clear line on standard error and leave."""
+    print(f"dev.py: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def pip_settings() -> dict[str, str]:
+    """Return pip's own configuration (configuration files and ``PIP_`` variables) as ``{name: value}``."""
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    )
+    settings: dict[str, str] = {}
+    for line in listing.stdout.splitlines():
+        key, separator, value = line.partition("=")
+        if separator:
+            name = key.rsplit(".", 1)[-1].replace("_", "-")
+            settings[name] = value.strip().strip("'\"")
+    return settings
+
+
+def uv_environment() -> dict[str, str]:
+    """Return the environment for uv, carrying over the package index that pip is configured for."""
+    environment = dict(os.environ)
+    environment["VIRTUAL_ENV"] = str(VENV)
+    settings = pip_settings()
+
+    def carry(option: str, variable: str) -> None:
+        if settings.get(option) and variable not in environment:
+            environment[variable] = settings[option].replace("\\n", " ")
+
+    carry("index-url", "UV_DEFAULT_INDEX")
+    carry("trusted-host", "UV_INSECURE_HOST")
+    carry("cert", "SSL_CERT_FILE")
+    if settings.get("default-timeout"):
+        environment.setdefault("UV_HTTP_TIMEOUT", settings["default-timeout"])
+    extra = [
+        index
+        for index in settings.get("extra-index-url", "").replace("\\n", " ").split()
+        if not index.startswith("file://") or Path(index.removeprefix("file://")).is_dir()
+    ]
+    if extra:
+        environment.setdefault("UV_INDEX", " ".join(extra))
+    return environment
+
+
+def find_uv() -> str:
+    """Return the path of uv, bringing it from the package index when the machine has none."""
+    local = UV_FOLDER / "bin" / f"uv{SUFFIX}"
+    found = shutil.which("uv")
+    if found:
+        return found
+    if not local.exists():
+        print("dev.py: bringing uv", file=sys.stderr)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = subprocess.run([*command, "--upgrade", "--target", str(UV_FOLDER), "uv"], check=False)
+        if done.returncode or not local.exists():
+            fail("uv could not be installed with pip; install uv by hand, or repair pip's package index")
+    return str(local)
+
+
+def fingerprint() -> str:
+    """Return what the environment was built from: the lock, the project's metadata and this Python."""
+    digest = hashlib.sha256()
+    for path in (LOCK, ROOT / "pyproject.toml"):
+        digest.update(path.read_bytes())
+    digest.update(f"{sys.version_info[:2]} {sys.platform} {ROOT}".encode())
+    return digest.hexdigest()
+
+
+def ensure_environment() -> None:
+    """Build ``.venv`` from the lock file unless it is there already and still matches."""
+    wanted = fingerprint()
+    if STAMP.exists() and STAMP.read_text(encoding="ascii") == wanted:
+        return
+    uv, environment = find_uv(), uv_environment()
+    print("dev.py: building .venv from requirements.lock", file=sys.stderr)
+    steps = [
+        [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)],
+        [
+            uv,
+            "pip",
+            "sync",
+            "--quiet",
+            "--require-hashes",
+            "--index-strategy",
+            "unsafe-best-match",
+            str(LOCK),
+        ],
+        [uv, "pip", "install", "--quiet", "--no-deps", "--editable", str(ROOT)],
+    ]
+    for step in steps:
+        if subprocess.run(step, env=environment, cwd=ROOT, check=False).returncode:
+            fail(f"this step failed: {' '.join(step)}")
+    STAMP.write_text(wanted, encoding="ascii")
+
+
+def missing_system_packages(for_tests: bool) -> list[str]:
+    """Return the Debian packages that the window, or with `for_tests` the tests, still need."""
+    if not sys.platform.startswith("linux"):
+        return []
+    missing = [package for package, library in QT_PACKAGES.items() if not ctypes.util.find_library(library)]
+    if not any(Path(folder).is_dir() and any(Path(folder).rglob("*.[to]tf")) for folder in font_folders()):
+        missing.extend(FONT_PACKAGES)
+    if for_tests:
+        missing.extend(package for package, path in TOOL_PACKAGES.items() if not Path(path).exists())
+    return missing
+
+
+def font_folders() -> list[str]:
+    """Return where Linux keeps fonts."""
+    return ["/usr/share/fonts", "/usr/local/share/fonts", str(Path.home() / ".local/share/fonts")]
+
+
+def ensure_system_libraries(for_tests: bool) -> None:
+    """Install what Qt needs from the system when that is allowed, else say the one line to run."""
+    missing = missing_system_packages(for_tests)
+    if not missing:
+        return
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    root = getattr(os, "geteuid", lambda: 1)() == 0
+    if not (root and shutil.which("apt-get")):
+        line = f"sudo {' '.join(command)}" if shutil.which("apt-get") else "install " + " ".join(missing)
+        print(f"dev.py: system libraries are missing; run: {line}", file=sys.stderr)
+        if for_tests:
+            raise SystemExit(1)
+        return
+    print(f"dev.py: installing {' '.join(missing)}", file=sys.stderr)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    quiet = {"env": environment, "stdout": subprocess.DEVNULL, "check": False}
+    subprocess.run(["apt-get", "update", "-q"], **quiet)  # type: ignore[call-overload]
+    if subprocess.run([command[0], "-q", *command[1:]], **quiet).returncode:  # type: ignore[call-overload]
+        fail(f"apt-get failed; run by hand: {' '.join(command)}")
+
+
+def run(arguments: list[str]) -> int:
+    """Start the program with `arguments`."""
+    ensure_environment()
+    ensure_system_libraries(for_tests=False)
+    program = str(SCRIPTS / f"memphis-desktop{SUFFIX}")
+    if WINDOWS:
+        return subprocess.run([program, *arguments], check=False).returncode
+    os.execv(program, [program, *arguments])
+    return 0  # never reached; execv replaces this process
+
+
+def test(arguments: list[str]) -> int:
+    """Run lint, types, import rules and the tests; with ``--fast`` or pytest arguments the tests only."""
+    ensure_environment()
+    ensure_system_libraries(for_tests=True)
+    python = str(SCRIPTS / f"python{SUFFIX}")
+    steps = [
+        [python, "-m", "ruff", "check", "."],
+        [python, "-m", "ruff", "format", "--check", "."],
+        [python, "-m", "mypy"],
+        [str(SCRIPTS / f"lint-imports{SUFFIX}")],
+    ]
+    if arguments:
+        steps = []
+    arguments = [argument for argument in arguments if argument != "--fast"]
+    steps.append([python, "-m", "pytest", *arguments])
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["PATH"] = str(SCRIPTS) + os.pathsep + environment.get("PATH", "")
+    for step in steps:
+        print(
+            "+", " ".join(Path(step[0]).name if i == 0 else word for i, word in enumerate(step)), flush=True
+        )
+        code = subprocess.run(step, cwd=ROOT, env=environment, check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+def lock() -> int:
+    """Write ``requirements.lock`` anew from ``pyproject.toml``."""
+    command = [find_uv(), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
+    command += ["--generate-hashes", "--no-header", "--no-emit-index-url", "--extra", "dev"]
+    command += ["--output-file", str(LOCK), "pyproject.toml"]
+    return subprocess.run(command, cwd=ROOT, env=uv_environment(), check=False).returncode
+
+
+def main() -> int:
+    """Carry out the command given on the command line."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before anything checked the version
+        fail("Python 3.11 or newer is needed")
+    command, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
+    if command == "run":
+        return run(arguments)
+    if command == "test":
+        return test(arguments)
+    if command == "setup" and not arguments:
+        ensure_environment()
+        ensure_system_libraries(for_tests=True)
+        return 0
+    if command == "lock" and not arguments:
+        return lock()
+    print(USAGE, file=sys.stderr)
+    return 0 if command in {"-h", "--help"} else 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,48 @@
+"""Time as the broker sees it, behind one interface so that tests can move it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Timer(Protocol):
+    """A call that has been planned and can be called off."""
+
+    def cancel(self) -> None:
+        """Call it off; does nothing when it already ran."""
+
+
+class Clock(Protocol):
+    """Wall time, monotonic time and delayed calls."""
+
+    def time_ns(self) -> int:
+        """Return wall time in nanoseconds since 1970; it may jump in either direction."""
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back. Deadlines are kept on this one."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` after `delay` seconds. It may run early on a Qt loop: re-check the deadline."""
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run `callback` in the next turn of the loop."""
+
+
+class LoopClock:
+    """The real clock, on the running event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.time_ns = time.time_ns
+        self.monotonic = time.monotonic
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` after `delay` seconds."""
+        return self._loop.call_later(delay, callback)
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run `callback` in the next turn of the loop."""
+        self._loop.call_soon(callback)

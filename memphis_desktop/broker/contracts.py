@@ -1,0 +1,95 @@
+"""What the parts of the node promise each other, as types without code.
+
+The node implements `Node`, `Account` and `Client`; JetStream is written against them alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from memphis_desktop.protocol.message import Message
+
+if TYPE_CHECKING:
+    from memphis_desktop.broker.clock import Clock
+
+# A server-side subscriber. It gets, once per chunk read from one connection, everything of that chunk that
+# its pattern matched, in order, and who sent it (None for the node itself). It must not block.
+Handler: TypeAlias = Callable[[list[Message], "Client | None"], None]
+
+
+class Client(Protocol):
+    """The connection a message came from."""
+
+    @property
+    def client_id(self) -> int:
+        """The connection's id, unique while the node runs."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return the ``client`` object of JetStream advisories (3.6 of the protocol notes)."""
+
+
+class Subscription(Protocol):
+    """A server-side subscription, as `Account.subscribe` returns it."""
+
+    pattern: bytes
+
+
+class InterestWatch(Protocol):
+    """A watch on whether anybody subscribes to a subject."""
+
+    def cancel(self) -> None:
+        """Stop watching."""
+
+
+class Account(Protocol):
+    """One subject space. Nothing in it sees another account's traffic."""
+
+    name: str
+
+    def subscribe(self, pattern: bytes, handler: Handler, queue: bytes = b"") -> Subscription:
+        """Have `handler` called with what is published to `pattern`."""
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End a server-side subscription."""
+
+    def publish(self, message: Message) -> None:
+        """Route a message from the node itself, as if a client had published it (echo on, no permissions).
+
+        What it causes reaches sockets at the end of the present turn; see `Node.flush`.
+        """
+
+    def deliver(self, inbox: bytes, messages: Sequence[Message]) -> bool:
+        """Send `messages` to whoever subscribes to `inbox`, each showing its own subject, not the inbox.
+
+        For a queue group each goes to one member. Returns False, having sent nothing, when nobody does.
+        """
+
+    def has_interest(self, subject: bytes) -> bool:
+        """Return whether any client or server-side subscription matches this literal subject."""
+
+    def watch_interest(self, subject: bytes, changed: Callable[[bool], None]) -> InterestWatch:
+        """Call `changed` when interest in a literal subject begins (True) or ends (False)."""
+
+
+class Node(Protocol):
+    """What JetStream may know of the node it runs in."""
+
+    server_id: str
+    server_name: str
+    version: str
+    clock: Clock
+
+    @property
+    def system_account(self) -> Account:
+        """The ``$SYS`` account."""
+
+    def flush(self) -> None:
+        """Write out what this turn has put into connections' buffers: one write per connection.
+
+        Called by the node after every chunk it handled. Code that runs outside of that, such as a timer or a
+        durability callback, calls it once at its end; if it forgets, the node flushes in the next turn.
+        """
+
+    def server_info(self) -> dict[str, Any]:
+        """Return the ``server`` object of events and monitoring answers."""

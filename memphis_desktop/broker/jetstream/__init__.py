@@ -1,0 +1,1 @@
+"""Streams, consumers, the ``$JS.API`` and its advisories."""

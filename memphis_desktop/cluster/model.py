@@ -1,0 +1,138 @@
+"""What the console knows of a broker at one moment: immutable records that screens compare and show.
+
+Times are nanoseconds since 1970 unless a name says otherwise; rates are per second over the last interval;
+None means "not known", never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class ConnectionState(Enum):
+    """Where a session stands."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    RECONNECTING = "reconnecting"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSnapshot:
+    """A follower in a Raft group, as its leader sees it."""
+
+    name: str
+    current: bool
+    offline: bool
+    active_ns: int
+    lag: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """One stream (a station, or one partition of it)."""
+
+    name: str
+    config: Mapping[str, Any]
+    created: str
+    messages: int
+    bytes: int
+    first_sequence: int
+    last_sequence: int
+    first_time_ns: int | None
+    last_time_ns: int | None
+    subject_count: int
+    deleted_count: int
+    consumer_count: int
+    in_messages_rate: float | None
+    in_bytes_rate: float | None
+    out_messages_rate: float | None
+    leader: str | None = None
+    peers: tuple[PeerSnapshot, ...] = ()
+    read_at_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSnapshot:
+    """One consumer (a consumer group when durable and pull)."""
+
+    stream: str
+    name: str
+    config: Mapping[str, Any]
+    created: str
+    delivered_consumer: int
+    delivered_stream: int
+    ack_floor_consumer: int
+    ack_floor_stream: int
+    last_delivered_ns: int | None
+    last_acked_ns: int | None
+    num_pending: int
+    num_ack_pending: int
+    num_redelivered: int
+    num_waiting: int
+    push_bound: bool
+    paused: bool
+    delivered_rate: float | None
+    acked_rate: float | None
+    lag_seconds: float | None
+    drain_seconds: float | None  # time to drain at the present rates; None when unknown, inf when growing
+    leader: str | None = None
+    peers: tuple[PeerSnapshot, ...] = ()
+    read_at_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """JetStream as the connected account sees it."""
+
+    enabled: bool
+    memory: int
+    storage: int
+    streams: int
+    consumers: int
+    max_memory: int
+    max_storage: int
+    api_total: int
+    api_errors: int
+    api_errors_rate: float | None
+    api_level: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSnapshot:
+    """The server this session is connected to, and what it says of itself."""
+
+    server_id: str
+    name: str
+    version: str
+    url: str
+    cluster: str | None
+    rtt_seconds: float | None
+    connections: int | None
+    in_messages_rate: float | None
+    out_messages_rate: float | None
+    in_bytes_rate: float | None
+    out_bytes_rate: float | None
+    slow_consumers: int | None
+    memory: int | None
+    cpu_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSnapshot:
+    """Everything read in one polling round. Rounds replace each other; nothing in one ever changes."""
+
+    taken_at_ns: int
+    state: ConnectionState
+    detail: str  # the reason when the state is not CONNECTED, fit to show
+    server: ServerSnapshot | None = None
+    account: AccountSnapshot | None = None
+    streams: Mapping[str, StreamSnapshot] = field(default_factory=dict)
+    consumers: Mapping[tuple[str, str], ConsumerSnapshot] = field(default_factory=dict)
+    poll_rate: float = 0.0  # requests a second this console makes
+    errors: Mapping[str, str] = field(default_factory=dict)  # part of the round -> why it could not be read

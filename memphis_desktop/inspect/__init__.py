@@ -1,0 +1,1 @@
+"""Messages as data: reading without consuming, decoders, search, replay, export and import."""
