@@ -143,7 +143,7 @@ class MessageStore(ABC):
 
     @abstractmethod
     def next_sequences(self, start: int, count: int, filters: Sequence[bytes] = ()) -> list[int]:
-        """Return up to `count` existing sequences ≥ `start`, ascending, with a subject matching any of `filters`.
+        """Return up to `count` existing sequences ≥ `start`, ascending, matching any of `filters`.
 
         No filters means all. Filters are NATS patterns and do not overlap. The work is bounded by an index
         of subjects, not by the distance walked, when a filter is literal.
@@ -196,7 +196,7 @@ class MessageStore(ABC):
 
     @abstractmethod
     def purge(self, pattern: bytes = b"", below: int = 0, keep: int = 0) -> int:
-        """Purge what matches `pattern`, below a sequence or all but `keep` (STREAM.PURGE); return how many."""
+        """Purge what matches, below a sequence or all but `keep` (STREAM.PURGE); return how many."""
 
     @abstractmethod
     def expire(self, now_ns: int) -> int | None:
