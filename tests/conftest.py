@@ -1,0 +1,97 @@
+"""Fixtures for every test: real servers as processes on free ports, and real clients.
+
+``nats_server`` is a real ``nats-server``, ``broker`` is ours, ``any_server`` is each of them in turn, for
+what must work the same on both. The ``start_…`` fixtures start as many as a test wants, with its own arguments.
+All of them are ready when the test gets them and ended after it, whatever happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+
+from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+Starter = Callable[..., ServerProcess]
+Connect = Callable[..., Any]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Start a server from a command: ``start_server(command, **options of ServerProcess)``."""
+    servers: list[ServerProcess] = []
+
+    def start(command: list[str], **options: Any) -> ServerProcess:
+        folder = options.pop("folder", None) or tmp_path / f"server-{len(servers)}"
+        server = ServerProcess(command, folder, **options)
+        servers.append(server)
+        return server.start()
+
+    yield start
+    with contextlib.ExitStack() as stack:
+        for server in servers:
+            stack.callback(server.stop)
+
+
+@pytest.fixture
+def start_nats_server(start_server: Starter) -> Starter:
+    """Start a real nats-server: ``start_nats_server(arguments=[…], config="…", jetstream=True)``."""
+    return lambda **options: start_server(nats_server_command(), **options)
+
+
+@pytest.fixture
+def start_broker(start_server: Starter) -> Starter:
+    """Start our broker as a process: ``start_broker(arguments=[…], config="…", jetstream=True)``."""
+    return lambda **options: start_server(broker_command(), **options)
+
+
+@pytest.fixture
+def nats_server(start_nats_server: Starter) -> ServerProcess:
+    """A real nats-server with JetStream."""
+    return start_nats_server()
+
+
+@pytest.fixture
+def broker(start_broker: Starter) -> ServerProcess:
+    """Our broker with JetStream, in its own process."""
+    return start_broker()
+
+
+@pytest.fixture(params=["nats-server", "memphis-desktop"])
+def any_server(request: pytest.FixtureRequest) -> ServerProcess:
+    """Each of the two servers in turn."""
+    name = "nats_server" if request.param == "nats-server" else "broker"
+    server = request.getfixturevalue(name)
+    assert isinstance(server, ServerProcess)
+    return server
+
+
+@pytest_asyncio.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Connect nats-py clients, ``await connect(server, **options of nats.connect)``; closed after the test.
+
+    A client does not reconnect by itself unless asked to, so that a lost connection is a failure.
+    """
+    clients: list[Client] = []
+
+    async def open_client(server: ServerProcess | str, **options: Any) -> Client:
+        options.setdefault("allow_reconnect", False)
+        options.setdefault("connect_timeout", 5)
+        url = server.url if isinstance(server, ServerProcess) else server
+        client = await nats.connect(url, **options)
+        clients.append(client)
+        return client
+
+    yield open_client
+    for client in clients:
+        await client.close()
