@@ -1,8 +1,8 @@
 """Fixtures for every test: real servers as processes on free ports, and real clients.
 
-``nats_server`` is a real ``nats-server``, ``broker`` is ours, ``any_server`` is each of them in turn, for
-what must work the same on both. The ``start_…`` fixtures start as many as a test wants, with its own arguments.
-All of them are ready when the test gets them and ended after it, whatever happens.
+``nats_server`` is a real ``nats-server``, ``broker`` is ours, and ``any_server`` is each of them in turn, for
+what must work the same on both. The ``start_…`` fixtures start as many as a test wants, with its own
+arguments. All are ready when the test gets them and ended after it, whatever happens.
 """
 
 from __future__ import annotations
