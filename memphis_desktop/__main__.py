@@ -1,0 +1,16 @@
+"""``python -m memphis_desktop`` and the ``memphis-desktop`` program."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Carry out the command line and return the exit code."""
+    from memphis_desktop.cli import run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

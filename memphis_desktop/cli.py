@@ -1,0 +1,140 @@
+"""The command line: which command was meant, its options, and how its failures are told.
+
+Qt, numpy and nats-py are imported by the command that needs them and by no other, so that
+``memphis-desktop broker`` is ready at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from memphis_desktop import __version__
+from memphis_desktop.errors import Failure
+
+if TYPE_CHECKING:
+    import argparse
+
+PROGRAM = "memphis-desktop"
+OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+# Platforms of Qt that draw without a display server.
+_DISPLAYLESS_PLATFORMS = {"offscreen", "minimal", "minimalegl", "vnc", "linuxfb", "eglfs"}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out a command line.
+
+    Args:
+        arguments: What stands behind the program's name.
+
+    Returns:
+        The exit code: 0 fine, 1 a failure told in one line on standard error, 2 wrong usage, 130 interrupted.
+    """
+    words = list(arguments)
+    command = COMMANDS.get(words[0], _window) if words else _window
+    try:
+        return command(words[1:] if command is not _window else words)
+    except Failure as failure:
+        print(f"{PROGRAM}: {failure}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as leaving:  # argparse ends this way, after --help too
+        return leaving.code if isinstance(leaving.code, int) else OK
+
+
+def display_available(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
+    """Return whether a window can be opened: always outside Linux, there when a display is announced."""
+    if not platform.startswith("linux"):
+        return True
+    if environment.get("QT_QPA_PLATFORM", "").partition(":")[0] in _DISPLAYLESS_PLATFORMS:
+        return True
+    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+
+
+def _parser(command: str, description: str, **options: str) -> argparse.ArgumentParser:
+    """Return a parser that tells wrong usage in one line and exits with 2."""
+    import argparse
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+            raise SystemExit(WRONG_USAGE)
+
+    return Parser(
+        prog=f"{PROGRAM} {command}".strip(),
+        description=description,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    """Add the two ways to say which broker is meant."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--demo", action="store_true", help="a fresh local broker with sample stations")
+    group.add_argument("--connect", metavar="URL", help="a running server, for example nats://host:4222")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+_positive.__name__ = "positive number"  # argparse names the type in its message
+_count.__name__ = "count"
+
+
+def _window(arguments: list[str]) -> int:
+    """Open the window, or without a display run the broker with the terminal view."""
+    listing = "\n".join(f"  {name:<12} {_summary(command)}" for name, command in COMMANDS.items())
+    parser = _parser(
+        "",
+        "A desktop console for message streams, with a NATS-compatible broker inside.\n"
+        "Without a command it opens the window.",
+        usage=f"{PROGRAM} [--demo | --connect URL]\n       {PROGRAM} COMMAND [options]",
+        epilog=f"commands:\n{listing}\n\nEach command has its own --help.\n"
+        "MEMPHIS_DESKTOP_HOME names a folder for settings and data instead of the system's usual ones.",
+    )
+    _add_source(parser)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    if arguments and not arguments[0].startswith("-"):
+        parser.error(f"unknown command {arguments[0]!r}")
+    options = parser.parse_args(arguments)
+    if not display_available():
+        print(f"{PROGRAM}: no display; showing the broker in the terminal", file=sys.stderr)
+        from memphis_desktop import terminal
+
+        return terminal.run(demo=options.demo, connect=options.connect)
+    from memphis_desktop import app
+
+    return app.run(demo=options.demo, connect=options.connect)
+
+
+def _broker(arguments: list[str]) -> int:
+    """run the broker alone, without a window (nats-server's own flags)"""
+    from memphis_desktop.broker import command
+
+    return command.run(arguments)
+
+
+def _summary(command: Callable[[list[str]], int]) -> str:
+    return (command.__doc__ or "").splitlines()[0]
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "broker": _broker,
+}
