@@ -68,6 +68,12 @@ class Account(Protocol):
     def has_interest(self, subject: bytes) -> bool:
         """Return whether any client or server-side subscription matches this literal subject."""
 
+    def backlog(self, inbox: bytes) -> int:
+        """Return the bytes waiting in the fullest connection among those that subscribe to `inbox`.
+
+        A consumer with much to deliver holds back while its reader is behind; 0 when nobody subscribes.
+        """
+
     def watch_interest(self, subject: bytes, changed: Callable[[bool], None]) -> InterestWatch:
         """Call `changed` when interest in a literal subject begins (True) or ends (False)."""
 

@@ -236,23 +236,47 @@ class ConsumerState:
     ack_floor_stream: int = 0
     last_delivered_ns: int = 0
     last_acked_ns: int = 0
-    pending: dict[int, PendingDelivery] = field(default_factory=dict)  # by stream sequence
+    pending: dict[int, PendingDelivery] = field(default_factory=dict)  # by stream sequence, ascending
+    # Deliveries of messages past max_deliver, by stream sequence: they are no longer pending, yet known.
+    exhausted: dict[int, int] = field(default_factory=dict)
+    # Up to here a last_per_subject consumer gets the last message of each subject only; 0 for others.
+    skip_until: int = 0
 
 
 class ConsumerStore(ABC):
     """The journal of one consumer. Methods collect; `flush` writes once; `when_durable` promises."""
 
     @abstractmethod
-    def load(self) -> ConsumerState:
-        """Return the state as recovered."""
+    def load(self) -> ConsumerState | None:
+        """Return the state as recovered; None when none was ever written (`reset` writes the first)."""
+
+    @abstractmethod
+    def delivered_first(self, stream_sequences: Sequence[int], consumer_sequence: int, time_ns: int) -> None:
+        """Note the first delivery of these (ascending), under `consumer_sequence` and the ones after it.
+
+        All are pending from now on; delivered_consumer and delivered_stream follow the last one.
+        """
 
     @abstractmethod
     def delivered(self, stream_sequence: int, consumer_sequence: int, deliveries: int, time_ns: int) -> None:
-        """Note a delivery (the first or a further one)."""
+        """Note a further delivery, or another delivery time, of a pending message.
+
+        delivered_consumer becomes `consumer_sequence` when that is higher; the pending entry keeps the
+        consumer sequence of its first delivery.
+        """
 
     @abstractmethod
     def acked(self, stream_sequences: Iterable[int], consumer_floor: int, stream_floor: int) -> None:
-        """Note that these are done with (acked or terminated), and where the ack floor stands now."""
+        """Note that these are done with (acked or terminated), and where the ack floor stands now.
+
+        They leave `pending` and `exhausted`, if they are there.
+        """
+
+    @abstractmethod
+    def exhausted(
+        self, stream_sequence: int, deliveries: int, consumer_floor: int, stream_floor: int
+    ) -> None:
+        """Note that a pending message reached max_deliver: it moves from `pending` to `exhausted`."""
 
     @abstractmethod
     def reset(self, state: ConsumerState) -> None:
