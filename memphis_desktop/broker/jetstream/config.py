@@ -103,14 +103,14 @@ DISCARD = Choice(
 )
 STORAGE = Choice(_words("file", "memory"))
 COMPRESSION = Choice(_words("none", "s2"), wrong=lambda raw: "unknown compression algorithm")
-PERSIST_MODE = Choice({"": "", "default": "", "async": "async"})
+PERSIST_MODE = Choice({"default": "default", "": "default", "async": "async"})
 DELIVER_POLICY = Choice(
     _words("all", "last", "new", "by_start_sequence", "by_start_time", "last_per_subject", undefined="all")
 )
 ACK_POLICY = Choice(_words("none", "all", "explicit", "flow_control"))
 REPLAY_POLICY = Choice(_words("instant", "original"))
 PRIORITY_POLICY = Choice(
-    {"none": "", "overflow": "overflow", "pinned_client": "pinned_client", "prioritized": "prioritized"},
+    _words("none", "overflow", "pinned_client", "prioritized"),
     wrong=lambda raw: f"unknown priority policy: {raw}",
 )
 CONSUMER_ACTION = Choice(

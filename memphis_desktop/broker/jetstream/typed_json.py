@@ -151,6 +151,9 @@ class Choice(Kind):
                 return word
         raise InvalidJson(self.wrong(raw_text(value)))
 
+    def is_empty(self, value: Any) -> bool:
+        return bool(value == next(iter(self.words.values())))
+
 
 class ListOf(Kind):
     """An array."""
