@@ -1,0 +1,277 @@
+"""Opening one client connection from a profile: credentials, TLS, and the guard of read-only connections."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlparse
+
+from nats.aio.client import Client
+
+from .contexts import expand_path
+from .failures import ConnectionFailure, ReadOnlyConnection, Stage, explain
+from .profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions, without_secret
+
+CLIENT_NAME = "Memphis Desktop"
+CONNECT_TIMEOUT = 5
+RECONNECT_WAIT = 1
+
+ErrorCallback = Callable[[Exception], Awaitable[None]]
+Callback = Callable[[], Awaitable[None]]
+
+# What a read-only connection may send: requests that only ask. Everything else is refused in this process.
+_READING_API = re.compile(
+    r"(INFO|STREAM\.(INFO|MSG\.GET|SNAPSHOT)\..+|STREAM\.(NAMES|LIST)|CONSUMER\.(INFO|NAMES|LIST)\..+"
+    r"|DIRECT\.GET\..+)"
+)
+_READING_SYSTEM = re.compile(
+    r"\$SYS\.REQ\.(USER\.INFO|(SERVER|ACCOUNT)\.[^.]+(\.(IDZ|STATSZ|STATZ|VARZ|SUBSZ|CONNZ|CONNS|ROUTEZ|GATEWAYZ"
+    r"|LEAFZ|ACCOUNTZ|JSZ|HEALTHZ|EXPVARZ|IPQUEUESZ|RAFTZ|INFO))?)"
+)
+_SNAPSHOT_FLOW = "$JS.SNAPSHOT.ACK."
+
+
+class GuardedClient(Client):
+    """A nats-py client that refuses to send anything that changes something, when told so."""
+
+    read_only = False
+    profile_name = ""
+    api_prefix = "$JS.API"
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Publish, unless the connection is read-only and this is no mere question."""
+        if self.read_only and not self._only_asks(subject):
+            raise ReadOnlyConnection(self.profile_name)
+        await super().publish(subject, payload, reply, headers)
+
+    def _only_asks(self, subject: str) -> bool:
+        for prefix in (f"{self.api_prefix}.", "$JS.API."):
+            if subject.startswith(prefix):
+                return _READING_API.fullmatch(subject, len(prefix)) is not None
+        return _READING_SYSTEM.fullmatch(subject) is not None or subject.startswith(_SNAPSHOT_FLOW)
+
+
+async def open_client(
+    profile: ConnectionProfile,
+    credentials: Credentials,
+    *,
+    on_error: ErrorCallback,
+    on_disconnected: Callback,
+    on_reconnected: Callback,
+    on_closed: Callback,
+    timeout: float = CONNECT_TIMEOUT,
+) -> GuardedClient:
+    """Connect and return the client; it reconnects by itself for ever after.
+
+    Each URL is tried once, in order. The callbacks are coroutines, called only once the client is connected.
+
+    Raises:
+        ConnectionFailure: What the last URL failed with.
+    """
+    client = GuardedClient()
+    client.read_only = profile.read_only
+    client.profile_name = profile.name
+    client.api_prefix = profile.api_prefix
+    if not profile.urls:
+        raise ConnectionFailure(Stage.PROFILE, "The connection has no server URL.", "Add one.")
+    errors: list[Exception] = []
+    exhausted = asyncio.Event()
+    connected = False
+
+    async def note_error(error: Exception) -> None:
+        if connected:
+            await on_error(error)
+            return
+        errors.append(error)
+        if len(errors) >= len(profile.urls):
+            exhausted.set()
+
+    options = await asyncio.to_thread(_client_options, profile, credentials)
+    connecting = asyncio.create_task(
+        client.connect(
+            **options,
+            name=CLIENT_NAME,
+            error_cb=note_error,
+            disconnected_cb=on_disconnected,
+            reconnected_cb=on_reconnected,
+            closed_cb=on_closed,
+            dont_randomize=True,
+            connect_timeout=max(1, round(timeout)),
+            reconnect_time_wait=RECONNECT_WAIT,
+            max_reconnect_attempts=-1,
+            ping_interval=20,
+        )
+    )
+    gave_up = asyncio.create_task(exhausted.wait())
+    try:
+        done, _ = await asyncio.wait(
+            {connecting, gave_up},
+            timeout=(timeout + RECONNECT_WAIT) * len(profile.urls) + 1,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if connecting in done:
+            connecting.result()
+            connected = True
+            return client
+        raise errors[-1] if errors else TimeoutError()
+    except ConnectionFailure:
+        raise
+    except Exception as error:
+        address = profile.urls[min(len(errors), len(profile.urls)) - 1] if errors else profile.urls[0]
+        raise explain(error, without_secret(address)) from error
+    finally:
+        gave_up.cancel()
+        if not connected:
+            connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await connecting
+            await _abandon(client)
+
+
+async def _abandon(client: Client) -> None:
+    """Close what a failed attempt left open, without the callbacks of a lost connection."""
+    client._closed_cb = client._disconnected_cb = None
+    with contextlib.suppress(Exception):
+        await client.close()
+
+
+def _client_options(profile: ConnectionProfile, credentials: Credentials) -> dict[str, Any]:
+    """Return the keyword arguments for nats-py; reads files, so it runs in a thread."""
+    options: dict[str, Any] = {"servers": list(profile.urls)}
+    options.update(_login_options(credentials))
+    context = tls_context(profile.tls, profile.urls)
+    if context is not None:
+        options["tls"] = context
+        if profile.tls.server_name:
+            options["tls_hostname"] = profile.tls.server_name
+        options["tls_handshake_first"] = profile.tls.handshake_first
+    if profile.inbox_prefix:
+        options["inbox_prefix"] = profile.inbox_prefix
+    return options
+
+
+def _login_options(credentials: Credentials) -> dict[str, Any]:
+    match credentials.kind:
+        case CredentialKind.NONE:
+            return {}
+        case CredentialKind.TOKEN:
+            return {"token": resolve(credentials.token)}
+        case CredentialKind.PASSWORD:
+            return {"user": resolve(credentials.user), "password": resolve(credentials.password)}
+        case CredentialKind.NKEY:
+            if credentials.nkey_path:
+                text = _read_text(expand_path(credentials.nkey_path), "nkey file")
+                seed = next((w for w in text.split() if w.startswith("SU")), text.strip())
+            else:
+                seed = resolve(credentials.nkey_seed).strip()
+            _check_seed(seed)
+            return {"nkeys_seed_str": seed}
+        case CredentialKind.CREDS:
+            text = _read_text(expand_path(credentials.creds_path), "creds file")
+            jwt, seed = parse_creds(text)
+        case CredentialKind.JWT:
+            jwt, seed = resolve(credentials.user_jwt).strip(), resolve(credentials.user_seed).strip()
+    _check_seed(seed)
+    return {"user_jwt_cb": lambda: bytearray(jwt.encode()), "signature_cb": _signer(seed)}
+
+
+def _signer(seed: str) -> Callable[[str], bytes]:
+    def sign(nonce: str) -> bytes:
+        import nkeys  # here, since few connections need it and it loads a native library
+
+        pair = nkeys.from_seed(bytearray(seed.encode()))
+        try:
+            return base64.b64encode(pair.sign(nonce.encode()))
+        finally:
+            pair.wipe()
+
+    return sign
+
+
+def _check_seed(seed: str) -> None:
+    import nkeys
+
+    try:
+        nkeys.from_seed(bytearray(seed.encode())).wipe()
+    except Exception as error:
+        raise ConnectionFailure(
+            Stage.PROFILE, "The seed is not a valid nkey seed.", "A user's seed begins with SU."
+        ) from error
+
+
+def parse_creds(text: str) -> tuple[str, str]:
+    """Return JWT and seed of a creds file; raises `ConnectionFailure` when they are not in it."""
+    blocks = re.findall(r"-{3,}BEGIN [^-\n]*-{3,}\s+(\S+)\s+-{3,}END [^-\n]*-{3,}", text)
+    if len(blocks) < 2:
+        raise ConnectionFailure(
+            Stage.PROFILE,
+            "The credentials file holds no JWT and seed.",
+            "Choose a file made by `nsc generate creds`.",
+        )
+    return blocks[0], blocks[1]
+
+
+def resolve(value: str) -> str:
+    """Return the value behind a reference (``file://``, ``env://``, ``data:``), or the value itself."""
+    if value.startswith("env://"):
+        name = value.removeprefix("env://")
+        found = os.environ.get(name)
+        if found is None:
+            raise ConnectionFailure(
+                Stage.PROFILE, f"The variable {name} is not set.", "Set it and try again."
+            )
+        return found
+    if value.startswith("file://"):
+        return _read_text(expand_path(value.removeprefix("file://")), "secret file").strip()
+    if value.startswith("data:"):
+        head, _, body = value.partition(",")
+        raw = base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
+        return raw.decode()
+    if value.startswith(("op://", "nsc://")):
+        raise ConnectionFailure(
+            Stage.PROFILE, f"References such as {value.split('//')[0]}// cannot be resolved.", "Use file://."
+        )
+    return value
+
+
+def _read_text(path: str, what: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        raise ConnectionFailure(
+            Stage.PROFILE,
+            f"The {what} {path} cannot be read: {reason}.",
+            "Choose it again in the connection.",
+        ) from error
+
+
+def tls_context(tls: TlsOptions, urls: tuple[str, ...]) -> ssl.SSLContext | None:
+    """Return the TLS context of a profile, or None when the client's default serves."""
+    wanted = any(urlparse(url).scheme in ("tls", "wss") for url in urls)
+    if tls == TlsOptions() and not wanted:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=expand_path(tls.ca_path) or None)
+        if tls.cert_path:
+            context.load_cert_chain(expand_path(tls.cert_path), expand_path(tls.key_path) or None)
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConnectionFailure(
+            Stage.PROFILE,
+            f"The TLS files cannot be used: {reason}.",
+            "They must be PEM files, and the key must belong to the certificate.",
+        ) from error
+    if tls.skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,215 @@
+"""What can go wrong between the console and a broker, said so that the user knows what to do next.
+
+Foreign exceptions (sockets, TLS, nats-py) are mapped to these once, here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from enum import Enum
+
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+
+
+class Stage(Enum):
+    """The steps of connecting, in their order."""
+
+    PROFILE = "profile"
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    GREETING = "greeting"
+    LOGIN = "login"
+    JETSTREAM = "jetstream"
+
+
+class ClusterError(Exception):
+    """Base of everything this package raises at its users; its text is fit to show."""
+
+
+class ConnectionFailure(ClusterError):
+    """A connection could not be made.
+
+    Attributes:
+        stage: The step that failed.
+        text: What happened.
+        advice: What to do about it.
+    """
+
+    def __init__(self, stage: Stage, text: str, advice: str) -> None:
+        super().__init__(f"{text} {advice}".strip())
+        self.stage = stage
+        self.text = text
+        self.advice = advice
+
+
+class NotConnected(ClusterError):
+    """A request was made while there is no connection."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no connection to the broker at the moment.")
+
+
+class ReadOnlyConnection(ClusterError):
+    """A change was asked for on a connection that is marked read-only."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The connection {name} is read-only: nothing was changed. Edit the connection to allow it."
+        )
+
+
+class RequestTimeout(ClusterError):
+    """Nobody answered in time. A subject nobody may answer looks the same."""
+
+    def __init__(self, subject: str, seconds: float) -> None:
+        super().__init__(f"No answer to {subject} within {seconds:g} s.")
+        self.subject = subject
+
+
+class NoResponder(ClusterError):
+    """Nobody listens on the subject: the feature is off, or not for this account."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"Nothing answers {subject} on this connection.")
+        self.subject = subject
+
+
+class ApiError(ClusterError):
+    """The broker refused a JetStream request.
+
+    Attributes:
+        code: HTTP-like class of the error.
+        err_code: The stable number of the error.
+        description: The broker's own sentence.
+        subject: What was asked.
+    """
+
+    def __init__(self, code: int, err_code: int, description: str, subject: str = "") -> None:
+        super().__init__(f"{description[:1].upper()}{description[1:]} (error {err_code}).")
+        self.code = code
+        self.err_code = err_code
+        self.description = description
+        self.subject = subject
+
+
+STREAM_NOT_FOUND = 10059
+CONSUMER_NOT_FOUND = 10014
+MESSAGE_NOT_FOUND = 10037
+JETSTREAM_NOT_ENABLED = (10039, 10076)
+
+
+def explain(error: BaseException, address: str) -> ConnectionFailure:
+    """Return the failure that an exception while connecting to `address` stands for."""
+    if isinstance(error, ConnectionFailure):
+        return error
+    if isinstance(error, socket.gaierror):
+        host = address.split("://")[-1].rsplit(":", 1)[0]
+        return ConnectionFailure(
+            Stage.RESOLVE,
+            f"The host name {host} is not known.",
+            "Check its spelling, and whether the name server or VPN that knows it is reachable.",
+        )
+    if isinstance(error, ssl.SSLError):
+        return _explain_tls(error, address)
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectionFailure(
+            Stage.CONNECT,
+            f"Nothing listens at {address}.",
+            "Start the broker, or check the port.",
+        )
+    if isinstance(error, asyncio.IncompleteReadError | ConnectionResetError):
+        return ConnectionFailure(
+            Stage.GREETING,
+            f"{address} closed the connection at once.",
+            "The server may want TLS first, allow no more clients, or not be a NATS server.",
+        )
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+        return ConnectionFailure(
+            Stage.CONNECT,
+            f"{address} did not answer in time.",
+            "Check the address, the firewall and, when the server wants TLS first, that option.",
+        )
+    if isinstance(error, NatsError):
+        return _explain_protocol(error, address)
+    if isinstance(error, FileNotFoundError):
+        return ConnectionFailure(
+            Stage.PROFILE, f"The file {error.filename} does not exist.", "Choose it again in the connection."
+        )
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error) or type(error).__name__
+        if len(getattr(error, "exceptions", ())) or "Multiple exceptions" in reason:
+            reason = "none of its addresses can be reached"
+        return ConnectionFailure(
+            Stage.CONNECT, f"{address} cannot be reached: {reason}.", "Check the address."
+        )
+    return ConnectionFailure(
+        Stage.CONNECT, f"Connecting to {address} failed: {error or type(error).__name__}.", ""
+    )
+
+
+def _explain_tls(error: ssl.SSLError, address: str) -> ConnectionFailure:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        message = error.verify_message
+        if "self-signed" in message or "unable to get local issuer" in message:
+            advice = "Name the authority's file (CA) in the connection."
+        elif "ostname mismatch" in message or "IP address mismatch" in message:
+            advice = "Use the name that is in the certificate, or set the server name in the connection."
+        elif "expired" in message:
+            advice = "Renew the server's certificate, and check this machine's clock."
+        else:
+            advice = "Check the certificate and the authority's file."
+        return ConnectionFailure(
+            Stage.TLS, f"The certificate of {address} is not accepted: {message}.", advice
+        )
+    reason = (error.reason or str(error)).replace("_", " ").lower()
+    if "certificate required" in reason or "bad certificate" in reason:
+        return ConnectionFailure(
+            Stage.TLS, f"{address} wants a client certificate.", "Set certificate and key in the connection."
+        )
+    if "wrong version number" in reason or "record layer" in reason:
+        return ConnectionFailure(
+            Stage.TLS,
+            f"{address} does not speak TLS at this point.",
+            "Switch “TLS first” off, or use nats://.",
+        )
+    return ConnectionFailure(
+        Stage.TLS,
+        f"The TLS handshake with {address} failed: {reason}.",
+        "Check the TLS options of both sides.",
+    )
+
+
+def _explain_protocol(error: NatsError, address: str) -> ConnectionFailure:
+    text = str(error).removeprefix("nats: ").strip("'\" ")
+    lowered = text.lower()
+    if "authorization violation" in lowered or "authorization failed" in lowered:
+        return ConnectionFailure(
+            Stage.LOGIN,
+            f"{address} refused the login.",
+            "Check the user, password, token or credentials file of the connection.",
+        )
+    if "authentication expired" in lowered:
+        return ConnectionFailure(Stage.LOGIN, "The credentials have expired.", "Ask for new ones.")
+    if "authentication timeout" in lowered:
+        return ConnectionFailure(Stage.LOGIN, f"{address} took too long to check the login.", "Try again.")
+    if "maximum connections exceeded" in lowered:
+        return ConnectionFailure(Stage.LOGIN, f"{address} takes no more clients.", "Raise max_connections.")
+    if "expecting info" in lowered or "json parse" in lowered:
+        return ConnectionFailure(
+            Stage.GREETING,
+            f"What listens at {address} does not greet like a NATS server.",
+            "Check the port; with “TLS first” servers switch that option on.",
+        )
+    if "secure connection" in lowered or "ssl context" in lowered:
+        return ConnectionFailure(Stage.TLS, f"{address}: {text}.", "Check the TLS options of the connection.")
+    if "mixing of websocket" in lowered:
+        return ConnectionFailure(
+            Stage.PROFILE, "The URLs mix WebSocket and plain NATS.", "Use one kind in a connection."
+        )
+    if isinstance(error, NoRespondersError):
+        return ConnectionFailure(Stage.JETSTREAM, "JetStream is not enabled.", "Enable it on the server.")
+    return ConnectionFailure(Stage.GREETING, f"{address}: {text}.", "")

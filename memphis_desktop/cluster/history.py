@@ -1,0 +1,307 @@
+"""What the figures were: bounded series of every stream, consumer and server seen, for graphs and trends.
+
+Each series holds its last hour as it was read (about one sample a second) and its last day in means of ten
+seconds. A run of equal values is kept as its two ends, so thousands of quiet streams cost next to nothing;
+busy ones share a budget of memory, and what is looked at goes first. Times are seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+FINE_SPAN = 3600.0
+FINE_CAPACITY = 3600
+COARSE_STEP = 10.0
+COARSE_CAPACITY = 8640
+FIRST_CAPACITY = 64
+# Two readings further apart than this are not joined: nobody knows what happened between.
+FINE_GAP = 30.0
+COARSE_GAP = 60.0
+MEMORY_BUDGET = 128 * 1024 * 1024
+
+STREAM = ("messages_in", "bytes_in", "messages_out", "messages", "bytes")
+CONSUMER = ("lag", "lag_seconds", "ack_pending", "redelivered", "waiting", "delivered_rate", "acked_rate")
+SERVER = (
+    "published",
+    "delivered",
+    "messages_in",
+    "messages_out",
+    "bytes_in",
+    "bytes_out",
+    "bytes_published",
+    "connections",
+    "storage",
+    "api_errors_rate",
+    "slow_consumers",
+    "rtt",
+)
+
+
+class StreamKey(NamedTuple):
+    """A stream's series."""
+
+    stream: str
+
+
+class ConsumerKey(NamedTuple):
+    """A consumer's series."""
+
+    stream: str
+    consumer: str
+
+
+class ServerKey(NamedTuple):
+    """The series of the connection as a whole (an empty name), or of one server."""
+
+    server: str = ""
+
+
+SeriesKey = StreamKey | ConsumerKey | ServerKey
+
+_METRICS: dict[type, tuple[str, ...]] = {StreamKey: STREAM, ConsumerKey: CONSUMER, ServerKey: SERVER}
+
+
+class _Ring:
+    """Samples in time order in a ring that grows up to its capacity and then forgets the oldest."""
+
+    __slots__ = ("capacity", "count", "gap", "joined", "start", "times", "values")
+
+    def __init__(self, width: int, capacity: int, gap: float) -> None:
+        self.capacity = capacity
+        self.gap = gap
+        self.start = 0
+        self.count = 0
+        self.times: FloatArray = np.empty(FIRST_CAPACITY)
+        self.values: FloatArray = np.empty((FIRST_CAPACITY, width))
+        self.joined: npt.NDArray[np.bool_] = np.empty(FIRST_CAPACITY, dtype=bool)
+
+    @property
+    def nbytes(self) -> int:
+        return self.times.nbytes + self.values.nbytes + self.joined.nbytes
+
+    def append(self, time: float, row: FloatArray, grow: Callable[[int], bool]) -> None:
+        size = len(self.times)
+        if self.count:
+            last = (self.start + self.count - 1) % size
+            near = time - self.times[last] <= self.gap
+            if self.count > 1 and near and self.joined[last] and _equal(self.values[last], row):
+                before = (last - 1) % size
+                if _equal(self.values[before], row):
+                    self.times[last] = time  # the flat run goes on
+                    return
+        else:
+            near = False
+        if self.count == size and size < self.capacity:
+            larger = min(2 * size, self.capacity)
+            if grow(self.nbytes // size * (larger - size)):
+                self._resize(larger)
+                size = larger
+        position = (self.start + self.count) % size
+        if self.count == size:
+            self.start = (self.start + 1) % size
+        else:
+            self.count += 1
+        self.times[position] = time
+        self.values[position] = row
+        self.joined[position] = near
+
+    def _resize(self, size: int) -> None:
+        order = self._order()
+        for name in ("times", "values", "joined"):
+            old = getattr(self, name)
+            new = np.empty((size, *old.shape[1:]), dtype=old.dtype)
+            new[: self.count] = old[order]
+            setattr(self, name, new)
+        self.start = 0
+
+    def _order(self) -> npt.NDArray[np.intp]:
+        return (np.arange(self.count) + self.start) % len(self.times)
+
+    def slice(self, column: int, since: float) -> tuple[FloatArray, FloatArray]:
+        """Return times and values from `since`, with a NaN before each sample that begins after a gap."""
+        if not self.count:
+            return np.empty(0), np.empty(0)
+        order = self._order()
+        times = self.times[order]
+        first = int(np.searchsorted(times, since))
+        enters = first > 0 and first < self.count and bool(self.joined[order[first]])
+        if enters:
+            first -= 1  # the flat run or the line that comes into the range
+        order, times = order[first:], times[first:]
+        values = self.values[order, column]
+        if enters:  # begin where the range does
+            share = (since - times[0]) / (times[1] - times[0])
+            values[0] += share * (values[1] - values[0])
+            times[0] = since
+        breaks = np.flatnonzero(~self.joined[order])
+        breaks = breaks[breaks > 0]
+        if len(breaks):
+            times = np.insert(times, breaks, times[breaks])
+            values = np.insert(values, breaks, np.nan)
+        return times, values
+
+    def shrink(self) -> None:
+        """Give memory back: keep the newest samples in the smallest size."""
+        keep = min(self.count, FIRST_CAPACITY)
+        order = self._order()[self.count - keep :]
+        for name in ("times", "values", "joined"):
+            old = getattr(self, name)
+            new = np.empty((FIRST_CAPACITY, *old.shape[1:]), dtype=old.dtype)
+            new[:keep] = old[order]
+            setattr(self, name, new)
+        self.start, self.count = 0, keep
+
+
+def _equal(left: FloatArray, right: FloatArray) -> bool:
+    return left.tobytes() == right.tobytes()  # NaN equals NaN here
+
+
+class _Series:
+    """One key's rings: as read, and means of ten seconds."""
+
+    __slots__ = ("bucket", "bucket_count", "bucket_sum", "coarse", "fine", "used")
+
+    def __init__(self, width: int) -> None:
+        self.fine = _Ring(width, FINE_CAPACITY, FINE_GAP)
+        self.coarse: _Ring | None = None  # made when the first ten seconds are full
+        self.bucket = -1
+        self.bucket_sum = np.zeros(width)
+        self.bucket_count = np.zeros(width)
+        self.used = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        return self.fine.nbytes + (self.coarse.nbytes if self.coarse else 0)
+
+
+class History:
+    """All series of one connection. Every method may be called from any thread."""
+
+    def __init__(self, memory_budget: int = MEMORY_BUDGET) -> None:
+        self._series: dict[SeriesKey, _Series] = {}
+        self._lock = threading.Lock()
+        self._budget = memory_budget
+        self._allocated = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of samples held."""
+        return self._allocated
+
+    def keys(self) -> list[SeriesKey]:
+        """Return what has a series."""
+        with self._lock:
+            return list(self._series)
+
+    def record(self, key: SeriesKey, time: float, values: Sequence[float | None]) -> None:
+        """Add one sample; `values` in the order of the key's metrics, None where not known.
+
+        A time not after the last one is ignored.
+        """
+        metrics = _METRICS[type(key)]
+        row = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        if len(row) != len(metrics):
+            raise ValueError(f"{len(metrics)} values expected, {len(row)} given")
+        with self._lock:
+            series = self._series.get(key)
+            if series is None:
+                series = self._series[key] = _Series(len(metrics))
+                self._allocated += series.nbytes
+            ring = series.fine
+            if ring.count and time <= ring.times[(ring.start + ring.count - 1) % len(ring.times)]:
+                return
+            ring.append(time, row, self._may_grow(series))
+            self._record_coarse(series, time, row)
+
+    def _record_coarse(self, series: _Series, time: float, row: FloatArray) -> None:
+        bucket = int(time // COARSE_STEP)
+        if bucket != series.bucket:
+            if series.bucket >= 0:
+                if series.coarse is None:
+                    series.coarse = _Ring(len(row), COARSE_CAPACITY, COARSE_GAP)
+                    self._allocated += series.coarse.nbytes
+                with np.errstate(invalid="ignore"):
+                    mean = series.bucket_sum / series.bucket_count
+                middle = (series.bucket + 0.5) * COARSE_STEP
+                series.coarse.append(middle, mean, self._may_grow(series))
+            series.bucket = bucket
+            series.bucket_sum[:] = 0
+            series.bucket_count[:] = 0
+        known = ~np.isnan(row)
+        series.bucket_sum[known] += row[known]
+        series.bucket_count[known] += 1
+
+    def _may_grow(self, series: _Series) -> Callable[[int], bool]:
+        """Return the check a ring makes before it grows: whether the budget has room or can be given some."""
+
+        def allowed(more: int) -> bool:
+            if self._allocated + more > self._budget and series.used:
+                self._reclaim(more, series)
+            if self._allocated + more > self._budget:
+                return False
+            self._allocated += more
+            return True
+
+        return allowed
+
+    def _reclaim(self, wanted: int, keep: _Series) -> None:
+        """Shrink the series that were looked at longest ago (never, first) until `wanted` bytes are free."""
+        for series in sorted(self._series.values(), key=lambda item: item.used):
+            if self._allocated + wanted <= self._budget:
+                return
+            if series is keep:
+                continue
+            before = series.nbytes
+            series.fine.shrink()
+            if series.coarse:
+                series.coarse.shrink()
+            self._allocated -= before - series.nbytes
+
+    def series(self, key: SeriesKey, metric: str, span: float = FINE_SPAN) -> tuple[FloatArray, FloatArray]:
+        """Return times and values of the last `span` seconds before the newest sample; NaN marks a gap.
+
+        Up to an hour comes as read; beyond it, means of ten seconds go before. Two empty arrays when nothing
+        is known. Raises `ValueError` for an unknown metric.
+        """
+        column = _METRICS[type(key)].index(metric)
+        with self._lock:
+            series = self._series.get(key)
+            if series is None or not series.fine.count:
+                return np.empty(0), np.empty(0)
+            ring = series.fine
+            newest = float(ring.times[(ring.start + ring.count - 1) % len(ring.times)])
+            series.used = newest
+            since = newest - span
+            times, values = ring.slice(column, since)
+            if series.coarse is not None and (not len(times) or times[0] > since):
+                old_times, old_values = series.coarse.slice(column, since)
+                if len(times):
+                    older = old_times < times[0]
+                    old_times, old_values = old_times[older], old_values[older]
+                times = np.concatenate((old_times, times))
+                values = np.concatenate((old_values, values))
+            return times, values
+
+    def change(self, key: SeriesKey, metric: str, span: float) -> tuple[float, float] | None:
+        """Return (difference, seconds) of a metric over up to the last `span` seconds; None when unknown."""
+        times, values = self.series(key, metric, span)
+        known = np.flatnonzero(~np.isnan(values))
+        if len(known) < 2:
+            return None
+        first, last = known[0], known[-1]
+        seconds = float(times[last] - times[first])
+        return (float(values[last] - values[first]), seconds) if seconds > 0 else None
+
+    def forget(self, key: SeriesKey) -> None:
+        """Drop a series, for something that was deleted."""
+        with self._lock:
+            series = self._series.pop(key, None)
+            if series is not None:
+                self._allocated -= series.nbytes

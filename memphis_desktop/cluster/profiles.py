@@ -1,0 +1,300 @@
+"""Connection profiles: how to reach a broker, with what credentials, and how careful to be there.
+
+Profiles live as one JSON file in the user's configuration folder. The file is replaced atomically and only
+its owner may read it, since it can hold secrets. Paths of credential files are references: their contents
+are read at each connection and never copied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import appdirs
+
+APPLICATION = "memphis-desktop"
+DEFAULT_URL = "nats://127.0.0.1:4222"
+FILE_VERSION = 1
+
+
+class Environment(Enum):
+    """What is at stake on a connection; each has its colour and its word in the window."""
+
+    LOCAL = "local"
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class CredentialKind(Enum):
+    """The ways to log in."""
+
+    NONE = "none"
+    TOKEN = "token"
+    PASSWORD = "password"
+    NKEY = "nkey"
+    CREDS = "creds"
+    JWT = "jwt"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One login. Values may be references (``file://path``, ``env://NAME``, ``data:;base64,…``).
+
+    Attributes:
+        kind: Which of the fields count.
+        token: The token, for `CredentialKind.TOKEN`.
+        user: User name, for `CredentialKind.PASSWORD`.
+        password: Password, for `CredentialKind.PASSWORD`.
+        nkey_path: File with a user seed, for `CredentialKind.NKEY`.
+        nkey_seed: The seed itself, when there is no file.
+        creds_path: Creds file (JWT and seed), for `CredentialKind.CREDS`.
+        user_jwt: JWT, for `CredentialKind.JWT`.
+        user_seed: The seed that belongs to it.
+    """
+
+    kind: CredentialKind = CredentialKind.NONE
+    token: str = field(default="", repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+    nkey_path: str = ""
+    nkey_seed: str = field(default="", repr=False)
+    creds_path: str = ""
+    user_jwt: str = field(default="", repr=False)
+    user_seed: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """How TLS is spoken; without any of it the system's authorities are trusted when the server asks for TLS.
+
+    Attributes:
+        ca_path: PEM file of the authorities to trust instead of the system's.
+        cert_path: Client certificate (PEM).
+        key_path: Its key; empty when it is in the certificate file.
+        server_name: Name to check in the server's certificate, when it is not the host of the URL.
+        handshake_first: TLS before INFO, for servers set up so.
+        skip_verify: Accept any certificate. Shown as a danger.
+    """
+
+    ca_path: str = ""
+    cert_path: str = ""
+    key_path: str = ""
+    server_name: str = ""
+    handshake_first: bool = False
+    skip_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionProfile:
+    """Everything needed to open one connection.
+
+    Attributes:
+        name: What the user calls it; unique in a store, case ignored.
+        urls: Server URLs in the order they are tried.
+        credentials: The login for the account that is watched.
+        system_credentials: A second login for the system account, for cluster screens; None without.
+        tls: TLS options.
+        inbox_prefix: Replaces ``_INBOX``.
+        jetstream_domain: JetStream domain; the API is at ``$JS.<domain>.API``.
+        jetstream_api_prefix: Another prefix of the API; wins over the domain.
+        environment: Colour and caution.
+        read_only: Refuse every change, in the client layer.
+        poll_budget: Requests a second this console may make.
+        request_timeout: Seconds to wait for an answer.
+        origin: Where it was imported from, empty when made by hand.
+        id: Stable key, kept across renames.
+    """
+
+    name: str
+    urls: tuple[str, ...] = (DEFAULT_URL,)
+    credentials: Credentials = Credentials()
+    system_credentials: Credentials | None = None
+    tls: TlsOptions = TlsOptions()
+    inbox_prefix: str = ""
+    jetstream_domain: str = ""
+    jetstream_api_prefix: str = ""
+    environment: Environment = Environment.LOCAL
+    read_only: bool = False
+    poll_budget: float = 20.0
+    request_timeout: float = 5.0
+    description: str = ""
+    origin: str = ""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def api_prefix(self) -> str:
+        """The subject prefix of the JetStream API, without the last dot."""
+        if self.jetstream_api_prefix:
+            return self.jetstream_api_prefix.rstrip(".")
+        if self.jetstream_domain:
+            return f"$JS.{self.jetstream_domain}.API"
+        return "$JS.API"
+
+    @property
+    def address(self) -> str:
+        """The first URL without any secret in it, fit to show."""
+        return without_secret(self.urls[0]) if self.urls else ""
+
+
+class ProfileError(Exception):
+    """A profile or a file of profiles cannot be used; the text says why and what to do."""
+
+
+def without_secret(url: str) -> str:
+    """Return a URL without the password or token it may carry."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "nats", url
+    login, at, host = rest.rpartition("@")
+    if not at:
+        return f"{scheme}://{rest}"
+    user, colon, _ = login.partition(":")
+    return f"{scheme}://{user}@{host}" if colon else f"{scheme}://{host}"
+
+
+def to_json(profile: ConnectionProfile) -> dict[str, Any]:
+    """Return the profile as JSON values; everything that has its default is left away."""
+    defaults = asdict(ConnectionProfile(name="", id=""))
+    values = {key: value for key, value in asdict(profile).items() if value != defaults.get(key)}
+    values["name"], values["id"] = profile.name, profile.id
+    values["urls"] = list(profile.urls)
+    values["environment"] = profile.environment.value
+    values["credentials"] = _credentials_to_json(profile.credentials)
+    if profile.system_credentials is not None:
+        values["system_credentials"] = _credentials_to_json(profile.system_credentials)
+    if "tls" in values:
+        values["tls"] = {key: value for key, value in asdict(profile.tls).items() if value}
+    return values
+
+
+def from_json(values: Mapping[str, Any]) -> ConnectionProfile:
+    """Return the profile in `values`; keys of a later version are ignored. Raises `ProfileError`."""
+    try:
+        known = {item.name for item in fields(ConnectionProfile)}
+        simple = {key: value for key, value in values.items() if key in known}
+        simple["urls"] = tuple(str(url) for url in values.get("urls") or [DEFAULT_URL])
+        simple["environment"] = Environment(values.get("environment", "local"))
+        simple["credentials"] = _credentials_from_json(values.get("credentials") or {})
+        system = values.get("system_credentials")
+        simple["system_credentials"] = _credentials_from_json(system) if system else None
+        tls = values.get("tls") or {}
+        simple["tls"] = TlsOptions(**{k: v for k, v in tls.items() if k in TlsOptions.__slots__})
+        return ConnectionProfile(**simple)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ProfileError(f"This connection profile cannot be read: {error}") from error
+
+
+def _credentials_to_json(credentials: Credentials) -> dict[str, Any]:
+    values = {key: value for key, value in asdict(credentials).items() if value and key != "kind"}
+    return {"kind": credentials.kind.value, **values}
+
+
+def _credentials_from_json(values: Mapping[str, Any]) -> Credentials:
+    known = {key: str(value) for key, value in values.items() if key in Credentials.__slots__}
+    known.pop("kind", None)
+    return Credentials(kind=CredentialKind(values.get("kind", "none")), **known)
+
+
+class ProfileStore:
+    """The profiles of this user, in one file.
+
+    Calls read and write the file at once (a few kilobytes); two copies of the program see each other's
+    changes at the next `load`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Use `folder`, by default the application's configuration folder."""
+        self.folder = folder or Path(appdirs.user_config_dir(APPLICATION))
+        self.path = self.folder / "connections.json"
+
+    def load(self) -> list[ConnectionProfile]:
+        """Return the profiles in their order; an empty list without a file. Raises `ProfileError`."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ProfileError(f"The connections in {self.path} cannot be read: {error.strerror}.") from error
+        try:
+            document = json.loads(text)
+            entries = document["connections"]
+            if not isinstance(entries, list):
+                raise TypeError("connections is not a list")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ProfileError(
+                f"The connections in {self.path} are damaged ({error}). Mend the file or move it away."
+            ) from error
+        return [from_json(entry) for entry in entries]
+
+    def save(self, profiles: Sequence[ConnectionProfile]) -> None:
+        """Replace the file by these profiles; raises `ProfileError` when names repeat or writing fails."""
+        names = [profile.name.casefold() for profile in profiles]
+        for name, lowered in zip((p.name for p in profiles), names, strict=True):
+            if not name.strip():
+                raise ProfileError("A connection needs a name.")
+            if names.count(lowered) > 1:
+                raise ProfileError(f"There is another connection named {name}. Choose a different name.")
+        document = {"version": FILE_VERSION, "connections": [to_json(profile) for profile in profiles]}
+        try:
+            write_private(self.path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        except OSError as error:
+            reason = error.strerror
+            raise ProfileError(f"The connections cannot be saved to {self.path}: {reason}.") from error
+
+    def put(self, profile: ConnectionProfile) -> None:
+        """Add a profile, or replace the one with its id."""
+        profiles = self.load()
+        for position, present in enumerate(profiles):
+            if present.id == profile.id:
+                profiles[position] = profile
+                break
+        else:
+            profiles.append(profile)
+        self.save(profiles)
+
+    def remove(self, profile_id: str) -> None:
+        """Remove a profile; nothing happens when there is none with this id."""
+        profiles = self.load()
+        remaining = [profile for profile in profiles if profile.id != profile_id]
+        if len(remaining) != len(profiles):
+            self.save(remaining)
+
+    def free_name(self, wanted: str) -> str:
+        """Return `wanted`, with a number behind it when that name is taken."""
+        taken = {profile.name.casefold() for profile in self.load()}
+        name, number = wanted, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{wanted} {number}"
+        return name
+
+    def duplicate(self, profile: ConnectionProfile) -> ConnectionProfile:
+        """Add a copy of a profile under a free name and return it."""
+        copy = replace(profile, name=self.free_name(profile.name), id=uuid.uuid4().hex, origin="")
+        self.put(copy)
+        return copy
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; only its owner may read it. Raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
