@@ -1,0 +1,300 @@
+"""The connection messages are read through: nats-py's client with a parser of our own.
+
+nats-py turns headers into a plain dictionary, which loses repeated names and exact bytes, and runs one
+coroutine per message. Reading pages of messages needs the bytes and a tenth of the cost, so the parser is
+replaced; the rest (TLS, every kind of login, reconnecting) stays nats-py's. A connection of its own also
+keeps a page of large messages from delaying the console's polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from nats import errors
+from nats.aio.client import Client
+from nats.protocol.parser import Parser
+
+_REFUSED = re.compile(r'publish to "([^"]+)"', re.IGNORECASE)
+MAX_CONTROL_LINE = 1 << 20  # INFO of a large cluster passes nats-server's 4096 bytes for clients
+
+# header block (b"" when there is none), payload
+Handler = Callable[[bytes, bytes], None]
+
+
+class ReadError(Exception):
+    """A read failed.
+
+    Attributes:
+        code: HTTP-like code from the server (404, 503 …), 0 when it did not answer.
+        err_code: The stable JetStream error number, 0 when there is none.
+        description: What the server or the client says, fit to show.
+    """
+
+    def __init__(self, code: int, err_code: int, description: str) -> None:
+        super().__init__(description)
+        self.code = code
+        self.err_code = err_code
+        self.description = description
+
+
+class _WireParser(Parser):
+    """Splits what the server sends; messages of registered subscriptions go out as bytes."""
+
+    def __init__(self, client: Client, handlers: dict[bytes, Callable[[bytes, bytes, bytes], None]]) -> None:
+        self.handlers = handlers
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._needed = 0
+        super().__init__(client)
+
+    def reset(self) -> None:
+        super().reset()
+        self._parts = []
+        self._held = self._needed = 0
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Take one chunk. Raises nats-py's ProtocolError when the server breaks the protocol."""
+        if self._held:
+            self._parts.append(data)
+            self._held += len(data)
+            if self._held < self._needed:  # joining at every chunk would copy a large payload many times
+                return
+            buffer = b"".join(self._parts)
+            self._parts = []
+            self._held = self._needed = 0
+        else:
+            buffer = data
+        position, end = 0, len(buffer)
+        handlers = self.handlers
+        while position < end:
+            line_end = buffer.find(b"\r\n", position)
+            if line_end < 0:
+                if end - position > MAX_CONTROL_LINE:
+                    raise errors.ProtocolError("control line too long")
+                break
+            first = buffer[position]
+            if first in b"HM":
+                words = buffer[position:line_end].split()
+                try:
+                    size = int(words[-1])
+                    header_size = int(words[-2]) if first == 72 else 0
+                except (ValueError, IndexError):
+                    raise errors.ProtocolError("malformed message line") from None
+                body = line_end + 2
+                if body + size + 2 > end:
+                    self._needed = body + size + 2 - position
+                    break
+                position = body + size + 2
+                handler = handlers.get(words[2])
+                header = buffer[body : body + header_size]
+                payload = buffer[body + header_size : body + size]
+                if handler is not None:
+                    handler(words[1], header, payload)
+                else:
+                    has_reply = len(words) > (5 if first == 72 else 4)
+                    reply = words[3] if has_reply else b""
+                    await self.nc._process_msg(int(words[2]), words[1], reply, payload, header or None)
+            else:
+                line = buffer[position:line_end]
+                position = line_end + 2
+                await self._control(line)
+        if position < end:
+            self._parts = [buffer[position:]]
+            self._held = end - position
+
+    async def _control(self, line: bytes) -> None:
+        operation = line[:4].upper()
+        if operation == b"PING":
+            await self.nc._process_ping()
+        elif operation == b"PONG":
+            await self.nc._process_pong()
+        elif operation == b"INFO":
+            await self.nc._process_info(json.loads(line[4:]))
+        elif operation == b"-ERR":
+            await self.nc._process_err(line[4:].strip().decode("utf-8", "replace").lower())
+        elif not line.startswith(b"+OK"):
+            raise errors.ProtocolError("unknown protocol operation")
+
+
+class _WireClient(Client):
+    """nats-py's client with the parser above."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers: dict[bytes, Callable[[bytes, bytes, bytes], None]] = {}
+        self._ps = _WireParser(self, self.handlers)
+
+
+def connection_options(client: Client) -> dict[str, Any]:
+    """Return the arguments of ``nats.connect`` that open another connection like this client's.
+
+    Servers, login, TLS and inbox prefix are carried over; callbacks are not.
+    """
+    options = client.options
+    current = client.connected_url
+    servers = [server.geturl() for server in client.servers]
+    if current is not None and current.geturl() in servers:  # the server we know to work comes first
+        servers.sort(key=lambda url: url != current.geturl())
+    result: dict[str, Any] = {
+        "servers": servers,
+        "dont_randomize": True,
+        "connect_timeout": options["connect_timeout"],
+        "allow_reconnect": True,
+        "inbox_prefix": bytes(client._inbox_prefix),
+        "signature_cb": client._signature_cb if client._user_credentials is None else None,
+        "user_jwt_cb": client._user_jwt_cb if client._user_credentials is None else None,
+        "user_credentials": client._user_credentials,
+        "nkeys_seed": client._nkeys_seed,
+        "nkeys_seed_str": client._nkeys_seed_str,
+    }
+    if client._nkeys_seed is not None or client._nkeys_seed_str is not None:
+        result["signature_cb"] = None
+    for name in ("user", "password", "token", "tls_handshake_first", "ws_connection_headers"):
+        if options.get(name) is not None:
+            result[name] = options[name]
+    for name in ("tls", "tls_hostname"):
+        if name in options:
+            result[name] = options[name]
+    return result
+
+
+class ReadConnection:
+    """Requests whose answers are bytes: one, or a run that ends with a status line."""
+
+    def __init__(self) -> None:
+        self._client = _WireClient()
+        self._inbox = ""
+        self._next = 0
+        self._waiting: dict[bytes, Handler] = {}
+        self._refusable: dict[bytes, tuple[str, asyncio.Future[None]]] = {}
+
+    @classmethod
+    async def like(cls, client: Client, name: str = "Memphis Desktop reader") -> ReadConnection:
+        """Open a connection to where `client` is connected, with the same login.
+
+        Raises:
+            ReadError: the server could not be reached or refused the login.
+        """
+        return await cls.open(connection_options(client), name)
+
+    @classmethod
+    async def open(cls, options: dict[str, Any], name: str = "Memphis Desktop reader") -> ReadConnection:
+        """Open a connection from the arguments of ``nats.connect``."""
+        connection = cls()
+        client = connection._client
+
+        try:
+            await client.connect(**{**options, "name": name, "error_cb": connection._error_reported})
+        except (errors.Error, OSError, TimeoutError) as error:
+            raise ReadError(0, 0, f"Could not open the reading connection: {error}") from error
+        await connection._subscribe()
+        return connection
+
+    async def _error_reported(self, error: Exception) -> None:
+        """Fail the requests that a permission error is about; other errors show where the request waits."""
+        match = _REFUSED.search(str(error))
+        if match is None:
+            return
+        for subject, done in list(self._refusable.values()):
+            if subject.lower() == match.group(1).lower() and not done.done():
+                done.set_exception(ReadError(403, 0, f"This login may not publish to {subject}"))
+
+    async def _subscribe(self) -> None:
+        self._inbox = self._client.new_inbox()
+        subscription = await self._client.subscribe(f"{self._inbox}.*", cb=_never)
+        self._client.handlers[str(subscription._id).encode()] = self._deliver
+
+    def _deliver(self, subject: bytes, header: bytes, payload: bytes) -> None:
+        handler = self._waiting.get(subject[len(self._inbox) + 1 :])
+        if handler is not None:
+            handler(header, payload)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended for good."""
+        return bool(self._client.is_closed)
+
+    @property
+    def server_version(self) -> tuple[int, int, int]:
+        """Version the server announced."""
+        version = self._client.connected_server_version
+        return (version.major, version.minor, version.patch)
+
+    @property
+    def client(self) -> Client:
+        """The nats-py client underneath."""
+        return self._client
+
+    async def close(self) -> None:
+        """Close; requests under way fail."""
+        if not self._client.is_closed:
+            with suppress(errors.Error, OSError):
+                await self._client.close()
+
+    async def request(self, subject: str, body: bytes = b"", timeout: float = 5.0) -> tuple[bytes, bytes]:
+        """Send one request and return the (header, payload) of its one answer.
+
+        Raises:
+            ReadError: no answer in `timeout` seconds, or nobody listens (503).
+        """
+        answers = await self.gather(subject, body, timeout=timeout, single=True)
+        header, payload = answers[0]
+        if header.startswith(b"NATS/1.0 503"):
+            raise ReadError(503, 0, f"Nobody answers on {subject}")
+        return header, payload
+
+    async def gather(
+        self, subject: str, body: bytes, *, timeout: float = 5.0, single: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """Send one request and return its answers up to and including the status line that ends them.
+
+        `timeout` counts seconds without any answer, so a long run of large messages is no failure.
+
+        Raises:
+            ReadError: nothing came for `timeout` seconds, or the connection is closed.
+        """
+        if self._client.is_closed:
+            raise ReadError(0, 0, "The connection is closed")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        answers: list[tuple[bytes, bytes]] = []
+        last = loop.time()
+
+        def take(header: bytes, payload: bytes) -> None:
+            nonlocal last
+            answers.append((header, payload))
+            if single or (not payload and header.startswith(b"NATS/1.0 ")):
+                if not done.done():
+                    done.set_result(None)
+            else:
+                last = loop.time()
+
+        self._next += 1
+        token = str(self._next)
+        self._waiting[token.encode()] = take
+        self._refusable[token.encode()] = (subject, done)
+        try:
+            try:
+                await self._client.publish(subject, body, reply=f"{self._inbox}.{token}")
+            except (errors.Error, OSError) as error:
+                raise ReadError(0, 0, f"The request could not be sent: {error}") from error
+            while not done.done():
+                remaining = last + timeout - loop.time()
+                if remaining <= 0 or self._client.is_closed:
+                    what = "no answer" if not answers else "the answer stopped half-way"
+                    raise ReadError(0, 0, f"{what} from {subject} in {timeout:g} s")
+                await asyncio.wait([done], timeout=min(remaining, 1.0))
+        finally:
+            del self._waiting[token.encode()]
+            del self._refusable[token.encode()]
+        done.result()
+        return answers
+
+
+async def _never(_: Any) -> None:
+    """Messages of the inbox go to the handler before nats-py sees them."""
