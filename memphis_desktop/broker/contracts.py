@@ -48,7 +48,10 @@ class Account(Protocol):
     name: str
 
     def subscribe(self, pattern: bytes, handler: Handler, queue: bytes = b"") -> Subscription:
-        """Have `handler` called with what is published to `pattern`."""
+        """Have `handler` called with what is published to `pattern`.
+
+        Subscriptions with equal handlers get one call per chunk with all their messages in published order.
+        """
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a server-side subscription."""
@@ -57,6 +60,12 @@ class Account(Protocol):
         """Route a message from the node itself, as if a client had published it (echo on, no permissions).
 
         What it causes reaches sockets at the end of the present turn; see `Node.flush`.
+        """
+
+    def publish_many(self, messages: Sequence[Message]) -> None:
+        """Publish each of `messages`, in order, as `publish` does.
+
+        Made for the answers to a chunk: many replies that differ in their last token only.
         """
 
     def deliver(self, inbox: bytes, messages: Sequence[Message]) -> bool:
