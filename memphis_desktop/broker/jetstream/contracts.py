@@ -36,6 +36,10 @@ class StreamHost(Protocol):
         """Publish an advisory of type ``io.nats.jetstream.advisory.v1.<kind>`` on
         ``$JS.EVENT.ADVISORY.<subject_suffix>``; costs nothing when nobody listens."""
 
+    def metric(self, kind: str, subject_suffix: str, fields: dict[str, Any]) -> None:
+        """Publish a metric of type ``io.nats.jetstream.metric.v1.<kind>`` on
+        ``$JS.EVENT.METRIC.<subject_suffix>``; costs nothing when nobody listens."""
+
     def remove_consumer(self, name: str) -> None:
         """Delete a consumer that came to the end of its inactive threshold (with its advisory)."""
 
@@ -66,6 +70,13 @@ class StreamConsumer(Protocol):
 
     def pause(self, until_ns: int) -> None:
         """Pause until then; 0 resumes."""
+
+    def unpin(self, group: str) -> None:
+        """Take the pin from the client that has it (CONSUMER.UNPIN).
+
+        Raises:
+            ApiError: there is no such group.
+        """
 
     def info(self) -> dict[str, Any]:
         """Return ConsumerInfo (2.6 of the protocol notes), without ``type``."""
