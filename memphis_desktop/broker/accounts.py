@@ -1,0 +1,108 @@
+"""Accounts: subject spaces that share nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from memphis_desktop.broker import routing
+from memphis_desktop.broker.routing import HandlerSubscription, Pending, Publisher, SubjectRouter, Watch
+from memphis_desktop.protocol.message import Message
+
+if TYPE_CHECKING:
+    from memphis_desktop.broker.connection import ClientConnection
+    from memphis_desktop.broker.contracts import Handler
+
+GLOBAL_ACCOUNT = "$G"
+SYSTEM_ACCOUNT = "$SYS"
+
+
+class Account:
+    """One subject space. Nothing in it sees another account's traffic."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.router = SubjectRouter()
+        self.connections: set[ClientConnection] = set()
+        self.total_connections = 0
+        self._watches = routing.InterestWatches(self.router)
+        self._nested: list[Pending] = []
+        self._depth = 0
+
+    # -- subscriptions ---------------------------------------------------------------------------------------
+    def subscribe(self, pattern: bytes, handler: Handler, queue: bytes = b"") -> HandlerSubscription:
+        """Have `handler` called with what is published to `pattern`, once per chunk."""
+        subscription = HandlerSubscription(pattern, handler, queue)
+        self.insert(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: HandlerSubscription) -> None:
+        """End a server-side subscription; what waits for it is dropped."""
+        subscription.active = False
+        self.remove(subscription)
+
+    def insert(self, subscription: routing.Subscriber) -> None:
+        """Add a subscription and tell the watches."""
+        self.router.insert(subscription)
+        self._watches.pattern_changed(subscription.pattern)
+
+    def remove(self, subscription: routing.Subscriber) -> None:
+        """Remove a subscription and tell the watches."""
+        if self.router.remove(subscription):
+            self._watches.pattern_changed(subscription.pattern)
+
+    # -- messages --------------------------------------------------------------------------------------------
+    def publish_from(self, messages: Sequence[Message], sender: Publisher) -> None:
+        """Route what a connection published, all neighbours of one chunk at once."""
+        pending = Pending(sender)
+        routing.publish(self.router, messages, sender, pending, remember=True)
+        self._run(pending)
+
+    def publish(self, message: Message) -> None:
+        """Route a message from the node itself."""
+        self.publish_many((message,))
+
+    def publish_many(self, messages: Sequence[Message]) -> None:
+        """Route messages from the node itself, in order: the fast way for the answers to a chunk."""
+        pending = Pending(None)
+        routing.publish(self.router, messages, None, pending, remember=False)
+        if pending.batches:
+            self._run(pending)
+
+    def deliver(self, inbox: bytes, messages: Sequence[Message]) -> bool:
+        """Send `messages` to whoever subscribes to `inbox`, each showing its own subject."""
+        route = self.router.route(inbox)
+        if not route:
+            return False
+        pending = Pending(None)
+        routing.deliver(route, messages if isinstance(messages, list) else list(messages), None, pending)
+        if pending.batches:
+            self._run(pending)
+        return True
+
+    def _run(self, pending: Pending) -> None:
+        """Call handlers. What they publish to further handlers waits until they are done: no recursion."""
+        if self._depth:
+            self._nested.append(pending)
+            return
+        self._depth += 1
+        try:
+            pending.run()
+            while self._nested:
+                self._nested.pop(0).run()
+        finally:
+            self._depth -= 1
+
+    # -- interest --------------------------------------------------------------------------------------------
+    def has_interest(self, subject: bytes) -> bool:
+        """Return whether anybody subscribes to what matches this literal subject."""
+        return bool(self.router.route(subject))
+
+    def backlog(self, inbox: bytes) -> int:
+        """Return the bytes waiting in the fullest connection among those that subscribe to `inbox`."""
+        route = self.router.route(inbox)
+        return max((one.backlog() for group in (route.members, *route.groups) for one in group), default=0)
+
+    def watch_interest(self, subject: bytes, changed: Callable[[bool], None]) -> Watch:
+        """Call `changed` when interest in a literal subject begins (True) or ends (False)."""
+        return self._watches.add(subject, changed)

@@ -1,0 +1,135 @@
+"""``memphis-desktop broker``: the node alone, headless, as harnesses of client libraries start a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from memphis_desktop import __version__
+from memphis_desktop.broker import flags, logfile
+from memphis_desktop.broker.node import SERVER_VERSION, BrokerNode
+from memphis_desktop.broker.options import StartError, UsageError
+
+log = logging.getLogger(__name__)
+
+PROGRAM = "memphis-desktop"
+OK, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+def run(arguments: list[str]) -> int:
+    """Run a node until a signal ends it.
+
+    Args:
+        arguments: What stands behind ``memphis-desktop broker``.
+
+    Returns:
+        0 when it was ended in order, 1 when it could not start (told in one line), 2 for wrong usage.
+    """
+    try:
+        line = flags.parse(arguments)
+    except UsageError as error:
+        print(f"{PROGRAM} broker: {error} (see {PROGRAM} broker --help)", file=sys.stderr)
+        return WRONG_USAGE
+    if line.show_help:
+        print(flags.help_text())
+        return OK
+    if line.show_version:
+        print(f"{PROGRAM}: v{__version__} (compatible with nats-server: v{SERVER_VERSION})")
+        return OK
+    options = line.options
+    try:
+        handler = logfile.set_up(
+            options.log_file, debug=options.debug, trace=options.trace, with_time=options.log_time
+        )
+        return _loop_runner()(_serve(BrokerNode(options), handler))
+    except StartError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"{PROGRAM}: {error.filename}: {error.strerror}", file=sys.stderr)
+        return FAILED
+
+
+def _loop_runner() -> Callable[[Coroutine[Any, Any, int]], int]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+
+    def run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main)
+
+    return run_on_uvloop
+
+
+async def _serve(node: BrokerNode, handler: logfile.ReopenableHandler) -> int:
+    log.info("Starting %s", PROGRAM)
+    log.info("  Version:  %s", __version__)
+    log.info("  Protocol: nats-server %s", SERVER_VERSION)
+    log.info("  Name:     %s", node.server_name)
+    log.info("  ID:       %s", node.server_id)
+    ended = asyncio.Event()
+    _install_signals(node, handler, ended)
+    await node.start()
+    files = _write_files(node)
+    log.info("Server is ready")
+    try:
+        await ended.wait()
+        log.info("Initiating Shutdown...")
+    finally:
+        await node.stop()
+        for path in files:
+            path.unlink(missing_ok=True)
+    log.info("Server Exiting..")
+    return OK
+
+
+def _install_signals(node: BrokerNode, handler: logfile.ReopenableHandler, ended: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        log.info('Trapped "%s" signal', signal.strsignal(number))
+        ended.set()
+
+    actions: dict[str, Callable[[], None]] = {
+        "SIGINT": lambda: stop(signal.SIGINT),
+        "SIGTERM": lambda: stop(signal.SIGTERM),
+        "SIGUSR1": handler.reopen,
+    }
+    for name, action in actions.items():
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, action)
+        except NotImplementedError:  # Windows: only what Python itself can catch
+            signal.signal(number, lambda *_, action=action: loop.call_soon_threadsafe(action))
+
+
+def _write_files(node: BrokerNode) -> list[Path]:
+    """Write the pid file and the ports file, if asked to; return what has to be removed at the end."""
+    options = node.options
+    written: list[Path] = []
+    if options.pid_file is not None:
+        options.pid_file.write_text(str(os.getpid()), encoding="utf-8")
+        written.append(options.pid_file)
+    if options.ports_file_dir is not None:
+        path = options.ports_file_dir / f"{_program_name()}_{os.getpid()}.ports"
+        beside = path.with_suffix(".writing")
+        beside.write_text(json.dumps(node.ports()), encoding="utf-8")
+        beside.replace(path)  # readers never see half of it
+        written.append(path)
+    return written
+
+
+def _program_name() -> str:
+    name = Path(sys.argv[0]).stem
+    return PROGRAM if name.startswith("__") or not name else name

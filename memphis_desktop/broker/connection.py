@@ -1,0 +1,490 @@
+"""One client connection: commands in, frames out.
+
+A chunk from the socket is parsed and routed in one pass. What it causes is collected in the out-buffers of
+the connections concerned and leaves in one write each when the chunk is done (`BrokerNode.flush`). If a chunk
+is more work than one time slice, reading pauses and the rest is done in the next turns of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from memphis_desktop.broker.jetstream.times import format_time
+from memphis_desktop.protocol import framing, subjects
+from memphis_desktop.protocol.commands import (
+    CONNECT,
+    FAILURE,
+    PEER_ERROR,
+    PING,
+    PONG,
+    PUBLISH,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+)
+from memphis_desktop.protocol.connect import ConnectOptions, info_line
+from memphis_desktop.protocol.errors import CloseReason, ProtocolError
+from memphis_desktop.protocol.message import Message
+from memphis_desktop.protocol.parser import ClientParser
+
+if TYPE_CHECKING:
+    from memphis_desktop.broker.accounts import Account
+    from memphis_desktop.broker.node import BrokerNode
+    from memphis_desktop.broker.routing import Pending, Publisher
+
+log = logging.getLogger(__name__)
+
+# A connection works this long (seconds) on what it received before the others get their turn.
+TIME_SLICE = 0.004
+# Frames for one connection are joined and written when they exceed this, even in the middle of a chunk.
+_WRITE_THRESHOLD = 512 * 1024
+# How long a publisher waits when a subscriber of it has fallen behind (seconds).
+_STALL_TIME = 0.005
+
+
+class ClientSubscription:
+    """A subscription of a connection."""
+
+    __slots__ = ("connection", "delivered", "maximum", "pattern", "queue", "sid")
+
+    def __init__(self, connection: ClientConnection, pattern: bytes, queue: bytes, sid: bytes) -> None:
+        self.connection = connection
+        self.pattern = pattern
+        self.queue = queue
+        self.sid = sid
+        self.maximum = 0  # auto-unsubscribe after that many deliveries; 0: never
+        self.delivered = 0
+
+    def belongs_to(self, sender: object) -> bool:
+        """Return whether `sender` is the connection of this subscription."""
+        return self.connection is sender
+
+    def backlog(self) -> int:
+        """Return the bytes that wait for the connection's peer."""
+        return self.connection.pending_bytes
+
+    def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> None:
+        """Put messages into the connection's out-buffer."""
+        connection = self.connection
+        if self.maximum:
+            left = self.maximum - self.delivered
+            if left <= 0:
+                return
+            if len(messages) >= left:
+                messages = messages[:left]
+                connection.end_subscription(self)
+        self.delivered += len(messages)
+        connection.send_messages(self.sid, messages)
+        if connection.congested and sender is not None:
+            sender.stall()
+
+
+class ClientConnection(asyncio.Protocol):
+    """The server's end of one client connection."""
+
+    def __init__(self, node: BrokerNode) -> None:
+        self.node = node
+        options = node.options
+        self.client_id = 0
+        self.kind = "Client"
+        self.client_type = "nats"
+        self.address: tuple[str, int] = ("", 0)
+        self.parser = ClientParser(options.max_payload, options.max_control_line)
+        self.options = ConnectOptions()
+        self.connected = False  # CONNECT was accepted
+        self.authenticated = not options.auth_required
+        self.user_name = ""
+        self.account: Account = node.default_account
+        self.echo = True
+        self.headers = False
+        self.no_responders = False
+        self.subscriptions: dict[bytes, ClientSubscription] = {}
+        self.transport: asyncio.Transport | None = None
+        self.closed = False
+        self.close_reason = ""
+        self.congested = False
+        self.start_ns = self.stop_ns = self.last_activity_ns = 0
+        self.out_messages = self.out_bytes = 0
+        self.stalls = 0
+        self.round_trip = 0.0
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._written = 0
+        self._first_pong_sent = False
+        # Timers, on the monotonic clock.
+        self.auth_deadline = 0.0
+        self.next_ping = 0.0
+        self.last_received = 0.0
+        self.pings_out = 0
+        self._ping_sent = 0.0
+        self._progress = (0, 0.0)
+        self._more_planned = False
+        self._stalled = False
+        self._step_limit = 0
+
+    # -- life ------------------------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the client with INFO."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self.address = (peer[0], peer[1]) if len(peer) >= 2 else ("", 0)
+        transport.set_write_buffer_limits(high=max(self.node.options.max_pending * 3 // 4, 1))
+        self.start_ns = self.last_activity_ns = self.node.clock.time_ns()
+        now = self.node.clock.monotonic()
+        self.last_received = now
+        self.node.register(self, now)
+        if self.closed:
+            return
+        self._put(info_line(self.node.info(self)))
+        self.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer went away, or closing is complete."""
+        if not self.closed:
+            self._leave(CloseReason.READ_ERROR if exc else CloseReason.CLIENT_CLOSED)
+        self._out.clear()
+        self.transport = None
+
+    def close(self, reason: str) -> None:
+        """Write out what is buffered, and close; `reason` is shown by monitoring."""
+        if self.closed:
+            return
+        self.flush()
+        self._leave(reason)
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self, reason: str) -> None:
+        """Close at once and drop what is buffered."""
+        if self.closed:
+            return
+        self._out.clear()
+        self._leave(reason)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _leave(self, reason: str) -> None:
+        self.closed = True
+        self.close_reason = reason
+        self.stop_ns = self.node.clock.time_ns()
+        for subscription in self.subscriptions.values():
+            self.account.remove(subscription)
+        self.node.unregister(self)
+
+    def fail(self, text: str | None, reason: str) -> None:
+        """Send ``-ERR`` with `text` (nothing when None) and close."""
+        if self.closed:
+            return
+        if text is not None:
+            self._put(framing.error_line(text))
+        log.debug("%s - %s", self, text or reason)
+        self.close(reason)
+
+    def send_error(self, text: str) -> None:
+        """Send ``-ERR`` and stay."""
+        self._put(framing.error_line(text))
+
+    def __str__(self) -> str:
+        return f"{self.address[0]}:{self.address[1]} - cid:{self.client_id}"
+
+    # -- reading ---------------------------------------------------------------------------------------------
+    def data_received(self, data: bytes) -> None:
+        """Handle what the socket brought."""
+        if self.closed:
+            return
+        self.last_received = self.node.clock.monotonic()
+        self._work(data)
+
+    def _work(self, data: bytes) -> None:
+        deadline = time.perf_counter() + TIME_SLICE
+        node = self.node
+        node.entered += 1
+        try:
+            commands = self.parser.feed(data)
+            while True:
+                self._handle(commands)
+                if self.closed or not self.parser.runnable:
+                    break
+                if self._stalled or time.perf_counter() >= deadline:
+                    self._plan_more()
+                    break
+                commands = self.parser.feed(b"")
+        finally:
+            node.entered -= 1
+            node.flush()
+        if self._stalled and not self._more_planned:
+            self._plan_more()
+
+    def _plan_more(self) -> None:
+        """Go on with what is buffered in a later turn; read nothing meanwhile."""
+        if self._more_planned or self.transport is None:
+            return
+        self._more_planned = True
+        self.transport.pause_reading()
+        if self._stalled:
+            self.node.clock.call_later(_STALL_TIME, self._continue)
+        else:
+            self.node.clock.call_soon(self._continue)
+
+    def _continue(self) -> None:
+        self._more_planned = self._stalled = False
+        if self.closed or self.transport is None:
+            return
+        if self.parser.runnable:
+            self._work(b"")
+        if not self._more_planned and not self.closed and self.transport is not None:
+            self.transport.resume_reading()
+
+    def stall(self) -> None:
+        """Slow this publisher down: one of its subscribers has fallen behind."""
+        if not self._stalled:
+            self._stalled = True
+            self.stalls += 1
+
+    def _handle(self, commands: list[tuple[Any, ...]]) -> None:
+        for command in commands:
+            kind = command[0]
+            if kind == PUBLISH:
+                self._publish(command[1])
+            elif kind == SUBSCRIBE:
+                self._subscribe(command[1], command[2], command[3])
+            elif kind == UNSUBSCRIBE:
+                self._unsubscribe(command[1], command[2])
+            elif kind == PING:
+                self._ping()
+            elif kind == PONG:
+                self._pong()
+            elif kind == CONNECT:
+                self._connect(command[1])
+            elif kind == FAILURE:
+                self._protocol_error(command[1])
+            elif kind == PEER_ERROR:
+                self.close(CloseReason.PARSE_ERROR)
+            if self.closed:
+                return
+
+    def _refuse_unauthenticated(self) -> bool:
+        if self.authenticated:
+            return False
+        self.node.authentication_failed(self)
+        return True
+
+    # -- commands --------------------------------------------------------------------------------------------
+    def _publish(self, messages: list[Message]) -> None:
+        if not self.authenticated and self._refuse_unauthenticated():
+            return
+        options = self.options
+        if options.verbose or options.pedantic:
+            self._publish_checked(messages)
+        else:
+            self.account.publish_from(messages, self)
+
+    def _publish_checked(self, messages: list[Message]) -> None:
+        """Publish one by one, with the answers that verbose and pedantic clients get for each."""
+        for message in messages:
+            if self.options.verbose:
+                self._put(framing.OK)
+            if self.options.pedantic and not subjects.is_literal(message[0]):
+                self.send_error("Invalid Publish Subject")
+            self.account.publish_from((message,), self)
+
+    def tell_no_responders(self, message: Message) -> None:
+        """Send the 503 to this connection's own subscription to the reply subject, if there is one."""
+        reply = message[1]
+        route = self.account.router.route(reply)
+        for subscription in (*route.members, *[one for group in route.groups for one in group]):
+            if isinstance(subscription, ClientSubscription) and subscription.connection is self:
+                self._put(framing.no_responders(reply, subscription.sid, message[0]))
+                self.out_messages += 1
+                return
+
+    def _subscribe(self, subject: bytes, queue: bytes, sid: bytes) -> None:
+        if self._refuse_unauthenticated():
+            return
+        if not subjects.is_valid(subject):
+            self.send_error("Invalid Subject")
+            return
+        limit = self.node.options.max_subscriptions
+        if sid not in self.subscriptions:
+            if limit > 0 and len(self.subscriptions) >= limit:
+                self.send_error("maximum subscriptions exceeded")
+                return
+            subscription = ClientSubscription(self, subject, queue, sid)
+            self.subscriptions[sid] = subscription
+            self.account.insert(subscription)
+        if self.options.verbose:
+            self._put(framing.OK)
+
+    def _unsubscribe(self, sid: bytes, maximum: int) -> None:
+        if self._refuse_unauthenticated():
+            return
+        subscription = self.subscriptions.get(sid)
+        if subscription is not None:
+            subscription.maximum = maximum
+            if not maximum or subscription.delivered >= maximum:
+                self.end_subscription(subscription)
+        if self.options.verbose:
+            self._put(framing.OK)
+
+    def end_subscription(self, subscription: ClientSubscription) -> None:
+        """Remove one subscription."""
+        if self.subscriptions.pop(subscription.sid, None) is not None:
+            self.account.remove(subscription)
+
+    def _ping(self) -> None:
+        if self._refuse_unauthenticated():
+            return
+        self._put(framing.PONG)
+        if self.connected and not self._first_pong_sent:
+            self._first_pong_sent = True
+            if self.options.protocol >= 1:
+                self._put(info_line(self.node.info(self, after_connect=True)))
+
+    def _pong(self) -> None:
+        self.pings_out = 0
+        if self._ping_sent:
+            self.round_trip = self.node.clock.monotonic() - self._ping_sent
+            self._ping_sent = 0.0
+
+    def _connect(self, document: bytes) -> None:
+        try:
+            options = ConnectOptions.parse(document)
+        except ProtocolError as error:
+            self._protocol_error(error)
+            return
+        if not self.connected and not self.node.authenticate(self, options):
+            self.node.authentication_failed(self)
+            return
+        self.options = options
+        self.connected = self.authenticated = True
+        self.auth_deadline = 0.0
+        self.echo = options.echo
+        self.headers = self.parser.headers = options.headers
+        self.no_responders = options.no_responders
+        if options.verbose:
+            self._put(framing.OK)
+        self.node.client_connected(self)
+
+    def _protocol_error(self, error: ProtocolError) -> None:
+        if not self.authenticated:
+            self.node.authentication_failed(self)
+        elif error.closes:
+            self.fail(error.text, error.reason)
+        elif error.text is not None:
+            self.send_error(error.text)
+
+    # -- writing ---------------------------------------------------------------------------------------------
+    def _put(self, frame: bytes) -> None:
+        if not self._out:
+            self.node.has_output(self)
+        self._out.append(frame)
+        self._out_size += len(frame)
+
+    def send_info(self, **changes: Any) -> None:
+        """Send a further INFO, to clients that take one."""
+        if self.connected and self.options.protocol >= 1:
+            self._put(info_line(self.node.info(self, after_connect=True) | changes))
+
+    def send_messages(self, sid: bytes, messages: list[Message]) -> None:
+        """Put messages for one subscription into the out-buffer."""
+        if self.closed:
+            return
+        if not self._out:
+            self.node.has_output(self)
+        self._out += framing.frame_messages(sid, messages, self.headers)
+        size = sum([len(message[3]) for message in messages])
+        self.out_messages += len(messages)
+        self.out_bytes += size
+        self._out_size += size + 64 * len(messages)
+        if self._out_size > _WRITE_THRESHOLD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected, in one call; cut the connection off when it has fallen too far behind."""
+        out = self._out
+        transport = self.transport
+        if not out or transport is None:
+            return
+        data = b"".join(out) if len(out) > 1 else out[0]
+        out.clear()
+        self._out_size = 0
+        if transport.is_closing():
+            return
+        self._written += len(data)
+        transport.write(data)
+        if transport.get_write_buffer_size() > self.node.options.max_pending:
+            self.node.slow_consumer(self, CloseReason.SLOW_PENDING)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait to be taken by the peer."""
+        return (self.transport.get_write_buffer_size() if self.transport else 0) + self._out_size
+
+    def pause_writing(self) -> None:
+        """The peer takes less than we send: publishers to it are slowed down from now on."""
+        self.congested = True
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        self.congested = False
+
+    # -- timers ----------------------------------------------------------------------------------------------
+    def tick(self, now: float) -> None:
+        """Check deadlines; called by the node's ticker."""
+        if self.auth_deadline and now >= self.auth_deadline:
+            self.fail("Authentication Timeout", CloseReason.AUTHENTICATION_TIMEOUT)
+            return
+        if now >= self.next_ping:
+            self._send_ping(now)
+        transport = self.transport
+        if transport is None:
+            return
+        waiting = transport.get_write_buffer_size()
+        if waiting:
+            gone = self._written - waiting
+            if gone != self._progress[0] or not self._progress[1]:
+                self._progress = (gone, now)
+            elif now - self._progress[1] >= self.node.options.write_deadline:
+                self.node.slow_consumer(self, CloseReason.SLOW_WRITE)
+        else:
+            self._progress = (0, 0.0)
+
+    def _send_ping(self, now: float) -> None:
+        options = self.node.options
+        self.next_ping = now + options.ping_interval
+        if self.round_trip and now - self.last_received < options.ping_interval:
+            self.pings_out = 0
+            return
+        if self.pings_out >= options.ping_max:
+            self.node.counters.stale_connections += 1
+            self.fail("Stale Connection", CloseReason.STALE)
+            return
+        self.pings_out += 1
+        self._ping_sent = now
+        self._put(framing.PING)
+
+    # -- for monitoring --------------------------------------------------------------------------------------
+    def describe(self) -> dict[str, Any]:
+        """Return the ``client`` object of advisories."""
+        described: dict[str, Any] = {
+            "start": format_time(self.start_ns),
+            "host": self.address[0],
+            "id": self.client_id,
+            "acc": self.account.name,
+        }
+        optional = {
+            "user": self.user_name,
+            "name": self.options.name,
+            "lang": self.options.lang,
+            "ver": self.options.version,
+            "rtt": int(self.round_trip * 1e9),
+        }
+        described |= {key: value for key, value in optional.items() if value}
+        return described | {
+            "server": self.node.server_name,
+            "kind": self.kind,
+            "client_type": self.client_type,
+        }

@@ -1,0 +1,181 @@
+"""The command line of ``memphis-desktop broker``: nats-server's flags, as far as the node has the feature.
+
+One or two dashes alike, ``--flag value`` or ``--flag=value``; a flag without a value is a switch that
+``=false`` turns off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from memphis_desktop.broker.options import BrokerOptions, UsageError, User
+
+
+@dataclass(slots=True)
+class CommandLine:
+    """What the command line asks for."""
+
+    options: BrokerOptions = field(default_factory=BrokerOptions)
+    show_help: bool = False
+    show_version: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Flag:
+    names: tuple[str, ...]
+    metavar: str  # "" for a switch
+    summary: str
+    apply: Callable[[CommandLine, Any], None]
+
+
+def _set(name: str, convert: Callable[[str], Any] = str) -> Callable[[CommandLine, str], None]:
+    def apply(line: CommandLine, value: str) -> None:
+        setattr(line.options, name, convert(value))
+
+    return apply
+
+
+def _switch(*names: str) -> Callable[[CommandLine, bool], None]:
+    def apply(line: CommandLine, value: bool) -> None:
+        for name in names:
+            setattr(line.options, name, value)
+
+    return apply
+
+
+def _port(text: str) -> int:
+    number = _integer(text)
+    if not -1 <= number <= 65535:
+        raise ValueError("a port is -1 (any free one) or 0 to 65535")
+    return number
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("a whole number is needed") from None
+
+
+def _positive(text: str) -> int:
+    number = _integer(text)
+    if number <= 0:
+        raise ValueError("a number above 0 is needed")
+    return number
+
+
+def _sync_always(text: str) -> bool:
+    if text not in ("always", "interval"):
+        raise ValueError("it is 'always' or 'interval'")
+    return text == "always"
+
+
+def _user(line: CommandLine, value: str) -> None:
+    if line.options.users:
+        line.options.users[0].name = value
+    else:
+        line.options.users.append(User(value, ""))
+
+
+def _password(line: CommandLine, value: str) -> None:
+    if line.options.users:
+        line.options.users[0].password = value
+    else:
+        line.options.users.append(User("", value))
+
+
+def _help(line: CommandLine, value: bool) -> None:
+    line.show_help = value
+
+
+def _version(line: CommandLine, value: bool) -> None:
+    line.show_version = value
+
+
+FLAGS: tuple[_Flag, ...] = (
+    _Flag(("a", "addr", "net"), "HOST", "listen on this address (127.0.0.1)", _set("host")),
+    _Flag(("p", "port"), "PORT", "port for clients (4222); -1 for any free one", _set("port", _port)),
+    _Flag(("n", "name", "server_name"), "NAME", "the server's name", _set("server_name")),
+    _Flag(("client_advertise",), "HOST:PORT", "address told to clients", _set("client_advertise")),
+    _Flag(("P", "pid"), "FILE", "write the process id to a file", _set("pid_file", Path)),
+    _Flag(("ports_file_dir",), "DIR", "write the ports in use to a file there", _set("ports_file_dir", Path)),
+    _Flag(("max_payload",), "BYTES", "largest message (1048576)", _set("max_payload", _positive)),
+    _Flag(("js", "jetstream"), "", "switch JetStream on", _switch("jetstream")),
+    _Flag(("sd", "store_dir"), "DIR", "where JetStream keeps its data", _set("store_dir", Path)),
+    _Flag(
+        ("sync",),
+        "always|interval",
+        "acknowledge when on disk (always), or sync now and then",
+        _set("sync_always", _sync_always),
+    ),
+    _Flag(("user",), "NAME", "user that clients log in with", _user),
+    _Flag(("pass",), "PASSWORD", "that user's password", _password),
+    _Flag(("auth",), "TOKEN", "token that clients log in with", _set("token")),
+    _Flag(("l", "log"), "FILE", "write the log to a file", _set("log_file", Path)),
+    _Flag(("T", "logtime"), "", "times in the log (on)", _switch("log_time")),
+    _Flag(("D", "debug"), "", "debugging lines in the log", _switch("debug")),
+    _Flag(("V", "trace"), "", "protocol lines in the log", _switch("trace")),
+    _Flag(("DV",), "", "both", _switch("debug", "trace")),
+    _Flag(("h", "help"), "", "show this", _help),
+    _Flag(("v", "version"), "", "show the version", _version),
+)
+_BY_NAME = {name: flag for flag in FLAGS for name in flag.names}
+
+
+def parse(arguments: list[str]) -> CommandLine:
+    """Read a command line.
+
+    Raises:
+        UsageError: an option is unknown, lacks its value, or has an impossible one.
+    """
+    line = CommandLine()
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        if not word.startswith("-") or word.strip("-") == "":
+            raise UsageError(f"unexpected argument {word!r}")
+        name, has_value, value = word.removeprefix("-").removeprefix("-").partition("=")
+        flag = _BY_NAME.get(name)
+        if flag is None:
+            raise UsageError(f"unknown option {word.partition('=')[0]!r}")
+        try:
+            if not flag.metavar:
+                flag.apply(line, _boolean(value) if has_value else True)
+                continue
+            if not has_value:
+                if not waiting:
+                    raise UsageError(f"option {word!r} needs a value: {flag.metavar}")
+                value = waiting.pop(0)
+            flag.apply(line, value)
+        except ValueError as error:
+            raise UsageError(f"option {word.partition('=')[0]!r}: {error}, not {value!r}") from None
+    _check(line.options)
+    return line
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in ("true", "t", "1", "yes", "on"):
+        return True
+    if text.lower() in ("false", "f", "0", "no", "off"):
+        return False
+    raise ValueError("it is true or false")
+
+
+def _check(options: BrokerOptions) -> None:
+    if options.users and options.token:
+        raise UsageError("a user and a token exclude each other")
+    if options.users and not options.users[0].name:
+        raise UsageError("option '--pass' needs '--user' too")
+
+
+def help_text() -> str:
+    """Return what ``--help`` shows."""
+    lines = ["usage: memphis-desktop broker [options]", "", "Run the broker alone, without a window.", ""]
+    for flag in FLAGS:
+        names = ", ".join(f"{'-' if len(name) < 3 else '--'}{name}" for name in flag.names)
+        shown = f"{names} {flag.metavar}".strip()
+        lines.append(f"  {shown:<34} {flag.summary}")
+    return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""The broker's log in the format of nats-server, which test harnesses and tools wait for.
+
+``[PID] YYYY/MM/DD HH:MM:SS.µµµµµµ [INF] text``, on standard error or in a file that can be reopened.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+
+TRACE = 5
+LOGGER = "memphis_desktop.broker"
+
+_LEVELS = {
+    TRACE: "TRC",
+    logging.DEBUG: "DBG",
+    logging.INFO: "INF",
+    logging.WARNING: "WRN",
+    logging.ERROR: "ERR",
+    logging.CRITICAL: "FTL",
+}
+
+
+class ServerFormatter(logging.Formatter):
+    """nats-server's line; an exception's traceback follows in debug only, else its last line."""
+
+    def __init__(self, *, with_time: bool = True) -> None:
+        super().__init__()
+        self._with_time = with_time
+        self._pid = os.getpid()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line (more with a traceback)."""
+        level = _LEVELS.get(record.levelno, "INF")
+        moment = (
+            datetime.fromtimestamp(record.created).strftime("%Y/%m/%d %H:%M:%S.%f ")
+            if self._with_time
+            else ""
+        )
+        line = f"[{self._pid}] {moment}[{level}] {record.getMessage()}"
+        if record.exc_info and record.exc_info[0] is not None:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class ReopenableHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to standard error, or to a file that a signal makes it open anew (log rotation)."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        super().__init__(self._open())
+
+    def _open(self) -> object:
+        return self._path.open("a", encoding="utf-8", buffering=1) if self._path else sys.stderr
+
+    def reopen(self) -> None:
+        """Open the file again under its name; does nothing on standard error."""
+        if self._path is None:
+            return
+        old = self.setStream(self._open())
+        if old is not None:
+            old.close()
+
+
+def set_up(path: Path | None, *, debug: bool, trace: bool, with_time: bool) -> ReopenableHandler:
+    """Send the broker's log to standard error, or to a file, in nats-server's format.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    handler = ReopenableHandler(path)
+    handler.setFormatter(ServerFormatter(with_time=with_time))
+    logging.addLevelName(TRACE, "TRACE")
+    logger = logging.getLogger(LOGGER)
+    for old in list(logger.handlers):
+        logger.removeHandler(old)
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(TRACE if trace else logging.DEBUG if debug else logging.INFO)
+    return handler

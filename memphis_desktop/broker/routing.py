@@ -1,0 +1,484 @@
+"""Who gets a message: the subscriptions of one account, and the way from a chunk of messages to them.
+
+Literal subscriptions are in a dictionary, patterns in a trie by token. What a published subject leads to is a
+`Route`; routes are remembered per subject and, where the last token makes no difference (a reply below a
+client's inbox, a stream's numbered subjects), once for all subjects with the same beginning. So a subject
+that is used once only, such as the reply of a request, costs no trie walk and leaves nothing behind.
+
+Messages are handed on in lists: neighbours with the same route stay together, and nobody is awaited.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from random import random
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from memphis_desktop.protocol import subjects
+from memphis_desktop.protocol.message import Message
+
+if TYPE_CHECKING:
+    from memphis_desktop.broker.contracts import Handler
+
+log = logging.getLogger(__name__)
+
+# Remembered routes by subject; beyond this all are forgotten and found again.
+_CACHE_LIMIT = 8192
+
+
+class Publisher(Protocol):
+    """What routing needs to know of the connection that published."""
+
+    @property
+    def echo(self) -> bool:
+        """Whether it gets its own messages."""
+
+    @property
+    def no_responders(self) -> bool:
+        """Whether it wants to be told that nobody listens."""
+
+    def tell_no_responders(self, message: Message) -> None:
+        """Tell it so."""
+
+    def stall(self) -> None:
+        """Slow it down: a subscriber has fallen behind."""
+
+
+class Subscriber(Protocol):
+    """A subscription of a client or of the node itself."""
+
+    pattern: bytes
+    queue: bytes
+
+    def belongs_to(self, sender: object) -> bool:
+        """Return whether this is a subscription of the connection `sender`."""
+
+    def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> None:
+        """Take messages, in order. The list belongs to the caller."""
+
+    def backlog(self) -> int:
+        """Return the bytes that wait for its reader; 0 for a handler."""
+
+
+class HandlerSubscription:
+    """A server-side subscription. Its handler is called once for all that a chunk brought it.
+
+    A *barrier* handler answers requests whose outcome depends on what was published before, so it is called
+    at its place in the chunk, after the handlers of everything that stood in front of it.
+    """
+
+    __slots__ = ("active", "barrier", "handler", "pattern", "queue")
+
+    def __init__(self, pattern: bytes, handler: Handler, queue: bytes = b"") -> None:
+        self.pattern = pattern
+        self.queue = queue
+        self.handler = handler
+        self.barrier = pattern.startswith((b"$JS.API.", b"$SYS."))
+        self.active = True
+
+    def belongs_to(self, sender: object) -> bool:
+        """A handler belongs to no connection."""
+        return False
+
+    def backlog(self) -> int:
+        """Nothing waits for a handler."""
+        return 0
+
+    def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> None:
+        """Keep the messages until the handler's turn comes."""
+        if self.barrier:
+            pending.run()
+            pending.batches[self.handler] = (self, list(messages))
+            pending.run()
+            return
+        there = pending.batches.get(self.handler)
+        if there is None:
+            pending.batches[self.handler] = (self, list(messages))
+        else:
+            there[1].extend(messages)
+
+
+class Pending:
+    """What one chunk holds for server-side handlers, until they are called: one list for each handler."""
+
+    __slots__ = ("batches", "sender")
+
+    def __init__(self, sender: Publisher | None) -> None:
+        self.sender = sender
+        self.batches: dict[Handler, tuple[HandlerSubscription, list[Message]]] = {}
+
+    def run(self) -> None:
+        """Call the handlers; a failing one is logged and harms nobody else."""
+        while self.batches:
+            batches, self.batches = self.batches, {}
+            for handler, (subscription, batch) in batches.items():
+                if subscription.active:
+                    try:
+                        handler(batch, self.sender)  # type: ignore[arg-type]
+                    except Exception:
+                        log.exception("A handler of %r failed", subscription.pattern)
+
+
+class Route:
+    """Where messages of some subject go."""
+
+    __slots__ = ("groups", "members", "single")
+
+    def __init__(self, members: tuple[Subscriber, ...], groups: tuple[tuple[Subscriber, ...], ...]) -> None:
+        self.members = members
+        self.groups = groups
+        self.single = members[0] if len(members) == 1 and not groups else None
+
+    def __bool__(self) -> bool:
+        return bool(self.members or self.groups)
+
+
+NOWHERE = Route((), ())
+
+
+class _Level:
+    """One token of the patterns' trie."""
+
+    __slots__ = ("children", "ends", "star", "tails")
+
+    def __init__(self) -> None:
+        self.children: dict[bytes, _Level] = {}
+        self.star: _Level | None = None
+        self.ends: list[Subscriber] = []  # patterns that end with this token
+        self.tails: list[Subscriber] = []  # patterns that go on with ">"
+
+    @property
+    def empty(self) -> bool:
+        return not (self.children or self.star or self.ends or self.tails)
+
+
+_RouteKey: TypeAlias = tuple[int, ...]
+
+
+class SubjectRouter:
+    """The subscriptions of one account."""
+
+    def __init__(self) -> None:
+        self._literals: dict[bytes, list[Subscriber]] = {}
+        self._literal_beginnings: dict[bytes, int] = {}
+        self._root = _Level()
+        self._routes: dict[_RouteKey, Route] = {}
+        self.cache: dict[bytes, Route] = {}
+        self._beginnings: dict[bytes, Route] = {}
+        self.count = 0
+        self.inserts = 0
+        self.removes = 0
+        self.lookups = 0
+
+    # -- subscriptions ---------------------------------------------------------------------------------------
+    def insert(self, subscription: Subscriber) -> None:
+        """Add a subscription whose pattern is valid."""
+        pattern = subscription.pattern
+        self.count += 1
+        self.inserts += 1
+        if subjects.has_wildcards(pattern):
+            level = self._root
+            tokens = pattern.split(b".")
+            for token in tokens[:-1] if tokens[-1] == b">" else tokens:
+                if token == b"*":
+                    if level.star is None:
+                        level.star = _Level()
+                    level = level.star
+                else:
+                    below = level.children.get(token)
+                    if below is None:
+                        below = level.children[token] = _Level()
+                    level = below
+            (level.tails if tokens[-1] == b">" else level.ends).append(subscription)
+            self._forget_all()
+            return
+        self._literals.setdefault(pattern, []).append(subscription)
+        beginning = _beginning(pattern)
+        self._literal_beginnings[beginning] = self._literal_beginnings.get(beginning, 0) + 1
+        self._forget_literal(pattern, beginning)
+
+    def remove(self, subscription: Subscriber) -> bool:
+        """Remove a subscription; return False when it was not there."""
+        pattern = subscription.pattern
+        if subjects.has_wildcards(pattern):
+            if not self._remove_pattern(self._root, pattern.split(b"."), 0, subscription):
+                return False
+            self._forget_all()
+        else:
+            there = self._literals.get(pattern, [])
+            if subscription not in there:
+                return False
+            there.remove(subscription)
+            if not there:
+                del self._literals[pattern]
+            beginning = _beginning(pattern)
+            self._literal_beginnings[beginning] -= 1
+            if not self._literal_beginnings[beginning]:
+                del self._literal_beginnings[beginning]
+            self._forget_literal(pattern, beginning)
+        self.count -= 1
+        self.removes += 1
+        return True
+
+    def _remove_pattern(
+        self, level: _Level, tokens: list[bytes], depth: int, subscription: Subscriber
+    ) -> bool:
+        path: list[tuple[_Level, bytes]] = []
+        tail = tokens[-1] == b">"
+        for token in tokens[:-1] if tail else tokens:
+            below = level.star if token == b"*" else level.children.get(token)
+            if below is None:
+                return False
+            path.append((level, token))
+            level = below
+        there = level.tails if tail else level.ends
+        if subscription not in there:
+            return False
+        there.remove(subscription)
+        for above, token in reversed(path):
+            if not level.empty:
+                break
+            if token == b"*":
+                above.star = None
+            else:
+                del above.children[token]
+            level = above
+        return True
+
+    def _forget_literal(self, pattern: bytes, beginning: bytes) -> None:
+        self.cache.pop(pattern, None)
+        self._beginnings.pop(beginning, None)
+        self._routes.clear()
+
+    def _forget_all(self) -> None:
+        self.cache.clear()
+        self._beginnings.clear()
+        self._routes.clear()
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        for there in self._literals.values():
+            yield from there
+        levels = [self._root]
+        while levels:
+            level = levels.pop()
+            yield from level.ends
+            yield from level.tails
+            levels.extend(level.children.values())
+            if level.star is not None:
+                levels.append(level.star)
+
+    # -- routes ----------------------------------------------------------------------------------------------
+    def route(self, subject: bytes, *, remember: bool = False) -> Route:
+        """Return where a published subject leads; empty tokens lead nowhere.
+
+        `remember` is for subjects that will come again; those with a common beginning are remembered anyway.
+        """
+        route = self.cache.get(subject)
+        if route is not None:
+            return route
+        beginning = _beginning(subject)
+        route = self._beginnings.get(beginning)
+        if route is None or len(subject) == len(beginning):
+            route = self._find(subject, beginning)
+        if remember:
+            if len(self.cache) >= _CACHE_LIMIT:
+                self.cache.clear()
+            self.cache[subject] = route
+        return route
+
+    def uniform(self, beginning: bytes) -> Route | None:
+        """Return the route of all subjects with this beginning and one more token, where known to be one."""
+        return self._beginnings.get(beginning)
+
+    def _find(self, subject: bytes, beginning: bytes) -> Route:
+        self.lookups += 1
+        tokens = subject.split(b".")
+        if b"" in tokens:
+            return NOWHERE
+        found: list[Subscriber] = []
+        levels = [self._root]
+        for token in tokens[:-1]:
+            deeper = []
+            for level in levels:
+                found += level.tails
+                below = level.children.get(token)
+                if below is not None:
+                    deeper.append(below)
+                if level.star is not None:
+                    deeper.append(level.star)
+            levels = deeper
+            if not levels:
+                break
+        uniform = beginning != b"" and beginning not in self._literal_beginnings
+        for level in levels:
+            found += level.tails
+            if level.children:
+                uniform = False
+                below = level.children.get(tokens[-1])
+                if below is not None:
+                    found += below.ends
+            if level.star is not None:
+                found += level.star.ends
+        literals = self._literals.get(subject)
+        if literals:
+            found = literals + found
+        route = self._intern(found)
+        if uniform:
+            if len(self._beginnings) >= _CACHE_LIMIT:
+                self._beginnings.clear()
+            self._beginnings[beginning] = route
+        return route
+
+    def _intern(self, found: list[Subscriber]) -> Route:
+        """Return one Route for all subjects that lead to the same subscriptions, so that runs stay long."""
+        if not found:
+            return NOWHERE
+        key = tuple(map(id, found))
+        route = self._routes.get(key)
+        if route is None:
+            members = tuple([subscription for subscription in found if not subscription.queue])
+            groups: dict[bytes, list[Subscriber]] = {}
+            for subscription in found:
+                if subscription.queue:
+                    groups.setdefault(subscription.queue, []).append(subscription)
+            if len(self._routes) >= _CACHE_LIMIT:
+                self._forget_all()
+            route = self._routes[key] = Route(members, tuple([tuple(group) for group in groups.values()]))
+        return route
+
+
+def _beginning(subject: bytes) -> bytes:
+    return subject[: subject.rfind(b".") + 1]
+
+
+def publish(
+    router: SubjectRouter,
+    messages: Sequence[Message],
+    sender: Publisher | None,
+    pending: Pending,
+    remember: bool,
+) -> None:
+    """Route messages that stand in the order of publishing; handlers' shares are left in `pending`."""
+    known = router.cache.get
+    current: Route | None = None
+    run: list[Message] = []
+    beginning, beginning_route = b"\n", NOWHERE
+    for message in messages:
+        subject = message[0]
+        route = known(subject)
+        if route is None:
+            if not remember and subject.startswith(beginning) and subject.find(b".", len(beginning)) < 0:
+                route = beginning_route
+            else:
+                route = router.route(subject, remember=remember)
+                if not remember:
+                    start = _beginning(subject)
+                    if router.uniform(start) is route and len(start) < len(subject):
+                        beginning, beginning_route = start, route
+        if route is current:
+            run.append(message)
+        else:
+            if current is not None:
+                deliver(current, run, sender, pending)
+            current, run = route, [message]
+    if current is not None:
+        deliver(current, run, sender, pending)
+
+
+def deliver(route: Route, messages: list[Message], sender: Publisher | None, pending: Pending) -> int:
+    """Hand messages to everyone on the route; return how many subscriptions took them."""
+    single = route.single
+    if single is not None and (sender is None or sender.echo):
+        single.take(messages, sender, pending)
+        return 1
+    taken = 0
+    silent = sender is not None and not sender.echo
+    for subscription in route.members:
+        if silent and subscription.belongs_to(sender):
+            continue
+        subscription.take(messages, sender, pending)
+        taken += 1
+    for group in route.groups:
+        if silent:
+            group = tuple([one for one in group if not one.belongs_to(sender)])
+        taken += _deliver_to_group(group, messages, sender, pending)
+    if not taken and sender is not None and sender.no_responders:
+        for message in messages:
+            if message[1]:
+                sender.tell_no_responders(message)
+    return taken
+
+
+def _deliver_to_group(
+    group: tuple[Subscriber, ...], messages: list[Message], sender: Publisher | None, pending: Pending
+) -> int:
+    count = len(group)
+    if count < 2:
+        for subscription in group:
+            subscription.take(messages, sender, pending)
+        return count
+    if len(messages) == 1:
+        group[int(random() * count)].take(messages, sender, pending)
+        return 1
+    shares: dict[int, list[Message]] = {}
+    for message in messages:
+        shares.setdefault(int(random() * count), []).append(message)
+    for index, share in shares.items():
+        group[index].take(share, sender, pending)
+    return 1
+
+
+class Watch:
+    """A watch on interest in one literal subject."""
+
+    __slots__ = ("changed", "interested", "subject", "watches")
+
+    def __init__(
+        self, watches: InterestWatches, subject: bytes, changed: Callable[[bool], None], interested: bool
+    ) -> None:
+        self.watches = watches
+        self.subject = subject
+        self.changed = changed
+        self.interested = interested
+
+    def cancel(self) -> None:
+        """Stop watching."""
+        self.watches.remove(self)
+
+
+class InterestWatches:
+    """All watches of one account, told about subscriptions that come and go."""
+
+    def __init__(self, router: SubjectRouter) -> None:
+        self._router = router
+        self._watches: dict[bytes, list[Watch]] = {}
+
+    def add(self, subject: bytes, changed: Callable[[bool], None]) -> Watch:
+        """Watch a literal subject."""
+        watch = Watch(self, subject, changed, bool(self._router.route(subject)))
+        self._watches.setdefault(subject, []).append(watch)
+        return watch
+
+    def remove(self, watch: Watch) -> None:
+        """Forget a watch; does nothing when it is forgotten already."""
+        there = self._watches.get(watch.subject, [])
+        if watch in there:
+            there.remove(watch)
+            if not there:
+                del self._watches[watch.subject]
+
+    def pattern_changed(self, pattern: bytes) -> None:
+        """A subscription to `pattern` was added or removed: tell those whose interest changed by it."""
+        if not self._watches:
+            return
+        if subjects.has_wildcards(pattern):
+            touched = [watch for subject in self._watches if subjects.matches(pattern, subject)
+                       for watch in self._watches[subject]]  # fmt: skip
+        else:
+            touched = list(self._watches.get(pattern, ()))
+        for watch in touched:
+            interested = bool(self._router.route(watch.subject))
+            if interested != watch.interested:
+                watch.interested = interested
+                watch.changed(interested)
