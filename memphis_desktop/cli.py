@@ -131,10 +131,28 @@ def _broker(arguments: list[str]) -> int:
     return command.run(arguments)
 
 
+def _sample(arguments: list[str]) -> int:
+    """feed sample stations on a running server with real clients, or remove them"""
+    import argparse
+
+    parser = _parser("sample", "Make the sample stations on a running server and keep them busy.")
+    parser.add_argument("url", metavar="URL", help="the server, for example nats://127.0.0.1:4222")
+    parser.add_argument("--remove", action="store_true", help="delete the sample data and end")
+    parser.add_argument("--quiet", action="store_true", help="print failures only")
+    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    from memphis_desktop.demo import command
+
+    return command.run(
+        options.url, remove=options.remove, quiet=options.quiet, with_parent=options.with_parent
+    )
+
+
 def _summary(command: Callable[[list[str]], int]) -> str:
     return (command.__doc__ or "").splitlines()[0]
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "broker": _broker,
+    "sample": _sample,
 }

@@ -86,6 +86,8 @@ async def connect() -> AsyncIterator[Connect]:
 
     async def open_client(server: ServerProcess | str, **options: Any) -> Client:
         options.setdefault("allow_reconnect", False)
+        options.setdefault("max_reconnect_attempts", 1)  # the first connection's tries, too
+        options.setdefault("reconnect_time_wait", 0)
         options.setdefault("connect_timeout", 5)
         url = server.url if isinstance(server, ServerProcess) else server
         client = await nats.connect(url, **options)

@@ -1,0 +1,98 @@
+"""``memphis-desktop sample URL``: feed the sample stations of a running server, or remove them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error
+
+from memphis_desktop.demo.stations import remove_sample_data
+from memphis_desktop.demo.traffic import Traffic
+from memphis_desktop.errors import Failure
+
+
+@contextlib.asynccontextmanager
+async def connection(url: str, name: str) -> AsyncIterator[Client]:
+    """Connect a client that finds its way back when the server restarts; closed at the end."""
+
+    last_error: Exception | None = None
+
+    async def remember(error: Exception) -> None:
+        nonlocal last_error
+        last_error = error
+
+    try:
+        # A first try without patience, so that a wrong address is told at once.
+        client = await nats.connect(
+            url,
+            name=name,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=5,
+            error_cb=remember,
+        )
+        await client.close()
+        client = await nats.connect(
+            url, name=name, max_reconnect_attempts=-1, reconnect_time_wait=0.5, error_cb=remember
+        )
+    except (Error, OSError, ValueError, TimeoutError) as error:
+        reason = last_error or error
+        raise Failure(f"cannot connect to {url}: {reason or type(reason).__name__}") from None
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def _remove(url: str) -> list[str]:
+    async with connection(url, "sample-removal") as client:
+        try:
+            return await remove_sample_data(client)
+        except (Error, TimeoutError) as error:
+            raise Failure(f"the sample data could not be removed: {error or 'no answer in time'}") from None
+
+
+async def _feed(url: str, *, quiet: bool, with_parent: bool) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    if with_parent:
+
+        def await_end_of_input() -> None:
+            sys.stdin.buffer.read()
+            with contextlib.suppress(RuntimeError):  # the loop has ended on its own
+                loop.call_soon_threadsafe(stop.set)
+
+        threading.Thread(target=await_end_of_input, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the command
+            loop.add_signal_handler(number, stop.set)
+    async with connection(url, "sample-clients") as client:
+        if not quiet:
+            print(f"feeding the sample stations on {url}; Ctrl C ends it", flush=True)
+        await Traffic(client).run(stop)
+
+
+def run(url: str, *, remove: bool, quiet: bool, with_parent: bool) -> int:
+    """Carry out the command.
+
+    Args:
+        url: The server.
+        remove: Delete the sample data instead of feeding it.
+        quiet: Print nothing but failures.
+        with_parent: End when standard input does, that is, with the process that started this one.
+    """
+    if remove:
+        removed = asyncio.run(_remove(url))
+        if not quiet:
+            print("removed " + ", ".join(removed) if removed else "there is no sample data")
+        return 0
+    asyncio.run(_feed(url, quiet=quiet, with_parent=with_parent))
+    return 0
