@@ -1,1 +1,46 @@
-"""Colours, spacing, type and icons, in one place."""
+"""The look: tokens, fonts, icons, the stylesheet, and the manager that applies them."""
+
+from memphis_desktop.ui.theme.manager import ThemeManager, manager
+from memphis_desktop.ui.theme.tokens import (
+    ENVIRONMENT_COLOURS,
+    RADIUS_CARD,
+    RADIUS_CONTROL,
+    SIZE_BODY,
+    SIZE_CAPTION,
+    SIZE_SECTION,
+    SIZE_TITLE,
+    SIZE_VITAL,
+    SPACE_1,
+    SPACE_2,
+    SPACE_3,
+    SPACE_4,
+    SPACE_5,
+    SPACE_6,
+    Density,
+    Theme,
+    contrast_ratio,
+    mix,
+)
+
+__all__ = [
+    "ENVIRONMENT_COLOURS",
+    "RADIUS_CARD",
+    "RADIUS_CONTROL",
+    "SIZE_BODY",
+    "SIZE_CAPTION",
+    "SIZE_SECTION",
+    "SIZE_TITLE",
+    "SIZE_VITAL",
+    "SPACE_1",
+    "SPACE_2",
+    "SPACE_3",
+    "SPACE_4",
+    "SPACE_5",
+    "SPACE_6",
+    "Density",
+    "Theme",
+    "ThemeManager",
+    "contrast_ratio",
+    "manager",
+    "mix",
+]

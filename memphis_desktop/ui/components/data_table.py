@@ -1,0 +1,483 @@
+"""The table: every list in the program is one of these.
+
+Sorting, filtering, choosing, moving and sizing columns, keeping selection and place while rows change,
+copying, and the four states of a list (loading, empty, error, ready).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from datetime import tzinfo
+from typing import Any
+
+from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, Signal
+from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QStackedLayout,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
+from memphis_desktop.ui.components.table_delegate import TableDelegate
+from memphis_desktop.ui.components.table_model import Column, TableModel
+from memphis_desktop.ui.screen import Action, Command
+from memphis_desktop.ui.theme.icons import icon
+
+__all__ = ["Column", "DataTable", "TableModel"]
+
+_MINIMUM_WIDTH = 40
+
+
+class _View(QTableView):
+    """A QTableView with the keys of our tables."""
+
+    opened = Signal()
+    previewed = Signal()
+    copied_text = Signal()
+    copied_json = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter opens, Space previews, Ctrl+C and Ctrl+Shift+C copy, J and K move."""
+        key, modifiers = event.key(), event.modifiers()
+        none = modifiers in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and none:
+            self.opened.emit()
+        elif key == Qt.Key.Key_Space and none:
+            self.previewed.emit()
+        elif event.matches(QKeySequence.StandardKey.Copy):
+            self.copied_text.emit()
+        elif (
+            key == Qt.Key.Key_C
+            and modifiers == Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+        ):
+            self.copied_json.emit()
+        elif key in (Qt.Key.Key_J, Qt.Key.Key_K) and none:
+            self._step(1 if key == Qt.Key.Key_J else -1)
+        elif key in (Qt.Key.Key_Home, Qt.Key.Key_End) and none and self.model().rowCount():
+            self.selectRow(0 if key == Qt.Key.Key_Home else self.model().rowCount() - 1)
+        elif key == Qt.Key.Key_Tab or key == Qt.Key.Key_Backtab:
+            event.ignore()  # Tab leaves the table instead of walking through its cells
+        else:
+            super().keyPressEvent(event)
+
+    def keyboardSearch(self, search: str) -> None:
+        """Letters belong to the screens' shortcuts; the filter finds rows."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the focus frame around the current row, where the eye is."""
+        super().paintEvent(event)
+        index = self.currentIndex()
+        if not (self.hasFocus() and index.isValid()):
+            return
+        rect = self.visualRect(index)
+        rect.setLeft(0)
+        rect.setRight(max(self.viewport().width(), self.horizontalHeader().length()) - 1)
+        look = theme.manager().current
+        painter = QPainter(self.viewport())
+        painter.setPen(QPen(QColor(look.accent), look.focus_width))
+        painter.drawLine(rect.left() + 1, rect.top(), rect.left() + 1, rect.bottom())
+
+    def _step(self, by: int) -> None:
+        count = self.model().rowCount()
+        if count:
+            self.selectRow(max(0, min(count - 1, self.currentIndex().row() + by)))
+
+
+class DataTable(QWidget):
+    """See the module. ``columns`` in their first order; ``row_key`` names a row across updates.
+
+    Args:
+        columns: what can be shown.
+        row_key: takes a row, gives what identifies it.
+        settings_name: under what the arrangement is remembered.
+        context_actions: takes the selected rows, gives what can be done with them, for the context menu.
+    """
+
+    row_activated = Signal(object)
+    preview_requested = Signal(object)
+    selection_changed = Signal(list)
+    current_changed = Signal(object)  # the row with the cursor, or None
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        row_key: Callable[[Any], Hashable],
+        settings_name: str,
+        parent: QWidget | None = None,
+        *,
+        context_actions: Callable[[list[Any]], list[Command]] | None = None,
+        default_sort: tuple[str, bool] | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.context_actions = context_actions
+        self._settings_key = f"table/{settings_name}"
+        self._restoring = True
+        self._state = "ready"
+        self._sorted_by: tuple[str, bool] | None = None
+        self.model = TableModel(columns, row_key)
+        self.view = _View(self)
+        self.view.setAccessibleName(settings_name.replace("_", " "))
+        self.delegate = TableDelegate(self.model, self.view)
+        self._message = EmptyState("tray", "", parent=self)
+        self._skeleton = SkeletonRows(self)
+        self._build()
+        self._restore(default_sort)
+        self._restoring = False
+        theme.manager().changed.connect(self._restyle)
+        self._restyle()
+
+    # Rows -------------------------------------------------------------------------------------
+
+    def set_rows(self, rows: Iterable[Any]) -> None:
+        """Show ``rows``; selection, cursor and scroll position stay with their rows."""
+        bar = self.view.verticalScrollBar()
+        at_top = bar.value() == 0
+        anchor = None if at_top else self._top_key()
+        self.model.set_rows(rows)
+        if anchor is not None:
+            row = self.model.index_of(anchor)
+            if row >= 0 and self.view.rowAt(0) != row:
+                self.view.scrollTo(self.model.index(row, 0), QAbstractItemView.ScrollHint.PositionAtTop)
+        self._show_state()
+
+    def rows(self) -> list[Any]:
+        """The rows as shown."""
+        return self.model.shown_rows()
+
+    def selected_rows(self) -> list[Any]:
+        """The selected rows, top to bottom."""
+        numbers = sorted(index.row() for index in self.view.selectionModel().selectedRows())
+        return [self.model.row_at(number) for number in numbers]
+
+    def current_row(self) -> Any:
+        """The row with the cursor, or None."""
+        index = self.view.currentIndex()
+        return self.model.row_at(index.row()) if index.isValid() else None
+
+    def select_key(self, key: Hashable) -> bool:
+        """Put cursor and selection on the row of ``key``; False when it is not shown."""
+        row = self.model.index_of(key)
+        if row < 0:
+            return False
+        self.view.selectRow(row)
+        self.view.scrollTo(self.model.index(row, 0))
+        return True
+
+    def set_filter(self, text: str) -> None:
+        """Keep only the rows that hold every word of ``text``."""
+        self.model.set_filter(text)
+        self._show_state()
+
+    def set_predicate(self, predicate: Callable[[Any], bool] | None) -> None:
+        """Keep only rows for which it holds (filter chips)."""
+        self.model.set_predicate(predicate)
+        self._show_state()
+
+    def set_zone(self, zone: tzinfo) -> None:
+        """Show times in another zone."""
+        self.model.set_zone(zone)
+
+    def sort_by(self, key: str | None, descending: bool = False) -> None:
+        """Order by the column of that key; None restores the order given."""
+        column = next((column for column in self.model.columns if column.key == key), None)
+        self.model.set_sort(column, descending)
+        self._sorted_by = (key, descending) if column is not None and key is not None else None
+        header = self.view.horizontalHeader()
+        order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
+        header.setSortIndicator(self.model.columns.index(column) if column is not None else -1, order)
+        self._save()
+
+    def set_state(self, state: str, text: str = "", action: Action | None = None, icon: str = "") -> None:
+        """``loading``, ``empty``, ``error`` or ``ready``, with one sentence and one action.
+
+        With ``ready`` and no rows the last ``empty`` text stays away; give ``empty`` when nothing is there.
+        """
+        self._state = state
+        if state in ("empty", "error"):
+            self._message.set_content(
+                icon or ("warning-circle" if state == "error" else "tray"), text, action
+            )
+            self._message.set_kind("bad" if state == "error" else "muted")
+        self._show_state()
+
+    def state(self) -> str:
+        """The state last set."""
+        return self._state
+
+    # Building ---------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        view = self.view
+        view.setModel(self.model)
+        view.setItemDelegate(self.delegate)
+        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        view.setShowGrid(False)
+        view.setWordWrap(False)
+        view.setMouseTracking(True)
+        view.setCornerButtonEnabled(False)
+        view.setTabKeyNavigation(False)
+        view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerItem)
+        view.verticalHeader().hide()
+        header = view.horizontalHeader()
+        header.setSectionsMovable(True)
+        header.setSectionsClickable(True)
+        header.setSortIndicatorShown(True)
+        header.setHighlightSections(False)
+        header.setMinimumSectionSize(_MINIMUM_WIDTH)
+        header.setTextElideMode(Qt.TextElideMode.ElideRight)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(self._show_column_menu)
+        header.sectionClicked.connect(self._header_clicked)
+        header.sectionMoved.connect(self._save)
+        header.sectionResized.connect(self._section_resized)
+        header.sectionHandleDoubleClicked.connect(view.resizeColumnToContents)
+        view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        view.customContextMenuRequested.connect(self._show_row_menu)
+        view.doubleClicked.connect(self._open)
+        view.opened.connect(self._open)
+        view.previewed.connect(self._preview)
+        view.copied_text.connect(self.copy_text)
+        view.copied_json.connect(self.copy_json)
+        view.selectionModel().selectionChanged.connect(
+            lambda *_: self.selection_changed.emit(self.selected_rows())
+        )
+        view.selectionModel().currentRowChanged.connect(
+            lambda *_: self.current_changed.emit(self.current_row())
+        )
+        view.viewport().installEventFilter(self)
+        self._stack = QStackedLayout()
+        for widget in (view, self._message, self._skeleton):
+            self._stack.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._stack)
+        self.setFocusProxy(view)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """When the view changes its width, the stretching columns share what is left over."""
+        if event.type() == QEvent.Type.Resize and watched is self.view.viewport():
+            self._stretch()
+        return False
+
+    def _stretch(self) -> None:
+        header = self.view.horizontalHeader()
+        stretching = [
+            index
+            for index, column in enumerate(self.model.columns)
+            if column.stretch and not header.isSectionHidden(index)
+        ]
+        if not stretching or self._restoring:
+            return
+        fixed = sum(
+            header.sectionSize(index)
+            for index in range(header.count())
+            if not header.isSectionHidden(index) and index not in stretching
+        )
+        each = (self.view.viewport().width() - fixed) // len(stretching)
+        self._restoring = True
+        for index in stretching:
+            header.resizeSection(index, max(self.model.columns[index].width, each))
+        self._restoring = False
+
+    def _section_resized(self, index: int, old: int, new: int) -> None:
+        if not self._restoring:
+            self._save()
+            if not self.model.columns[index].stretch:
+                self._stretch()
+
+    def _restyle(self) -> None:
+        self.view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.view.verticalHeader().setDefaultSectionSize(theme.manager().density.row)
+        self.view.viewport().update()
+
+    def _show_state(self) -> None:
+        has_rows = self.model.rowCount() > 0
+        if self._state == "error" and not self.model.total():
+            widget: QWidget = self._message
+        elif self._state == "loading" and not self.model.total():
+            widget = self._skeleton
+        elif self._state == "empty" and not self.model.total():
+            widget = self._message
+        elif not has_rows and self.model.total():
+            # Rows exist, none passes the filter: say so instead of showing a bare table.
+            self._message.set_content("funnel", "Nothing matches the filter.", None)
+            self._message.set_kind("muted")
+            widget = self._message
+        else:
+            widget = self.view
+        self._stack.setCurrentWidget(widget)
+
+    def _top_key(self) -> Hashable | None:
+        row = self.view.rowAt(0)
+        return self.model.row_key(self.model.row_at(row)) if row >= 0 else None
+
+    # Doing ------------------------------------------------------------------------------------
+
+    def _open(self, *_: object) -> None:
+        row = self.current_row()
+        if row is not None:
+            self.row_activated.emit(row)
+
+    def _preview(self) -> None:
+        row = self.current_row()
+        if row is not None:
+            self.preview_requested.emit(row)
+
+    def visible_columns(self) -> list[Column]:
+        """The columns shown, in the order shown."""
+        header = self.view.horizontalHeader()
+        order = [header.logicalIndex(position) for position in range(header.count())]
+        return [self.model.columns[index] for index in order if not header.isSectionHidden(index)]
+
+    def copy_text(self) -> None:
+        """Put the selected rows on the clipboard as tab-separated text."""
+        rows = self.selected_rows()
+        if rows:
+            QGuiApplication.clipboard().setText(self.model.tab_separated(rows, self.visible_columns()))
+
+    def copy_json(self) -> None:
+        """Put the selected rows on the clipboard as JSON."""
+        rows = self.selected_rows()
+        if rows:
+            QGuiApplication.clipboard().setText(self.model.json_text(rows, self.visible_columns()))
+
+    def _header_clicked(self, index: int) -> None:
+        column = self.model.columns[index]
+        figures = column.kind not in ("text", "mono", "badge")
+        key = column.key
+        # First click: the useful direction (largest first for figures); second: the other; third: none.
+        if self._sorted_by is None or self._sorted_by[0] != key:
+            self.sort_by(key, figures)
+        elif self._sorted_by[1] == figures:
+            self.sort_by(key, not figures)
+        else:
+            self.sort_by(None)
+
+    def _show_row_menu(self, point: QPoint) -> None:
+        index = self.view.indexAt(point)
+        if index.isValid() and not self.view.selectionModel().isRowSelected(index.row()):
+            self.view.selectionModel().setCurrentIndex(
+                index,
+                QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows,
+            )
+        menu = self.row_menu()
+        if menu is not None:
+            menu.popup(self.view.viewport().mapToGlobal(point))
+
+    def row_menu(self) -> QMenu | None:
+        """The context menu for the selection, or None when nothing is selected."""
+        rows = self.selected_rows()
+        if not rows:
+            return None
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        commands = self.context_actions(rows) if self.context_actions is not None else []
+        add_commands(menu, commands)
+        if commands:
+            menu.addSeparator()
+        menu.addAction("Copy\tCtrl+C", self.copy_text)
+        menu.addAction("Copy as JSON\tCtrl+Shift+C", self.copy_json)
+        return menu
+
+    def _show_column_menu(self, point: QPoint) -> None:
+        self.column_menu().popup(self.view.horizontalHeader().mapToGlobal(point))
+
+    def column_menu(self) -> QMenu:
+        """The chooser of columns."""
+        header = self.view.horizontalHeader()
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        shown = sum(not header.isSectionHidden(index) for index in range(header.count()))
+        for index, column in enumerate(self.model.columns):
+            action = menu.addAction(column.title or column.key)
+            action.setCheckable(True)
+            action.setChecked(not header.isSectionHidden(index))
+            action.setEnabled(shown > 1 or header.isSectionHidden(index))
+            action.toggled.connect(lambda checked, index=index: self.set_column_visible(index, checked))
+        menu.addSeparator()
+        menu.addAction("Reset columns", self.reset_columns)
+        return menu
+
+    def set_column_visible(self, index: int, visible: bool) -> None:
+        """Show or hide the column with that position in the declaration."""
+        self.view.horizontalHeader().setSectionHidden(index, not visible)
+        self._stretch()
+        self._save()
+
+    def reset_columns(self) -> None:
+        """Back to the declared order, widths and choice."""
+        settings.current().set(self._settings_key, None)
+        header = self.view.horizontalHeader()
+        self._restoring = True
+        for index, column in enumerate(self.model.columns):
+            header.moveSection(header.visualIndex(index), index)
+            header.resizeSection(index, column.width)
+            header.setSectionHidden(index, not column.visible)
+        self._restoring = False
+        self._stretch()
+
+    # Remembering ------------------------------------------------------------------------------
+
+    def _save(self, *_: object) -> None:
+        if self._restoring:
+            return
+        header = self.view.horizontalHeader()
+        columns = self.model.columns
+        settings.current().set(
+            self._settings_key,
+            {
+                "order": [columns[header.logicalIndex(place)].key for place in range(header.count())],
+                "widths": {column.key: header.sectionSize(i) for i, column in enumerate(columns)},
+                "hidden": [column.key for i, column in enumerate(columns) if header.isSectionHidden(i)],
+                "sort": list(self._sorted_by) if self._sorted_by else None,
+            },
+        )
+
+    def _restore(self, default_sort: tuple[str, bool] | None) -> None:
+        saved = settings.current().get(self._settings_key) or {}
+        header = self.view.horizontalHeader()
+        columns = self.model.columns
+        known = {column.key: index for index, column in enumerate(columns)}
+        widths, hidden = saved.get("widths", {}), saved.get("hidden")
+        for index, column in enumerate(columns):
+            # A hidden section reports 0: never restore that as a width.
+            header.resizeSection(index, max(_MINIMUM_WIDTH, widths.get(column.key) or column.width))
+            # A column that is newer than the saved arrangement comes as declared.
+            new = column.key not in widths
+            header.setSectionHidden(
+                index, not column.visible if hidden is None or new else column.key in hidden
+            )
+        for place, key in enumerate(key for key in saved.get("order", []) if key in known):
+            header.moveSection(header.visualIndex(known[key]), place)
+        sort = saved.get("sort", default_sort)
+        if sort and sort[0] in known:
+            self.sort_by(sort[0], bool(sort[1]))
+        else:
+            header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+
+
+def add_commands(menu: QMenu, commands: Sequence[Command]) -> None:
+    """Commands as menu entries: shortcut shown, disabled ones with their reason."""
+    for command in commands:
+        if not command.title:
+            menu.addSeparator()
+            continue
+        shortcut = QKeySequence(command.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+        title = command.title.replace("&", "&&")
+        action = menu.addAction(f"{title}\t{shortcut}" if shortcut else title)
+        if command.icon:
+            action.setIcon(icon(command.icon, "bad" if command.danger else "muted"))
+        action.setEnabled(command.enabled)
+        if command.reason:
+            action.setToolTip(command.reason)
+            menu.setToolTipsVisible(True)
+        action.triggered.connect(lambda _checked=False, command=command: command.callback())

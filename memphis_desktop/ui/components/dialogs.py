@@ -1,0 +1,234 @@
+"""Dialogs: asking before something is lost, and forms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import (
+    QDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.theme.icons import icon
+
+
+class Dialog(QDialog):
+    """A title, a body, and at the right below: Cancel and one verb."""
+
+    def __init__(
+        self, parent: QWidget | None, title: str, verb: str, *, danger: bool = False, width: int = 480
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setMinimumWidth(width)
+        self.heading = PlainLabel(title, "section", wrap=True)
+        self.body = QVBoxLayout()
+        self.body.setSpacing(theme.SPACE_3)
+        self.error = Banner("bad")
+        self.error.hide()
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.clicked.connect(self.reject)
+        self.verb_button = QPushButton(verb.replace("&", "&&"))
+        self.verb_button.setProperty("kind", "danger" if danger else "primary")
+        self.verb_button.setDefault(not danger)
+        self.cancel_button.setDefault(danger)
+        self.verb_button.clicked.connect(self.accept)
+        self.buttons = QHBoxLayout()
+        self.buttons.setSpacing(theme.SPACE_2)
+        self.buttons.addStretch()
+        self.buttons.addWidget(self.cancel_button)
+        self.buttons.addWidget(self.verb_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_5, theme.SPACE_5, theme.SPACE_5, theme.SPACE_4)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(self.heading)
+        layout.addLayout(self.body, 1)
+        layout.addWidget(self.error)
+        layout.addLayout(self.buttons)
+
+    def show_error(self, text: str) -> None:
+        """Say inside the dialog what went wrong; empty takes it away."""
+        self.error.set_content("bad", text)
+        self.error.setVisible(bool(text))
+
+    async def ask(self) -> bool:
+        """Open without blocking the loop; True when the verb was chosen."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def done(result: int) -> None:
+            if not answer.done():
+                answer.set_result(result == QDialog.DialogCode.Accepted)
+
+        self.finished.connect(done)
+        self.open()
+        try:
+            return await answer
+        finally:
+            self.finished.disconnect(done)
+            self.close()
+            self.deleteLater()
+
+
+class ConfirmDialog(Dialog):
+    """Names what will be lost. With ``typed_name`` the verb answers only once that was typed."""
+
+    def __init__(
+        self,
+        parent: QWidget | None,
+        title: str,
+        text: str,
+        verb: str,
+        typed_name: str | None = None,
+        *,
+        command: str = "",
+        danger: bool = True,
+    ) -> None:
+        super().__init__(parent, title, verb, danger=danger, width=460)
+        self.body.addWidget(PlainLabel(text, wrap=True))
+        self.field: QLineEdit | None = None
+        if typed_name is not None:
+            self.body.addWidget(PlainLabel(f"Type {typed_name} to go on.", "caption", wrap=True))
+            self.field = QLineEdit()
+            self.field.setAccessibleName(f"Type {typed_name} to go on")
+            self.field.setProperty("role", "mono")
+            self.field.textChanged.connect(lambda typed: self.verb_button.setEnabled(typed == typed_name))
+            self.body.addWidget(self.field)
+            self.verb_button.setEnabled(False)
+            self.field.setFocus()
+        if command:
+            self.body.addWidget(Disclosure("Command", CodeBlock(command, lines=8)))
+
+
+class Disclosure(QWidget):
+    """A line that opens to show more."""
+
+    def __init__(
+        self, title: str, content: QWidget, parent: QWidget | None = None, *, open_: bool = False
+    ) -> None:
+        super().__init__(parent)
+        self.content = content
+        self._button = QToolButton()
+        self._button.setText(title)
+        self._button.setCheckable(True)
+        self._button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._button.setIcon(icon("caret-right", "muted", name_on="caret-down"))
+        self._button.setIconSize(QSize(14, 14))
+        self._button.setChecked(open_)
+        self._button.toggled.connect(content.setVisible)
+        content.setVisible(open_)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_1)
+        layout.addWidget(self._button, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(content)
+
+    def set_open(self, open_: bool) -> None:
+        """Open or close."""
+        self._button.setChecked(open_)
+
+
+class FormDialog(Dialog):
+    """Labelled fields, labels aligned right at one edge, in a scrolling body."""
+
+    def __init__(
+        self, parent: QWidget | None, title: str, verb: str, *, width: int = 560, introduction: str = ""
+    ) -> None:
+        super().__init__(parent, title, verb, width=width)
+        if introduction:
+            self.body.addWidget(PlainLabel(introduction, "muted", wrap=True))
+        self._validators: list[Callable[[], str]] = []
+        holder = QWidget()
+        holder.setObjectName("scrolled")
+        self.form = form_layout()
+        holder.setLayout(self.form)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(holder)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.body.addWidget(area, 1)
+        self._area = area
+
+    def add_row(self, label: str, field: QWidget, help_text: str = "") -> None:
+        """A field with its name at the left and a muted line of help below."""
+        add_form_row(self.form, label, field, help_text)
+
+    def add_validator(self, check: Callable[[], str]) -> None:
+        """``check`` gives one sentence when something is wrong, else an empty text."""
+        self._validators.append(check)
+
+    def accept(self) -> None:
+        """Refuse while something is wrong, and say what."""
+        for check in self._validators:
+            problem = check()
+            if problem:
+                self.show_error(problem)
+                return
+        self.show_error("")
+        super().accept()
+
+    def sizeHint(self) -> QSize:
+        """As tall as the fields, up to what a small screen holds."""
+        hint = super().sizeHint()
+        wanted = self.form.sizeHint().height() + 190
+        return QSize(max(hint.width(), self.minimumWidth()), min(640, max(hint.height(), wanted)))
+
+
+def form_layout() -> QFormLayout:
+    """A form layout in our manner."""
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, theme.SPACE_2, 0)
+    form.setHorizontalSpacing(theme.SPACE_4)
+    form.setVerticalSpacing(theme.SPACE_3)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+    return form
+
+
+def add_form_row(form: QFormLayout, label: str, field: QWidget, help_text: str = "") -> None:
+    """A labelled field, its help below it, and its accessible name."""
+    name = QLabel(label)
+    name.setProperty("role", "muted")
+    name.setMinimumHeight(theme.manager().density.control)
+    name.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    name.setBuddy(field)
+    if not field.accessibleName():
+        field.setAccessibleName(label.replace("&", ""))
+    if help_text:
+        field.setAccessibleDescription(help_text)
+        cell = QWidget()
+        column = QVBoxLayout(cell)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.SPACE_1)
+        column.addWidget(field)
+        column.addWidget(PlainLabel(help_text, "caption", wrap=True))
+        form.addRow(name, cell)
+    else:
+        form.addRow(name, field)
+
+
+async def confirm(
+    parent: QWidget | None,
+    title: str,
+    text: str,
+    verb: str,
+    typed_name: str | None = None,
+    *,
+    command: str = "",
+) -> bool:
+    """Ask before something is lost; True to go on."""
+    return await ConfirmDialog(parent, title, text, verb, typed_name, command=command).ask()

@@ -1,0 +1,110 @@
+"""A filter field with chips beside it, above a table."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
+
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.theme.icons import icon
+
+_TYPING_MS = 120
+
+
+class FilterField(QLineEdit):
+    """A line for filter words; Escape clears it, then gives the focus back."""
+
+    left = Signal()
+
+    def __init__(self, hint: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setPlaceholderText(hint)
+        self.setAccessibleName(hint)
+        self.setClearButtonEnabled(False)
+        search = QAction(icon("magnifying-glass", "muted"), "", self)
+        self.addAction(search, QLineEdit.ActionPosition.LeadingPosition)
+        self._clear = QAction(icon("x", "muted"), "Clear", self)
+        self._clear.triggered.connect(self.clear)
+        self.addAction(self._clear, QLineEdit.ActionPosition.TrailingPosition)
+        self._clear.setVisible(False)
+        self.textChanged.connect(lambda text: self._clear.setVisible(bool(text)))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape clears, then leaves; Down leaves to the list."""
+        if event.key() == Qt.Key.Key_Escape and self.text():
+            self.clear()
+        elif event.key() in (Qt.Key.Key_Escape, Qt.Key.Key_Down):
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class FilterBar(QWidget):
+    """Emits the text shortly after typing stops, and each change of the chips."""
+
+    text_changed = Signal(str)
+    chips_changed = Signal(set)  # keys of the chips that are on
+    left = Signal()  # the user is done typing: give the focus to the list
+
+    def __init__(self, hint: str = "Filter", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.field = FilterField(f"{hint}  ( / )")
+        self.field.setMinimumWidth(180)
+        self.field.setMaximumWidth(340)
+        self.field.left.connect(self.left)
+        self._chips: dict[str, QPushButton] = {}
+        self._count = PlainLabel("", "caption")
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_TYPING_MS)
+        self._timer.timeout.connect(lambda: self.text_changed.emit(self.field.text()))
+        self.field.textChanged.connect(lambda _: self._timer.start())
+        self._chip_row = QHBoxLayout()
+        self._chip_row.setSpacing(theme.SPACE_2)
+        self._end = QHBoxLayout()
+        self._end.setSpacing(theme.SPACE_2)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_2)
+        layout.addWidget(self.field, 2)
+        layout.addLayout(self._chip_row)
+        layout.addStretch(1)
+        layout.addWidget(self._count)
+        layout.addLayout(self._end)
+
+    def add_chip(self, key: str, title: str, tooltip: str = "", icon_name: str = "") -> QPushButton:
+        """A switch that narrows the list."""
+        chip = QPushButton(title.replace("&", "&&"))
+        chip.setCheckable(True)
+        chip.setProperty("kind", "chip")
+        chip.setToolTip(tooltip)
+        if icon_name:
+            chip.setIcon(icon(icon_name, "muted", token_on="accent"))
+            chip.setIconSize(QSize(14, 14))
+        chip.toggled.connect(lambda _: self.chips_changed.emit(self.chips()))
+        self._chips[key] = chip
+        self._chip_row.addWidget(chip)
+        return chip
+
+    def chips(self) -> set[str]:
+        """The keys of the chips that are on."""
+        return {key for key, chip in self._chips.items() if chip.isChecked()}
+
+    def add_widget(self, widget: QWidget) -> None:
+        """Something at the right end."""
+        self._end.addWidget(widget)
+
+    def set_count(self, text: str) -> None:
+        """How many rows there are (``12 of 340``)."""
+        self._count.setText(text)
+
+    def text(self) -> str:
+        """The filter as typed."""
+        return self.field.text()
+
+    def focus(self) -> None:
+        """Put the cursor in, with everything marked."""
+        self.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.field.selectAll()

@@ -1,0 +1,114 @@
+"""The head of a page: where it is, its one title, and what can be done here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
+
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.theme.icons import icon
+
+
+class PageHeader(QWidget):
+    """Breadcrumb, title with room for badges after it, actions at the right."""
+
+    navigated = Signal(object)  # the Route of a breadcrumb that was clicked
+
+    def __init__(self, title: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._crumbs = QHBoxLayout()
+        self._crumbs.setSpacing(2)
+        self._crumb_row = QWidget()
+        self._crumb_row.setLayout(self._crumbs)
+        self._crumbs.setContentsMargins(0, 0, 0, 0)
+        self._crumb_row.hide()
+        self.title_label = PlainLabel(title, "title", elide=Qt.TextElideMode.ElideMiddle)
+        self.subtitle_label = PlainLabel("", "muted", elide=Qt.TextElideMode.ElideRight)
+        self.subtitle_label.hide()
+        self._after_title = QHBoxLayout()
+        self._after_title.setSpacing(theme.SPACE_2)
+        self._actions = QHBoxLayout()
+        self._actions.setSpacing(theme.SPACE_2)
+        line = QHBoxLayout()
+        line.setSpacing(theme.SPACE_3)
+        line.addWidget(self.title_label, 1)
+        line.addLayout(self._after_title)
+        line.addStretch()
+        line.addLayout(self._actions)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self._crumb_row)
+        layout.addLayout(line)
+        layout.addWidget(self.subtitle_label)
+
+    def set_title(self, title: str, subtitle: str = "") -> None:
+        """The page's one title, and a muted line below it."""
+        self.title_label.setText(title)
+        self.subtitle_label.setText(subtitle)
+        self.subtitle_label.setVisible(bool(subtitle))
+
+    def set_breadcrumb(self, parts: Sequence[tuple[str, Route | None]]) -> None:
+        """The places above this one; the last is the title itself and is not repeated."""
+        while (item := self._crumbs.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        above = list(parts)[:-1]
+        for index, (text, route) in enumerate(above):
+            if index:
+                self._crumbs.addWidget(PlainLabel("›", "caption"))
+            crumb = QPushButton(text.replace("&", "&&"))
+            crumb.setProperty("kind", "link")
+            crumb.setEnabled(route is not None)
+            crumb.clicked.connect(lambda _checked=False, route=route: self.navigated.emit(route))
+            self._crumbs.addWidget(crumb)
+        self._crumbs.addStretch()
+        self._crumb_row.setVisible(bool(above))
+        if parts:
+            self.title_label.setText(parts[-1][0])
+
+    def add_badge(self, widget: QWidget) -> None:
+        """Put a small widget directly after the title."""
+        self._after_title.addWidget(widget)
+
+    def add_action(
+        self,
+        title: str,
+        callback: Callable[[], object],
+        *,
+        icon_name: str = "",
+        kind: str = "",
+        tooltip: str = "",
+    ) -> QPushButton:
+        """A button at the right; ``kind`` is primary, danger or ghost."""
+        button = QPushButton(title.replace("&", "&&"))
+        if icon_name:
+            button.setIcon(icon(icon_name, {"primary": "on_accent", "ghost": "muted"}.get(kind, "text")))
+            button.setIconSize(QSize(16, 16))
+        if kind:
+            button.setProperty("kind", kind)
+        if tooltip:
+            button.setToolTip(tooltip)
+        button.clicked.connect(lambda: callback())
+        self._actions.addWidget(button)
+        return button
+
+    def add_icon_action(self, name: str, tooltip: str, callback: Callable[[], object]) -> QToolButton:
+        """A button that is an icon with a tooltip."""
+        button = QToolButton()
+        button.setIcon(icon(name, "muted"))
+        button.setIconSize(QSize(18, 18))
+        button.setToolTip(tooltip)
+        button.setAccessibleName(tooltip)
+        button.clicked.connect(lambda: callback())
+        self._actions.addWidget(button)
+        return button
+
+    def add_widget(self, widget: QWidget) -> None:
+        """Any widget among the actions."""
+        self._actions.addWidget(widget)

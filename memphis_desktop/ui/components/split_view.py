@@ -1,0 +1,54 @@
+"""A main part and a preview beside or below it, whose sizes are remembered."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSplitter, QWidget
+
+from memphis_desktop.ui import settings
+
+
+class SplitView(QSplitter):
+    """``main`` keeps the room; ``preview`` can be shown and hidden.
+
+    Args:
+        settings_name: under what the sizes are remembered.
+        share: the preview's part of the room at first.
+    """
+
+    def __init__(
+        self,
+        main: QWidget,
+        preview: QWidget,
+        settings_name: str,
+        orientation: Qt.Orientation = Qt.Orientation.Horizontal,
+        *,
+        share: float = 0.36,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(orientation, parent)
+        self._key = f"split/{settings_name}"
+        self.main = main
+        self.preview = preview
+        self.addWidget(main)
+        self.addWidget(preview)
+        self.setHandleWidth(5)
+        self.setChildrenCollapsible(False)
+        self.setStretchFactor(0, 1)
+        self.setStretchFactor(1, 0)
+        share = float(settings.current().get(self._key) or share)
+        self.setSizes([round(10000 * (1 - share)), round(10000 * share)])
+        self.splitterMoved.connect(self._save)
+
+    def set_preview_visible(self, visible: bool) -> None:
+        """Show or hide the preview."""
+        self.preview.setVisible(visible)
+
+    def preview_visible(self) -> bool:
+        """Whether the preview is shown."""
+        return not self.preview.isHidden()
+
+    def _save(self) -> None:
+        main, preview = self.sizes()[:2]
+        if preview and main + preview:
+            settings.current().set(self._key, round(preview / (main + preview), 3))

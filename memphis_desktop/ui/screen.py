@@ -1,0 +1,123 @@
+"""What a screen is, where it stands, and what it may ask of the shell around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from PySide6.QtWidgets import QWidget
+
+if TYPE_CHECKING:
+    from memphis_desktop.cluster.model import ClusterSnapshot
+    from memphis_desktop.cluster.session import Session
+    from memphis_desktop.ui.settings import Settings
+
+Action = tuple[str, Callable[[], object]]  # a button's label and what it does
+
+
+@dataclass(frozen=True)
+class Route:
+    """A place in the program: a screen's name and what it shows. History and links hold these."""
+
+    name: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(sorted(self.parameters.items()))))
+
+    def get(self, key: str, default: str = "") -> str:
+        """One parameter."""
+        return self.parameters.get(key, default)
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something the user can do here: shown in the palette, the shortcut sheet and menus.
+
+    ``shortcut`` is a Qt key sequence in portable text (``Ctrl+Shift+P``, ``N``) or empty. When ``enabled``
+    is False, ``reason`` says why, and the command is shown dimmed.
+    """
+
+    title: str
+    shortcut: str = ""
+    callback: Callable[[], object] = lambda: None
+    icon: str = ""
+    enabled: bool = True
+    reason: str = ""
+    danger: bool = False
+
+
+class ScreenContext(Protocol):
+    """What the shell lends to a screen. One context belongs to one connection."""
+
+    @property
+    def session(self) -> Session:
+        """The connection all screens of this context look at."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the user chose, and what the screen wants remembered."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone to show times in."""
+
+    def navigate(self, route: Route) -> None:
+        """Go there; the present place joins the history."""
+
+    def notify(self, text: str, kind: str = "information", action: Action | None = None) -> None:
+        """Show a toast of ``kind`` information, good, warning or bad."""
+
+    async def confirm(self, title: str, text: str, verb: str, typed_name: str | None = None) -> bool:
+        """Ask before something is lost. ``verb`` is the button ("Delete station").
+
+        On a production connection ``typed_name`` must be typed before the button answers.
+        """
+
+    def run(self, coroutine: Coroutine[Any, Any, Any], description: str) -> asyncio.Task[Any]:
+        """Start a coroutine of the screen; a failure becomes a toast that begins with ``description``.
+
+        ``description`` completes "Could not …": "create the station".
+        """
+
+
+class Screen(QWidget):
+    """The base of every screen. Made once per connection when first visited, then shown and hidden."""
+
+    title: str = ""
+    route_name: str = ""
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.context = context
+        self.setObjectName(self.route_name or type(self).__name__)
+
+    def show_route(self, route: Route) -> None:
+        """Show what the route's parameters name. Called before ``activated``, and on each navigation here."""
+
+    def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """A new polling round, while visible (and once on activation when there is one)."""
+
+    def activated(self) -> None:
+        """The screen came into view: start what only a visible screen needs."""
+
+    def deactivated(self) -> None:
+        """The screen left the view: stop it again."""
+
+    def focus_filter(self) -> None:
+        """Put the cursor into the screen's filter (``/``)."""
+
+    def commands(self) -> list[Command]:
+        """What can be done here now, for the palette and the shortcut sheet."""
+        return []
+
+    def breadcrumb(self) -> list[tuple[str, Route | None]]:
+        """Where this is, outermost first; the window's title and the tabs use the last."""
+        return [(self.title, None)]

@@ -1,0 +1,55 @@
+"""All screens, in the order of the navigation rail. Each owner adds a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from memphis_desktop.ui.screen import Screen, ScreenContext
+
+
+@dataclass(frozen=True)
+class ScreenEntry:
+    """One screen: how it is called, and how it is made when first visited.
+
+    Attributes:
+        route_name: the name routes use.
+        title: its name in the rail and the palette.
+        icon: a Phosphor name.
+        factory: makes the screen for a connection; ``lazy`` keeps the import until then.
+        in_rail: whether the navigation rail shows it (a detail page is reached from its list).
+        shortcut: an extra key sequence; the first nine of the rail get Ctrl+1…9 by themselves.
+        parent: the route name whose rail item is lit while this one is shown.
+        requires: "" or a capability of the connection: "jetstream", "system", "memphis".
+    """
+
+    route_name: str
+    title: str
+    icon: str
+    factory: Callable[[ScreenContext], Screen]
+    in_rail: bool = True
+    shortcut: str = ""
+    parent: str = ""
+    requires: str = ""
+
+
+def lazy(path: str) -> Callable[[ScreenContext], Screen]:
+    """A factory that imports ``module:ClassName`` below ``ui.screens`` when the screen is first visited."""
+    module_name, class_name = path.split(":")
+
+    def factory(context: ScreenContext) -> Screen:
+        module = import_module(f"memphis_desktop.ui.screens.{module_name}")
+        screen: Screen = getattr(module, class_name)(context)
+        return screen
+
+    return factory
+
+
+# A line: ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream")
+SCREENS: list[ScreenEntry] = []
+
+
+def find(route_name: str) -> ScreenEntry | None:
+    """The entry of a route name."""
+    return next((entry for entry in SCREENS if entry.route_name == route_name), None)

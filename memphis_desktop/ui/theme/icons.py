@@ -1,0 +1,120 @@
+"""Icons of one family (Phosphor, through qtawesome), coloured by token at the moment they are painted.
+
+Because the colour is looked up when painting, an icon made once follows every change of theme.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QIcon, QIconEngine, QPainter, QPainterPath, QPixmap, QRawFont, QTransform
+from qtawesome.iconic_font import IconicFont
+
+from memphis_desktop.ui.theme.manager import manager
+
+_FONT = ("ph", "phosphor-1.3.0.ttf", "phosphor-charmap-1.3.0.json")
+_DESIGN_SIZE = 256.0
+
+
+@cache
+def _iconic() -> Any:
+    # qtawesome's own front door loads every font it ships; one family is all we use.
+    return IconicFont(_FONT)
+
+
+@cache
+def _raw_font() -> QRawFont:
+    return QRawFont.fromFont(_iconic().font("ph", int(_DESIGN_SIZE)))
+
+
+@cache
+def _path(name: str) -> QPainterPath:
+    """The outline of an icon, centred on the origin of a square of ``_DESIGN_SIZE``.
+
+    Raises:
+        KeyError: there is no icon of that name.
+    """
+    character = _iconic().charmap["ph"][name]
+    raw = _raw_font()
+    glyph = raw.glyphIndexesForString(character)[0]
+    path = raw.pathForGlyph(glyph)
+    path.setFillRule(Qt.FillRule.WindingFill)
+    advance = raw.advancesForGlyphIndexes([glyph])[0].x()
+    # Phosphor draws in a square em: the middle is half an advance across, half-way from ascent to descent.
+    middle = QPointF(advance / 2, -(raw.ascent() - raw.descent()) / 2)
+    return path.translated(-middle)
+
+
+def paint_icon(painter: QPainter, rect: QRect, name: str, colour: QColor | str) -> None:
+    """Draw an icon centred in ``rect``, as large as its shorter side."""
+    side = min(rect.width(), rect.height())
+    transform = QTransform()
+    centre = QPointF(rect.x() + rect.width() / 2, rect.y() + rect.height() / 2)
+    transform.translate(centre.x(), centre.y())
+    transform.scale(side / _DESIGN_SIZE, side / _DESIGN_SIZE)
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.fillPath(transform.map(_path(name)), QColor(colour))
+    painter.restore()
+
+
+class _TokenIconEngine(QIconEngine):
+    """Paints one glyph in the colour its token has now."""
+
+    def __init__(self, name: str, token: str, token_on: str, name_on: str) -> None:
+        super().__init__()
+        self._name = name
+        self._token = token
+        self._token_on = token_on
+        self._name_on = name_on
+
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        """Draw at any size; Qt asks with device pixels already applied to the painter."""
+        theme = manager().current
+        on = state == QIcon.State.On
+        token = "faint" if mode == QIcon.Mode.Disabled else self._token_on if on else self._token
+        paint_icon(painter, rect, self._name_on if on else self._name, theme.colour(token))
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        """Rendered afresh, for the colour may have changed."""
+        return self._render(size, mode, state)
+
+    def scaledPixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State, scale: float) -> QPixmap:
+        """Size is in device pixels; Qt sets the ratio on what it gets."""
+        return self._render(size, mode, state)
+
+    def clone(self) -> QIconEngine:
+        """A second engine with the same glyph."""
+        return _TokenIconEngine(self._name, self._token, self._token_on, self._name_on)
+
+    def _render(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        pixmap = QPixmap(size)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        self.paint(painter, QRect(QPoint(0, 0), size), mode, state)
+        painter.end()
+        return pixmap
+
+
+def icon(name: str, token: str = "text", *, token_on: str | None = None, name_on: str | None = None) -> QIcon:
+    """An icon by its Phosphor name, coloured by token.
+
+    Args:
+        name: a Phosphor name such as ``stack`` or ``stack-fill``.
+        token: the colour's token; disabled icons are faint by themselves.
+        token_on, name_on: what a checked control shows instead.
+
+    Raises:
+        KeyError: there is no icon of that name.
+    """
+    _path(name)
+    if name_on is not None:
+        _path(name_on)
+    return QIcon(_TokenIconEngine(name, token, token_on or token, name_on or name))
+
+
+def exists(name: str) -> bool:
+    """Whether the family has an icon of that name."""
+    return name in _iconic().charmap["ph"]
