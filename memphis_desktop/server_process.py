@@ -61,6 +61,7 @@ class ServerProcess:
         *,
         arguments: Sequence[str] = (),
         jetstream: bool = True,
+        monitoring: bool = False,
         config: str = "",
         environment: dict[str, str] | None = None,
         cores: set[int] | None = None,
@@ -72,6 +73,7 @@ class ServerProcess:
             folder: Where its data, ports file and log go; made when missing.
             arguments: Further command-line arguments.
             jetstream: Whether to pass ``-js`` and a data folder.
+            monitoring: Whether to offer the HTTP monitoring endpoints.
             config: Text of a configuration file, or nothing for none.
             environment: Variables set on top of the present environment.
             cores: CPU cores the process is tied to, where the system can do that.
@@ -80,6 +82,7 @@ class ServerProcess:
         self.folder = folder
         self.arguments = list(arguments)
         self.jetstream = jetstream
+        self.monitoring = monitoring
         self.config = config
         self.environment = environment or {}
         self.cores = cores
@@ -130,8 +133,10 @@ class ServerProcess:
             raise ServerFailure("the server is running already")
         self.folder.mkdir(parents=True, exist_ok=True)
         ports_folder = Path(tempfile.mkdtemp(prefix="ports-", dir=self.folder))
-        command = [*self.command, "-a", "127.0.0.1", "-p", str(self.port), "-m", str(self.monitoring_port)]
+        command = [*self.command, "-a", "127.0.0.1", "-p", str(self.port)]
         command += ["--ports_file_dir", str(ports_folder)]
+        if self.monitoring:
+            command += ["-m", str(self.monitoring_port)]
         if self.jetstream:
             command += ["-js", "-sd", str(self.store)]
         if self.config:
@@ -166,7 +171,8 @@ class ServerProcess:
                 except ValueError:
                     continue  # caught between create and write
                 self.port = _port_of(ports["nats"])
-                self.monitoring_port = _port_of(ports.get("monitoring") or [f"http://127.0.0.1:{-1}"])
+                if self.monitoring:
+                    self.monitoring_port = _port_of(ports["monitoring"])
                 return
             assert self.process is not None
             code = self.process.poll()

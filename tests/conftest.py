@@ -46,7 +46,7 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 @pytest.fixture
 def start_nats_server(start_server: Starter) -> Starter:
     """Start a real nats-server: ``start_nats_server(arguments=[…], config="…", jetstream=True)``."""
-    return lambda **options: start_server(nats_server_command(), **options)
+    return lambda **options: start_server(nats_server_command(), **{"monitoring": True, **options})
 
 
 @pytest.fixture
