@@ -11,7 +11,7 @@ from memphis_desktop.protocol.message import Message
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.connection import ClientConnection
-    from memphis_desktop.broker.contracts import Handler
+    from memphis_desktop.broker.contracts import Handler, Subscription
 
 GLOBAL_ACCOUNT = "$G"
 SYSTEM_ACCOUNT = "$SYS"
@@ -25,6 +25,10 @@ class Account:
         self.router = SubjectRouter()
         self.connections: set[ClientConnection] = set()
         self.total_connections = 0
+        self.jetstream_enabled = False
+        # Messages and bytes of connections that are closed by now, and slow consumers among them.
+        self._sent = self._received = (0, 0)
+        self._slow_consumers = 0
         self._watches = routing.InterestWatches(self.router)
         self._nested: list[Pending] = []
         self._depth = 0
@@ -36,8 +40,9 @@ class Account:
         self.insert(subscription)
         return subscription
 
-    def unsubscribe(self, subscription: HandlerSubscription) -> None:
+    def unsubscribe(self, subscription: Subscription) -> None:
         """End a server-side subscription; what waits for it is dropped."""
+        assert isinstance(subscription, HandlerSubscription)
         subscription.active = False
         self.remove(subscription)
 
@@ -93,6 +98,20 @@ class Account:
         finally:
             self._depth -= 1
 
+    # -- connections -----------------------------------------------------------------------------------------
+    def connection_closed(self, connection: ClientConnection, *, slow: bool) -> None:
+        """Let a connection go and keep its figures."""
+        self.connections.discard(connection)
+        self._sent, self._received = _plus(self._sent, self._received, connection)
+        self._slow_consumers += slow
+
+    def traffic(self) -> tuple[tuple[int, int], tuple[int, int], int]:
+        """Return (messages, bytes) sent to clients, those received from them, and the slow consumers."""
+        sent, received = self._sent, self._received
+        for connection in self.connections:
+            sent, received = _plus(sent, received, connection)
+        return sent, received, self._slow_consumers
+
     # -- interest --------------------------------------------------------------------------------------------
     def has_interest(self, subject: bytes) -> bool:
         """Return whether anybody subscribes to what matches this literal subject."""
@@ -106,3 +125,12 @@ class Account:
     def watch_interest(self, subject: bytes, changed: Callable[[bool], None]) -> Watch:
         """Call `changed` when interest in a literal subject begins (True) or ends (False)."""
         return self._watches.add(subject, changed)
+
+
+def _plus(
+    sent: tuple[int, int], received: tuple[int, int], connection: ClientConnection
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (
+        (sent[0] + connection.out_messages, sent[1] + connection.out_bytes),
+        (received[0] + connection.parser.message_count, received[1] + connection.parser.payload_bytes),
+    )

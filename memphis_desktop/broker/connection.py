@@ -65,6 +65,10 @@ class ClientSubscription:
         """Return the bytes that wait for the connection's peer."""
         return self.connection.pending_bytes
 
+    def figures(self) -> tuple[bytes, int, int, int]:
+        """Return what monitoring shows."""
+        return self.sid, self.delivered, self.maximum, self.connection.client_id
+
     def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> None:
         """Put messages into the connection's out-buffer."""
         connection = self.connection
@@ -87,11 +91,11 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, node: BrokerNode) -> None:
         self.node = node
         options = node.options
-        self.client_id = 0
+        self.client_id: int = 0
         self.kind = "Client"
         self.client_type = "nats"
         self.address: tuple[str, int] = ("", 0)
-        self.parser = ClientParser(options.max_payload, options.max_control_line)
+        self.parser: ClientParser = ClientParser(options.max_payload, options.max_control_line)
         self.options = ConnectOptions()
         self.connected = False  # CONNECT was accepted
         self.authenticated = not options.auth_required
@@ -103,12 +107,15 @@ class ClientConnection(asyncio.Protocol):
         self.subscriptions: dict[bytes, ClientSubscription] = {}
         self.transport: asyncio.Transport | None = None
         self.closed = False
-        self.close_reason = ""
+        self.close_reason: str = ""
         self.congested = False
-        self.start_ns = self.stop_ns = self.last_activity_ns = 0
-        self.out_messages = self.out_bytes = 0
-        self.stalls = 0
-        self.round_trip = 0.0
+        self.start_ns: int = 0
+        self.stop_ns: int = 0
+        self.last_activity_ns: int = 0
+        self.out_messages: int = 0
+        self.out_bytes: int = 0
+        self.stalls: int = 0
+        self.round_trip: float = 0.0
         self._out: list[bytes] = []
         self._out_size = 0
         self._written = 0
@@ -196,6 +203,7 @@ class ClientConnection(asyncio.Protocol):
         if self.closed:
             return
         self.last_received = self.node.clock.monotonic()
+        self.last_activity_ns = self.node.clock.time_ns()
         self._work(data)
 
     def _work(self, data: bytes) -> None:

@@ -108,3 +108,30 @@ class Node(Protocol):
 
     def server_info(self) -> dict[str, Any]:
         """Return the ``server`` object of events and monitoring answers."""
+
+
+class JetStreamService(Protocol):
+    """JetStream as the node starts, ends and reports on it: what ``jetstream.service.JetStream`` is."""
+
+    def enable(self, account: Account) -> None:
+        """Serve the API in this account."""
+
+    def recover(self) -> None:
+        """Open everything that is in the store; called once, before the node listens."""
+
+    def shutdown(self) -> None:
+        """End all consumers and streams in order; the store itself is closed by the node."""
+
+    def statistics(self) -> dict[str, Any]:
+        """Return memory, storage, reserved_memory, reserved_storage, accounts, ha_assets and api."""
+
+    def totals(self) -> dict[str, int]:
+        """Return the numbers of streams, consumers, messages and bytes."""
+
+    def account_details(
+        self, account: str = "", *, streams: bool = False, consumers: bool = False, config: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return the rows of JSZ: every account with JetStream, or only `account`."""
+
+    def check_health(self, account: str = "", stream: str = "", consumer: str = "") -> str:
+        """Return what is wrong, in the words of ``/healthz``; "" when nothing is."""

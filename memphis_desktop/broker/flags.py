@@ -98,6 +98,9 @@ def _version(line: CommandLine, value: bool) -> None:
 FLAGS: tuple[_Flag, ...] = (
     _Flag(("a", "addr", "net"), "HOST", "listen on this address (127.0.0.1)", _set("host")),
     _Flag(("p", "port"), "PORT", "port for clients (4222); -1 for any free one", _set("port", _port)),
+    _Flag(
+        ("m", "http_port"), "PORT", "port for HTTP monitoring; -1 for any free one", _set("http_port", _port)
+    ),
     _Flag(("n", "name", "server_name"), "NAME", "the server's name", _set("server_name")),
     _Flag(("client_advertise",), "HOST:PORT", "address told to clients", _set("client_advertise")),
     _Flag(("P", "pid"), "FILE", "write the process id to a file", _set("pid_file", Path)),

@@ -6,22 +6,26 @@ import asyncio
 import errno
 import logging
 import random
+import shutil
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from memphis_desktop.broker import authentication, nkeys
+from memphis_desktop.broker import authentication, monitoring, nkeys, reports
 from memphis_desktop.broker.accounts import GLOBAL_ACCOUNT, SYSTEM_ACCOUNT, Account
 from memphis_desktop.broker.clock import Clock, LoopClock
 from memphis_desktop.broker.connection import ClientConnection
+from memphis_desktop.broker.http_server import HttpConnection
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.options import ANY_PORT, BrokerOptions, StartError
 from memphis_desktop.protocol.connect import ConnectOptions
 from memphis_desktop.protocol.errors import CloseReason
 
 if TYPE_CHECKING:
-    from memphis_desktop.broker.jetstream.service import JetStream
+    from memphis_desktop.broker.contracts import JetStreamService
     from memphis_desktop.broker.store.interface import StoreRoot
 
 log = logging.getLogger(__name__)
@@ -85,9 +89,16 @@ class BrokerNode:
         self.start_ns = 0
         self.stopping = False
         self.host, self.port = options.host, 0
-        self.jetstream: JetStream | None = None
+        self.monitoring_port = 0
+        self.http_requests: dict[str, int] = {}
+        self.meter = reports.ResourceMeter()
+        self.config_loaded_ns = 0
+        self.config_digest = ""
+        self.max_memory_store = self.max_file_store = 0  # what JetStream may use, once started
+        self.jetstream: JetStreamService | None = None
         self._store: StoreRoot | None = None
         self._server: asyncio.Server | None = None
+        self._monitoring: asyncio.Server | None = None
         self._dirty: list[ClientConnection] = []
         self._flush_planned = False
         self._next_client_id = 0
@@ -102,10 +113,12 @@ class BrokerNode:
         """
         loop = asyncio.get_running_loop()
         self.clock = self._given_clock or LoopClock(loop)
-        self.start_ns = self.clock.time_ns()
+        self.start_ns = self.config_loaded_ns = self.clock.time_ns()
         try:
             if self.options.jetstream:
                 self._start_jetstream(loop)
+            if self.options.http_port:
+                await self._listen_for_monitoring(loop)
             await self._listen(loop)
         except BaseException:
             await self.stop()
@@ -117,6 +130,7 @@ class BrokerNode:
         from memphis_desktop.broker.jetstream.service import JetStream
         from memphis_desktop.broker.store.interface import StorageError
 
+        self.max_memory_store, self.max_file_store = self._store_limits()
         try:
             if self.options.in_memory:
                 self._store = store.MemoryRoot(self.clock)
@@ -131,27 +145,47 @@ class BrokerNode:
         self.jetstream.recover()
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        wanted = self.options.port
-        try:
-            self._server = await loop.create_server(
-                lambda: ClientConnection(self),
-                self.options.host,
-                0 if wanted == ANY_PORT else wanted,
-                backlog=1024,
-            )
-        except OSError as error:
-            raise StartError(_listen_failure(self.options.host, wanted, error)) from error
-        address = self._server.sockets[0].getsockname()
-        self.port = address[1]
+        self._server, self.port = await self._open(
+            loop, lambda: ClientConnection(self), self.host, self.options.port
+        )
         log.info("Listening for client connections on %s:%d", self.host, self.port)
+
+    async def _listen_for_monitoring(self, loop: asyncio.AbstractEventLoop) -> None:
+        host = self.options.http_host or self.host
+        self._monitoring, self.monitoring_port = await self._open(
+            loop, lambda: HttpConnection(partial(monitoring.respond, self)), host, self.options.http_port
+        )
+        log.info("Starting http monitor on %s:%d", host, self.monitoring_port)
+
+    async def _open(
+        self, loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], host: str, port: int
+    ) -> tuple[asyncio.Server, int]:
+        """Listen; return the listener and its port."""
+        try:
+            server = await loop.create_server(factory, host, 0 if port == ANY_PORT else port, backlog=1024)
+        except OSError as error:
+            raise StartError(_listen_failure(host, port, error)) from error
+        return server, server.sockets[0].getsockname()[1]
+
+    def _store_limits(self) -> tuple[int, int]:
+        """Return what JetStream may use of memory and disk: three quarters of what is there, unless told."""
+        memory, storage = self.options.max_memory_store, self.options.max_file_store
+        if memory < 0:
+            memory = reports.physical_memory() * 3 // 4
+        if storage < 0:
+            folder = self.options.store_folder
+            there = next(path for path in (folder, *folder.parents) if path.exists())
+            storage = shutil.disk_usage(there).free * 3 // 4
+        return memory, storage
 
     async def stop(self) -> None:
         """Close the listener and every connection, write out what JetStream holds, and close the store."""
         if self.stopping:
             return
         self.stopping = True
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._monitoring):
+            if server is not None:
+                server.close()
         if self._ticker is not None:
             self._ticker.cancel()
         if self.jetstream is not None:
@@ -177,12 +211,15 @@ class BrokerNode:
     @property
     def urls(self) -> list[str]:
         """Where clients connect."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "", "::") else self.host
-        return [f"nats://{f'[{host}]' if ':' in host else host}:{self.port}"]
+        return [f"nats://{_reachable(self.host)}:{self.port}"]
 
     def ports(self) -> dict[str, list[str]]:
         """Return the addresses in use by kind, as the ports file lists them."""
-        return {"nats": self.urls}
+        listed = {"nats": self.urls}
+        if self.monitoring_port:
+            host = _reachable(self.options.http_host or self.host)
+            listed["monitoring"] = [f"http://{host}:{self.monitoring_port}"]
+        return listed
 
     @property
     def system_account(self) -> Account:
@@ -248,7 +285,8 @@ class BrokerNode:
     def unregister(self, connection: ClientConnection) -> None:
         """A connection was closed, for whatever reason."""
         self.connections.pop(connection.client_id, None)
-        connection.account.connections.discard(connection)
+        slow = connection.close_reason in (CloseReason.SLOW_PENDING, CloseReason.SLOW_WRITE)
+        connection.account.connection_closed(connection, slow=slow)
         self.closed_connections.append(connection)
         counters = self.counters
         counters.in_messages += connection.parser.message_count
@@ -329,6 +367,13 @@ class BrokerNode:
             out_bytes=counters.out_bytes + sum(one.out_bytes for one in live),
             slow_consumers=counters.slow_consumers,
         )
+
+
+def _reachable(host: str) -> str:
+    """Return how to reach a listener from this machine."""
+    if host in ("0.0.0.0", "", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _listen_failure(host: str, port: int, error: OSError) -> str:

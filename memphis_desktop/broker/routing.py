@@ -60,6 +60,9 @@ class Subscriber(Protocol):
     def backlog(self) -> int:
         """Return the bytes that wait for its reader; 0 for a handler."""
 
+    def figures(self) -> tuple[bytes, int, int, int]:
+        """Return sid, messages delivered, maximum (0 for none) and the connection's id, for monitoring."""
+
 
 class HandlerSubscription:
     """A server-side subscription. Its handler is called once for all that a chunk brought it.
@@ -84,6 +87,10 @@ class HandlerSubscription:
     def backlog(self) -> int:
         """Nothing waits for a handler."""
         return 0
+
+    def figures(self) -> tuple[bytes, int, int, int]:
+        """A handler has no sid, no count and no connection."""
+        return b"", 0, 0, 0
 
     def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> None:
         """Keep the messages until the handler's turn comes."""
