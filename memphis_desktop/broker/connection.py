@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.protocol import framing, subjects
@@ -134,7 +134,7 @@ class ClientConnection(asyncio.Protocol):
     # -- life ------------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client with INFO."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
         self.transport = transport
         peer = transport.get_extra_info("peername") or ("", 0)
         self.address = (peer[0], peer[1]) if len(peer) >= 2 else ("", 0)

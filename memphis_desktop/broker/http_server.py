@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from urllib.parse import parse_qsl, unquote
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the request, but not for ever."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
         self._transport = transport
         self._timeout = asyncio.get_running_loop().call_later(_TIMEOUT, transport.abort)
 
