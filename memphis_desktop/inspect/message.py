@@ -41,7 +41,7 @@ def format_time(time_ns: int) -> str:
     """Return the RFC 3339 form in UTC, to the nanosecond, trailing zeros removed as the server does."""
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     moment = _EPOCH + timedelta(seconds=seconds)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    text = moment.isoformat()[:19]
     return f"{text}.{nanoseconds:09d}".rstrip("0").rstrip(".") + "Z"
 
 
