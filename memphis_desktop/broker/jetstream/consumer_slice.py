@@ -1,0 +1,110 @@
+"""A handful of messages on their way to readers, and the pace at which they may go."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from memphis_desktop.broker.jetstream.config import ConsumerConfig
+    from memphis_desktop.broker.jetstream.contracts import StreamHost
+    from memphis_desktop.broker.store.interface import StoredMessage
+
+_NS = 1_000_000_000
+_SHORTEST_GAP_NS = 1_000_000  # gaps up to a millisecond are not kept
+_DEFAULT_BURST = 1 << 20
+
+
+class Slice:
+    """Messages that were read to be delivered next.
+
+    Attributes:
+        messages: in the order of delivery.
+        sequences: what the cursor gave for them; longer when some could not be read. Empty for redeliveries.
+        pending: num_pending before them.
+        counts: the number of each delivery; None when all are first ones.
+    """
+
+    __slots__ = ("counts", "messages", "pending", "sequences")
+
+    def __init__(
+        self,
+        messages: list[StoredMessage],
+        sequences: Sequence[int],
+        pending: int,
+        counts: list[int] | None,
+    ) -> None:
+        self.messages = messages
+        self.sequences = sequences
+        self.pending = pending
+        self.counts = counts
+
+    def numbered(self) -> Iterator[tuple[StoredMessage, int]]:
+        """Return each message with num_pending after it."""
+        messages, sequences, pending = self.messages, self.sequences, self.pending
+        if messages[-1][0] == sequences[len(messages) - 1]:
+            return zip(messages, range(pending - 1, pending - 1 - len(messages), -1), strict=True)
+        return ((m, pending - bisect_right(sequences, m[0])) for m in messages)
+
+    def passed(self, used: int) -> Sequence[int]:
+        """Return the sequences that the cursor passes when the first `used` messages are delivered."""
+        if used == len(self.sequences):
+            return self.sequences
+        return self.sequences[: bisect_right(self.sequences, self.messages[used - 1][0])]
+
+    def keep(self, count: int) -> None:
+        """Drop the messages behind the first `count` of a slice of first deliveries."""
+        del self.messages[count:]
+
+
+class Pace:
+    """How fast messages may go: replay as they came (replay_policy original), and rate_limit_bps."""
+
+    def __init__(self, config: ConsumerConfig, stream: StreamHost) -> None:
+        self._burst = float(stream.config.max_msg_size if stream.config.max_msg_size > 0 else _DEFAULT_BURST)
+        self._bytes_per_second = 0.0
+        self._credit = self._burst
+        self._credit_at = 0.0
+        self._replays_until = stream.messages.last_sequence if config.replay_policy == "original" else 0
+        self._last_time_ns = 0
+        self._last_sent = 0.0
+        self.configure(config)
+
+    def configure(self, config: ConsumerConfig) -> None:
+        """Take a changed rate."""
+        self._bytes_per_second = config.rate_limit_bps / 8
+
+    @property
+    def is_free(self) -> bool:
+        """Whether messages go as fast as they can."""
+        return not self._bytes_per_second and not self._replays_until
+
+    def ready_at(self, message: StoredMessage, size: int, now: float) -> float:
+        """Return when `message` may go (monotonic seconds)."""
+        ready = now
+        if self._replays_until and message.sequence > self._replays_until:
+            self._replays_until = 0
+        if self._replays_until and self._last_time_ns:
+            gap = message.time_ns - self._last_time_ns
+            if gap > _SHORTEST_GAP_NS:
+                ready = self._last_sent + gap / _NS
+        if self._bytes_per_second:
+            self._earn(now)
+            missing = min(size, self._burst) - self._credit
+            if missing > 0:
+                ready = max(ready, now + missing / self._bytes_per_second)
+        return ready
+
+    def sent(self, message: StoredMessage, size: int, now: float) -> None:
+        """Note that a message went."""
+        self._last_time_ns = message.time_ns
+        self._last_sent = now
+        if self._bytes_per_second:
+            self._earn(now)
+            self._credit -= size
+
+    def _earn(self, now: float) -> None:
+        earned = (now - self._credit_at) * self._bytes_per_second
+        self._credit = min(self._burst, self._credit + earned)
+        self._credit_at = now
