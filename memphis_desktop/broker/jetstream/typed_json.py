@@ -281,6 +281,20 @@ def from_json(record: type[T], document: bytes, root: str) -> T:
     return result
 
 
+def lenient_from_json(record: type[T], document: bytes) -> T | None:
+    """Decode a body whose unknown keys do not matter, as of direct gets; None when it is bad."""
+    try:
+        values = list(decode_documents(document, JsonObject, NumberText))
+        if len(values) != 1 or not isinstance(values[0], JsonObject):
+            return None
+        decoding = Decoding("")
+        result = record()
+        _fill(result, values[0], (), decoding, strict=False)
+    except InvalidJson:
+        return None
+    return result if decoding.error is None else None
+
+
 def to_json(record: Any) -> dict[str, Any]:
     """Return a record as the dict that `encode_json` writes, keys in order, empty ones left out."""
     result = {}
@@ -346,14 +360,17 @@ def _fields(record: type[Any]) -> tuple[tuple[str, Kind, bool], ...]:
     return known
 
 
-def _fill(instance: Any, pairs: JsonObject, path: tuple[str, ...], decoding: Decoding) -> None:
+def _fill(
+    instance: Any, pairs: JsonObject, path: tuple[str, ...], decoding: Decoding, strict: bool = True
+) -> None:
     """Set the fields of `instance` from `pairs`. Keys match without regard to case, as in Go."""
     _fields(type(instance))
     by_key = _FieldCache.by_key[type(instance)]
     for key, value in pairs:
         found = by_key.get(key) or by_key.get(key.lower())
         if found is None:
-            decoding.note(f"json: unknown field {json.dumps(key, ensure_ascii=False)}")
+            if strict:
+                decoding.note(f"json: unknown field {json.dumps(key, ensure_ascii=False)}")
             continue
         name, kind = found
         decoded = kind.decode(value, (*path, name), decoding, True)

@@ -1,0 +1,275 @@
+"""JetStream in one account: its streams by name, its limits, its API."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from memphis_desktop.broker.jetstream import metadata
+from memphis_desktop.broker.jetstream.advisories import Advisor
+from memphis_desktop.broker.jetstream.api import Api
+from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig
+from memphis_desktop.broker.jetstream.errors import (
+    STREAM_NAME_IN_USE,
+    STREAM_NOT_FOUND,
+    STREAM_STORE_FAILED,
+    ApiError,
+)
+from memphis_desktop.broker.jetstream.limits import AccountLimits
+from memphis_desktop.broker.jetstream.stream import Stream, stream_document
+from memphis_desktop.broker.jetstream.stream_state import stream_limits
+from memphis_desktop.broker.jetstream.typed_json import copy_record, from_json
+from memphis_desktop.broker.jetstream.validation import check_stream_config, check_stream_update
+from memphis_desktop.broker.store.interface import StorageError, StoreRoot, StreamStorage
+from memphis_desktop.protocol import subjects
+
+if TYPE_CHECKING:
+    from memphis_desktop.broker.contracts import Account, Node
+    from memphis_desktop.broker.jetstream.contracts import ConsumerFactory
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class AccountStreams:
+    """All streams of one account."""
+
+    def __init__(
+        self,
+        node: Node,
+        root: StoreRoot,
+        account: Account,
+        limits: AccountLimits,
+        consumer_factory: ConsumerFactory,
+    ) -> None:
+        self.node = node
+        self.account = account
+        self.limits = limits
+        self.consumer_factory = consumer_factory
+        self.advisor = Advisor(node, account)
+        self.streams: dict[str, Stream] = {}
+        self.api = Api(self)
+        self._root = root
+
+    # -- life ------------------------------------------------------------------------------------------------
+    def recover(self) -> None:
+        """Open every stream that the store has of this account. Damage is logged, never raised."""
+        recovered = []
+        for storage in self._root.open_streams(self.account.name):
+            try:
+                recovered.append(self._recover_stream(storage))
+            except (ValueError, KeyError, ApiError, StorageError) as error:
+                _log.error("Stream '%s > %s' is left alone: %s", self.account.name, storage.name, error)
+        for stream in recovered:
+            stream.start()
+
+    def start(self) -> None:
+        """Answer the account's API requests from now on."""
+        self.api.start()
+
+    def stop(self) -> None:
+        """End everything, keeping all data."""
+        self.api.stop()
+        for stream in self.streams.values():
+            stream.stop(deleted=False)
+            stream.storage.close()
+        self.streams.clear()
+
+    # -- finding ---------------------------------------------------------------------------------------------
+    def find(self, name: str) -> Stream:
+        """Return the stream of this name.
+
+        Raises:
+            ApiError: 10059, there is none.
+        """
+        stream = self.streams.get(name)
+        if stream is None:
+            raise ApiError(STREAM_NOT_FOUND)
+        return stream
+
+    def config_of(self, name: str) -> StreamConfig | None:
+        """Return the configuration of a stream, None when there is no such stream."""
+        stream = self.streams.get(name)
+        return stream.config if stream is not None else None
+
+    def sorted_streams(self, subject: str = "") -> list[Stream]:
+        """Return the streams in the order of their names, those that `subject` overlaps if it is given."""
+        streams: Iterable[Stream] = self.streams.values()
+        if subject:
+            pattern = subject.encode()
+            streams = [
+                stream
+                for stream in streams
+                if any(subjects.overlaps(one.encode(), pattern) for one in stream.config.subjects)
+            ]
+        return sorted(streams, key=lambda stream: stream.name)
+
+    # -- changing --------------------------------------------------------------------------------------------
+    def create(self, requested: StreamConfig, *, pedantic: bool = False) -> Stream:
+        """Create a stream; one that exists with the same configuration is returned.
+
+        Raises:
+            ApiError: it may not be, or can not be stored.
+        """
+        self._check_stream_count(requested)
+        config = check_stream_config(requested, self.config_of, self.limits, pedantic=pedantic)
+        if config.num_replicas > 1:
+            raise ApiError(10074)
+        existing = self.streams.get(config.name)
+        if existing is not None:
+            metadata.copy_required_level(config, existing.config.metadata)
+            if config != existing.config:
+                raise ApiError(STREAM_NAME_IN_USE)
+            return existing
+        self._check_reservation(config)
+        self._check_overlap(config)
+        created_ns = self.node.clock.time_ns()
+        try:
+            storage = self._root.create_stream(
+                self.account.name,
+                config.name,
+                stream_document(config, created_ns),
+                memory=config.storage == "memory",
+                limits=stream_limits(config),
+                sync_always=False if config.persist_mode == "async" else None,
+            )
+            if config.first_seq > 1:
+                storage.messages.skip_to(config.first_seq)
+        except StorageError as error:
+            _log.error("Stream '%s > %s' can not be created: %s", self.account.name, config.name, error)
+            raise ApiError(STREAM_STORE_FAILED, error) from None
+        stream = Stream(self, storage, config, created_ns)
+        self.streams[stream.name] = stream
+        stream.start()
+        self.advisor.stream_action(stream.name, "create", "CREATED")
+        return stream
+
+    def update(self, requested: StreamConfig, name: str, *, pedantic: bool = False) -> Stream:
+        """Change a stream's configuration.
+
+        Raises:
+            ApiError: it may not be changed so, does not exist, or can not be stored.
+        """
+        check_stream_config(requested, self.config_of, self.limits, pedantic=pedantic)
+        if requested.name != name:
+            raise ApiError(10056)
+        stream = self.find(name)
+        requested = copy_record(requested)
+        metadata.set_static(requested)
+        config = check_stream_update(stream.config, requested, self.config_of, self.limits, pedantic=pedantic)
+        self._check_reservation(config)
+        _check_consumer_limits(stream, config)
+        self._check_overlap(config)
+        stream.update(config)
+        return stream
+
+    def delete(self, stream: Stream) -> None:
+        """Delete a stream with everything in it.
+
+        Raises:
+            ApiError: the store could not delete it; it is stopped all the same.
+        """
+        del self.streams[stream.name]
+        stream.stop(deleted=True)
+        try:
+            self._root.delete_stream(self.account.name, stream.name)
+        except StorageError as error:
+            raise ApiError(10050, error) from None
+        finally:
+            self.advisor.stream_action(stream.name, "delete", "DELETED")
+
+    # -- figures ---------------------------------------------------------------------------------------------
+    def usage(self, storage: str) -> int:
+        """Return the bytes that streams of a storage (``memory`` or ``file``) hold."""
+        return sum(
+            stream.messages.byte_count for stream in self.streams.values() if stream.config.storage == storage
+        )
+
+    def reserved(self, storage: str, without: str = "") -> int:
+        """Return the sum of max_bytes of the streams of a storage, that named `without` left out."""
+        return sum(
+            max(stream.config.max_bytes, 0)
+            for stream in self.streams.values()
+            if stream.config.storage == storage and stream.name != without
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """Return what account info says of usage, limits and API (2.3 of the protocol notes)."""
+        return {
+            "memory": self.usage("memory"),
+            "storage": self.usage("file"),
+            "reserved_memory": self.reserved("memory"),
+            "reserved_storage": self.reserved("file"),
+            "streams": len(self.streams),
+            "consumers": sum(len(stream.consumers) for stream in self.streams.values()),
+            "limits": self.limits.to_json(),
+            "api": {"level": metadata.API_LEVEL, "total": self.api.requests, "errors": self.api.errors},
+        }
+
+    # -- inside ----------------------------------------------------------------------------------------------
+    def _recover_stream(self, storage: StreamStorage) -> Stream:
+        config, created_ns = _read_document(StreamConfig, storage.configuration())
+        if config.name != storage.name:
+            raise ValueError(f"its configuration is that of {config.name!r}")
+        storage.messages.limits = stream_limits(config)
+        stream = Stream(self, storage, config, created_ns)
+        for name, document in storage.consumers().items():
+            try:
+                consumer_config, consumer_created_ns = _read_document(ConsumerConfig, document)
+                stream.build_consumer(name, consumer_config, consumer_created_ns, None)
+            except (ValueError, KeyError, ApiError, StorageError) as error:
+                _log.error(
+                    "Consumer '%s > %s > %s' is left alone: %s",
+                    self.account.name,
+                    stream.name,
+                    name,
+                    error,
+                )
+        self.streams[stream.name] = stream
+        return stream
+
+    def _check_stream_count(self, config: StreamConfig) -> None:
+        others = len(self.streams) - (config.name in self.streams)
+        if 0 < self.limits.max_streams <= others:
+            raise ApiError(10027)
+        self._check_reservation(config)
+
+    def _check_reservation(self, config: StreamConfig) -> None:
+        storage = config.storage
+        self.limits.check_reservation(
+            config, self.usage(storage), self.reserved(storage, without=config.name)
+        )
+
+    def _check_overlap(self, config: StreamConfig) -> None:
+        patterns = [subject.encode() for subject in config.subjects]
+        for stream in self.streams.values():
+            if stream.name == config.name:
+                continue
+            for subject in stream.config.subjects:
+                if any(subjects.overlaps(subject.encode(), pattern) for pattern in patterns):
+                    raise ApiError(10065)
+
+
+def _check_consumer_limits(stream: Stream, config: StreamConfig) -> None:
+    """Refuse stream limits that consumers already exceed."""
+    old, new = stream.config.consumer_limits, config.consumer_limits
+    if old == new:
+        return
+    threshold, pending = new.inactive_threshold, new.max_ack_pending
+    violated = [
+        name
+        for name, consumer in stream.consumers.items()
+        if 0 < threshold < consumer.config.inactive_threshold or 0 < pending < consumer.config.max_ack_pending
+    ]
+    if violated:
+        raise ApiError(10069, f"change to limits violates consumers: {', '.join(violated)}")
+
+
+def _read_document(record: type[T], document: bytes) -> tuple[T, int]:
+    """Return configuration and creation time of a stored document."""
+    content = json.loads(document)
+    config = json.dumps(content["config"]).encode()
+    return from_json(record, config, record.__name__), int(content["created"])

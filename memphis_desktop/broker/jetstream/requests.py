@@ -1,0 +1,87 @@
+"""The bodies of API requests about streams and messages."""
+
+# `attribute` is `dataclasses.field` with a JSON kind, so calling it in a default is what dataclasses expect.
+# ruff: noqa: RUF009
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memphis_desktop.broker.jetstream.typed_json import (
+    BOOLEAN,
+    INT,
+    STRING,
+    TIME,
+    UINT64,
+    ListOf,
+    attribute,
+)
+
+
+@dataclass(slots=True)
+class PageRequest:
+    """CONSUMER.NAMES and CONSUMER.LIST."""
+
+    offset: int = attribute(INT)
+
+
+@dataclass(slots=True)
+class StreamListRequest(PageRequest):
+    """STREAM.NAMES and STREAM.LIST."""
+
+    subject: str = attribute(STRING)
+
+
+@dataclass(slots=True)
+class StreamInfoRequest(PageRequest):
+    """STREAM.INFO."""
+
+    deleted_details: bool = attribute(BOOLEAN)
+    subjects_filter: str = attribute(STRING)
+
+
+@dataclass(slots=True)
+class PurgeRequest:
+    """STREAM.PURGE."""
+
+    seq: int = attribute(UINT64)
+    filter: str = attribute(STRING)
+    keep: int = attribute(UINT64)
+
+
+@dataclass(slots=True)
+class MessageDeleteRequest:
+    """STREAM.MSG.DELETE."""
+
+    seq: int = attribute(UINT64)
+    no_erase: bool = attribute(BOOLEAN)
+
+
+@dataclass(slots=True)
+class MessageGetRequest:
+    """STREAM.MSG.GET and DIRECT.GET."""
+
+    seq: int = attribute(UINT64)
+    last_by_subj: str = attribute(STRING)
+    next_by_subj: str = attribute(STRING)
+    batch: int = attribute(INT)
+    max_bytes: int = attribute(INT)
+    start_time: int | None = attribute(TIME)
+    multi_last: list[str] = attribute(ListOf(STRING))
+    up_to_seq: int = attribute(UINT64)
+    up_to_time: int | None = attribute(TIME)
+    no_hdr: bool = attribute(BOOLEAN)
+
+
+@dataclass(slots=True)
+class PauseRequest:
+    """CONSUMER.PAUSE."""
+
+    pause_until: int | None = attribute(TIME)
+
+
+@dataclass(slots=True)
+class UnpinRequest:
+    """CONSUMER.UNPIN."""
+
+    group: str = attribute(STRING)

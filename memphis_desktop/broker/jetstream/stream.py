@@ -1,0 +1,361 @@
+"""A stream: its configuration, its messages, what is published to it and who consumes it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from memphis_desktop.broker.jetstream import metadata
+from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig
+from memphis_desktop.broker.jetstream.deduplication import MessageIds
+from memphis_desktop.broker.jetstream.direct_get import DirectGet
+from memphis_desktop.broker.jetstream.errors import STREAM_STORE_FAILED, ApiError
+from memphis_desktop.broker.jetstream.ingest import Ingest
+from memphis_desktop.broker.jetstream.message_headers import MESSAGE_ID
+from memphis_desktop.broker.jetstream.retention import Retention
+from memphis_desktop.broker.jetstream.stream_state import state_of, stream_limits
+from memphis_desktop.broker.jetstream.times import SECOND_NS, format_time
+from memphis_desktop.broker.jetstream.typed_json import encode_json, to_json
+from memphis_desktop.broker.store.interface import NewMessage, RemovalReason, StorageError
+from memphis_desktop.broker.subject_transform import SubjectTransform
+from memphis_desktop.protocol import headers
+
+if TYPE_CHECKING:
+    from memphis_desktop.broker.clock import Timer
+    from memphis_desktop.broker.contracts import Client, Subscription
+    from memphis_desktop.broker.jetstream.account import AccountStreams
+    from memphis_desktop.broker.jetstream.contracts import StreamConsumer
+    from memphis_desktop.broker.store.interface import StreamStorage
+
+_log = logging.getLogger(__name__)
+
+# Rolling up this many messages of a subject is done one by one, so that consumers only hear of those.
+_ROLL_UP_SINGLY = 1000
+# A timer that fires early or an age that just passed must not spin: the least time between two expiries.
+_LEAST_EXPIRY_DELAY = 0.01
+
+
+class Stream:
+    """One stream of an account; what its consumers see is `contracts.StreamHost`."""
+
+    def __init__(
+        self, owner: AccountStreams, storage: StreamStorage, config: StreamConfig, created_ns: int
+    ) -> None:
+        """Take a stream over its storage. `start` makes it live.
+
+        Args:
+            owner: the account's JetStream.
+            storage: what holds its messages, new or recovered.
+            config: validated, with defaults filled in.
+            created_ns: when it was created.
+        """
+        self.name = config.name
+        self.config = config
+        self.storage = storage
+        self.messages = storage.messages
+        self.owner = owner
+        self.account = owner.account
+        self.node = owner.node
+        self.created_ns = created_ns
+        self.closed = False
+        self.consumers: dict[str, StreamConsumer] = {}
+        self._consumers_created: dict[str, int] = {}
+        self.message_ids = MessageIds(config.duplicate_window)
+        self.last_message_id = b""
+        self.input_transform: SubjectTransform | None = None
+        self.republish_transform: SubjectTransform | None = None
+        self._subscriptions: dict[bytes, Subscription] = {}
+        self._visible = self.messages.last_sequence
+        self._expiry: Timer | None = None
+        self._expiry_at = 0
+        self.retention = Retention(self)
+        self._direct_get = DirectGet(self)
+        self._prepare_transforms()
+        self._load_ids()
+        self.messages.on_removed = self._removed
+        self._ingest = Ingest(self)
+        # A bound method is made anew at each access; subscriptions with the same handler belong together.
+        self._receive = self._ingest.receive
+
+    # -- life ------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Subscribe to the stream's subjects and let its consumers begin."""
+        self._subscribe()
+        self._direct_get.start()
+        self.retention.check_all()
+        for consumer in self.consumers.values():
+            consumer.start()
+        self._plan_expiry()
+
+    def stop(self, *, deleted: bool) -> None:
+        """End the stream and its consumers; messages stay, unless the owner deletes the storage."""
+        self.closed = True
+        for subscription in self._subscriptions.values():
+            self.account.unsubscribe(subscription)
+        self._subscriptions.clear()
+        self._direct_get.stop()
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        for consumer in list(self.consumers.values()):
+            consumer.stop(deleted=deleted)
+        self.consumers.clear()
+
+    def update(self, config: StreamConfig) -> None:
+        """Take a changed configuration that validation has accepted.
+
+        Raises:
+            ApiError: it could not be stored; nothing has changed.
+        """
+        old, self.config = self.config, config
+        try:
+            self.write_configuration()
+        except StorageError as error:
+            self.config = old
+            raise ApiError(STREAM_STORE_FAILED, error) from None
+        self._prepare_transforms()
+        self._subscribe()
+        self.message_ids.window_ns = config.duplicate_window
+        self.messages.limits = stream_limits(config)
+        self._direct_get.configure()
+        self._ingest.configure()
+        self._plan_expiry()
+        if old.retention != config.retention:
+            self.retention.check_all()
+        self.owner.advisor.stream_action(self.name, "modify", "UPDATED")
+
+    def write_configuration(self) -> None:
+        """Store the configuration durably.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        self.storage.write_configuration(stream_document(self.config, self.created_ns))
+
+    # -- what consumers ask for ------------------------------------------------------------------------------
+    @property
+    def visible_sequence(self) -> int:
+        """The highest durable sequence."""
+        return self.messages.durable_sequence
+
+    def consumed(self, consumer: StreamConsumer, sequences: Sequence[int]) -> None:
+        """Drop what nobody wants any more, on interest and work-queue streams."""
+        if self.config.retention != "limits" and not self.closed:
+            self.retention.consumed(consumer, sequences)
+
+    def advise(self, kind: str, subject_suffix: str, fields: dict[str, Any]) -> None:
+        """Publish an advisory."""
+        self.owner.advisor.advise(kind, subject_suffix, fields)
+
+    def metric(self, kind: str, subject_suffix: str, fields: dict[str, Any]) -> None:
+        """Publish a metric."""
+        self.owner.advisor.metric(kind, subject_suffix, fields)
+
+    # -- consumers -------------------------------------------------------------------------------------------
+    def add_consumer(self, name: str, config: ConsumerConfig, requester: Client | None) -> StreamConsumer:
+        """Create a consumer whose configuration is validated, store it and start it.
+
+        Raises:
+            ApiError: it can not be; nothing is left of it.
+        """
+        created_ns = self.node.clock.time_ns()
+        try:
+            self.storage.write_consumer(name, consumer_document(config, created_ns))
+            consumer = self.build_consumer(name, config, created_ns, requester)
+        except (StorageError, ApiError) as error:
+            self.storage.delete_consumer(name)
+            raise error if isinstance(error, ApiError) else ApiError(10104, error) from error
+        consumer.start()
+        if not config.direct:
+            self.owner.advisor.consumer_action(self.name, name, "create", "CREATED")
+        return consumer
+
+    def build_consumer(
+        self, name: str, config: ConsumerConfig, created_ns: int, requester: Client | None
+    ) -> StreamConsumer:
+        """Build a consumer over its journal, new or recovered, without starting it.
+
+        Raises:
+            StorageError: the journal can not be opened.
+            ApiError: the consumer can not be made.
+        """
+        store = self.storage.open_consumer(name, config.mem_storage)
+        consumer = self.owner.consumer_factory(self, name, config, store, created_ns, requester)
+        self.consumers[name] = consumer
+        self._consumers_created[name] = created_ns
+        return consumer
+
+    def write_consumer(self, consumer: StreamConsumer, config: ConsumerConfig | None = None) -> None:
+        """Store a consumer's configuration, or the one it is about to take.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        document = consumer_document(config or consumer.config, self._consumers_created[consumer.name])
+        self.storage.write_consumer(consumer.name, document)
+
+    def remove_consumer(self, name: str) -> None:
+        """Delete a consumer: at its end, or because a client asked for it."""
+        consumer = self.consumers.pop(name, None)
+        if consumer is None:
+            return
+        del self._consumers_created[name]
+        consumer.stop(deleted=True)
+        self.storage.delete_consumer(name)
+        if not consumer.config.direct:
+            self.owner.advisor.consumer_action(self.name, name, "delete", "DELETED")
+        self.retention.consumer_gone()
+
+    # -- messages --------------------------------------------------------------------------------------------
+    @property
+    def account_limited(self) -> bool:
+        """Whether the account caps what its streams may store."""
+        cap = (
+            self.owner.limits.max_memory if self.config.storage == "memory" else self.owner.limits.max_storage
+        )
+        return cap >= 0
+
+    def check_account_usage(self, size: int) -> None:
+        """Refuse a message that would carry the account over its limits.
+
+        Raises:
+            ApiError: 10002.
+        """
+        if self.account_limited:
+            storage = self.config.storage
+            self.owner.limits.check_usage(storage, self.owner.usage(storage), size)
+
+    def stored(self, messages: Sequence[NewMessage], first: int, time_ns: int) -> None:
+        """Do what has to follow at once when messages were stored from sequence `first` on."""
+        if self.config.retention == "interest":
+            self.retention.stored(messages, first)
+        if self.config.max_age and self._expiry is None:
+            self._set_expiry(time_ns + self.config.max_age)
+
+    def became_visible(self, last: int) -> None:
+        """Tell the consumers of what is durable since the last time."""
+        first = self._visible + 1
+        if last >= first and not self.closed:
+            self._visible = last
+            for consumer in list(self.consumers.values()):
+                consumer.messages_visible(first, last)
+
+    def roll_up(self, subject: bytes, *, everything: bool) -> None:
+        """Remove all but the last message of a subject, or of the stream."""
+        messages = self.messages
+        if everything:
+            self.purge(keep=1)
+            return
+        state = messages.subjects(subject).get(subject)
+        if state is None or state.messages <= 1:
+            return
+        if state.messages > _ROLL_UP_SINGLY:
+            self.purge(subject, keep=1)
+            return
+        sequences = messages.next_sequences(state.first_sequence, state.messages, [subject])
+        messages.remove(sequences[:-1], RemovalReason.LIMITS)
+
+    def purge(self, pattern: bytes = b"", below: int = 0, keep: int = 0) -> int:
+        """Purge messages and return how many.
+
+        Raises:
+            StorageError: the store is read-only.
+        """
+        purged = self.messages.purge(pattern, below, keep)
+        if purged:
+            for consumer in list(self.consumers.values()):
+                consumer.purged()
+        return purged
+
+    def state(self, *, deleted: bool = False) -> dict[str, Any]:
+        """Return StreamState (2.4 of the protocol notes)."""
+        return state_of(self.messages, len(self.consumers), deleted=deleted)
+
+    def info(self, *, deleted: bool = False, dynamic: bool = True) -> dict[str, Any]:
+        """Return StreamInfo as far as the stream knows it.
+
+        Args:
+            deleted: list the missing sequences.
+            dynamic: add the server's version to the metadata, as all answers but lists do.
+        """
+        config = to_json(self.config)
+        if dynamic:
+            config["metadata"] = metadata.with_dynamic(self.config.metadata, self.node.version)
+        failure = self.messages.failure
+        if failure is not None:
+            config["metadata"] = config.get("metadata", {}) | {"memphis.storage.failure": str(failure)}
+        return {
+            "config": config,
+            "created": format_time(self.created_ns),
+            "state": self.state(deleted=deleted),
+        }
+
+    # -- inside ----------------------------------------------------------------------------------------------
+    def _prepare_transforms(self) -> None:
+        transform, republish = self.config.subject_transform, self.config.republish
+        self.input_transform = SubjectTransform(transform.src, transform.dest) if transform else None
+        self.republish_transform = SubjectTransform(republish.src, republish.dest) if republish else None
+
+    def _load_ids(self) -> None:
+        messages = self.messages
+        if self.config.duplicate_window > 0:
+            since = self.node.clock.time_ns() - self.config.duplicate_window
+            self.message_ids.load(messages.recent_ids(since))
+        if messages.message_count and messages.last_sequence:
+            try:
+                last = messages.read(messages.last_sequence)
+            except StorageError:
+                last = None
+            if last is not None:
+                self.last_message_id = headers.get(last.body[: last.header_size], MESSAGE_ID) or b""
+
+    def _subscribe(self) -> None:
+        wanted = {subject.encode() for subject in self.config.subjects}
+        for pattern in [pattern for pattern in self._subscriptions if pattern not in wanted]:
+            self.account.unsubscribe(self._subscriptions.pop(pattern))
+        for pattern in wanted - self._subscriptions.keys():
+            self._subscriptions[pattern] = self.account.subscribe(pattern, self._receive)
+
+    def _removed(self, removed: Sequence[tuple[int, bytes]], reason: str) -> None:
+        if reason == RemovalReason.PURGE:
+            return
+        for consumer in list(self.consumers.values()):
+            consumer.messages_removed(removed, reason)
+
+    # -- ages ------------------------------------------------------------------------------------------------
+    def _plan_expiry(self) -> None:
+        """Set the timer for the first message to reach its age, or none."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if self.config.max_age and self.messages.message_count:
+            self._set_expiry(self.messages.first_time_ns + self.config.max_age)
+
+    def _set_expiry(self, due_ns: int) -> None:
+        self._expiry_at = due_ns
+        delay = max((due_ns - self.node.clock.time_ns()) / SECOND_NS, _LEAST_EXPIRY_DELAY)
+        self._expiry = self.node.clock.call_later(delay, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        if self.closed:
+            return
+        try:
+            due = self.messages.expire(self.node.clock.time_ns())
+        except StorageError as error:
+            _log.error("Stream '%s > %s' can not expire messages: %s", self.account.name, self.name, error)
+            return
+        if due is not None:
+            self._set_expiry(due)
+        self.node.flush()
+
+
+def stream_document(config: StreamConfig, created_ns: int) -> bytes:
+    """Return what is stored of a stream besides its messages."""
+    return encode_json({"created": created_ns, "config": to_json(config)})
+
+
+def consumer_document(config: ConsumerConfig, created_ns: int) -> bytes:
+    """Return what is stored of a consumer besides its journal."""
+    return encode_json({"created": created_ns, "config": to_json(config)})

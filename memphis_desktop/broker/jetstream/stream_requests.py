@@ -1,0 +1,133 @@
+"""Requests about the account and its streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from memphis_desktop.broker.jetstream import metadata
+from memphis_desktop.broker.jetstream.api_request import ApiRequest
+from memphis_desktop.broker.jetstream.config import StreamConfigRequest
+from memphis_desktop.broker.jetstream.errors import (
+    BAD_REQUEST,
+    STREAM_INVALID_CONFIG,
+    STREAM_NAME_MISMATCH,
+    ApiError,
+)
+from memphis_desktop.broker.jetstream.requests import PurgeRequest, StreamInfoRequest, StreamListRequest
+from memphis_desktop.broker.jetstream.times import format_time
+from memphis_desktop.broker.store.interface import StorageError
+
+if TYPE_CHECKING:
+    from memphis_desktop.broker.jetstream.stream import Stream
+
+_NAMES_PER_PAGE = 1024
+_STREAMS_PER_PAGE = 256
+_SUBJECTS_PER_PAGE = 100_000
+
+
+def account_info(request: ApiRequest) -> dict[str, Any]:
+    """INFO: what the account uses and may use."""
+    return request.streams.figures()
+
+
+def create(request: ApiRequest) -> dict[str, Any]:
+    """STREAM.CREATE.S"""
+    asked = request.read(StreamConfigRequest, "StreamConfigRequest")
+    config = asked.stream_config()
+    metadata.set_static(config)
+    name = request.tokens[0]
+    if config.name != name:
+        raise ApiError(STREAM_NAME_MISMATCH)
+    if "\\" in name or "/" in name:
+        raise ApiError(10128)
+    if config.sealed:
+        raise ApiError(STREAM_INVALID_CONFIG, "stream configuration for create can not be sealed")
+    if config.mirror_direct and config.mirror is None:
+        raise ApiError(STREAM_INVALID_CONFIG, "stream has no mirror but does have mirror direct")
+    stream = request.streams.create(config, pedantic=asked.pedantic)
+    return _with_time(stream, stream.info()) | {"did_create": True}
+
+
+def update(request: ApiRequest) -> dict[str, Any]:
+    """STREAM.UPDATE.S"""
+    asked = request.read(StreamConfigRequest, "StreamConfigRequest")
+    stream = request.streams.update(asked.stream_config(), request.tokens[0], pedantic=asked.pedantic)
+    return _with_time(stream, stream.info())
+
+
+def info(request: ApiRequest) -> dict[str, Any]:
+    """STREAM.INFO.S"""
+    asked = request.read_optional(StreamInfoRequest, "JSApiStreamInfoRequest")
+    stream = request.streams.find(request.tokens[0])
+    answer = {"total": 0, "offset": 0, "limit": 0} | stream.info(deleted=asked.deleted_details)
+    answer["cluster"] = {"leader": stream.node.server_name}
+    if asked.subjects_filter:
+        _add_subjects(stream, asked, answer)
+    return _with_time(stream, answer)
+
+
+def names(request: ApiRequest) -> dict[str, Any]:
+    """STREAM.NAMES"""
+    asked = request.read_optional(StreamListRequest, "JSApiStreamNamesRequest")
+    found = request.streams.sorted_streams(asked.subject)
+    offset = min(max(asked.offset, 0), len(found))
+    page = [stream.name for stream in found[offset : offset + _NAMES_PER_PAGE]]
+    return {"total": len(found), "offset": offset, "limit": _NAMES_PER_PAGE, "streams": page or None}
+
+
+def list_streams(request: ApiRequest) -> dict[str, Any]:
+    """STREAM.LIST"""
+    asked = request.read_optional(StreamListRequest, "JSApiStreamListRequest")
+    found = request.streams.sorted_streams(asked.subject)
+    offset = min(max(asked.offset, 0), len(found))
+    page = found[offset : offset + _STREAMS_PER_PAGE]
+    return {
+        "total": len(found),
+        "offset": offset,
+        "limit": _STREAMS_PER_PAGE,
+        "streams": [_with_time(stream, stream.info(dynamic=False)) for stream in page],
+    }
+
+
+def delete(request: ApiRequest) -> dict[str, Any]:
+    """STREAM.DELETE.S"""
+    request.demand_empty()
+    streams = request.streams
+    streams.delete(streams.find(request.tokens[0]))
+    return {"success": True}
+
+
+def purge(request: ApiRequest) -> dict[str, Any]:
+    """STREAM.PURGE.S"""
+    asked = request.read_optional(PurgeRequest, "JSApiStreamPurgeRequest")
+    if asked.seq and asked.keep:
+        raise ApiError(BAD_REQUEST)
+    stream = request.streams.find(request.tokens[0])
+    if stream.config.sealed:
+        raise ApiError(10109)
+    if stream.config.deny_purge:
+        raise ApiError(10110, "stream purge not permitted")
+    try:
+        purged = stream.purge(asked.filter.encode(), asked.seq, asked.keep)
+    except StorageError as error:
+        raise ApiError(10051, error) from None
+    return {"success": True, "purged": purged}
+
+
+def _with_time(stream: Stream, answer: dict[str, Any]) -> dict[str, Any]:
+    answer["ts"] = format_time(stream.node.clock.time_ns())
+    return answer
+
+
+def _add_subjects(stream: Stream, asked: StreamInfoRequest, answer: dict[str, Any]) -> None:
+    """Put the subjects that match the filter into the state, at most a page of them."""
+    found = stream.messages.subjects(asked.subjects_filter.encode("utf-8", "surrogateescape"))
+    if not found:
+        return
+    offset = max(asked.offset, 0)
+    answer |= {"total": len(found), "offset": offset, "limit": _SUBJECTS_PER_PAGE}
+    page = sorted(found)[offset : offset + _SUBJECTS_PER_PAGE]
+    if page:
+        counts = {subject.decode("utf-8", "replace"): found[subject].messages for subject in page}
+        consumer_count = answer["state"].pop("consumer_count")
+        answer["state"] |= {"subjects": counts, "consumer_count": consumer_count}
