@@ -148,6 +148,35 @@ def _sample(arguments: list[str]) -> int:
     )
 
 
+def _bench(arguments: list[str]) -> int:
+    """measure throughput and latency, on request beside a real nats-server"""
+    import argparse
+    from pathlib import Path
+
+    parser = _parser(
+        "bench", "Measure the broker: medians of several rounds, each server in its own process."
+    )
+    parser.add_argument("--against", choices=["nats-server"], help="measure this server too, in turns")
+    parser.add_argument("--rounds", type=_count, default=3, metavar="N", help="rounds per work (3)")
+    parser.add_argument("--seconds", type=_positive, default=3.0, metavar="S", help="length of a round (3)")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="this work only; repeatable"
+    )
+    parser.add_argument("--folder", type=Path, help="where the servers keep their data meanwhile")
+    parser.add_argument("--pin", action="store_true", help="tie servers and load to different cores")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--job", help=argparse.SUPPRESS)  # one work, in a process of its own
+    options = parser.parse_args(arguments)
+    from memphis_desktop.bench import command, runner
+
+    if options.job:
+        return runner.run_job(options.job)
+    settings = runner.Settings(
+        options.rounds, options.seconds, options.against is not None, options.folder, options.pin
+    )
+    return command.run(settings, options.only, as_json=options.json)
+
+
 def _summary(command: Callable[[list[str]], int]) -> str:
     return (command.__doc__ or "").splitlines()[0]
 
@@ -155,4 +184,5 @@ def _summary(command: Callable[[list[str]], int]) -> str:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "broker": _broker,
     "sample": _sample,
+    "bench": _bench,
 }

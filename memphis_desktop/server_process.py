@@ -17,11 +17,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from memphis_desktop.errors import Failure
+
 START_SECONDS = 15.0
 STOP_SECONDS = 15.0
 
 
-class ServerFailure(Exception):
+class ServerFailure(Failure):
     """The server did not start, or ended when it should not have; the message holds what it last said."""
 
 
