@@ -22,6 +22,7 @@ from .profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions
 CLIENT_NAME = "Memphis Desktop"
 CONNECT_TIMEOUT = 5
 RECONNECT_WAIT = 1
+CLOSE_TIMEOUT = 2.0
 
 ErrorCallback = Callable[[Exception], Awaitable[None]]
 Callback = Callable[[], Awaitable[None]]
@@ -134,14 +135,15 @@ async def open_client(
             connecting.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await connecting
-            await _abandon(client)
+            await close_client(client)
 
 
-async def _abandon(client: Client) -> None:
-    """Close what a failed attempt left open, without the callbacks of a lost connection."""
+async def close_client(client: Client) -> None:
+    """Close a client, without the callbacks of a lost connection and without waiting for a dead peer."""
     client._closed_cb = client._disconnected_cb = None
     with contextlib.suppress(Exception):
-        await client.close()
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await client.close()
 
 
 def _client_options(profile: ConnectionProfile, credentials: Credentials) -> dict[str, Any]:

@@ -283,7 +283,7 @@ class History:
             if series.coarse is not None and (not len(times) or times[0] > since):
                 old_times, old_values = series.coarse.slice(column, since)
                 if len(times):
-                    older = old_times < times[0]
+                    older = old_times + COARSE_STEP / 2 <= times[0]
                     old_times, old_values = old_times[older], old_values[older]
                 times = np.concatenate((old_times, times))
                 values = np.concatenate((old_values, values))

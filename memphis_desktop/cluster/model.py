@@ -55,6 +55,9 @@ class StreamSnapshot:
     leader: str | None = None
     peers: tuple[PeerSnapshot, ...] = ()
     read_at_ns: int = 0
+    clustered: bool = False  # only then does a missing leader mean anything
+    mirror: Mapping[str, Any] | None = None  # source info as the broker gives it
+    sources: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,25 @@ class ConsumerSnapshot:
     leader: str | None = None
     peers: tuple[PeerSnapshot, ...] = ()
     read_at_ns: int = 0
+    clustered: bool = False
+    pause_remaining_ns: int | None = None
+    lag_at_edge: bool = False  # what comes next was removed by the stream's limits already
+    pinned: Mapping[str, str] = field(default_factory=dict)  # priority group -> id of the pinned client
+
+    @property
+    def lag(self) -> int:
+        """Messages that match and were not delivered yet."""
+        return self.num_pending
+
+    @property
+    def is_pull(self) -> bool:
+        """Whether clients ask for messages, rather than getting them pushed."""
+        return not self.config.get("deliver_subject")
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it outlives its clients for good."""
+        return bool(self.config.get("durable_name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +123,18 @@ class AccountSnapshot:
     api_errors: int
     api_errors_rate: float | None
     api_level: int
+    max_streams: int = -1
+    max_consumers: int = -1
+    domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSnapshot:
-    """The server this session is connected to, and what it says of itself."""
+    """The server this session is connected to.
+
+    Connections, rates and slow consumers are those of the connected account over all servers, unless the
+    session has system credentials; then they are this server's own.
+    """
 
     server_id: str
     name: str
@@ -136,3 +165,4 @@ class ClusterSnapshot:
     consumers: Mapping[tuple[str, str], ConsumerSnapshot] = field(default_factory=dict)
     poll_rate: float = 0.0  # requests a second this console makes
     errors: Mapping[str, str] = field(default_factory=dict)  # part of the round -> why it could not be read
+    complete: bool = False  # whether every stream was read at least once

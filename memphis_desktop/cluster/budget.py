@@ -1,0 +1,46 @@
+"""How many requests a second this console may make, less when the broker is slow to answer."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+SLOW_ANSWER = 0.25  # seconds
+SLOW_FACTOR = 4.0  # times the quickest answer, for brokers that are far away
+
+
+class PollBudget:
+    """Counts requests against a rate and adapts that rate to how fast answers come."""
+
+    def __init__(self, requests_per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit = max(1.0, requests_per_second)
+        self.allowed = self.limit
+        self._quickest = float("inf")
+        self._clock = clock
+        self._spent: deque[float] = deque()
+        self.spent_total = 0
+
+    def _trim(self) -> None:
+        horizon = self._clock() - 1.0
+        while self._spent and self._spent[0] <= horizon:
+            self._spent.popleft()
+
+    @property
+    def left(self) -> int:
+        """Requests that may still go out within this second."""
+        self._trim()
+        return max(0, int(self.allowed) - len(self._spent))
+
+    def spend(self) -> None:
+        """Note that a request goes out."""
+        self._spent.append(self._clock())
+        self.spent_total += 1
+
+    def answered(self, seconds: float) -> None:
+        """Note how long an answer took: slow ones halve the rate, quick ones let it recover step by step."""
+        self._quickest = min(self._quickest, seconds)
+        if seconds > max(SLOW_ANSWER, SLOW_FACTOR * self._quickest):
+            self.allowed = max(2.0, self.allowed / 2)
+        else:
+            self.allowed = min(self.limit, self.allowed + self.limit / 50)

@@ -1,0 +1,499 @@
+"""Reading a broker in rounds of a second, what is visible first, within a budget of requests.
+
+A few hundred streams are read whole in each round. Of more, the visible ones are read each round and the rest
+in turn; consumers likewise. Advisories tell of changes between rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from .budget import PollBudget
+from .failures import (
+    CONSUMER_NOT_FOUND,
+    JETSTREAM_NOT_ENABLED,
+    MESSAGE_NOT_FOUND,
+    STREAM_NOT_FOUND,
+    ApiError,
+    ClusterError,
+    NoResponder,
+    NotConnected,
+)
+from .lag import FirstUndelivered, filters
+from .model import ConnectionState
+from .server_stats import ServerStatistics
+from .state import ClusterState, ConsumerName
+from .times import parse_time
+
+if TYPE_CHECKING:
+    from .session import Session
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+INTERVAL = 1.0
+WAKE_DELAY = 0.05
+PAGE = 256
+FULL_PASS_PAGES = 2  # so many pages are read in each round; longer lists go in turn
+SNAPSHOT_EVERY_PAGES = 8
+PARALLEL = 6
+PROBES = 5  # first undelivered messages read in a round
+MAX_FILTERS_PROBED = 4
+ADVISORIES = (
+    "$JS.EVENT.ADVISORY.STREAM.*.*",
+    "$JS.EVENT.ADVISORY.CONSUMER.CREATED.*.*",
+    "$JS.EVENT.ADVISORY.CONSUMER.DELETED.*.*",
+    "$JS.EVENT.ADVISORY.CONSUMER.PAUSE.*.*",
+    "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.*.*",
+    "$JS.EVENT.ADVISORY.CONSUMER.QUORUM_LOST.*.*",
+)
+
+
+class Poller:
+    """The rounds of one session."""
+
+    def __init__(self, session: Session, state: ClusterState) -> None:
+        self._session = session
+        self._state = state
+        self._budget = PollBudget(session.profile.poll_budget)
+        self._statistics = ServerStatistics(session, state)
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._watched: Tally[str] = Tally()
+        self._visible: dict[Hashable, tuple[str, ...]] = {}
+        self._dirty: set[str] = set()
+        self._names: list[str] = []
+        self._total = 0
+        self._cursor = 0
+        self._seen: set[str] = set()
+        self._missed: set[str] = set()
+        self._read_now: set[str] = set()
+        self._consumers_read_at_sequence: dict[str, int] = {}
+        self._subscriptions: list[Any] = []
+        self.rate = 0.0  # requests a second, over the last rounds
+
+    # Control
+
+    def start(self) -> None:
+        """Begin the rounds."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="poll rounds")
+
+    async def stop(self) -> None:
+        """End the rounds."""
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._subscriptions.clear()
+
+    def wake(self) -> None:
+        """Begin the next round at once."""
+        self._wake.set()
+
+    def watch(self, stream: str) -> Callable[[], None]:
+        """Read a stream and its consumers each round until the result is called."""
+        self._watched[stream] += 1
+        self.refresh(stream)
+        released = False
+
+        def release() -> None:
+            nonlocal released
+            if not released:
+                released = True
+                self._watched[stream] -= 1
+                if self._watched[stream] <= 0:
+                    del self._watched[stream]
+
+        return release
+
+    def set_visible(self, owner: Hashable, streams: tuple[str, ...]) -> None:
+        """Set what one view shows; an empty tuple when it shows nothing any more."""
+        if not streams:
+            self._visible.pop(owner, None)
+        elif self._visible.get(owner) != streams:
+            before = set(self._visible.get(owner, ()))
+            self._visible[owner] = streams
+            if not before.issuperset(streams):
+                self.wake()
+
+    def refresh(self, stream: str | None = None) -> None:
+        """Read one stream, or whatever is due, as soon as the budget allows."""
+        if stream is not None:
+            self._dirty.add(stream)
+        self.wake()
+
+    # Rounds
+
+    async def _run(self) -> None:
+        await self._listen_to_advisories()
+        await self._statistics.listen()
+        while True:
+            started = time.monotonic()
+            self._wake.clear()
+            if self._session.connected:
+                spent_before = self._budget.spent_total
+                try:
+                    await self._round()
+                except NotConnected:
+                    pass  # the state tells; the next round tries again
+                except (ClusterError, NatsError) as error:
+                    self._state.errors["round"] = str(error)
+                except Exception:
+                    log.exception("a polling round failed")
+                seconds = max(INTERVAL, time.monotonic() - started)
+                self.rate = (self._budget.spent_total - spent_before) / seconds
+                if self._session.state is ConnectionState.CONNECTED:
+                    self._state.record_totals()
+                self._session.publish_snapshot()
+            await self._pause(started)
+
+    async def _pause(self, started: float) -> None:
+        """Wait for the rest of the interval, less when something asks to be read."""
+        remaining = started + INTERVAL - time.monotonic()
+        if remaining <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(remaining):
+                await self._wake.wait()
+            await asyncio.sleep(WAKE_DELAY)  # more wishes may come at once
+        except TimeoutError:
+            pass
+
+    async def _round(self) -> None:
+        self._state.errors.pop("round", None)
+        self._read_now.clear()
+        await self._read_server()
+        if not await self._read_account():
+            return
+        if not self._state.complete:
+            await self._first_pass()
+        else:
+            await self._read_streams()
+        await self._read_consumers()
+        await self._read_first_undelivered()
+
+    async def _ask(self, suffix: str, body: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], float]:
+        """Make a request on the budget; return the answer and the monotonic time it came."""
+        self._budget.spend()
+        started = time.monotonic()
+        answer = await self._session.api(suffix, body)
+        now = time.monotonic()
+        self._budget.answered(now - started)
+        return answer, now
+
+    async def _together(self, do: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
+        """Do the same with several items, a few at a time, all of them; then raise the first failure."""
+        limit = asyncio.Semaphore(PARALLEL)
+
+        async def one(item: T) -> None:
+            async with limit:
+                await do(item)
+
+        results = await asyncio.gather(*map(one, items), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    # The server and the account
+
+    async def _read_server(self) -> None:
+        self._budget.spend()
+        await self._statistics.ask()
+
+    async def _read_account(self) -> bool:
+        """Read the account info; False when there is no JetStream to look at."""
+        try:
+            info, now = await self._ask("INFO")
+        except NoResponder:
+            self._no_jetstream("JetStream is not enabled on this server.")
+            return False
+        except ApiError as error:
+            if error.err_code in JETSTREAM_NOT_ENABLED:
+                self._no_jetstream("JetStream is not enabled for this account.")
+                return False
+            self._state.errors["account"] = str(error)
+            return error.code == 503
+        except NotConnected:
+            raise
+        except ClusterError as error:  # perhaps not permitted; streams may still be
+            self._state.errors["account"] = str(error)
+            return True
+        for part in ("account", "jetstream"):
+            self._state.errors.pop(part, None)
+        self._state.take_account(info, now)
+        return True
+
+    def _no_jetstream(self, reason: str) -> None:
+        self._state.errors["jetstream"] = reason
+        self._state.account = None
+        for name in list(self._state.streams):
+            self._state.remove_stream(name)
+        self._names.clear()
+
+    # Streams
+
+    async def _read_page(self, offset: int) -> None:
+        """Read one page of streams."""
+        answer, now = await self._ask("STREAM.LIST", {"offset": offset})
+        infos = answer.get("streams") or []
+        for info in infos:
+            name = self._state.take_stream(info, now)
+            self._seen.add(name)
+            self._read_now.add(name)
+        self._seen.update(answer.get("missing") or ())
+        self._total = int(answer.get("total") or 0)
+        self._state.errors.pop("streams", None)
+
+    async def _first_pass(self) -> None:
+        """Read every stream once, beyond the budget: an empty list helps nobody."""
+        self._seen.clear()
+        await self._read_page(0)
+        self._session.publish_snapshot()
+        offsets = list(range(PAGE, self._total, PAGE))
+        for position in range(0, len(offsets), SNAPSHOT_EVERY_PAGES):
+            await self._together(self._read_page, offsets[position : position + SNAPSHOT_EVERY_PAGES])
+            self._session.publish_snapshot()
+        self._end_pass(atomic=not offsets)
+        self._state.complete = True
+
+    async def _read_streams(self) -> None:
+        try:
+            if self._total <= PAGE * FULL_PASS_PAGES:
+                await self._full_pass()
+            else:
+                await self._partial_pass()
+            await self._read_dirty()
+        except NotConnected:
+            raise
+        except ClusterError as error:
+            self._state.errors["streams"] = str(error)
+
+    async def _full_pass(self) -> None:
+        self._seen.clear()
+        await self._read_page(0)
+        for offset in range(PAGE, self._total, PAGE):
+            await self._read_page(offset)
+        self._end_pass(atomic=self._total <= PAGE)
+
+    async def _partial_pass(self) -> None:
+        """Read the pages that hold what is visible, then go on where the last round ended."""
+        wanted = self._wanted_streams()
+        pages, singles = self._cover(wanted)
+        room = max(2, self._budget.left // 3)
+        await self._together(self._read_page, pages[:room])
+        await self._together(self._read_stream, singles[:room])
+        for _ in range(max(1, min(4, self._budget.left // 3))):
+            await self._read_page(self._cursor)
+            self._cursor += PAGE
+            if self._cursor >= self._total:
+                self._cursor = 0
+                self._end_pass(atomic=False)
+                break
+
+    def _wanted_streams(self) -> list[str]:
+        """Return the names that somebody looks at, watched ones first, each once."""
+        ordered = dict.fromkeys(self._watched)
+        for streams in self._visible.values():
+            ordered.update(dict.fromkeys(streams))
+        return list(ordered)
+
+    def _cover(self, wanted: list[str]) -> tuple[list[int], list[str]]:
+        """Choose page offsets for names that lie near each other, and single requests for the others."""
+        positions = []
+        for name in wanted:
+            position = bisect_left(self._names, name)
+            if position < len(self._names) and self._names[position] == name:
+                positions.append(position)
+        positions.sort()
+        pages: list[int] = []
+        singles: list[str] = []
+        index = 0
+        while index < len(positions):
+            inside = bisect_left(positions, positions[index] + PAGE) - index
+            if inside > 2:
+                pages.append(positions[index])
+            else:
+                singles.extend(self._names[p] for p in positions[index : index + inside])
+            index += inside
+        return pages, singles
+
+    async def _read_stream(self, name: str) -> None:
+        try:
+            info, now = await self._ask(f"STREAM.INFO.{name}")
+        except ApiError as error:
+            if error.err_code == STREAM_NOT_FOUND:
+                self._remove_stream(name)
+                self._dirty.discard(name)
+                return
+            raise
+        self._read_now.add(self._state.take_stream(info, now))
+
+    def _end_pass(self, *, atomic: bool) -> None:
+        """Forget streams that are gone: at once after one page, else when two passes have missed them."""
+        missed = self._state.streams.keys() - self._seen
+        for name in missed if atomic else missed & self._missed:
+            self._state.remove_stream(name)
+        self._missed = set() if atomic else missed
+        self._seen.clear()
+        if len(self._names) != len(self._state.streams) or not atomic:
+            self._names = sorted(self._state.streams)
+
+    def _remove_stream(self, name: str) -> None:
+        self._state.remove_stream(name)
+        position = bisect_left(self._names, name)
+        if position < len(self._names) and self._names[position] == name:
+            del self._names[position]
+
+    async def _read_dirty(self) -> None:
+        """Read streams that were just made or changed and that no page brought."""
+        unread = [name for name in self._dirty if name not in self._read_now]
+        await self._together(self._read_stream, unread[: max(1, self._budget.left // 2)])
+
+    # Consumers
+
+    async def _read_consumers(self) -> None:
+        due = self._consumers_due()
+        room = max(1, self._budget.left - min(PROBES, self._budget.left // 4))
+        try:
+            await self._together(self._read_consumers_of, due[:room])
+            self._state.errors.pop("consumers", None)
+        except NotConnected:
+            raise
+        except ClusterError as error:
+            self._state.errors["consumers"] = str(error)
+
+    def _consumers_due(self) -> list[str]:
+        """Return streams whose consumers should be read, the most pressing first."""
+        streams, read_at = self._state.streams, self._state.consumers_read_at
+        wanted = set(self._wanted_streams())
+        now = time.monotonic()
+
+        def urgency(name: str) -> float:
+            snapshot = streams[name]
+            age = now - read_at.get(name, now - 3600.0)
+            if name in self._dirty:
+                return 1e9 + age
+            if self._watched.get(name):
+                return 1e8 + age
+            if name in wanted:
+                return 1e6 + age
+            moved = snapshot.last_sequence != self._consumers_read_at_sequence.get(name)
+            return age * (4.0 if moved else 1.0)
+
+        candidates = [
+            name
+            for name, snapshot in streams.items()
+            if snapshot.consumer_count or self._state.consumers_of.get(name) or name in self._dirty
+        ]
+        candidates.sort(key=urgency, reverse=True)
+        return candidates
+
+    async def _read_consumers_of(self, stream: str) -> None:
+        self._dirty.discard(stream)
+        snapshot = self._state.streams.get(stream)
+        if snapshot is None:
+            return
+        infos: list[Mapping[str, Any]] = []
+        missing: list[str] = []
+        while True:
+            try:
+                answer, now = await self._ask(f"CONSUMER.LIST.{stream}", {"offset": len(infos)})
+            except ApiError as error:
+                if error.err_code == STREAM_NOT_FOUND:
+                    self._remove_stream(stream)
+                    return
+                if error.err_code == CONSUMER_NOT_FOUND:
+                    return
+                raise
+            page = answer.get("consumers") or []
+            infos.extend(page)
+            missing.extend(answer.get("missing") or ())
+            if not page or len(infos) >= int(answer.get("total") or 0):
+                break
+        self._state.take_consumers(stream, infos, now, all_of_them=not missing)
+        self._consumers_read_at_sequence[stream] = snapshot.last_sequence
+
+    # Lag in seconds
+
+    async def _read_first_undelivered(self) -> None:
+        """Read the next message of a few consumers whose lag in seconds is not known exactly."""
+        wanted = set(self._wanted_streams())
+        due: list[tuple[tuple[bool, bool, int], ConsumerName]] = []
+        for key, consumer in self._state.consumers.items():
+            if consumer.num_pending and self._state.needs_first_undelivered(key) is not None:
+                unknown = consumer.lag_seconds is None
+                due.append(((key[0] in wanted, unknown, consumer.num_pending), key))
+        due.sort(reverse=True)
+        room = min(PROBES, self._budget.left)
+        await self._together(self._probe, [key for _, key in due[:room]])
+
+    async def _probe(self, key: ConsumerName) -> None:
+        consumer = self._state.consumers[key]
+        after = consumer.delivered_stream
+        stream = self._state.streams.get(key[0])
+        start = max(after + 1, stream.first_sequence if stream else 0)
+        found: list[FirstUndelivered] = []
+        for subject in (filters(consumer.config) or (">",))[:MAX_FILTERS_PROBED]:
+            try:
+                answer, _ = await self._ask(
+                    f"STREAM.MSG.GET.{key[0]}", {"seq": start, "next_by_subj": subject}
+                )
+            except ApiError as error:
+                if error.err_code not in (MESSAGE_NOT_FOUND, STREAM_NOT_FOUND):
+                    self._state.errors["lag in seconds"] = str(error)
+                continue
+            except ClusterError as error:
+                self._state.errors["lag in seconds"] = str(error)
+                return
+            message = answer.get("message") or {}
+            time_ns = parse_time(message.get("time"))
+            if time_ns is not None:
+                found.append(FirstUndelivered(after, int(message["seq"]), time_ns))
+        if found:
+            self._state.errors.pop("lag in seconds", None)
+            self._state.take_first_undelivered(key, min(found, key=lambda first: first.sequence))
+
+    # Advisories
+
+    async def _listen_to_advisories(self) -> None:
+        try:
+            for subject in ADVISORIES:
+                self._subscriptions.append(
+                    await self._session.nats.subscribe(subject, cb=self._take_advisory)
+                )
+        except (NatsError, ClusterError) as error:
+            self._state.errors["advisories"] = str(error)
+
+    async def _take_advisory(self, message: Msg) -> None:
+        tokens = message.subject.split(".")
+        # $JS.EVENT.ADVISORY.<kind>.<event>.<stream>[.<consumer>]
+        kind, event, stream = tokens[3], tokens[4], tokens[5]
+        if kind == "STREAM" and event == "DELETED":
+            self._remove_stream(stream)
+            self.wake()
+        elif kind == "CONSUMER" and event == "DELETED":
+            self._state.remove_consumer(stream, tokens[6])
+            self.refresh(stream)
+        else:
+            self.refresh(stream)
+        try:
+            advisory = orjson.loads(message.data)
+        except orjson.JSONDecodeError:
+            return
+        if isinstance(advisory, dict):
+            self._session.hand_on_advisory(message.subject, advisory)

@@ -1,0 +1,338 @@
+"""One open connection to a broker: requests to it, what is known of it, and how that changes.
+
+A session outlives lost connections: nats-py reconnects for ever, the last snapshot stays with its age and the
+reason, and polling goes on when the broker is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
+
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
+
+from .connection import GuardedClient, close_client, open_client
+from .failures import (
+    ApiError,
+    ConnectionFailure,
+    NoResponder,
+    NotConnected,
+    ReadOnlyConnection,
+    RequestTimeout,
+    explain,
+)
+from .history import History
+from .model import ClusterSnapshot, ConnectionState
+from .polling import Poller
+from .profiles import ConnectionProfile, without_secret
+from .state import ClusterState
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[[ClusterSnapshot], None]
+AdvisoryListener = Callable[[str, Mapping[str, Any]], None]
+
+
+class Session:
+    """A connection made from a profile.
+
+    Attributes:
+        profile: What it was made from.
+        history: The figures of the past.
+        nats: The client; usable once `connect` has returned.
+        system: A client of the system account, when the profile has credentials for it and they work.
+        jetstream: nats-py's JetStream context with the profile's API prefix.
+    """
+
+    def __init__(self, profile: ConnectionProfile) -> None:
+        self.profile = profile
+        self.history = History()
+        self.state = ConnectionState.CLOSED
+        self.detail = "not connected"
+        self.system: GuardedClient | None = None
+        self._client: GuardedClient | None = None
+        self._jetstream: JetStreamContext | None = None
+        self._cluster = ClusterState(self.history)
+        self._poller = Poller(self, self._cluster)
+        self._listeners: list[Listener] = []
+        self._advisory_listeners: list[AdvisoryListener] = []
+        self._failed_attempts = 0
+        self.snapshot: ClusterSnapshot = self._cluster.snapshot(self.state, self.detail, 0.0)
+
+    # The connection
+
+    async def connect(self) -> None:
+        """Connect and begin to poll.
+
+        Raises:
+            ConnectionFailure: With the step that failed and what to do. The session can be tried again.
+        """
+        if self._client is not None:
+            return
+        self._set_state(ConnectionState.CONNECTING, f"connecting to {self.profile.address}")
+        try:
+            client = await open_client(
+                self.profile,
+                self.profile.credentials,
+                on_error=self._on_error,
+                on_disconnected=self._on_disconnected,
+                on_reconnected=self._on_reconnected,
+                on_closed=self._on_closed,
+            )
+        except ConnectionFailure as failure:
+            self._set_state(ConnectionState.FAILED, str(failure))
+            raise
+        except asyncio.CancelledError:
+            self._set_state(ConnectionState.CLOSED, "connecting was stopped")
+            raise
+        self._client = client
+        self._jetstream = client.jetstream(
+            prefix=self.profile.api_prefix, timeout=self.profile.request_timeout
+        )
+        await self._connect_system()
+        self._set_state(ConnectionState.CONNECTED, "")
+        self._poller.start()
+
+    async def _connect_system(self) -> None:
+        """Open the second connection when the profile asks for it; its failure is told, not raised."""
+        credentials = self.profile.system_credentials
+        if credentials is None:
+            return
+        self._cluster.errors.pop("system account", None)
+        try:
+            self.system = await open_client(
+                self.profile,
+                credentials,
+                on_error=self._ignore,
+                on_disconnected=self._nothing,
+                on_reconnected=self._nothing,
+                on_closed=self._nothing,
+            )
+        except ConnectionFailure as failure:
+            self._cluster.errors["system account"] = str(failure)
+
+    async def close(self) -> None:
+        """Stop polling and close the connection; what is known stays readable."""
+        await self._poller.stop()
+        clients = [client for client in (self._client, self.system) if client is not None]
+        self._client = self.system = self._jetstream = None
+        for client in clients:
+            await close_client(client)
+        if self.state is not ConnectionState.FAILED:
+            self._set_state(ConnectionState.CLOSED, "closed")
+
+    @property
+    def connected(self) -> bool:
+        """Whether requests can go out now."""
+        return self._client is not None and self._client.is_connected
+
+    @property
+    def nats(self) -> Client:
+        """The client. Raises `NotConnected` before `connect` and after `close`."""
+        if self._client is None:
+            raise NotConnected
+        return self._client
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """The JetStream context. Raises `NotConnected` before `connect` and after `close`."""
+        if self._jetstream is None:
+            raise NotConnected
+        return self._jetstream
+
+    @property
+    def server_info(self) -> Mapping[str, Any]:
+        """The INFO of the server this session is connected to; empty before."""
+        return self._client._server_info if self._client is not None else {}
+
+    @property
+    def server_url(self) -> str:
+        """The URL in use, without secrets."""
+        url = self._client.connected_url if self._client is not None else None
+        return without_secret(url.geturl()) if url is not None else self.profile.address
+
+    async def _on_error(self, error: Exception) -> None:
+        if self.state is ConnectionState.RECONNECTING:
+            self._failed_attempts += 1
+            failure = explain(error, self.profile.address)
+            self._set_state(
+                ConnectionState.RECONNECTING, f"{failure.text} Attempt {self._failed_attempts}, trying again."
+            )
+        else:
+            text = str(error).removeprefix("nats: ")
+            if "permissions violation" in text.lower():
+                self._cluster.errors["permissions"] = text
+            log.info("connection %s: %s", self.profile.name, text)
+
+    async def _on_disconnected(self) -> None:
+        if self._client is not None and not self._client.is_closed:
+            self._failed_attempts = 0
+            self._set_state(
+                ConnectionState.RECONNECTING, "The connection was lost. Trying to reach it again."
+            )
+
+    async def _on_reconnected(self) -> None:
+        self._set_state(ConnectionState.CONNECTED, "")
+        self._poller.wake()
+
+    async def _on_closed(self) -> None:
+        if self._client is not None:  # not by our own close
+            self._client = self._jetstream = None
+            await self._poller.stop()
+            reason = "The broker closed the connection."
+            self._set_state(ConnectionState.FAILED, reason)
+
+    async def _ignore(self, error: Exception) -> None:
+        log.info("system connection of %s: %s", self.profile.name, error)
+
+    async def _nothing(self) -> None:
+        return
+
+    def _set_state(self, state: ConnectionState, detail: str) -> None:
+        self.state, self.detail = state, detail
+        self.publish_snapshot()
+
+    # What is known
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with each new snapshot, on the event loop; the result ends it."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def publish_snapshot(self) -> None:
+        """Make a snapshot of what is known now and hand it to the listeners."""
+        self.snapshot = self._cluster.snapshot(self.state, self.detail, self._poller.rate)
+        for listener in tuple(self._listeners):
+            try:
+                listener(self.snapshot)
+            except Exception:
+                log.exception("a listener failed on a snapshot")
+
+    def subscribe_advisories(self, listener: AdvisoryListener) -> Callable[[], None]:
+        """Call `listener` with subject and contents of each stream and consumer advisory."""
+        self._advisory_listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._advisory_listeners:
+                self._advisory_listeners.remove(listener)
+
+        return unsubscribe
+
+    def hand_on_advisory(self, subject: str, advisory: Mapping[str, Any]) -> None:
+        """Give an advisory to those who listen for them."""
+        for listener in tuple(self._advisory_listeners):
+            try:
+                listener(subject, advisory)
+            except Exception:
+                log.exception("a listener failed on an advisory")
+
+    def watch_detail(self, stream: str) -> Callable[[], None]:
+        """Read this stream and its consumers in every round, until the result is called."""
+        return self._poller.watch(stream)
+
+    def set_visible_streams(self, owner: Hashable, streams: Iterable[str]) -> None:
+        """Tell which streams a view shows now, so that these are read first; nothing when it is hidden."""
+        self._poller.set_visible(owner, tuple(streams))
+
+    def refresh(self, stream: str | None = None) -> None:
+        """Read again soon: one stream and its consumers, or everything that is due."""
+        self._poller.refresh(stream)
+
+    # Requests
+
+    def api_subject(self, suffix: str) -> str:
+        """Return the JetStream API subject for ``STREAM.INFO.orders`` and the like."""
+        return f"{self.profile.api_prefix}.{suffix}"
+
+    async def api(
+        self, suffix: str, body: Mapping[str, Any] | None = None, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Make a JetStream API request and return its answer.
+
+        Args:
+            suffix: The subject behind the API prefix.
+            body: The request; None sends an empty one.
+            timeout: Seconds to wait, by default the profile's.
+
+        Raises:
+            ApiError: The broker refused.
+            NoResponder, RequestTimeout: It did not answer.
+            ReadOnlyConnection: It would change something on a read-only connection.
+            NotConnected: There is no connection.
+        """
+        subject = self.api_subject(suffix)
+        payload = orjson.dumps(body) if body is not None else b""
+        message = await self.request(subject, payload, timeout=timeout)
+        try:
+            answer = orjson.loads(message.data)
+        except orjson.JSONDecodeError as error:
+            raise ApiError(500, 0, "the answer is not JSON", subject) from error
+        if not isinstance(answer, dict):
+            raise ApiError(500, 0, "the answer is not a JSON object", subject)
+        failure = answer.get("error")
+        if failure:
+            raise ApiError(
+                int(failure.get("code") or 0),
+                int(failure.get("err_code") or 0),
+                str(failure.get("description") or "request failed"),
+                subject,
+            )
+        return answer
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        *,
+        headers: dict[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Msg:
+        """Make any request; raises as `api` does, but for `ApiError`."""
+        client = self._client
+        if client is None or not client.is_connected:
+            raise NotConnected
+        seconds = self.profile.request_timeout if timeout is None else timeout
+        try:
+            return await client.request(subject, payload, timeout=seconds, headers=headers)
+        except NoRespondersError as error:
+            raise NoResponder(subject) from error
+        except NatsTimeoutError as error:
+            raise RequestTimeout(subject, seconds) from error
+        except (ConnectionClosedError, ConnectionReconnectingError) as error:
+            raise NotConnected from error
+        except asyncio.CancelledError:
+            if client.is_closed and not _being_cancelled():
+                raise NotConnected from None  # nats-py cancels what waits when it closes
+            raise
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", headers: dict[str, str] | None = None
+    ) -> None:
+        """Publish a core message; raises `ReadOnlyConnection` or `NotConnected`."""
+        self.require_writable()
+        try:
+            await self.nats.publish(subject, payload, headers=headers)
+        except (ConnectionClosedError, ConnectionReconnectingError) as error:
+            raise NotConnected from error
+
+    def require_writable(self) -> None:
+        """Raise `ReadOnlyConnection` when this connection may not change anything."""
+        if self.profile.read_only:
+            raise ReadOnlyConnection(self.profile.name)
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,292 @@
+"""All that was read of a broker so far: answers go in, snapshots come out. No input or output here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from . import reading
+from .history import ConsumerKey, History, ServerKey, StreamKey
+from .lag import FirstUndelivered, SequenceClock, drain_time, filters
+from .model import (
+    AccountSnapshot,
+    ClusterSnapshot,
+    ConnectionState,
+    ConsumerSnapshot,
+    ServerSnapshot,
+    StreamSnapshot,
+)
+from .reading import Counter
+from .times import parse_time
+
+Json = Mapping[str, Any]
+ConsumerName = tuple[str, str]
+
+DRAIN_SPAN = 300.0
+
+
+class _StreamCounters:
+    __slots__ = ("bytes", "clock", "first_sequence", "last_bytes_at", "messages_in")
+
+    def __init__(self) -> None:
+        self.messages_in = Counter()
+        self.bytes: int | None = None
+        self.first_sequence = 0
+        self.last_bytes_at = 0.0
+        self.clock = SequenceClock()
+
+
+class _ConsumerCounters:
+    __slots__ = ("acked", "delivered", "first_undelivered")
+
+    def __init__(self) -> None:
+        self.delivered = Counter()
+        self.acked = Counter()
+        self.first_undelivered: FirstUndelivered | None = None
+
+
+class ClusterState:
+    """What is known of one connection's broker. Used on the event loop only."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.streams: dict[str, StreamSnapshot] = {}
+        self.consumers: dict[ConsumerName, ConsumerSnapshot] = {}
+        self.consumers_of: dict[str, set[str]] = {}
+        self.consumers_read_at: dict[str, float] = {}
+        self.account: AccountSnapshot | None = None
+        self.server: ServerSnapshot | None = None
+        self.errors: dict[str, str] = {}
+        self.complete = False
+        self._stream_counters: dict[str, _StreamCounters] = {}
+        self._consumer_counters: dict[ConsumerName, _ConsumerCounters] = {}
+        self._api_errors = Counter()
+
+    # Answers
+
+    def take_account(self, info: Json, now: float) -> None:
+        """Take an account info answer, read at `now` (monotonic seconds)."""
+        errors = int((info.get("api") or {}).get("errors") or 0)
+        self.account = reading.account(info, self._api_errors.read(errors, now))
+
+    def take_stream(self, info: Json, now: float) -> str:
+        """Take a StreamInfo and return the stream's name."""
+        name = str(info["config"]["name"])
+        previous = self.streams.get(name)
+        if previous is not None and previous.created != info.get("created"):
+            self.remove_stream(name)
+            previous = None
+        counters = self._stream_counters.get(name)
+        if counters is None:
+            counters = self._stream_counters[name] = _StreamCounters()
+        state = info.get("state") or {}
+        last_sequence = int(state.get("last_seq") or 0)
+        rate = counters.messages_in.read(last_sequence, now)
+        bytes_rate = self._bytes_rate(counters, previous, state, rate, now)
+        snapshot = reading.stream(info, previous, rate, bytes_rate, self._out_rate(name), time.time_ns())
+        self.streams[name] = snapshot
+        if snapshot.messages and snapshot.first_time_ns and snapshot.last_time_ns:
+            counters.clock.add(snapshot.first_sequence, snapshot.first_time_ns)
+            counters.clock.add(snapshot.last_sequence, snapshot.last_time_ns)
+            counters.clock.forget_below(snapshot.first_sequence)
+        self.history.record(
+            StreamKey(name),
+            time.time(),
+            (rate, bytes_rate, snapshot.out_messages_rate, snapshot.messages, snapshot.bytes),
+        )
+        return name
+
+    @staticmethod
+    def _bytes_rate(
+        counters: _StreamCounters,
+        previous: StreamSnapshot | None,
+        state: Json,
+        rate: float | None,
+        now: float,
+    ) -> float | None:
+        """Return bytes stored a second: exact while nothing is removed, else from the mean message size."""
+        size, first = int(state.get("bytes") or 0), int(state.get("first_seq") or 0)
+        before, seconds = counters.bytes, now - counters.last_bytes_at
+        if previous is not None and seconds < reading.MINIMUM_INTERVAL:
+            return previous.in_bytes_rate
+        untouched = (
+            previous is not None
+            and first == counters.first_sequence
+            and int(state.get("num_deleted") or 0) == previous.deleted_count
+        )
+        counters.bytes, counters.first_sequence, counters.last_bytes_at = size, first, now
+        if rate is None or before is None:
+            return None
+        if untouched and size >= before:
+            return (size - before) / seconds
+        messages = int(state.get("messages") or 0)
+        if rate == 0:
+            return 0.0
+        return rate * size / messages if messages else None
+
+    def _out_rate(self, stream: str) -> float | None:
+        """Return the sum of what the stream's consumers are given; None until they were read twice."""
+        names = self.consumers_of.get(stream)
+        if names is None:
+            known = self.streams.get(stream)
+            return 0.0 if known is not None and not known.consumer_count else None
+        rates = [self.consumers[stream, name].delivered_rate for name in names]
+        known_rates = [rate for rate in rates if rate is not None]
+        return sum(known_rates) if known_rates or not rates else None
+
+    def take_consumer(self, info: Json, now: float) -> None:
+        """Take a ConsumerInfo."""
+        key = (str(info["stream_name"]), str(info["name"]))
+        previous = self.consumers.get(key)
+        if previous is not None and previous.created != info.get("created"):
+            self.remove_consumer(*key)
+            previous = None
+        counters = self._consumer_counters.get(key)
+        if counters is None:
+            counters = self._consumer_counters[key] = _ConsumerCounters()
+        delivered = info.get("delivered") or {}
+        floor = info.get("ack_floor") or {}
+        delivered_rate = counters.delivered.read(int(delivered.get("consumer_seq") or 0), now)
+        acked_rate = counters.acked.read(int(floor.get("consumer_seq") or 0), now)
+        lag = int(info.get("num_pending") or 0)
+        lag_seconds, edge = self._lag_seconds(key, info, counters)
+        history_key = ConsumerKey(*key)
+        self.history.record(
+            history_key,
+            time.time(),
+            (
+                lag,
+                lag_seconds,
+                int(info.get("num_ack_pending") or 0),
+                int(info.get("num_redelivered") or 0),
+                int(info.get("num_waiting") or 0),
+                delivered_rate,
+                acked_rate,
+            ),
+        )
+        drain = drain_time(lag, self.history.change(history_key, "lag", DRAIN_SPAN))
+        self.consumers[key] = reading.consumer(
+            info, previous, delivered_rate, acked_rate, lag_seconds, drain, edge, time.time_ns()
+        )
+        self.consumers_of.setdefault(key[0], set()).add(key[1])
+
+    def _lag_seconds(
+        self, key: ConsumerName, info: Json, counters: _ConsumerCounters
+    ) -> tuple[float | None, bool]:
+        """Return the age of the first undelivered message and whether removal overtook the consumer."""
+        if not info.get("num_pending"):
+            return 0.0, False
+        delivered = int((info.get("delivered") or {}).get("stream_seq") or 0)
+        stream = self.streams.get(key[0])
+        edge = stream is not None and delivered > 0 and delivered + 1 < stream.first_sequence
+        now_ns = parse_time(info.get("ts")) or time.time_ns()
+        first = counters.first_undelivered
+        first_ns: int | None = None
+        if first is not None and first.after <= delivered < first.sequence:
+            first_ns = first.time_ns
+            edge = edge or (stream is not None and first.sequence < stream.first_sequence)
+        if first_ns is None and not filters(info.get("config") or {}):
+            stream_counters = self._stream_counters.get(key[0])
+            if stream_counters is not None and stream is not None:
+                wanted = max(delivered + 1, stream.first_sequence)
+                first_ns = stream_counters.clock.estimate(wanted, now_ns)
+        return (max(0.0, (now_ns - first_ns) / 1e9) if first_ns is not None else None), edge
+
+    def needs_first_undelivered(self, key: ConsumerName) -> int | None:
+        """Return the last delivered sequence when the message after it should be read, else None."""
+        consumer = self.consumers.get(key)
+        counters = self._consumer_counters.get(key)
+        if consumer is None or counters is None or not consumer.num_pending:
+            return None
+        first = counters.first_undelivered
+        if first is not None and first.after <= consumer.delivered_stream < first.sequence:
+            return None
+        return consumer.delivered_stream
+
+    def take_first_undelivered(self, key: ConsumerName, first: FirstUndelivered) -> None:
+        """Take the message that a consumer will be given next."""
+        counters = self._consumer_counters.get(key)
+        if counters is None:
+            return
+        counters.first_undelivered = first
+        stream_counters = self._stream_counters.get(key[0])
+        if stream_counters is not None:
+            stream_counters.clock.add(first.sequence, first.time_ns)
+
+    def take_consumers(self, stream: str, infos: list[Json], now: float, *, all_of_them: bool) -> None:
+        """Take a page of CONSUMER.LIST; with `all_of_them`, those not in it are gone."""
+        self.consumers_of.setdefault(stream, set())
+        for info in infos:
+            self.take_consumer(info, now)
+        if all_of_them:
+            self.keep_consumers(stream, {str(info["name"]) for info in infos})
+        self.consumers_read_at[stream] = now
+
+    # Removal
+
+    def keep_consumers(self, stream: str, names: Collection[str]) -> None:
+        """Forget a stream's consumers that are not among `names`."""
+        for name in self.consumers_of.get(stream, set()) - set(names):
+            self.remove_consumer(stream, name)
+
+    def remove_consumer(self, stream: str, name: str) -> None:
+        """Forget a consumer that was deleted."""
+        self.consumers.pop((stream, name), None)
+        self._consumer_counters.pop((stream, name), None)
+        self.consumers_of.get(stream, set()).discard(name)
+        self.history.forget(ConsumerKey(stream, name))
+
+    def remove_stream(self, name: str) -> None:
+        """Forget a stream that was deleted, and its consumers."""
+        self.streams.pop(name, None)
+        self._stream_counters.pop(name, None)
+        for consumer in list(self.consumers_of.pop(name, ())):
+            self.consumers.pop((name, consumer), None)
+            self._consumer_counters.pop((name, consumer), None)
+            self.history.forget(ConsumerKey(name, consumer))
+        self.consumers_read_at.pop(name, None)
+        self.history.forget(StreamKey(name))
+
+    # Out
+
+    def record_totals(self) -> None:
+        """Add the sample of the connection as a whole: what all streams take in and give out, and so on."""
+        in_rates = [s.in_messages_rate for s in self.streams.values() if s.in_messages_rate is not None]
+        byte_rates = [s.in_bytes_rate for s in self.streams.values() if s.in_bytes_rate is not None]
+        out_rates = [c.delivered_rate for c in self.consumers.values() if c.delivered_rate is not None]
+        server, account = self.server, self.account
+        no_consumers = self.complete and not any(s.consumer_count for s in self.streams.values())
+        self.history.record(
+            ServerKey(),
+            time.time(),
+            (
+                sum(in_rates) if in_rates or (self.complete and not self.streams) else None,
+                sum(out_rates) if out_rates or no_consumers else None,
+                server.in_messages_rate if server else None,
+                server.out_messages_rate if server else None,
+                server.in_bytes_rate if server else None,
+                server.out_bytes_rate if server else None,
+                sum(byte_rates) if byte_rates or (self.complete and not self.streams) else None,
+                server.connections if server else None,
+                account.storage if account else None,
+                account.api_errors_rate if account else None,
+                server.slow_consumers if server else None,
+                server.rtt_seconds if server else None,
+            ),
+        )
+
+    def snapshot(self, state: ConnectionState, detail: str, poll_rate: float) -> ClusterSnapshot:
+        """Return everything as it is now; later readings do not change it."""
+        return ClusterSnapshot(
+            taken_at_ns=time.time_ns(),
+            state=state,
+            detail=detail,
+            server=self.server,
+            account=self.account,
+            streams=dict(self.streams),
+            consumers=dict(self.consumers),
+            poll_rate=poll_rate,
+            errors=dict(self.errors),
+            complete=self.complete,
+        )
