@@ -47,7 +47,7 @@ _STALL_TIME = 0.005
 class ClientSubscription:
     """A subscription of a connection."""
 
-    __slots__ = ("connection", "delivered", "maximum", "pattern", "queue", "sid")
+    __slots__ = ("connection", "delivered", "maximum", "order", "pattern", "queue", "sid")
 
     def __init__(self, connection: ClientConnection, pattern: bytes, queue: bytes, sid: bytes) -> None:
         self.connection = connection
@@ -56,6 +56,7 @@ class ClientSubscription:
         self.sid = sid
         self.maximum = 0  # auto-unsubscribe after that many deliveries; 0: never
         self.delivered = 0
+        self.order = 0
 
     def belongs_to(self, sender: object) -> bool:
         """Return whether `sender` is the connection of this subscription."""
@@ -303,7 +304,7 @@ class ClientConnection(asyncio.Protocol):
         """Send the 503 to this connection's own subscription to the reply subject, if there is one."""
         reply = message[1]
         route = self.account.router.route(reply)
-        for subscription in (*route.members, *[one for group in route.groups for one in group]):
+        for subscription in route.members:
             if isinstance(subscription, ClientSubscription) and subscription.connection is self:
                 self._put(framing.no_responders(reply, subscription.sid, message[0]))
                 self.out_messages += 1

@@ -297,6 +297,8 @@ class BrokerNode:
 
     def authenticate(self, connection: ClientConnection, given: ConnectOptions) -> bool:
         """Return whether a client may come in, having put it into its account."""
+        if given.account or given.new_account:  # reserved
+            return False
         if not authentication.accepts(self.options, given):
             return False
         connection.user_name = given.user if self.options.users else ""

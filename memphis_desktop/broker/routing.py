@@ -50,6 +50,7 @@ class Subscriber(Protocol):
 
     pattern: bytes
     queue: bytes
+    order: int  # when it was made, among all of the account; the router sets it
 
     def belongs_to(self, sender: object) -> bool:
         """Return whether this is a subscription of the connection `sender`."""
@@ -71,7 +72,7 @@ class HandlerSubscription:
     at its place in the chunk, after the handlers of everything that stood in front of it.
     """
 
-    __slots__ = ("active", "barrier", "handler", "pattern", "queue")
+    __slots__ = ("active", "barrier", "handler", "order", "pattern", "queue")
 
     def __init__(self, pattern: bytes, handler: Handler, queue: bytes = b"") -> None:
         self.pattern = pattern
@@ -79,6 +80,7 @@ class HandlerSubscription:
         self.handler = handler
         self.barrier = pattern.startswith((b"$JS.API.", b"$SYS."))
         self.active = True
+        self.order = 0
 
     def belongs_to(self, sender: object) -> bool:
         """A handler belongs to no connection."""
@@ -184,6 +186,7 @@ class SubjectRouter:
         pattern = subscription.pattern
         self.count += 1
         self.inserts += 1
+        subscription.order = self.inserts
         if subjects.has_wildcards(pattern):
             level = self._root
             tokens = pattern.split(b".")
@@ -329,7 +332,8 @@ class SubjectRouter:
                 found += level.star.ends
         literals = self._literals.get(subject)
         if literals:
-            found = literals + found
+            found += literals
+        found.sort(key=_order)
         route = self._intern(found)
         if uniform:
             if len(self._beginnings) >= _CACHE_LIMIT:
@@ -353,6 +357,10 @@ class SubjectRouter:
                 self._forget_all()
             route = self._routes[key] = Route(members, tuple([tuple(group) for group in groups.values()]))
         return route
+
+
+def _order(subscription: Subscriber) -> int:
+    return subscription.order
 
 
 def _beginning(subject: bytes) -> bytes:

@@ -37,6 +37,7 @@ class ConnectOptions:
     nkey: str = ""
     sig: str = field(default="", repr=False)
     account: str = ""
+    new_account: bool = False
 
     @classmethod
     def parse(cls, document: bytes) -> ConnectOptions:
@@ -53,7 +54,7 @@ class ConnectOptions:
             raise ProtocolError(None)
         options = cls()
         for key, value in given.items():
-            name, kind = _FIELDS.get(key, ("", object))
+            name, kind = _FIELDS.get(key.lower(), ("", object))  # as Go reads JSON
             if not name or value is None:
                 continue
             if type(value) is not kind:
@@ -72,6 +73,7 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "pass": ("password", str),
     **{name: (name, bool) for name in ("verbose", "pedantic", "echo", "headers", "no_responders")},
     "tls_required": ("tls_required", bool),
+    "new_account": ("new_account", bool),
     "protocol": ("protocol", int),
     **{
         name: (name, str)

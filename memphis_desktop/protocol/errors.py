@@ -72,8 +72,3 @@ def control_line_exceeded() -> ProtocolError:
 def payload_exceeded() -> ProtocolError:
     """Return the error for a payload above max_payload."""
     return ProtocolError("Maximum Payload Violation", CloseReason.MAX_PAYLOAD)
-
-
-def header_violation() -> ProtocolError:
-    """Return the error for HPUB from a client that did not announce headers."""
-    return ProtocolError("message headers not supported", CloseReason.HEADER_VIOLATION)

@@ -28,8 +28,9 @@ from memphis_desktop.protocol.message import Message
 
 _PUB = re.compile(rb"PUB ([^ \t\r\n]+) (?:([^ \t\r\n]+) )?([0-9]{1,9})\r\n").match
 _HPUB = re.compile(rb"HPUB ([^ \t\r\n]+) (?:([^ \t\r\n]+) )?([0-9]{1,9}) ([0-9]{1,9})\r\n").match
-_VERBS = (b"PUB ", b"HPUB ", b"SUB ", b"UNSUB ", b"PING", b"PONG", b"CONNECT ", b"+OK", b"-ERR ", b"INFO ")
+_VERBS = (b"PUB ", b"HPUB ", b"SUB ", b"UNSUB ", b"PING", b"PONG", b"CONNECT", b"+OK", b"-ERR ", b"INFO ")
 _LONGEST_VERB = max(len(verb) for verb in _VERBS)
+_VERBS_WITH_ARGUMENTS = (b"PUB", b"HPUB", b"SUB", b"UNSUB", b"-ERR")
 _PUBLISH_VERBS = (b"PUB", b"HPUB")
 _SIZE_DIGITS = 9  # more digits than that are refused, as nats-server does
 _CR, _LF, _LETTER_H = 13, 10, 72
@@ -66,6 +67,11 @@ def _run_of(shape: Shape) -> _Run:
             del _runs[next(iter(_runs))]
         run = _runs[shape] = _compile_run(shape)
     return run
+
+
+def _words(arguments: bytes) -> list[bytes]:
+    """Split at spaces only: the control characters that `bytes.split` takes too are part of a subject."""
+    return [word for word in arguments.split(b" ") if word]
 
 
 def parse_size(text: bytes) -> int:
@@ -189,7 +195,7 @@ class ClientParser:
             if start - position > self.max_control_line:
                 self._split_line(data, position, start - 1)  # raises when the arguments alone are too long
             if header_size >= 0 and (not self.headers or header_size > size):
-                raise errors.header_violation() if not self.headers else errors.malformed()
+                raise errors.malformed()
             if size > self.max_payload > 0:
                 raise errors.payload_exceeded()
             stop = start + size
@@ -266,13 +272,18 @@ class ClientParser:
         """Return the verb in capitals and the arguments of the line that ends before `line_end`."""
         if line_end > position and data[line_end - 1] == _CR:
             line_end -= 1
-        verb, _, arguments = data[position:line_end].replace(b"\t", b" ").partition(b" ")
+        if data[position : position + 7].upper() == b"CONNECT":
+            return b"CONNECT", data[position + 7 : line_end]
+        verb, separator, arguments = data[position:line_end].replace(b"\t", b" ").partition(b" ")
         if len(arguments) > self.max_control_line:
             raise errors.control_line_exceeded()
-        return verb.upper(), arguments
+        verb = verb.upper()
+        if not separator and verb in _VERBS_WITH_ARGUMENTS:
+            raise errors.unknown_operation()
+        return verb, arguments
 
     def _publish_arguments(self, verb: bytes, arguments: bytes) -> tuple[bytes, bytes, int, int]:
-        parts = arguments.split()
+        parts = _words(arguments)
         sizes = 1 if verb == b"PUB" else 2
         if not sizes + 1 <= len(parts) <= sizes + 2:
             raise errors.malformed()
@@ -285,14 +296,14 @@ class ClientParser:
     def _command(self, verb: bytes, arguments: bytes) -> Command | None:
         """Return the command of a line without payload; None when there is nothing to do for it."""
         if verb == b"SUB":
-            parts = arguments.split()
+            parts = _words(arguments)
             if len(parts) == 2:
                 return (SUBSCRIBE, parts[0], b"", parts[1])
             if len(parts) == 3:
                 return (SUBSCRIBE, parts[0], parts[1], parts[2])
             raise errors.malformed()
         if verb == b"UNSUB":
-            parts = arguments.split()
+            parts = _words(arguments)
             if len(parts) == 1:
                 return (UNSUBSCRIBE, parts[0], 0)
             if len(parts) == 2:

@@ -1,7 +1,7 @@
 """Subjects: which are valid, and which patterns match them.
 
-Tokens are divided by dots, none is empty, none holds white space. ``*`` stands for one token and ``>`` for one
-or more at the end; both are wildcards only as whole tokens. Subjects are bytes throughout.
+Tokens are divided by dots, none is empty, none holds white space. ``*`` stands for one token and ``>`` for
+one or more at the end; both are wildcards only as whole tokens. Subjects are bytes throughout.
 """
 
 from __future__ import annotations
