@@ -118,6 +118,7 @@ class Stream:
         self._subscribe()
         self.message_ids.window_ns = config.duplicate_window
         self.messages.limits = stream_limits(config)
+        self.messages.enforce_limits()
         self._direct_get.configure()
         self._ingest.configure()
         self._plan_expiry()
