@@ -289,6 +289,24 @@ class History:
                 values = np.concatenate((old_values, values))
             return times, values
 
+    def sampled(self, key: SeriesKey, metric: str, span: float, count: int) -> FloatArray:
+        """Return `count` values at even steps over the last `span` seconds, for small lines; NaN in gaps.
+
+        What was before the first sample is NaN too. An empty array when nothing is known.
+        """
+        times, values = self.series(key, metric, span)
+        if not len(times):
+            return np.empty(0)
+        grid = np.linspace(times[-1] - span, times[-1], count)
+        after = np.clip(np.searchsorted(times, grid, side="left"), 0, len(times) - 1)
+        sampled = np.interp(grid, times, values)
+        sampled[grid < times[0]] = np.nan
+        before = np.maximum(after - 1, 0)
+        exact = times[after] == grid
+        broken = np.isnan(values[after]) | (np.isnan(values[before]) & ~exact)
+        sampled[broken] = np.nan
+        return sampled
+
     def change(self, key: SeriesKey, metric: str, span: float) -> tuple[float, float] | None:
         """Return (difference, seconds) of a metric over up to the last `span` seconds; None when unknown."""
         times, values = self.series(key, metric, span)

@@ -18,9 +18,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import appdirs
+from memphis_desktop.folders import config_folder
 
-APPLICATION = "memphis-desktop"
 DEFAULT_URL = "nats://127.0.0.1:4222"
 FILE_VERSION = 1
 
@@ -213,7 +212,7 @@ class ProfileStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         """Use `folder`, by default the application's configuration folder."""
-        self.folder = folder or Path(appdirs.user_config_dir(APPLICATION))
+        self.folder = folder or config_folder()
         self.path = self.folder / "connections.json"
 
     def load(self) -> list[ConnectionProfile]:

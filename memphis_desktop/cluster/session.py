@@ -18,6 +18,7 @@ from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRe
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 
+from .actions import ActionRecord
 from .connection import GuardedClient, close_client, open_client
 from .failures import (
     ApiError,
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 Listener = Callable[[ClusterSnapshot], None]
 AdvisoryListener = Callable[[str, Mapping[str, Any]], None]
+ActionListener = Callable[[ActionRecord], None]
 
 
 class Session:
@@ -63,6 +65,7 @@ class Session:
         self._poller = Poller(self, self._cluster)
         self._listeners: list[Listener] = []
         self._advisory_listeners: list[AdvisoryListener] = []
+        self._action_listeners: list[ActionListener] = []
         self._failed_attempts = 0
         self.snapshot: ClusterSnapshot = self._cluster.snapshot(self.state, self.detail, 0.0)
 
@@ -237,6 +240,24 @@ class Session:
                 listener(subject, advisory)
             except Exception:
                 log.exception("a listener failed on an advisory")
+
+    def subscribe_actions(self, listener: ActionListener) -> Callable[[], None]:
+        """Call `listener` with the record of each action that is tried on this connection."""
+        self._action_listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._action_listeners:
+                self._action_listeners.remove(listener)
+
+        return unsubscribe
+
+    def hand_on_action(self, record: ActionRecord) -> None:
+        """Give the record of an action to those who listen for them."""
+        for listener in tuple(self._action_listeners):
+            try:
+                listener(record)
+            except Exception:
+                log.exception("a listener failed on an action")
 
     def watch_detail(self, stream: str) -> Callable[[], None]:
         """Read this stream and its consumers in every round, until the result is called."""
