@@ -40,7 +40,8 @@ _GAP_FACTOR = 4.0  # a step this much longer than the usual one is a gap, not a 
 class Series:
     """One line. ``times`` in seconds since 1970, rising; NaN among ``values`` leaves a gap.
 
-    ``token`` overrides the colour that its place in the list gives.
+    ``token`` overrides the colour that its place in the list gives. With ``gaps_marked`` only NaN breaks the
+    line, however far apart the samples are; else a step much longer than usual does too.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Series:
     values: NDArray[np.float64]
     fill: bool = False
     token: str = ""
+    gaps_marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,8 @@ class TimeSeriesGraph(QFrame):
         for extra in self._curves[len(series) :]:
             extra.setData([], [])
         for curve, one in zip(self._curves, series, strict=False):
-            curve.setData(*with_gaps(one.times, one.values))
+            marked = one.gaps_marked
+            curve.setData(*((one.times, one.values) if marked else with_gaps(one.times, one.values)))
         if restyle:
             self._restyle()
         self._apply_range()
