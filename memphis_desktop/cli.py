@@ -144,7 +144,7 @@ def _sample(arguments: list[str]) -> int:
     from memphis_desktop.demo import command
 
     return command.run(
-        options.url, remove=options.remove, quiet=options.quiet, with_parent=options.with_parent
+        options.url, removal=options.remove, quiet=options.quiet, with_parent=options.with_parent
     )
 
 

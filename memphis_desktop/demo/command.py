@@ -52,7 +52,8 @@ async def connection(url: str, name: str) -> AsyncIterator[Client]:
         await client.close()
 
 
-async def _remove(url: str) -> list[str]:
+async def remove(url: str) -> list[str]:
+    """Delete the sample data of the server at `url`; returns the streams deleted. Raises `Failure`."""
     async with connection(url, "sample-removal") as client:
         try:
             return await remove_sample_data(client)
@@ -80,17 +81,17 @@ async def _feed(url: str, *, quiet: bool, with_parent: bool) -> None:
         await Traffic(client).run(stop)
 
 
-def run(url: str, *, remove: bool, quiet: bool, with_parent: bool) -> int:
+def run(url: str, *, removal: bool, quiet: bool, with_parent: bool) -> int:
     """Carry out the command.
 
     Args:
         url: The server.
-        remove: Delete the sample data instead of feeding it.
+        removal: Delete the sample data instead of feeding it.
         quiet: Print nothing but failures.
         with_parent: End when standard input does, that is, with the process that started this one.
     """
-    if remove:
-        removed = asyncio.run(_remove(url))
+    if removal:
+        removed = asyncio.run(remove(url))
         if not quiet:
             print("removed " + ", ".join(removed) if removed else "there is no sample data")
         return 0

@@ -1,0 +1,193 @@
+"""The broker in this process, started and stopped for a user: by the window, or by the terminal view.
+
+Knows nothing of Qt. It carries out what `memphis_desktop.ui.broker_control` lets the window ask for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from memphis_desktop import folders
+from memphis_desktop.broker.node import BrokerNode
+from memphis_desktop.broker.options import ANY_PORT, BrokerOptions, StartError
+from memphis_desktop.demo import SampleTraffic
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState
+
+_HOST = "127.0.0.1"
+_PORTS_TRIED = 50
+
+
+def free_port(first: int) -> int | None:
+    """Return the first port from `first` on that is free on loopback; None when fifty are taken."""
+    for port in range(first, min(first + _PORTS_TRIED, 65536)):
+        with socket.socket() as probe:
+            if os.name == "posix":  # as the listener does: a port just left by another program is free
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((_HOST, port))
+                return port
+    return None
+
+
+class LocalBroker:
+    """Implements `BrokerControl`."""
+
+    def __init__(self, ports_folder: Path | None = None) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            ports_folder: Where to write the ports file while the broker runs, for programs that wait for it.
+        """
+        self.state = BrokerState.STOPPED
+        self.detail = ""
+        self.choice = BrokerChoice()
+        self.node: BrokerNode | None = None
+        self._ports_folder = ports_folder
+        self._traffic: SampleTraffic | None = None
+        self._temporary: Path | None = None
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def url(self) -> str:
+        """Where clients connect while it runs; empty otherwise."""
+        return self.node.urls[0] if self.node is not None and self.state is BrokerState.RUNNING else ""
+
+    @property
+    def data_folder(self) -> Path | None:
+        """Where its data is; None when nothing is kept."""
+        return folders.data_folder() / "broker" if self.choice.persistent else None
+
+    @property
+    def sample_traffic(self) -> bool:
+        """Whether the sample clients are at work."""
+        return self._traffic is not None and self._traffic.running
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` on each change of state; the result ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def _set_state(self, state: BrokerState, detail: str = "") -> None:
+        self.state, self.detail = state, detail
+        for listener in tuple(self._listeners):
+            listener()
+
+    async def start(self, choice: BrokerChoice) -> None:
+        """Start it, and sample traffic if chosen; returns when clients can connect.
+
+        Raises:
+            BrokerStartError: The port is taken, or the data folder is not usable.
+        """
+        if self.state in (BrokerState.STARTING, BrokerState.RUNNING, BrokerState.STOPPING):
+            raise BrokerStartError(f"the broker is {self.state.value} already")
+        self.choice = choice
+        self._set_state(BrokerState.STARTING)
+        try:
+            await self._start_node(choice)
+        except BaseException as error:
+            self._remove_temporary()
+            self._set_state(BrokerState.FAILED, str(error))
+            raise
+        self._set_state(BrokerState.RUNNING)
+        if choice.sample_traffic:
+            await self.start_sample_traffic()
+
+    async def _start_node(self, choice: BrokerChoice) -> None:
+        folder = self.data_folder
+        if folder is None:
+            folder = self._temporary = Path(tempfile.mkdtemp(prefix="memphis-desktop-"))
+        options = BrokerOptions(
+            host=_HOST,
+            port=choice.port or ANY_PORT,
+            jetstream=True,
+            store_dir=folder,
+        )
+        node = BrokerNode(options)
+        try:
+            await node.start()
+        except StartError as error:
+            taken = free_port(choice.port) != choice.port if choice.port else False
+            raise BrokerStartError(
+                str(error),
+                next_port=free_port(choice.port + 1) if taken else None,
+                folder_in_use=type(error.__cause__).__name__ == "FolderInUse",
+            ) from error
+        self.node = node
+        self._write_ports_file(node)
+
+    def _write_ports_file(self, node: BrokerNode) -> None:
+        """Tell who waits for it where the broker listens, in the manner of nats-server's ports file."""
+        if self._ports_folder is not None:
+            path = self._ports_folder / f"memphis-desktop_{os.getpid()}.ports"
+            beside = path.with_suffix(".writing")
+            beside.write_text(json.dumps(node.ports()), encoding="utf-8")
+            beside.replace(path)  # readers never see half of it
+
+    async def stop(self) -> None:
+        """Stop sample traffic and broker in order; everything acknowledged is on disk."""
+        await self.stop_sample_traffic()
+        if self.node is None:
+            return
+        self._set_state(BrokerState.STOPPING)
+        try:
+            await self.node.stop()
+        finally:
+            self.node = None
+            self._remove_temporary()
+            self._set_state(BrokerState.STOPPED)
+
+    def _remove_temporary(self) -> None:
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+
+    async def start_sample_traffic(self) -> None:
+        """Make the sample stations where missing, and start the clients that keep them busy."""
+        if self.node is None or self.sample_traffic:
+            return
+        self._traffic = SampleTraffic(self.url)
+        self._traffic.start()
+        self._set_state(self.state)
+
+    async def stop_sample_traffic(self) -> None:
+        """Stop these clients; the data stays."""
+        traffic, self._traffic = self._traffic, None
+        if traffic is not None:
+            await asyncio.to_thread(traffic.stop)
+            self._set_state(self.state)
+
+    async def remove_sample_data(self) -> int:
+        """Stop the clients and delete the sample stations; returns how many streams were removed.
+
+        Raises:
+            Failure: The broker refused or did not answer.
+        """
+        from memphis_desktop.demo.command import remove
+
+        await self.stop_sample_traffic()
+        return len(await remove(self.url)) if self.url else 0
+
+    def data_size(self) -> int | None:
+        """Return the bytes in the data folder; None when nothing is kept."""
+        folder = self.data_folder
+        return None if folder is None else _size(folder)
+
+
+def _size(folder: Path | str) -> int:
+    total = 0
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # dropped by retention meanwhile
+                if entry.is_dir(follow_symlinks=False):
+                    total += _size(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
