@@ -118,6 +118,7 @@ class BaseConsumer(ABC):
         self.listen(f"$JS.API.CONSUMER.RESET.{self.suffix}".encode(), self._reset_handler.handle)
         self._start_delivery()
         self.touch()
+        self.exhausted(self.deliveries.expire(self.clock.monotonic()).exhausted)
         self.rearm()
         self.pump()
 
@@ -241,9 +242,12 @@ class BaseConsumer(ABC):
             if not sequences:
                 return None
             messages = self.stream.messages.read_many(sequences, SLICE_BYTES)
+            if len(messages) < len(sequences):
+                # The slice is full, or some were found damaged: those leave the stream while they are read.
+                subject_of = self.stream.messages.subject_of
+                sequences = [sequence for sequence in sequences if subject_of(sequence) is not None]
             if messages:
                 return Slice(messages, sequences, self.num_pending, None)
-            # None of them can be read: they were damaged, and the store has reported them.
             self.cursor.advance(sequences, self.visible)
         return None
 

@@ -78,7 +78,7 @@ class Deliveries:
         self.last_acked_ns = 0
         self.max_deliver = 0  # 0 is without limit
         self._waits: tuple[float, ...] = (NEVER,)
-        self._deadlines: list[tuple[float, Sequence[int]]] = []  # a heap; entries may be out of date
+        self._deadlines: list[tuple[float, list[int]]] = []  # a heap; entries may be out of date
         self._planned = 0  # sequences in it
         self._removed = 0  # entries deleted from `pending` since it was last packed
 
@@ -155,7 +155,7 @@ class Deliveries:
         self._plan_again()
 
     # -- delivering ------------------------------------------------------------------------------------------
-    def first_delivery(self, sequences: Sequence[int], now: float, now_ns: int, *, tracked: bool) -> int:
+    def first_delivery(self, sequences: list[int], now: float, now_ns: int, *, tracked: bool) -> int:
         """Note that these (ascending, above all before) go out; return the first consumer sequence.
 
         Args:
@@ -350,7 +350,7 @@ class Deliveries:
 
     def _plan(self, deadline: float, sequence: int) -> None:
         if deadline != NEVER:
-            heapq.heappush(self._deadlines, (deadline, (sequence,)))
+            heapq.heappush(self._deadlines, (deadline, [sequence]))
             self._planned += 1
 
     def _plan_again(self) -> None:
@@ -359,6 +359,6 @@ class Deliveries:
         for sequence, entry in self.pending.items():
             if entry[1] != NEVER and sequence not in self.queue:
                 together.setdefault(entry[1], []).append(sequence)
-        self._deadlines = [(deadline, tuple(sequences)) for deadline, sequences in together.items()]
+        self._deadlines = [(deadline, sequences) for deadline, sequences in together.items()]
         heapq.heapify(self._deadlines)
         self._planned = sum(len(sequences) for _, sequences in self._deadlines)

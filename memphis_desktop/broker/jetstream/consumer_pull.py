@@ -159,7 +159,9 @@ def _read_fields_slowly(body: bytes) -> dict[str, Any]:
     try:
         documents = list(decode_documents(body, JsonObject, NumberText))
     except InvalidJson as fault:
-        raise Refusal(f"400 Bad Request - {fault}") from None
+        # Here the reference server reads one document, not a stream of them.
+        text = str(fault).replace("unexpected EOF", "unexpected end of JSON input")
+        raise Refusal(f"400 Bad Request - {text}") from None
     for name, value in documents[0]:
         key = name if name in _KINDS else name.lower()
         kind = _KINDS.get(key)

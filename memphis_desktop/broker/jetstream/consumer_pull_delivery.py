@@ -255,9 +255,7 @@ class PullConsumer(BaseConsumer):
                 ended = "408 Request Timeout"
             elif is_pinned and request.pin_id and request.pin_id != self.pin.client_id:
                 ended = "423 Nats-Wrong-Pin-Id"
-            elif (is_pinned and not request.pin_id and not needs_pin) or self._must_wait(
-                request, taken, used
-            ):
+            elif self._stands_back(request, needs_pin, taken, used):
                 requests.cycle()
                 cycled += 1
                 if cycled >= len(requests):
@@ -283,7 +281,7 @@ class PullConsumer(BaseConsumer):
         return None
 
     def _stands_back(self, request: PullRequest, needs_pin: bool, taken: Slice, used: int) -> bool:
-        """Return whether a request lets others go first: it has no pin, or is for overflow that is not there."""
+        """Return whether others go first: it has no pin, or is for an overflow that is not there."""
         policy = self.config.priority_policy
         if policy == "pinned_client":
             return not request.pin_id and not needs_pin
