@@ -23,8 +23,6 @@ _FUNCTION = re.compile(
 )
 _SEPARATOR = re.compile(r",\s*")
 _INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
-# Functions that mappings of streams and sources may not use on the reference server either.
-_NOT_IN_MAPPINGS = ("left", "right")
 _MAX_INT32 = (1 << 31) - 1
 
 
@@ -106,8 +104,7 @@ def check_mapping(source: str, destination: str) -> None:
         if not token or ended:
             raise _fault("invalid transform", token)
         if len(token) > 4 and token.startswith("{{") and token.endswith("}}"):
-            match = _FUNCTION.search(token)
-            if match is None or match.lastgroup is None or _name(match) in _NOT_IN_MAPPINGS:
+            if _FUNCTION.search(token) is None:
                 raise _fault("unknown function", token)
         elif token == ">":
             ended = True

@@ -11,6 +11,7 @@ from memphis_desktop.broker.nuid import next_id
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Account, Node
+    from memphis_desktop.protocol.message import Message
 
 ADVISORY_SUBJECT = "$JS.EVENT.ADVISORY."
 METRIC_SUBJECT = "$JS.EVENT.METRIC."
@@ -19,11 +20,15 @@ METRIC_TYPE = "io.nats.jetstream.metric.v1."
 
 
 class Advisor:
-    """Publishes the events of one account's JetStream."""
+    """Publishes the events of one account's JetStream.
+
+    They go out in the next turn of the loop: what caused an event is finished before anybody hears of it.
+    """
 
     def __init__(self, node: Node, account: Account) -> None:
         self._node = node
         self._account = account
+        self._waiting: list[Message] = []
 
     def advise(self, kind: str, subject_suffix: str, fields: dict[str, Any]) -> None:
         """Publish an advisory of type ``io.nats.jetstream.advisory.v1.<kind>``."""
@@ -55,4 +60,11 @@ class Advisor:
             "id": next_id(),
             "timestamp": format_time(self._node.clock.time_ns()),
         } | make_fields()
-        self._account.publish((target, b"", 0, encode_json(document)))
+        if not self._waiting:
+            self._node.clock.call_soon(self._send)
+        self._waiting.append((target, b"", 0, encode_json(document)))
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._account.publish_many(waiting)
+        self._node.flush()

@@ -93,10 +93,7 @@ _ERROR_FIELDS: dict[str, dict[str, Any]] = {
     "stream_info": _PAGE,
     "consumer_names": {**_PAGE, "consumers": []},
     "consumer_list": {**_PAGE, "consumers": []},
-    "stream_purge": {"success": False, "purged": 0},
-    "stream_delete": {"success": False},
-    "stream_msg_delete": {"success": False},
-    "consumer_delete": {"success": False},
+    "stream_purge": {"purged": 0},
 }
 
 

@@ -269,15 +269,14 @@ class Stream:
                 consumer.purged()
         return purged
 
-    def state(self, *, deleted: bool = False) -> dict[str, Any]:
-        """Return StreamState (2.4 of the protocol notes)."""
-        return state_of(self.messages, len(self.consumers), deleted=deleted)
-
-    def info(self, *, deleted: bool = False, dynamic: bool = True) -> dict[str, Any]:
+    def info(
+        self, *, deleted: bool = False, subjects: dict[str, int] | None = None, dynamic: bool = True
+    ) -> dict[str, Any]:
         """Return StreamInfo as far as the stream knows it.
 
         Args:
             deleted: list the missing sequences.
+            subjects: the counts of subjects to show, if any.
             dynamic: add the server's version to the metadata, as all answers but lists do.
         """
         config = to_json(self.config)
@@ -289,7 +288,7 @@ class Stream:
         return {
             "config": config,
             "created": format_time(self.created_ns),
-            "state": self.state(deleted=deleted),
+            "state": state_of(self.messages, len(self.consumers), deleted=deleted, subjects=subjects),
         }
 
     # -- inside ----------------------------------------------------------------------------------------------

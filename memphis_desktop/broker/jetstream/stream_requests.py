@@ -59,10 +59,12 @@ def info(request: ApiRequest) -> dict[str, Any]:
     """STREAM.INFO.S"""
     asked = request.read_optional(StreamInfoRequest, "JSApiStreamInfoRequest")
     stream = request.streams.find(request.tokens[0])
-    answer = {"total": 0, "offset": 0, "limit": 0} | stream.info(deleted=asked.deleted_details)
-    answer["cluster"] = {"leader": stream.node.server_name}
+    page = {"total": 0, "offset": 0, "limit": 0}
+    subjects = None
     if asked.subjects_filter:
-        _add_subjects(stream, asked, answer)
+        subjects = _subject_counts(stream, asked, page)
+    answer = page | stream.info(deleted=asked.deleted_details, subjects=subjects)
+    answer["cluster"] = {"leader": stream.node.server_name}
     return _with_time(stream, answer)
 
 
@@ -119,15 +121,12 @@ def _with_time(stream: Stream, answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _add_subjects(stream: Stream, asked: StreamInfoRequest, answer: dict[str, Any]) -> None:
-    """Put the subjects that match the filter into the state, at most a page of them."""
+def _subject_counts(stream: Stream, asked: StreamInfoRequest, page: dict[str, Any]) -> dict[str, int] | None:
+    """Return the counts of the subjects that match the filter, a page of them, and fill in `page`."""
     found = stream.messages.subjects(asked.subjects_filter.encode("utf-8", "surrogateescape"))
     if not found:
-        return
+        return None
     offset = max(asked.offset, 0)
-    answer |= {"total": len(found), "offset": offset, "limit": _SUBJECTS_PER_PAGE}
-    page = sorted(found)[offset : offset + _SUBJECTS_PER_PAGE]
-    if page:
-        counts = {subject.decode("utf-8", "replace"): found[subject].messages for subject in page}
-        consumer_count = answer["state"].pop("consumer_count")
-        answer["state"] |= {"subjects": counts, "consumer_count": consumer_count}
+    page |= {"total": len(found), "offset": offset, "limit": _SUBJECTS_PER_PAGE}
+    names = sorted(found)[offset : offset + _SUBJECTS_PER_PAGE]
+    return {name.decode("utf-8", "replace"): found[name].messages for name in names}

@@ -23,13 +23,16 @@ def stream_limits(config: StreamConfig) -> Limits:
     )
 
 
-def state_of(messages: MessageStore, consumers: int, *, deleted: bool = False) -> dict[str, Any]:
+def state_of(
+    messages: MessageStore, consumers: int, *, deleted: bool = False, subjects: dict[str, int] | None = None
+) -> dict[str, Any]:
     """Return StreamState (2.4 of the protocol notes).
 
     Args:
         messages: the stream's store.
         consumers: how many consumers it has.
         deleted: list the sequences that are missing between the first and the last.
+        subjects: how many messages subjects have, if that was asked for.
     """
     count = messages.message_count
     first, last = messages.first_sequence, messages.last_sequence
@@ -43,6 +46,8 @@ def state_of(messages: MessageStore, consumers: int, *, deleted: bool = False) -
     }
     if messages.subject_count:
         state["num_subjects"] = messages.subject_count
+    if subjects:
+        state["subjects"] = subjects
     missing = last - first + 1 - count if count else 0
     if missing > 0:
         state["num_deleted"] = missing
