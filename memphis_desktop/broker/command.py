@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 PROGRAM = "memphis-desktop"
 OK, FAILED, WRONG_USAGE = 0, 1, 2
+_COLLECTOR_THRESHOLDS = (20_000, 20, 50)
 
 
 def run(arguments: list[str]) -> int:
@@ -79,6 +81,11 @@ async def _serve(node: BrokerNode, handler: logfile.ReopenableHandler) -> int:
     ended = asyncio.Event()
     _install_signals(node, handler, ended)
     await node.start()
+    # Modules and routing tables live as long as the process: full collections need not walk them, and young
+    # ones need not run for every few hundred messages of a chunk.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
     files = _write_files(node)
     log.info("Server is ready")
     try:
