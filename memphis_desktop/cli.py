@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from memphis_desktop import __version__
@@ -110,6 +111,12 @@ def _window(arguments: list[str]) -> int:
         "MEMPHIS_DESKTOP_HOME names a folder for settings and data instead of the system's usual ones.",
     )
     _add_source(parser)
+    parser.add_argument(
+        "--ports_file_dir",
+        type=Path,
+        metavar="DIR",
+        help="write the ports of the local broker to a file there, once it listens",
+    )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     if arguments and not arguments[0].startswith("-"):
         parser.error(f"unknown command {arguments[0]!r}")
@@ -118,10 +125,10 @@ def _window(arguments: list[str]) -> int:
         print(f"{PROGRAM}: no display; showing the broker in the terminal", file=sys.stderr)
         from memphis_desktop import terminal
 
-        return terminal.run(demo=options.demo, connect=options.connect)
+        return terminal.run(demo=options.demo, connect=options.connect, ports_folder=options.ports_file_dir)
     from memphis_desktop import app
 
-    return app.run(demo=options.demo, connect=options.connect)
+    return app.run(demo=options.demo, connect=options.connect, ports_folder=options.ports_file_dir)
 
 
 def _broker(arguments: list[str]) -> int:
@@ -151,7 +158,6 @@ def _sample(arguments: list[str]) -> int:
 def _bench(arguments: list[str]) -> int:
     """measure throughput and latency, on request beside a real nats-server"""
     import argparse
-    from pathlib import Path
 
     parser = _parser(
         "bench", "Measure the broker: medians of several rounds, each server in its own process."
@@ -165,12 +171,17 @@ def _bench(arguments: list[str]) -> int:
     parser.add_argument("--folder", type=Path, help="where the servers keep their data meanwhile")
     parser.add_argument("--pin", action="store_true", help="tie servers and load to different cores")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--window", action="store_true", help="measure instead how a window and its broker share one loop"
+    )
     parser.add_argument("--job", help=argparse.SUPPRESS)  # one work, in a process of its own
     options = parser.parse_args(arguments)
     from memphis_desktop.bench import command, runner
 
     if options.job:
         return runner.run_job(options.job)
+    if options.window:
+        return command.run_window(options.seconds, as_json=options.json)
     settings = runner.Settings(
         options.rounds, options.seconds, options.against is not None, options.folder, options.pin
     )

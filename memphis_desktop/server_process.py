@@ -135,19 +135,9 @@ class ServerProcess:
             raise ServerFailure("the server is running already")
         self.folder.mkdir(parents=True, exist_ok=True)
         ports_folder = Path(tempfile.mkdtemp(prefix="ports-", dir=self.folder))
-        command = [*self.command, "-a", "127.0.0.1", "-p", str(self.port)]
-        command += ["--ports_file_dir", str(ports_folder)]
-        if self.monitoring:
-            command += ["-m", str(self.monitoring_port)]
-        if self.jetstream:
-            command += ["-js", "-sd", str(self.store)]
-        if self.config:
-            path = self.folder / "server.conf"
-            path.write_text(self.config, encoding="utf-8")
-            command += ["-c", str(path)]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *self.arguments],
+                [*self.command, *self.arguments_of_server(ports_folder), *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -162,6 +152,19 @@ class ServerProcess:
             raise
         self.starts += 1
         return self
+
+    def arguments_of_server(self, ports_folder: Path) -> list[str]:
+        """Return the arguments for address, ports, data and configuration."""
+        arguments = ["-a", "127.0.0.1", "-p", str(self.port), "--ports_file_dir", str(ports_folder)]
+        if self.monitoring:
+            arguments += ["-m", str(self.monitoring_port)]
+        if self.jetstream:
+            arguments += ["-js", "-sd", str(self.store)]
+        if self.config:
+            path = self.folder / "server.conf"
+            path.write_text(self.config, encoding="utf-8")
+            arguments += ["-c", str(path)]
+        return arguments
 
     def _await_ports(self, folder: Path, timeout: float) -> None:
         """Read the ports file once it is there and whole."""

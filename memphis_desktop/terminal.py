@@ -11,6 +11,8 @@ import math
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -29,23 +31,30 @@ UNKNOWN = "–"
 _REFRESH_SECONDS = 0.5
 
 
-def run(*, demo: bool, connect: str | None) -> int:
+def run(*, demo: bool, connect: str | None, ports_folder: Path | None = None) -> int:
     """Show a server until interrupted: the one at `connect`, or a broker started here.
+
+    With `ports_folder` the broker writes a ports file there once it listens.
 
     Raises:
         Failure: The broker does not start, or the server cannot be reached.
     """
-    return asyncio.run(_show(demo=demo, connect=connect, console=Console()))
+    broker = None if connect is not None else _broker(demo, ports_folder)
+    return asyncio.run(_show(broker, connect, Console()))
 
 
-async def _show(*, demo: bool, connect: str | None, console: Console) -> int:
+async def _show(
+    broker: AbstractAsyncContextManager[str] | None, connect: str | None, console: Console
+) -> int:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends it
             loop.add_signal_handler(number, ended.set)
     async with contextlib.AsyncExitStack() as stack:
-        url = connect if connect is not None else await stack.enter_async_context(_broker(demo))
+        url = connect or ""
+        if broker is not None:
+            url = await stack.enter_async_context(broker)
         session = await stack.enter_async_context(_session(url))
         if not console.is_terminal:
             print(f"broker on {url}; standard output is no terminal, so there is no live view", flush=True)
@@ -60,9 +69,9 @@ async def _show(*, demo: bool, connect: str | None, console: Console) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _broker(demo: bool) -> AsyncIterator[str]:
+async def _broker(demo: bool, ports_folder: Path | None) -> AsyncIterator[str]:
     """Run a broker here; with `demo` a fresh one with sample traffic. Yields its URL."""
-    broker = LocalBroker()
+    broker = LocalBroker(ports_folder)
     port = free_port(DEFAULT_PORT) or 0
     if port != DEFAULT_PORT:
         print(f"memphis-desktop: port {DEFAULT_PORT} is taken; using {port or 'a free one'}", file=sys.stderr)

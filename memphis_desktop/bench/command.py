@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from pathlib import Path
 
 from memphis_desktop import folders
 from memphis_desktop.bench import report
 from memphis_desktop.bench.rows import ROWS
 from memphis_desktop.bench.runner import Settings, measure
+from memphis_desktop.bench.window import measure_window
 from memphis_desktop.errors import Failure
 from memphis_desktop.server_process import nats_server_command
 
@@ -44,6 +47,18 @@ def run(settings: Settings, only: list[str], *, as_json: bool) -> int:
         print(_about_line(about))
         print()
         print(report.as_table(outcomes))
+    return 0
+
+
+def run_window(seconds: float, *, as_json: bool) -> int:
+    """Measure how the window and its broker get on; prints a table or JSON."""
+    figures = measure_window(seconds)
+    if as_json:
+        about = report.machine(Path(tempfile.gettempdir()))
+        json.dump({"date": report.now(), "machine": about, **figures.as_json()}, sys.stdout, indent=2)
+        print()
+    else:
+        print(figures.as_table())
     return 0
 
 

@@ -386,6 +386,21 @@ def crowd(port: int, seconds: float, size: int, window: int, connections: int, s
     return result
 
 
+def ping(port: int, seconds: float) -> Result:
+    """PING round trips, a thousand a second at most: enough to meet every stall without being a load."""
+    wire = Wire(port)
+    latencies: list[float] = []
+    watch = Stopwatch()
+    deadline = time.perf_counter() + seconds
+    while (start := time.perf_counter()) < deadline:
+        wire.ping()
+        latencies.append((time.perf_counter() - start) * 1e6)
+        time.sleep(0.001)
+    result = watch.result(len(latencies), latencies_us=[round(value, 1) for value in latencies])
+    wire.close()
+    return result
+
+
 WORKS: dict[str, Callable[..., Result]] = {
     "publish": publish,
     "latency": latency,
@@ -393,4 +408,5 @@ WORKS: dict[str, Callable[..., Result]] = {
     "fetch": fetch,
     "core": core,
     "crowd": crowd,
+    "ping": ping,
 }

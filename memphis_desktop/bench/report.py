@@ -21,6 +21,11 @@ GENERATOR_LIMIT = 0.9
 """A load generator busier than this may have been the limit itself."""
 
 
+def now() -> str:
+    """Return the date and time, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
 def machine(folder: Path) -> dict[str, Any]:
     """Describe this machine and the disk under `folder`."""
     return {
@@ -68,7 +73,7 @@ def disk_sync(folder: Path, times: int = 200) -> dict[str, float]:
 def as_json(outcomes: Sequence[Outcome], settings: Settings, about: dict[str, Any]) -> dict[str, Any]:
     """Return everything measured as one JSON document."""
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": now(),
         "machine": about,
         "settings": {"rounds": settings.rounds, "seconds": settings.seconds, "pinned": settings.pin},
         "rows": [
