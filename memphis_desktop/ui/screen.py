@@ -9,11 +9,14 @@ from datetime import tzinfo
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 if TYPE_CHECKING:
     from memphis_desktop.cluster.model import ClusterSnapshot
+    from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore
     from memphis_desktop.cluster.session import Session
+    from memphis_desktop.ui.broker_control import BrokerChoice, BrokerControl
     from memphis_desktop.ui.settings import Settings
 
 Action = tuple[str, Callable[[], object]]  # a button's label and what it does
@@ -54,8 +57,38 @@ class Command:
     danger: bool = False
 
 
+class Shell(Protocol):
+    """What the window offers to its own pages (home, settings, activity)."""
+
+    @property
+    def broker(self) -> BrokerControl:
+        """The broker inside the program."""
+
+    @property
+    def profiles(self) -> ProfileStore:
+        """The connections the user has made."""
+
+    async def open_profile(
+        self, profile: ConnectionProfile, route: Route | None = None, *, new_tab: bool = False
+    ) -> object:
+        """Connect (or use the connection that is open) and show it; raises `ConnectionFailure`."""
+
+    async def start_local_broker(self, choice: BrokerChoice) -> None:
+        """Start the broker inside and show it; raises `BrokerStartError` or `ConnectionFailure`."""
+
+    async def close_profile(self, profile_id: str) -> None:
+        """Close the connection of a profile and its tabs."""
+
+    def connection_state(self, profile_id: str) -> ClusterSnapshot | None:
+        """What is known of an open connection; None when it is not open."""
+
+
 class ScreenContext(Protocol):
-    """What the shell lends to a screen. One context belongs to one connection."""
+    """What the shell lends to a screen. One context belongs to one tab, which shows one connection."""
+
+    @property
+    def shell(self) -> Shell:
+        """The window around, for the program's own pages."""
 
     @property
     def session(self) -> Session:
@@ -94,6 +127,9 @@ class Screen(QWidget):
     title: str = ""
     route_name: str = ""
 
+    commands_changed = Signal()  # ``commands`` would answer differently now
+    title_changed = Signal()  # ``breadcrumb`` would
+
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.context = context
@@ -111,11 +147,17 @@ class Screen(QWidget):
     def deactivated(self) -> None:
         """The screen left the view: stop it again."""
 
+    def zone_changed(self) -> None:
+        """``context.zone`` is another now: tables and graphs are told with their ``set_zone``."""
+
     def focus_filter(self) -> None:
         """Put the cursor into the screen's filter (``/``)."""
 
     def commands(self) -> list[Command]:
-        """What can be done here now, for the palette and the shortcut sheet."""
+        """What can be done here now, for the palette and the shortcut sheet.
+
+        The shell binds their shortcuts while the screen is visible: a screen makes no QShortcut for them.
+        """
         return []
 
     def breadcrumb(self) -> list[tuple[str, Route | None]]:

@@ -22,6 +22,8 @@ class ScreenEntry:
         shortcut: an extra key sequence; the first nine of the rail get Ctrl+1…9 by themselves.
         parent: the route name whose rail item is lit while this one is shown.
         requires: "" or a capability of the connection: "jetstream", "system", "memphis".
+        scope: "connection" for a screen of a connection, "window" for the Home tab only, "any" for both.
+        at_bottom: the rail shows it at its lower end.
     """
 
     route_name: str
@@ -32,6 +34,8 @@ class ScreenEntry:
     shortcut: str = ""
     parent: str = ""
     requires: str = ""
+    scope: str = "connection"
+    at_bottom: bool = False
 
 
 def lazy(path: str) -> Callable[[ScreenContext], Screen]:
@@ -47,7 +51,9 @@ def lazy(path: str) -> Callable[[ScreenContext], Screen]:
 
 
 # A line: ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream")
-SCREENS: list[ScreenEntry] = []
+SCREENS: list[ScreenEntry] = [
+    ScreenEntry("home", "Home", "house", lazy("home:HomeScreen"), scope="window"),
+]
 
 
 def find(route_name: str) -> ScreenEntry | None:

@@ -33,6 +33,7 @@ def stylesheet(theme: Theme, density: Density, monospace: str) -> str:
             _choices(theme),
             _views(theme, density),
             _containers(theme),
+            _shell(theme),
             _scroll_bars(theme),
         )
     )
@@ -41,7 +42,7 @@ def stylesheet(theme: Theme, density: Density, monospace: str) -> str:
 def _base(t: Theme) -> str:
     return f"""
 QWidget {{ color: {t.text}; font-size: {SIZE_BODY}px; }}
-QMainWindow, QDialog, Screen, QStackedWidget#content {{ background: {t.window}; }}
+QMainWindow, QDialog, QStackedWidget#content {{ background: {t.window}; }}
 QToolTip {{ background: {t.raised}; color: {t.text}; border: {t.line_width}px solid {t.line_strong};
     padding: 4px 8px; font-size: {SIZE_CAPTION}px; }}
 QSplitter::handle {{ background: transparent; }}
@@ -226,6 +227,29 @@ QTabBar::tab:focus {{ color: {t.text}; }}
 QTabBar::tab:disabled {{ color: {t.faint}; }}
 QGroupBox {{ border: none; font-weight: 600; margin-top: 20px; }}
 QGroupBox::title {{ subcontrol-origin: margin; left: 0; }}
+"""
+
+
+def _shell(t: Theme) -> str:
+    return f"""
+QFrame#rail {{ background: {t.window}; border: none; border-right: {t.line_width}px solid {t.line}; }}
+QFrame#topBar {{ background: {t.window}; border: none; border-bottom: {t.line_width}px solid {t.line}; }}
+QFrame#statusBar {{ background: {t.window}; border: none; border-top: {t.line_width}px solid {t.line}; }}
+QFrame#statusBar QPushButton {{ min-height: 20px; max-height: 20px; font-size: {SIZE_CAPTION}px; font-weight: 400; }}
+QTabBar#tabs::tab {{ background: transparent; color: {t.muted}; border: {t.line_width}px solid transparent;
+    border-top-left-radius: {RADIUS_CONTROL}px; border-top-right-radius: {RADIUS_CONTROL}px; border-bottom: none; padding: 0 8px 0 10px; }}
+QTabBar#tabs::tab:hover {{ background: {t.hover}; color: {t.text}; }}
+QTabBar#tabs::tab:selected {{ background: {t.surface}; color: {t.text}; border-color: {t.line}; }}
+QTabBar#tabs:focus::tab:selected {{ border-color: {t.accent}; }}
+QPushButton#searchButton {{ background: {t.sunken}; color: {t.muted}; border-color: {t.line}; font-weight: 400; text-align: left;
+    min-width: 240px; padding: 0 10px; min-height: 28px; max-height: 28px; }}
+QPushButton#searchButton:hover {{ border-color: {t.line_strong}; color: {t.text}; }}
+QPushButton#searchButton:focus {{ border-color: {t.accent}; border-width: {t.line_width}px; padding: 0 10px; min-height: 28px; max-height: 28px; }}
+QFrame#palette {{ background: {t.raised}; border: {t.line_width}px solid {t.line_strong}; border-radius: 10px; }}
+QFrame#palette QListView {{ background: transparent; }}
+QLineEdit#paletteField {{ background: transparent; border: none; border-bottom: {t.line_width}px solid {t.line}; border-radius: 0;
+    font-size: {SIZE_SECTION}px; min-height: 40px; max-height: 40px; padding: 0 10px; }}
+QLabel[keycap="true"] {{ background: {t.sunken}; border: {t.line_width}px solid {t.line_strong}; border-radius: 4px; padding: 1px 6px; }}
 """
 
 

@@ -1,0 +1,199 @@
+"""The one place where window, loop, local broker and connections are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import qasync
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from memphis_desktop import folders
+from memphis_desktop.cluster.profiles import ProfileStore
+from memphis_desktop.errors import Failure
+from memphis_desktop.local_broker import LocalBroker
+from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
+from memphis_desktop.ui.screens.first_run import profile_for
+from memphis_desktop.ui.settings import Settings
+from memphis_desktop.ui.shell.logo import program_icon
+from memphis_desktop.ui.window import MainWindow
+
+log = logging.getLogger(__name__)
+
+_SIGNAL_LOOK_MS = 250
+
+
+@dataclass
+class Program:
+    """What runs: the window and the broker inside."""
+
+    window: MainWindow
+    broker: LocalBroker
+
+
+def application() -> QApplication:
+    """The Qt application, made once."""
+    present = QApplication.instance()
+    if isinstance(present, QApplication):
+        return present
+    QGuiApplication.setDesktopFileName("memphis-desktop")
+    made = QApplication(sys.argv[:1])
+    made.setApplicationName("memphis-desktop")
+    made.setApplicationDisplayName("Memphis Desktop")
+    made.setQuitOnLastWindowClosed(False)  # the window asks; the program ends in order
+    return made
+
+
+@contextlib.asynccontextmanager
+async def session(
+    *,
+    demo: bool = False,
+    connect: str | None = None,
+    config_folder: Path | None = None,
+    show: bool = True,
+    restore: bool = False,
+) -> AsyncIterator[Program]:
+    """Build everything on the running loop, and take it down in order at the end.
+
+    Args:
+        demo: start a throw-away broker with sample traffic and show it.
+        connect: connect to this URL and show it.
+        config_folder: where settings and profiles are, by default the user's.
+        show: whether the window appears.
+        restore: open the tabs of the last time, when neither demo nor connect is asked for.
+
+    Raises:
+        Failure: the broker of the demo could not start.
+    """
+    app = application()
+    folder = config_folder or folders.config_folder()
+    settings.use(Settings(folder / "settings.json"))
+    dress(app)
+    app.setWindowIcon(program_icon())
+    broker = LocalBroker()
+    window = MainWindow(broker, ProfileStore(folder))
+    try:
+        if show:
+            window.show()
+        if demo:
+            try:
+                await window.start_local_broker(BrokerChoice(port=0, persistent=False, sample_traffic=True))
+            except BrokerStartError as error:
+                raise Failure(str(error)) from error
+        elif connect is not None:
+            window.tasks.run(window.open_profile(profile_for(connect)), f"connect to {connect}")
+        elif restore:
+            await window.restore_tabs()
+        yield Program(window, broker)
+    finally:
+        await window.shut_down()
+        await broker.stop()
+        window.close()
+        window.deleteLater()
+        settings.current().flush()
+
+
+def dress(app: QApplication) -> None:
+    """Apply the saved look, and follow the settings from now on."""
+    manager = theme.manager()
+    store = settings.current()
+
+    def apply(key: str) -> None:
+        if key == "look/theme":
+            manager.set_mode(str(store.get(key, "system")))
+        elif key == "look/density":
+            manager.set_density(str(store.get(key, "normal")))
+
+    for key in ("look/theme", "look/density"):
+        try:
+            apply(key)
+        except (KeyError, ValueError):
+            store.set(key, None)  # written by another version
+    manager.install(app)
+    store.changed.connect(apply)
+
+
+def run(*, demo: bool, connect: str | None) -> int:
+    """Open the window and stay until it is closed; the exit code.
+
+    Raises:
+        Failure: a mistake that the user can understand, before the window could tell it.
+    """
+    app = application()
+    loop = qasync.QEventLoop(app)
+    asyncio.set_event_loop(loop)
+    with loop:
+        return int(loop.run_until_complete(_main(demo=demo, connect=connect)))
+
+
+async def _main(*, demo: bool, connect: str | None) -> int:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    with _signals_end(loop, ended):
+        async with session(demo=demo, connect=connect, restore=True) as program:
+            program.window.close_requested.connect(ended.set)
+            with _failures_shown(loop, program.window):
+                await ended.wait()
+    return 0
+
+
+@contextlib.contextmanager
+def _signals_end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM end the program in order."""
+    previous = {}
+
+    def end(*_: object) -> None:
+        loop.call_soon_threadsafe(ended.set)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, end)
+    # Python runs signal handlers between byte codes: while Qt waits there are none, so look in now and then.
+    timer = QTimer()
+    timer.timeout.connect(lambda: None)
+    timer.start(_SIGNAL_LOOK_MS)
+    try:
+        yield
+    finally:
+        timer.stop()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _failures_shown(loop: asyncio.AbstractEventLoop, window: MainWindow) -> Iterator[None]:
+    """What nobody caught is logged and shown, once for each kind, and never ends the program in silence."""
+
+    def tell(error: BaseException) -> None:
+        log.error("unexpected failure", exc_info=error)
+        window.notify(f"Something failed inside the program: {type(error).__name__}: {error}", "bad")
+
+    def from_slot(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return
+        tell(error)
+
+    def from_loop(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        if isinstance(error, BaseException):
+            tell(error)
+        else:
+            log.error("event loop: %s", context.get("message"))
+
+    previous = sys.excepthook
+    sys.excepthook = from_slot
+    loop.set_exception_handler(from_loop)
+    try:
+        yield
+    finally:
+        sys.excepthook = previous
+        loop.set_exception_handler(None)

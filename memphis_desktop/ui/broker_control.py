@@ -1,0 +1,103 @@
+"""What the window may ask of the broker in this process. The program hands it an object of this shape.
+
+The window knows nothing of how the broker works: it starts and stops it, and connects to ``url`` like to
+any other server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+DEFAULT_PORT = 4222
+
+
+class BrokerState(Enum):
+    """Where the local broker stands."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class BrokerChoice:
+    """How to start.
+
+    Attributes:
+        port: where to listen on loopback; 0 for any free one.
+        persistent: keep data in the application's data folder; otherwise it is forgotten at the end.
+        sample_traffic: make the sample stations and keep them busy.
+    """
+
+    port: int = DEFAULT_PORT
+    persistent: bool = True
+    sample_traffic: bool = True
+
+
+class BrokerStartError(Exception):
+    """The broker did not start; the text is one sentence.
+
+    Attributes:
+        next_port: a free port to offer when the wanted one was taken, else None.
+        folder_in_use: another program has the data folder open.
+    """
+
+    def __init__(self, text: str, *, next_port: int | None = None, folder_in_use: bool = False) -> None:
+        super().__init__(text)
+        self.next_port = next_port
+        self.folder_in_use = folder_in_use
+
+
+class BrokerControl(Protocol):
+    """The local broker as the window sees it."""
+
+    @property
+    def state(self) -> BrokerState:
+        """Where it stands."""
+
+    @property
+    def detail(self) -> str:
+        """Why it failed, when it did."""
+
+    @property
+    def url(self) -> str:
+        """Where clients connect while it runs; empty otherwise."""
+
+    @property
+    def data_folder(self) -> Path | None:
+        """Where its data is; None when nothing is kept."""
+
+    @property
+    def choice(self) -> BrokerChoice:
+        """How it was started last."""
+
+    @property
+    def sample_traffic(self) -> bool:
+        """Whether the sample clients are at work."""
+
+    async def start(self, choice: BrokerChoice) -> None:
+        """Start it; returns when clients can connect. Raises `BrokerStartError`."""
+
+    async def stop(self) -> None:
+        """Stop sample traffic and broker in order; everything acknowledged is on disk."""
+
+    async def start_sample_traffic(self) -> None:
+        """Make the sample stations where missing, and start the clients that keep them busy."""
+
+    async def stop_sample_traffic(self) -> None:
+        """Stop these clients; the data stays."""
+
+    async def remove_sample_data(self) -> int:
+        """Stop the clients and delete the sample stations; the number of things removed."""
+
+    def data_size(self) -> int | None:
+        """Bytes in the data folder; None when nothing is kept."""
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` on each change of state; the result ends it."""

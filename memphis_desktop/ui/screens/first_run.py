@@ -1,0 +1,289 @@
+"""The three ways to begin: start a local broker, connect to a server, or see it with data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QRadioButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.cluster.contexts import FoundContext, find_contexts
+from memphis_desktop.cluster.failures import ConnectionFailure, Stage
+from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.broker_control import DEFAULT_PORT, BrokerChoice, BrokerStartError
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.format import visible_text
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.theme.icons import icon
+
+_CONTEXTS_SHOWN = 4
+_URL_SCHEMES = ("nats://", "tls://", "ws://", "wss://")
+
+
+class Card(QFrame):
+    """One way to begin: a picture, a name, a sentence, its fields, its button, and its own failure."""
+
+    def __init__(
+        self, icon_name: str, title: str, text: str, verb: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "surface")
+        self.setAccessibleName(title)
+        self._icon_name = icon_name
+        self._verb = verb
+        self._picture = QLabel()
+        self.fields = QVBoxLayout()
+        self.fields.setSpacing(theme.SPACE_2)
+        self.banner = Banner("bad")
+        self.banner.hide()
+        self.button = QPushButton(verb)
+        self.button.setAutoDefault(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_5, theme.SPACE_5, theme.SPACE_5, theme.SPACE_5)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addWidget(self._picture)
+        layout.addWidget(PlainLabel(title, "section"))
+        description = PlainLabel(text, "muted", wrap=True)
+        description.setMinimumHeight(52)
+        description.setAlignment(Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(description)
+        layout.addLayout(self.fields)
+        layout.addStretch()
+        layout.addWidget(self.banner)
+        layout.addWidget(self.button)
+        theme.manager().changed.connect(self._redraw)
+        self._redraw()
+
+    def show_failure(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
+        """Say in the card what went wrong and what can be done; empty takes it away."""
+        self.banner.set_content("bad", text, action)
+        self.banner.setVisible(bool(text))
+
+    def set_busy(self, text: str) -> None:
+        """Show what is going on, on the button; empty when it is over."""
+        self.button.setText(text or self._verb)
+        self.setEnabled(not text)
+
+    def _redraw(self) -> None:
+        pixmap = icon(self._icon_name, "accent").pixmap(QSize(28, 28), self.devicePixelRatioF())
+        self._picture.setPixmap(pixmap)
+
+
+class ContextButton(QPushButton):
+    """A connection found on this machine."""
+
+    def __init__(self, found: FoundContext) -> None:
+        super().__init__()
+        self.found = found
+        self.setProperty("kind", "ghost")
+        self.setIcon(icon("link-simple", "muted"))
+        self.setIconSize(QSize(16, 16))
+        address = found.profile.address if found.profile is not None else found.problem
+        name = visible_text(found.name, 40)
+        self.setText(f"{name}    {visible_text(address, 60)}".replace("&", "&&"))
+        self.setStyleSheet("text-align: left;")
+        self.setToolTip(f"From {found.path}" if found.profile is not None else f"{name} {found.problem}")
+        self.setEnabled(found.profile is not None)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+
+class FirstRun(QWidget):
+    """The cards. Says nothing of what it opened: the shell shows that."""
+
+    credentials_wanted = Signal(object)  # a ConnectionProfile that was refused for its login
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._context = context
+        self._busy: asyncio.Task[Any] | None = None
+        self.broker_card = self._make_broker_card()
+        self.connect_card = self._make_connect_card()
+        self.demo_card = Card(
+            "presentation-chart",
+            "See it with data",
+            "A throw-away broker with orders, telemetry and payments: live producers, a group that lags,"
+            " and a poison message now and then.",
+            "Open the demo",
+        )
+        self.demo_card.fields.addWidget(PlainLabel("Nothing is kept when you quit.", "caption", wrap=True))
+        self.demo_card.button.clicked.connect(self.open_demo)
+        cards = QHBoxLayout()
+        cards.setSpacing(theme.SPACE_4)
+        for card in (self.broker_card, self.connect_card, self.demo_card):
+            cards.addWidget(card, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(cards)
+        self.refresh()
+
+    # Building ---------------------------------------------------------------------------------
+
+    def _make_broker_card(self) -> Card:
+        card = Card(
+            "rocket-launch",
+            "Start a local broker",
+            "A NATS-compatible broker inside this program. Your clients connect to it on this machine.",
+            "Start broker",
+        )
+        card.button.setProperty("kind", "primary")
+        card.button.clicked.connect(lambda: self.start_broker())
+        self.keep = QRadioButton("Keep the data")
+        self.keep.setChecked(True)
+        self.forget = QRadioButton("Temporary: forget it on quit")
+        self.samples = QCheckBox("Sample stations with traffic")
+        self.samples.setChecked(True)
+        for field in (self.keep, self.forget, self.samples):
+            card.fields.addWidget(field)
+        return card
+
+    def _make_connect_card(self) -> Card:
+        card = Card(
+            "link-simple",
+            "Connect to a server",
+            "Any NATS server or cluster with JetStream, near or far.",
+            "Connect",
+        )
+        self.url = QLineEdit()
+        self.url.setPlaceholderText("nats://host:4222")
+        self.url.setAccessibleName("Server URL")
+        self.url.setProperty("role", "mono")
+        self.url.returnPressed.connect(self.connect_url)
+        card.button.clicked.connect(self.connect_url)
+        card.fields.addWidget(self.url)
+        self._contexts = QVBoxLayout()
+        self._contexts.setSpacing(0)
+        card.fields.addLayout(self._contexts)
+        return card
+
+    def refresh(self) -> None:
+        """Look again for connections on this machine."""
+        while (item := self._contexts.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        found = find_contexts()
+        if found:
+            self._contexts.addWidget(PlainLabel("Found on this machine", "caption"))
+        for one in found[:_CONTEXTS_SHOWN]:
+            button = ContextButton(one)
+            button.clicked.connect(lambda _checked=False, one=one: self.connect_found(one))
+            self._contexts.addWidget(button)
+        if len(found) > _CONTEXTS_SHOWN:
+            more = len(found) - _CONTEXTS_SHOWN
+            self._contexts.addWidget(PlainLabel(f"and {more} more, under Home, Import", "caption"))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter starts the broker, wherever the focus is among its fields."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.broker_card.isEnabled():
+            self.start_broker()
+        else:
+            super().keyPressEvent(event)
+
+    # Doing ------------------------------------------------------------------------------------
+
+    def start_broker(self, port: int = DEFAULT_PORT) -> None:
+        """Start with the choices of the card."""
+        choice = BrokerChoice(port, self.keep.isChecked(), self.samples.isChecked())
+        self._begin(self._start(self.broker_card, choice), self.broker_card, "Starting…")
+
+    def open_demo(self) -> None:
+        """A temporary broker on any free port, with traffic."""
+        choice = BrokerChoice(port=0, persistent=False, sample_traffic=True)
+        self._begin(self._start(self.demo_card, choice), self.demo_card, "Starting…")
+
+    def connect_url(self) -> None:
+        """Connect to what was typed."""
+        text = self.url.text().strip()
+        if not text:
+            self.connect_card.show_failure("Type the address of a server, for example nats://host:4222.")
+            self.url.setFocus()
+            return
+        self._begin(self._connect(profile_for(text), typed=True), self.connect_card, "Connecting…")
+
+    def connect_found(self, found: FoundContext) -> None:
+        """Connect with a context of the ``nats`` command line."""
+        if found.profile is not None:
+            self._begin(self._connect(found.profile), self.connect_card, "Connecting…")
+
+    def _begin(self, work: Coroutine[Any, Any, None], card: Card, text: str) -> None:
+        if self._busy is not None and not self._busy.done():
+            work.close()
+            return
+        card.show_failure("")
+        card.set_busy(text)
+
+        async def guarded() -> None:
+            try:
+                await work
+            finally:
+                card.set_busy("")
+
+        self._busy = self._context.run(guarded(), "begin")
+
+    async def _start(self, card: Card, choice: BrokerChoice) -> None:
+        try:
+            await self._context.shell.start_local_broker(choice)
+        except BrokerStartError as error:
+            text = sentence(str(error))
+            if error.next_port is not None:
+                port = error.next_port
+                card.show_failure(text, (f"Start on {port}", lambda: self.start_broker(port)))
+            elif error.folder_in_use:
+                card.show_failure(
+                    f"{text} Another copy of the program may be running.",
+                    ("Start a temporary one", self._start_temporary),
+                )
+            else:
+                card.show_failure(text)
+
+    def _start_temporary(self) -> None:
+        self.forget.setChecked(True)
+        self.start_broker(0)
+
+    async def _connect(self, profile: ConnectionProfile, *, typed: bool = False) -> None:
+        shell = self._context.shell
+        try:
+            await shell.open_profile(profile)
+        except ConnectionFailure as failure:
+            action = None
+            if failure.stage is Stage.LOGIN:
+                action = ("Add credentials", lambda: self.credentials_wanted.emit(profile))
+            self.connect_card.show_failure(str(failure), action)
+            return
+        present = shell.profiles.load()
+        if not any(one.urls == profile.urls and one.origin == profile.origin for one in present):
+            shell.profiles.put(profile)
+
+
+def profile_for(text: str) -> ConnectionProfile:
+    """A profile from what a user types: one or several URLs, the scheme may be left away."""
+    urls = []
+    for part in text.replace(",", " ").split():
+        urls.append(part if part.startswith(_URL_SCHEMES) else f"nats://{part}")
+    name = urls[0].split("://", 1)[1].rpartition("@")[2]
+    near = name.startswith(("127.", "localhost", "[::1]"))
+    environment = Environment.LOCAL if near else Environment.DEVELOPMENT
+    return ConnectionProfile(name=name, urls=tuple(urls), environment=environment)
+
+
+def sentence(text: str) -> str:
+    """Capital first, a stop at the end."""
+    text = text.strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?")) else text + "."

@@ -1,0 +1,86 @@
+"""An open connection as the window holds it: a session, its news told to widgets at a bearable pace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.cluster.session import Session
+
+_MINIMUM_MS = 100  # widgets are updated at most ten times a second
+LOCAL_ID = "local-broker"
+
+
+class Connection(QObject):
+    """One session, shared by all tabs that show it."""
+
+    snapshot_changed = Signal(object)  # the latest ClusterSnapshot
+    state_changed = Signal()
+    closed = Signal()
+
+    def __init__(self, profile: ConnectionProfile, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = Session(profile)
+        self.users = 0  # tabs that show it
+        self._shown_state: tuple[ConnectionState, str] | None = None
+        self._last_delivery = 0.0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._deliver)
+        self._unsubscribe: Callable[[], None] | None = self.session.subscribe(self._on_snapshot)
+        self._connecting: asyncio.Task[None] | None = None
+
+    @property
+    def profile(self) -> ConnectionProfile:
+        """What it was made from."""
+        return self.session.profile
+
+    @property
+    def snapshot(self) -> ClusterSnapshot:
+        """What is known now."""
+        return self.session.snapshot
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the broker inside the program."""
+        return self.profile.id == LOCAL_ID
+
+    async def connect_now(self) -> None:
+        """Connect; raises `ConnectionFailure`. A second caller waits for the first one's attempt."""
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.get_running_loop().create_task(self.session.connect())
+        await asyncio.shield(self._connecting)
+
+    async def close(self) -> None:
+        """Disconnect and stop telling."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        self._timer.stop()
+        if self._connecting is not None and not self._connecting.done():
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        await self.session.close()
+        self.closed.emit()
+
+    def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        if (snapshot.state, snapshot.detail) != self._shown_state:
+            self._deliver()  # a change of state is told at once
+        elif not self._timer.isActive():
+            since = (time.monotonic() - self._last_delivery) * 1000
+            self._timer.start(max(0, int(_MINIMUM_MS - since)))
+
+    def _deliver(self) -> None:
+        self._timer.stop()
+        self._last_delivery = time.monotonic()
+        snapshot = self.session.snapshot
+        state = (snapshot.state, snapshot.detail)
+        if state != self._shown_state:
+            self._shown_state = state
+            self.state_changed.emit()
+        self.snapshot_changed.emit(snapshot)

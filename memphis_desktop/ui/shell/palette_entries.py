@@ -1,0 +1,156 @@
+"""What the palette offers: places, actions here, stations, consumers, connections, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.shell import time_zones
+from memphis_desktop.ui.shell.palette import ACTION, OBJECT, PLACE, SETTING, Entry
+from memphis_desktop.ui.theme.manager import MODES
+from memphis_desktop.ui.theme.tokens import DENSITIES
+
+if TYPE_CHECKING:
+    from memphis_desktop.ui.window import MainWindow
+
+
+def collect(window: MainWindow) -> list[Entry]:
+    """Everything that can be chosen in the window now."""
+    return [
+        *_screen_actions(window),
+        *_places(window),
+        *_window_actions(window),
+        *_objects(window),
+        *_settings(),
+    ]
+
+
+def _screen_actions(window: MainWindow) -> list[Entry]:
+    screen = window.current_workspace().current_screen
+    if screen is None:
+        return []
+    return [
+        Entry(
+            f"action:{screen.route_name}:{command.title}",
+            ACTION,
+            command.title,
+            command.callback,
+            command.icon or "lightning",
+            screen.title,
+            command.shortcut,
+            command.enabled,
+            command.reason,
+        )
+        for command in screen.commands()
+        if command.title
+    ]
+
+
+def _places(window: MainWindow) -> list[Entry]:
+    connection = window.current_workspace().connection
+    keys = {entry.route_name: sequence for sequence, entry in window.rail.shortcuts()}
+    found = []
+    for entry in registry.SCREENS:
+        if not entry.in_rail:
+            continue
+        missing = window.missing_requirement(entry, connection)
+        route = Route(entry.route_name)
+        found.append(
+            Entry(
+                f"place:{entry.route_name}",
+                PLACE,
+                entry.title,
+                partial(window.navigate, route),
+                entry.icon,
+                "",
+                keys.get(entry.route_name, ""),
+                not missing,
+                missing,
+            )
+        )
+    return found
+
+
+def _window_actions(window: MainWindow) -> list[Entry]:
+    return [
+        Entry(f"action:window:{c.title}", ACTION, c.title, c.callback, c.icon, "", c.shortcut)
+        for c in window.window_commands()
+        if c.shortcut != "Ctrl+K"
+    ]
+
+
+def _objects(window: MainWindow) -> list[Entry]:
+    found: list[Entry] = []
+    workspace = window.current_workspace()
+    connection = workspace.connection
+    if connection is not None:
+        snapshot = connection.snapshot
+        station = registry.find("station") is not None
+        for name in snapshot.streams if station else ():
+            route = Route("station", {"stream": name})
+            found.append(_object(window, f"station:{name}", name, "station stream", "stack", route))
+        consumer = registry.find("consumer") is not None
+        for stream, name in snapshot.consumers if consumer else ():
+            route = Route("consumer", {"stream": stream, "consumer": name})
+            found.append(
+                _object(
+                    window, f"consumer:{stream}:{name}", name, f"consumer of {stream}", "users-three", route
+                )
+            )
+    for profile in window.profiles.load():
+        found.append(
+            Entry(
+                f"connection:{profile.id}",
+                OBJECT,
+                profile.name,
+                partial(_connect, window, profile),
+                "link-simple",
+                f"connection, {profile.environment.value}",
+            )
+        )
+    return found
+
+
+def _connect(window: MainWindow, profile: ConnectionProfile) -> None:
+    window.tasks.run(window.open_profile(profile), f"connect to {profile.name}")
+
+
+def _object(window: MainWindow, key: str, title: str, hint: str, icon: str, route: Route) -> Entry:
+    return Entry(key, OBJECT, title, lambda: window.navigate(route), icon, hint)
+
+
+def _settings() -> list[Entry]:
+    manager = theme.manager()
+    store = settings.current()
+    found = [
+        Entry(f"setting:theme:{mode}", SETTING, f"Theme: {mode}", _setter("look/theme", mode), "moon")
+        for mode in MODES
+        if mode != manager.mode
+    ]
+    found += [
+        Entry(f"setting:density:{name}", SETTING, f"Density: {name}", _setter("look/density", name), "rows")
+        for name in DENSITIES
+        if name != manager.density.name
+    ]
+    zone = store.get(time_zones.SETTING, time_zones.LOCAL)
+    for choice, text in ((time_zones.LOCAL, "system time"), (time_zones.UTC_CHOICE, "UTC")):
+        if choice != zone:
+            found.append(
+                Entry(
+                    f"setting:zone:{choice}",
+                    SETTING,
+                    f"Times in {text}",
+                    _setter(time_zones.SETTING, choice),
+                    "clock",
+                )
+            )
+    return found
+
+
+def _setter(key: str, value: str) -> Callable[[], None]:
+    return lambda: settings.current().set(key, value)

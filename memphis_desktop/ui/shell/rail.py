@@ -1,0 +1,190 @@
+"""The navigation rail: where one can go on this connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QKeySequence, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QFrame,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.components.labels import plain_tooltip
+from memphis_desktop.ui.screens.registry import ScreenEntry
+from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.icons import icon, paint_icon
+
+_WIDE = 184
+_NARROW = 52
+_ITEM = 34
+_SETTING = "window/rail_narrow"
+
+
+class RailItem(QAbstractButton):
+    """One place: icon and name, lit while it is shown, dimmed with a reason when it cannot be used."""
+
+    def __init__(self, entry: ScreenEntry, shortcut: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.entry = entry
+        self.shortcut_text = shortcut
+        self.reason = ""
+        self.narrow = False
+        self.badge = ""
+        self.setCheckable(True)
+        self.setAutoExclusive(False)
+        self.setText(entry.title)
+        self.setAccessibleName(entry.title)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._describe()
+
+    def set_reason(self, reason: str) -> None:
+        """Dim it and say why; empty makes it usable. It can still be visited, and says the same there."""
+        if reason != self.reason:
+            self.reason = reason
+            self._describe()
+            self.update()
+
+    def set_badge(self, text: str) -> None:
+        """A count at the right, empty for none."""
+        if text != self.badge:
+            self.badge = text
+            self.update()
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Show only the icon."""
+        self.narrow = narrow
+        self._describe()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """One line of the rail."""
+        return QSize(_NARROW if self.narrow else _WIDE, _ITEM)
+
+    def nextCheckState(self) -> None:
+        """Being clicked does not light it: being shown does."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Ground by state, marker, icon, name."""
+        look = theme.manager().current
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = QRectF(self.rect()).adjusted(8, 1, -8, -1)
+        painter.setPen(Qt.PenStyle.NoPen)
+        if self.isChecked():
+            painter.setBrush(QColor(look.accent_soft))
+            painter.drawRoundedRect(area, 6, 6)
+        elif self.underMouse():
+            painter.setBrush(QColor(look.hover))
+            painter.drawRoundedRect(area, 6, 6)
+        if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(look.accent), look.focus_width))
+            painter.drawRoundedRect(area.adjusted(1, 1, -1, -1), 6, 6)
+        token = "faint" if self.reason else "accent" if self.isChecked() else "muted"
+        left = (self.width() - 18) // 2 if self.narrow else 18
+        name = self.entry.icon
+        paint_icon(painter, QRect(left, (self.height() - 18) // 2, 18, 18), name, look.colour(token))
+        if self.narrow:
+            return
+        weight = fonts.MEDIUM if self.isChecked() else fonts.REGULAR
+        painter.setFont(fonts.interface(theme.SIZE_BODY, weight))
+        painter.setPen(QColor(look.faint if self.reason else look.text if self.isChecked() else look.muted))
+        text_area = QRect(46, 0, self.width() - 46 - 16, self.height())
+        painter.drawText(
+            text_area, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), self.text()
+        )
+        if self.badge:
+            painter.setFont(fonts.interface(11, fonts.MEDIUM))
+            painter.setPen(QColor(look.warning))
+            painter.drawText(
+                text_area, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight), self.badge
+            )
+
+    def _describe(self) -> None:
+        keys = QKeySequence(self.shortcut_text).toString(QKeySequence.SequenceFormat.NativeText)
+        lines = [self.entry.title + (f"  {keys}" if keys else "")] if self.narrow or keys else []
+        if self.reason:
+            lines.append(self.reason)
+        self.setToolTip(plain_tooltip("\n".join(lines)))
+        self.setAccessibleDescription(self.reason)
+
+
+class Rail(QFrame):
+    """Screens above, the program's own pages below."""
+
+    requested = Signal(str)  # a route name
+
+    def __init__(self, entries: Sequence[ScreenEntry], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("rail")
+        self.setAccessibleName("Navigation")
+        self.items: dict[str, RailItem] = {}
+        self.narrow = False
+        column = QVBoxLayout()
+        column.setContentsMargins(0, theme.SPACE_2, 0, 0)
+        column.setSpacing(0)
+        below = QVBoxLayout()
+        below.setContentsMargins(0, 0, 0, theme.SPACE_2)
+        below.setSpacing(0)
+        number = 0
+        for entry in entries:
+            if not entry.in_rail:
+                continue
+            number += 1
+            shortcut = f"Ctrl+{number}" if number <= 9 else ""
+            item = RailItem(entry, shortcut)
+            item.clicked.connect(lambda _checked=False, name=entry.route_name: self.requested.emit(name))
+            self.items[entry.route_name] = item
+            (below if entry.at_bottom else column).addWidget(item)
+        column.addStretch()
+        holder = QWidget()
+        holder.setObjectName("scrolled")
+        holder.setLayout(column)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(holder)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._toggle = QToolButton()
+        self._toggle.setIconSize(QSize(16, 16))
+        self._toggle.clicked.connect(lambda: self.set_narrow(not self.narrow))
+        below.addWidget(self._toggle, 0, Qt.AlignmentFlag.AlignLeft)
+        below.setContentsMargins(0, 0, 0, theme.SPACE_2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(area, 1)
+        layout.addLayout(below)
+        self.set_narrow(bool(settings.current().get(_SETTING, False)))
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Show icons only, or icons with names."""
+        self.narrow = narrow
+        settings.current().set(_SETTING, narrow or None)
+        self.setFixedWidth(_NARROW if narrow else _WIDE)
+        for item in self.items.values():
+            item.set_narrow(narrow)
+        self._toggle.setIcon(icon("caret-double-right" if narrow else "caret-double-left", "faint"))
+        text = "Show names" if narrow else "Show icons only"
+        self._toggle.setToolTip(text)
+        self._toggle.setAccessibleName(text)
+        self._toggle.setStyleSheet(f"margin-left: {12 if narrow else 14}px;")
+
+    def set_current(self, route_name: str) -> None:
+        """Light one item."""
+        for name, item in self.items.items():
+            item.setChecked(name == route_name)
+
+    def shortcuts(self) -> list[tuple[str, ScreenEntry]]:
+        """Key sequence and entry of the items that have one."""
+        return [(item.shortcut_text, item.entry) for item in self.items.values() if item.shortcut_text]

@@ -1,0 +1,67 @@
+"""The sheet of shortcuts (?): what the keyboard does here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.labels import PlainLabel
+
+TABLE_KEYS = (
+    ("↑ ↓  J K", "Move"),
+    ("Enter", "Open"),
+    ("Space", "Preview"),
+    ("/", "Filter"),
+    ("Ctrl+C", "Copy as text"),
+    ("Ctrl+Shift+C", "Copy as JSON"),
+    ("Home  End", "First, last"),
+)
+
+
+class ShortcutSheet(QDialog):
+    """Groups of keys side by side; Escape or ? closes it."""
+
+    def __init__(self, parent: QWidget, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keyboard shortcuts")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        columns = QHBoxLayout()
+        columns.setSpacing(theme.SPACE_6)
+        for title, keys in groups:
+            if keys:
+                columns.addLayout(_group(title, keys))
+        close = QPushButton("Close")
+        close.clicked.connect(self.accept)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_5, theme.SPACE_5, theme.SPACE_5, theme.SPACE_4)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(PlainLabel("Keyboard shortcuts", "section"))
+        layout.addLayout(columns)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
+
+
+def key_cap(keys: str) -> QLabel:
+    """Keys drawn like a key cap, in the manner of the system."""
+    native = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText) if "+" in keys else keys
+    label = PlainLabel(native, "mono")
+    label.setProperty("keycap", True)
+    return label
+
+
+def _group(title: str, keys: Sequence[tuple[str, str]]) -> QVBoxLayout:
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(theme.SPACE_4)
+    grid.setVerticalSpacing(theme.SPACE_2)
+    for row, (sequence, text) in enumerate(keys):
+        grid.addWidget(key_cap(sequence), row, 0, Qt.AlignmentFlag.AlignLeft)
+        grid.addWidget(PlainLabel(text), row, 1)
+    column = QVBoxLayout()
+    column.setSpacing(theme.SPACE_3)
+    column.addWidget(PlainLabel(title, "strong"))
+    column.addLayout(grid)
+    column.addStretch()
+    return column

@@ -1,0 +1,147 @@
+"""The status bar: the health of the connection in one quiet line."""
+
+from __future__ import annotations
+
+import time
+from datetime import tzinfo
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
+
+from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.table_delegate import paint_status_mark
+
+HEIGHT = 26
+
+STATE_WORDS = {
+    ConnectionState.CONNECTING: ("information", "Connecting"),
+    ConnectionState.CONNECTED: ("good", "Connected"),
+    ConnectionState.RECONNECTING: ("warning", "Reconnecting"),
+    ConnectionState.FAILED: ("bad", "Failed"),
+    ConnectionState.CLOSED: ("muted", "Not connected"),
+}
+
+
+class StatusMark(QWidget):
+    """The small mark of a state: its shape says it, and its colour."""
+
+    def __init__(self, token: str = "muted", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._token = token
+        self.setFixedSize(9, 9)
+
+    def set_token(self, token: str) -> None:
+        """Show another state."""
+        if token != self._token:
+            self._token = token
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw it."""
+        paint_status_mark(QPainter(self), QRect(0, 0, 9, 9), self._token, theme.manager().current)
+
+
+class StatusBar(QFrame):
+    """What is connected, how fast it answers, what flows, what fails, how much we ask."""
+
+    zone_menu_requested = Signal()
+    state_clicked = Signal()
+    errors_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("statusBar")
+        self.setFixedHeight(HEIGHT)
+        self._mark = StatusMark()
+        self._state = PlainLabel("Not connected", "caption")
+        self._server = self._field("The server and its version")
+        self._rtt = self._field("Round trip to the server")
+        self._in = self._field("Messages published a second, and bytes")
+        self._out = self._field("Messages delivered a second, and bytes")
+        self._errors = self._field("JetStream API requests that failed")
+        self._poll = self._field("Requests a second that this program makes to stay up to date")
+        self._alerts = self._field("Alerts that are firing now")
+        self._zone = QPushButton("UTC")
+        self._zone.setProperty("kind", "ghost")
+        self._zone.setToolTip("Time zone of all times shown")
+        self._zone.setAccessibleName("Time zone")
+        self._zone.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._zone.clicked.connect(self.zone_menu_requested)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_1, 0)
+        layout.setSpacing(theme.SPACE_4)
+        first = QHBoxLayout()
+        first.setSpacing(6)
+        first.addWidget(self._mark)
+        first.addWidget(self._state)
+        layout.addLayout(first)
+        for label in (self._server, self._rtt, self._in, self._out):
+            layout.addWidget(label)
+        layout.addStretch()
+        for label in (self._alerts, self._errors, self._poll):
+            layout.addWidget(label)
+        layout.addWidget(self._zone)
+
+    def zone_button(self) -> QPushButton:
+        """Where the menu of zones opens."""
+        return self._zone
+
+    def set_zone(self, zone: tzinfo, choice: str) -> None:
+        """Name the zone."""
+        name = figures.zone_name(zone, time.time_ns())
+        self._zone.setText(name if choice in ("local", "utc") else f"{choice}")
+        self._zone.setAccessibleDescription(name)
+
+    def set_alerts(self, count: int) -> None:
+        """How many alerts fire."""
+        self._alerts.setText(figures.count_noun(count, "alert") if count else "")
+        self._alerts.setVisible(bool(count))
+        self._alerts.setRole("bad")
+
+    def show_nothing(self) -> None:
+        """No connection in this tab."""
+        self._mark.set_token("muted")
+        self._state.setText("No connection")
+        for label in (self._server, self._rtt, self._in, self._out, self._errors, self._poll):
+            label.hide()
+
+    def show_snapshot(self, name: str, snapshot: ClusterSnapshot) -> None:
+        """The figures of a connection."""
+        token, word = STATE_WORDS[snapshot.state]
+        self._mark.set_token(token)
+        self._state.setText(name if snapshot.state is ConnectionState.CONNECTED else f"{name} · {word}")
+        self._state.setToolTip(snapshot.detail or word)
+        self._state.setAccessibleName(f"{name}: {word}")
+        server = snapshot.server
+        live = snapshot.state is ConnectionState.CONNECTED and server is not None
+        for label in (self._server, self._rtt, self._in, self._out, self._poll):
+            label.setVisible(live)
+        if server is not None and live:
+            self._server.setText(server.version)
+            self._server.setToolTip(f"Server {server.name}, version {server.version}, at {server.url}")
+            self._rtt.setText(f"rtt {figures.duration(server.rtt_seconds)}")
+            self._in.setText(f"in {figures.rate(server.in_messages_rate)}")
+            self._out.setText(f"out {figures.rate(server.out_messages_rate)}")
+            self._in.setToolTip(f"Published: {figures.bytes_rate(server.in_bytes_rate)}")
+            self._out.setToolTip(f"Delivered: {figures.bytes_rate(server.out_bytes_rate)}")
+            self._poll.setText(f"poll {snapshot.poll_rate:.0f}/s")
+        account = snapshot.account
+        errors = account.api_errors_rate if account is not None and live else None
+        self._errors.setVisible(bool(errors))
+        if errors:
+            self._errors.setText(f"API errors {figures.rate(errors)}")
+            self._errors.setRole("warning")
+
+    def sizeHint(self) -> QSize:
+        """One line."""
+        return QSize(400, HEIGHT)
+
+    def _field(self, tooltip: str) -> PlainLabel:
+        label = PlainLabel("", "caption")
+        label.setToolTip(tooltip)
+        label.hide()
+        return label

@@ -1,0 +1,68 @@
+"""Coroutines of the window: each has an owner, and none fails in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.errors import Failure
+
+log = logging.getLogger(__name__)
+
+
+class TaskSet:
+    """Runs coroutines and reports what fails in words; everything can be cancelled together."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any], description: str) -> asyncio.Task[Any]:
+        """Start ``coroutine``. ``description`` completes "Could not …"."""
+        task = asyncio.get_running_loop().create_task(coroutine, name=description)
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._finished(done, description))
+        return task
+
+    async def cancel(self) -> None:
+        """Cancel all and wait until they have ended."""
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def cancel_soon(self) -> None:
+        """Cancel all without waiting."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _finished(self, task: asyncio.Task[Any], description: str) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            return
+        if not is_expected(error):
+            log.error("could not %s", description, exc_info=error)
+        self._report(f"Could not {description}. {reason(error)}")
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether the failure is one of the world outside, not a mistake of ours."""
+    return isinstance(error, (ClusterError, Failure, OSError, TimeoutError))
+
+
+def reason(error: BaseException) -> str:
+    """An exception as a sentence for the user."""
+    text = str(error).strip()
+    if isinstance(error, TimeoutError) and not text:
+        text = "No answer came in time"
+    if not is_expected(error):
+        kind = type(error).__name__
+        text = f"{kind}: {text}" if text else kind
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?")) else text + "."

@@ -1,0 +1,231 @@
+"""The bar above everything: which environment this is, the tabs, and the way to everything else."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal, SignalInstance
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QIcon,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPixmap,
+)
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QTabBar, QToolButton, QWidget
+
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.table_delegate import paint_status_mark
+from memphis_desktop.ui.format import visible_text
+from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.icons import icon
+
+HEIGHT = 44
+_CAREFUL = ("staging", "production")
+
+
+class EnvironmentStrip(QWidget):
+    """A line in the colour of the environment; where care is due it is wide and says its word."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._environment = ""
+        self._text = ""
+        self.set_environment("", "", False)
+
+    def set_environment(self, environment: str, name: str, read_only: bool) -> None:
+        """``environment`` is local, development, staging, production, or empty for no connection."""
+        self._environment = environment
+        careful = environment in _CAREFUL
+        words = [environment.upper(), visible_text(name, 80)] if careful else []
+        if careful and read_only:
+            words.append("READ-ONLY")
+        self._text = "   ·   ".join(words)
+        self.setFixedHeight(22 if careful else 3)
+        self.setAccessibleName(f"Environment: {environment or 'none'}{', read-only' if read_only else ''}")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The colour, and the word on it."""
+        painter = QPainter(self)
+        if not self._environment:
+            painter.fillRect(self.rect(), QColor(theme.manager().current.line))
+            return
+        ground, word = theme.ENVIRONMENT_COLOURS[self._environment]
+        painter.fillRect(self.rect(), QColor(ground))
+        if self._text:
+            painter.setFont(fonts.interface(11, fonts.SEMIBOLD))
+            painter.setPen(QColor(word))
+            painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignCenter), self._text)
+
+
+class EnvironmentBadge(QWidget):
+    """The environment's word, at the left of the tabs."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._environment = ""
+        self._text = ""
+        self._font = fonts.interface(11, fonts.SEMIBOLD)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.hide()
+
+    def set_environment(self, environment: str, read_only: bool) -> None:
+        """Show the word; nothing without a connection."""
+        self._environment = environment
+        self._text = environment.upper() + (" · READ-ONLY" if read_only else "")
+        self.setVisible(bool(environment))
+        self.setAccessibleName(self._text)
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """As wide as the word."""
+        return QSize(QFontMetrics(self._font).horizontalAdvance(self._text) + 16, 20)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """A filled lozenge."""
+        if not self._environment:
+            return
+        ground, word = theme.ENVIRONMENT_COLOURS[self._environment]
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(ground))
+        painter.drawRoundedRect(QRectF(self.rect()), 4, 4)
+        painter.setFont(self._font)
+        painter.setPen(QColor(word))
+        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignCenter), self._text)
+
+
+class Tabs(QTabBar):
+    """One tab for each place that is open; the first is Home and stays."""
+
+    closed = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("tabs")
+        self.setAccessibleName("Open connections")
+        self.setDrawBase(False)
+        self.setExpanding(False)
+        self.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setMovable(False)
+        self.setUsesScrollButtons(True)
+        self.setIconSize(QSize(14, 14))
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def add_tab(self, title: str, home: bool = False) -> int:
+        """A new tab at the end."""
+        index = self.addTab("" if home else visible_text(title, 60))
+        if home:
+            self.setTabIcon(index, icon("house", "muted"))
+            self.setTabToolTip(index, "Home")
+            self.setAccessibleTabName(index, "Home")
+            return index
+        button = QToolButton()
+        button.setIcon(icon("x", "muted"))
+        button.setIconSize(QSize(12, 12))
+        button.setFixedSize(18, 18)
+        button.setToolTip("Close tab")
+        button.setAccessibleName("Close tab")
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.clicked.connect(lambda: self._close_of(button))
+        self.setTabButton(index, QTabBar.ButtonPosition.RightSide, button)
+        return index
+
+    def set_title(self, index: int, title: str, tooltip: str) -> None:
+        """Name a tab."""
+        self.setTabText(index, visible_text(title, 60).replace("&", "&&"))
+        self.setTabToolTip(index, visible_text(tooltip, 200))
+        self.setAccessibleTabName(index, title)
+
+    def set_state(self, index: int, token: str) -> None:
+        """The mark of the connection's state before the name."""
+        ratio = self.devicePixelRatioF()
+        pixmap = QPixmap(QSize(14, 14) * ratio)
+        pixmap.setDevicePixelRatio(ratio)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        paint_status_mark(painter, QRect(3, 3, 8, 8), token, theme.manager().current)
+        painter.end()
+        self.setTabIcon(index, QIcon(pixmap))
+
+    def tabSizeHint(self, index: int) -> QSize:
+        """No tab wider than a name needs, none wider than 220."""
+        hint = super().tabSizeHint(index)
+        return QSize(min(hint.width(), 220), HEIGHT - 10)
+
+    def minimumTabSizeHint(self, index: int) -> QSize:
+        """Narrow tabs when there are many."""
+        hint = super().minimumTabSizeHint(index)
+        return QSize(hint.width() if index == 0 else min(hint.width(), 90), HEIGHT - 10)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """The middle button closes."""
+        if event.button() == Qt.MouseButton.MiddleButton:
+            index = self.tabAt(event.position().toPoint())
+            if index > 0:
+                self.closed.emit(index)
+        super().mouseReleaseEvent(event)
+
+    def _close_of(self, button: QToolButton) -> None:
+        for index in range(self.count()):
+            if self.tabButton(index, QTabBar.ButtonPosition.RightSide) is button:
+                self.closed.emit(index)
+                return
+
+
+class TopBar(QFrame):
+    """Badge, tabs, new tab, search."""
+
+    new_tab_requested = Signal()
+    palette_requested = Signal()
+    back_requested = Signal()
+    forward_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("topBar")
+        self.setFixedHeight(HEIGHT)
+        self.badge = EnvironmentBadge()
+        self.tabs = Tabs()
+        self.back_button = self._button("arrow-left", "Back", "Alt+Left", self.back_requested)
+        self.forward_button = self._button("arrow-right", "Forward", "Alt+Right", self.forward_requested)
+        self.new_tab = self._button("plus", "New tab", "Ctrl+T", self.new_tab_requested)
+        self.search = QPushButton("Search or run a command")
+        self.search.setObjectName("searchButton")
+        self.search.setIcon(icon("magnifying-glass", "muted"))
+        self.search.setIconSize(QSize(16, 16))
+        self.search.setAccessibleName("Search or run a command")
+        self.search.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.search.clicked.connect(self.palette_requested)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_3, 0)
+        layout.setSpacing(theme.SPACE_1)
+        layout.addWidget(self.back_button)
+        layout.addWidget(self.forward_button)
+        layout.addSpacing(theme.SPACE_2)
+        layout.addWidget(self.badge)
+        layout.addSpacing(theme.SPACE_1)
+        layout.addWidget(self.tabs, 0, Qt.AlignmentFlag.AlignBottom)
+        layout.addWidget(self.new_tab)
+        layout.addStretch(1)
+        layout.addWidget(self.search)
+
+    def search_anchor(self) -> QPoint:
+        """Where the palette belongs: below the search button."""
+        return self.search.mapTo(self.window(), QPoint(0, self.search.height()))
+
+    def _button(self, name: str, text: str, keys: str, signal: SignalInstance) -> QToolButton:
+        native = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)
+        button = QToolButton()
+        button.setIcon(icon(name, "muted"))
+        button.setIconSize(QSize(16, 16))
+        button.setToolTip(f"{text}  {native}")
+        button.setAccessibleName(text)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.clicked.connect(lambda: signal.emit())
+        return button

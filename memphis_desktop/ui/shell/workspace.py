@@ -1,0 +1,273 @@
+"""One tab: the screens of one connection, where the user is in them, and how to go back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.cluster.profiles import Environment
+from memphis_desktop.cluster.session import Session
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.components import dialogs
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.empty_state import EmptyState
+from memphis_desktop.ui.screen import Action, Route, Screen
+from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.settings import Settings
+from memphis_desktop.ui.shell.connection import Connection
+from memphis_desktop.ui.shell.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from memphis_desktop.ui.window import MainWindow
+
+log = logging.getLogger(__name__)
+
+_HISTORY = 100
+_STALE_SECONDS = 10.0
+
+
+class Context:
+    """Implements `ScreenContext` for one tab."""
+
+    def __init__(self, workspace: Workspace, window: MainWindow) -> None:
+        self._workspace = workspace
+        self._window = window
+
+    @property
+    def shell(self) -> MainWindow:
+        """The window."""
+        return self._window
+
+    @property
+    def session(self) -> Session:
+        """The connection; a tab without one has no screens that ask."""
+        connection = self._workspace.connection
+        if connection is None:
+            raise LookupError("this tab has no connection")
+        return connection.session
+
+    @property
+    def settings(self) -> Settings:
+        """The program's settings."""
+        return settings.current()
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone chosen in the status bar."""
+        return self._window.zone
+
+    def navigate(self, route: Route) -> None:
+        """Go there in this tab."""
+        self._workspace.navigate(route)
+
+    def notify(self, text: str, kind: str = "information", action: Action | None = None) -> None:
+        """Show a toast."""
+        self._window.notify(text, kind, action)
+
+    async def confirm(self, title: str, text: str, verb: str, typed_name: str | None = None) -> bool:
+        """Ask; only production asks for the name to be typed."""
+        connection = self._workspace.connection
+        production = connection is not None and connection.profile.environment is Environment.PRODUCTION
+        return await dialogs.confirm(self._window, title, text, verb, typed_name if production else None)
+
+    def run(self, coroutine: Coroutine[Any, Any, Any], description: str) -> asyncio.Task[Any]:
+        """Start a coroutine that ends with the tab at the latest."""
+        return self._workspace.tasks.run(coroutine, description)
+
+
+class Workspace(QWidget):
+    """The content of a tab. ``connection`` is None for the Home tab."""
+
+    route_changed = Signal()
+    screen_changed = Signal()
+
+    def __init__(self, window: MainWindow, connection: Connection | None) -> None:
+        super().__init__()
+        self.connection = connection
+        self.context = Context(self, window)
+        self.tasks = TaskSet(lambda text: window.notify(text, "bad"))
+        self.active = False
+        self._window = window
+        self._screens: dict[str, Screen] = {}
+        self._history: list[Route] = []
+        self._position = -1
+        self._banner = Banner("warning")
+        self._banner_holder = QWidget()
+        holder = QVBoxLayout(self._banner_holder)
+        holder.setContentsMargins(theme.SPACE_5, theme.SPACE_3, theme.SPACE_5, 0)
+        holder.addWidget(self._banner)
+        self._banner_holder.hide()
+        self._stack = QStackedWidget()
+        self._stack.setObjectName("content")
+        self._unavailable = EmptyState("prohibit", "")
+        self._stack.addWidget(self._unavailable)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._banner_holder)
+        layout.addWidget(self._stack, 1)
+        self._clock = QTimer(self)
+        self._clock.setInterval(1000)
+        self._clock.timeout.connect(self._check_staleness)
+        if connection is not None:
+            connection.snapshot_changed.connect(self._on_snapshot)
+            connection.state_changed.connect(self._check_staleness)
+            self._clock.start()
+
+    # Where it is ------------------------------------------------------------------------------
+
+    @property
+    def route(self) -> Route | None:
+        """The place shown."""
+        return self._history[self._position] if self._position >= 0 else None
+
+    @property
+    def current_screen(self) -> Screen | None:
+        """The screen shown."""
+        widget = self._stack.currentWidget()
+        return widget if isinstance(widget, Screen) else None
+
+    def title(self) -> str:
+        """For the tab: the innermost name."""
+        screen = self.current_screen
+        crumbs = screen.breadcrumb() if screen is not None else []
+        return crumbs[-1][0] if crumbs else ""
+
+    def navigate(self, route: Route) -> None:
+        """Go to a place; the present one stays in the history."""
+        if route == self.route:
+            self._show(route)
+            return
+        del self._history[self._position + 1 :]
+        self._history.append(route)
+        del self._history[:-_HISTORY]
+        self._position = len(self._history) - 1
+        self._show(route)
+
+    def can_go(self, by: int) -> bool:
+        """Whether the history reaches that far."""
+        return 0 <= self._position + by < len(self._history)
+
+    def go(self, by: int) -> None:
+        """Back (-1) or forward (1)."""
+        if self.can_go(by):
+            self._position += by
+            self._show(self._history[self._position])
+
+    def _show(self, route: Route) -> None:
+        entry = registry.find(route.name)
+        if entry is None:
+            log.error("there is no screen %r", route.name)
+            self._window.notify("This place no longer exists in the program.", "warning")
+            return
+        before = self.current_screen
+        missing = self._window.missing_requirement(entry, self.connection)
+        if missing:
+            self._unavailable.set_content(entry.icon, missing)
+            self._leave(before)
+            self._stack.setCurrentWidget(self._unavailable)
+        else:
+            screen = self._screens.get(route.name) or self._make(entry)
+            if screen is not before:
+                self._leave(before)
+            screen.show_route(route)
+            self._stack.setCurrentWidget(screen)
+            if screen is not before and self.active:
+                self._enter(screen)
+        self.route_changed.emit()
+        self.screen_changed.emit()
+
+    def _make(self, entry: registry.ScreenEntry) -> Screen:
+        started = time.perf_counter()
+        screen = entry.factory(self.context)
+        self._screens[entry.route_name] = screen
+        self._stack.addWidget(screen)
+        screen.title_changed.connect(self.route_changed)
+        screen.commands_changed.connect(self.screen_changed)
+        log.debug("screen %s made in %.0f ms", entry.route_name, (time.perf_counter() - started) * 1000)
+        return screen
+
+    # Coming into view, and leaving it ---------------------------------------------------------
+
+    def set_active(self, active: bool) -> None:
+        """The tab was chosen, or another was."""
+        if active == self.active:
+            return
+        self.active = active
+        screen = self.current_screen
+        if screen is None:
+            return
+        if active:
+            self._enter(screen)
+        else:
+            screen.deactivated()
+
+    def _enter(self, screen: Screen) -> None:
+        screen.activated()
+        if self.connection is not None:
+            screen.show_snapshot(self.connection.snapshot)
+
+    def _leave(self, screen: Screen | None) -> None:
+        if screen is not None and self.active:
+            screen.deactivated()
+
+    def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        screen = self.current_screen
+        if self.active and screen is not None:
+            screen.show_snapshot(snapshot)
+
+    def refresh_availability(self) -> None:
+        """What the connection can do may be known only now: show the screen that was refused before."""
+        route = self.route
+        entry = registry.find(route.name) if route is not None else None
+        if route is None or entry is None:
+            return
+        refused = self._stack.currentWidget() is self._unavailable
+        if refused != bool(self._window.missing_requirement(entry, self.connection)):
+            self._show(route)
+
+    def zone_changed(self) -> None:
+        """Times read differently now: screens are told through their snapshot and route."""
+        for screen in self._screens.values():
+            screen.zone_changed()
+
+    def _check_staleness(self) -> None:
+        """Tell when what is shown is not the present, and why."""
+        connection = self.connection
+        if connection is None:
+            return
+        snapshot = connection.snapshot
+        age = (time.time_ns() - snapshot.taken_at_ns) / 1e9 if snapshot.taken_at_ns else 0.0
+        kind, text, action = "", "", None
+        if snapshot.state is ConnectionState.RECONNECTING:
+            kind = "warning"
+            text = f"{snapshot.detail or 'The connection was lost.'} What you see is from before."
+        elif snapshot.state in (ConnectionState.FAILED, ConnectionState.CLOSED):
+            kind = "bad"
+            text = snapshot.detail or "The connection is closed."
+            action = ("Connect again", self._reconnect)
+        elif snapshot.state is ConnectionState.CONNECTED and age > _STALE_SECONDS:
+            kind = "warning"
+            text = f"The server has not answered for {figures.duration(age)}. What you see is from before."
+        if kind:
+            self._banner.set_content(kind, text, action)
+        self._banner_holder.setVisible(bool(kind))
+
+    def _reconnect(self) -> None:
+        if self.connection is not None:
+            self.tasks.run(self.connection.connect_now(), "connect again")
+
+    async def close_now(self) -> None:
+        """Leave the screen and end what it started."""
+        self._clock.stop()
+        self.set_active(False)
+        await self.tasks.cancel()
