@@ -75,6 +75,7 @@ class RemovalReason:
     PURGE = "purge"
     DELETE = "delete"
     CONSUMED = "consumed"
+    DAMAGED = "damaged"  # found damaged when it was read
 
 
 # Called with ``[(sequence, subject), ...]`` in ascending order and a RemovalReason, after the removal.
@@ -87,21 +88,31 @@ class MessageStore(ABC):
     limits: Limits
     on_removed: RemovedCallback | None
     failure: StorageError | None
+    sync_always: bool | None  # None: as the node's default says. May be changed while open.
+    id_window_ns: int  # how long the ids of removed messages are kept on disk; the caller sets it
 
     # -- state -----------------------------------------------------------------------------------------------
-    first_sequence: (
-        int  # of the oldest message; last_sequence + 1 when empty after use; see 2.4 of the protocol
-    )
+    first_sequence: int  # of the oldest message; last_sequence + 1 when empty after use (2.4 of the protocol)
     last_sequence: int  # highest sequence ever assigned
-    durable_sequence: int  # everything up to here is on disk
+    durable_sequence: int  # everything up to here is on disk, or as safe as `interval` promises
     message_count: int
-    byte_count: int  # as nats-server counts them (2.4)
-    first_time_ns: int
     last_time_ns: int
+
+    @property
+    @abstractmethod
+    def byte_count(self) -> int:
+        """The size of all messages as nats-server counts them (2.4)."""
+
+    @property
+    @abstractmethod
+    def first_time_ns(self) -> int:
+        """The time of the oldest message, 0 when there is none."""
 
     @abstractmethod
     def append(self, messages: Sequence[NewMessage], time_ns: int) -> int:
         """Store `messages` under consecutive sequences and return the first of these.
+
+        The store may keep `messages` in memory for readers: the caller does not change it afterwards.
 
         Limits with discard old are enforced afterwards (`on_removed` is called); with discard new the caller
         asks `refusal` first. Message i gets time `time_ns + i`, and never one before the last message's.
@@ -112,7 +123,15 @@ class MessageStore(ABC):
 
     @abstractmethod
     def refusal(self, subject: bytes, size: int) -> str | None:
-        """Return nats-server's text when a discard-new limit refuses a message of this subject and size."""
+        """Return nats-server's text when a discard-new limit refuses a message of this subject and size.
+
+        `size` is that of the headers and payload. What the caller has collected but not appended yet does
+        not count: append it first.
+        """
+
+    @abstractmethod
+    def enforce_limits(self) -> None:
+        """Remove what `limits` do not allow (any more); after opening, and after they were made stricter."""
 
     @abstractmethod
     def when_durable(self, callback: DurableCallback) -> None:
@@ -196,7 +215,10 @@ class MessageStore(ABC):
 
     @abstractmethod
     def purge(self, pattern: bytes = b"", below: int = 0, keep: int = 0) -> int:
-        """Purge what matches, below a sequence or all but `keep` (STREAM.PURGE); return how many."""
+        """Purge what matches, below a sequence or all but `keep` (STREAM.PURGE); return how many.
+
+        `on_removed` is not called: there may be millions, and who purges knows.
+        """
 
     @abstractmethod
     def expire(self, now_ns: int) -> int | None:

@@ -1,0 +1,740 @@
+"""One stream's messages in files: append-only segments, group commit, recovery."""
+
+from __future__ import annotations
+
+import json
+import logging
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from memphis_desktop.broker.clock import Clock, Timer
+from memphis_desktop.broker.store.commit import Channel, SyncWork, TurnCallbacks, Workers
+from memphis_desktop.broker.store.documents import Document
+from memphis_desktop.broker.store.files import NO_DESCRIPTORS, NO_ROOM, FileSystem
+from memphis_desktop.broker.store.index import Segment
+from memphis_desktop.broker.store.indexed import IndexedStore, Run
+from memphis_desktop.broker.store.interface import (
+    DamagedRecord,
+    DurableCallback,
+    Limits,
+    NewMessage,
+    RemovalReason,
+    StorageError,
+    StoredMessage,
+)
+from memphis_desktop.broker.store.log_file import WHOLE, Descriptors, LogFile
+from memphis_desktop.broker.store.recent import RecentBudget, RecentMessages
+from memphis_desktop.broker.store.records import (
+    ACCOUNTED_BIAS,
+    CONFIGURATION,
+    FLAG_DAMAGED,
+    FLAG_ERASE,
+    HEADER_SIZE,
+    REMOVAL,
+    SKIP,
+    Record,
+    message_id,
+    pack_messages,
+    pack_record,
+    pack_runs,
+    unpack_record,
+)
+from memphis_desktop.broker.store.recovery import LogReader, RecoveredLog, keep_in_quarantine
+from memphis_desktop.broker.store.runs import merge_runs, subtract_runs
+
+logger = logging.getLogger(__name__)
+
+# One read fetches neighbours that lie no further apart than this, up to so many bytes.
+_READ_GAP = 16 * 1024
+_READ_MOST = 1024 * 1024
+# A batch this large is not worth keeping in memory for readers.
+_RECENT_BATCH_MOST = 4 * 1024 * 1024
+# What a message costs in memory beside its bytes.
+_MESSAGE_OVERHEAD = 200
+
+
+# kind, sequence, time, body, and for some kinds subject and size of the header block
+ControlEntry: TypeAlias = "tuple[int, int, int, bytes] | tuple[int, int, int, bytes, bytes, int]"
+
+
+@dataclass(slots=True)
+class StoreSettings:
+    """What the message stores of a node share."""
+
+    files: FileSystem
+    clock: Clock
+    workers: Workers
+    descriptors: Descriptors
+    recent: RecentBudget
+    segment_bytes: int
+    sync_always: bool
+    sync_interval: float
+
+
+class FileMessageStore(IndexedStore):
+    """A stream's messages in files."""
+
+    _bias = ACCOUNTED_BIAS
+
+    def __init__(
+        self,
+        settings: StoreSettings,
+        folder: Path,
+        quarantine: Path,
+        limits: Limits,
+        sync_always: bool | None,
+    ) -> None:
+        super().__init__(limits)
+        self.sync_always = sync_always
+        self._settings = settings
+        self._files = settings.files
+        self._clock = settings.clock
+        self._folder = folder
+        self._quarantine = quarantine
+        self._recent = RecentMessages(settings.recent)
+        self._control: list[ControlEntry] = []  # not yet written
+        self._configuration: Document | None = None
+        self.kept_configuration: Record | None = None  # the newest one found in the log
+        self._next_number = 1
+        self._unsynced: list[LogFile] = []
+        self._folder_changed = False
+        self._target = 0
+        self._syncing: list[LogFile] = []
+        self._channel = Channel(settings.workers, settings.clock, self._begin_sync, self._end_sync)
+        self._callbacks = TurnCallbacks(settings.clock)
+        self._timer: Timer | None = None
+        self._doomed: list[Segment] = []
+        self._reclaiming = False
+        self._closed = False
+
+    # -- opening ---------------------------------------------------------------------------------------------
+    def recover(self) -> RecoveredLog:
+        """Read the log as it lies on disk."""
+        reader = LogReader(self._files, self._settings.descriptors, self._folder, self._quarantine)
+        log = reader.read()
+        self._next_number = log.next_number
+        self.kept_configuration = log.configuration
+        self.last_sequence = max(log.last_sequence, log.burnt)
+        self.last_time_ns = log.last_time_ns
+        for segment in log.segments:
+            self._table.add(segment)
+        removed = merge_runs([*log.removals, *log.known_lost, *log.new_lost])
+        self._kill_runs(removed)
+        self._fill_subjects(reader.subject_names)
+        for first, last in log.known_lost:
+            self._note_lost(first, last)
+        unexplained = subtract_runs(log.gaps, [*removed, *log.skipped])
+        for first, last in unexplained:
+            logger.error("%s: messages %d to %d are missing", self._folder, first, last)
+        fresh = subtract_runs([*log.new_lost, *unexplained], log.known_lost)
+        for first, last in fresh:
+            self._note_lost(first, last)
+        self._count_all()
+        if fresh:
+            self._control.append((REMOVAL, self.last_sequence, 0, pack_runs(fresh, FLAG_DAMAGED)))
+        if self.last_sequence > log.last_sequence:
+            skipped = (log.last_sequence + 1).to_bytes(8, "little")
+            self._control.append((SKIP, self.last_sequence, 0, skipped))
+        self._mend(log)
+        for first, last in log.erasures:
+            self._erase(first, last)
+        self.durable_sequence = self.last_sequence
+        for segment in self._table.segments[:-1]:
+            if not segment.live:
+                self._emptied(segment)
+        return log
+
+    def _kill_runs(self, runs: list[Run]) -> None:
+        for first, last in runs:
+            for segment in self._table.segments[max(self._table.at(first), 0) :]:
+                if segment.base > last:
+                    break
+                segment.kill_range(segment.position(first), segment.position(last + 1))
+
+    def _fill_subjects(self, names: list[bytes]) -> None:
+        subjects = [self._subjects.add(name) for name in names]
+        for segment in self._table.segments:
+            if not segment.live:
+                continue
+            chosen = segment.alive_from(0, len(segment))
+            numbers = set(segment.subjects)
+            if len(numbers) == 1:
+                only = subjects[segment.subjects[0]]
+                if isinstance(chosen, range) and segment.keys is None:
+                    only.extend(segment.base + chosen.start, len(chosen))
+                else:
+                    only.extend_list([segment.sequence(at) for at in chosen])
+                continue
+            owners = segment.subjects
+            if segment.keys is None:
+                base = segment.base
+                for at in chosen:
+                    subjects[owners[at]].append(base + at)
+            else:
+                for at in chosen:
+                    subjects[owners[at]].append(segment.sequence(at))
+        self._forget_unused(subjects)
+
+    def _count_all(self) -> None:
+        self.message_count = sum(segment.live for segment in self._table.segments)
+        self._live_bytes = sum(segment.live_bytes for segment in self._table.segments)
+        if self.message_count:
+            first = self._table.next_alive(0)
+            assert first is not None
+            self.first_sequence = first
+        elif self.last_sequence:
+            self.first_sequence = self.last_sequence + 1
+
+    def _mend(self, log: RecoveredLog) -> None:
+        """Cut the torn end and write down what was found, so that the next start finds it in order."""
+        if not log.repaired and not self._control:
+            return
+        try:
+            if log.segments:
+                file: LogFile = log.segments[-1].file
+                if log.cut:
+                    file.handle().truncate(file.end)
+                    file.dirty = True
+                    self._unsynced.append(file)
+            if self._control:
+                self._flush_control()
+            work = self._begin_sync()
+            if work is not None:
+                work()
+                self._end_sync(None)
+        except (OSError, StorageError) as error:
+            logger.error("%s: the repair could not be written: %s", self._folder, error)
+
+    def remember_configuration(self, document: Document) -> None:
+        """Have a copy of the configuration in the log, at the start of each file from now on."""
+        self._configuration = document
+        segments = self._table.segments
+        if segments and self.failure is None:
+            self._control.append(self._configuration_entry(document))
+
+    @staticmethod
+    def _configuration_entry(document: Document) -> ControlEntry:
+        notes = json.dumps(document.notes, separators=(",", ":")).encode()
+        name = document.name.encode("utf-8", "surrogateescape")
+        return CONFIGURATION, document.revision, 0, notes + document.content, name, len(notes)
+
+    # -- appending -------------------------------------------------------------------------------------------
+    def append(self, messages: Sequence[NewMessage], time_ns: int) -> int:
+        """Write the messages with one call and take them into the index."""
+        self._check_new(messages)
+        time_ns = max(time_ns, self.last_time_ns)
+        segment = self._segment_for(time_ns)
+        names, header_sizes, bodies = zip(*messages, strict=True)
+        subjects, only = self._subjects_for(names)
+        if only is not None:
+            checksums = [only.checksum] * len(bodies)
+        else:
+            checksums = [subject.checksum for subject in subjects]
+        file: LogFile = segment.file
+        control = self._pack_control(file)
+        offset = file.end + len(control)
+        block, lengths = pack_messages(
+            names, checksums, header_sizes, bodies, self.last_sequence + 1, time_ns, file.salt, offset
+        )
+        try:
+            self._write(file, control + block if control else block)
+        except StorageError:
+            self._forget_unused(subjects)
+            raise
+        self._control.clear()
+        offsets = []
+        for length in lengths:
+            offsets.append(offset)
+            offset += length
+        first = self._index(segment, subjects, only, lengths, offsets, time_ns)
+        if not segment.has_ids and any(header_sizes):
+            segment.has_ids = True
+        if len(block) <= _RECENT_BATCH_MOST:
+            self._recent.add(first, time_ns, messages, len(block) + _MESSAGE_OVERHEAD * len(messages))
+        if not self._syncs:
+            self.durable_sequence = self.last_sequence
+        limits = self.limits
+        if limits.max_messages_per_subject > 0:
+            self._limit_subjects(set(subjects))
+        if limits.max_messages > 0 or limits.max_bytes > 0:
+            self._limit_whole()
+        return first
+
+    @property
+    def _syncs(self) -> bool:
+        """Whether acks wait for the medium."""
+        return self._settings.sync_always if self.sync_always is None else self.sync_always
+
+    def _accounted(self, subject: bytes, size: int) -> int:
+        return 30 + len(subject) + size
+
+    def _needs_new_segment(self, segment: Segment, time_ns: int) -> bool:
+        return segment.file.end >= self._settings.segment_bytes or super()._needs_new_segment(
+            segment, time_ns
+        )
+
+    def _begin_segment(self, base: int, previous_end: int = WHOLE) -> None:
+        try:
+            file = LogFile.create(
+                self._files,
+                self._settings.descriptors,
+                self._folder,
+                self._next_number,
+                base,
+                self._clock.time_ns(),
+                previous_end=previous_end,
+            )
+        except OSError as error:
+            raise self._explain(error, "a new file could not be made") from error
+        self._next_number += 1
+        self._folder_changed = True
+        self._unsynced.append(file)
+        segments = self._table.segments
+        if segments and not segments[-1].live:
+            self._emptied(segments[-1], sealed=True)
+        self._table.add(Segment(base, file))
+        if self._configuration is not None:
+            self._control.insert(0, self._configuration_entry(self._configuration))
+
+    def _pack_control(self, file: LogFile) -> bytes:
+        if not self._control:
+            return b""
+        offset = file.end
+        parts = []
+        for entry in self._control:
+            part = pack_record(*entry[:4], file.salt, offset, *entry[4:])
+            offset += len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _flush_control(self) -> None:
+        """Write the removals noted since the last write."""
+        if not self._control:
+            return
+        segments = self._table.segments
+        if (
+            not segments
+            or segments[-1].keys is not None
+            or segments[-1].file.end > 2 * self._settings.segment_bytes
+        ):
+            self._begin_segment(self.last_sequence + 1)
+        file: LogFile = segments[-1].file
+        self._write(file, self._pack_control(file))
+        self._control.clear()
+
+    def _write(self, file: LogFile, data: bytes) -> None:
+        """Append to the log.
+
+        Raises:
+            StorageError: nothing was written.
+        """
+        try:
+            file.append(data)
+        except OSError as error:
+            raise self._explain(error, "a write failed") from error
+        if len(self._unsynced) == 0 or self._unsynced[-1] is not file:
+            self._unsynced.append(file)
+
+    def _explain(self, error: OSError, what: str) -> StorageError:
+        """Turn an error of the system into ours; a failing medium also stops the store."""
+        if error.errno in NO_ROOM:
+            return StorageError(f"no space left on the disk: {what}")
+        if error.errno in NO_DESCRIPTORS:
+            return StorageError(f"too many open files: {what}")
+        return self._fail(error, what)
+
+    def _fail(self, error: BaseException, what: str) -> StorageError:
+        if self.failure is None:
+            self.failure = StorageError(
+                f"the storage of this stream failed and is read-only: {what}: {error}"
+            )
+            logger.error("%s: %s", self._folder, self.failure)
+        return self.failure
+
+    # -- durability ------------------------------------------------------------------------------------------
+    def when_durable(self, callback: DurableCallback) -> None:
+        """Call back once all that was written until now is on disk."""
+        failure = self.failure
+        if failure is None:
+            try:
+                self._flush_control()
+            except StorageError as error:
+                failure = error
+        if failure is not None:
+            told = failure
+            self._clock.call_soon(lambda: callback(told))
+        elif self._syncs:
+            self._channel.request(callback)
+        else:
+            self.durable_sequence = self.last_sequence
+            self._callbacks.add(callback)
+            self._sync_later()
+
+    def _sync_later(self) -> None:
+        if self._timer is None and not self._closed:
+            self._timer = self._clock.call_later(self._settings.sync_interval, self._sync_now)
+
+    def _sync_now(self) -> None:
+        self._timer = None
+        if not self._closed and self.failure is None:
+            self._channel.request(_ignore)
+
+    def _begin_sync(self) -> SyncWork | None:
+        if not self._unsynced and not self._folder_changed:
+            self._target = self.last_sequence
+            return None
+        files = list(dict.fromkeys(self._unsynced))
+        self._unsynced.clear()
+        folder = self._folder if self._folder_changed else None
+        self._folder_changed = False
+        self._target = self.last_sequence
+        self._syncing = files
+        handles = []
+        for file in files:
+            file.pins += 1
+        try:
+            handles = [file.handle() for file in files]
+        except OSError as error:
+            trouble = error
+
+            def fail() -> None:
+                raise trouble
+
+            return fail
+        sync_folder = self._files.sync_folder
+
+        def work() -> None:
+            for handle in handles:
+                handle.sync()
+            if folder is not None:
+                sync_folder(folder)
+
+        return work
+
+    def _end_sync(self, error: BaseException | None) -> StorageError | None:
+        for file in self._syncing:
+            file.pins -= 1
+            file.dirty = False
+        self._syncing = []
+        if error is not None:
+            return self._fail(error, "a sync failed")
+        self.durable_sequence = max(self.durable_sequence, self._target)
+        return None
+
+    # -- reading ---------------------------------------------------------------------------------------------
+    def read(self, sequence: int) -> StoredMessage | None:
+        """Return the message with this sequence."""
+        found = self._table.find(sequence)
+        if found is None:
+            if self._in_lost(sequence):
+                raise DamagedRecord(f"message {sequence} is damaged")
+            return None
+        recent = self._recent.find(sequence)
+        if recent is not None:
+            first, time_ns, messages = recent
+            at = sequence - first
+            return StoredMessage(sequence, time_ns + at, *messages[at])
+        segment, at = found
+        message = self._fetch(segment, at, sequence)
+        if message is None:
+            raise DamagedRecord(f"message {sequence} is damaged")
+        return message
+
+    def _fetch(self, segment: Segment, at: int, sequence: int) -> StoredMessage | None:
+        """Read one message from its file; None when it is damaged."""
+        offset, size = segment.offsets[at], segment.sizes[at]
+        try:
+            data = segment.file.read(size, offset)
+        except OSError as error:
+            if error.errno in NO_DESCRIPTORS:
+                raise StorageError("too many open files: a message could not be read") from error
+            data = b""
+        return self._take_out(segment, at, sequence, data, 0)
+
+    def _take_out(
+        self, segment: Segment, at: int, sequence: int, data: bytes | memoryview, start: int
+    ) -> StoredMessage | None:
+        record = unpack_record(data, start, segment.file.salt, segment.offsets[at])
+        if record is None or record.sequence != sequence or record.length != segment.sizes[at]:
+            self._found_damaged(segment, at, sequence, bytes(data[start : start + segment.sizes[at]]))
+            return None
+        return StoredMessage(sequence, record.time_ns, record.subject, record.header_size, record.body)
+
+    def _found_damaged(self, segment: Segment, at: int, sequence: int, content: bytes) -> None:
+        """Take a record that turned out damaged out of the index, for good, and report it."""
+        logger.error("%s: message %d is damaged and lost", segment.file.path, sequence)
+        keep_in_quarantine(self._files, self._quarantine, segment.file, segment.offsets[at], content)
+        name = self._take(segment, at, sequence)
+        self._note_lost(sequence, sequence)
+        self._move_first()
+        run = [(sequence, sequence)]
+        self._control.append(
+            (REMOVAL, self.last_sequence, self._clock.time_ns(), pack_runs(run, FLAG_DAMAGED))
+        )
+        if not segment.live:
+            self._emptied(segment)
+        self._clock.call_soon(lambda: self._tell_damaged(sequence, name))
+
+    def _tell_damaged(self, sequence: int, name: bytes) -> None:
+        if self.on_removed is not None:
+            self.on_removed([(sequence, name)], RemovalReason.DAMAGED)
+
+    def read_many(self, sequences: Sequence[int], max_bytes: int = 0) -> list[StoredMessage]:
+        """Return the messages that exist and are whole; neighbours on disk are read together."""
+        found: list[StoredMessage] = []
+        size = 0
+        count = len(sequences)
+        at = 0
+        while at < count:
+            sequence = sequences[at]
+            place = self._table.find(sequence)
+            if place is None:
+                at += 1
+                continue
+            recent = self._recent.find(sequence)
+            if recent is not None:
+                first, time_ns, messages = recent
+                index = sequence - first
+                message = StoredMessage(sequence, time_ns + index, *messages[index])
+                at += 1
+                found.append(message)
+                size += len(message.subject) + len(message.body)
+                if 0 < max_bytes <= size:
+                    return found
+                continue
+            group = [(place[1], sequence)]
+            segment = place[0]
+            start = end = segment.offsets[place[1]]
+            end += segment.sizes[place[1]]
+            at += 1
+            while at < count:
+                index = segment.find(sequences[at])
+                if index < 0:
+                    break
+                offset = segment.offsets[index]
+                stop = offset + segment.sizes[index]
+                if (
+                    offset - end > _READ_GAP
+                    or stop - start > _READ_MOST
+                    or 0 < max_bytes <= size + end - start
+                ):
+                    break
+                if self._recent.find(sequences[at]) is not None:
+                    break
+                group.append((index, sequences[at]))
+                end = stop
+                at += 1
+            for message in self._fetch_group(segment, group, start, end):
+                found.append(message)
+                size += len(message.subject) + len(message.body)
+                if 0 < max_bytes <= size:
+                    return found
+        return found
+
+    def _fetch_group(
+        self, segment: Segment, group: list[tuple[int, int]], start: int, end: int
+    ) -> Iterator[StoredMessage]:
+        try:
+            data = memoryview(segment.file.read(end - start, start))
+        except OSError as error:
+            if error.errno in NO_DESCRIPTORS:
+                raise StorageError("too many open files: messages could not be read") from error
+            for index, sequence in group:
+                message = self._fetch(segment, index, sequence)
+                if message is not None:
+                    yield message
+            return
+        for index, sequence in group:
+            message = self._take_out(segment, index, sequence, data, segment.offsets[index] - start)
+            if message is not None:
+                yield message
+
+    def _time_of(self, segment: Segment, at: int) -> int:
+        offset = segment.offsets[at]
+        try:
+            data = segment.file.read(HEADER_SIZE, offset)
+        except OSError:
+            data = b""
+        if len(data) == HEADER_SIZE:
+            return int.from_bytes(data[16:24], "little")
+        return segment.time_base + (segment.times[at] << 20)
+
+    # -- removing --------------------------------------------------------------------------------------------
+    def skip_to(self, sequence: int) -> None:
+        """Make the next message get this sequence."""
+        if sequence <= self.last_sequence:
+            raise ValueError("a sequence is never reused")
+        if self.failure is not None:
+            raise self.failure
+        first = self.last_sequence + 1
+        self._control.append((SKIP, sequence - 1, 0, first.to_bytes(8, "little")))
+        self.last_sequence = sequence - 1
+        if not self.message_count:
+            self.first_sequence = sequence
+
+    def _write_removal(self, runs: list[Run], *, erase: bool) -> None:
+        body = pack_runs(runs, FLAG_ERASE if erase else 0)
+        self._control.append((REMOVAL, self.last_sequence, self._clock.time_ns(), body))
+        if erase:
+            for first, last in runs:
+                self._erase(first, last)
+
+    def _erase(self, first: int, last: int) -> None:
+        """Overwrite the bodies of removed messages with zeros."""
+        for segment in self._table.segments[max(self._table.at(first), 0) :]:
+            if segment.base > last:
+                break
+            for at in range(segment.position(first), segment.position(last + 1)):
+                length = segment.sizes[at] - HEADER_SIZE
+                try:
+                    segment.file.handle().overwrite(bytes(length), segment.offsets[at] + HEADER_SIZE)
+                    self._unsynced.append(segment.file)
+                except OSError as error:
+                    logger.error("%s: a removed message could not be erased: %s", segment.file.path, error)
+        self._recent.clear()
+
+    def _emptied(self, segment: Segment, *, sealed: bool = False) -> None:
+        if not sealed and segment is self._table.segments[-1]:
+            return
+        if segment not in self._doomed:
+            self._doomed.append(segment)
+        if not self._reclaiming:
+            self._reclaiming = True
+            self._clock.call_soon(self._reclaim)
+
+    def _reclaim(self) -> None:
+        """Let go of files without living messages, once their removal is durable."""
+        self._reclaiming = False
+        if self._closed or self.failure is not None:
+            return
+        now = self._clock.time_ns()
+        ready: list[Segment] = []
+        waiting: list[Segment] = []
+        for segment in self._doomed:
+            (waiting if self._holds_ids(segment, now) else ready).append(segment)
+        self._doomed = waiting
+        if waiting:
+            self._reclaiming = True
+            self._clock.call_later(self.id_window_ns / 4e9, self._reclaim)
+        if not ready:
+            return
+        carried = self._removals_to_carry(ready)
+        if carried:
+            self._control.append((REMOVAL, self.last_sequence, now, pack_runs(carried)))
+
+        def durable(failure: StorageError | None) -> None:
+            if failure is None:
+                self._unlink(ready)
+            else:
+                self._doomed.extend(ready)
+
+        try:
+            self._flush_control()
+        except StorageError as error:
+            durable(error)
+            return
+        self._channel.request(durable)
+
+    def _holds_ids(self, segment: Segment, now_ns: int) -> bool:
+        """Whether a file has message ids that still count."""
+        if not segment.has_ids or not len(segment):
+            return False
+        newest = segment.time_base + ((segment.times[-1] + 2) << 20)
+        return newest + self.id_window_ns > now_ns
+
+    def _removals_to_carry(self, going: list[Segment]) -> list[Run]:
+        """Return what has to be written again before files go.
+
+        A file also holds the removals of messages in older files, and proves that the gap it leaves is none.
+        Files that go from the front of the log leave nothing behind that would need either.
+        """
+        segments = self._table.segments
+        first = next((at for at, segment in enumerate(segments) if segment not in going), len(segments))
+        rest = [at for at, segment in enumerate(segments) if segment in going and at > first]
+        if not rest:
+            return []
+        runs: list[Run] = []
+        expected = segments[first].base
+        for segment in segments[first : rest[-1] + 1]:
+            for start, end in segment.dead_runs():
+                runs.append((start, end))
+            if segment.base > expected:
+                runs.append((expected, segment.base - 1))
+            expected = segment.last_sequence() + 1
+        following = segments[rest[-1] + 1].base if rest[-1] + 1 < len(segments) else self.last_sequence + 1
+        if following > expected:
+            runs.append((expected, following - 1))
+        return merge_runs(runs)
+
+    def _unlink(self, going: list[Segment]) -> None:
+        for segment in going:
+            if segment not in self._table.segments:
+                continue
+            self._table.drop(segment)
+            try:
+                segment.file.unlink()
+                self._folder_changed = True
+            except OSError as error:
+                logger.warning("%s: could not be removed: %s", segment.file.path, error)
+
+    # -- message ids -----------------------------------------------------------------------------------------
+    def recent_ids(self, since_ns: int) -> Iterator[tuple[bytes, int, int]]:
+        """Yield (message id, sequence, time) stored since then, of removed messages too."""
+        for segment in list(self._table.segments):
+            if not segment.has_ids or not len(segment):
+                continue
+            unit = segment.time_unit(since_ns) - 1
+            at = bisect_right(segment.times, min(max(unit, 0), (1 << 32) - 1)) if unit > 0 else 0
+            for index in range(at, len(segment)):
+                record = self._record(segment, index)
+                if record is None or not record.header_size or record.time_ns < since_ns:
+                    continue
+                found = message_id(record.body[: record.header_size])
+                if found:
+                    yield found, record.sequence, record.time_ns
+
+    def _record(self, segment: Segment, at: int) -> Record | None:
+        try:
+            data = segment.file.read(segment.sizes[at], segment.offsets[at])
+        except OSError:
+            return None
+        return unpack_record(data, 0, segment.file.salt, segment.offsets[at])
+
+    # -- life ------------------------------------------------------------------------------------------------
+    def disk_bytes(self) -> int:
+        """Return how many bytes the log's files take."""
+        return sum(segment.file.end for segment in self._table.segments)
+
+    def close(self) -> None:
+        """Sync and let go of the files."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.failure is None:
+            try:
+                self._flush_control()
+                self._settings.workers.wait()
+                work = self._begin_sync()
+                if work is not None:
+                    error: BaseException | None = None
+                    try:
+                        work()
+                    except OSError as trouble:
+                        error = trouble
+                    self._end_sync(error)
+            except StorageError as error:
+                logger.error("%s: %s", self._folder, error)
+        for segment in self._table.segments:
+            segment.file.release()
+        if self.failure is None:
+            self.failure = StorageError("the store is closed")
+
+
+def _ignore(_: StorageError | None) -> None:
+    return

@@ -1,0 +1,225 @@
+"""One file of a stream's log or of a journal: its name, its header, and records appended to it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from struct import Struct
+from zlib import crc32
+
+from memphis_desktop.broker.store.files import NO_DESCRIPTORS, File, FileSystem, write_all
+from memphis_desktop.broker.store.interface import StorageError
+
+FORMAT_VERSION = 1
+_MAGIC = b"MEMPHLOG"
+# magic, version, flags, salt, number, base, end of the previous file, end sequence of a compacted one, time
+_HEAD = Struct("<8sHHIQQQQQ")
+_CHECKSUM = Struct("<I")
+FILE_HEADER_SIZE = 64
+WHOLE = (1 << 64) - 1  # the previous file counts to its end
+COMPACTED = 1
+_NAME = re.compile(r"(\d{10})-(\d{20})-([0-9a-f]{8})\.log\Z")
+
+
+class Descriptors:
+    """Keeps few of many files open: the least recently used one is closed when there are too many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open: OrderedDict[LogFile, None] = OrderedDict()
+
+    def used(self, file: LogFile) -> None:
+        """Note that a file was opened or used again."""
+        self._open[file] = None
+        self._open.move_to_end(file)
+        if len(self._open) > self._most:
+            self.close_one(file)
+
+    def close_one(self, keep: LogFile | None = None) -> bool:
+        """Close the least recently used file that nothing is under way with; False when there is none."""
+        for file in self._open:
+            if not file.pins and file is not keep:
+                file.release()
+                return True
+        return False
+
+    def forget(self, file: LogFile) -> None:
+        """Note that a file was closed."""
+        self._open.pop(file, None)
+
+
+class LogFile:
+    """A file of records.
+
+    `end` is where the next record goes: all before is whole as far as is known. `pins` counts users that
+    need the descriptor to stay open (a sync in a thread).
+    """
+
+    __slots__ = (
+        "_descriptors",
+        "_file",
+        "_files",
+        "base",
+        "dirty",
+        "end",
+        "end_sequence",
+        "flags",
+        "number",
+        "path",
+        "pins",
+        "previous_end",
+        "salt",
+    )
+
+    def __init__(
+        self, files: FileSystem, descriptors: Descriptors, path: Path, number: int, base: int, salt: int
+    ) -> None:
+        self._files = files
+        self._descriptors = descriptors
+        self._file: File | None = None
+        self.path = path
+        self.number = number
+        self.base = base
+        self.salt = salt
+        self.flags = 0
+        self.previous_end = WHOLE
+        self.end_sequence = 0
+        self.end = FILE_HEADER_SIZE
+        self.dirty = False
+        self.pins = 0
+
+    @classmethod
+    def parse_name(cls, files: FileSystem, descriptors: Descriptors, path: Path) -> LogFile | None:
+        """Return the file that a name stands for; None when it is not one of ours."""
+        match = _NAME.match(path.name)
+        if match is None:
+            return None
+        return cls(files, descriptors, path, int(match[1]), int(match[2]), int(match[3], 16))
+
+    @classmethod
+    def create(
+        cls,
+        files: FileSystem,
+        descriptors: Descriptors,
+        folder: Path,
+        number: int,
+        base: int,
+        time_ns: int,
+        *,
+        previous_end: int = WHOLE,
+        flags: int = 0,
+        end_sequence: int = 0,
+        suffix: str = "",
+    ) -> LogFile:
+        """Create a file and write its header. The folder is not synced.
+
+        Raises:
+            OSError: as the system said.
+        """
+        salt = int.from_bytes(files.random_bytes(4), "little")
+        path = folder / f"{number:010d}-{base:020d}-{salt:08x}.log{suffix}"
+        log_file = cls(files, descriptors, path, number, base, salt)
+        log_file.previous_end = previous_end
+        log_file.flags = flags
+        log_file.end_sequence = end_sequence
+        file = retry_open(descriptors, lambda: files.create(path))
+        head = _HEAD.pack(
+            _MAGIC, FORMAT_VERSION, flags, salt, number, base, previous_end, end_sequence, time_ns
+        )
+        try:
+            write_all(file, (head + _CHECKSUM.pack(crc32(head))).ljust(FILE_HEADER_SIZE, b"\x00"))
+        except BaseException:
+            file.close()
+            with contextlib.suppress(OSError):
+                files.unlink(path)
+            raise
+        log_file._file = file
+        log_file.dirty = True
+        descriptors.used(log_file)
+        return log_file
+
+    def read_header(self, head: bytes) -> bool:
+        """Take over what the file's header says; False when it is damaged (the name is enough to go on).
+
+        Raises:
+            StorageError: the file was written by a newer version.
+        """
+        if len(head) < _HEAD.size + 4:
+            return False
+        (checksum,) = _CHECKSUM.unpack_from(head, _HEAD.size)
+        if checksum != crc32(head[: _HEAD.size]):
+            return False
+        magic, version, flags, salt, number, base, previous_end, end_sequence, _ = _HEAD.unpack_from(head)
+        if magic != _MAGIC or (salt, number, base) != (self.salt, self.number, self.base):
+            return False
+        if version > FORMAT_VERSION:
+            raise StorageError(f"{self.path} was written by a newer version of Memphis Desktop")
+        self.flags, self.previous_end, self.end_sequence = flags, previous_end, end_sequence
+        return True
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def handle(self) -> File:
+        """Return the open file.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        file = self._file
+        if file is None:
+            file = self._file = retry_open(self._descriptors, lambda: self._files.open(self.path, write=True))
+        self._descriptors.used(self)
+        return file
+
+    def append(self, data: bytes) -> None:
+        """Write at the end with one call; after a failure the file is cut back to where it was.
+
+        Raises:
+            OSError: nothing was written.
+        """
+        file = self.handle()
+        try:
+            write_all(file, data)
+        except BaseException:
+            file.truncate(self.end)
+            raise
+        self.end += len(data)
+        self.dirty = True
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Return bytes of the file.
+
+        Raises:
+            OSError: the medium failed.
+        """
+        return self.handle().read(size, offset)
+
+    def release(self) -> None:
+        """Close the descriptor; it opens again when needed. What is not synced stays unsynced."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._descriptors.forget(self)
+
+    def unlink(self) -> None:
+        """Close and remove the file. The folder is not synced."""
+        self.release()
+        self._files.unlink(self.path)
+
+
+def retry_open(descriptors: Descriptors, opening: Callable[[], File]) -> File:
+    """Open a file, closing others as long as the system says that there are too many.
+
+    Raises:
+        OSError: as the system said, once nothing is left to close.
+    """
+    while True:
+        try:
+            return opening()
+        except OSError as error:
+            if error.errno not in NO_DESCRIPTORS or not descriptors.close_one():
+                raise
