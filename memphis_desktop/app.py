@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -60,6 +61,7 @@ async def session(
     demo: bool = False,
     connect: str | None = None,
     config_folder: Path | None = None,
+    ports_folder: Path | None = None,
     show: bool = True,
     restore: bool = False,
 ) -> AsyncIterator[Program]:
@@ -69,6 +71,7 @@ async def session(
         demo: start a throw-away broker with sample traffic and show it.
         connect: connect to this URL and show it.
         config_folder: where settings and profiles are, by default the user's.
+        ports_folder: where the broker writes its ports file, for programs that wait for it.
         show: whether the window appears.
         restore: open the tabs of the last time, when neither demo nor connect is asked for.
 
@@ -80,11 +83,12 @@ async def session(
     settings.use(Settings(folder / "settings.json"))
     dress(app)
     app.setWindowIcon(program_icon())
-    broker = LocalBroker()
+    broker = LocalBroker(ports_folder)
     window = MainWindow(broker, ProfileStore(folder))
     try:
         if show:
             window.show()
+        _settle_memory()
         if demo:
             try:
                 await window.start_local_broker(BrokerChoice(port=0, persistent=False, sample_traffic=True))
@@ -101,6 +105,13 @@ async def session(
         window.close()
         window.deleteLater()
         settings.current().flush()
+
+
+def _settle_memory() -> None:
+    """Keep what is built by now out of garbage collections: a full one over it all would show as a pause."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def dress(app: QApplication) -> None:
@@ -123,7 +134,7 @@ def dress(app: QApplication) -> None:
     store.changed.connect(apply)
 
 
-def run(*, demo: bool, connect: str | None) -> int:
+def run(*, demo: bool, connect: str | None, ports_folder: Path | None = None) -> int:
     """Open the window and stay until it is closed; the exit code.
 
     Raises:
@@ -133,14 +144,14 @@ def run(*, demo: bool, connect: str | None) -> int:
     loop = qasync.QEventLoop(app)
     asyncio.set_event_loop(loop)
     with loop:
-        return int(loop.run_until_complete(_main(demo=demo, connect=connect)))
+        return int(loop.run_until_complete(_main(demo=demo, connect=connect, ports_folder=ports_folder)))
 
 
-async def _main(*, demo: bool, connect: str | None) -> int:
+async def _main(*, demo: bool, connect: str | None, ports_folder: Path | None) -> int:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     with _signals_end(loop, ended):
-        async with session(demo=demo, connect=connect, restore=True) as program:
+        async with session(demo=demo, connect=connect, ports_folder=ports_folder, restore=True) as program:
             program.window.close_requested.connect(ended.set)
             with _failures_shown(loop, program.window):
                 await ended.wait()

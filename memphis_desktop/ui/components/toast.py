@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
@@ -23,6 +23,8 @@ _TEXT_LIMIT = 400
 class Toast(QFrame):
     """One message."""
 
+    dismissed = Signal()
+
     def __init__(self, text: str, kind: str, action: Action | None, parent: QWidget) -> None:
         super().__init__(parent)
         self.kind = kind
@@ -35,7 +37,7 @@ class Toast(QFrame):
         close.setIcon(icon("x", "muted"))
         close.setToolTip("Dismiss")
         close.setAccessibleName("Dismiss")
-        close.clicked.connect(self.deleteLater)
+        close.clicked.connect(self.dismissed)
         line = QHBoxLayout()
         line.setSpacing(theme.SPACE_2)
         line.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignTop)
@@ -55,7 +57,7 @@ class Toast(QFrame):
         theme.manager().changed.connect(self._restyle)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.deleteLater)
+        self._timer.timeout.connect(self.dismissed)
         self._milliseconds = _WITH_ACTION_MS if action is not None and kind != "bad" else _SHOWN_MS[kind]
         self._rearm()
 
@@ -76,7 +78,7 @@ class Toast(QFrame):
         super().leaveEvent(event)
 
     def _act(self) -> None:
-        self.deleteLater()
+        self.dismissed.emit()
         if self._action is not None:
             self._action[1]()
 
@@ -114,7 +116,7 @@ class ToastStack(QObject):
         while len(self._toasts) >= _AT_MOST:
             self._drop(self._toasts[0])
         toast = Toast(text, kind, action, self._window)
-        toast.destroyed.connect(lambda *_: self._forget(toast))
+        toast.dismissed.connect(lambda: self._drop(toast))
         self._toasts.append(toast)
         toast.show()
         self._place()
@@ -131,12 +133,10 @@ class ToastStack(QObject):
         return False
 
     def _drop(self, toast: Toast) -> None:
-        self._forget(toast)
-        toast.deleteLater()
-
-    def _forget(self, toast: Toast) -> None:
         if toast in self._toasts:
             self._toasts.remove(toast)
+            toast.hide()
+            toast.deleteLater()
             self._place()
 
     def _place(self) -> None:
