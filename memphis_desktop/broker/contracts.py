@@ -46,6 +46,7 @@ class Account(Protocol):
     """One subject space. Nothing in it sees another account's traffic."""
 
     name: str
+    jetstream_enabled: bool
 
     def subscribe(self, pattern: bytes, handler: Handler, queue: bytes = b"") -> Subscription:
         """Have `handler` called with what is published to `pattern`.

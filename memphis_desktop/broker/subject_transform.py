@@ -64,12 +64,11 @@ class SubjectTransform:
         return ".".join(made).encode("utf-8", "surrogateescape")
 
     def _prepare(self) -> None:
-        source, destination = self._pattern, self.destination.encode()
         source_tokens, destination_tokens = self.source.split("."), self.destination.split(".")
         self._takes_rest = source_tokens[-1] == ">"
         if (
-            not subjects.is_valid(source)
-            or not subjects.is_valid(destination)
+            not _has_shape(source_tokens)
+            or not _has_shape(destination_tokens)
             or "*" in destination_tokens
             or self._takes_rest != (destination_tokens[-1] == ">")
         ):
@@ -111,6 +110,11 @@ def check_mapping(source: str, destination: str) -> None:
         elif any(character in token for character in "\t\n\f\r "):
             raise _fault("invalid transform")
     SubjectTransform(source, destination)
+
+
+def _has_shape(tokens: list[str]) -> bool:
+    """Return whether no token is empty and ``>`` is last: white space may stand in functions."""
+    return all(tokens) and ">" not in tokens[:-1]
 
 
 def _fault(why: str, token: str = "") -> TransformError:

@@ -51,6 +51,7 @@ class AccountStreams:
         self.consumer_factory = consumer_factory
         self.advisor = Advisor(node, account)
         self.streams: dict[str, Stream] = {}
+        self.unrecovered: list[str] = []  # streams on disk that could not be opened
         self.api = Api(self)
         self._root = root
 
@@ -63,6 +64,7 @@ class AccountStreams:
                 recovered.append(self._recover_stream(storage))
             except (ValueError, KeyError, ApiError, StorageError) as error:
                 _log.error("Stream '%s > %s' is left alone: %s", self.account.name, storage.name, error)
+                self.unrecovered.append(storage.name)
         for stream in recovered:
             stream.start()
 
@@ -215,6 +217,7 @@ class AccountStreams:
         if config.name != storage.name:
             raise ValueError(f"its configuration is that of {config.name!r}")
         storage.messages.limits = stream_limits(config)
+        storage.messages.enforce_limits()
         stream = Stream(self, storage, config, created_ns)
         for name, document in storage.consumers().items():
             try:

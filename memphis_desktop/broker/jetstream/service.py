@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from memphis_desktop.broker.jetstream import metadata
+from memphis_desktop.broker.jetstream import metadata, reports
 from memphis_desktop.broker.jetstream.account import AccountStreams
 from memphis_desktop.broker.jetstream.limits import AccountLimits
 
@@ -47,6 +47,7 @@ class JetStream:
             self._node, self._root, account, limits or AccountLimits(), self._consumer_factory
         )
         self.accounts[account.name] = streams
+        account.jetstream_enabled = True
         return streams
 
     def recover(self) -> None:
@@ -59,11 +60,10 @@ class JetStream:
             streams.start()
 
     def shutdown(self) -> None:
-        """End everything in order; all data is on disk and the folder free when this returns."""
+        """End all consumers and streams in order; the store itself is the node's to close."""
         for streams in self.accounts.values():
             streams.stop()
         self.accounts.clear()
-        self._root.close()
 
     def statistics(self) -> dict[str, Any]:
         """Return the ``stats`` of JetStream in varz, statsz and jsz."""
@@ -92,3 +92,17 @@ class JetStream:
             "messages": sum(stream.messages.message_count for stream in streams),
             "bytes": sum(stream.messages.byte_count for stream in streams),
         }
+
+    def account_details(
+        self, account: str = "", *, streams: bool = False, consumers: bool = False, config: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return the rows of jsz: every account with JetStream, or only `account`."""
+        return [
+            reports.account_detail(owner, streams=streams, consumers=consumers, config=config)
+            for name, owner in sorted(self.accounts.items())
+            if account in ("", name)
+        ]
+
+    def check_health(self, account: str = "", stream: str = "", consumer: str = "") -> str:
+        """Return what is wrong, in the words of ``/healthz``; "" when nothing is."""
+        return reports.health(self.accounts.values(), account, stream, consumer)

@@ -117,6 +117,7 @@ class Stream:
         self._prepare_transforms()
         self._subscribe()
         self.message_ids.window_ns = config.duplicate_window
+        self.messages.id_window_ns = config.duplicate_window
         self.messages.limits = stream_limits(config)
         self.messages.enforce_limits()
         self._direct_get.configure()
@@ -299,6 +300,7 @@ class Stream:
 
     def _load_ids(self) -> None:
         messages = self.messages
+        messages.id_window_ns = self.config.duplicate_window
         if self.config.duplicate_window > 0:
             since = self.node.clock.time_ns() - self.config.duplicate_window
             self.message_ids.load(messages.recent_ids(since))
