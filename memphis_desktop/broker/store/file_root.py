@@ -19,9 +19,10 @@ from memphis_desktop.broker.store.documents import (
     write_document,
 )
 from memphis_desktop.broker.store.file_messages import FileMessageStore, StoreSettings
-from memphis_desktop.broker.store.files import FileSystem, OsFileSystem
+from memphis_desktop.broker.store.files import File, FileSystem, OsFileSystem
 from memphis_desktop.broker.store.interface import (
     ConsumerStore,
+    FolderInUse,
     Limits,
     MessageStore,
     StorageError,
@@ -360,7 +361,7 @@ def _try_write(files: FileSystem, path: Path, document: Document) -> None:
         logger.error("%s: could not be written again: %s", path, error)
 
 
-def _take_lock(files: FileSystem, folder: Path):  # type: ignore[no-untyped-def]
+def _take_lock(files: FileSystem, folder: Path) -> File:
     try:
         if not files.exists(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -372,7 +373,7 @@ def _take_lock(files: FileSystem, folder: Path):  # type: ignore[no-untyped-def]
             raise StorageError(f"{folder} is not a Memphis Desktop data folder (it holds {foreign[0]})")
         return files.lock(folder / _LOCK)
     except BlockingIOError as error:
-        raise StorageError(f"{folder} is in use by another process") from error
+        raise FolderInUse(f"{folder} is in use by another process") from error
     except OSError as error:
         raise StorageError(f"{folder} cannot be used: {error.strerror or error}") from error
 

@@ -47,6 +47,10 @@ class StorageError(Exception):
     """The store cannot do what was asked; the text is fit for a user."""
 
 
+class FolderInUse(StorageError):
+    """Another process has the data folder open."""
+
+
 class DamagedRecord(StorageError):
     """The record of this sequence was found damaged; others are not affected."""
 
