@@ -80,6 +80,12 @@ class AccountStreams:
             stream.storage.close()
         self.streams.clear()
 
+    def change_limits(self, limits: AccountLimits) -> None:
+        """Hold to other limits from now on; what exceeds them already stays."""
+        self.limits = limits
+        for stream in self.streams.values():
+            stream.limits_changed()
+
     # -- finding ---------------------------------------------------------------------------------------------
     def find(self, name: str) -> Stream:
         """Return the stream of this name.

@@ -37,18 +37,16 @@ class JetStream:
         self._consumer_factory = consumer_factory
         self.accounts: dict[str, AccountStreams] = {}
 
-    def enable(self, account: Account, limits: AccountLimits | None = None) -> AccountStreams:
+    def enable(self, account: Account, limits: AccountLimits | None = None) -> None:
         """Give an account JetStream, or change its limits; the streams it has on disk come with `recover`."""
         known = self.accounts.get(account.name)
         if known is not None:
-            known.limits = limits or AccountLimits()
-            return known
-        streams = AccountStreams(
+            known.change_limits(limits or AccountLimits())
+            return
+        self.accounts[account.name] = AccountStreams(
             self._node, self._root, account, limits or AccountLimits(), self._consumer_factory
         )
-        self.accounts[account.name] = streams
         account.jetstream_enabled = True
-        return streams
 
     def recover(self) -> None:
         """Open what is stored of the enabled accounts and begin to answer; call before clients connect."""

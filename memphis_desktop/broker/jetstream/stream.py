@@ -127,6 +127,10 @@ class Stream:
             self.retention.check_all()
         self.owner.advisor.stream_action(self.name, "modify", "UPDATED")
 
+    def limits_changed(self) -> None:
+        """Follow changed limits of the account."""
+        self._ingest.configure()
+
     def write_configuration(self) -> None:
         """Store the configuration durably.
 
