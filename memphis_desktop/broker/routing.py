@@ -282,7 +282,8 @@ class SubjectRouter:
     def route(self, subject: bytes, *, remember: bool = False) -> Route:
         """Return where a published subject leads; empty tokens lead nowhere.
 
-        `remember` is for subjects that will come again; those with a common beginning are remembered anyway.
+        `remember` is for subjects that will come again; those with a subscription of their own or a common
+        beginning are remembered anyway.
         """
         route = self.cache.get(subject)
         if route is not None:
@@ -291,7 +292,7 @@ class SubjectRouter:
         route = self._beginnings.get(beginning)
         if route is None or len(subject) == len(beginning):
             route = self._find(subject, beginning)
-        if remember:
+        if remember or subject in self._literals:
             if len(self.cache) >= _CACHE_LIMIT:
                 self.cache.clear()
             self.cache[subject] = route
