@@ -84,6 +84,7 @@ class BaseConsumer(ABC):
         now, now_ns = self.clock.monotonic(), self.clock.time_ns()
         state = self.journal.load()
         deliveries, cursor, messages = self.deliveries, self.cursor, self.stream.messages
+        self._is_new = state is None
         if state is None:
             cursor.start(self.config, self.stream.config.max_msgs_per_subject)
             deliveries.reset(cursor.position - 1)
@@ -113,12 +114,15 @@ class BaseConsumer(ABC):
     # -- life ------------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Subscribe to the consumer's subjects and begin to deliver."""
-        self.listen(self.ack_prefix + b">", self.acks.handle)
-        self.listen(self.acks.long_prefix + b">", self.acks.handle_long)
+        if self.tracked:
+            self.listen(self.ack_prefix + b">", self.acks.handle)
+            self.listen(self.acks.long_prefix + b">", self.acks.handle_long)
         self.listen(f"$JS.API.CONSUMER.RESET.{self.suffix}".encode(), self._reset_handler.handle)
         self._start_delivery()
         self.touch()
         self.exhausted(self.deliveries.expire(self.clock.monotonic()).exhausted)
+        if self._is_new and self.paused:
+            self._pause_changed()
         self.rearm()
         self.pump()
 
@@ -337,7 +341,6 @@ class BaseConsumer(ABC):
 
     def exhausted(self, messages: Sequence[Exhausted]) -> None:
         """Report messages that are past max_deliver, and are pending no more."""
-        self.deliveries.raise_floor()
         for sequence, count in messages:
             floor = (self.deliveries.floor_consumer, self.deliveries.floor_stream)
             self.journal.exhausted(sequence, count, *floor)
@@ -361,6 +364,8 @@ class BaseConsumer(ABC):
                 terminated.append((sequence, entry[0], deliveries.redeliveries.get(sequence, 0)))
         deliveries.settle(sequences)
         deliveries.raise_floor()
+        if terminated:
+            deliveries.last_acked_ns = self.clock.time_ns()
         self.journal.acked(sequences, deliveries.floor_consumer, deliveries.floor_stream)
         self.journal.flush()
         for sequence, number, count in terminated:
@@ -444,7 +449,7 @@ class BaseConsumer(ABC):
         self._updated(former)
         if config.inactive_threshold != former.inactive_threshold:
             self.touch()
-        if (config.pause_until or 0) != (former.pause_until or 0):
+        if self.paused or (config.pause_until or 0) != (former.pause_until or 0):
             self._pause_changed()
         self.rearm()
         self.pump()

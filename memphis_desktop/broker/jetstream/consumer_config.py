@@ -27,7 +27,7 @@ MAX_DESCRIPTION = 4096
 MAX_METADATA = 128 * 1024
 MAX_NAME = 255
 
-_GROUP_NAME = re.compile(r"[a-zA-Z0-9/_=-]{1,16}\Z")
+GROUP_NAME = re.compile(r"[a-zA-Z0-9/_=-]{1,16}\Z")
 _BAD_NAME = re.compile(r"[ \t\r\n\f.*>/\\]")
 _SAMPLE = re.compile(r"[+-]?[0-9]+\Z")
 
@@ -323,13 +323,13 @@ def _check_filters(config: ConsumerConfig) -> None:
     if config.filter_subject and config.filter_subjects:
         raise ApiError(10136)
     if config.filter_subject and not is_valid(config.filter_subject.encode()):
-        raise ApiError(STREAM_INVALID_CONFIG, err="malformed subject")
+        raise ApiError(STREAM_INVALID_CONFIG, err="invalid subject")
     if any(not pattern for pattern in config.filter_subjects):
         raise ApiError(10139)
     patterns = [pattern.encode() for pattern in filters_of(config)]
     for position, pattern in enumerate(patterns):
         if not is_valid(pattern):
-            raise ApiError(STREAM_INVALID_CONFIG, err="malformed subject")
+            raise ApiError(STREAM_INVALID_CONFIG, err="invalid subject")
         for other_position, other in enumerate(patterns):
             if other_position != position and is_subset(pattern, other):
                 raise ApiError(10138)
@@ -392,7 +392,7 @@ def _check_priorities(config: ConsumerConfig) -> None:
     for group in config.priority_groups:
         if not group:
             raise ApiError(10161)
-        if not _GROUP_NAME.match(group):
+        if not GROUP_NAME.match(group):
             raise ApiError(10162)
 
 

@@ -8,6 +8,7 @@ Rules (2.7 of the protocol notes):
 - A delivery is pending until it is acked, terminated or past max_deliver.
 - When its wait is over it joins the redelivery queue: first in, first out, those whose wait ends together in
   stream order. In the queue it has no deadline; the next delivery gives it one.
+- The ack floor does not pass a message past max_deliver, until nothing at all is pending after an answer.
 - `redeliveries` counts the deliveries after the first. Its entries outlive pending for messages past
   max_deliver, which stay known (interest streams keep them) until they are acked or leave the stream.
 - Keys of `pending` are always in ascending order: first deliveries ascend, and redelivery keeps the place.
@@ -50,6 +51,7 @@ class Deliveries:
 
     __slots__ = (
         "_deadlines",
+        "_is_stuck",
         "_planned",
         "_removed",
         "_waits",
@@ -80,6 +82,8 @@ class Deliveries:
         self._waits: tuple[float, ...] = (NEVER,)
         self._deadlines: list[tuple[float, list[int]]] = []  # a heap; entries may be out of date
         self._planned = 0  # sequences in it
+        # The message above the ack floor is past max_deliver: the floor stays until all others are answered.
+        self._is_stuck = False
         self._removed = 0  # entries deleted from `pending` since it was last packed
 
     # -- configuration ---------------------------------------------------------------------------------------
@@ -124,6 +128,8 @@ class Deliveries:
                 age = (now_ns - delivery.time_ns) / _NS
                 deadline = now + max(0.0, wait - age)
             self.pending[sequence] = (delivery.consumer_sequence, deadline, delivery.time_ns)
+        lowest = next(iter(self.pending.values()), None)
+        self._is_stuck = lowest is not None and lowest[0] != self.floor_consumer + 1
         self._plan_again()
 
     def state(self, skip_until: int = 0) -> ConsumerState:
@@ -175,6 +181,8 @@ class Deliveries:
         wait = self._waits[0]
         deadline = now + wait
         pending = self.pending
+        if not pending:
+            self._is_stuck = self.floor_consumer + 1 != first
         number = first
         for sequence in sequences:
             pending[sequence] = (number, deadline, now_ns)
@@ -260,6 +268,7 @@ class Deliveries:
             self.pending = pending = dict(pending)
             self._removed = 0
         if not pending:
+            self._is_stuck = False
             self.floor_consumer = self.delivered_consumer
             self.floor_stream = max(self.floor_stream, self.delivered_stream)
             if not self.queue and self._planned > _SPARE:
@@ -267,7 +276,7 @@ class Deliveries:
             return
         lowest = next(iter(pending))
         floor = pending[lowest][0] - 1
-        if floor > self.floor_consumer:
+        if floor > self.floor_consumer and not self._is_stuck:
             self.floor_consumer = floor
             self.floor_stream = max(self.floor_stream, lowest - 1)
         if self._planned > 2 * len(pending) + _SPARE:
@@ -343,8 +352,11 @@ class Deliveries:
         return max((entry[1] for entry in self.pending.values()), default=-NEVER)
 
     def _exhaust(self, sequence: int, deliveries: int) -> Exhausted:
-        if self.pending.pop(sequence, None) is not None:
+        entry = self.pending.pop(sequence, None)
+        if entry is not None:
             self._removed += 1
+            if entry[0] == self.floor_consumer + 1:
+                self._is_stuck = True
         self.redeliveries[sequence] = deliveries - 1 if deliveries > 1 else 0
         return Exhausted(sequence, deliveries)
 
@@ -359,6 +371,6 @@ class Deliveries:
         for sequence, entry in self.pending.items():
             if entry[1] != NEVER and sequence not in self.queue:
                 together.setdefault(entry[1], []).append(sequence)
-        self._deadlines = [(deadline, sequences) for deadline, sequences in together.items()]
+        self._deadlines = list(together.items())
         heapq.heapify(self._deadlines)
         self._planned = sum(len(sequences) for _, sequences in self._deadlines)

@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from memphis_desktop.broker.jetstream.consumer_config import GROUP_NAME
+from memphis_desktop.broker.jetstream.errors import INVALID_JSON, ApiError
+
+
+def check_group(group: str, known: Sequence[str]) -> None:
+    """Check the group that CONSUMER.UNPIN names.
+
+    Raises:
+        ApiError: it is not a name, or none of the `known` ones.
+    """
+    if not group:
+        raise ApiError(INVALID_JSON, err="consumer group not specified")
+    if not GROUP_NAME.match(group):
+        raise ApiError(10162)
+    if group not in known:
+        raise ApiError(10160)
+
 
 class Pin:
     """Who has the pin of a group. Times are monotonic seconds unless they end in ``_ns`` (wall clock)."""

@@ -5,6 +5,8 @@ No input, output or clock: times are monotonic seconds that come as arguments.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,7 @@ _KINDS: dict[str, Kind] = {
 _PLAIN_TYPES: dict[str, type] = {
     name: bool if kind is BOOLEAN else str if kind is STRING else int for name, kind in _KINDS.items()
 }
+_OFFSET = re.compile(r" at offset \d+\Z")
 _INT64_MAX = (1 << 63) - 1
 _NO_PRIORITY = 1 << 31  # of requests that can not name one: they come last
 
@@ -154,15 +157,9 @@ def _read_fields(body: bytes) -> dict[str, Any]:
 
 def _read_fields_slowly(body: bytes) -> dict[str, Any]:
     """Read what is unusual: unknown keys, other cases, nulls, faults."""
-    decoding = Decoding("JSApiConsumerGetNextRequest")
+    decoding = Decoding("")
     fields: dict[str, Any] = {}
-    try:
-        documents = list(decode_documents(body, JsonObject, NumberText))
-    except InvalidJson as fault:
-        # Here the reference server reads one document, not a stream of them.
-        text = str(fault).replace("unexpected EOF", "unexpected end of JSON input")
-        raise Refusal(f"400 Bad Request - {text}") from None
-    for name, value in documents[0]:
+    for name, value in _read_document(body):
         key = name if name in _KINDS else name.lower()
         kind = _KINDS.get(key)
         if kind is None or value is None:
@@ -173,6 +170,31 @@ def _read_fields_slowly(body: bytes) -> dict[str, Any]:
     if decoding.error is not None:
         raise Refusal(f"400 Bad Request - {decoding.error}")
     return fields
+
+
+def _read_document(body: bytes) -> JsonObject:
+    """Read one object. The reference server reads a document here, not a stream of them as elsewhere."""
+    documents = decode_documents(body, JsonObject, NumberText)
+    try:
+        document: JsonObject = next(documents)
+    except InvalidJson as fault:
+        text = str(fault).replace("unexpected EOF", "unexpected end of JSON input")
+        raise Refusal(f"400 Bad Request - {_OFFSET.sub('', text)}") from None
+    rest = body[len(body) - _length_behind_document(body) :].lstrip()
+    if rest:
+        raise Refusal(f"400 Bad Request - invalid character {_quoted(rest)} after top-level value")
+    return document
+
+
+def _length_behind_document(body: bytes) -> int:
+    text = body.decode("utf-8", "replace")
+    _, end = json.JSONDecoder().raw_decode(text)
+    return len(text[end:].encode())
+
+
+def _quoted(rest: bytes) -> str:
+    character = rest.decode("utf-8", "replace")[0]
+    return "'\\''" if character == "'" else f"'{character}'"
 
 
 def check_request(request: PullRequest, config: ConsumerConfig, pin_id: str) -> None:

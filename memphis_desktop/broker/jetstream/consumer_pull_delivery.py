@@ -11,7 +11,7 @@ from memphis_desktop.broker.jetstream.consumer_base import (
     SLICE_MESSAGES,
     BaseConsumer,
 )
-from memphis_desktop.broker.jetstream.consumer_priority import Pin
+from memphis_desktop.broker.jetstream.consumer_priority import Pin, check_group
 from memphis_desktop.broker.jetstream.consumer_pull import (
     PullRequest,
     Refusal,
@@ -20,7 +20,6 @@ from memphis_desktop.broker.jetstream.consumer_pull import (
     parse_request,
 )
 from memphis_desktop.broker.jetstream.consumer_reset import needs_newer_server
-from memphis_desktop.broker.jetstream.errors import ApiError
 from memphis_desktop.broker.jetstream.times import UNSET_TIME_NS, format_time
 from memphis_desktop.broker.nuid import next_id
 from memphis_desktop.protocol.headers import extend
@@ -383,8 +382,7 @@ class PullConsumer(BaseConsumer):
         Raises:
             ApiError: there is no such group.
         """
-        if group not in self.config.priority_groups:
-            raise ApiError(10160)
+        check_group(group, self.config.priority_groups)
         self.pin.group = group
         self._unpin("admin")
         self.pump()

@@ -11,8 +11,8 @@ from memphis_desktop.broker.jetstream.consumer_base import (
     SLICE_MESSAGES,
     BaseConsumer,
 )
+from memphis_desktop.broker.jetstream.consumer_priority import check_group
 from memphis_desktop.broker.jetstream.consumer_pull_delivery import status
-from memphis_desktop.broker.jetstream.errors import ApiError
 from memphis_desktop.protocol.headers import get
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class PushConsumer(BaseConsumer):
         Raises:
             ApiError: always.
         """
-        raise ApiError(10160)
+        check_group(group, ())
 
     def _delivery_info(self) -> dict[str, Any]:
         return {"num_waiting": 0, "push_bound": self.active}

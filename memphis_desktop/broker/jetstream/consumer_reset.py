@@ -55,6 +55,7 @@ class ResetHandler:
                 sequence = self._reset(body[:header_size], body[header_size:])
             except ApiError as error:
                 answer["error"] = error.to_json()
+                answer["reset_seq"] = 0
             else:
                 answer |= consumer.info()
                 answer["config"]["metadata"] = with_dynamic(
