@@ -403,8 +403,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if not self._out:
             self.node.has_output(self)
-        self._out += framing.frame_messages(sid, messages, self.headers)
-        size = sum([len(message[3]) for message in messages])
+        size = framing.frame_messages(sid, messages, self.headers, self._out)
         self.out_messages += len(messages)
         self.out_bytes += size
         self._out_size += size + 64 * len(messages)

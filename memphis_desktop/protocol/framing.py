@@ -11,8 +11,8 @@ PING = b"PING\r\n"
 PONG = b"PONG\r\n"
 CRLF = b"\r\n"
 
-# Above this a payload becomes a part of its own instead of being copied into the frame.
-_COPY_LIMIT = 2048
+_KNOWN_SIZES = 4096
+_LINE_ENDS = [b" %d\r\n" % size for size in range(_KNOWN_SIZES)]
 
 
 def error_line(text: str) -> bytes:
@@ -32,32 +32,35 @@ def no_responders(reply: bytes, sid: bytes, subject: bytes) -> bytes:
     )
 
 
-def frame_messages(sid: bytes, messages: Sequence[Message], headers: bool) -> list[bytes]:
-    """Return MSG and HMSG frames for one subscription, to be joined with others.
+def frame_messages(sid: bytes, messages: Sequence[Message], headers: bool, parts: list[bytes]) -> int:
+    """Add MSG and HMSG frames for one subscription to `parts`, which are joined when they are written.
 
     A client that did not announce `headers` gets plain MSG without the header block.
+
+    Returns:
+        The bytes of all payloads, header blocks included.
     """
-    parts: list[bytes] = []
-    append = parts.append
+    # Small pieces joined once by the caller cost half of what formatting every frame does.
+    without_reply = b" " + sid
+    with_reply = b" " + sid + b" "
+    total = 0
     for subject, reply, header_size, body in messages:
         size = len(body)
         if header_size:
             if headers:
+                sizes = b" %d %d\r\n" % (header_size, size)
                 if reply:
-                    line = b"HMSG %b %b %b %d %d\r\n" % (subject, sid, reply, header_size, size)
+                    parts += (b"HMSG ", subject, with_reply, reply, sizes, body, CRLF)
                 else:
-                    line = b"HMSG %b %b %d %d\r\n" % (subject, sid, header_size, size)
-                parts += (line, body, CRLF)
+                    parts += (b"HMSG ", subject, without_reply, sizes, body, CRLF)
+                total += size
                 continue
             body = body[header_size:]
             size -= header_size
-        if size > _COPY_LIMIT:
-            if reply:
-                parts += (b"MSG %b %b %b %d\r\n" % (subject, sid, reply, size), body, CRLF)
-            else:
-                parts += (b"MSG %b %b %d\r\n" % (subject, sid, size), body, CRLF)
-        elif reply:
-            append(b"MSG %b %b %b %d\r\n%b\r\n" % (subject, sid, reply, size, body))
+        total += size
+        line_end = _LINE_ENDS[size] if size < _KNOWN_SIZES else b" %d\r\n" % size
+        if reply:
+            parts += (b"MSG ", subject, with_reply, reply, line_end, body, CRLF)
         else:
-            append(b"MSG %b %b %d\r\n%b\r\n" % (subject, sid, size, body))
-    return parts
+            parts += (b"MSG ", subject, without_reply, line_end, body, CRLF)
+    return total
