@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
-import sys
 import threading
 from collections.abc import AsyncIterator
 
@@ -67,7 +67,8 @@ async def _feed(url: str, *, quiet: bool, with_parent: bool) -> None:
     if with_parent:
 
         def await_end_of_input() -> None:
-            sys.stdin.buffer.read()
+            while os.read(0, 4096):  # not sys.stdin: its lock would be held while the interpreter ends
+                pass
             with contextlib.suppress(RuntimeError):  # the loop has ended on its own
                 loop.call_soon_threadsafe(stop.set)
 

@@ -73,6 +73,7 @@ class Traffic:
         self._jetstream = client.jetstream(timeout=5)
         self._random = random.Random(seed)
         self._counter = 0
+        self._ending = False
         self._orders: deque[tuple[int, dict[str, object]]] = deque(maxlen=500)
         self._paid: deque[tuple[int, dict[str, object]]] = deque(maxlen=500)
 
@@ -102,6 +103,7 @@ class Traffic:
             if work.done():
                 work.result()  # a mistake of ours surfaces here
         finally:
+            self._ending = True
             stopping.cancel()
             work.cancel()
             await asyncio.wait([work, stopping])
@@ -113,7 +115,7 @@ class Traffic:
 
     async def _keep(self, part: Part) -> None:
         """Run a part; begin it again when the server was away; end it when its station is gone."""
-        while True:
+        while not self._ending:  # nats-py answers a cancellation with a timeout here and there
             try:
                 await part()
             except (NotFoundError, NoStreamResponseError):
