@@ -63,6 +63,7 @@ class AckReader:
         account = short_hash(consumer.account.name)
         self.long_prefix = f"$JS.ACK.{domain}.{account}.{consumer.suffix}.".encode()
         self._sampling = 0
+        self._late: list[int] = []  # past max_deliver, and acked after all
         self.configure()
 
     def configure(self) -> None:
@@ -89,13 +90,14 @@ class AckReader:
         consumer.touch()
         replies: list[Message] = []
         requests: list[tuple[bytes, bytes]] = []
+        self._late.clear()
         if consumer.config.ack_policy == "explicit" and not self._sampling:
             done = self._read_plain(messages, replies, requests)
         else:
             done = []
             for message in messages:
                 self._read(message, done, replies, requests)
-        if done:
+        if done or self._late:
             self._finish(done)
         if replies:
             consumer.answer_when_durable(replies)
@@ -129,7 +131,7 @@ class AckReader:
                 elif sequence >= consumer.cursor.position:
                     continue  # never delivered: no answer
                 elif sequence in deliveries.redeliveries:
-                    add(sequence)  # past max_deliver, and acked after all
+                    self._late.append(sequence)
                 if reply:
                     replies.append((reply, b"", 0, b""))
             else:
@@ -142,6 +144,9 @@ class AckReader:
         consumer = self._consumer
         deliveries = consumer.deliveries
         deliveries.acked(done, consumer.clock.time_ns())
+        if self._late:
+            deliveries.settle(self._late)
+            done = sorted({*done, *self._late})
         consumer.journal.acked(done, deliveries.floor_consumer, deliveries.floor_stream)
         consumer.journal.flush()
         if consumer.stream.config.retention != "limits":
@@ -197,7 +202,7 @@ class AckReader:
                 del deliveries.pending[sequence]
                 done.append(sequence)
             elif sequence in deliveries.redeliveries:
-                done.append(sequence)
+                self._late.append(sequence)
             return True
         self.ack_up_to(sequence, number)
         return True

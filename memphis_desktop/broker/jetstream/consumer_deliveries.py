@@ -244,9 +244,10 @@ class Deliveries:
             for sequence in sequences:
                 self.redeliveries.pop(sequence, None)
                 self.queue.pop(sequence, None)
-        self._removed += len(sequences)
         self.last_acked_ns = now_ns
-        self.raise_floor()
+        if sequences:
+            self._removed += len(sequences)
+            self.raise_floor()
 
     def settle_up_to(self, sequence: int) -> list[int]:
         """Take everything up to `sequence` out (ack policy all); return what was pending, ascending."""
