@@ -9,25 +9,25 @@ from collections.abc import Iterable
 class MessageIds:
     """The ids of the window, with the sequence each was stored under.
 
-    Ids are kept in the groups they came in, so that forgetting costs nothing per message.
+    Ids are kept in the groups they came in too, so that forgetting looks at no single time.
+
+    Attributes:
+        window_ns: how long ids count; 0 for never.
+        sequences: the sequence of the first message with each id; call `forget_old` before looking.
     """
 
     def __init__(self, window_ns: int) -> None:
         self.window_ns = window_ns
-        self._sequences: dict[bytes, int] = {}
+        self.sequences: dict[bytes, int] = {}
         self._groups: deque[tuple[int, dict[bytes, int]]] = deque()
 
     def __len__(self) -> int:
-        return len(self._sequences)
-
-    def find(self, message_id: bytes) -> int | None:
-        """Return the sequence of the first message with this id; call `forget_old` before."""
-        return self._sequences.get(message_id)
+        return len(self.sequences)
 
     def remember(self, sequences: dict[bytes, int], time_ns: int) -> None:
         """Remember ids stored at `time_ns`. The dict becomes ours."""
         if self.window_ns > 0 and sequences:
-            self._sequences |= sequences
+            self.sequences |= sequences
             self._groups.append((time_ns, sequences))
 
     def load(self, stored: Iterable[tuple[bytes, int, int]]) -> None:
@@ -35,7 +35,7 @@ class MessageIds:
         for message_id, sequence, time_ns in stored:
             if self._groups and self._groups[-1][0] == time_ns:
                 self._groups[-1][1][message_id] = sequence
-                self._sequences[message_id] = sequence
+                self.sequences[message_id] = sequence
             else:
                 self.remember({message_id: sequence}, time_ns)
 
@@ -45,7 +45,7 @@ class MessageIds:
         oldest = now_ns - self.window_ns
         while groups and groups[0][0] <= oldest:
             _, sequences = groups.popleft()
-            known = self._sequences
+            known = self.sequences
             if len(sequences) == len(known):
                 known.clear()
                 continue

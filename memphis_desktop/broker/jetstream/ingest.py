@@ -47,7 +47,8 @@ _header_size = itemgetter(HEADER_SIZE)
 _reply = itemgetter(REPLY)
 
 _NATS_FIELD = b"\r\nNats-"
-_ID_FIELD = b"Msg-Id:"
+_ID_FIELD = b"\r\nNats-Msg-Id:"
+_CRLF = b"\r\n"
 _MAX_HEADER_SIZE = 65535
 
 
@@ -68,7 +69,7 @@ class Ingest:
         self._outstanding: deque[_Outstanding] = deque()
         self._messages: list[NewMessage] = []
         self._replies: list[bytes] = []
-        self._ids: dict[bytes, int] = {}
+        self._ids: dict[bytes, int] = {}  # by id the index in _messages
         self._answers: list[Message] = []
         self._stored = False
         self._last_id = b""
@@ -102,10 +103,12 @@ class Ingest:
             self._replies = list(map(_reply, messages))
             self._last_id = b""
         else:
-            now = self._stream.node.clock.time_ns()
-            self._stream.message_ids.forget_old(now)
-            for message in messages:
-                self._take(message)
+            self._stream.message_ids.forget_old(self._stream.node.clock.time_ns())
+            if self._plain:
+                self._take_plain(messages)
+            else:
+                for message in messages:
+                    self._take_special(*message)
         self._store()
         if self._answers:
             answers, self._answers = self._answers, []
@@ -114,42 +117,38 @@ class Ingest:
             self._stored = False
             self._stream.messages.when_durable(self._became_durable)
 
-    def _take(self, message: Message) -> None:
-        subject, reply, header_size, body = message
-        if not self._plain:
-            self._take_special(subject, reply, header_size, body)
-            return
-        message_id = b""
-        if header_size:
-            if body[8] != 13 or header_size > _MAX_HEADER_SIZE:
-                self._take_special(subject, reply, header_size, body)
-                return
-            start = body.find(_NATS_FIELD, 0, header_size)
-            if start >= 0:
-                start += len(_NATS_FIELD)
-                if not body.startswith(_ID_FIELD, start) or body.find(_NATS_FIELD, start, header_size) >= 0:
-                    self._take_special(subject, reply, header_size, body)
-                    return
-                end = body.find(b"\r\n", start, header_size)
-                message_id = body[start + len(_ID_FIELD) : end].strip()
+    def _take_plain(self, messages: list[Message]) -> None:
+        """Take messages of a stream that wants nothing looked at but what their headers demand."""
+        for message in messages:
+            subject, reply, header_size, body = message
+            if header_size:
+                message_id = _only_id(header_size, body)
+                if message_id is None:
+                    self._take_special(*message)
+                    continue
                 if message_id and not self._is_new(message_id, reply):
-                    return
-        self._last_id = message_id
-        self._messages.append((subject, header_size, body))
-        self._replies.append(reply)
+                    continue
+                self._last_id = message_id
+            else:
+                self._last_id = b""
+            self._messages.append((subject, header_size, body))
+            self._replies.append(reply)
 
     def _is_new(self, message_id: bytes, reply: bytes) -> bool:
         """Note the id of the message that comes next, or answer that it is a duplicate."""
         stream = self._stream
-        sequence = stream.message_ids.find(message_id) or self._ids.get(message_id)
-        if sequence is None:
-            if stream.config.duplicate_window > 0:
-                self._ids[message_id] = stream.messages.last_sequence + len(self._messages) + 1
-            return True
+        if message_id in stream.message_ids.sequences or message_id in self._ids:
+            self._answer_duplicate(message_id, reply)
+            return False
+        if stream.config.duplicate_window > 0:
+            self._ids[message_id] = len(self._messages)
+        return True
+
+    def _answer_duplicate(self, message_id: bytes, reply: bytes) -> None:
+        self._store()
         if reply and self._acknowledges:
-            payload = b'%b%d,"duplicate": true}' % (self._prefix, sequence)
-            self._answer_when_durable((reply, b"", 0, payload))
-        return False
+            sequence = self._stream.message_ids.sequences.get(message_id, 0)
+            self._answer_when_durable((reply, b"", 0, b'%b%d,"duplicate": true}' % (self._prefix, sequence)))
 
     # -- the long way ----------------------------------------------------------------------------------------
     def _take_special(self, subject: bytes, reply: bytes, header_size: int, body: bytes) -> None:
@@ -275,7 +274,8 @@ class Ingest:
             return
         last = first + len(messages) - 1
         stream.last_message_id = self._last_id
-        stream.message_ids.remember(ids, now)
+        if ids:
+            stream.message_ids.remember({one: first + index for one, index in ids.items()}, now)
         self._outstanding.append(_Outstanding(last, first, replies if self._acknowledges else [], []))
         self._stored = True
         stream.stored(messages, first, now)
@@ -327,3 +327,16 @@ class Ingest:
         self._outstanding.clear()
         answers, self._answers = self._answers, []
         stream.account.publish_many(answers)
+
+
+def _only_id(header_size: int, body: bytes) -> bytes | None:
+    """Return the id of a message that has no other headers for us, b"" for none, None when it has more."""
+    if body[8] != 13 or header_size > _MAX_HEADER_SIZE:
+        return None
+    start = body.find(_NATS_FIELD, 0, header_size)
+    if start < 0:
+        return b""
+    if not body.startswith(_ID_FIELD, start) or body.find(_NATS_FIELD, start + 8, header_size) >= 0:
+        return None
+    start += len(_ID_FIELD)
+    return body[start : body.find(_CRLF, start, header_size)].strip()
