@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nats
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -90,8 +89,9 @@ async def connect() -> AsyncIterator[Connect]:
         options.setdefault("reconnect_time_wait", 0)
         options.setdefault("connect_timeout", 5)
         url = server.url if isinstance(server, ServerProcess) else server
-        client = await nats.connect(url, **options)
-        clients.append(client)
+        client = Client()
+        clients.append(client)  # before it connects: one that was refused must be closed, too
+        await client.connect(url, **options)
         return client
 
     yield open_client
