@@ -19,6 +19,8 @@ from nats import errors
 from nats.aio.client import Client
 from nats.protocol.parser import Parser
 
+from memphis_desktop.errors import Failure
+
 _REFUSED = re.compile(r'publish to "([^"]+)"', re.IGNORECASE)
 MAX_CONTROL_LINE = 1 << 20  # INFO of a large cluster passes nats-server's 4096 bytes for clients
 
@@ -26,7 +28,7 @@ MAX_CONTROL_LINE = 1 << 20  # INFO of a large cluster passes nats-server's 4096 
 Handler = Callable[[bytes, bytes], None]
 
 
-class ReadError(Exception):
+class ReadError(Failure):
     """A read failed.
 
     Attributes:

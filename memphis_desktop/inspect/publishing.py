@@ -13,10 +13,12 @@ from nats import errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.errors import Failure
 from memphis_desktop.inspect.message import Headers, check_header
 
 
-class PublishError(Exception):
+class PublishError(Failure):
     """A message was not stored.
 
     Attributes:
@@ -88,6 +90,8 @@ async def send(client: Client, subject: str, payload: bytes, headers: Headers, r
         raise PublishError("invalid", str(error)) from None
     except errors.BadHeaderError as error:
         raise PublishError("invalid", f"A header name cannot be sent: {error}") from None
+    except ClusterError as error:
+        raise PublishError("refused", str(error)) from None
     except (errors.Error, OSError) as error:
         raise PublishError("connection", f"The connection refused it: {error}") from error
 

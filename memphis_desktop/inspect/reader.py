@@ -252,11 +252,12 @@ class MessageReader:
 
     async def _read_forward(self, start: int, count: int, subject: str | None) -> Page:
         if self.method is ReadingMethod.BATCH:
+            known = self.bounds.last  # before asking: what is stored meanwhile is not covered by the answer
             messages, pending = await self._batch({"seq": start}, count, subject)
             if not messages:
-                return Page((), start, max(start - 1, self.bounds.last))
+                return Page((), start, max(start - 1, known))
             last = messages[-1].sequence
-            return Page(tuple(messages), start, max(last, self.bounds.last) if not pending else last)
+            return Page(tuple(messages), start, max(last, known) if not pending else last)
         return await self._walk_forward(start, count, subject)
 
     async def _read_backward(self, end: int, count: int, subject: str | None) -> Page:

@@ -22,7 +22,7 @@ from nats.aio.client import Client
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import Headers, InspectedMessage, format_time
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError, check_subject
-from memphis_desktop.inspect.reader import MessageReader
+from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
 from memphis_desktop.inspect.sequences import SequenceSet
 
 READ_ROWS = 500
@@ -118,6 +118,27 @@ class MessageRange:
     last: int
     subject: str | None = None
     count: int | None = None
+
+    @classmethod
+    async def counted(
+        cls, reader: MessageReader, first: int, last: int, subject: str | None = None
+    ) -> MessageRange:
+        """Return a range within the stream's bounds that knows how many messages it holds, where the server
+        can tell.
+
+        Raises:
+            ReadError: the server did not answer, or the range holds nothing.
+        """
+        bounds = reader.bounds
+        first, last = max(first, bounds.first), min(last, bounds.last)
+        if last < first:
+            raise ReadError(404, 0, "there are no messages in this range")
+        count: int | None = None
+        if reader.method is ReadingMethod.BATCH:
+            count = await reader.matching_from(first, subject) - await reader.matching_from(last + 1, subject)
+        elif subject is None and not bounds.deleted:
+            count = last - first + 1
+        return cls(reader, first, last, subject, count)
 
     @property
     def description(self) -> str:
@@ -387,6 +408,11 @@ class ReplayRun:
             raise ValueError("a rate must be above zero")
         self._rate = rate
         self._restart_pace()
+
+    @property
+    def rate(self) -> float | None:
+        """The highest rate in force, messages a second."""
+        return self._rate
 
     @property
     def position(self) -> int:

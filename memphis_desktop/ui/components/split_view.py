@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from memphis_desktop.ui import settings
@@ -36,9 +37,17 @@ class SplitView(QSplitter):
         self.setChildrenCollapsible(False)
         self.setStretchFactor(0, 1)
         self.setStretchFactor(1, 0)
-        share = float(settings.current().get(self._key) or share)
-        self.setSizes([round(10000 * (1 - share)), round(10000 * share)])
+        self._share = float(settings.current().get(self._key) or share)
+        self._arranged = False
         self.splitterMoved.connect(self._save)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The sizes hold from the first time the real room is known; before, Qt would divide it by hints."""
+        super().showEvent(event)
+        if not self._arranged:
+            self._arranged = True
+            room = self.width() if self.orientation() == Qt.Orientation.Horizontal else self.height()
+            self.setSizes([round(room * (1 - self._share)), round(room * self._share)])
 
     def set_preview_visible(self, visible: bool) -> None:
         """Show or hide the preview."""

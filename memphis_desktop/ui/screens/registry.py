@@ -53,6 +53,16 @@ def lazy(path: str) -> Callable[[ScreenContext], Screen]:
 # A line: ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream")
 SCREENS: list[ScreenEntry] = [
     ScreenEntry("home", "Home", "house", lazy("home:HomeScreen"), scope="window"),
+    ScreenEntry(
+        "messages",
+        "Messages",
+        "envelope-simple",
+        lazy("messages:MessagesScreen"),
+        in_rail=False,
+        parent="stations",
+        requires="jetstream",
+    ),
+    ScreenEntry("replay", "Replay", "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
 ]
 
 

@@ -1,0 +1,150 @@
+"""The columns of a message list: what each shows of a message, as plain functions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from memphis_desktop.inspect.decode.text import preview, visible
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.ui import format as figures
+
+PREVIEW_BYTES = 256
+_TOOLTIP_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class MessageColumn:
+    """One column.
+
+    Attributes:
+        key: Stable name, for settings.
+        title: The header.
+        text: The cell's text.
+        tooltip: The text shown when the mouse rests on the cell.
+        width: Width at first, in device-independent pixels.
+        right: Whether figures line up at the right.
+        mono: Whether it is set in the monospace font.
+        muted: Whether it steps back behind the others.
+        stretch: Whether it takes the room that is left.
+        visible: Whether it is shown before the user chooses.
+        help: What the column means.
+    """
+
+    key: str
+    title: str
+    text: Callable[[InspectedMessage, tzinfo], str]
+    tooltip: Callable[[InspectedMessage, tzinfo], str]
+    width: int = 120
+    right: bool = False
+    mono: bool = False
+    muted: bool = False
+    stretch: bool = False
+    visible: bool = True
+    help: str = ""
+
+
+def _time_text(message: InspectedMessage, zone: tzinfo) -> str:
+    """The time of day when it is today, with the date when not; the tooltip has all of it."""
+    text = figures.timestamp(message.time_ns, zone)
+    today = figures.timestamp(time.time_ns(), zone, digits=0)
+    if text[:10] == today[:10]:
+        return text[11:]
+    return text[5:19] if text[:4] == today[:4] else text[:16]
+
+
+def _time_tooltip(message: InspectedMessage, zone: tzinfo) -> str:
+    ago = figures.relative_time(message.time_ns, time.time_ns())
+    return f"{figures.timestamp(message.time_ns, zone, digits=9)}\n{ago}"
+
+
+def _headers_text(message: InspectedMessage, zone: tzinfo) -> str:
+    return str(len(message.headers)) if message.header_bytes else ""
+
+
+def _headers_tooltip(message: InspectedMessage, zone: tzinfo) -> str:
+    lines = [f"{visible(name)}: {visible(value)[:120]}" for name, value in message.headers.items()[:16]]
+    more = len(message.headers) - len(lines)
+    return "\n".join([*lines, f"and {more} more"] if more > 0 else lines)
+
+
+def _preview_tooltip(message: InspectedMessage, zone: tzinfo) -> str:
+    return preview(message.payload, _TOOLTIP_BYTES)
+
+
+def standard_columns() -> list[MessageColumn]:
+    """The columns every list has."""
+    return [
+        MessageColumn(
+            "sequence",
+            "Sequence",
+            lambda message, zone: figures.integer(message.sequence),
+            lambda message, zone: f"#{message.sequence}",
+            width=88,
+            right=True,
+            mono=True,
+            muted=True,
+        ),
+        MessageColumn(
+            "time",
+            "Time",
+            _time_text,
+            _time_tooltip,
+            width=120,
+            mono=True,
+            help="When the message was stored",
+        ),
+        MessageColumn(
+            "age",
+            "Age",
+            lambda message, zone: figures.relative_time(message.time_ns, time.time_ns()),
+            _time_tooltip,
+            width=90,
+            right=True,
+            muted=True,
+            visible=False,
+            help="How long ago the message was stored",
+        ),
+        MessageColumn(
+            "subject",
+            "Subject",
+            lambda message, zone: visible(message.subject, single_line=True),
+            lambda message, zone: message.subject,
+            width=168,
+            mono=True,
+        ),
+        MessageColumn(
+            "size",
+            "Size",
+            lambda message, zone: figures.bytes_size(message.size),
+            lambda message, zone: (
+                f"{figures.count_noun(len(message.payload), 'payload byte')}, "
+                f"{figures.count_noun(len(message.header_bytes), 'header byte')}"
+            ),
+            width=72,
+            right=True,
+            help="Headers and payload",
+        ),
+        MessageColumn(
+            "headers",
+            "Headers",
+            _headers_text,
+            _headers_tooltip,
+            width=66,
+            right=True,
+            muted=True,
+            help="How many headers there are",
+        ),
+        MessageColumn(
+            "preview",
+            "Payload",
+            lambda message, zone: preview(message.payload, PREVIEW_BYTES),
+            _preview_tooltip,
+            width=360,
+            mono=True,
+            stretch=True,
+            help=f"The first {PREVIEW_BYTES} bytes as they are stored",
+        ),
+    ]

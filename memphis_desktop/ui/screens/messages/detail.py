@@ -1,0 +1,315 @@
+"""Everything about one message: decoded, as text, as hex, its headers, and why it was read as it was."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QStackedWidget,
+    QTabWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.inspect.decode import TITLES, Decoded, decode
+from memphis_desktop.inspect.decode.chain import INLINE_LIMIT
+from memphis_desktop.inspect.decode.exact_json import write
+from memphis_desktop.inspect.decode.model import Verdict
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.empty_state import EmptyState
+from memphis_desktop.ui.components.json_tree import JsonTree
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.messages.hex_view import HexView
+from memphis_desktop.ui.screens.messages.text_view import TextView
+from memphis_desktop.ui.theme.icons import icon
+
+AUTOMATIC_LIMIT = 1 << 20  # larger payloads are decoded when asked for
+ON_REQUEST_LIMIT = 8 << 20
+TABS = ("Decoded", "Text", "Hex", "Headers", "Report")
+
+HEADER_MEANINGS = {
+    "Nats-Msg-Id": "Id for de-duplication",
+    "Nats-Expected-Stream": "Stored only in this stream",
+    "Nats-Expected-Last-Sequence": "Stored only after this sequence",
+    "Nats-Expected-Last-Subject-Sequence": "Stored only after this sequence of its subject",
+    "Nats-Rollup": "Older messages of the subject or stream were purged",
+    "Nats-TTL": "Removed after this time",
+    "Nats-Stream-Source": "Where this copy was sourced from",
+    "Nats-Marker-Reason": "A marker for a removed message",
+    "Memphis-Replay-Run": "The replay that made this copy",
+    "Memphis-Replay-Stream": "Where the replay read it",
+    "Memphis-Replay-Sequence": "Its sequence there",
+    "Memphis-Replay-Time": "When it was first stored",
+    "traceparent": "Trace context (W3C)",
+    "msg-id": "Id for de-duplication (Memphis)",
+    "$memphis_producedBy": "The producer",
+    "$memphis_connectionId": "The producer's connection",
+}
+
+
+class MessageDetail(QWidget):
+    """The pane beside the list. `show_message(None)` empties it."""
+
+    copy_requested = Signal()
+    edit_requested = Signal()
+    replay_requested = Signal()
+    save_requested = Signal()
+    related_requested = Signal(int)  # -1: the message before on the same subject, 1: after
+    closed = Signal()
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.context = context
+        self.message: InspectedMessage | None = None
+        self.decoded: Decoded | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._generation = 0
+        self._build()
+        self.show_message(None)
+
+    # Building -----------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._title = PlainLabel("", "strong")
+        self._subject = PlainLabel("", "mono", elide=Qt.TextElideMode.ElideMiddle, selectable=False)
+        self._facts = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        head = QHBoxLayout()
+        head.setSpacing(theme.SPACE_1)
+        head.addWidget(self._title)
+        head.addWidget(self._subject, 1)
+        for name, tooltip, signal in (
+            ("arrow-up", "Message before on this subject  ( [ )", lambda: self.related_requested.emit(-1)),
+            ("arrow-down", "Message after on this subject  ( ] )", lambda: self.related_requested.emit(1)),
+            ("copy", "Copy  ( Y )", self.copy_requested.emit),
+            ("pencil-simple", "Edit and publish  ( E )", self.edit_requested.emit),
+            ("repeat", "Replay", self.replay_requested.emit),
+            ("download-simple", "Save the bytes to a file", self.save_requested.emit),
+            ("x", "Close  ( Space )", self.closed.emit),
+        ):
+            head.addWidget(_icon_button(name, tooltip, signal))
+        top = QVBoxLayout()
+        top.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_2, theme.SPACE_1)
+        top.setSpacing(2)
+        top.addLayout(head)
+        top.addWidget(self._facts)
+
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self._decoded_tab(), "Decoded")
+        self.text_view = TextView("Payload as text")
+        self.text_view.save_requested.connect(self.save_requested)
+        self.tabs.addTab(self.text_view, "Text")
+        self.hex_view = HexView()
+        self.tabs.addTab(self.hex_view, "Hex")
+        self.headers_table = DataTable(
+            [
+                Column("name", "Name", lambda row: row[1], kind="mono", width=190,
+                       tooltip="Names keep their case and order"),
+                Column("value", "Value", lambda row: row[2], kind="mono", width=220, stretch=True),
+                Column("meaning", "Meaning", lambda row: HEADER_MEANINGS.get(row[1], ""), width=180),
+            ],
+            lambda row: row[0],
+            "message_headers",
+        )  # fmt: skip
+        self.tabs.addTab(self.headers_table, "Headers")
+        self.tabs.addTab(self._report_tab(), "Report")
+
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(top)
+        layout.addWidget(self.tabs, 1)
+        self._empty = EmptyState("envelope-simple-open", "Select a message to see what is in it.")
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self._empty)
+        self._stack.addWidget(page)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self._stack)
+
+    def _decoded_tab(self) -> QWidget:
+        self._chain = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self.decoder_box = QComboBox()
+        self.decoder_box.setAccessibleName("Decoder")
+        self.decoder_box.setToolTip("Which decoder reads this payload")
+        self.decoder_box.addItem("Automatic", None)
+        for name in ("json", "msgpack", "cbor", "protobuf", "text", "binary"):
+            self.decoder_box.addItem(TITLES[name], name)
+        self.decoder_box.activated.connect(lambda _: self._decode_again())
+        line = QHBoxLayout()
+        line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_2, theme.SPACE_2)
+        line.addWidget(self._chain, 1)
+        line.addWidget(self.decoder_box)
+        self._notice = Banner("warning")
+        self._notice.hide()
+        self.tree = JsonTree()
+        self._plain = TextView("Payload as text")
+        self._plain.save_requested.connect(self.save_requested)
+        self._bytes = HexView()
+        self._waiting = EmptyState("hourglass", "Decoding")
+        self._views = QStackedWidget()
+        for view in (self.tree, self._plain, self._bytes, self._waiting):
+            self._views.addWidget(view)
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(line)
+        layout.addWidget(self._notice)
+        layout.addWidget(self._views, 1)
+        return page
+
+    def _report_tab(self) -> QWidget:
+        self.report_table = DataTable(
+            [
+                Column("verdict", "Verdict", lambda row: ("good", "read it") if row[1].applied
+                       else ("muted", "did not apply"), kind="dot", width=120),
+                Column("decoder", "Decoder", lambda row: _title(row[1].decoder), width=150),
+                Column("reason", "Reason", lambda row: row[1].reason, width=220, stretch=True),
+                Column("offset", "At byte", lambda row: row[1].offset, kind="number", width=80,
+                       text=lambda value: "" if value is None else figures.integer(value)),
+            ],
+            lambda row: row[0],
+            "decode_report",
+        )  # fmt: skip
+        return self.report_table
+
+    # Showing ------------------------------------------------------------------------------------
+
+    def show_message(self, message: InspectedMessage | None) -> None:
+        """Show a message, or nothing."""
+        if message is self.message and message is not None:
+            return
+        self.message = message
+        self.decoded = None
+        self._generation += 1
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        if message is None:
+            self._stack.setCurrentIndex(0)
+            return
+        self._stack.setCurrentIndex(1)
+        self._title.setText(f"#{figures.integer(message.sequence)}" if message.sequence else "Message")
+        self._subject.setText(message.subject)
+        when = figures.timestamp(message.time_ns, self.context.zone, digits=6)
+        facts = [when, figures.bytes_size(len(message.payload))]
+        if message.headers:
+            facts.append(figures.count_noun(len(message.headers), "header"))
+        self._facts.setText("  ·  ".join(facts))
+        self.headers_table.set_rows(
+            [(index, name, value) for index, (name, value) in enumerate(message.headers)]
+        )
+        self.headers_table.set_state("ready" if message.headers else "empty", "This message has no headers.")
+        self.tabs.setTabText(3, f"Headers {len(message.headers)}" if message.headers else "Headers")
+        self.hex_view.set_data(message.payload)
+        self._decode_again()
+
+    def show_tab(self, name: str) -> None:
+        """Bring a tab to the front."""
+        self.tabs.setCurrentIndex(TABS.index(name))
+
+    def _decode_again(self) -> None:
+        message = self.message
+        if message is None:
+            return
+        decoder = self.decoder_box.currentData()
+        size = len(message.payload)
+        if size > AUTOMATIC_LIMIT:
+            self._show_large(message, decoder)
+        elif size <= INLINE_LIMIT and message.payload[:1] not in (
+            b"\x1f",
+            b"\x28",
+            b"\x04",
+            b"\xff",
+            b"\x78",
+        ):
+            self._show_decoded(decode(message.payload, decoder=decoder))
+        else:
+            self._start_decoding(decoder)
+
+    def _show_large(self, message: InspectedMessage, decoder: str | None) -> None:
+        """Text and hex open at once; the tree is made when asked for, or not at all."""
+        size = figures.bytes_size(len(message.payload))
+        self._report([Verdict("all", False, f"{size}: decoded when asked for")])
+        self.text_view.set_text(message.payload[:ON_REQUEST_LIMIT].decode("utf-8", "surrogateescape"))
+        self._bytes.set_data(message.payload)
+        self._views.setCurrentWidget(self._bytes)
+        self._chain.setText(f"{size}, not decoded")
+        if len(message.payload) <= ON_REQUEST_LIMIT:
+            text = f"This payload is large ({size})."
+            self._notice.set_content(
+                "information", text, ("Decode it", lambda: self._start_decoding(decoder))
+            )
+        else:
+            limit = figures.bytes_size(ON_REQUEST_LIMIT)
+            text = f"This payload has {size}; up to {limit} are decoded here. Save it to open it elsewhere."
+            self._notice.set_content("information", text, ("Save to file", self.save_requested.emit))
+        self._notice.show()
+
+    def _start_decoding(self, decoder: str | None) -> None:
+        if self.message is None:
+            return
+        self._notice.hide()
+        self._views.setCurrentWidget(self._waiting)
+        self._chain.setText("Decoding")
+        self._task = self.context.run(self._decode_beside(self.message, decoder), "decode the message")
+
+    async def _decode_beside(self, message: InspectedMessage, decoder: str | None) -> None:
+        generation = self._generation
+        decoded = await asyncio.to_thread(decode, message.payload, decoder=decoder)
+        text = decoded.text
+        if decoded.has_value:
+            text = await asyncio.to_thread(write, decoded.value)
+        if generation == self._generation:
+            self._show_decoded(decoded, text)
+
+    def _show_decoded(self, decoded: Decoded, text: str | None = None) -> None:
+        self.decoded = decoded
+        self._report(list(decoded.report))
+        steps = [f"{step.name} {figures.bytes_size(step.input_size)}" for step in decoded.steps]
+        self._chain.setText("  →  ".join(steps) or "Empty")
+        self._notice.setVisible(bool(decoded.truncated))
+        if decoded.truncated:
+            self._notice.set_content("warning", decoded.truncated[:1].upper() + decoded.truncated[1:] + ".")
+        if decoded.has_value:
+            self.tree.set_value(decoded.value)
+            self._views.setCurrentWidget(self.tree)
+            self.text_view.set_text(text if text is not None else write(decoded.value))
+            return
+        if decoded.text is not None:
+            self._plain.set_text(decoded.text)
+            self._views.setCurrentWidget(self._plain)
+            self.text_view.set_text(decoded.text)
+            return
+        self._bytes.set_data(decoded.data)
+        self._views.setCurrentWidget(self._bytes)
+        self.text_view.set_text(decoded.data[:ON_REQUEST_LIMIT].decode("utf-8", "surrogateescape"))
+
+    def _report(self, verdicts: list[Verdict]) -> None:
+        self.report_table.set_rows(list(enumerate(verdicts)))
+
+
+def _title(decoder: str) -> str:
+    return TITLES.get(decoder, decoder)
+
+
+def _icon_button(name: str, tooltip: str, callback: Any) -> QToolButton:
+    button = QToolButton()
+    button.setIcon(icon(name, "muted"))
+    button.setIconSize(QSize(16, 16))
+    button.setToolTip(tooltip)
+    button.setAccessibleName(tooltip.split("  (")[0])
+    button.clicked.connect(lambda: callback())
+    return button

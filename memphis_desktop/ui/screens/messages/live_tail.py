@@ -1,0 +1,131 @@
+"""Following the end of a station with bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject
+
+from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS, WINDOW_BYTES, WINDOW_ROWS
+
+if TYPE_CHECKING:
+    from memphis_desktop.ui.screens.messages.browser import MessageBrowser
+
+INTERVAL = 0.2  # seconds between looks for new messages
+COUNT_INTERVAL = 0.5  # the same while paused, when only the number is read
+PAGE_ROWS = 1_000
+FLOOD_ROWS = 10_000  # this far behind, the rest is left out and said so
+
+
+class LiveTail(QObject):
+    """Appends what is new while on; counts it while paused or while an older place is looked at."""
+
+    def __init__(self, browser: MessageBrowser) -> None:
+        super().__init__(browser)
+        self._browser = browser
+        self._live = False
+        self._paused = False
+        self._suspended = False
+        self._task: asyncio.Task[Any] | None = None
+        self._awake = asyncio.Event()
+        self.skipped = 0
+
+    @property
+    def live(self) -> bool:
+        """Whether new messages are followed."""
+        return self._live
+
+    def set_live(self, live: bool) -> None:
+        """Begin or end following."""
+        if live == self._live:
+            return
+        self._live = live
+        self.skipped = 0
+        model = self._browser.list.model
+        model.max_rows, model.max_bytes = (LIVE_ROWS, LIVE_BYTES) if live else (WINDOW_ROWS, WINDOW_BYTES)
+        self._browser.show_new_count(0, 0)
+        if live:
+            self._browser.go_last()
+            self._start()
+        else:
+            self.stop()
+
+    def set_paused(self, paused: bool) -> None:
+        """Count instead of showing."""
+        self._paused = paused
+        self._awake.set()
+
+    def suspend_polling(self) -> None:
+        """Read nothing while nobody looks."""
+        self._suspended = True
+
+    def resume_polling(self) -> None:
+        """Somebody looks again."""
+        self._suspended = False
+        self._awake.set()
+
+    def stop(self) -> None:
+        """End for good or until `set_live`."""
+        self._live = False
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = self._browser.context.run(self._follow(), "follow the station")
+
+    async def _follow(self) -> None:
+        failures = 0
+        while self._live:
+            pause = INTERVAL
+            if not self._suspended and self._browser.reader is not None:
+                try:
+                    pause = await self._look()
+                    failures = 0
+                except ReadError:
+                    failures += 1
+                    if failures >= 10:
+                        raise
+                    pause = 1.0
+            self._awake.clear()
+            try:
+                await asyncio.wait_for(self._awake.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> float:
+        """Take in what is new; return how long to wait before the next look."""
+        browser = self._browser
+        reader = browser.reader
+        assert reader is not None
+        listed = browser.list
+        if self._paused or not listed.at_end:
+            bounds = await reader.refresh()
+            listed.set_bounds(bounds.first, bounds.last)
+            browser.show_new_count(max(0, bounds.last - listed.model.last), self.skipped)
+            browser.update_foot()
+            return COUNT_INTERVAL
+        page = await reader.forward(listed.model.last + 1, PAGE_ROWS, browser.subject)
+        if not page.messages or page.first != listed.model.last + 1 or not self._live:
+            browser.show_new_count(0, self.skipped)
+            return INTERVAL
+        full = len(page.messages) >= PAGE_ROWS
+        if full:
+            bounds = await reader.refresh()
+            behind = bounds.last - page.last
+            if behind > FLOOD_ROWS:
+                page = await reader.backward(bounds.last, PAGE_ROWS, browser.subject)
+                self.skipped += max(0, page.first - listed.model.last - 1)
+                listed.show_page(page, at_bottom=True)
+                listed.set_bounds(bounds.first, bounds.last)
+                browser.show_new_count(0, self.skipped)
+                return INTERVAL
+        listed.set_bounds(listed.scroll_bar.first, max(listed.scroll_bar.last, page.last))
+        listed.add_newer(page, follow=True)
+        browser.show_list()
+        browser.show_new_count(0, self.skipped)
+        browser.update_foot()
+        return 0.0 if full else INTERVAL

@@ -1,0 +1,337 @@
+"""The dialog that describes a replay and starts it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.inspect.draft import storing_stream
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.reader import MessageReader
+from memphis_desktop.inspect.replay import (
+    MessageIds,
+    MessageRange,
+    ReplayOptions,
+    ReplayRun,
+    ReplaySource,
+    SelectedMessages,
+    target_subject,
+)
+from memphis_desktop.inspect.replay_runs import RunEntry, new_run_id
+from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.dialogs import FormDialog
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import Route, ScreenContext
+from memphis_desktop.ui.screens.replay.runs import runs_of
+
+_IDS = (
+    (MessageIds.STABLE, "From the original: repeating within the duplicate window is harmless"),
+    (MessageIds.FRESH, "New in each run: every run stores its copies"),
+    (MessageIds.KEEP, "The original's own"),
+    (MessageIds.NONE, "None"),
+)
+_FAST, _RATE, _RECORDED = range(3)
+
+
+def open_replay(
+    context: ScreenContext,
+    parent: QWidget | None,
+    stream: str,
+    sequences: Sequence[int] = (),
+    subject: str | None = None,
+) -> ReplayDialog:
+    """Open the dialog for a selection (or, without one, a range) of a station's messages."""
+    dialog = ReplayDialog(context, parent, stream, sequences, subject)
+    context.run(dialog.carry_out(), "start the replay")
+    return dialog
+
+
+class ReplayDialog(FormDialog):
+    """What, where to, how fast, with which ids."""
+
+    def __init__(
+        self,
+        context: ScreenContext,
+        parent: QWidget | None,
+        stream: str,
+        sequences: Sequence[int] = (),
+        subject: str | None = None,
+    ) -> None:
+        super().__init__(parent, f"Replay messages of {stream}", "Start replay", width=640)
+        self.context = context
+        self.stream = stream
+        self.sequences = tuple(sequences)
+        self._request: ReplayRequest | None = None
+        self._build_source(subject)
+        self._build_target()
+        self._build_how()
+        for check in (self._range_problem, self._target_problem, self._permission_problem):
+            self.add_validator(check)
+        self._update()
+
+    # Building -----------------------------------------------------------------------------------
+
+    def _build_source(self, subject: str | None) -> None:
+        count = figures.count_noun(len(self.sequences), "selected message")
+        self.selection_choice = QRadioButton(count)
+        self.range_choice = QRadioButton("A range")
+        group = QButtonGroup(self)
+        group.addButton(self.selection_choice)
+        group.addButton(self.range_choice)
+        self.from_field = QLineEdit("first")
+        self.to_field = QLineEdit("last")
+        self.subject_field = QLineEdit(subject or "")
+        for field, name, hint in (
+            (self.from_field, "From", "first, #123456, 10:32, -15m"),
+            (self.to_field, "To", "last, #123456, 10:45, now"),
+            (self.subject_field, "Only subjects", "all"),
+        ):
+            field.setAccessibleName(name)
+            field.setPlaceholderText(hint)
+            field.setProperty("role", "mono")
+        holder = QWidget()
+        grid = QGridLayout(holder)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(theme.SPACE_2)
+        grid.setVerticalSpacing(theme.SPACE_2)
+        choices = QHBoxLayout()
+        choices.setSpacing(theme.SPACE_4)
+        if self.sequences:
+            choices.addWidget(self.selection_choice)
+        else:
+            self.selection_choice.hide()
+        choices.addWidget(self.range_choice)
+        choices.addStretch()
+        grid.addLayout(choices, 0, 0, 1, 4)
+        grid.addWidget(PlainLabel("from", "caption"), 1, 0)
+        grid.addWidget(self.from_field, 1, 1)
+        grid.addWidget(PlainLabel("to", "caption"), 1, 2)
+        grid.addWidget(self.to_field, 1, 3)
+        grid.addWidget(PlainLabel("on", "caption"), 2, 0)
+        grid.addWidget(self.subject_field, 2, 1, 1, 3)
+        self._range_widgets = (self.from_field, self.to_field, self.subject_field)
+        (self.selection_choice if self.sequences else self.range_choice).setChecked(True)
+        self.selection_choice.toggled.connect(self._update)
+        self.range_choice.toggled.connect(self._update)
+        self.add_row("What", holder)
+
+    def _build_target(self) -> None:
+        self.target_field = QLineEdit("{subject}")
+        self.target_field.setProperty("role", "mono")
+        self.target_field.textChanged.connect(self._update)
+        self.target_note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        holder = QWidget()
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.SPACE_1)
+        column.addWidget(self.target_field)
+        column.addWidget(self.target_note)
+        help_text = "{subject} is the original's, {1} its first part; also {stream} and {sequence}."
+        self.add_row("To subject", holder, help_text)
+
+    def _build_how(self) -> None:
+        self.pace_box = QComboBox()
+        self.pace_box.addItems(["As fast as it is stored", "At most", "As recorded, times"])
+        self.rate_box = QDoubleSpinBox()
+        self.rate_box.setRange(0.1, 1_000_000)
+        self.rate_box.setValue(100)
+        self.rate_box.setDecimals(1)
+        self.rate_box.setSuffix(" messages/s")
+        self.factor_box = QDoubleSpinBox()
+        self.factor_box.setRange(0.01, 10_000)
+        self.factor_box.setValue(1)
+        self.factor_box.setSuffix(" × as fast")
+        self.rate_box.setAccessibleName("Messages a second")
+        self.factor_box.setAccessibleName("Times as fast as recorded")
+        pace = QWidget()
+        row = QHBoxLayout(pace)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACE_2)
+        row.addWidget(self.pace_box)
+        row.addWidget(self.rate_box)
+        row.addWidget(self.factor_box)
+        row.addStretch()
+        self.pace_box.currentIndexChanged.connect(self._update)
+        self.pace_box.setAccessibleName("Pace")
+        self.add_row("Pace", pace)
+        self.ids_box = QComboBox()
+        for ids, title in _IDS:
+            self.ids_box.addItem(title, ids)
+        self.add_row("Message ids", self.ids_box)
+        self.headers_check = QCheckBox("Keep the original's headers")
+        self.headers_check.setChecked(True)
+        self.provenance_check = QCheckBox("Add headers that say where each copy comes from")
+        self.provenance_check.setChecked(True)
+        self.add_row("Headers", self.headers_check)
+        self.add_row("", self.provenance_check, "Memphis-Replay-Run, -Stream, -Sequence and -Time")
+
+    # State --------------------------------------------------------------------------------------
+
+    def _update(self) -> None:
+        by_range = self.range_choice.isChecked()
+        for widget in self._range_widgets:
+            widget.setEnabled(by_range)
+        pace = self.pace_box.currentIndex() if hasattr(self, "pace_box") else _FAST
+        if hasattr(self, "rate_box"):
+            self.rate_box.setVisible(pace == _RATE)
+            self.factor_box.setVisible(pace == _RECORDED)
+        if hasattr(self, "target_note"):
+            text, role = self._target_text()
+            self.target_note.setText(text)
+            self.target_note.setRole(role)
+
+    def _example(self) -> InspectedMessage:
+        streams = dict(self._streams())
+        pattern = next(iter(streams.get(self.stream) or ["example"]))
+        subject = pattern.replace("*", "part").replace(">", "part")
+        return InspectedMessage(self.stream, self.sequences[0] if self.sequences else 1, 0, subject, b"", b"")
+
+    def _streams(self) -> list[tuple[str, list[str]]]:
+        snapshot = self.context.session.snapshot
+        streams = snapshot.streams.values() if snapshot is not None else ()
+        return [(stream.name, list(stream.config.get("subjects") or [])) for stream in streams]
+
+    def _target_text(self) -> tuple[str, str]:
+        example = self._example()
+        try:
+            subject = target_subject(self.target_field.text(), example)
+        except ValueError as error:
+            return str(error), "bad"
+        stream = storing_stream(self._streams(), subject)
+        if stream is None:
+            return f"{example.subject} → {subject}: no station stores it", "warning"
+        if stream == self.stream:
+            return f"{example.subject} → {subject}, stored in the same station", "caption"
+        return f"{example.subject} → {subject}, stored in {stream}", "caption"
+
+    def _target_problem(self) -> str:
+        text, role = self._target_text()
+        return f"{text}." if role in ("bad", "warning") else ""
+
+    def _range_problem(self) -> str:
+        if self.range_choice.isChecked():
+            for field in (self.from_field, self.to_field):
+                try:
+                    self._seek(field)
+                except ValueError as error:
+                    return str(error)
+        return ""
+
+    def _permission_problem(self) -> str:
+        return "This connection is read-only." if self.context.session.profile.read_only else ""
+
+    def _seek(self, field: QLineEdit) -> Seek:
+        return parse_seek(field.text(), self.context.zone, time.time_ns())
+
+    def options(self) -> ReplayOptions:
+        """What was chosen."""
+        pace = self.pace_box.currentIndex()
+        return ReplayOptions(
+            subject=self.target_field.text().strip(),
+            rate=self.rate_box.value() if pace == _RATE else None,
+            original_pace=self.factor_box.value() if pace == _RECORDED else None,
+            keep_headers=self.headers_check.isChecked(),
+            ids=self.ids_box.currentData(),
+            provenance=self.provenance_check.isChecked(),
+        )
+
+    # Starting -----------------------------------------------------------------------------------
+
+    def request(self) -> ReplayRequest:
+        """What is described, apart from the widgets, which do not outlive the dialog.
+
+        Raises:
+            ValueError: an end of the range is no place.
+        """
+        by_range = self.range_choice.isChecked()
+        return ReplayRequest(
+            self.stream,
+            self.options(),
+            () if by_range else self.sequences,
+            self._seek(self.from_field) if by_range else None,
+            self._seek(self.to_field) if by_range else None,
+            (self.subject_field.text().strip() or None) if by_range else None,
+        )
+
+    def accept(self) -> None:
+        """Note what was chosen, when it is sound."""
+        super().accept()
+        if self.isHidden():
+            self._request = self.request()
+
+    async def carry_out(self) -> None:
+        """Ask, then start the replay and show it."""
+        context = self.context
+        if await self.ask() and self._request is not None:
+            entry = await start_replay(context, self._request)
+            context.navigate(Route("replay", {"run": entry.run_id}))
+
+
+@dataclass(frozen=True)
+class ReplayRequest:
+    """A replay as described: chosen sequences, or a range with a subject filter."""
+
+    stream: str
+    options: ReplayOptions
+    sequences: tuple[int, ...] = ()
+    first: Seek | None = None
+    last: Seek | None = None
+    subject: str | None = None
+
+
+async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEntry:
+    """Start a replay; returns its entry in the list of runs.
+
+    Raises:
+        ReadError: the station cannot be read, or the range holds nothing.
+    """
+    session = context.session
+    reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
+    try:
+        source = await _source(reader, request)
+    except BaseException:
+        await reader.close()
+        raise
+    run = ReplayRun(source, session.nats, request.options, run_id=new_run_id())
+    entry = RunEntry(run, source.description, request.options.subject)
+    return runs_of(session).start(entry, context.run, reader.close)
+
+
+async def _source(reader: MessageReader, request: ReplayRequest) -> ReplaySource:
+    if request.first is None or request.last is None:
+        return SelectedMessages(reader, request.sequences)
+    first = await _sequence(reader, request.first, end=False)
+    last = await _sequence(reader, request.last, end=True)
+    return await MessageRange.counted(reader, first, last, request.subject)
+
+
+async def _sequence(reader: MessageReader, seek: Seek, *, end: bool) -> int:
+    """Return the sequence a place means as the beginning or end of a range."""
+    bounds = reader.bounds
+    if seek.kind is SeekKind.FIRST:
+        return bounds.first
+    if seek.kind is SeekKind.LAST:
+        return bounds.last
+    if seek.kind is SeekKind.PERCENT:
+        return reader.sequence_at_percent(seek.value)
+    if seek.kind is SeekKind.TIME:
+        found = await reader.sequence_at(seek.time_ns)
+        return found - 1 if end else found
+    return seek.sequence

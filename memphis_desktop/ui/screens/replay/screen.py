@@ -1,0 +1,287 @@
+"""The replay screen: every run, and the one that is looked at with its controls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import (
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.inspect.replay import ReplayState
+from memphis_desktop.inspect.replay_runs import RunEntry
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.replay.runs import runs_of
+from memphis_desktop.ui.theme.icons import icon
+
+_REFRESH_MS = 200
+_STATES = {
+    ReplayState.READY: ("muted", "ready"),
+    ReplayState.RUNNING: ("information", "running"),
+    ReplayState.PAUSED: ("warning", "paused"),
+    ReplayState.DONE: ("good", "done"),
+    ReplayState.CANCELLED: ("muted", "cancelled"),
+    ReplayState.FAILED: ("bad", "failed"),
+}
+
+
+def _share(entry: RunEntry) -> tuple[float | None, str]:
+    progress = entry.progress
+    if progress.total:
+        share = min(1.0, progress.taken / progress.total)
+        return share, figures.percent(share)
+    if progress.state is ReplayState.DONE:
+        return 1.0, figures.percent(1.0)
+    return None, figures.compact(progress.taken)
+
+
+def _dot(entry: RunEntry) -> tuple[str, str]:
+    progress = entry.progress
+    token, word = _STATES[progress.state]
+    if progress.state is ReplayState.DONE and progress.failed:
+        return "warning", "done with errors"
+    return token, word
+
+
+class ReplayScreen(Screen):
+    """Runs in a table; below, the one with the cursor."""
+
+    title = "Replay"
+    route_name = "replay"
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.runs = runs_of(context.session)
+        self.header = PageHeader("Replay")
+        self.header.set_title(
+            "Replay", "Messages published again, with where they came from and what became of them"
+        )
+        self.forget_button = self.header.add_action("Clear ended", self._forget, kind="ghost")
+        self.table = DataTable(
+            [
+                Column("state", "State", _dot, kind="dot", width=130),
+                Column("source", "Source", lambda entry: entry.source, width=240, stretch=True),
+                Column("target", "To subject", lambda entry: entry.target, kind="mono", width=170),
+                Column("progress", "Progress", _share, kind="bar", width=140),
+                Column("stored", "Stored", lambda entry: entry.progress.stored, kind="number", width=90),
+                Column("duplicates", "Duplicates", lambda entry: entry.progress.duplicates, kind="number"),
+                Column("failed", "Failed", lambda entry: entry.progress.failed, kind="number", width=80,
+                       token=lambda entry: "bad" if entry.progress.failed else None),
+                Column("rate", "Rate", lambda entry: entry.progress.rate, kind="rate", width=90),
+                Column("elapsed", "Took", lambda entry: entry.progress.elapsed, kind="duration", width=90),
+                Column("started", "Started", lambda entry: entry.started_ns, kind="time", width=110),
+            ],
+            lambda entry: entry.run_id,
+            "replays",
+        )  # fmt: skip
+        self.table.model.zone = context.zone
+        self.table.current_changed.connect(self._show_entry)
+        self.panel = RunPanel()
+        self._timer = QTimer(self)
+        self._timer.setInterval(_REFRESH_MS)
+        self._timer.timeout.connect(self.refresh)
+        frame = QFrame()
+        frame.setProperty("panel", "surface")
+        inner = QVBoxLayout(frame)
+        inner.setContentsMargins(1, 1, 1, 1)
+        inner.addWidget(self.table)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 20, 24, theme.SPACE_4)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(self.header)
+        layout.addWidget(frame, 1)
+        layout.addWidget(self.panel)
+        self._wanted = ""
+        self.refresh()
+
+    def show_route(self, route: Route) -> None:
+        """Put the cursor on a run."""
+        self._wanted = route.get("run")
+        self.refresh()
+
+    def activated(self) -> None:
+        """Keep the figures fresh while in view."""
+        self._timer.start()
+        self.refresh()
+
+    def deactivated(self) -> None:
+        """Runs go on; only their figures are no longer drawn."""
+        self._timer.stop()
+
+    def refresh(self) -> None:
+        """Show the runs as they are now."""
+        entries = self.runs.entries
+        self.table.set_rows(list(entries))
+        self.table.view.viewport().update()
+        if entries:
+            self.table.set_state("ready")
+        else:
+            self.table.set_state("empty", "No replays yet. Select messages in a station and press R.")
+        if self._wanted:
+            entry = self.runs.find(self._wanted)
+            if entry is not None:
+                self._wanted = ""
+                self.table.select_key(entry.run_id)
+                self.panel.show_entry(entry)
+        elif self.panel.entry is None and entries:
+            self.panel.show_entry(entries[0])
+        self.forget_button.setEnabled(any(entry.progress.state.ended for entry in entries))
+        self.panel.refresh()
+
+    def commands(self) -> list[Command]:
+        """Steering the run that is shown."""
+        return [
+            Command("Pause or resume the replay", "Space", self.panel.toggle_pause, "pause"),
+            Command("Cancel the replay", "Shift+Del", self.panel.cancel, "stop"),
+        ]
+
+    def _show_entry(self, entry: Any) -> None:
+        if entry is not None:
+            self.panel.show_entry(entry)
+
+    def _forget(self) -> None:
+        self.runs.forget_ended()
+        self.panel.show_entry(None)
+        self.refresh()
+
+
+class RunPanel(QFrame):
+    """One run: progress, figures, throttle, pause, cancel, errors."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "surface")
+        self.entry: RunEntry | None = None
+        self.title_label = PlainLabel("", "section")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress")
+        self.figures_label = PlainLabel("", "muted", wrap=True)
+        self.ids_label = PlainLabel("", "caption", selectable=True)
+        self.pause_button = QPushButton("Pause")
+        self.pause_button.setIcon(icon("pause"))
+        self.cancel_button = QPushButton("Cancel replay")
+        self.cancel_button.setIcon(icon("stop"))
+        self.rate_box = QDoubleSpinBox()
+        self.rate_box.setRange(0, 1_000_000)
+        self.rate_box.setDecimals(0)
+        self.rate_box.setSpecialValueText("no limit")
+        self.rate_box.setSuffix(" messages/s")
+        self.rate_box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        self.rate_box.setAccessibleName("Highest rate")
+        self.rate_box.setToolTip("Highest rate; takes hold at once")
+        self.rate_box.setKeyboardTracking(False)
+        self.pause_button.clicked.connect(self.toggle_pause)
+        self.cancel_button.clicked.connect(self.cancel)
+        self.rate_box.valueChanged.connect(self._rate_changed)
+        self.problem = Banner("bad")
+        self.problem.hide()
+        head = QHBoxLayout()
+        head.setSpacing(theme.SPACE_2)
+        head.addWidget(self.title_label, 1)
+        head.addWidget(PlainLabel("at most", "caption"))
+        for widget in (self.rate_box, self.pause_button, self.cancel_button):
+            head.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_3)
+        layout.setSpacing(theme.SPACE_2)
+        layout.addLayout(head)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.figures_label)
+        layout.addWidget(self.ids_label)
+        layout.addWidget(self.problem)
+        self.hide()
+
+    def show_entry(self, entry: RunEntry | None) -> None:
+        """Show another run."""
+        self.entry = entry
+        self.setVisible(entry is not None)
+        if entry is not None:
+            before = self.rate_box.blockSignals(True)
+            self.rate_box.setValue(entry.run.rate or 0)
+            self.rate_box.blockSignals(before)
+        self.refresh()
+
+    def toggle_pause(self) -> None:
+        """Pause, or go on."""
+        if self.entry is not None:
+            run = self.entry.run
+            if run.progress.state is ReplayState.PAUSED:
+                run.resume()
+            else:
+                run.pause()
+            self.refresh()
+
+    def cancel(self) -> None:
+        """End the run; what was sent stays."""
+        if self.entry is not None:
+            self.entry.run.cancel()
+            self.refresh()
+
+    def _rate_changed(self, value: float) -> None:
+        if self.entry is not None:
+            self.entry.run.set_rate(value or None)
+
+    def refresh(self) -> None:
+        """Show the figures of now."""
+        entry = self.entry
+        if entry is None:
+            return
+        progress = entry.progress
+        self.title_label.setText(f"{entry.source} → {entry.target}")
+        share, _ = _share(entry)
+        self.bar.setValue(round((share or 0) * 1000))
+        parts = [_dot(entry)[1]]
+        total = f" of {figures.integer(progress.total)}" if progress.total is not None else ""
+        parts.append(f"{figures.integer(progress.taken)}{total}")
+        parts.append(f"{figures.integer(progress.stored)} stored")
+        if progress.duplicates:
+            parts.append(f"{figures.count_noun(progress.duplicates, 'duplicate')} not stored again")
+        if progress.failed:
+            parts.append(f"{figures.integer(progress.failed)} failed")
+        parts.append(figures.rate(progress.rate))
+        parts.append(figures.bytes_size(progress.sent_bytes))
+        if progress.ack_seconds is not None:
+            parts.append(f"acknowledged in {figures.duration(progress.ack_seconds)}")
+        if progress.remaining_seconds is not None:
+            parts.append(f"{figures.duration(progress.remaining_seconds)} left")
+        self.figures_label.setText("  ·  ".join(parts))
+        stored = [
+            f"{stream} #{figures.integer(first)} – #{figures.integer(last)}"
+            for stream, sequences in entry.run.stored_in.items()
+            for first, last in sequences.ranges()[:3]
+        ]
+        self.ids_label.setText(
+            f"Run {entry.run_id}" + (f"   stored as {', '.join(stored[:4])}" if stored else "")
+        )
+        running = not progress.state.ended
+        self.pause_button.setEnabled(running)
+        paused = progress.state is ReplayState.PAUSED
+        self.pause_button.setText("Resume" if paused else "Pause")
+        self.pause_button.setIcon(icon("play" if paused else "pause"))
+        self.cancel_button.setEnabled(running)
+        self.rate_box.setEnabled(running)
+        self._show_problem(entry)
+
+    def _show_problem(self, entry: RunEntry) -> None:
+        progress = entry.progress
+        texts = [f"{count} × {sample}" for _, count, sample in progress.errors[:3]]
+        if progress.reason:
+            texts.insert(0, progress.reason[:1].upper() + progress.reason[1:])
+        self.problem.setVisible(bool(texts))
+        if texts:
+            self.problem.set_content("bad" if progress.reason else "warning", "\n".join(texts))
