@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from memphis_desktop.broker import routing
-from memphis_desktop.broker.routing import HandlerSubscription, Pending, Publisher, SubjectRouter, Watch
+from memphis_desktop.broker.routing import HandlerSubscription, Pending, Publisher, SubjectRouter, Turn, Watch
 from memphis_desktop.protocol.message import Message
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ SYSTEM_ACCOUNT = "$SYS"
 class Account:
     """One subject space. Nothing in it sees another account's traffic."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, turn: Turn) -> None:
         self.name = name
         self.router = SubjectRouter()
+        self._turn = turn
         self.connections: set[ClientConnection] = set()
         self.total_connections = 0
         self.jetstream_enabled = False
@@ -34,9 +35,11 @@ class Account:
         self._depth = 0
 
     # -- subscriptions ---------------------------------------------------------------------------------------
-    def subscribe(self, pattern: bytes, handler: Handler, queue: bytes = b"") -> HandlerSubscription:
-        """Have `handler` called with what is published to `pattern`, once per chunk."""
-        subscription = HandlerSubscription(pattern, handler, queue)
+    def subscribe(
+        self, pattern: bytes, handler: Handler, queue: bytes = b"", *, merge: bool = False
+    ) -> HandlerSubscription:
+        """Have `handler` called with what is published to `pattern`, once per chunk, or turn with `merge`."""
+        subscription = HandlerSubscription(pattern, handler, queue, merge=merge)
         self.insert(subscription)
         return subscription
 
@@ -59,7 +62,7 @@ class Account:
     # -- messages --------------------------------------------------------------------------------------------
     def publish_from(self, messages: Sequence[Message], sender: Publisher) -> None:
         """Route what a connection published, all neighbours of one chunk at once."""
-        pending = Pending(sender)
+        pending = Pending(sender, self._turn)
         routing.publish(self.router, messages, sender, pending, remember=True)
         self._run(pending)
 
@@ -69,7 +72,7 @@ class Account:
 
     def publish_many(self, messages: Sequence[Message]) -> None:
         """Route messages from the node itself, in order: the fast way for the answers to a chunk."""
-        pending = Pending(None)
+        pending = Pending(None, self._turn)
         routing.publish(self.router, messages, None, pending, remember=False)
         if pending.batches:
             self._run(pending)
@@ -79,7 +82,7 @@ class Account:
         route = self.router.route(inbox)
         if not route:
             return False
-        pending = Pending(None)
+        pending = Pending(None, self._turn)
         routing.deliver(route, messages if isinstance(messages, list) else list(messages), None, pending)
         if pending.batches:
             self._run(pending)

@@ -208,9 +208,11 @@ class ClientConnection(asyncio.Protocol):
         self._work(data)
 
     def _work(self, data: bytes) -> None:
-        deadline = time.perf_counter() + TIME_SLICE
+        now = time.perf_counter()
+        deadline = now + TIME_SLICE
         node = self.node
         node.entered += 1
+        node.turn.chunk_begins(self, now)
         try:
             commands = self.parser.feed(data)
             while True:

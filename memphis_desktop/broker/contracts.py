@@ -48,10 +48,14 @@ class Account(Protocol):
     name: str
     jetstream_enabled: bool
 
-    def subscribe(self, pattern: bytes, handler: Handler, queue: bytes = b"") -> Subscription:
+    def subscribe(
+        self, pattern: bytes, handler: Handler, queue: bytes = b"", *, merge: bool = False
+    ) -> Subscription:
         """Have `handler` called with what is published to `pattern`.
 
         Subscriptions with equal handlers get one call per chunk with all their messages in published order.
+        With `merge` the handler does not care who published: while many connections publish at once, it gets
+        the chunks of one turn of the loop in one call, with None as the client.
         """
 
     def unsubscribe(self, subscription: Subscription) -> None:

@@ -21,6 +21,7 @@ from memphis_desktop.broker.connection import ClientConnection
 from memphis_desktop.broker.http_server import HttpConnection
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.options import ANY_PORT, BrokerOptions, StartError
+from memphis_desktop.broker.routing import Turn
 from memphis_desktop.protocol.connect import ConnectOptions
 from memphis_desktop.protocol.errors import CloseReason
 
@@ -76,8 +77,9 @@ class BrokerNode:
         self.server_id = nkeys.new_server_id()
         self.server_name = options.server_name or self.server_id
         self.version = SERVER_VERSION
-        self.default_account = Account(GLOBAL_ACCOUNT)
-        self._system_account = Account(SYSTEM_ACCOUNT)
+        self.turn = Turn(self._at_end_of_turn)
+        self.default_account = Account(GLOBAL_ACCOUNT, self.turn)
+        self._system_account = Account(SYSTEM_ACCOUNT, self.turn)
         self.accounts: dict[str, Account] = {
             GLOBAL_ACCOUNT: self.default_account,
             SYSTEM_ACCOUNT: self._system_account,
@@ -337,6 +339,17 @@ class BrokerNode:
         if not self.entered and not self._flush_planned:
             self._flush_planned = True
             self.clock.call_soon(self._planned_flush)
+
+    def _at_end_of_turn(self, callback: Callable[[], None]) -> None:
+        def run() -> None:
+            self.entered += 1
+            try:
+                callback()
+            finally:
+                self.entered -= 1
+                self.flush()
+
+        self.clock.call_soon(run)
 
     def _planned_flush(self) -> None:
         self._flush_planned = False

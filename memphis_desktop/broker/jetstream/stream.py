@@ -321,7 +321,7 @@ class Stream:
         for pattern in [pattern for pattern in self._subscriptions if pattern not in wanted]:
             self.account.unsubscribe(self._subscriptions.pop(pattern))
         for pattern in wanted - self._subscriptions.keys():
-            self._subscriptions[pattern] = self.account.subscribe(pattern, self._receive)
+            self._subscriptions[pattern] = self.account.subscribe(pattern, self._receive, merge=True)
 
     def _removed(self, removed: Sequence[tuple[int, bytes]], reason: str) -> None:
         if reason == RemovalReason.PURGE:

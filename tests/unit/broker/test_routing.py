@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memphis_desktop.broker.accounts import Account
-from memphis_desktop.broker.routing import NOWHERE, Pending, Publisher
+from memphis_desktop.broker.routing import NOWHERE, Pending, Publisher, Turn
 from memphis_desktop.protocol import subjects
 from memphis_desktop.protocol.message import Message
 
@@ -61,7 +62,7 @@ def message(subject: bytes, reply: bytes = b"") -> Message:
 
 @pytest.fixture
 def account() -> Account:
-    return Account("A")
+    return Account("A", Turn(lambda callback: None))
 
 
 def sinks(account: Account, *patterns: bytes, **options: Any) -> list[Sink]:
@@ -171,6 +172,82 @@ def test_handlers_that_publish_to_each_other_do_not_recurse(account: Account) ->
     assert depth == [0, 1]
 
 
+class Turns:
+    """A loop whose turns are ended by hand."""
+
+    def __init__(self) -> None:
+        self.planned: list[Callable[[], None]] = []
+        self.turn = Turn(self.planned.append)
+        self.account = Account("A", self.turn)
+        self.calls: list[tuple[list[bytes], object]] = []
+        self.account.subscribe(b"orders.*", self.handler, merge=True)
+        self.time = 0.0
+
+    def handler(self, messages: list[Message], sender: object) -> None:
+        self.calls.append(([one[0] for one in messages], sender))
+
+    def chunk(self, sender: Sender, *published: bytes) -> None:
+        self.time += 0.0001
+        self.turn.chunk_begins(sender, self.time)
+        self.account.publish_from([message(one) for one in published], sender)
+
+    def end(self) -> None:
+        planned, self.planned[:] = list(self.planned), []
+        for callback in planned:
+            callback()
+
+
+def test_a_lone_publisher_does_not_wait_for_the_end_of_the_turn() -> None:
+    turns, alone = Turns(), Sender()
+    turns.chunk(alone, b"orders.1")
+    turns.chunk(alone, b"orders.2")
+    assert turns.calls == [([b"orders.1"], alone), ([b"orders.2"], alone)]
+    assert not turns.planned
+
+
+def test_chunks_of_many_publishers_are_handed_over_together() -> None:
+    turns, senders = Turns(), [Sender() for _ in range(4)]
+    turns.chunk(senders[0], b"orders.0")
+    for sender in senders[1:]:
+        turns.chunk(sender, b"orders.1", b"orders.2")
+    assert len(turns.calls) == 1
+    turns.end()
+    assert turns.calls[1:] == [([b"orders.1", b"orders.2"] * 3, None)]
+
+
+def test_the_api_sees_what_was_collected_before() -> None:
+    turns, senders = Turns(), [Sender() for _ in range(3)]
+    turns.account.subscribe(b"$JS.API.INFO", lambda messages, _: turns.calls.append(([b"info"], None)))
+    for sender in senders:
+        turns.chunk(sender, b"orders.1")
+    turns.chunk(senders[0], b"orders.2", b"$JS.API.INFO", b"orders.3")
+    turns.end()
+    assert [subject for names, _ in turns.calls[1:] for subject in names] == [
+        b"orders.1",
+        b"orders.1",
+        b"orders.2",
+        b"info",
+        b"orders.3",
+    ]
+
+
+def test_collecting_ends_when_it_brings_nothing() -> None:
+    turns, first, second = Turns(), Sender(), Sender()
+    turns.chunk(first, b"orders.1")
+    turns.chunk(second, b"orders.2")
+    turns.end()
+    assert not turns.turn.collects
+    turns.chunk(first, b"orders.3")
+    assert turns.calls[-1] == ([b"orders.3"], first)
+
+
+def test_a_turn_does_not_collect_without_bound() -> None:
+    turns, senders = Turns(), [Sender() for _ in range(3)]
+    for sender in senders:
+        turns.chunk(sender, *[b"orders.1"] * 600)
+    assert sum(len(names) for names, _ in turns.calls) == 1800
+
+
 def test_a_failing_handler_harms_nobody_else(account: Account, caplog: pytest.LogCaptureFixture) -> None:
     got: list[int] = []
 
@@ -265,7 +342,7 @@ class RouterModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.account = Account("A")
+        self.account = Account("A", Turn(lambda callback: None))
         self.there: list[Sink] = []
 
     @rule(pattern=patterns.filter(subjects.is_valid), queue=st.sampled_from([b"", b"", b"q"]))
