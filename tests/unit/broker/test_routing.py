@@ -181,7 +181,7 @@ class Turns:
         self.account = Account("A", self.turn)
         self.calls: list[tuple[list[bytes], object]] = []
         self.account.subscribe(b"orders.*", self.handler, merge=True)
-        self.time = 0.0
+        self.time = 1.0
 
     def handler(self, messages: list[Message], sender: object) -> None:
         self.calls.append(([one[0] for one in messages], sender))
