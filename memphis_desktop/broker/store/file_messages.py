@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +18,7 @@ from memphis_desktop.broker.store.documents import Document
 from memphis_desktop.broker.store.files import NO_DESCRIPTORS, NO_ROOM, FileSystem
 from memphis_desktop.broker.store.index import Segment
 from memphis_desktop.broker.store.indexed import IndexedStore, Run
+from memphis_desktop.broker.store.indexer import Indexer, Slices
 from memphis_desktop.broker.store.interface import (
     DamagedRecord,
     DurableCallback,
@@ -33,6 +36,8 @@ from memphis_desktop.broker.store.records import (
     FLAG_DAMAGED,
     FLAG_ERASE,
     HEADER_SIZE,
+    IDENTIFIER,
+    MESSAGE,
     REMOVAL,
     SKIP,
     Record,
@@ -42,8 +47,15 @@ from memphis_desktop.broker.store.records import (
     pack_runs,
     unpack_record,
 )
-from memphis_desktop.broker.store.recovery import LogReader, RecoveredLog, keep_in_quarantine
+from memphis_desktop.broker.store.recovery import (
+    CHECKPOINT_NAME,
+    LogReader,
+    RecoveredLog,
+    keep_in_quarantine,
+)
 from memphis_desktop.broker.store.runs import merge_runs, subtract_runs
+from memphis_desktop.broker.store.snapshot import Checkpoint
+from memphis_desktop.broker.store.subject_index import Subject
 
 logger = logging.getLogger(__name__)
 
@@ -60,16 +72,29 @@ _MESSAGE_OVERHEAD = 200
 ControlEntry: TypeAlias = "tuple[int, int, int, bytes] | tuple[int, int, int, bytes, bytes, int]"
 
 
+# As `RecoveredLog.postings` has them.
+Posting: TypeAlias = tuple[Segment, int, list[int], "array[int]", "array[int]"]
+
+
+def record_size(entry: ControlEntry) -> int:
+    """Return how many bytes a control record takes."""
+    size = HEADER_SIZE + len(entry[3])
+    return size if len(entry) == 4 else size + len(entry[4]) + (4 if entry[5] else 0)
+
+
 @dataclass(slots=True)
 class StoreSettings:
     """What the message stores of a node share."""
 
     files: FileSystem
     clock: Clock
-    workers: Workers
+    workers: Workers  # for syncs
+    background: Workers  # for everything that nobody waits for
+    slices: Slices
     descriptors: Descriptors
     recent: RecentBudget
     segment_bytes: int
+    index_bytes: int
     sync_always: bool
     sync_interval: float
 
@@ -103,9 +128,11 @@ class FileMessageStore(IndexedStore):
         self._folder_changed = False
         self._target = 0
         self._syncing: list[LogFile] = []
+        self._indexer = Indexer(settings.files, settings.slices, settings.background, settings.index_bytes)
         self._channel = Channel(settings.workers, settings.clock, self._begin_sync, self._end_sync)
         self._callbacks = TurnCallbacks(settings.clock)
         self._timer: Timer | None = None
+        self._identifiers: list[tuple[bytes, int, int]] = []  # of erased messages
         self._doomed: list[Segment] = []
         self._reclaiming = False
         self._closed = False
@@ -117,19 +144,22 @@ class FileMessageStore(IndexedStore):
         log = reader.read()
         self._next_number = log.next_number
         self.kept_configuration = log.configuration
+        self._identifiers = log.identifiers
         self.last_sequence = max(log.last_sequence, log.burnt)
         self.last_time_ns = log.last_time_ns
         for segment in log.segments:
             self._table.add(segment)
+            if log.checkpoint is not None and segment.file.number in log.checkpoint.heads:
+                segment.set_alive(*log.checkpoint.heads[segment.file.number])
         removed = merge_runs([*log.removals, *log.known_lost, *log.new_lost])
         self._kill_runs(removed)
-        self._fill_subjects(reader.subject_names)
+        self._fill_subjects(log, list(reader.numbers))
         for first, last in log.known_lost:
             self._note_lost(first, last)
         unexplained = subtract_runs(log.gaps, [*removed, *log.skipped])
         for first, last in unexplained:
             logger.error("%s: messages %d to %d are missing", self._folder, first, last)
-        fresh = subtract_runs([*log.new_lost, *unexplained], log.known_lost)
+        fresh = subtract_runs([*log.new_lost, *unexplained], [*log.known_lost, *log.removals])
         for first, last in fresh:
             self._note_lost(first, last)
         self._count_all()
@@ -154,29 +184,67 @@ class FileMessageStore(IndexedStore):
                     break
                 segment.kill_range(segment.position(first), segment.position(last + 1))
 
-    def _fill_subjects(self, names: list[bytes]) -> None:
+    def _fill_subjects(self, log: RecoveredLog, names: list[bytes]) -> None:
+        """Give every subject its messages, segment by segment."""
         subjects = [self._subjects.add(name) for name in names]
+        parts: dict[int, list[Posting]] = {}
+        for posting in log.postings:
+            parts.setdefault(id(posting[0]), []).append(posting)
         for segment in self._table.segments:
             if not segment.live:
                 continue
-            chosen = segment.alive_from(0, len(segment))
-            numbers = set(segment.subjects)
-            if len(numbers) == 1:
-                only = subjects[segment.subjects[0]]
-                if isinstance(chosen, range) and segment.keys is None:
-                    only.extend(segment.base + chosen.start, len(chosen))
-                else:
-                    only.extend_list([segment.sequence(at) for at in chosen])
-                continue
-            owners = segment.subjects
-            if segment.keys is None:
-                base = segment.base
-                for at in chosen:
-                    subjects[owners[at]].append(base + at)
-            else:
-                for at in chosen:
-                    subjects[owners[at]].append(segment.sequence(at))
+            done = 0
+            for posting in parts.get(id(segment), ()):
+                if posting[1] > done:
+                    self._fill_plain(segment, subjects, done, posting[1])
+                done = self._fill_grouped(segment, subjects, posting)
+            self._fill_plain(segment, subjects, done, len(segment))
         self._forget_unused(subjects)
+
+    @staticmethod
+    def _fill_plain(segment: Segment, subjects: list[Subject], start: int, end: int) -> None:
+        """Take in the messages of a stretch of a segment one by one, or at once when of one subject."""
+        start = max(start, segment.head)
+        if start >= end:
+            return
+        owners = segment.subjects
+        chosen: Iterable[int] = range(start, end)
+        if segment.alive is not None:
+            chosen = compress(range(start, end), memoryview(segment.alive)[start:end])
+        if owners.count(owners[start]) == len(owners):
+            only = subjects[owners[start]]
+            if segment.keys is None and segment.alive is None:
+                only.extend(segment.base + start, end - start)
+            else:
+                sequences = [segment.sequence(at) for at in chosen]
+                if sequences:
+                    only.extend_list(sequences)
+            return
+        keys, base = segment.keys, segment.base
+        for at in chosen:
+            subjects[owners[at]].append(base + (at if keys is None else keys[at]))
+
+    @staticmethod
+    def _fill_grouped(segment: Segment, subjects: list[Subject], posting: Posting) -> int:
+        """Take in the messages of one part of an index, grouped by subject already; return where it ends."""
+        _, first, table, counts, postings = posting
+        end = first + len(postings)
+        alive = segment.alive
+        if alive is None and segment.head > first:
+            alive = bytearray(segment.head) + bytearray(b"\x01") * (end - min(segment.head, end))
+        keys = segment.keys
+        at = 0
+        for number, count in zip(table, counts, strict=True):
+            group = postings[at : at + count]
+            at += count
+            if first or alive is not None or keys is not None:
+                places: Iterable[int] = map(first.__add__, group)
+                if alive is not None:
+                    places = filter(alive.__getitem__, places)
+                group = array("I", places if keys is None else map(keys.__getitem__, places))
+            if group:
+                subjects[number].extend_block(segment.base, group)
+        return end
 
     def _count_all(self) -> None:
         self.message_count = sum(segment.live for segment in self._table.segments)
@@ -244,7 +312,8 @@ class FileMessageStore(IndexedStore):
         except StorageError:
             self._forget_unused(subjects)
             raise
-        self._control.clear()
+        if control:
+            self._control_written(file, offset - len(control))
         offsets = []
         for length in lengths:
             offsets.append(offset)
@@ -256,6 +325,8 @@ class FileMessageStore(IndexedStore):
             self._recent.add(first, time_ns, messages, len(block) + _MESSAGE_OVERHEAD * len(messages))
         if not self._syncs:
             self.durable_sequence = self.last_sequence
+        if file.end - file.indexed_end >= self._settings.index_bytes:
+            self._continue_index(segment, sealed=False)
         limits = self.limits
         if limits.max_messages_per_subject > 0:
             self._limit_subjects(set(subjects))
@@ -293,11 +364,23 @@ class FileMessageStore(IndexedStore):
         self._folder_changed = True
         self._unsynced.append(file)
         segments = self._table.segments
+        if segments:
+            self._continue_index(segments[-1], sealed=True)
         if segments and not segments[-1].live:
             self._emptied(segments[-1], sealed=True)
         self._table.add(Segment(base, file))
         if self._configuration is not None:
             self._control.insert(0, self._configuration_entry(self._configuration))
+
+    def _continue_index(self, segment: Segment, *, sealed: bool) -> None:
+        if self._indexer.due(segment.file, sealed=sealed):
+            self._indexer.begin(segment, self._names, self._index_state)
+
+    def _names(self) -> list[bytes | None]:
+        return [None if subject is None else subject.name for subject in self._subjects.by_number]
+
+    def _index_state(self) -> tuple[int, int]:
+        return self.last_time_ns, self.last_sequence
 
     def _pack_control(self, file: LogFile) -> bytes:
         if not self._control:
@@ -309,6 +392,13 @@ class FileMessageStore(IndexedStore):
             offset += len(part)
             parts.append(part)
         return b"".join(parts)
+
+    def _control_written(self, file: LogFile, start: int) -> None:
+        """Note where the control records went that were just written."""
+        for entry in self._control:
+            file.controls.append(start)
+            start += record_size(entry)
+        self._control.clear()
 
     def _flush_control(self) -> None:
         """Write the removals noted since the last write."""
@@ -322,8 +412,9 @@ class FileMessageStore(IndexedStore):
         ):
             self._begin_segment(self.last_sequence + 1)
         file: LogFile = segments[-1].file
+        start = file.end
         self._write(file, self._pack_control(file))
-        self._control.clear()
+        self._control_written(file, start)
 
     def _write(self, file: LogFile, data: bytes) -> None:
         """Append to the log.
@@ -583,18 +674,38 @@ class FileMessageStore(IndexedStore):
                 self._erase(first, last)
 
     def _erase(self, first: int, last: int) -> None:
-        """Overwrite the bodies of removed messages with zeros."""
+        """Overwrite the bodies of removed messages with zeros; a message id is written again elsewhere."""
         for segment in self._table.segments[max(self._table.at(first), 0) :]:
             if segment.base > last:
                 break
             for at in range(segment.position(first), segment.position(last + 1)):
-                length = segment.sizes[at] - HEADER_SIZE
+                record = self._record(segment, at)
+                if record is None or not any(record.body):
+                    continue
+                self._keep_id(record)
+                salt, offset = segment.file.salt, segment.offsets[at]
+                blank = pack_record(
+                    MESSAGE,
+                    record.sequence,
+                    record.time_ns,
+                    bytes(len(record.body)),
+                    salt,
+                    offset,
+                    record.subject,
+                    record.header_size,
+                )
                 try:
-                    segment.file.handle().overwrite(bytes(length), segment.offsets[at] + HEADER_SIZE)
+                    segment.file.handle().overwrite(blank, offset)
                     self._unsynced.append(segment.file)
                 except OSError as error:
                     logger.error("%s: a removed message could not be erased: %s", segment.file.path, error)
         self._recent.clear()
+
+    def _keep_id(self, record: Record) -> None:
+        found = message_id(record.body[: record.header_size])
+        if found:
+            self._identifiers.append((found, record.sequence, record.time_ns))
+            self._control.append((IDENTIFIER, record.sequence, record.time_ns, found))
 
     def _emptied(self, segment: Segment, *, sealed: bool = False) -> None:
         if not sealed and segment is self._table.segments[-1]:
@@ -683,6 +794,9 @@ class FileMessageStore(IndexedStore):
     # -- message ids -----------------------------------------------------------------------------------------
     def recent_ids(self, since_ns: int) -> Iterator[tuple[bytes, int, int]]:
         """Yield (message id, sequence, time) stored since then, of removed messages too."""
+        yield from sorted(
+            (entry for entry in self._identifiers if entry[2] >= since_ns), key=lambda entry: entry[1]
+        )
         for segment in list(self._table.segments):
             if not segment.has_ids or not len(segment):
                 continue
@@ -730,10 +844,42 @@ class FileMessageStore(IndexedStore):
                     self._end_sync(error)
             except StorageError as error:
                 logger.error("%s: %s", self._folder, error)
+        if self.failure is None:
+            self._write_snapshots()
         for segment in self._table.segments:
             segment.file.release()
         if self.failure is None:
             self.failure = StorageError("the store is closed")
+
+    def _write_snapshots(self) -> None:
+        """Bring the indexes and the checkpoint up to date, so that the next start need not scan."""
+        names = self._names()
+        for segment in self._table.segments:
+            self._indexer.finish(segment, names, self._index_state())
+        checkpoint = self._checkpoint()
+        if checkpoint is not None:
+            try:
+                self._indexer.write_checkpoint(self._folder / CHECKPOINT_NAME, checkpoint)
+            except OSError as error:
+                logger.warning("%s: the checkpoint could not be written: %s", self._folder, error)
+
+    def _checkpoint(self) -> Checkpoint | None:
+        segments = self._table.segments
+        if not segments:
+            return None
+        heads = {
+            segment.file.number: (segment.head, b"" if segment.alive is None else bytes(segment.alive))
+            for segment in segments
+            if segment.head or segment.alive is not None
+        }
+        explained: list[Run] = []
+        for before, after in pairwise(segments):
+            if after.base > before.last_sequence() + 1:
+                explained.append((before.last_sequence() + 1, after.base - 1))
+        file: LogFile = segments[-1].file
+        return Checkpoint(
+            file.number, file.end, self.last_sequence, heads, self.damaged(), explained, self._identifiers
+        )
 
 
 def _ignore(_: StorageError | None) -> None:

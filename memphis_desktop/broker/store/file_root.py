@@ -20,6 +20,7 @@ from memphis_desktop.broker.store.documents import (
 )
 from memphis_desktop.broker.store.file_messages import FileMessageStore, StoreSettings
 from memphis_desktop.broker.store.files import File, FileSystem, OsFileSystem
+from memphis_desktop.broker.store.indexer import Slices
 from memphis_desktop.broker.store.interface import (
     ConsumerStore,
     FolderInUse,
@@ -163,11 +164,11 @@ class FileStream(StreamStorage):
 class FileRoot(StoreRoot):
     """A data folder."""
 
-    def __init__(self, folder: Path, settings: StoreSettings, background: Workers) -> None:
+    def __init__(self, folder: Path, settings: StoreSettings) -> None:
         self._folder = folder
         self._settings = settings
         self._files = settings.files
-        self._background = background
+        self._background = settings.background
         self._lock = _take_lock(self._files, folder)
         try:
             _check_identity(self._files, folder)
@@ -415,6 +416,7 @@ def open_file_store(
     sync_interval: float = 1.0,
     segment_bytes: int = 64 * _MEBIBYTE,
     recent_bytes: int = 64 * _MEBIBYTE,
+    index_bytes: int = 16 * _MEBIBYTE,
     open_files: int = 256,
     sync_threads: int = 4,
     files: FileSystem | None = None,
@@ -428,6 +430,7 @@ def open_file_store(
         sync_always: whether acks wait for the medium; a stream may say otherwise.
         sync_interval: seconds between syncs of streams that do not wait.
         segment_bytes: size at which a new file of a log begins.
+        index_bytes: how far the index of the file in use may fall behind: what a start after a crash scans.
         recent_bytes: how much of what was appended last stays in memory, over all streams.
         open_files: how many files are kept open.
         sync_threads: how many syncs may be under way.
@@ -436,14 +439,18 @@ def open_file_store(
     Raises:
         StorageError: in use by another process, not ours, unreadable, or written by a newer version.
     """
+    background = Workers(loop, "store", 1)
     settings = StoreSettings(
         files or OsFileSystem(),
         clock,
         Workers(loop, "sync", sync_threads),
+        background,
+        Slices(clock),
         Descriptors(open_files),
         RecentBudget(recent_bytes),
         segment_bytes,
+        index_bytes,
         sync_always,
         sync_interval,
     )
-    return FileRoot(Path(folder), settings, Workers(loop, "store", 1))
+    return FileRoot(Path(folder), settings)

@@ -170,6 +170,19 @@ class Segment:
             end = following if following >= 0 else len(self.sizes)
         self.head = end
 
+    def set_alive(self, head: int, flags: bytes) -> None:
+        """Take over what a checkpoint says; messages that came after it live."""
+        count = len(self.sizes)
+        self.head = min(head, count)
+        self.alive = None
+        if flags:
+            self.alive = bytearray(flags[:count].ljust(count, b"\x01"))
+            self.live = self.alive.count(1)
+            self.live_bytes = sum(compress(self.sizes, self.alive))
+        else:
+            self.live = count - self.head
+            self.live_bytes = sum(self.sizes[self.head :])
+
     def kill_range(self, start: int, end: int) -> None:
         """Mark the indexes from `start` to before `end` as removed, whether they live or not."""
         start = max(start, self.head)

@@ -272,6 +272,10 @@ class ConsumerState:
 class ConsumerStore(ABC):
     """The journal of one consumer. Methods collect; `flush` writes once; `when_durable` promises."""
 
+    # Returns everything noted until now. The store asks when it rewrites the journal, from within any
+    # consumer's `flush`. Without it the store has to follow every entry itself, which costs time and memory.
+    state_source: Callable[[], ConsumerState] | None
+
     @abstractmethod
     def load(self) -> ConsumerState | None:
         """Return the state as recovered; None when none was ever written (`reset` writes the first)."""

@@ -7,7 +7,7 @@ older generation goes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -369,6 +369,7 @@ class FileConsumerStore(ConsumerStore):
     def __init__(self, journal: ConsumerJournal, number: int, state: ConsumerState | None) -> None:
         self._journal = journal
         self._number = number
+        self.state_source: Callable[[], ConsumerState] | None = None
         self._state = state  # what the journal's file says: the base of the next generation
         self._acked: list[int] = []
         self._floors: tuple[int, int] | None = None
@@ -379,12 +380,15 @@ class FileConsumerStore(ConsumerStore):
         return None if self._state is None else copy_state(self._state)
 
     def durable_state(self) -> ConsumerState | None:
-        """Return the state that the journal's records make."""
-        return self._state
+        """Return the state that the journal's records make, or a later one."""
+        return self._state if self.state_source is None else self.state_source()
 
     def written(self, kind: int, time_ns: int, body: bytes) -> None:
-        """Follow a record that was written."""
-        self._state = apply(self._state or ConsumerState(), kind, time_ns, body)
+        """Follow a record that was written, unless the consumer can be asked."""
+        if self.state_source is None:
+            self._state = apply(self._state or ConsumerState(), kind, time_ns, body)
+        else:
+            self._state = None
 
     def collect(self) -> None:
         """Hand over what was collected."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -63,14 +64,19 @@ class LogFile:
         "_file",
         "_files",
         "base",
+        "controls",
         "dirty",
         "end",
         "end_sequence",
         "flags",
+        "index_bytes",
+        "indexed",
+        "indexed_end",
         "number",
         "path",
         "pins",
         "previous_end",
+        "removed",
         "salt",
     )
 
@@ -90,6 +96,17 @@ class LogFile:
         self.end = FILE_HEADER_SIZE
         self.dirty = False
         self.pins = 0
+        self.removed = False
+        self.controls = array("I")  # offsets of the records that are no messages
+        # What the index file covers: messages, bytes of the log, and its own length.
+        self.indexed = 0
+        self.indexed_end = FILE_HEADER_SIZE
+        self.index_bytes = 0
+
+    @property
+    def index_path(self) -> Path:
+        """Where the index of this file lies."""
+        return self.path.with_suffix(".idx")
 
     @classmethod
     def parse_name(cls, files: FileSystem, descriptors: Descriptors, path: Path) -> LogFile | None:
@@ -206,9 +223,13 @@ class LogFile:
         self._descriptors.forget(self)
 
     def unlink(self) -> None:
-        """Close and remove the file. The folder is not synced."""
+        """Close and remove the file and its index. The folder is not synced."""
+        self.removed = True
         self.release()
         self._files.unlink(self.path)
+        if self.index_bytes:
+            with contextlib.suppress(FileNotFoundError):
+                self._files.unlink(self.index_path)
 
 
 def retry_open(descriptors: Descriptors, opening: Callable[[], File]) -> File:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from memphis_desktop.broker.clock import Clock
 from memphis_desktop.broker.store.commit import TurnCallbacks
@@ -142,6 +142,7 @@ class MemoryConsumerStore(ConsumerStore):
 
     def __init__(self, clock: Clock) -> None:
         self._callbacks = TurnCallbacks(clock)
+        self.state_source: Callable[[], ConsumerState] | None = None
         self._state: ConsumerState | None = None
 
     def load(self) -> ConsumerState | None:

@@ -233,6 +233,67 @@ def find_record(data: bytes, at: int, salt: int, offset: int) -> int:
     return -1
 
 
+_unpack_whole = Struct("<IIQQIII").unpack_from
+
+
+class Columns:
+    """Messages that a scan found, column by column."""
+
+    __slots__ = ("numbers", "offsets", "sequences", "sizes", "subjects", "times", "with_headers")
+
+    def __init__(self, numbers: dict[bytes, int]) -> None:
+        self.numbers = numbers  # of subjects by name; new ones are added
+        self.offsets: list[int] = []
+        self.sizes: list[int] = []
+        self.sequences: list[int] = []
+        self.times: list[int] = []
+        self.subjects: list[int] = []
+        self.with_headers = False
+
+
+def scan_messages(data: bytes, at: int, salt: int, offset: int, columns: Columns) -> int:
+    """Take whole messages that follow each other into `columns`, as fast as can be.
+
+    Stops at the first record that is anything else, or damaged, and returns where in `data` that is.
+    """
+    view = memoryview(data)
+    end = len(data)
+    seed = salt + offset
+    numbers = columns.numbers
+    add_offset, add_size = columns.offsets.append, columns.sizes.append
+    add_sequence, add_time = columns.sequences.append, columns.times.append
+    add_subject = columns.subjects.append
+    last = columns.sequences[-1] if columns.sequences else -1
+    last_head = end - HEADER_SIZE
+    while at <= last_head:
+        marker, length, sequence, time_ns, checksum, word, head = _unpack_whole(data, at)
+        stop = at + length
+        body = at + HEADER_SIZE
+        if (
+            marker != MARKER
+            or word >> _KIND_SHIFT != MESSAGE
+            or stop > end
+            or sequence <= last
+            or crc32(view[at : at + 32], seed + at) != head
+            or crc32(view[body:stop]) != checksum
+        ):
+            break
+        subject = data[body : body + (word & _SUBJECT_MASK)]
+        number = numbers.get(subject)
+        if number is None:
+            number = numbers[subject] = len(numbers)
+        if word & _FLAG_HEADERS:
+            columns.with_headers = True
+        add_offset(offset + at)
+        add_size(length)
+        add_sequence(sequence)
+        add_time(time_ns)
+        add_subject(number)
+        last = sequence
+        at = stop
+    return at
+
+
 def scan(data: bytes, start: int, salt: int, offset: int = 0) -> Iterator[Record | Damage]:
     """Yield every record and every damaged stretch of `data[start:]`, in order.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +16,25 @@ from memphis_desktop.broker.store.records import (
     FLAG_DAMAGED,
     FLAG_ERASE,
     HEADER_SIZE,
+    IDENTIFIER,
     MARKER_BYTES,
     MESSAGE,
     REMOVAL,
     SKIP,
+    Columns,
     Damage,
     Record,
     scan,
+    scan_messages,
+    unpack_record,
     unpack_runs,
+    valid_head,
 )
+from memphis_desktop.broker.store.snapshot import Checkpoint, decode_checkpoint, decode_parts
 
 logger = logging.getLogger(__name__)
+
+CHECKPOINT_NAME = "checkpoint"
 
 Run = tuple[int, int]
 
@@ -46,6 +55,10 @@ class RecoveredLog:
     gaps: list[Run] = field(default_factory=list)  # sequences that no record has
     cut: int = 0  # bytes of an incomplete record at the end
     configuration: Record | None = None
+    checkpoint: Checkpoint | None = None
+    identifiers: list[tuple[bytes, int, int]] = field(default_factory=list)
+    # Segment, first index, and what `Part` says of its subjects' messages.
+    postings: list[tuple[Segment, int, list[int], array[int], array[int]]] = field(default_factory=list)
     next_number: int = 1
     repaired: bool = False  # something was cut or found damaged just now
 
@@ -60,8 +73,7 @@ class LogReader:
         self._quarantine = quarantine
         self._log = RecoveredLog()
         self._unknown = False  # a stretch was passed whose records nobody knows
-        self._subject_numbers: dict[bytes, int] = {}
-        self.subject_names: list[bytes] = []
+        self.numbers: dict[bytes, int] = {}  # of the subjects, by name
 
     def read(self) -> RecoveredLog:
         """Read everything. Damage is contained and logged.
@@ -70,7 +82,7 @@ class LogReader:
             StorageError: a newer version wrote a file.
             OSError: the folder cannot be read.
         """
-        found = []
+        found: list[LogFile] = []
         for name in self._files.list(self._folder):
             path = self._folder / name
             if name.endswith(".tmp"):
@@ -80,95 +92,199 @@ class LogReader:
             if file is not None:
                 found.append(file)
         found.sort(key=lambda file: file.number)
-        contents: list[tuple[LogFile, bool]] = []
-        for file in found:
-            head = file.read(FILE_HEADER_SIZE, 0)
-            contents.append((file, file.read_header(head)))
+        contents = [(file, file.read_header(_read(file, FILE_HEADER_SIZE, 0))) for file in found]
+        self._read_checkpoint(found)
         for place, (file, whole) in enumerate(contents):
             following = contents[place + 1][0] if place + 1 < len(contents) else None
             self._read_file(file, whole, following)
         return self._log
 
+    def _read_checkpoint(self, found: list[LogFile]) -> None:
+        try:
+            checkpoint = decode_checkpoint(self._files.read_whole(self._folder / CHECKPOINT_NAME))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, zlib.error) as error:
+            logger.warning("%s: the checkpoint cannot be read: %s", self._folder, error)
+            return
+        if checkpoint is None:
+            logger.warning("%s: the checkpoint is damaged; reading the whole log", self._folder)
+            return
+        # One that is ahead of the log (which lost its end) is still right about what was removed.
+        log = self._log
+        log.checkpoint = checkpoint
+        log.last_sequence = 0
+        log.known_lost.extend(checkpoint.lost)
+        log.skipped.extend(checkpoint.explained)
+        log.identifiers.extend(checkpoint.identifiers)
+
     def _read_file(self, file: LogFile, header_whole: bool, following: LogFile | None) -> None:
         log = self._log
         log.next_number = max(log.next_number, file.number + 1)
-        data = self._read_data(file)
         if not header_whole:
             logger.warning("%s: the header of the file is damaged; its name tells as much", file.path)
+        size = file.handle().size()
         if following is not None and following.previous_end != WHOLE:
-            data = data[: following.previous_end]  # what came after was never confirmed
-        compacted = bool(file.flags & COMPACTED)
+            size = min(size, following.previous_end)  # what came after was never confirmed
         if log.segments and file.base > log.last_sequence + 1:
             self._gap(log.last_sequence + 1, file.base - 1)
         log.last_sequence = max(log.last_sequence, file.base - 1)
         segment = Segment(file.base, file)
-        sequences: array[int] = array("Q")
-        for item in scan(data, FILE_HEADER_SIZE, file.salt):
-            if isinstance(item, Damage):
-                self._damage(file, data, item, following is None)
-                continue
-            file.end = item.offset + item.length
-            if item.kind == MESSAGE:
-                if item.sequence <= (sequences[-1] if sequences else file.base - 1):
-                    logger.error("%s: message %d is out of order", file.path, item.sequence)
-                    continue
-                if item.sequence > log.last_sequence + 1 and (self._unknown or not compacted):
-                    self._gap(log.last_sequence + 1, item.sequence - 1)
-                self._add(segment, item, sequences)
-                log.last_sequence = item.sequence
-            else:
-                self._control(item)
-                if item.kind == CONFIGURATION:
-                    continue  # its sequence is a revision
-                if item.sequence > log.last_sequence and item.kind != SKIP:
-                    self._gap(log.last_sequence + 1, item.sequence)
-                log.last_sequence = max(log.last_sequence, item.sequence)
-            self._unknown = False
+        self._read_index(segment, size)
+        if file.end < size:
+            self._scan_rest(segment, size, last_file=following is None)
         log.last_sequence = max(log.last_sequence, file.end_sequence)
-        if sequences and sequences[-1] - file.base != len(sequences) - 1:
-            base = file.base
-            segment.keys = array("I", [sequence - base for sequence in sequences])
         segment.live = len(segment)
         segment.live_bytes = sum(segment.sizes)
         log.segments.append(segment)
+
+    def _read_index(self, segment: Segment, size: int) -> None:
+        """Take over what the index beside the file says."""
+        file: LogFile = segment.file
+        log = self._log
+        try:
+            data = self._files.read_whole(file.index_path)
+        except OSError:
+            return
+        for part in decode_parts(data, file.salt, FILE_HEADER_SIZE, size):
+            table = [self._number(name) for name in part.names]
+            if len(part.sizes):
+                segment.time_base = part.time_base
+            if part.keys is not None and segment.keys is None:
+                segment.keys = array("I", range(len(segment)))
+            if segment.keys is not None:
+                first = segment.keys[-1] + 1 if segment.keys else 0
+                segment.keys.extend(part.keys or array("I", range(first, first + len(part.sizes))))
+            segment.has_ids = segment.has_ids or part.has_ids
+            segment.sizes.extend(part.sizes)
+            segment.offsets.extend(part.offsets)
+            segment.times.extend(part.times)
+            if not part.subjects:
+                segment.subjects.extend(array("I", table[:1]) * len(part.sizes))
+            elif table == list(range(len(table))):
+                segment.subjects.extend(part.subjects)
+            else:
+                segment.subjects.extend(array("I", map(table.__getitem__, part.subjects)))
+            if part.postings:
+                log.postings.append((segment, part.first, table, part.counts, part.postings))
+            file.controls.extend(part.controls)
+            file.end = file.indexed_end = part.end
+            file.indexed = len(segment)
+            log.last_sequence = max(log.last_sequence, part.last_sequence)
+            log.last_time_ns = max(log.last_time_ns, part.last_time)
+            file.index_bytes = part.encoded_bytes
+        self._read_controls(file)
+
+    def _number(self, name: bytes) -> int:
+        return self.numbers.setdefault(name, len(self.numbers))
+
+    def _read_controls(self, file: LogFile) -> None:
+        """Read the removals and the like that the index lists, unless the checkpoint knows them."""
+        for offset in file.controls:
+            if self._checkpointed(file, offset):
+                continue
+            head = valid_head(_read(file, HEADER_SIZE, offset), 0, file.salt, offset)
+            data = b"" if head is None else _read(file, head[0], offset)
+            record = unpack_record(data, 0, file.salt, offset)
+            if record is None:
+                self._log.repaired = True
+                logger.error("%s: the record at %d (not a message) is damaged", file.path, offset)
+            else:
+                self._control(record)
+
+    def _checkpointed(self, file: LogFile, offset: int) -> bool:
+        checkpoint = self._log.checkpoint
+        return checkpoint is not None and (file.number, offset) < (checkpoint.number, checkpoint.offset)
+
+    def _scan_rest(self, segment: Segment, size: int, *, last_file: bool) -> None:
+        """Scan what no index covers."""
+        log = self._log
+        file: LogFile = segment.file
+        start = file.end
+        data = self._read_data(file, start, size)
+        columns = Columns(self.numbers)
+        columns.sequences.append(file.base - 1 if not len(segment) else segment.last_sequence())
+        gaps = segment.keys is not None
+        at = 0
+        while at < len(data):
+            known = len(columns.sequences)
+            before = columns.sequences[-1]
+            at = scan_messages(data, at, file.salt, start, columns)
+            if len(columns.sequences) > known:
+                file.end = start + at
+                gaps = self._note_gaps(file, columns.sequences, known, before) or gaps
+                if at >= len(data):
+                    break
+            item = next(scan(data, at, file.salt, start))
+            at = item.offset + item.length - start
+            if isinstance(item, Damage):
+                self._damage(file, data, start, item, last_file)
+                continue
+            file.end = item.offset + item.length
+            self._unknown = False
+            if item.kind == MESSAGE:
+                logger.error("%s: message %d is out of order", file.path, item.sequence)
+                continue
+            file.controls.append(item.offset)
+            if not self._checkpointed(file, item.offset) or item.kind == CONFIGURATION:
+                self._control(item)
+            if item.kind == CONFIGURATION:
+                continue  # its sequence is a revision
+            if item.sequence > log.last_sequence and item.kind not in (SKIP, IDENTIFIER):
+                self._gap(log.last_sequence + 1, item.sequence)
+            if item.kind != IDENTIFIER:
+                log.last_sequence = max(log.last_sequence, item.sequence)
+        self._take(segment, columns, gaps=gaps)
+
+    def _note_gaps(self, file: LogFile, sequences: list[int], known: int, before: int) -> bool:
+        """Look for jumps in the sequences found last; True when there are any."""
+        log = self._log
+        first, last = sequences[known], sequences[-1]
+        if first > log.last_sequence + 1 and (self._unknown or not file.flags & COMPACTED):
+            self._gap(log.last_sequence + 1, first - 1)
+        self._unknown = False
+        log.last_sequence = max(log.last_sequence, last)
+        count = len(sequences) - known
+        if last - first + 1 != count and not file.flags & COMPACTED:
+            for at in range(known, len(sequences) - 1):
+                if sequences[at + 1] != sequences[at] + 1:
+                    self._gap(sequences[at] + 1, sequences[at + 1] - 1)
+        return first != before + 1 or last - first + 1 != count
+
+    def _take(self, segment: Segment, columns: Columns, *, gaps: bool) -> None:
+        """Take scanned messages into the segment."""
+        sequences = columns.sequences[1:]
+        if not sequences:
+            return
+        if not len(segment):
+            segment.time_base = columns.times[0]
+        if gaps:
+            if segment.keys is None:
+                segment.keys = array("I", range(len(segment)))
+            segment.keys.extend(sequence - segment.base for sequence in sequences)
+        base = segment.time_base
+        segment.offsets.extend(columns.offsets)
+        segment.sizes.extend(columns.sizes)
+        segment.times.extend([max(time_ns - base, 0) >> TIME_SHIFT for time_ns in columns.times])
+        segment.subjects.extend(columns.subjects)
+        segment.has_ids = segment.has_ids or columns.with_headers
+        self._log.last_time_ns = max(self._log.last_time_ns, columns.times[-1])
 
     def _gap(self, first: int, last: int) -> None:
         """Note sequences that no record has: removed, skipped or lost, as will show when all is read."""
         self._log.gaps.append((first, last))
 
-    def _read_data(self, file: LogFile) -> bytes:
-        """Return the file's bytes; what the medium will not give is zeros, and thereby damage."""
-        handle = file.handle()
-        size = handle.size()
+    def _read_data(self, file: LogFile, start: int, end: int) -> bytes:
+        """Return bytes of the file; what the medium will not give is zeros, and thereby damage."""
         try:
-            return handle.read(size, 0)
+            return file.read(end - start, start)
         except OSError as error:
             logger.error("%s: cannot be read whole: %s", file.path, error)
         parts = []
-        for offset in range(0, size, 4096):
-            length = min(4096, size - offset)
-            try:
-                part = handle.read(length, offset)
-            except OSError:
-                part = b""
-            parts.append(part.ljust(length, b"\x00"))
+        for offset in range(start, end, 4096):
+            length = min(4096, end - offset)
+            parts.append(_read(file, length, offset).ljust(length, b"\x00"))
         return b"".join(parts)
-
-    def _add(self, segment: Segment, item: Record, sequences: array[int]) -> None:
-        if not sequences:
-            segment.time_base = item.time_ns
-        sequences.append(item.sequence)
-        segment.offsets.append(item.offset)
-        segment.sizes.append(item.length)
-        segment.times.append(max(item.time_ns - segment.time_base, 0) >> TIME_SHIFT)
-        number = self._subject_numbers.get(item.subject)
-        if number is None:
-            number = self._subject_numbers[item.subject] = len(self.subject_names)
-            self.subject_names.append(item.subject)
-        segment.subjects.append(number)
-        if item.header_size:
-            segment.has_ids = True
-        self._log.last_time_ns = max(self._log.last_time_ns, item.time_ns)
 
     def _control(self, item: Record) -> None:
         log = self._log
@@ -182,15 +298,18 @@ class LogReader:
                 log.erasures.extend(runs)
         elif item.kind == SKIP:
             log.skipped.append((int.from_bytes(item.body, "little"), item.sequence))
+        elif item.kind == IDENTIFIER:
+            log.identifiers.append((item.body, item.sequence, item.time_ns))
         elif item.kind == CONFIGURATION:
             log.configuration = item
 
-    def _damage(self, file: LogFile, data: bytes, item: Damage, last_file: bool) -> None:
+    def _damage(self, file: LogFile, data: bytes, start: int, item: Damage, last_file: bool) -> None:
         """Deal with a damaged stretch of a file."""
         log = self._log
         log.repaired = True
         end = item.offset + item.length
-        keep_in_quarantine(self._files, self._quarantine, file, item.offset, data[item.offset : end])
+        content = data[item.offset - start : end - start]
+        keep_in_quarantine(self._files, self._quarantine, file, item.offset, content)
         if item.torn and last_file:
             # An interrupted write: nothing of it was ever confirmed. Its sequences are not used again.
             logger.warning("%s: cut an incomplete record of %d bytes at the end", file.path, item.length)
@@ -207,17 +326,26 @@ class LogReader:
             return
         logger.error("%s: %d damaged bytes at %d", file.path, item.length, item.offset)
         self._unknown = True
-        if end == len(data) and last_file:
+        if end == start + len(data) and last_file:
             # How many records were here is not known. No sequence they may have had is used again; as many
             # as there are markers (at least one) are reported.
             first = log.last_sequence + 1
             log.burnt = max(log.burnt, log.last_sequence + max(item.length // (HEADER_SIZE + 1), 1))
-            self._lost(first, first + max(data.count(MARKER_BYTES, item.offset, end), 1) - 1, file)
+            self._lost(first, first + max(content.count(MARKER_BYTES), 1) - 1, file)
 
     def _lost(self, first: int, last: int, file: LogFile) -> None:
         logger.error("%s: messages %d to %d are damaged and lost", file.path, first, last)
         self._log.new_lost.append((first, last))
         self._log.repaired = True
+
+
+def _read(file: LogFile, size: int, offset: int) -> bytes:
+    """Read what the medium gives; nothing when it fails."""
+    try:
+        return file.read(size, offset)
+    except OSError as error:
+        logger.error("%s: %d bytes at %d cannot be read: %s", file.path, size, offset, error)
+        return b""
 
 
 def keep_in_quarantine(files: FileSystem, folder: Path, file: LogFile, offset: int, content: bytes) -> None:

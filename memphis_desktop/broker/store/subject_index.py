@@ -18,12 +18,18 @@ _PATTERNS_KEPT = 128
 class SequenceList:
     """Ascending sequences in blocks: cheap at both ends, and in the middle too."""
 
-    __slots__ = ("bases", "blocks", "count")
+    __slots__ = ("bases", "blocks", "count", "lows")
 
     def __init__(self) -> None:
-        self.bases: list[int] = []
+        self.lows: list[int] = []  # no sequence of a block is below, all before are
+        self.bases: list[int] = []  # what a block's distances are added to
         self.blocks: list[array[int]] = []
         self.count = 0
+
+    def _begin(self, low: int, base: int, block: array[int]) -> None:
+        self.lows.append(low)
+        self.bases.append(base)
+        self.blocks.append(block)
 
     def append(self, sequence: int) -> None:
         """Add one above all others."""
@@ -34,8 +40,7 @@ class SequenceList:
                 block.append(distance)
                 self.count += 1
                 return
-        self.bases.append(sequence)
-        self.blocks.append(array("I", (0,)))
+        self._begin(sequence, sequence, array("I", (0,)))
         self.count += 1
 
     def extend(self, first: int, count: int) -> None:
@@ -48,8 +53,7 @@ class SequenceList:
                 if distance + count < _SPAN:
                     room = _BLOCK - len(self.blocks[-1])
             if room <= 0:
-                self.bases.append(first)
-                self.blocks.append(array("I"))
+                self._begin(first, first, array("I"))
                 room, distance = _BLOCK, 0
             taken = min(room, count)
             self.blocks[-1].extend(range(distance, distance + taken))
@@ -63,6 +67,16 @@ class SequenceList:
             return
         for sequence in sequences:
             self.append(sequence)
+
+    def extend_block(self, base: int, distances: array[int]) -> None:
+        """Add ascending ones above all others, given as distances from `base`."""
+        if len(distances) < _BLOCK // 16:
+            for distance in distances:
+                self.append(base + distance)
+            return
+        for start in range(0, len(distances), _BLOCK):
+            self._begin(base + distances[start], base, distances[start : start + _BLOCK])
+        self.count += len(distances)
 
     def first(self) -> int:
         """Return the lowest."""
@@ -82,12 +96,13 @@ class SequenceList:
         if whole:
             del self.blocks[:whole]
             del self.bases[:whole]
+            del self.lows[:whole]
         if count:
             del self.blocks[0][:count]
 
     def remove(self, sequence: int) -> None:
         """Remove one that is there."""
-        at = bisect_right(self.bases, sequence) - 1
+        at = bisect_right(self.lows, sequence) - 1
         block = self.blocks[at]
         distance = sequence - self.bases[at]
         if block[0] == distance:
@@ -98,6 +113,7 @@ class SequenceList:
         if not block:
             del self.blocks[at]
             del self.bases[at]
+            del self.lows[at]
         elif len(self.blocks) > 16 and self.count < len(self.blocks) * (_BLOCK // 16):
             self._rebuild()
 
@@ -110,7 +126,7 @@ class SequenceList:
         """Return how many are ≥ start."""
         if not self.count or start <= self.first():
             return self.count
-        at = bisect_right(self.bases, start) - 1
+        at = bisect_right(self.lows, start) - 1
         block = self.blocks[at]
         here = len(block) - bisect_left(block, min(start - self.bases[at], _SPAN - 1))
         if block[-1] < start - self.bases[at]:
@@ -123,7 +139,7 @@ class SequenceList:
         """Return up to `count` that are ≥ start."""
         if not self.blocks:
             return []
-        at = max(bisect_right(self.bases, start) - 1, 0)
+        at = max(bisect_right(self.lows, start) - 1, 0)
         found: list[int] = []
         inside = bisect_left(self.blocks[at], max(min(start - self.bases[at], _SPAN - 1), 0))
         if self.blocks[at][-1] < start - self.bases[at]:
@@ -136,7 +152,7 @@ class SequenceList:
 
     def previous(self, start: int) -> int | None:
         """Return the highest that is ≤ start."""
-        at = bisect_right(self.bases, start) - 1
+        at = bisect_right(self.lows, start) - 1
         while at >= 0:
             block = self.blocks[at]
             inside = bisect_right(block, min(start - self.bases[at], _SPAN - 1)) - 1
@@ -203,6 +219,20 @@ class Subject:
         self.first = self.more.first()
         self.last = sequences[-1]
         self.count += len(sequences)
+
+    def extend_block(self, base: int, distances: array[int]) -> None:
+        """Add ascending ones above all others, given as distances from `base`."""
+        if self.count + len(distances) <= 2:
+            for distance in distances:
+                self.append(base + distance)
+            return
+        if self.more is None:
+            self._spread()
+        assert self.more is not None
+        self.more.extend_block(base, distances)
+        self.first = self.more.first()
+        self.last = self.more.last()
+        self.count = self.more.count
 
     def _spread(self) -> None:
         self.more = SequenceList()
