@@ -188,6 +188,34 @@ def _bench(arguments: list[str]) -> int:
     return command.run(settings, options.only, as_json=options.json)
 
 
+def _screenshot(arguments: list[str]) -> int:
+    """draw every screen to PNG files, off-screen, from a live connection"""
+    parser = _parser("screenshot", "Draw every screen to a PNG file, off-screen, from a live connection.")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where the pictures go")
+    _add_source(parser)
+    parser.add_argument("--theme", choices=["dark", "light", "both"], default="both", help="the look (both)")
+    parser.add_argument("--size", type=_size, default=(1440, 900), metavar="WxH", help="pixels (1440x900)")
+    options = parser.parse_args(arguments)
+    if not options.demo and options.connect is None:
+        parser.error("say what to show: --demo or --connect URL")
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"  # no display is needed, and none is used
+    from memphis_desktop import screenshot
+
+    themes = ("dark", "light") if options.theme == "both" else (options.theme,)
+    return screenshot.run(options.folder, connect=options.connect, themes=themes, size=options.size)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    size = int(width), int(height)
+    if not all(200 <= side <= 8000 for side in size):
+        raise ValueError
+    return size
+
+
+_size.__name__ = "size"
+
+
 def _summary(command: Callable[[list[str]], int]) -> str:
     return (command.__doc__ or "").splitlines()[0]
 
@@ -195,5 +223,6 @@ def _summary(command: Callable[[list[str]], int]) -> str:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "broker": _broker,
     "sample": _sample,
+    "screenshot": _screenshot,
     "bench": _bench,
 }

@@ -1,0 +1,173 @@
+"""``memphis-desktop screenshot``: every screen as a picture, drawn from a live connection.
+
+Qt is told by the caller to draw off-screen, before it is imported here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import qasync
+from PySide6.QtCore import QAbstractItemModel
+from PySide6.QtWidgets import QAbstractItemView
+
+from memphis_desktop import app
+from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.cluster.session import Session
+from memphis_desktop.errors import Failure
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.screen import Route, Screen
+from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.window import MainWindow
+
+CONNECT_SECONDS = 30.0
+SETTLE_SECONDS = 8.0
+HISTORY_ROUNDS = 20
+"""Polling rounds before the first picture, so that graphs have something to show."""
+
+
+STATION_TABS = ("summary", "messages", "groups")
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture: its file name without the theme, and the place it shows."""
+
+    name: str
+    route: Route
+
+
+def run(folder: Path, *, connect: str | None, themes: tuple[str, ...], size: tuple[int, int]) -> int:
+    """Draw every screen in every theme, and print the files written.
+
+    Args:
+        folder: Where the pictures go; made when missing.
+        connect: The server to show; None for a fresh broker with sample stations.
+        themes: ``dark``, ``light`` or both.
+        size: Of the window, in pixels.
+
+    Raises:
+        Failure: The server cannot be reached, or a file not be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"{folder}: {error.strerror}") from None
+    loop = qasync.QEventLoop(app.application())
+    asyncio.set_event_loop(loop)
+    with loop:
+        loop.run_until_complete(_draw_all(folder, connect, themes, size))
+    return 0
+
+
+async def _draw_all(
+    folder: Path, connect: str | None, themes: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="memphis-desktop-") as text:
+        settings = Path(text)  # the user's own settings and profiles stay out of the pictures
+        async with app.session(demo=connect is None, connect=connect, config_folder=settings) as program:
+            window = program.window
+            window.resize(*size)
+            snapshot = await _ready(window, connect)
+            for mode in themes:
+                theme.manager().set_mode(mode)
+                for shot in shots(snapshot):
+                    window.navigate(shot.route)
+                    await _settled(window)
+                    _save(window, folder / f"{shot.name}-{mode}.png")
+
+
+def _save(window: MainWindow, path: Path) -> None:
+    if not window.grab().save(str(path)):
+        raise Failure(f"{path} could not be written")
+    print(path, flush=True)
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until `condition` holds; returns whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True
+
+
+async def _ready(window: MainWindow, connect: str | None) -> ClusterSnapshot:
+    """Wait until the connection has been read often enough to fill the graphs; returns what is known."""
+
+    def connection_snapshot() -> ClusterSnapshot | None:
+        connection = window.current_workspace().connection
+        return connection.snapshot if connection is not None else None
+
+    def connected() -> bool:
+        snapshot = connection_snapshot()
+        return snapshot is not None and snapshot.state is ConnectionState.CONNECTED
+
+    if not await _until(connected, CONNECT_SECONDS):
+        raise Failure(f"cannot connect to {connect}")
+    connection = window.current_workspace().connection
+    assert connection is not None
+    await _rounds(connection.session, HISTORY_ROUNDS)
+    return connection.snapshot
+
+
+async def _rounds(session: Session, count: int) -> None:
+    """Wait for so many polling rounds, three seconds each at most."""
+    seen = 0
+
+    def see(_: ClusterSnapshot) -> None:
+        nonlocal seen
+        seen += 1
+
+    unsubscribe = session.subscribe(see)
+    await _until(lambda: seen >= count, 3.0 * count)
+    unsubscribe()
+
+
+def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
+    """Yield every place worth a picture: all of the rail, then one station, group and message in detail."""
+    for entry in registry.SCREENS:
+        if entry.in_rail:
+            yield Shot(entry.route_name, Route(entry.route_name))
+    busiest = max(
+        snapshot.streams.values(),
+        key=lambda stream: stream.consumer_count * 1e9 + stream.messages,
+        default=None,
+    )
+    if busiest is None:
+        return
+    if registry.find("station"):
+        for tab in STATION_TABS:
+            yield Shot(f"station-{tab}", Route("station", {"stream": busiest.name, "tab": tab}))
+    if registry.find("messages"):
+        yield Shot("messages", Route("messages", {"stream": busiest.name}))
+        chosen = str(max(busiest.last_sequence - 5, busiest.first_sequence))
+        yield Shot("message", Route("messages", {"stream": busiest.name, "sequence": chosen}))
+    slowest = max(snapshot.consumers.values(), key=lambda group: group.num_pending, default=None)
+    if slowest is not None and registry.find("consumer"):
+        yield Shot("consumer", Route("consumer", {"stream": slowest.stream, "consumer": slowest.name}))
+
+
+async def _settled(window: MainWindow) -> None:
+    """Wait until the screen shows what it reads by itself: every list has lines, or stays empty."""
+    screen = window.current_workspace().current_screen
+    if screen is None:
+        return
+    await _until(lambda: not _empty_lists(screen), SETTLE_SECONDS)
+    connection = window.current_workspace().connection
+    if connection is not None:
+        await _rounds(connection.session, 2)
+
+
+def _empty_lists(screen: Screen) -> bool:
+    def empty(view: QAbstractItemView) -> bool:
+        model: QAbstractItemModel | None = view.model()
+        return view.isVisible() and model is not None and model.rowCount() == 0
+
+    return any(empty(view) for view in screen.findChildren(QAbstractItemView))
