@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import qasync
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
@@ -24,6 +23,7 @@ from memphis_desktop.errors import Failure
 from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
+from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screens.first_run import profile_for
 from memphis_desktop.ui.settings import Settings
 from memphis_desktop.ui.shell.logo import program_icon
@@ -141,7 +141,7 @@ def run(*, demo: bool, connect: str | None, ports_folder: Path | None = None) ->
         Failure: a mistake that the user can understand, before the window could tell it.
     """
     app = application()
-    loop = qasync.QEventLoop(app)
+    loop = EventLoop(app)
     asyncio.set_event_loop(loop)
     with loop:
         return int(loop.run_until_complete(_main(demo=demo, connect=connect, ports_folder=ports_folder)))

@@ -141,7 +141,8 @@ class Poller:
     async def _run(self) -> None:
         await self._listen_to_advisories()
         await self._statistics.listen()
-        while True:
+        # `stop` forgets the task too: wait_for may swallow a cancellation that meets an answer (until 3.12).
+        while self._task is asyncio.current_task():
             started = time.monotonic()
             self._wake.clear()
             if self._session.connected:
@@ -159,7 +160,8 @@ class Poller:
                 if self._session.state is ConnectionState.CONNECTED:
                     self._state.record_totals()
                 self._session.publish_snapshot()
-            await self._pause(started)
+            if self._task is asyncio.current_task():
+                await self._pause(started)
 
     async def _pause(self, started: float) -> None:
         """Wait for the rest of the interval, less when something asks to be read."""

@@ -122,7 +122,7 @@ def percent(fraction: float | None) -> str:
     value = fraction * 100
     if value and abs(value) < 9.95:
         return f"{value:.1f}{NO_BREAK}%"
-    return f"{round(value)}{NO_BREAK}%"
+    return f"{value:.0f}{NO_BREAK}%"
 
 
 def timestamp(nanoseconds: int | None, zone: tzinfo = UTC, *, digits: int = 3) -> str:

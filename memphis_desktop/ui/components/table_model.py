@@ -267,7 +267,7 @@ class TableModel(QAbstractTableModel):
         target = [key for key in wanted if key in present]
         if target == self._shown:
             return
-        self.layoutAboutToBeChanged.emit([], QAbstractTableModel.LayoutChangeHint.VerticalSortHint)
+        self.layoutAboutToBeChanged.emit()
         position = {key: row for row, key in enumerate(target)}
         old = self.persistentIndexList()
         new = [self.createIndex(position[self._shown[index.row()]], index.column()) for index in old]
@@ -275,7 +275,7 @@ class TableModel(QAbstractTableModel):
         self._shown = target
         self._rows = [record[key] for key in target]
         self.changePersistentIndexList(old, new)
-        self.layoutChanged.emit([], QAbstractTableModel.LayoutChangeHint.VerticalSortHint)
+        self.layoutChanged.emit()
 
     def _insert(self, wanted: list[Hashable]) -> None:
         row = 0

@@ -1,0 +1,162 @@
+"""The asyncio loop inside Qt: qasync's, with callbacks run in batches instead of one Qt timer for each.
+
+The broker, the connections and the window share this loop. Three things differ from qasync's own:
+
+- What is ready waits in one queue and is run in turns that end after a time slice, so that Qt paints and
+  answers keys in between. A Qt timer for each callback would cost several times the callback.
+- Timers wait in one heap behind a single precise Qt timer.
+- Nothing runs while the loop does not: when something else makes Qt process events (a test's fixture, a
+  dialog while the program ends), callbacks stay where they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+import qasync
+from PySide6.QtCore import QBasicTimer, QObject, Qt, QTimerEvent
+
+_SLICE_SECONDS = 0.004
+_NOW = 0.0005  # a timer this close is due: waking once more would take longer
+
+
+class _Scheduler(QObject):
+    """The queue of what is ready and the heap of what is due later, driven by two Qt timers."""
+
+    def __init__(self, loop: EventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._ready: deque[asyncio.Handle] = deque()
+        self._later: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._count = 0
+        self._turn = QBasicTimer()  # armed while something is ready
+        self._alarm = QBasicTimer()  # armed for the earliest of what is later
+        self._alarm_at = 0.0
+
+    def add_ready(self, handle: asyncio.Handle) -> None:
+        """Run it in the next turn."""
+        self._ready.append(handle)
+        if not self._turn.isActive():
+            self._turn.start(0, self)
+
+    def add_later(self, handle: asyncio.TimerHandle) -> None:
+        """Run it when its time has come; equal times keep their order."""
+        self._count += 1
+        when = handle.when()
+        heapq.heappush(self._later, (when, self._count, handle))
+        if not self._alarm.isActive() or when < self._alarm_at:
+            self._set_alarm()
+
+    def arm(self) -> None:
+        """The loop runs (again): go on with what waits."""
+        if self._ready and not self._turn.isActive():
+            self._turn.start(0, self)
+        self._set_alarm()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._turn.stop()
+        self._alarm.stop()
+        self._ready.clear()
+        self._later.clear()
+
+    def timerEvent(self, event: QTimerEvent) -> None:
+        """A turn, or the alarm."""
+        if not self._loop.is_running():
+            self._turn.stop()
+            self._alarm.stop()
+        elif event.timerId() == self._turn.timerId():
+            self._run_ready()
+        else:
+            self._alarm.stop()
+            self._collect_due()
+            self._run_ready()
+
+    def _run_ready(self) -> None:
+        ready = self._ready
+        end = time.perf_counter() + _SLICE_SECONDS
+        # As in asyncio, what becomes ready meanwhile waits for the next turn, after sockets had theirs.
+        for _ in range(len(ready)):
+            if not ready:
+                break  # a callback ran a Qt loop of its own, which took the rest
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+            if not self._loop.is_running() or time.perf_counter() > end:
+                break
+        if not ready:
+            self._turn.stop()
+        elif not self._turn.isActive():
+            self._turn.start(0, self)
+
+    def _collect_due(self) -> None:
+        now = self._loop.time() + _NOW
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        while self._later and self._later[0][2].cancelled():
+            heapq.heappop(self._later)
+        if not self._later:
+            self._alarm.stop()
+            return
+        self._alarm_at = self._later[0][0]
+        milliseconds = max(0.0, (self._alarm_at - self._loop.time()) * 1000)
+        self._alarm.start(min(int(milliseconds + 0.999), 2**31 - 1), Qt.TimerType.PreciseTimer, self)
+
+
+class EventLoop(qasync.QEventLoop):  # type: ignore[misc]
+    """See the module."""
+
+    def __init__(self, application: QObject) -> None:
+        self._scheduler = _Scheduler(self)
+        super().__init__(application, already_running=False)
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Run ``callback`` in the next turn."""
+        self._check_closed()
+        handle = asyncio.Handle(callback, args, self, context)
+        self._scheduler.add_ready(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Run ``callback`` after ``delay`` seconds."""
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Run ``callback`` at a time of the loop's clock."""
+        self._check_closed()
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        self._scheduler.add_later(handle)
+        return handle
+
+    def close(self) -> None:
+        """Release everything; the loop cannot run again."""
+        if not self.is_closed():
+            super().close()
+            self._scheduler.clear()
+
+    def _before_run_forever(self) -> None:
+        super()._before_run_forever()
+        self._scheduler.arm()
+
+    def _process_event(self, key: Any, mask: int) -> None:
+        """A socket is ready; its callback waits until the loop runs."""
+        if self.is_running():
+            super()._process_event(key, mask)
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Cancelled timers leave the heap when they reach its top."""

@@ -1,0 +1,89 @@
+"""Fixtures for tests on real widgets: the Qt loop under asyncio, and a whole window.
+
+Async tests here run on a qasync loop, as the program does. Wait with ``await until(condition)``; never sleep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from PySide6.QtWidgets import QApplication
+
+from memphis_desktop import app, folders
+from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.event_loop import EventLoop
+
+Until = Callable[..., Awaitable[Any]]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """Async tests of this folder run on a loop inside the Qt application."""
+    return {"qt": lambda: EventLoop(app.application())}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a display Qt warns of what only a window manager could do; that says nothing about us."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.qt_log_ignore("propagateSizeHints", extend=True))
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> Callable[..., QApplication]:
+    """pytest-qt makes the program's own application object."""
+    return lambda *_: app.application()
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplication) -> Iterator[Path]:
+    """Every test has its own settings, profiles and data, and finds no contexts of the machine."""
+    home = tmp_path / "home"
+    monkeypatch.setenv(folders.HOME_VARIABLE, str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    for variable in ("NATS_URL", "NATS_CREDS", "NATS_CONTEXT"):
+        monkeypatch.delenv(variable, raising=False)
+    settings.use(settings.Settings())
+    theme.manager().set_mode("dark")
+    theme.manager().install(qapp)
+    yield home
+    settings.use(settings.Settings())
+
+
+@pytest.fixture
+def until(qapp: QApplication) -> Until:
+    """Wait for a condition on the loop: ``await until(lambda: table.rows(), "rows")``; gives its value."""
+
+    async def wait(condition: Callable[[], Any], what: str = "the condition", timeout: float = 10.0) -> Any:
+        deadline = asyncio.get_running_loop().time() + timeout
+        while not (value := condition()):
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"{what} did not come within {timeout:g} s")
+            await asyncio.sleep(0.01)  # polls; the deadline is what counts
+        return value
+
+    return wait
+
+
+@pytest_asyncio.fixture
+async def open_window(own_folders: Path) -> AsyncIterator[Callable[..., Awaitable[app.Program]]]:
+    """Open the program's window: ``program = await open_window(demo=…, connect=…)``; ended after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def open_(**options: Any) -> app.Program:
+            program = await stack.enter_async_context(app.session(**options))
+            program.window.resize(1280, 800)
+            return program
+
+        yield open_
+
+
+@pytest_asyncio.fixture
+async def program(open_window: Callable[..., Awaitable[app.Program]]) -> app.Program:
+    """The program with its window, nothing opened yet."""
+    return await open_window()
