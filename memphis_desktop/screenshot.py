@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QAbstractItemView
 
 from memphis_desktop import app
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
 from memphis_desktop.ui import theme
@@ -74,12 +75,24 @@ async def _draw_all(
             window = program.window
             window.resize(*size)
             snapshot = await _ready(window, connect)
+            connection = window.current_workspace().connection
+            assert connection is not None  # it is ready
+            profile = connection.profile
             for mode in themes:
                 theme.manager().set_mode(mode)
                 for shot in shots(snapshot):
-                    window.navigate(shot.route)
+                    await _go(window, profile, shot.route)
                     await _settled(window)
                     _save(window, folder / f"{shot.name}-{mode}.png")
+
+
+async def _go(window: MainWindow, profile: ConnectionProfile, route: Route) -> None:
+    """Show a place in the tab where it belongs: the Home tab, or the connection's."""
+    entry = registry.find(route.name)
+    if entry is not None and entry.scope == "window":
+        window.navigate(route)
+    else:
+        await window.open_profile(profile, route)
 
 
 def _save(window: MainWindow, path: Path) -> None:
