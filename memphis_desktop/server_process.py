@@ -227,7 +227,7 @@ class ServerProcess:
         os.kill(self.pid, number)
 
     def __enter__(self) -> ServerProcess:
-        return self.start()
+        return self if self.running else self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
