@@ -6,6 +6,7 @@ that account; their sum is shown. With system credentials the server in use is a
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ ACCOUNT_STATISTICS = "$SYS.REQ.ACCOUNT.PING.STATZ"
 FORGET_AFTER = 5.0  # seconds without an answer until a server's figures do not count any more
 RETRY_AFTER = 30.0  # seconds until a broker that does not answer is asked again
 RTT_EVERY = 3.0
+RTT_LIMIT = 2.0
 
 
 class _Figures:
@@ -84,10 +86,16 @@ class ServerStatistics:
             server_id = self._session.server_info.get("server_id", "")
             await system.publish(f"$SYS.REQ.SERVER.{server_id}.STATSZ", b"", reply=self._system_inbox)
         if now - self._rtt_at >= RTT_EVERY:
-            await self._session.nats.flush(timeout=5)
-            self._rtt_at = time.monotonic()
-            self._rtt = self._rtt_at - now
+            await self._measure_rtt(now)
         self._update(time.monotonic())
+
+    async def _measure_rtt(self, now: float) -> None:
+        """Time a PING. Not with `flush`: a PONG that comes after its timeout would break the connection."""
+        self._rtt_at = now
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        await self._session.nats._send_ping(answered)
+        await asyncio.wait({answered}, timeout=RTT_LIMIT)
+        self._rtt = time.monotonic() - now if answered.done() else None
 
     async def _take_account(self, message: Msg) -> None:
         now = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import reading
@@ -24,6 +25,7 @@ Json = Mapping[str, Any]
 ConsumerName = tuple[str, str]
 
 DRAIN_SPAN = 300.0
+HOLD_LAG = 10.0  # seconds for which a lag in seconds is shown on while a new answer is not there
 
 
 class _StreamCounters:
@@ -38,12 +40,14 @@ class _StreamCounters:
 
 
 class _ConsumerCounters:
-    __slots__ = ("acked", "delivered", "first_undelivered")
+    __slots__ = ("acked", "delivered", "first_undelivered", "lag", "lag_at")
 
     def __init__(self) -> None:
         self.delivered = Counter()
         self.acked = Counter()
         self.first_undelivered: FirstUndelivered | None = None
+        self.lag: float | None = None  # in seconds, as last known
+        self.lag_at = float("-inf")
 
 
 class ClusterState:
@@ -151,6 +155,10 @@ class ClusterState:
         acked_rate = counters.acked.read(int(floor.get("consumer_seq") or 0), now)
         lag = int(info.get("num_pending") or 0)
         lag_seconds, edge = self._lag_seconds(key, info, counters)
+        if lag_seconds is not None:
+            counters.lag, counters.lag_at = lag_seconds, now
+        elif now - counters.lag_at <= HOLD_LAG:
+            lag_seconds = counters.lag  # it moves on between the readings: the last answer still serves
         history_key = ConsumerKey(*key)
         self.history.record(
             history_key,
@@ -210,6 +218,11 @@ class ClusterState:
         if counters is None:
             return
         counters.first_undelivered = first
+        consumer = self.consumers.get(key)
+        if consumer is not None and consumer.delivered_stream == first.after:
+            counters.lag = max(0.0, (time.time_ns() - first.time_ns) / 1e9)
+            counters.lag_at = time.monotonic()
+            self.consumers[key] = replace(consumer, lag_seconds=counters.lag)
         stream_counters = self._stream_counters.get(key[0])
         if stream_counters is not None:
             stream_counters.clock.add(first.sequence, first.time_ns)

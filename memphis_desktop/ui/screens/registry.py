@@ -53,6 +53,29 @@ def lazy(path: str) -> Callable[[ScreenContext], Screen]:
 # A line: ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream")
 SCREENS: list[ScreenEntry] = [
     ScreenEntry("home", "Home", "house", lazy("home:HomeScreen"), scope="window"),
+    ScreenEntry("overview", "Overview", "gauge", lazy("overview:OverviewScreen")),
+    ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream"),
+    ScreenEntry(
+        "station",
+        "Station",
+        "stack",
+        lazy("station_detail:StationDetailScreen"),
+        in_rail=False,
+        parent="stations",
+        requires="jetstream",
+    ),
+    ScreenEntry(
+        "consumers", "Consumers", "users-three", lazy("consumers:ConsumersScreen"), requires="jetstream"
+    ),
+    ScreenEntry(
+        "consumer",
+        "Consumer",
+        "users-three",
+        lazy("consumers:ConsumerScreen"),
+        in_rail=False,
+        parent="consumers",
+        requires="jetstream",
+    ),
     ScreenEntry(
         "messages",
         "Messages",

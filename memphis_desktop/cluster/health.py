@@ -1,0 +1,238 @@
+"""What is wrong, or soon will be: checks over one snapshot and the recent past, as a list to act on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from .history import ConsumerKey, History
+from .model import ClusterSnapshot, ConnectionState, ConsumerSnapshot, StreamSnapshot
+
+NEAR_LIMIT = 0.8
+AT_LIMIT = 0.95
+REDELIVERY_SPAN = 60.0
+IDLE_SPAN = 5.0
+FAR_BEHIND = 1000  # Raft operations a follower may be behind
+
+
+class Severity(IntEnum):
+    """How bad; larger is worse."""
+
+    GOOD = 0
+    WARNING = 1
+    BAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at.
+
+    Attributes:
+        severity: How bad.
+        text: What is the matter.
+        advice: What it means or what helps.
+        stream: The stream concerned, empty when none.
+        consumer: The consumer concerned, empty when none.
+        check: Which check found it; with stream and consumer it names the finding.
+    """
+
+    severity: Severity
+    text: str
+    advice: str
+    stream: str = ""
+    consumer: str = ""
+    check: str = ""
+
+
+def findings(snapshot: ClusterSnapshot, history: History) -> list[Finding]:
+    """Return everything found, the worst first."""
+    found: list[Finding] = []
+    found.extend(_connection(snapshot))
+    found.extend(_account(snapshot))
+    for stream in snapshot.streams.values():
+        found.extend(stream_findings(stream))
+    for consumer in snapshot.consumers.values():
+        found.extend(consumer_findings(consumer, history))
+    found.sort(key=lambda finding: (-finding.severity, finding.stream, finding.consumer, finding.check))
+    return found
+
+
+def _connection(snapshot: ClusterSnapshot) -> list[Finding]:
+    found = []
+    if snapshot.state is ConnectionState.RECONNECTING:
+        found.append(Finding(Severity.BAD, "No connection", snapshot.detail, check="connection"))
+    for part, reason in snapshot.errors.items():
+        if part != "jetstream":
+            found.append(Finding(Severity.WARNING, f"Could not read: {part}", reason, check=f"read {part}"))
+    server = snapshot.server
+    if server is not None and server.slow_consumers:
+        count = server.slow_consumers
+        text = f"{count} slow consumer{'s' if count != 1 else ''} cut off since the server started"
+        found.append(Finding(Severity.WARNING, text, "Clients read slower than messages came.", check="slow"))
+    return found
+
+
+def _account(snapshot: ClusterSnapshot) -> list[Finding]:
+    account = snapshot.account
+    if account is None:
+        return []
+    found = []
+    for what, used, limit in (
+        ("File storage", account.storage, account.max_storage),
+        ("Memory storage", account.memory, account.max_memory),
+        ("Number of streams", account.streams, account.max_streams),
+        ("Number of consumers", account.consumers, account.max_consumers),
+    ):
+        severity = _against_limit(used, limit)
+        if severity:
+            share = f"{100 * used / limit:.0f} %"
+            found.append(Finding(severity, f"{what}: {share} of the account's limit", "", check=what))
+    return found
+
+
+def _against_limit(used: float, limit: float) -> Severity:
+    if limit <= 0 or used < NEAR_LIMIT * limit:
+        return Severity.GOOD
+    return Severity.BAD if used >= AT_LIMIT * limit else Severity.WARNING
+
+
+def stream_findings(stream: StreamSnapshot) -> list[Finding]:
+    """Return what is wrong with one stream."""
+    name = stream.name
+    found = []
+    if stream.clustered and not stream.leader:
+        text, advice = "No leader", "Nothing can be written or read until one is elected."
+        found.append(Finding(Severity.BAD, text, advice, name, check="leader"))
+    found.extend(_peers(stream, name, ""))
+    config = stream.config
+    refuses = config.get("discard") == "new"
+    for what, used, key in (("messages", stream.messages, "max_msgs"), ("bytes", stream.bytes, "max_bytes")):
+        limit = int(config.get(key) or -1)
+        severity = _against_limit(used, limit)
+        # With discard old a full stream is a stream at work; only refusing new messages is a failure.
+        if severity and refuses:
+            text = f"{100 * used / limit:.0f} % of its limit of {what}"
+            advice = "New messages are refused when it is full."
+            found.append(Finding(severity, text, advice, name, check=f"limit {what}"))
+    for source in (stream.mirror, *stream.sources):
+        if source and source.get("error"):
+            reason = str((source["error"] or {}).get("description") or "error")
+            text = f"Cannot copy from {source.get('name')}"
+            found.append(Finding(Severity.BAD, text, reason, name, check=f"source {source.get('name')}"))
+    return found
+
+
+def _peers(asset: StreamSnapshot | ConsumerSnapshot, stream: str, consumer: str) -> list[Finding]:
+    found = []
+    for peer in asset.peers:
+        if peer.offline:
+            text = f"Replica on {peer.name} is offline"
+            found.append(Finding(Severity.BAD, text, "", stream, consumer, f"offline {peer.name}"))
+        elif peer.lag > FAR_BEHIND:
+            text = f"Replica on {peer.name} is {peer.lag} operations behind"
+            found.append(Finding(Severity.WARNING, text, "", stream, consumer, f"behind {peer.name}"))
+    return found
+
+
+def consumer_findings(consumer: ConsumerSnapshot, history: History) -> list[Finding]:
+    """Return what is wrong with one consumer."""
+    stream, name = consumer.stream, consumer.name
+    found = []
+
+    def add(severity: Severity, text: str, advice: str, check: str) -> None:
+        found.append(Finding(severity, text, advice, stream, name, check))
+
+    if consumer.clustered and not consumer.leader:
+        add(Severity.BAD, "No leader", "Nothing is delivered until one is elected.", "leader")
+    found.extend(_peers(consumer, stream, name))
+    reasons = why_behind(consumer, history)
+    if consumer.num_pending:
+        for reason in reasons:
+            add(reason.severity, reason.text, reason.advice, reason.check)
+    elif any(reason.check == "redelivery" for reason in reasons):
+        reason = next(reason for reason in reasons if reason.check == "redelivery")
+        add(reason.severity, reason.text, reason.advice, reason.check)
+    return found
+
+
+def _paused(consumer: ConsumerSnapshot, history: History) -> Finding | None:
+    if not consumer.paused:
+        return None
+    return Finding(Severity.WARNING, "Paused", "Resume it to deliver again.", check="paused")
+
+
+def _ack_limit(consumer: ConsumerSnapshot, history: History) -> Finding | None:
+    limit = int(consumer.config.get("max_ack_pending") or -1)
+    if limit <= 0 or consumer.num_ack_pending < limit:
+        return None
+    text = f"All {limit} unacknowledged messages it may have are out"
+    advice = "Clients do not acknowledge fast enough, or hang; nothing more is delivered until they do."
+    return Finding(Severity.BAD, text, advice, check="ack limit")
+
+
+def _nobody_asks(consumer: ConsumerSnapshot, history: History) -> Finding | None:
+    if consumer.paused or not consumer.num_pending:
+        return None
+    if consumer.is_pull:
+        if consumer.num_waiting or consumer.delivered_rate or not _idle(consumer, history):
+            return None
+        advice = "No client has a pull request open: none is running, or all are busy."
+        return Finding(Severity.WARNING, "Nobody asks for messages", advice, check="no puller")
+    if consumer.push_bound:
+        return None
+    advice = "No client has subscribed to its deliver subject."
+    return Finding(Severity.WARNING, "Nobody listens", advice, check="no puller")
+
+
+def _idle(consumer: ConsumerSnapshot, history: History) -> bool:
+    """Whether nothing was asked for or delivered for a few seconds: between two fetches that is normal."""
+    key = ConsumerKey(consumer.stream, consumer.name)
+    for metric in ("waiting", "delivered_rate"):
+        times, values = history.series(key, metric, IDLE_SPAN)
+        known = values[~np.isnan(values)]
+        if not len(known) or times[-1] - times[0] < IDLE_SPAN - 1.5 or known.max() > 0:
+            return False
+    return True
+
+
+def _redeliveries(consumer: ConsumerSnapshot, history: History) -> Finding | None:
+    if not consumer.num_redelivered:
+        return None
+    change = history.change(ConsumerKey(consumer.stream, consumer.name), "redelivered", REDELIVERY_SPAN)
+    if change is None or change[0] <= 0:
+        return None
+    text = f"{consumer.num_redelivered} messages delivered again, and rising"
+    advice = "Messages are refused or not acknowledged in time; look for a poisonous one."
+    return Finding(Severity.WARNING, text, advice, check="redelivery")
+
+
+def _edge(consumer: ConsumerSnapshot, history: History) -> Finding | None:
+    if not consumer.lag_at_edge:
+        return None
+    text = "Messages were removed before they were delivered"
+    advice = "The stream's limits are overtaking this consumer."
+    return Finding(Severity.BAD, text, advice, check="edge")
+
+
+_REASONS: tuple[Callable[[ConsumerSnapshot, History], Finding | None], ...] = (
+    _paused,
+    _ack_limit,
+    _edge,
+    _nobody_asks,
+    _redeliveries,
+)
+
+
+def why_behind(consumer: ConsumerSnapshot, history: History) -> list[Finding]:
+    """Return the reasons why a consumer lags, as far as the broker's figures tell; none when it does not."""
+    found: list[Finding] = []
+    for reason in _REASONS:
+        if reason is _nobody_asks and any(finding.check in ("paused", "ack limit") for finding in found):
+            continue  # asking would help nothing
+        finding = reason(consumer, history)
+        if finding is not None:
+            found.append(finding)
+    return found

@@ -1,0 +1,325 @@
+"""One consumer group: how far behind, why, what it does, and how it is set up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.health import why_behind
+from memphis_desktop.cluster.history import ConsumerKey, StreamKey
+from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
+from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
+from memphis_desktop.ui.components.vital_sign import VitalSign
+from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.consumers.table import row_commands
+from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_facts import Facts
+from memphis_desktop.ui.screens.station_parts import (
+    PAGE_MARGINS,
+    SEVERITY_TOKEN,
+    StateBanner,
+    consumer_kind,
+    filter_text,
+    history_line,
+    panel,
+    station_route,
+    trend,
+)
+
+
+class ConsumerScreen(Screen):
+    """See the module."""
+
+    title = "Consumer"
+    route_name = "consumer"
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self._actions = StationActions(context, self)
+        self._stream = ""
+        self._name = ""
+        self._consumer: ConsumerSnapshot | None = None
+        self._release: Callable[[], None] | None = None
+        self._active = False
+        self.time_range = TimeRange(300.0, self)
+        self.header = PageHeader("")
+        self.header.navigated.connect(context.navigate)
+        self.range_bar = TimeRangeBar(self.time_range)
+        self.header.add_widget(self.range_bar)
+        self.pause_button = self.header.add_action("Pause", self._pause, icon_name="pause")
+        self.delete_button = self.header.add_icon_action("trash", "Delete this group", self._delete)
+        for button in (self.pause_button, self.delete_button):
+            button.setEnabled(not self._actions.refusal)
+        self.banner = StateBanner()
+        self.gone = Banner("bad", "")
+        self.gone.hide()
+        self.reason = Banner("warning", "")
+        self.reason.hide()
+        self.signs = {
+            "seconds": VitalSign("Behind"),
+            "lag": VitalSign("Lag"),
+            "drain": VitalSign("Done in"),
+            "delivered": VitalSign("Delivered", token="series1"),
+            "acked": VitalSign("Acknowledged", token="series2"),
+            "pending": VitalSign("Unacknowledged", token="series3"),
+        }
+        self._arrange()
+        self.time_range.changed.connect(self._draw)
+
+    def _arrange(self) -> None:
+        zone = self.context.zone
+        self.lag_graph = TimeSeriesGraph("Lag", "messages", self.time_range, zone=zone)
+        self.seconds_graph = TimeSeriesGraph("Behind", "seconds", self.time_range, zone=zone)
+        self.rate_graph = TimeSeriesGraph("Rates", "messages/s", self.time_range, zone=zone)
+        self.pending_graph = TimeSeriesGraph("Unacknowledged", "messages", self.time_range, zone=zone)
+        signs = QHBoxLayout()
+        signs.setSpacing(theme.SPACE_3)
+        for sign in self.signs.values():
+            signs.addWidget(sign)
+        graphs = QGridLayout()
+        graphs.setSpacing(theme.SPACE_4)
+        for index, graph in enumerate(
+            (self.lag_graph, self.rate_graph, self.seconds_graph, self.pending_graph)
+        ):
+            graphs.addWidget(graph, *divmod(index, 2))
+        self.facts = Facts(1)
+        self.configuration = CodeBlock(lines=0)
+        side = QTabWidget()
+        facts_page = QWidget()
+        facts_layout = QVBoxLayout(facts_page)
+        facts_layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_3)
+        facts_layout.addWidget(self.facts)
+        facts_layout.addStretch()
+        side.addTab(facts_page, "State")
+        side.addTab(self.configuration, "Configuration")
+        self.side = panel(side)
+        self.side.setFixedWidth(300)
+        overview = QWidget()
+        row = QHBoxLayout(overview)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACE_4)
+        row.addLayout(graphs, 1)
+        row.addWidget(self.side)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*PAGE_MARGINS)
+        layout.setSpacing(theme.SPACE_4)
+        for widget in (self.header, self.banner, self.gone, self.reason):
+            layout.addWidget(widget)
+        layout.addLayout(signs)
+        layout.addWidget(overview, 1)
+
+    # Where
+
+    def show_route(self, route: Route) -> None:
+        """Show the consumer the route names."""
+        self._stop_watching()
+        self._stream, self._name = route.get("stream"), route.get("consumer")
+        self._consumer = None
+        self.header.set_breadcrumb(self.breadcrumb())
+        self.title_changed.emit()
+        self.gone.hide()
+        self.reason.hide()
+        if self._active:
+            self._watch()
+        snapshot = self.context.session.snapshot
+        self.show_snapshot(snapshot)
+
+    def breadcrumb(self) -> list[tuple[str, Route | None]]:
+        """Stations › station › this."""
+        return [
+            ("Stations", Route("stations")),
+            (self._stream, station_route(self._stream, "groups")),
+            (self._name, None),
+        ]
+
+    def activated(self) -> None:
+        """Read this station's consumers in each round."""
+        self._active = True
+        self._watch()
+        self._draw()
+
+    def deactivated(self) -> None:
+        """No more."""
+        self._active = False
+        self._stop_watching()
+
+    def _watch(self) -> None:
+        if self._release is None and self._stream:
+            self._release = self.context.session.watch_detail(self._stream)
+
+    def _stop_watching(self) -> None:
+        if self._release is not None:
+            self._release()
+            self._release = None
+
+    # Snapshots
+
+    def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """Show the round's figures."""
+        self.banner.show_snapshot(snapshot)
+        consumer = snapshot.consumers.get((self._stream, self._name))
+        if consumer is None:
+            known = snapshot.complete and self._stream not in snapshot.streams
+            if self._consumer is not None or known:
+                self.gone.set_content(
+                    "bad",
+                    f"The group {self._name} on {self._stream} does not exist any more.",
+                    (
+                        "Open the station",
+                        lambda: self.context.navigate(station_route(self._stream, "groups")),
+                    ),
+                )
+                self.gone.show()
+            return
+        self.gone.hide()
+        changed_pause = self._consumer is None or self._consumer.paused != consumer.paused
+        self._consumer = consumer
+        if changed_pause:
+            self.pause_button.setText("Resume" if consumer.paused else "Pause")
+            self.commands_changed.emit()
+        self._show_reasons(consumer)
+        self._show_signs(consumer)
+        self.facts.set_facts(self._facts(consumer))
+        text = json.dumps(dict(consumer.config), indent=2, ensure_ascii=False)
+        if self.configuration.text() != text:
+            self.configuration.set_text(text)
+        self._draw()
+
+    def _show_reasons(self, consumer: ConsumerSnapshot) -> None:
+        reasons = why_behind(consumer, self.context.session.history)
+        if not reasons or not (consumer.num_pending or consumer.num_redelivered):
+            self.reason.hide()
+            return
+        worst = max(reasons, key=lambda reason: reason.severity)
+        text = "  ".join(f"{reason.text}. {reason.advice}" for reason in reasons)
+        kind = SEVERITY_TOKEN[worst.severity]
+        action = ("Resume", self._pause) if worst.check == "paused" and not self._actions.refusal else None
+        if self.reason.text() != text or self.reason.isHidden():
+            self.reason.set_content(kind, text, action)
+            self.reason.show()
+
+    def _show_signs(self, consumer: ConsumerSnapshot) -> None:
+        signs, history = self.signs, self.context.session.history
+        value = figures.lag_seconds(consumer.lag_seconds)
+        signs["seconds"].set_value(value)
+        signs["seconds"].set_change("at the edge" if consumer.lag_at_edge else "", "bad")
+        number, unit = figures.compact_parts(consumer.num_pending)
+        signs["lag"].set_value(number, unit)
+        signs["lag"].set_change(*trend(history, consumer.stream, consumer.name))
+        signs["drain"].set_value(figures.duration(consumer.drain_seconds))
+        for name, rate in (("delivered", consumer.delivered_rate), ("acked", consumer.acked_rate)):
+            if rate is None:
+                signs[name].set_value(figures.UNKNOWN)
+            else:
+                number, unit = figures.compact_parts(rate)
+                signs[name].set_value(number, f"{unit}/s")
+        number, unit = figures.compact_parts(consumer.num_ack_pending)
+        signs["pending"].set_value(number, unit)
+        limit = int(consumer.config.get("max_ack_pending") or -1)
+        full = limit > 0 and consumer.num_ack_pending >= limit
+        signs["pending"].set_change(
+            f"of {figures.compact(limit)}" if limit > 0 else "", "bad" if full else "muted"
+        )
+        key = ConsumerKey(consumer.stream, consumer.name)
+        for name, metric in (
+            ("seconds", "lag_seconds"),
+            ("lag", "lag"),
+            ("delivered", "delivered_rate"),
+            ("acked", "acked_rate"),
+            ("pending", "ack_pending"),
+        ):
+            signs[name].set_series(history.sampled(key, metric, 300.0, 60).tolist())
+
+    def _facts(self, consumer: ConsumerSnapshot) -> list[tuple[str, str]]:
+        now = time.time_ns()
+        facts = [
+            ("Kind", consumer_kind(consumer)),
+            ("Subjects", filter_text(consumer)),
+            ("Delivered up to", figures.integer(consumer.delivered_stream)),
+            ("Ack floor", figures.integer(consumer.ack_floor_stream)),
+            ("Redelivered", figures.integer(consumer.num_redelivered)),
+            ("Waiting pulls", figures.integer(consumer.num_waiting)),
+            ("Last delivery", _ago(consumer.last_delivered_ns, now)),
+            ("Last ack", _ago(consumer.last_acked_ns, now)),
+            ("Ack policy", str(consumer.config.get("ack_policy", ""))),
+            ("Ack wait", figures.duration(int(consumer.config.get("ack_wait") or 0) / 1e9)),
+            ("Deliveries at most", _limit(consumer.config.get("max_deliver"))),
+            ("Created", figures.visible_text(consumer.created[:19].replace("T", " "))),
+        ]
+        if consumer.paused:
+            rest = consumer.pause_remaining_ns
+            facts.insert(0, ("Paused for", figures.duration(rest / 1e9) if rest else "–"))
+        for group, client in consumer.pinned.items():
+            facts.append((f"Pinned ({group})", client))
+        if consumer.leader:
+            facts.append(("Leader", consumer.leader))
+        return facts
+
+    def _draw(self) -> None:
+        if not self._stream or not self._active:
+            return
+        history, key = self.context.session.history, ConsumerKey(self._stream, self._name)
+        time_range = self.time_range
+
+        def line(metric: str, name: str, *, fill: bool = False, token: str = "") -> Series:
+            return history_line(history, key, metric, name, time_range, fill=fill, token=token)
+
+        self.lag_graph.set_series([line("lag", "Not delivered")])
+        self.seconds_graph.set_series([line("lag_seconds", "Behind")])
+        station = history_line(
+            history, StreamKey(self._stream), "messages_in", "Into the station", time_range
+        )
+        self.rate_graph.set_series(
+            [line("delivered_rate", "Delivered", fill=True), line("acked_rate", "Acknowledged"), station]
+        )
+        self.pending_graph.set_series(
+            [line("ack_pending", "Unacknowledged"), line("redelivered", "Redelivered", token="bad")]
+        )
+
+    # Doing
+
+    def _pause(self) -> None:
+        if self._consumer is not None:
+            self.context.run(self._actions.pause_consumer(self._consumer), "pause the group")
+
+    def _delete(self) -> None:
+        self.context.run(self._delete_and_leave(), "delete the group")
+
+    async def _delete_and_leave(self) -> None:
+        if self._consumer is not None and await self._actions.delete_consumers([self._consumer]):
+            self.context.navigate(station_route(self._stream, "groups"))
+
+    def commands(self) -> list[Command]:
+        """What can be done with this group."""
+        consumers = [self._consumer] if self._consumer is not None else []
+        own = row_commands(self.context, self._actions, consumers, with_open=False)
+        return [
+            Command("Next time range", "R", self.range_bar.next_preset, "clock"),
+            *(command for command in own if command.title != "Delete"),
+            Command(
+                "Delete this group",
+                "Del",
+                self._delete,
+                "trash",
+                not self._actions.refusal,
+                self._actions.refusal,
+                True,
+            ),
+        ]
+
+
+def _ago(value: int | None, now: int) -> str:
+    return "never" if value is None else figures.relative_time(value, now)
+
+
+def _limit(value: object) -> str:
+    return figures.integer(value) if isinstance(value, int) and value > 0 else "no limit"

@@ -1,0 +1,107 @@
+"""All consumer groups of the connection in one list."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.health import Severity, consumer_findings
+from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.filter_bar import FilterBar
+from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
+from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner, panel
+
+
+class ConsumersScreen(Screen):
+    """See the module."""
+
+    title = "Consumers"
+    route_name = "consumers"
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self._actions = StationActions(context, self)
+        self.header = PageHeader("Consumers")
+        self.banner = StateBanner()
+        self.filter = FilterBar("Filter groups")
+        self.filter.add_chip("behind", "Behind", "Only groups with a lag")
+        self.filter.add_chip("problem", "Needs attention", "Only groups with a finding")
+        self.filter.add_chip("pull", "Pull")
+        self.filter.add_chip("push", "Push")
+        self.filter.add_chip("ephemeral", "With ephemeral", "Show consumers that vanish with their clients")
+        self.table = make_table(context, "consumers", self._row_commands, with_station=True)
+        self.table.set_state("loading")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*PAGE_MARGINS)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(self.header)
+        layout.addWidget(self.banner)
+        layout.addWidget(self.filter)
+        layout.addWidget(panel(self.table), 1)
+        self.filter.text_changed.connect(self.table.set_filter)
+        self.filter.text_changed.connect(lambda _: self._count())
+        self.filter.chips_changed.connect(self._choose)
+        self.filter.left.connect(self.table.setFocus)
+        self.table.selection_changed.connect(lambda _: self.commands_changed.emit())
+        self._choose(set())
+
+    def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """Update the rows."""
+        self.banner.show_snapshot(snapshot)
+        self.table.set_rows(snapshot.consumers.values())
+        if snapshot.consumers:
+            self.table.set_state("ready")
+        elif "jetstream" in snapshot.errors:
+            self.table.set_state("error", snapshot.errors["jetstream"], icon="users-three")
+        elif snapshot.complete and not any(s.consumer_count for s in snapshot.streams.values()):
+            action = ("Open the stations", lambda: self.context.navigate(Route("stations")))
+            text = (
+                "No consumer groups yet. A durable one keeps its position while its clients are away; "
+                "an ephemeral one goes with them. Create one on a station's Groups tab."
+            )
+            self.table.set_state("empty", text, action, "users-three")
+        self._count()
+
+    def _count(self) -> None:
+        total, shown = self.table.model.total(), self.table.model.rowCount()
+        text = figures.count_noun(total, "group")
+        self.filter.set_count(
+            (f"{figures.integer(shown)} of {text}" if shown < total else text) if total else ""
+        )
+
+    def _choose(self, chips: set[str]) -> None:
+        history = self.context.session.history
+
+        def passes(consumer: ConsumerSnapshot) -> bool:
+            if "ephemeral" not in chips and not consumer.is_durable:
+                return False
+            kinds = chips & {"pull", "push"}
+            if kinds and ("pull" if consumer.is_pull else "push") not in kinds:
+                return False
+            if "behind" in chips and not consumer.num_pending:
+                return False
+            if "problem" not in chips:
+                return True
+            return any(found.severity > Severity.GOOD for found in consumer_findings(consumer, history))
+
+        self.table.set_predicate(passes)
+        self._count()
+
+    def activated(self) -> None:
+        """Keys go to the list."""
+        self.table.setFocus()
+
+    def focus_filter(self) -> None:
+        """Put the cursor into the filter."""
+        self.filter.focus()
+
+    def commands(self) -> list[Command]:
+        """What can be done with the selection."""
+        return self._row_commands(self.table.selected_rows())
+
+    def _row_commands(self, consumers: list[ConsumerSnapshot]) -> list[Command]:
+        return row_commands(self.context, self._actions, consumers)

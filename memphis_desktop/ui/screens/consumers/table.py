@@ -1,0 +1,220 @@
+"""The table of consumer groups and what can be done with its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from memphis_desktop.cluster.health import Severity, consumer_findings
+from memphis_desktop.cluster.history import History
+from memphis_desktop.cluster.model import ConsumerSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.screen import Command, Route, ScreenContext
+from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_parts import (
+    SEVERITY_TOKEN,
+    consumer_kind,
+    consumer_route,
+    consumer_sparkline,
+    filter_text,
+    station_route,
+    trend,
+)
+
+
+def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
+    """The columns of c.6, those that tell most first."""
+    station = [Column("station", "Station", lambda c: c.stream, "mono", 140)] if with_station else []
+    return [
+        Column(
+            "health", "", lambda c: _health(c, history), "dot", 28, sort_value=lambda c: _severity(c, history)
+        ),
+        Column("name", "Group", lambda c: c.name, "mono", 170, stretch=True),
+        *station,
+        Column(
+            "seconds",
+            "Behind",
+            lambda c: c.lag_seconds,
+            "duration",
+            94,
+            "Age of the first message not delivered yet",
+            text=figures.lag_seconds,
+            token=lambda c: "warning" if (c.lag_seconds or 0) >= 60 else None,
+        ),
+        Column("lag", "Lag", lambda c: c.num_pending, "number", 84, "Messages not delivered yet"),
+        Column(
+            "line",
+            "Lag over time",
+            lambda c: consumer_sparkline(history, c.stream, c.name),
+            "sparkline",
+            110,
+            sort_value=lambda c: c.num_pending,
+        ),
+        Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 92),
+        Column(
+            "drain",
+            "Done in",
+            lambda c: c.drain_seconds,
+            "duration",
+            88,
+            "At the rates of the last five minutes",
+        ),
+        Column("delivered", "Delivered", lambda c: c.delivered_rate, "rate", 84),
+        Column("acked", "Acked", lambda c: c.acked_rate, "rate", 78),
+        Column(
+            "pending",
+            "Unacked",
+            _pending,
+            "bar",
+            110,
+            "Delivered and not acknowledged, of what is allowed",
+            sort_value=lambda c: c.num_ack_pending,
+        ),
+        Column(
+            "redelivered",
+            "Redelivered",
+            lambda c: c.num_redelivered,
+            "number",
+            88,
+            "Messages out that were delivered more than once",
+        ),
+        Column("waiting", "Waiting", lambda c: c.num_waiting, "number", 70, "Open pull requests"),
+        Column("kind", "Kind", consumer_kind, "text", 104),
+        Column("filter", "Subjects", filter_text, "mono", 140, "", False),
+        Column("ack", "Ack policy", lambda c: c.config.get("ack_policy", ""), "text", 80, "", False),
+        Column("floor", "Ack floor", lambda c: c.ack_floor_stream, "number", 90, "", False),
+        Column("sequence", "Delivered up to", lambda c: c.delivered_stream, "number", 110, "", False),
+        Column("active", "Last delivery", lambda c: c.last_delivered_ns, "time", 100, "", False),
+        Column("queue", "Queue group", lambda c: c.config.get("deliver_group", ""), "mono", 100, "", False),
+        Column("paused", "Paused", _paused, "badge", 100, "", False),
+        Column("pinned", "Pinned client", lambda c: ", ".join(c.pinned.values()), "mono", 140, "", False),
+        Column("replicas", "Replicas", lambda c: c.config.get("num_replicas"), "number", 70, "", False),
+        Column("leader", "Leader", lambda c: c.leader or "–", "mono", 120, "", False),
+        Column("created", "Created", lambda c: c.created[:19].replace("T", " "), "text", 130, "", False),
+        Column(
+            "description", "Description", lambda c: c.config.get("description", ""), "text", 160, "", False
+        ),
+    ]
+
+
+def make_table(
+    context: ScreenContext,
+    settings_name: str,
+    commands: Callable[[list[Any]], list[Command]],
+    *,
+    with_station: bool,
+) -> DataTable:
+    """A table of consumers whose rows open them."""
+    table = DataTable(
+        consumer_columns(context.session.history, with_station=with_station),
+        lambda c: (c.stream, c.name),
+        settings_name,
+        context_actions=commands,
+        default_sort=("seconds", True),
+    )
+    table.set_zone(context.zone)
+    table.row_activated.connect(lambda c: context.navigate(consumer_route(c.stream, c.name)))
+    return table
+
+
+def row_commands(
+    context: ScreenContext,
+    actions: StationActions,
+    consumers: Sequence[ConsumerSnapshot],
+    *,
+    with_open: bool = True,
+) -> list[Command]:
+    """What can be done with the selected consumers."""
+    refusal = actions.refusal
+    one = consumers[0] if len(consumers) == 1 else None
+    missing = "Select one group first." if one is None else ""
+
+    def go(make: Callable[[ConsumerSnapshot], Route]) -> None:
+        if one is not None:
+            context.navigate(make(one))
+
+    def start(make: Any, description: str) -> None:
+        if one is not None:
+            context.run(make(one), description)
+
+    def command(title: str, key: str, callback: Any, icon: str, reason: str, danger: bool = False) -> Command:
+        return Command(title, key, callback, icon, not reason, reason, danger)
+
+    made = []
+    if with_open:
+        made.append(
+            command(
+                "Open",
+                "",
+                lambda: go(lambda c: consumer_route(c.stream, c.name)),
+                "arrow-square-out",
+                missing,
+            )
+        )
+    made += [
+        command(
+            "Browse the station's messages",
+            "B",
+            lambda: go(lambda c: station_route(c.stream, "messages")),
+            "list-bullets",
+            missing,
+        ),
+        command(
+            "Resume" if one is not None and one.paused else "Pause",
+            "P",
+            lambda: start(actions.pause_consumer, "pause the group"),
+            "play" if one is not None and one.paused else "pause",
+            missing or refusal,
+        ),
+        command(
+            "Edit group",
+            "E",
+            lambda: start(actions.edit_consumer, "change the group"),
+            "pencil-simple",
+            missing or refusal,
+        ),
+        command(
+            "Create from this",
+            "",
+            lambda: start(lambda c: actions.create_consumer(c.stream, c.config), "create the group"),
+            "copy",
+            missing or refusal,
+        ),
+        command(
+            "Delete",
+            "Del",
+            lambda: context.run(actions.delete_consumers(list(consumers)), "delete the group"),
+            "trash",
+            ("" if consumers else "Select a group first.") or refusal,
+            True,
+        ),
+    ]
+    return made
+
+
+def _worst(consumer: ConsumerSnapshot, history: History) -> Severity:
+    return max((found.severity for found in consumer_findings(consumer, history)), default=Severity.GOOD)
+
+
+def _severity(consumer: ConsumerSnapshot, history: History) -> int:
+    return int(_worst(consumer, history))
+
+
+def _health(consumer: ConsumerSnapshot, history: History) -> str:
+    return SEVERITY_TOKEN[_worst(consumer, history)]
+
+
+def _pending(consumer: ConsumerSnapshot) -> Any:
+    limit = int(consumer.config.get("max_ack_pending") or -1)
+    if limit <= 0:
+        return (0.0, figures.integer(consumer.num_ack_pending))
+    share = consumer.num_ack_pending / limit
+    return (share, f"{figures.compact(consumer.num_ack_pending)} of {figures.compact(limit)}")
+
+
+def _paused(consumer: ConsumerSnapshot) -> Any:
+    if not consumer.paused:
+        return None
+    rest = consumer.pause_remaining_ns
+    return (f"for {figures.duration(rest / 1e9)}" if rest else "paused", "warning")

@@ -1,0 +1,383 @@
+"""The overview: is all well, what flows, who lags, and where to act."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.cluster.health import Finding, findings
+from memphis_desktop.cluster.history import ServerKey
+from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.graph import TimeSeriesGraph
+from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
+from memphis_desktop.ui.components.vital_sign import VitalSign
+from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.station_parts import (
+    PAGE_MARGINS,
+    SEVERITY_TOKEN,
+    StateBanner,
+    consumer_route,
+    consumer_sparkline,
+    finding_route,
+    history_line,
+    is_bucket,
+    panel,
+    sparkline,
+    station_route,
+    stream_sparkline,
+    trend,
+)
+
+LAG_ROWS = 20
+STATION_ROWS = 20
+SIGN_WIDTH = 116
+WIDE = 8 * (SIGN_WIDTH + 12) + 48  # from this width on the vital signs stand in one row
+
+
+class OverviewScreen(Screen):
+    """See the module."""
+
+    title = "Overview"
+    route_name = "overview"
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self._snapshot: ClusterSnapshot | None = None
+        self._bytes = False
+        self.time_range = TimeRange(300.0, self)
+        self.header = PageHeader("Overview")
+        self._units = _Segments(("Messages", "Bytes"))
+        self._units.button(0).setToolTip("G")
+        self._units.button(1).setToolTip("G")
+        self._units.group.idToggled.connect(self._unit_chosen)
+        self.range_bar = TimeRangeBar(self.time_range)
+        self.header.add_widget(self._units)
+        self.header.add_widget(self.range_bar)
+        self.banner = StateBanner()
+        self._build_vital_signs()
+        self.graph = TimeSeriesGraph("Throughput", "messages/s", self.time_range, zone=context.zone)
+        self.graph.setMinimumHeight(210)
+        self._build_tables()
+        self._arrange()
+        self.time_range.changed.connect(self._draw)
+
+    # Building
+
+    def _build_vital_signs(self) -> None:
+        self.vital_signs = {
+            "messages_in": VitalSign("Messages in"),
+            "messages_out": VitalSign("Messages out", token="series1"),
+            "bytes_in": VitalSign("Bytes in"),
+            "bytes_out": VitalSign("Bytes out", token="series1"),
+            "connections": VitalSign("Connections", token="series2"),
+            "storage": VitalSign("Stored", token="series2"),
+            "api_errors": VitalSign("API errors", token="bad"),
+            "slow_consumers": VitalSign("Slow clients", token="bad"),
+        }
+        explain = {
+            "messages_in": "Messages that clients of this account publish each second",
+            "messages_out": "Messages that clients of this account are sent each second",
+            "bytes_in": "Bytes that clients of this account publish each second",
+            "bytes_out": "Bytes that clients of this account are sent each second",
+            "connections": "Client connections of this account",
+            "storage": "What the account's stations hold on disk",
+            "api_errors": "Refused JetStream requests each second",
+            "slow_consumers": "Clients cut off because they read too slowly",
+        }
+        for key, sign in self.vital_signs.items():
+            sign.setToolTip(explain[key])
+            sign.setMinimumWidth(SIGN_WIDTH)
+        self._signs = QGridLayout()
+        self._signs.setSpacing(theme.SPACE_3)
+        self._sign_columns = 0
+        self._place_signs(8)
+
+    def _place_signs(self, columns: int) -> None:
+        if columns == self._sign_columns:
+            return
+        self._sign_columns = columns
+        for index, sign in enumerate(self.vital_signs.values()):
+            self._signs.addWidget(sign, *divmod(index, columns))
+        for column in range(8):
+            self._signs.setColumnStretch(column, 1 if column < columns else 0)
+
+    def _build_tables(self) -> None:
+        context, history = self.context, self.context.session.history
+        self.health = DataTable(
+            [
+                Column("severity", "", lambda f: SEVERITY_TOKEN[f.severity], "dot", 28),
+                Column("text", "Finding", lambda f: f.text, "text", 150, stretch=True),
+                Column("where", "Where", _where, "mono", 150),
+            ],
+            lambda f: (f.stream, f.consumer, f.check),
+            "overview_health",
+        )
+        self.health.row_activated.connect(self._open_finding)
+        self.health.set_state("loading")
+        self.lag_board = DataTable(
+            [
+                Column("group", "Group", lambda c: c.name, "mono", 110, stretch=True),
+                Column("station", "Station", lambda c: c.stream, "mono", 100),
+                Column(
+                    "seconds",
+                    "Behind",
+                    lambda c: c.lag_seconds,
+                    "duration",
+                    88,
+                    "Age of the first message not delivered yet",
+                    text=figures.lag_seconds,
+                ),
+                Column("lag", "Lag", lambda c: c.num_pending, "number", 76, "Messages not delivered yet"),
+                Column(
+                    "line",
+                    "Lag over time",
+                    lambda c: consumer_sparkline(history, c.stream, c.name),
+                    "sparkline",
+                    104,
+                ),
+                Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 96),
+                Column(
+                    "drain",
+                    "Done in",
+                    lambda c: c.drain_seconds,
+                    "duration",
+                    90,
+                    "At the rates of the last minutes",
+                ),
+            ],
+            lambda c: (c.stream, c.name),
+            "overview_lag",
+            default_sort=("seconds", True),
+        )
+        self.lag_board.row_activated.connect(lambda c: context.navigate(consumer_route(c.stream, c.name)))
+        self.lag_board.set_state("loading")
+        self.stations = DataTable(
+            [
+                Column("name", "Station", lambda s: s.name, "mono", 100, stretch=True),
+                Column("in", "In", lambda s: s.in_messages_rate, "rate", 76),
+                Column("bytes", "Bytes in", lambda s: s.in_bytes_rate, "bytes", 88, text=figures.bytes_rate),
+                Column("line", "Last hour", lambda s: stream_sparkline(history, s.name), "sparkline", 80),
+            ],
+            lambda s: s.name,
+            "overview_stations",
+            default_sort=("in", True),
+        )
+        self.stations.row_activated.connect(lambda s: context.navigate(station_route(s.name)))
+        self.stations.set_state("loading")
+
+    def _arrange(self) -> None:
+        middle = QHBoxLayout()
+        middle.setSpacing(theme.SPACE_4)
+        middle.addWidget(self.graph, 13)
+        middle.addWidget(panel(self.health, title="Health"), 7)
+        lower = QHBoxLayout()
+        lower.setSpacing(theme.SPACE_4)
+        lower.addWidget(panel(self.lag_board, title="Furthest behind"), 13)
+        lower.addWidget(panel(self.stations, title="Busiest stations"), 7)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*PAGE_MARGINS)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(self.header)
+        layout.addWidget(self.banner)
+        layout.addLayout(self._signs)
+        layout.addLayout(middle, 5)
+        layout.addLayout(lower, 4)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Eight vital signs in a row where there is room, else two rows of four."""
+        super().resizeEvent(event)
+        self._place_signs(8 if self.width() >= WIDE else 4)
+
+    # Snapshots
+
+    def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """Show the round's figures."""
+        self._snapshot = snapshot
+        self.banner.show_snapshot(snapshot)
+        server = snapshot.server
+        if server is not None:
+            self.header.set_title("Overview", f"{server.name[:40]}  ·  {server.version}  ·  {server.url}")
+        self._show_signs(snapshot)
+        self._show_health(snapshot)
+        self._show_lags(snapshot)
+        self._show_stations(snapshot)
+        self._draw()
+
+    def activated(self) -> None:
+        """Draw what came while hidden."""
+        self._draw()
+
+    def _show_signs(self, snapshot: ClusterSnapshot) -> None:
+        server, account = snapshot.server, snapshot.account
+        signs = self.vital_signs
+        # Without account statistics (older or limited servers) the stations' own rates stand in.
+        totals = self._latest_totals()
+        messages_in = server.in_messages_rate if server else None
+        messages_out = server.out_messages_rate if server else None
+        bytes_in = server.in_bytes_rate if server else None
+        _set_rate(signs["messages_in"], totals["published"] if messages_in is None else messages_in)
+        _set_rate(signs["messages_out"], totals["delivered"] if messages_out is None else messages_out)
+        _set_bytes(signs["bytes_in"], totals["bytes_published"] if bytes_in is None else bytes_in)
+        _set_bytes(signs["bytes_out"], server.out_bytes_rate if server else None)
+        signs["connections"].set_value(figures.compact(server.connections if server else None))
+        if account is not None:
+            value, unit = figures.bytes_parts(account.storage)
+            signs["storage"].set_value(value, unit)
+            share = account.storage / account.max_storage if account.max_storage > 0 else None
+            signs["storage"].set_change("" if share is None else f"{figures.percent(share)} of limit")
+        else:
+            signs["storage"].set_value(figures.UNKNOWN)
+        _set_rate(signs["api_errors"], account.api_errors_rate if account else None)
+        signs["slow_consumers"].set_value(figures.compact(server.slow_consumers if server else None))
+        for key, first, second in (
+            ("messages_in", "messages_in", "published"),
+            ("messages_out", "messages_out", "delivered"),
+            ("bytes_in", "bytes_in", "bytes_published"),
+            ("bytes_out", "bytes_out", ""),
+            ("connections", "connections", ""),
+            ("storage", "storage", ""),
+            ("api_errors", "api_errors_rate", ""),
+            ("slow_consumers", "slow_consumers", ""),
+        ):
+            values = sparkline(self.context.session.history, ServerKey(), first)
+            if second and not np.isfinite(values).any():
+                values = sparkline(self.context.session.history, ServerKey(), second)
+            signs[key].set_series(values.tolist())
+
+    def _latest_totals(self) -> dict[str, float | None]:
+        history = self.context.session.history
+        latest: dict[str, float | None] = {}
+        for metric in ("published", "delivered", "bytes_published"):
+            _, values = history.series(ServerKey(), metric, 5.0)
+            latest[metric] = float(values[-1]) if len(values) and np.isfinite(values[-1]) else None
+        return latest
+
+    def _show_health(self, snapshot: ClusterSnapshot) -> None:
+        found = findings(snapshot, self.context.session.history)
+        self.health.set_rows(found)
+        if found:
+            self.health.set_state("ready")
+        elif snapshot.complete or "jetstream" in snapshot.errors:
+            self.health.set_state("empty", "Nothing needs attention.", icon="check-circle")
+
+    def _show_lags(self, snapshot: ClusterSnapshot) -> None:
+        behind: list[ConsumerSnapshot] = [c for c in snapshot.consumers.values() if c.num_pending]
+        behind.sort(key=lambda c: (c.lag_seconds or 0.0, c.num_pending), reverse=True)
+        self.lag_board.set_rows(behind[:LAG_ROWS])
+        if behind:
+            self.lag_board.set_state("ready")
+        elif snapshot.consumers:
+            self.lag_board.set_state(
+                "empty", "Every group has been given all its messages.", icon="check-circle"
+            )
+        elif snapshot.complete:
+            self.lag_board.set_state("empty", "There are no consumer groups yet.", icon="users-three")
+
+    def _show_stations(self, snapshot: ClusterSnapshot) -> None:
+        busiest: list[StreamSnapshot] = [s for s in snapshot.streams.values() if not is_bucket(s.name)]
+        busiest.sort(key=lambda s: s.in_messages_rate or 0.0, reverse=True)
+        self.stations.set_rows(busiest[:STATION_ROWS])
+        if busiest:
+            self.stations.set_state("ready")
+        elif "jetstream" in snapshot.errors:
+            self.stations.set_state("error", snapshot.errors["jetstream"])
+        elif snapshot.complete:
+            action = ("Create station", lambda: self.context.navigate(Route("stations")))
+            self.stations.set_state("empty", "There are no stations yet.", action, "stack")
+
+    def _draw(self) -> None:
+        history = self.context.session.history
+        published, delivered = ("bytes_published", "bytes_out") if self._bytes else ("published", "delivered")
+        names = ("Published", "Sent to clients") if self._bytes else ("Published", "Delivered")
+        self.graph.set_series(
+            [
+                history_line(history, ServerKey(), published, names[0], self.time_range, fill=True),
+                history_line(history, ServerKey(), delivered, names[1], self.time_range),
+            ]
+        )
+
+    # Doing
+
+    def _unit_chosen(self, index: int, checked: bool) -> None:
+        if checked:
+            self._bytes = index == 1
+            self.graph.set_unit("bytes/s" if self._bytes else "messages/s")
+            self._draw()
+
+    def _toggle_unit(self) -> None:
+        self._units.button(0 if self._bytes else 1).setChecked(True)
+
+    def _open_finding(self, finding: Finding) -> None:
+        route = finding_route(finding)
+        if route is not None:
+            self.context.navigate(route)
+
+    def commands(self) -> list[Command]:
+        """Range, pause, unit."""
+        return [
+            Command("Next time range", "R", self.range_bar.next_preset, "clock"),
+            Command("Hold or follow the graphs", "P", self.range_bar.toggle_pause, "pause"),
+            Command("Switch messages and bytes", "G", self._toggle_unit, "swap"),
+        ]
+
+
+class _Segments(QFrame):
+    """A few choices of which one holds."""
+
+    def __init__(self, titles: tuple[str, ...], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "segments")
+        self.group = QButtonGroup(self)
+        self.group.setExclusive(True)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(2, 2, 2, 2)
+        row.setSpacing(0)
+        for index, title in enumerate(titles):
+            button = QPushButton(title)
+            button.setCheckable(True)
+            button.setChecked(index == 0)
+            button.setProperty("kind", "segment")
+            self.group.addButton(button, index)
+            row.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
+
+    def button(self, index: int) -> Any:
+        """One of the choices."""
+        return self.group.button(index)
+
+
+def _set_rate(sign: VitalSign, value: float | None) -> None:
+    if value is None:
+        sign.set_value(figures.UNKNOWN)
+    else:
+        number, unit = figures.compact_parts(value)
+        sign.set_value(number, f"{unit}/s")
+
+
+def _set_bytes(sign: VitalSign, value: float | None) -> None:
+    if value is None:
+        sign.set_value(figures.UNKNOWN)
+    else:
+        number, unit = figures.bytes_parts(value)
+        sign.set_value(number, f"{unit}/s")
+
+
+def _where(finding: Finding) -> str:
+    if finding.consumer:
+        return f"{finding.stream} › {finding.consumer}"
+    return finding.stream

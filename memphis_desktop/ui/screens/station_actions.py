@@ -1,0 +1,424 @@
+"""What can be done with stations and groups: each asks, shows its command, acts, and says that it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
+
+from memphis_desktop.cluster import actions
+from memphis_desktop.cluster.actions import Action
+from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.cluster.profiles import Environment
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.dialogs import ConfirmDialog, Disclosure, FormDialog
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import Route, ScreenContext
+from memphis_desktop.ui.screens.station_fields import (
+    CONSUMER_FIELDS,
+    NEW_CONSUMER,
+    NEW_STREAM,
+    STREAM_FIELDS,
+    FieldError,
+    parse_count,
+)
+from memphis_desktop.ui.screens.station_form import ConfigurationDialog
+from memphis_desktop.ui.screens.station_parts import consumer_route, station_route
+
+BAD_NAME = set(" \t\r\n\f.*>/\\")
+
+
+def check_name(name: str, what: str) -> None:
+    """Raise `FieldError` when this cannot be a name."""
+    if not name:
+        raise FieldError(f"Give the {what} a name.")
+    if BAD_NAME & set(name) or len(name.encode()) > 255:
+        raise FieldError("A name has no spaces, dots, wildcards or slashes, and at most 255 bytes.")
+
+
+class StationActions:
+    """The actions of one tab. `parent` is the widget its dialogs stand before."""
+
+    def __init__(self, context: ScreenContext, parent: QWidget) -> None:
+        self._context = context
+        self._parent = parent
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing can be changed here; empty when it can."""
+        return "This connection is read-only." if self._context.session.profile.read_only else ""
+
+    def _typed(self, name: str) -> str | None:
+        return name if self._context.session.profile.environment is Environment.PRODUCTION else None
+
+    async def _confirm(self, action: Action, title: str, text: str, verb: str, name: str) -> bool:
+        session = self._context.session
+        dialog = ConfirmDialog(
+            self._parent, title, text, verb, self._typed(name), command=action.equivalent(session)
+        )
+        return await dialog.ask()
+
+    # Stations
+
+    async def create_station(self, template: Mapping[str, Any] | None = None) -> None:
+        """Ask for a configuration and make a station; with a template, start from it."""
+        config = dict(template) if template is not None else dict(NEW_STREAM)
+        if template is not None:
+            config["name"] = ""
+            config.pop("metadata", None)
+        dialog = ConfigurationDialog(
+            self._parent,
+            "Create station",
+            "Create station",
+            STREAM_FIELDS,
+            config,
+            self._context.session,
+            _new_stream,
+        )
+        dialog.form.field("name").setFocus()
+        if await dialog.ask():
+            name = str((dialog.answer or {}).get("config", {}).get("name", ""))
+            self._context.notify(
+                f"Station {name} was created.", "good", ("Open", lambda: self._open(station_route(name)))
+            )
+
+    async def edit_station(self, stream: StreamSnapshot) -> None:
+        """Change a station's configuration."""
+        before = _without_server_metadata(stream.config)
+        dialog = ConfigurationDialog(
+            self._parent,
+            f"Edit station {stream.name}",
+            "Save changes",
+            STREAM_FIELDS,
+            before,
+            self._context.session,
+            lambda config: actions.update_stream(config, before),
+            editing=True,
+            warn=lambda config: loss_by_limits(stream, config),
+        )
+        if await dialog.ask():
+            self._context.notify(f"Station {stream.name} was changed.", "good")
+
+    async def purge_station(self, stream: StreamSnapshot) -> None:
+        """Remove messages, all or some."""
+        dialog = PurgeDialog(self._parent, stream, self._context, self._typed(stream.name))
+        if not await dialog.ask():
+            return
+        answer = await dialog.action().run(self._context.session)
+        count = figures.count_noun(int(answer.get("purged") or 0), "message")
+        self._context.notify(f"{count} removed from {stream.name}.", "good")
+
+    async def delete_stations(self, streams: Sequence[StreamSnapshot]) -> bool:
+        """Delete stations with all they hold; True when it was done."""
+        if not streams:
+            return False
+        made = [actions.delete_stream(stream.name, stream.config) for stream in streams]
+        messages = figures.count_noun(sum(stream.messages for stream in streams), "message")
+        size = figures.bytes_size(sum(stream.bytes for stream in streams))
+        groups = figures.count_noun(sum(stream.consumer_count for stream in streams), "group")
+        session = self._context.session
+        if len(streams) == 1:
+            name = streams[0].name
+            title = verb_title = f"Delete station {name}"
+            text = f"{messages} ({size}) and {groups} are lost for good."
+        else:
+            name = f"{len(streams)} stations"
+            title, verb_title = f"Delete {name}", f"Delete {name}"
+            names = ", ".join(stream.name for stream in streams[:12])
+            names += " …" if len(streams) > 12 else ""
+            text = f"{names}: together {messages} ({size}) and {groups} are lost for good."
+        dialog = ConfirmDialog(
+            self._parent,
+            f"{title}?",
+            text,
+            verb_title,
+            self._typed(name),
+            command="\n\n".join(action.equivalent(session) for action in made),
+        )
+        if not await dialog.ask():
+            return False
+        for action in made:
+            await action.run(session)
+        self._context.notify(
+            f"Station {name} was deleted." if len(made) == 1 else f"{name} were deleted.", "good"
+        )
+        return True
+
+    async def seal_station(self, stream: StreamSnapshot) -> None:
+        """Close a station for good."""
+        action = actions.seal_stream(_without_server_metadata(stream.config))
+        text = (
+            "Nothing can be added, removed or changed any more, and this cannot be taken back. "
+            f"Its {figures.count_noun(stream.messages, 'message')} stay readable."
+        )
+        if await self._confirm(action, f"Seal station {stream.name}?", text, "Seal station", stream.name):
+            await action.run(self._context.session)
+            self._context.notify(f"Station {stream.name} is sealed.", "good")
+
+    # Groups
+
+    async def create_consumer(self, stream: str, template: Mapping[str, Any] | None = None) -> None:
+        """Ask for a configuration and make a consumer."""
+        config = dict(template) if template is not None else dict(NEW_CONSUMER)
+        if template is not None:
+            config = _without_server_metadata(config)
+            config["durable_name"] = ""
+            config.pop("name", None)
+            single = config.pop("filter_subject", None)
+            if single:
+                config["filter_subjects"] = [single]
+        dialog = ConfigurationDialog(
+            self._parent,
+            f"Create consumer group on {stream}",
+            "Create group",
+            CONSUMER_FIELDS,
+            config,
+            self._context.session,
+            lambda entered: _new_consumer(stream, entered),
+        )
+        dialog.form.field("durable_name").setFocus()
+        if await dialog.ask():
+            name = str((dialog.answer or {}).get("name", ""))
+            route = consumer_route(stream, name)
+            self._context.notify(f"Group {name} was created.", "good", ("Open", lambda: self._open(route)))
+
+    async def edit_consumer(self, consumer: ConsumerSnapshot) -> None:
+        """Change a consumer's configuration."""
+        before = _without_server_metadata(consumer.config)
+        shown = dict(before)
+        single = shown.pop("filter_subject", None)
+        if single:
+            shown["filter_subjects"] = [single]
+        dialog = ConfigurationDialog(
+            self._parent,
+            f"Edit group {consumer.name}",
+            "Save changes",
+            CONSUMER_FIELDS,
+            shown,
+            self._context.session,
+            lambda config: actions.update_consumer(consumer.stream, _one_filter(config), before),
+            editing=True,
+        )
+        if await dialog.ask():
+            self._context.notify(f"Group {consumer.name} was changed.", "good")
+
+    async def delete_consumers(self, consumers: Sequence[ConsumerSnapshot]) -> bool:
+        """Delete consumers with their positions; True when it was done."""
+        if not consumers:
+            return False
+        made = [actions.delete_consumer(one.stream, one.name, one.config) for one in consumers]
+        pending = figures.count_noun(sum(one.num_pending for one in consumers), "message")
+        unacked = figures.integer(sum(one.num_ack_pending for one in consumers))
+        name = consumers[0].name if len(consumers) == 1 else f"{len(consumers)} groups"
+        what = f"group {name}" if len(consumers) == 1 else name
+        text = (
+            f"Its position is lost: {pending} not delivered yet, {unacked} delivered and not acknowledged. "
+            "The messages themselves stay, unless the station keeps them only for its groups."
+        )
+        dialog = ConfirmDialog(
+            self._parent,
+            f"Delete {what}?",
+            text,
+            f"Delete {what}",
+            self._typed(name),
+            command="\n\n".join(action.equivalent(self._context.session) for action in made),
+        )
+        if not await dialog.ask():
+            return False
+        for action in made:
+            await action.run(self._context.session)
+        was = "was" if len(made) == 1 else "were"
+        self._context.notify(f"{what[:1].upper()}{what[1:]} {was} deleted.", "good")
+        return True
+
+    async def pause_consumer(self, consumer: ConsumerSnapshot) -> None:
+        """Pause for a while, or let go on when it is paused."""
+        session = self._context.session
+        if consumer.paused:
+            await actions.resume_consumer(consumer.stream, consumer.name).run(session)
+            self._context.notify(f"Group {consumer.name} goes on.", "good")
+            return
+        dialog = PauseDialog(self._parent, consumer)
+        if await dialog.ask():
+            await actions.pause_consumer(consumer.stream, consumer.name, dialog.until()).run(session)
+            self._context.notify(f"Group {consumer.name} is paused for {dialog.label()}.", "good")
+
+    def _open(self, route: Route) -> None:
+        self._context.navigate(route)
+
+    def run(self, make: Callable[[], Any], description: str) -> None:
+        """Start one of the above; a failure becomes a toast."""
+        self._context.run(make(), description)
+
+
+class PurgeDialog(ConfirmDialog):
+    """Which messages to remove: all, a subject's, those below a sequence, or all but the newest."""
+
+    def __init__(
+        self, parent: QWidget | None, stream: StreamSnapshot, context: ScreenContext, typed: str | None
+    ) -> None:
+        self._stream = stream
+        self._session = context.session
+        super().__init__(parent, f"Purge station {stream.name}?", "", "Purge station", typed)
+        self._what = QComboBox()
+        for label in ("All messages", "Those below a sequence", "All but the newest"):
+            self._what.addItem(label)
+        self._number = QLineEdit()
+        self._number.setAccessibleName("Sequence or number")
+        self._subject = QLineEdit()
+        self._subject.setPlaceholderText("all subjects")
+        self._subject.setProperty("role", "mono")
+        self._loss = PlainLabel("", wrap=True)
+        self._command = CodeBlock(lines=8)
+        from memphis_desktop.ui.components.dialogs import add_form_row, form_layout
+
+        form = form_layout()
+        add_form_row(form, "Remove", self._what)
+        add_form_row(form, "Number", self._number)
+        add_form_row(form, "Subject", self._subject, "Only on this subject; * and > as wildcards.")
+        self.body.insertWidget(0, self._loss)
+        self.body.insertLayout(1, form)
+        self.body.addWidget(Disclosure("Command", self._command))
+        self._what.currentIndexChanged.connect(lambda _: self._refresh())
+        self._number.textChanged.connect(lambda _: self._refresh())
+        self._subject.textChanged.connect(lambda _: self._refresh())
+        self._refresh()
+
+    def action(self) -> Action:
+        """What was chosen. Raises `FieldError` when the number is none."""
+        choice = self._what.currentIndex()
+        number = parse_count(self._number.text()) if choice else 0
+        if choice and number <= 0:
+            raise FieldError("Write a number above 0.")
+        return actions.purge_stream(
+            self._stream.name,
+            subject=self._subject.text().strip(),
+            below=number if choice == 1 else 0,
+            keep=number if choice == 2 else 0,
+        )
+
+    def _refresh(self) -> None:
+        self._number.setEnabled(self._what.currentIndex() > 0)
+        stream = self._stream
+        try:
+            action = self.action()
+        except FieldError as error:
+            self._loss.setText(str(error))
+            self.verb_button.setEnabled(False)
+            return
+        self._loss.setText(self._sentence())
+        self._command.set_text(action.equivalent(self._session))
+        typed = self.field is None or self.field.text() == stream.name
+        self.verb_button.setEnabled(typed)
+
+    def _sentence(self) -> str:
+        stream = self._stream
+        choice, subject = self._what.currentIndex(), self._subject.text().strip()
+        lost = stream.messages
+        if choice == 1:
+            lost = max(0, min(stream.messages, parse_count(self._number.text()) - stream.first_sequence))
+        elif choice == 2:
+            lost = max(0, stream.messages - parse_count(self._number.text()))
+        count = figures.count_noun(lost, "message")
+        if subject:
+            return f"Messages on {subject}, of at most {count}, are removed for good."
+        size = f" ({figures.bytes_size(stream.bytes)})" if lost == stream.messages else ""
+        return f"{count}{size} are removed for good. Groups and configuration stay."
+
+
+PAUSES = (
+    ("5 minutes", timedelta(minutes=5)),
+    ("1 hour", timedelta(hours=1)),
+    ("8 hours", timedelta(hours=8)),
+    ("1 day", timedelta(days=1)),
+    ("7 days", timedelta(days=7)),
+)
+
+
+class PauseDialog(FormDialog):
+    """For how long."""
+
+    def __init__(self, parent: QWidget | None, consumer: ConsumerSnapshot) -> None:
+        super().__init__(
+            parent,
+            f"Pause group {consumer.name}?",
+            "Pause group",
+            width=440,
+            introduction="Nothing is delivered until then; the group keeps its position.",
+        )
+        self._span = QComboBox()
+        for label, _ in PAUSES:
+            self._span.addItem(label)
+        self._span.setCurrentIndex(1)
+        self.add_row("For", self._span)
+
+    def label(self) -> str:
+        """The chosen span in words."""
+        return PAUSES[self._span.currentIndex()][0]
+
+    def until(self) -> str:
+        """The end of the pause, RFC 3339."""
+        moment = datetime.now(UTC) + PAUSES[self._span.currentIndex()][1]
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _new_stream(config: dict[str, Any]) -> Action:
+    name = str(config.get("name") or "")
+    check_name(name, "station")
+    made = {key: value for key, value in config.items() if value not in ("", [], {})}
+    return actions.create_stream(made)
+
+
+def _new_consumer(stream: str, config: dict[str, Any]) -> Action:
+    check_name(str(config.get("durable_name") or ""), "group")
+    made = {key: value for key, value in _one_filter(config).items() if value not in ("", [], {})}
+    made["name"] = made["durable_name"]
+    if made.get("deliver_subject"):
+        made.pop("max_waiting", None)
+    if made.get("ack_policy") == "none":
+        made.pop("max_ack_pending", None)
+        made.pop("ack_wait", None)
+    return actions.create_consumer(stream, made)
+
+
+def _one_filter(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A single filter goes under the key every server knows."""
+    made = dict(config)
+    several = made.get("filter_subjects")
+    if several is not None and len(several) <= 1:
+        made.pop("filter_subjects")
+        if several:
+            made["filter_subject"] = several[0]
+    return made
+
+
+def _without_server_metadata(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without what servers add to it."""
+    cleaned = dict(config)
+    metadata = {k: v for k, v in (cleaned.get("metadata") or {}).items() if not k.startswith("_nats.")}
+    if metadata:
+        cleaned["metadata"] = metadata
+    else:
+        cleaned.pop("metadata", None)
+    return cleaned
+
+
+def loss_by_limits(stream: StreamSnapshot, config: Mapping[str, Any]) -> str:
+    """Say what a new configuration would remove at once; empty for nothing."""
+    losses = []
+    for key, used, words in (
+        ("max_msgs", stream.messages, "messages"),
+        ("max_bytes", stream.bytes, "bytes"),
+    ):
+        limit = int(config.get(key) or -1)
+        if 0 < limit < used:
+            over = figures.integer(used - limit) if words == "messages" else figures.bytes_size(used - limit)
+            losses.append(f"the oldest {over}{' messages' if words == 'messages' else ''}")
+    age = int(config.get("max_age") or 0)
+    before = int(stream.config.get("max_age") or 0)
+    if age and (not before or age < before):
+        losses.append(f"messages older than {figures.duration(age / 1e9)}")
+    return f"Saving removes {' and '.join(losses)}." if losses else ""

@@ -1,0 +1,119 @@
+"""The configuration of a station, as it is."""
+
+from __future__ import annotations
+
+import json
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_detail.tab import StationTab
+from memphis_desktop.ui.screens.station_facts import Facts
+from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS, Field, get_value, sections
+from memphis_desktop.ui.screens.station_parts import panel
+from memphis_desktop.ui.theme.icons import icon
+
+
+class ConfigurationTab(StationTab):
+    """Every setting in words at the left, the JSON as the broker gives it at the right."""
+
+    key = "configuration"
+    title = "Configuration"
+
+    def __init__(
+        self, context: ScreenContext, actions: StationActions, stream: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(context, actions, stream, parent)
+        self._snapshot: StreamSnapshot | None = None
+        self._shown: object = None
+        self.facts: dict[str, Facts] = {}
+        self.edit_button = QPushButton("Edit")
+        self.edit_button.setIcon(icon("pencil-simple"))
+        self.edit_button.setEnabled(not actions.refusal)
+        self.edit_button.setToolTip(actions.refusal or "Ctrl+E")
+        self.edit_button.clicked.connect(self.edit)
+        holder = QWidget()
+        holder.setObjectName("scrolled")
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
+        column.setSpacing(theme.SPACE_2)
+        for section in sections(STREAM_FIELDS):
+            column.addWidget(PlainLabel(section, "strong"))
+            self.facts[section] = Facts(1)
+            column.addWidget(self.facts[section])
+            column.addSpacing(theme.SPACE_3)
+        column.addStretch()
+        area = QScrollArea()
+        area.setWidget(holder)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.code = CodeBlock(lines=0)
+        head = QHBoxLayout()
+        head.addStretch()
+        head.addWidget(self.edit_button)
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE_4)
+        row.addWidget(panel(area), 1)
+        row.addWidget(self.code, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE_4, 0, 0)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addLayout(head)
+        layout.addLayout(row, 1)
+
+    def show_station(self, stream: StreamSnapshot, snapshot: ClusterSnapshot) -> None:
+        """Show the configuration when it is another one."""
+        self._snapshot = stream
+        if stream.config is self._shown:
+            return
+        self._shown = stream.config
+        for section, facts in self.facts.items():
+            facts.set_facts(
+                [
+                    (field.label, value_text(field, get_value(stream.config, field.key)))
+                    for field in STREAM_FIELDS
+                    if field.section == section
+                ]
+            )
+        self.code.set_text(json.dumps(dict(stream.config), indent=2, ensure_ascii=False))
+
+    def edit(self) -> None:
+        """Open the form."""
+        if self._snapshot is not None:
+            self.context.run(self.changes.edit_station(self._snapshot), "change the station")
+
+    def commands(self) -> list[Command]:
+        """Edit."""
+        refusal = self.changes.refusal
+        return [Command("Edit configuration", "Ctrl+E", self.edit, "pencil-simple", not refusal, refusal)]
+
+
+def value_text(field: Field, value: object) -> str:
+    """A configuration value as people read it."""
+    if field.kind == "switch":
+        return "yes" if value else "no"
+    if value is None or value in ("", [], {}):
+        return "–"
+    if field.unlimited is not None and isinstance(value, int) and value <= 0:
+        return "unlimited"
+    if field.kind == "size" and isinstance(value, int):
+        return figures.bytes_size(value)
+    if field.kind == "duration" and isinstance(value, int):
+        return figures.duration(value / 1e9) if value else "none"
+    if field.kind == "count" and isinstance(value, int):
+        return figures.integer(value)
+    if field.kind == "choice":
+        return next((label for choice, label in field.choices if choice == value), str(value))
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    if isinstance(value, dict) and field.kind == "pairs":
+        shown = {k: v for k, v in value.items() if not k.startswith("_nats.")}
+        return ", ".join(f"{key}: {item}" for key, item in shown.items()) or "–"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)

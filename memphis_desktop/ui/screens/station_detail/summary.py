@@ -1,0 +1,254 @@
+"""The summary of a station: what flows, what it holds, how long its limits last."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.cluster.history import ConsumerKey, History, StreamKey
+from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.graph import TimeSeriesGraph
+from memphis_desktop.ui.components.time_range import TimeRange
+from memphis_desktop.ui.components.vital_sign import VitalSign
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_detail.tab import StationTab
+from memphis_desktop.ui.screens.station_facts import Facts, keeps_text, origin_text
+from memphis_desktop.ui.screens.station_parts import history_line, panel, worst_lags
+
+SUBJECTS_EVERY = 5.0  # seconds between readings of the subjects while the tab is shown
+MAX_SUBJECTS = 5000  # more are not read here: the Subjects tab goes branch by branch
+TOP_SUBJECTS = 50
+LAG_LINES = 3
+_GROWTH_SPAN = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectCount:
+    """A line of the list of subjects."""
+
+    subject: str
+    messages: int
+    share: float
+
+
+class SummaryTab(StationTab):
+    """See the module."""
+
+    key = "summary"
+    title = "Summary"
+
+    def __init__(
+        self,
+        context: ScreenContext,
+        actions: StationActions,
+        stream: str,
+        time_range: TimeRange,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(context, actions, stream, parent)
+        self.time_range = time_range
+        self._subjects_read_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+        self._active = False
+        self.signs = {
+            "in": VitalSign("In"),
+            "out": VitalSign("Out", token="series1"),
+            "messages": VitalSign("Messages", token="series2"),
+            "bytes": VitalSign("Size", token="series2"),
+            "lag": VitalSign("Furthest behind", token="series3"),
+        }
+        self.graph = TimeSeriesGraph("Throughput", "messages/s", time_range, zone=context.zone)
+        self.lag_graph = TimeSeriesGraph("Lag of the groups", "messages", time_range, zone=context.zone)
+        self.facts = Facts(1)
+        self.subjects = DataTable(
+            [
+                Column("subject", "Subject", lambda s: s.subject, "mono", 150, stretch=True),
+                Column("messages", "Messages", lambda s: s.messages, "number", 84),
+                Column("share", "Share", lambda s: s.share, "bar", 76),
+            ],
+            lambda s: s.subject,
+            "station_subjects",
+            default_sort=("messages", True),
+        )
+        self.subjects.set_state("loading")
+        self._arrange()
+        time_range.changed.connect(self._draw)
+
+    def _arrange(self) -> None:
+        signs = QHBoxLayout()
+        signs.setSpacing(theme.SPACE_3)
+        for sign in self.signs.values():
+            signs.addWidget(sign)
+        graphs = QVBoxLayout()
+        graphs.setSpacing(theme.SPACE_4)
+        graphs.addWidget(self.graph, 3)
+        graphs.addWidget(self.lag_graph, 2)
+        facts = QWidget()
+        facts_layout = QVBoxLayout(facts)
+        facts_layout.setContentsMargins(theme.SPACE_4, 0, theme.SPACE_4, theme.SPACE_3)
+        facts_layout.addWidget(self.facts)
+        side = QVBoxLayout()
+        side.setSpacing(theme.SPACE_4)
+        side.addWidget(panel(facts, title="Limits and state"))
+        side.addWidget(panel(self.subjects, title="Top subjects"), 1)
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE_4)
+        row.addLayout(graphs, 13)
+        row.addLayout(side, 7)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE_4, 0, 0)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addLayout(signs)
+        layout.addLayout(row, 1)
+
+    def activated(self) -> None:
+        """Draw what came while hidden."""
+        self._active = True
+        self._subjects_read_at = float("-inf")
+        self._draw()
+
+    def deactivated(self) -> None:
+        """Rest."""
+        self._active = False
+
+    async def shut_down(self) -> None:
+        """Let a reading of subjects end."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def show_station(self, stream: StreamSnapshot, snapshot: ClusterSnapshot) -> None:
+        """Show the round's figures."""
+        history = self.context.session.history
+        for key, rate in (("in", stream.in_messages_rate), ("out", stream.out_messages_rate)):
+            if rate is None:
+                self.signs[key].set_value(figures.UNKNOWN)
+            else:
+                number, unit = figures.compact_parts(rate)
+                self.signs[key].set_value(number, f"{unit}/s")
+        self.signs["in"].set_change(
+            figures.bytes_rate(stream.in_bytes_rate) if stream.in_bytes_rate is not None else ""
+        )
+        self.signs["messages"].set_value(*figures.compact_parts(stream.messages))
+        self.signs["bytes"].set_value(*figures.bytes_parts(stream.bytes))
+        lag, seconds = worst_lags(c for c in snapshot.consumers.values() if c.stream == stream.name).get(
+            stream.name, (None, None)
+        )
+        self.signs["lag"].set_value(figures.lag_seconds(seconds))
+        self.signs["lag"].set_change(figures.count_noun(lag, "message") if lag else "")
+        for key, metric in (
+            ("in", "messages_in"),
+            ("out", "messages_out"),
+            ("messages", "messages"),
+            ("bytes", "bytes"),
+        ):
+            values = history.sampled(StreamKey(stream.name), metric, 300.0, 60)
+            self.signs[key].set_series(values.tolist())
+        self.facts.set_facts(summary_facts(stream, history))
+        if self._active:
+            self._read_subjects(stream)
+            self._draw()
+
+    def _draw(self) -> None:
+        if not self._active:
+            return
+        history, key = self.context.session.history, StreamKey(self.stream)
+        self.graph.set_series(
+            [
+                history_line(history, key, "messages_in", "In", self.time_range, fill=True),
+                history_line(history, key, "messages_out", "Out", self.time_range),
+            ]
+        )
+        consumers = [c for c in self.context.session.snapshot.consumers.values() if c.stream == self.stream]
+        consumers.sort(key=lambda c: (-c.num_pending, c.name))
+        chosen = sorted(consumers[:LAG_LINES], key=lambda c: c.name)  # a line keeps its colour
+        self.lag_graph.set_series(
+            [
+                history_line(history, ConsumerKey(c.stream, c.name), "lag", c.name, self.time_range)
+                for c in chosen
+            ]
+        )
+
+    # Subjects
+
+    def _read_subjects(self, stream: StreamSnapshot) -> None:
+        now = time.monotonic()
+        if self._reading is not None or now - self._subjects_read_at < SUBJECTS_EVERY:
+            return
+        if stream.subject_count > MAX_SUBJECTS:
+            text = f"{figures.integer(stream.subject_count)} subjects: see the Subjects tab."
+            self.subjects.set_state("empty", text, icon="tree-structure")
+            return
+        self._subjects_read_at = now
+        self._reading = self.context.run(self._take_subjects(), "read the subjects")
+        self._reading.add_done_callback(lambda _: setattr(self, "_reading", None))
+
+    async def _take_subjects(self) -> None:
+        try:
+            info = await self.context.session.api(f"STREAM.INFO.{self.stream}", {"subjects_filter": ">"})
+        except ClusterError as error:
+            self.subjects.set_state("error", str(error))
+            return
+        counts = (info.get("state") or {}).get("subjects") or {}
+        total = sum(counts.values()) or 1
+        top = sorted(counts.items(), key=lambda item: item[1], reverse=True)[:TOP_SUBJECTS]
+        self.subjects.set_rows(SubjectCount(subject, count, count / total) for subject, count in top)
+        if counts:
+            self.subjects.set_state("ready")
+        else:
+            self.subjects.set_state("empty", "Waiting for the first message.", icon="tray")
+
+
+def summary_facts(stream: StreamSnapshot, history: History) -> list[tuple[str, str]]:
+    """The state and limits of a station, as (name, value)."""
+    config = stream.config
+    now = time.time_ns()
+    empty = not stream.messages
+    facts = [
+        ("Subjects", ", ".join(config.get("subjects") or ()) or origin_text(stream)),
+        ("Keeps", keeps_text(config)),
+        ("When full", "refuses new messages" if config.get("discard") == "new" else "removes the oldest"),
+        ("Sequences", f"{figures.integer(stream.first_sequence)} to {figures.integer(stream.last_sequence)}"),
+        ("First message", "none" if empty else figures.relative_time(stream.first_time_ns, now)),
+        ("Last message", "none" if empty else figures.relative_time(stream.last_time_ns, now)),
+        ("Subjects seen", figures.integer(stream.subject_count)),
+    ]
+    for used, key, metric, name in (
+        (stream.bytes, "max_bytes", "bytes", "Size limit"),
+        (stream.messages, "max_msgs", "messages", "Message limit"),
+    ):
+        limit = int(config.get(key) or -1)
+        if limit > 0:
+            facts.append(
+                (name, limit_text(used, limit, history.change(StreamKey(stream.name), metric, _GROWTH_SPAN)))
+            )
+    if stream.deleted_count:
+        facts.append(("Gaps", figures.count_noun(stream.deleted_count, "message")))
+    replicas = int(config.get("num_replicas") or 1)
+    facts.append(("Storage", f"{config.get('storage', 'file')}, {figures.count_noun(replicas, 'replica')}"))
+    if stream.leader:
+        facts.append(("Leader", stream.leader))
+    for source in (stream.mirror, *stream.sources):
+        if source:
+            facts.append(
+                (f"From {source.get('name')}", f"{figures.integer(int(source.get('lag') or 0))} behind")
+            )
+    return facts
+
+
+def limit_text(used: int, limit: int, change: tuple[float, float] | None) -> str:
+    """How much of a limit is used and when it is full at the present growth: ``43 %, full in 3 d``."""
+    share = figures.percent(used / limit)
+    if used >= limit * 0.999:
+        return f"{share}, full"
+    if change is None or change[1] < 10 or change[0] <= 0:
+        return share
+    seconds = (limit - used) / (change[0] / change[1])
+    return f"{share}, full in {figures.duration(seconds)}"

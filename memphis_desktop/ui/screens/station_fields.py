@@ -1,0 +1,417 @@
+"""The fields of stream and consumer configurations: what each is called, means, and may hold.
+
+One table drives the forms, their help, and what may be changed after creation. Durations and sizes are typed
+as people write them and kept as the broker wants them (nanoseconds, bytes).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FieldKind = Literal[
+    "text", "subjects", "choice", "count", "size", "duration", "durations", "switch", "pairs", "json", "time"
+]
+
+NANOSECONDS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "min": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+    "w": 7 * 86_400_000_000_000,
+    "y": 365 * 86_400_000_000_000,
+}
+SIZES = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
+
+
+class FieldError(ValueError):
+    """What was typed is not a value for this field; the text says what would be."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key of a configuration.
+
+    Attributes:
+        key: The key; a dotted one lies inside an object (``consumer_limits.max_ack_pending``).
+        label: Its name in the form.
+        kind: How it is entered.
+        section: Where it stands.
+        help: What it means, in one or two short sentences.
+        choices: (value, label) of a choice.
+        unlimited: The value that means "no limit", for counts and sizes; shown as an empty field.
+        fixed: Cannot be changed after creation.
+        level: API level from which servers know it.
+        danger: Changing it may remove messages.
+    """
+
+    key: str
+    label: str
+    kind: FieldKind
+    section: str
+    help: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    unlimited: int | None = None
+    fixed: bool = False
+    level: int = 0
+    danger: bool = False
+
+
+def parse_duration(text: str) -> int:
+    """Return nanoseconds for ``1d 2h``, ``1h30m``, ``250 ms``; 0 for nothing. Raises `FieldError`."""
+    text = text.strip().lower()
+    if text in ("", "0", "none", "unlimited"):
+        return 0
+    total = 0
+    position = 0
+    for match in re.finditer(r"\s*(\d+(?:\.\d+)?)\s*([a-zµ]+)\s*,?", text):
+        if match.start() != position or match[2] not in NANOSECONDS:
+            break
+        total += round(float(match[1]) * NANOSECONDS[match[2]])
+        position = match.end()
+    if position != len(text) or not position:
+        raise FieldError("Write a duration such as 30s, 15min, 1h 30m or 7d.")
+    return total
+
+
+def duration_text(nanoseconds: int) -> str:
+    """Return a duration as it can be typed: ``1d 2h``, ``250ms``; empty for 0."""
+    if nanoseconds <= 0:
+        return ""
+    parts = []
+    rest = nanoseconds
+    for unit in ("d", "h", "min", "s", "ms", "us", "ns"):
+        count, rest = divmod(rest, NANOSECONDS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts)
+
+
+def parse_size(text: str) -> int:
+    """Return bytes for ``10 GiB``, ``512k``, ``1000``. Raises `FieldError`."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*", text.strip().lower())
+    if match is None:
+        raise FieldError("Write a size such as 512 KiB, 10 MiB or 2 GiB.")
+    return round(float(match[1]) * SIZES[match[2]])
+
+
+def size_text(size: int) -> str:
+    """Return a size as it can be typed, exactly."""
+    for unit, factor in (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if size and size % factor == 0:
+            return f"{size // factor} {unit}"
+    return str(size)
+
+
+def parse_count(text: str) -> int:
+    """Return a whole number; ``12k``, ``1.5M`` and spaces are fine. Raises `FieldError`."""
+    cleaned = re.sub(r"[\s\u202f_,']", "", text).lower()
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)([km]?)", cleaned)
+    if match is None:
+        raise FieldError("Write a whole number.")
+    value = float(match[1]) if "." in match[1] else int(match[1])
+    result = value * {"": 1, "k": 1000, "m": 1_000_000}[match[2]]
+    if result != int(result):
+        raise FieldError("Write a whole number.")
+    return int(result)
+
+
+def parse_pairs(text: str) -> dict[str, str]:
+    """Return a mapping from lines of ``key: value``. Raises `FieldError`."""
+    pairs = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        key, separator, value = line.partition(":")
+        if not separator or not key.strip():
+            raise FieldError("Write one “key: value” on each line.")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def parse_json(text: str) -> Any:
+    """Return a JSON value, None for nothing. Raises `FieldError`."""
+    if not text.strip():
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise FieldError(f"This is not JSON: {error}") from error
+
+
+def to_text(field: Field, value: Any) -> str:
+    """Return a value as it stands in the field."""
+    if value is None:
+        return ""
+    if field.kind in ("count", "size") and field.unlimited is not None and value == field.unlimited:
+        return ""
+    if field.kind == "size":
+        return size_text(int(value))
+    if field.kind == "duration":
+        return duration_text(int(value))
+    if field.kind == "durations":
+        return ", ".join(duration_text(int(item)) or "0s" for item in value)
+    if field.kind == "subjects":
+        return "\n".join(value)
+    if field.kind == "pairs":
+        return "\n".join(f"{key}: {item}" for key, item in value.items() if not key.startswith("_nats."))
+    if field.kind == "json":
+        return json.dumps(value, indent=2, ensure_ascii=False) if value else ""
+    return str(value)
+
+
+def from_text(field: Field, text: str) -> Any:
+    """Return the value for what was typed. Raises `FieldError`."""
+    stripped = text.strip()
+    if field.kind in ("count", "size") and not stripped and field.unlimited is not None:
+        return field.unlimited
+    parsers: dict[str, Callable[[str], Any]] = {
+        "count": lambda t: parse_count(t) if t else 0,
+        "size": lambda t: parse_size(t) if t else 0,
+        "duration": parse_duration,
+        "durations": lambda t: [parse_duration(item) for item in t.split(",") if item.strip()],
+        "subjects": lambda t: re.split(r"[\s,]+", t) if t else [],
+        "pairs": parse_pairs,
+        "json": parse_json,
+    }
+    parse = parsers.get(field.kind)
+    return parse(stripped) if parse is not None else stripped
+
+
+def get_value(config: Mapping[str, Any], key: str) -> Any:
+    """Return the value of a key, dotted ones from inside their object."""
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def set_value(config: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value of a key, making the object a dotted one lies in."""
+    *path, last = key.split(".")
+    target = config
+    for part in path:
+        inner = target.get(part)
+        target[part] = dict(inner) if isinstance(inner, Mapping) else {}
+        target = target[part]
+    target[last] = value
+
+
+_RETENTIONS = (
+    ("limits", "Limits: keep until a limit is reached"),
+    ("interest", "Interest: keep until all groups have acknowledged"),
+    ("workqueue", "Work queue: keep until one group has acknowledged"),
+)
+
+STREAM_FIELDS: tuple[Field, ...] = (
+    Field("name", "Name", "text", "Identity", "No spaces, dots, wildcards or slashes.", fixed=True),
+    Field("description", "Description", "text", "Identity"),
+    Field("metadata", "Metadata", "pairs", "Identity", "One “key: value” on each line."),
+    Field(
+        "subjects",
+        "Subjects",
+        "subjects",
+        "Subjects",
+        "One on each line; * and > as wildcards.",
+        danger=False,
+    ),
+    Field(
+        "subject_transform",
+        "Transform",
+        "json",
+        "Subjects",
+        'Rewrites subjects before storing: {"src": "in.*", "dest": "kept.{{wildcard(1)}}"}.',
+        level=0,
+    ),
+    Field(
+        "republish",
+        "Republish",
+        "json",
+        "Subjects",
+        'Publishes again after storing: {"src": ">", "dest": "copy.>", "headers_only": false}.',
+    ),
+    Field(
+        "mirror", "Mirror of", "json", "Subjects", 'A copy of another stream: {"name": "ORIGIN"}.', fixed=True
+    ),
+    Field("sources", "Sources", "json", "Subjects", 'Streams copied into this one: [{"name": "A"}, …].'),
+    Field("retention", "Retention", "choice", "Retention", choices=_RETENTIONS),
+    Field(
+        "max_age", "Keep for", "duration", "Retention", "7d, 12h, 30min; empty keeps for ever.", danger=True
+    ),
+    Field("max_bytes", "Size limit", "size", "Retention", "10 GiB, 512 MiB.", unlimited=-1, danger=True),
+    Field("max_msgs", "Message limit", "count", "Retention", unlimited=-1, danger=True),
+    Field("max_msgs_per_subject", "Messages per subject", "count", "Retention", unlimited=-1, danger=True),
+    Field("max_msg_size", "Largest message", "size", "Retention", unlimited=-1),
+    Field("max_consumers", "Consumer limit", "count", "Retention", unlimited=-1, fixed=True),
+    Field(
+        "discard",
+        "When full",
+        "choice",
+        "Retention",
+        choices=(("old", "Remove the oldest messages"), ("new", "Refuse new messages")),
+    ),
+    Field(
+        "discard_new_per_subject",
+        "Refuse per subject",
+        "switch",
+        "Retention",
+        "With a limit per subject, refuse new messages of a full subject.",
+    ),
+    Field("first_seq", "First sequence", "count", "Retention", "Number of the first message.", fixed=True),
+    Field(
+        "storage",
+        "Storage",
+        "choice",
+        "Storage",
+        choices=(("file", "File"), ("memory", "Memory: lost when the server stops")),
+        fixed=True,
+    ),
+    Field("compression", "Compression", "choice", "Storage", choices=(("none", "None"), ("s2", "S2"))),
+    Field("num_replicas", "Replicas", "count", "Storage", "1, 3 or 5; more than 1 needs a cluster."),
+    Field("placement", "Placement", "json", "Storage", '{"cluster": "C1", "tags": ["ssd"]}.'),
+    Field(
+        "persist_mode",
+        "Write mode",
+        "choice",
+        "Storage",
+        choices=(("", "Default"), ("async", "Asynchronous: faster, may lose the last messages")),
+        fixed=True,
+        level=2,
+    ),
+    Field(
+        "duplicate_window", "Duplicate window", "duration", "Writing", "How long message ids are remembered."
+    ),
+    Field("no_ack", "No acknowledgements", "switch", "Writing", "Publishers get no answer."),
+    Field(
+        "allow_direct", "Direct get", "switch", "Writing", "Any replica may answer reads of single messages."
+    ),
+    Field("mirror_direct", "Direct get from mirrors", "switch", "Writing"),
+    Field("allow_rollup_hdrs", "Roll-ups", "switch", "Writing", "A message may replace all before it."),
+    Field("deny_delete", "Deny deleting", "switch", "Writing", "Cannot be taken back."),
+    Field("deny_purge", "Deny purging", "switch", "Writing", "Cannot be taken back."),
+    Field("allow_msg_ttl", "Time to live per message", "switch", "Writing", "Cannot be taken back.", level=1),
+    Field("subject_delete_marker_ttl", "Delete markers live for", "duration", "Writing", level=1),
+    Field("allow_msg_counter", "Counters", "switch", "Writing", fixed=True, level=2),
+    Field("allow_atomic", "Atomic batches", "switch", "Writing", level=2),
+    Field("allow_batched", "Fast batches", "switch", "Writing", level=4),
+    Field("allow_msg_schedules", "Scheduled messages", "switch", "Writing", "Cannot be taken back.", level=2),
+    Field("consumer_limits.inactive_threshold", "Consumers idle at most", "duration", "Groups"),
+    Field("consumer_limits.max_ack_pending", "Unacknowledged at most", "count", "Groups"),
+)
+
+NEW_STREAM: dict[str, Any] = {
+    "name": "",
+    "subjects": [],
+    "retention": "limits",
+    "max_age": 0,
+    "max_bytes": -1,
+    "max_msgs": -1,
+    "max_msgs_per_subject": -1,
+    "max_msg_size": -1,
+    "max_consumers": -1,
+    "discard": "old",
+    "storage": "file",
+    "compression": "none",
+    "num_replicas": 1,
+    "duplicate_window": 120_000_000_000,
+    "allow_direct": True,
+}
+
+CONSUMER_FIELDS: tuple[Field, ...] = (
+    Field("durable_name", "Name", "text", "Identity", "No spaces, dots, wildcards or slashes.", fixed=True),
+    Field("description", "Description", "text", "Identity"),
+    Field("metadata", "Metadata", "pairs", "Identity", "One “key: value” on each line."),
+    Field(
+        "deliver_policy",
+        "Start with",
+        "choice",
+        "Position",
+        choices=(
+            ("all", "The first message"),
+            ("new", "Messages from now on"),
+            ("last", "The last message"),
+            ("last_per_subject", "The last message of each subject"),
+            ("by_start_sequence", "A sequence"),
+            ("by_start_time", "A time"),
+        ),
+        fixed=True,
+    ),
+    Field("opt_start_seq", "Start sequence", "count", "Position", fixed=True),
+    Field("opt_start_time", "Start time", "text", "Position", "2026-11-23T10:00:00Z", fixed=True),
+    Field("filter_subjects", "Subjects", "subjects", "Position", "One on each line; empty takes all."),
+    Field(
+        "ack_policy",
+        "Acknowledgement",
+        "choice",
+        "Delivery",
+        choices=(("explicit", "Each message"), ("all", "A message and all before it"), ("none", "None")),
+        fixed=True,
+    ),
+    Field("ack_wait", "Deliver again after", "duration", "Delivery", "Without an acknowledgement."),
+    Field("max_deliver", "Deliveries at most", "count", "Delivery", unlimited=-1),
+    Field("backoff", "Back-off", "durations", "Delivery", "Delays before each redelivery: 1s, 10s, 1min."),
+    Field("max_ack_pending", "Unacknowledged at most", "count", "Delivery", unlimited=-1),
+    Field(
+        "replay_policy",
+        "Pace",
+        "choice",
+        "Delivery",
+        choices=(("instant", "As fast as possible"), ("original", "As it was published")),
+        fixed=True,
+    ),
+    Field("headers_only", "Headers only", "switch", "Delivery"),
+    Field("sample_freq", "Sample acknowledgements", "text", "Delivery", "A share such as 10%."),
+    Field("max_waiting", "Waiting pulls at most", "count", "Pulling", fixed=True),
+    Field("max_batch", "Batch at most", "count", "Pulling"),
+    Field("max_expires", "Pulls wait at most", "duration", "Pulling"),
+    Field("max_bytes", "Bytes a pull at most", "size", "Pulling"),
+    Field(
+        "deliver_subject", "Deliver to", "text", "Pushing", "A subject makes it a push consumer.", fixed=True
+    ),
+    Field("deliver_group", "Queue group", "text", "Pushing", fixed=True),
+    Field("idle_heartbeat", "Heartbeat", "duration", "Pushing", fixed=True),
+    Field("flow_control", "Flow control", "switch", "Pushing", fixed=True),
+    Field("rate_limit_bps", "Rate limit (bits/s)", "count", "Pushing"),
+    Field("inactive_threshold", "Delete when idle for", "duration", "Life"),
+    Field("num_replicas", "Replicas", "count", "Life", "0 is the stream's number."),
+    Field("mem_storage", "Keep state in memory", "switch", "Life", fixed=True),
+    Field("priority_groups", "Priority groups", "subjects", "Life", level=1),
+    Field(
+        "priority_policy",
+        "Priority policy",
+        "choice",
+        "Life",
+        choices=(
+            ("", "None"),
+            ("overflow", "Overflow"),
+            ("pinned_client", "Pinned client"),
+            ("prioritized", "Prioritized"),
+        ),
+        level=1,
+    ),
+    Field("priority_timeout", "Pin lasts", "duration", "Life", level=1),
+)
+
+NEW_CONSUMER: dict[str, Any] = {
+    "durable_name": "",
+    "deliver_policy": "all",
+    "ack_policy": "explicit",
+    "ack_wait": 30_000_000_000,
+    "max_deliver": -1,
+    "max_ack_pending": 1000,
+    "replay_policy": "instant",
+    "max_waiting": 512,
+}
+
+
+def sections(fields: Sequence[Field]) -> list[str]:
+    """Return the sections in their order."""
+    return list(dict.fromkeys(field.section for field in fields))

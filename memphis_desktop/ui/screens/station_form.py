@@ -1,0 +1,310 @@
+"""A form over a configuration, beside its live JSON, the difference and the command that does the same."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLineEdit,
+    QPlainTextEdit,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.cluster.actions import Action
+from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.cluster.session import Session
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screens.station_fields import (
+    Field,
+    FieldError,
+    from_text,
+    get_value,
+    sections,
+    set_value,
+    to_text,
+)
+
+_API_VERSIONS = {1: "2.11", 2: "2.12", 4: "2.14", 5: "2.15"}
+_MULTILINE = {"subjects": 3, "pairs": 3, "json": 4}
+
+
+class _Editor:
+    """One field's widget: how it is read and written."""
+
+    def __init__(self, field: Field, value: Any, changed: Callable[[], None]) -> None:
+        self.field = field
+        self.original = value
+        self.widget: QWidget
+        if field.kind == "switch":
+            box = QCheckBox()
+            box.setChecked(bool(value))
+            box.toggled.connect(lambda _: changed())
+            self.widget = box
+        elif field.kind == "choice":
+            combo = QComboBox()
+            for choice, label in field.choices:
+                combo.addItem(label, choice)
+            index = combo.findData(value if value is not None else field.choices[0][0])
+            combo.setCurrentIndex(max(0, index))
+            combo.currentIndexChanged.connect(lambda _: changed())
+            self.widget = combo
+        elif field.kind in _MULTILINE:
+            area = QPlainTextEdit(to_text(field, value))
+            area.setProperty("role", "mono")
+            area.setTabChangesFocus(True)
+            area.setFixedHeight(_MULTILINE[field.kind] * 18 + 16)
+            area.textChanged.connect(changed)
+            self.widget = area
+        else:
+            line = QLineEdit(to_text(field, value))
+            if field.unlimited is not None:
+                line.setPlaceholderText("unlimited")
+            elif field.kind == "duration":
+                line.setPlaceholderText("none")
+            line.textChanged.connect(lambda _: changed())
+            self.widget = line
+
+    def value(self) -> Any:
+        """What is entered. Raises `FieldError`."""
+        widget = self.widget
+        if isinstance(widget, QCheckBox):
+            return widget.isChecked()
+        if isinstance(widget, QComboBox):
+            return widget.currentData()
+        text = widget.toPlainText() if isinstance(widget, QPlainTextEdit) else ""
+        return from_text(self.field, widget.text() if isinstance(widget, QLineEdit) else text)
+
+    def mark(self, problem: str) -> None:
+        """Show that what is entered cannot be used."""
+        wrong = bool(problem)
+        if bool(self.widget.property("invalid")) != wrong:
+            self.widget.setProperty("invalid", wrong)
+            self.widget.style().unpolish(self.widget)
+            self.widget.style().polish(self.widget)
+        self.widget.setToolTip(problem)
+
+
+class ConfigurationForm(QScrollArea):
+    """Fields in sections.
+
+    Args:
+        fields: What can be entered.
+        config: The values at first.
+        editing: Whether it exists already; fixed fields cannot be changed then.
+        level: The server's API level; newer fields say which version brings them.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        config: Mapping[str, Any],
+        *,
+        editing: bool = False,
+        level: int = 99,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._before = dict(config)
+        self._editors: list[_Editor] = []
+        self._problems: dict[str, str] = {}
+        holder = QWidget()
+        holder.setObjectName("scrolled")
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(0, 0, theme.SPACE_3, 0)
+        column.setSpacing(theme.SPACE_3)
+        for section in sections(fields):
+            column.addWidget(PlainLabel(section, "strong"))
+            form = form_layout()
+            for field in (field for field in fields if field.section == section):
+                self._add(form, field, editing=editing, level=level)
+            column.addLayout(form)
+            column.addSpacing(theme.SPACE_2)
+        column.addStretch()
+        self.setWidget(holder)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def _add(self, form: Any, field: Field, *, editing: bool, level: int) -> None:
+        editor = _Editor(field, get_value(self._before, field.key), self._edited)
+        editor.widget.setObjectName(field.key)
+        help_text = field.help
+        if field.level > level:
+            editor.widget.setEnabled(False)
+            help_text = f"Needs a server from version {_API_VERSIONS.get(field.level, 'later')} on."
+        elif editing and field.fixed:
+            editor.widget.setEnabled(False)
+            help_text = "Cannot be changed after creation."
+        add_form_row(form, field.label, editor.widget, help_text)
+        self._editors.append(editor)
+
+    def field(self, key: str) -> QWidget:
+        """The widget of a field."""
+        return next(editor.widget for editor in self._editors if editor.field.key == key)
+
+    def _edited(self) -> None:
+        self.changed.emit()
+
+    def config(self) -> dict[str, Any]:
+        """The configuration as entered: what it was, with what was changed.
+
+        Fields that cannot be used keep their former value; `problem` tells of them.
+        """
+        result = dict(self._before)
+        self._problems.clear()
+        for editor in self._editors:
+            if not editor.widget.isEnabled():
+                continue
+            key = editor.field.key
+            try:
+                value = editor.value()
+            except FieldError as error:
+                self._problems[editor.field.label] = str(error)
+                editor.mark(str(error))
+                continue
+            editor.mark("")
+            before = get_value(self._before, key)
+            if value == before or (before is None and value in ("", [], {}, None, False, 0)):
+                continue
+            if before is None and editor.field.unlimited is not None and value == editor.field.unlimited:
+                continue
+            set_value(result, key, value)
+        return {key: value for key, value in result.items() if value is not None}
+
+    def problem(self) -> str:
+        """The first thing that is wrong, as a sentence; empty when all can be used."""
+        self.config()
+        for label, text in self._problems.items():
+            return f"{label}: {text}"
+        return ""
+
+
+class ConfigurationDialog(Dialog):
+    """The form at the left; JSON, difference and command at the right; the verb runs the action.
+
+    Args:
+        parent: The window.
+        title: The dialog's title.
+        verb: Its button.
+        fields: What can be entered.
+        config: The values at first.
+        session: Where the action runs.
+        make_action: From the configuration to the action; raises `FieldError` when it cannot be.
+        editing: Whether the object exists.
+        warn: A sentence about what a configuration would destroy; empty for nothing.
+    """
+
+    def __init__(
+        self,
+        parent: QWidget | None,
+        title: str,
+        verb: str,
+        fields: Sequence[Field],
+        config: Mapping[str, Any],
+        session: Session,
+        make_action: Callable[[dict[str, Any]], Action],
+        *,
+        editing: bool = False,
+        warn: Callable[[dict[str, Any]], str] | None = None,
+    ) -> None:
+        super().__init__(parent, title, verb, width=880)
+        self._session = session
+        self._make_action = make_action
+        self._editing = editing
+        self._before = dict(config)
+        self._warn = warn
+        self._running = False
+        self.answer: dict[str, Any] | None = None
+        account = session.snapshot.account
+        self.form = ConfigurationForm(
+            fields, config, editing=editing, level=account.api_level if account else 99
+        )
+        self.form.changed.connect(self._refresh)
+        self.json_view = CodeBlock(lines=0)
+        self.difference_view = CodeBlock(lines=0)
+        self.command_view = CodeBlock(lines=0, wrap=True)
+        tabs = QTabWidget()
+        if editing:
+            tabs.addTab(self.difference_view, "Difference")
+        tabs.addTab(self.json_view, "JSON")
+        tabs.addTab(self.command_view, "Command")
+        tabs.setMinimumWidth(320)
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE_5)
+        row.addWidget(self.form, 3)
+        row.addWidget(tabs, 2)
+        self.body.addLayout(row, 1)
+        self.warning = PlainLabel("", "warning", wrap=True)
+        self.warning.hide()
+        self.body.addWidget(self.warning)
+        self.resize(960, 640)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        config = self.form.config()
+        self.json_view.set_text(json.dumps(config, indent=2, ensure_ascii=False))
+        self.difference_view.set_text(difference(self._before, config) or "Nothing is changed.")
+        try:
+            self.command_view.set_text(self._make_action(config).equivalent(self._session))
+        except (FieldError, KeyError, ValueError):
+            self.command_view.set_text("")
+        text = self._warn(config) if self._warn is not None else ""
+        self.warning.setText(text)
+        self.warning.setVisible(bool(text))
+        if self._editing:
+            self.verb_button.setEnabled(config != self._before)
+
+    def accept(self) -> None:
+        """Run the action; close when it is done, say what is wrong otherwise."""
+        if self._running:
+            return
+        problem = self.form.problem()
+        if problem:
+            self.show_error(problem)
+            return
+        try:
+            action = self._make_action(self.form.config())
+        except FieldError as error:
+            self.show_error(str(error))
+            return
+        import asyncio
+
+        self._running = True
+        self.verb_button.setEnabled(False)
+        self._task = asyncio.ensure_future(self._run(action))
+
+    async def _run(self, action: Action) -> None:
+        try:
+            self.answer = await action.run(self._session)
+        except ClusterError as error:
+            self.show_error(str(error))
+        else:
+            self.show_error("")
+            super().accept()
+        finally:
+            self._running = False
+            self.verb_button.setEnabled(True)
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Return what differs between two configurations, line by line; empty when nothing does."""
+    left, right = (
+        json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True).splitlines()
+        for config in (before, after)
+    )
+    lines = list(difflib.unified_diff(left, right, lineterm="", n=1))
+    return "\n".join(line for line in lines[2:] if not line.startswith("@@"))

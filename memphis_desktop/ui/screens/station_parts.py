@@ -1,0 +1,200 @@
+"""Pieces that the overview, stations and consumers screens share: rows, lines of history, states, marks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.health import Finding, Severity
+from memphis_desktop.cluster.history import (
+    FINE_SPAN,
+    ConsumerKey,
+    FloatArray,
+    History,
+    SeriesKey,
+    StreamKey,
+)
+from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState, ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.graph import Series
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.time_range import TimeRange
+from memphis_desktop.ui.screen import Route
+
+SEVERITY_TOKEN = {Severity.GOOD: "good", Severity.WARNING: "warning", Severity.BAD: "bad"}
+SPARKLINE_POINTS = 60
+SHORTEST_SPARKLINE = 60.0
+PAGE_MARGINS = (24, 20, 24, 20)
+BUCKET_PREFIXES = ("KV_", "OBJ_", "$MEMPHIS", "$memphis", "MQTT_")
+STALE_AFTER = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class StationRow:
+    """A line of a list of stations."""
+
+    stream: StreamSnapshot
+    severity: Severity
+    problem: str
+    worst_lag: int | None
+    worst_lag_seconds: float | None
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.stream.name
+
+
+def is_bucket(name: str) -> bool:
+    """Whether a stream holds a key-value or object bucket or belongs to the system."""
+    return name.startswith(BUCKET_PREFIXES)
+
+
+def station_route(stream: str, tab: str = "") -> Route:
+    """The place of a station, or of one of its tabs."""
+    parameters = {"stream": stream}
+    if tab:
+        parameters["tab"] = tab
+    return Route("station", parameters)
+
+
+def consumer_route(stream: str, consumer: str) -> Route:
+    """The place of a consumer."""
+    return Route("consumer", {"stream": stream, "consumer": consumer})
+
+
+def finding_route(finding: Finding) -> Route | None:
+    """Where to act on a finding."""
+    if finding.consumer:
+        return consumer_route(finding.stream, finding.consumer)
+    return station_route(finding.stream) if finding.stream else None
+
+
+def history_line(
+    history: History,
+    key: SeriesKey,
+    metric: str,
+    name: str,
+    time_range: TimeRange,
+    *,
+    fill: bool = False,
+    token: str = "",
+) -> Series:
+    """A graph's line for the page's time range."""
+    start, _ = time_range.bounds()
+    times, values = history.series(key, metric, max(60.0, time.time() - start + 5.0))
+    return Series(name, times, values, fill=fill, token=token, gaps_marked=True)
+
+
+def sparkline(history: History, key: SeriesKey, metric: str) -> FloatArray:
+    """Values for a small line: up to the last hour, evenly spaced."""
+    times, _ = history.series(key, metric, FINE_SPAN)
+    if len(times) < 2:
+        return np.empty(0)
+    span = min(FINE_SPAN, max(SHORTEST_SPARKLINE, float(times[-1] - times[0])))
+    return history.sampled(key, metric, span, SPARKLINE_POINTS)
+
+
+def stream_sparkline(history: History, name: str, metric: str = "messages_in") -> FloatArray:
+    """The small line of a station."""
+    return sparkline(history, StreamKey(name), metric)
+
+
+def consumer_sparkline(history: History, stream: str, name: str, metric: str = "lag") -> FloatArray:
+    """The small line of a consumer."""
+    return sparkline(history, ConsumerKey(stream, name), metric)
+
+
+def trend(history: History, stream: str, name: str, span: float = 60.0) -> tuple[str, str]:
+    """Which way a consumer's lag goes, as (words, token)."""
+    change = history.change(ConsumerKey(stream, name), "lag", span)
+    if change is None or change[1] < 3:
+        return "", "muted"
+    per_second = change[0] / change[1]
+    if abs(change[0]) < 1:
+        return "steady", "muted"
+    if per_second > 0:
+        return f"↑ {figures.rate(per_second)}", "warning"
+    return f"↓ {figures.rate(-per_second)}", "good"
+
+
+def worst_lags(consumers: Iterable[ConsumerSnapshot]) -> dict[str, tuple[int, float | None]]:
+    """The largest lag of each stream, in messages and in seconds."""
+    worst: dict[str, tuple[int, float | None]] = {}
+    for consumer in consumers:
+        lag, seconds = worst.get(consumer.stream, (0, None))
+        both = [value for value in (seconds, consumer.lag_seconds) if value is not None]
+        worst[consumer.stream] = (max(lag, consumer.num_pending), max(both) if both else None)
+    return worst
+
+
+def consumer_kind(consumer: ConsumerSnapshot) -> str:
+    """How a consumer works, in a word or two."""
+    kind = "pull" if consumer.is_pull else "push"
+    return kind if consumer.is_durable else f"{kind}, ephemeral"
+
+
+def filter_text(consumer: ConsumerSnapshot) -> str:
+    """The subjects a consumer takes."""
+    several = consumer.config.get("filter_subjects")
+    if several:
+        return ", ".join(map(str, several))
+    return str(consumer.config.get("filter_subject") or "all")
+
+
+def limit_share(used: float, limit: object) -> float | None:
+    """The used part of a limit; None without one."""
+    return used / limit if isinstance(limit, (int, float)) and limit > 0 else None
+
+
+def panel(*widgets: QWidget, title: str = "", margins: int = 0) -> QFrame:
+    """A surface with an optional title and widgets below each other."""
+    frame = QFrame()
+    frame.setProperty("panel", "surface")
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(1 + margins, 1 + margins, 1 + margins, 1 + margins)
+    layout.setSpacing(0)
+    if title:
+        label = PlainLabel(title, "strong")
+        label.setContentsMargins(theme.SPACE_4 - margins, theme.SPACE_3, theme.SPACE_4, theme.SPACE_2)
+        layout.addWidget(label)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return frame
+
+
+class StateBanner(Banner):
+    """Says when what is shown is old or cannot be read, and hides when all is well."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("warning", parent=parent)
+        self.hide()
+
+    def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """Follow the connection's state."""
+        kind, text = state_sentence(snapshot)
+        if text != self.text() or self.isHidden() == bool(text):
+            self.set_content(kind, text)
+            self.setVisible(bool(text))
+
+
+def state_sentence(snapshot: ClusterSnapshot) -> tuple[str, str]:
+    """What to say about the state of the connection, as (kind, sentence); an empty one when all is well."""
+    newest = max((stream.read_at_ns for stream in snapshot.streams.values()), default=0)
+    age = f" Figures are from {figures.relative_time(newest, time.time_ns())}." if newest else ""
+    if snapshot.state is ConnectionState.RECONNECTING:
+        return "warning", f"{snapshot.detail}{age}"
+    if snapshot.state is ConnectionState.FAILED:
+        return "bad", f"{snapshot.detail}{age}"
+    if snapshot.state is ConnectionState.CLOSED:
+        return "information", f"The connection is closed.{age}"
+    for part in ("jetstream", "account", "streams", "consumers"):
+        if part in snapshot.errors:
+            return "warning", snapshot.errors[part]
+    return "information", ""

@@ -1,0 +1,514 @@
+"""The list of stations: every stream with its live figures, a preview beside it, and what can be done."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.health import Severity, stream_findings
+from memphis_desktop.cluster.history import StreamKey
+from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.filter_bar import FilterBar
+from memphis_desktop.ui.components.graph import TimeSeriesGraph
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.components.split_view import SplitView
+from memphis_desktop.ui.components.time_range import TimeRange
+from memphis_desktop.ui.screen import Command, Screen, ScreenContext
+from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_facts import Facts, origin_text, station_facts
+from memphis_desktop.ui.screens.station_parts import (
+    PAGE_MARGINS,
+    SEVERITY_TOKEN,
+    StateBanner,
+    StationRow,
+    consumer_route,
+    history_line,
+    is_bucket,
+    limit_share,
+    panel,
+    station_route,
+    stream_sparkline,
+    trend,
+    worst_lags,
+)
+
+_RETENTION = {"limits": "limits", "interest": "interest", "workqueue": "work queue"}
+# Longer lists are compared with what is shown less often: nobody reads ten thousand rows a second.
+_ROWS_PER_SECOND = 2000
+_WORDS = {Severity.GOOD: "well", Severity.WARNING: "look", Severity.BAD: "problem"}
+
+
+class StationsScreen(Screen):
+    """See the module."""
+
+    title = "Stations"
+    route_name = "stations"
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self._actions = StationActions(context, self)
+        self._rows: dict[str, StationRow] = {}
+        self._shown_at = 0.0
+        self._snapshot: ClusterSnapshot | None = None
+        self._visible_timer = QTimer(self)
+        self._visible_timer.setSingleShot(True)
+        self._visible_timer.setInterval(150)
+        self._visible_timer.timeout.connect(self._tell_visible)
+        self.header = PageHeader("Stations")
+        self.create_button = self.header.add_action(
+            "Create station", self._create, icon_name="plus", kind="primary", tooltip="N"
+        )
+        self.banner = StateBanner()
+        self.filter = FilterBar("Filter stations")
+        self.filter.add_chip("limits", "Limits", "Keeps messages until a limit is reached")
+        self.filter.add_chip("interest", "Interest", "Keeps messages until all groups acknowledged")
+        self.filter.add_chip("workqueue", "Work queue", "Keeps messages until one group acknowledged")
+        self.filter.add_chip("problem", "Needs attention", "Only stations with a finding or a lag")
+        self.filter.add_chip("buckets", "With buckets", "Show key-value and object buckets too")
+        self.table = DataTable(
+            self._columns(),
+            lambda row: row.name,
+            "stations",
+            context_actions=self._row_commands,
+            default_sort=("in", True),
+        )
+        self.table.set_zone(context.zone)
+        self.preview = StationPreview(context)
+        self.split = SplitView(panel(self.table), self.preview, "stations", share=0.31)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*PAGE_MARGINS)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(self.header)
+        layout.addWidget(self.banner)
+        layout.addWidget(self.filter)
+        layout.addWidget(self.split, 1)
+        self.filter.text_changed.connect(self.table.set_filter)
+        self.filter.text_changed.connect(lambda _: self._count())
+        self.filter.chips_changed.connect(self._choose)
+        self.filter.left.connect(self.table.setFocus)
+        self.table.row_activated.connect(lambda row: context.navigate(station_route(row.name)))
+        self.table.preview_requested.connect(lambda _: self._toggle_preview())
+        self.table.current_changed.connect(self._current_changed)
+        self.table.selection_changed.connect(lambda _: self.commands_changed.emit())
+        self.table.view.verticalScrollBar().valueChanged.connect(lambda _: self._visible_timer.start())
+        self._choose(set())
+        self.table.set_state("loading")
+        if self._actions.refusal:
+            self.create_button.setEnabled(False)
+            self.create_button.setToolTip(self._actions.refusal)
+
+    def _columns(self) -> list[Column]:
+        history = self.context.session.history
+        return [
+            Column(
+                "health",
+                "",
+                lambda r: SEVERITY_TOKEN[r.severity],
+                "dot",
+                28,
+                "Green is well, amber wants a look, red is a problem",
+                sort_value=lambda r: int(r.severity),
+            ),
+            Column("name", "Name", lambda r: r.name, "mono", 140, stretch=True),
+            Column(
+                "in", "In", lambda r: r.stream.in_messages_rate, "rate", 76, "Messages stored each second"
+            ),
+            Column(
+                "out",
+                "Out",
+                lambda r: r.stream.out_messages_rate,
+                "rate",
+                76,
+                "Messages delivered each second",
+            ),
+            Column(
+                "trend",
+                "Last hour",
+                lambda r: stream_sparkline(history, r.name),
+                "sparkline",
+                96,
+                "Messages stored each second, over the last hour",
+                sort_value=lambda r: r.stream.in_messages_rate,
+            ),
+            Column("messages", "Messages", lambda r: r.stream.messages, "number", 90),
+            Column("bytes", "Size", lambda r: r.stream.bytes, "bytes", 80),
+            Column(
+                "worst",
+                "Worst lag",
+                lambda r: r.worst_lag_seconds,
+                "duration",
+                92,
+                "How far the slowest group is behind",
+                text=figures.lag_seconds,
+                token=_lag_token,
+            ),
+            Column("consumers", "Groups", lambda r: r.stream.consumer_count, "number", 68),
+            Column("subjects", "Subjects", _subjects, "mono", 150),
+            Column("retention", "Retention", _retention, "badge", 92),
+            Column("lag", "Lag", lambda r: r.worst_lag, "number", 80, "Messages of the slowest group", False),
+            Column(
+                "limit",
+                "Of limit",
+                _limit,
+                "bar",
+                110,
+                "How much of its size limit is used",
+                False,
+                sort_value=lambda r: limit_share(r.stream.bytes, r.stream.config.get("max_bytes")),
+            ),
+            Column(
+                "bytes_in",
+                "Bytes in",
+                lambda r: r.stream.in_bytes_rate,
+                "bytes",
+                90,
+                "",
+                False,
+                text=figures.bytes_rate,
+            ),
+            Column("storage", "Storage", lambda r: r.stream.config.get("storage"), "text", 70, "", False),
+            Column("first", "First", lambda r: _time(r.stream.first_time_ns, r), "time", 90, "", False),
+            Column("last", "Last", lambda r: _time(r.stream.last_time_ns, r), "time", 90, "", True),
+            Column("sequence", "Last sequence", lambda r: r.stream.last_sequence, "number", 110, "", False),
+            Column(
+                "subject_count", "Subject count", lambda r: r.stream.subject_count, "number", 96, "", False
+            ),
+            Column("deleted", "Gaps", lambda r: r.stream.deleted_count, "number", 70, "", False),
+            Column(
+                "replicas", "Replicas", lambda r: r.stream.config.get("num_replicas"), "number", 70, "", False
+            ),
+            Column("leader", "Leader", lambda r: r.stream.leader or "–", "mono", 120, "", False),
+            Column(
+                "created",
+                "Created",
+                lambda r: r.stream.created[:19].replace("T", " "),
+                "text",
+                130,
+                "",
+                False,
+            ),
+            Column(
+                "description",
+                "Description",
+                lambda r: r.stream.config.get("description", ""),
+                "text",
+                160,
+                "",
+                False,
+            ),
+        ]
+
+    # Snapshots
+
+    def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """Update the rows that changed."""
+        self._snapshot = snapshot
+        self.banner.show_snapshot(snapshot)
+        now = time.monotonic()
+        if now - self._shown_at < len(snapshot.streams) / _ROWS_PER_SECOND - 1.0 and self._rows:
+            return
+        self._shown_at = now
+        lags = worst_lags(snapshot.consumers.values())
+        before = self._rows
+        rows: dict[str, StationRow] = {}
+        for name, stream in snapshot.streams.items():
+            lag, seconds = lags.get(name, (None, None))
+            old = before.get(name)
+            if (
+                old is not None
+                and old.stream is stream
+                and (old.worst_lag, old.worst_lag_seconds) == (lag, seconds)
+            ):
+                rows[name] = old
+                continue
+            found = stream_findings(stream)
+            worst = max(found, key=lambda finding: finding.severity, default=None)
+            rows[name] = StationRow(
+                stream,
+                worst.severity if worst else Severity.GOOD,
+                worst.text if worst else "",
+                lag,
+                seconds,
+            )
+        self._rows = rows
+        self.table.set_rows(rows.values())
+        if rows:
+            self.table.set_state("ready")
+        elif "jetstream" in snapshot.errors:
+            self.table.set_state("error", snapshot.errors["jetstream"], icon="stack")
+        elif snapshot.complete:
+            self.table.set_state(
+                "empty", "There are no stations yet.", ("Create station", self._create), "stack"
+            )
+        self._count()
+        self._tell_visible()
+        self.preview.show_snapshot(snapshot)
+
+    def _count(self) -> None:
+        buckets = sum(is_bucket(name) for name in self._rows) if "buckets" not in self.filter.chips() else 0
+        total = len(self._rows) - buckets
+        shown = self.table.model.rowCount()
+        text = figures.count_noun(total, "station")
+        if shown < total:
+            text = f"{figures.integer(shown)} of {text}"
+        if buckets:
+            text += f", {figures.count_noun(buckets, 'bucket')} hidden"
+        self.filter.set_count(text if self._rows else "")
+
+    def _choose(self, chips: set[str]) -> None:
+        retentions = chips & _RETENTION.keys()
+
+        def passes(row: StationRow) -> bool:
+            if "buckets" not in chips and is_bucket(row.name):
+                return False
+            if retentions and row.stream.config.get("retention") not in retentions:
+                return False
+            return "problem" not in chips or row.severity > Severity.GOOD or bool(row.worst_lag)
+
+        self.table.set_predicate(passes)
+        self._count()
+
+    def _tell_visible(self) -> None:
+        """Let the session read first what can be seen."""
+        view = self.table.view
+        first = view.rowAt(0)
+        last = view.rowAt(view.viewport().height() - 1)
+        rows = self.table.model.rowCount()
+        if first < 0 or not rows or not self.isVisible():
+            return
+        last = rows - 1 if last < 0 else last
+        names = [self.table.model.row_at(row).name for row in range(first, last + 1)]
+        self.context.session.set_visible_streams(self, names)
+
+    def deactivated(self) -> None:
+        """Nothing of this list is looked at any more."""
+        self.context.session.set_visible_streams(self, ())
+        self.preview.set_station(None)
+
+    def activated(self) -> None:
+        """Read first what this list shows."""
+        self._shown_at = 0.0
+        self._current_changed(self.table.current_row())
+        self.table.setFocus()
+
+    # Preview
+
+    def _current_changed(self, row: StationRow | None) -> None:
+        if self.split.preview_visible():
+            self.preview.set_station(row.name if row is not None else None)
+            if self._snapshot is not None:
+                self.preview.show_snapshot(self._snapshot)
+
+    def _toggle_preview(self) -> None:
+        self.split.set_preview_visible(not self.split.preview_visible())
+        self._current_changed(self.table.current_row())
+
+    # Commands
+
+    def focus_filter(self) -> None:
+        """Put the cursor into the filter."""
+        self.filter.focus()
+
+    def _selected(self) -> list[StreamSnapshot]:
+        return [row.stream for row in self.table.selected_rows()]
+
+    def _create(self) -> None:
+        self.context.run(self._actions.create_station(), "create the station")
+
+    def commands(self) -> list[Command]:
+        """The actions on the list and its selection."""
+        refusal = self._actions.refusal
+        create = Command("Create station", "N", self._create, "plus", not refusal, refusal)
+        return [create, *self._row_commands(self.table.selected_rows())]
+
+    def _row_commands(self, rows: list[StationRow]) -> list[Command]:
+        context, actions, refusal = self.context, self._actions, self._actions.refusal
+        streams = [row.stream for row in rows]
+        one = streams[0] if len(streams) == 1 else None
+        missing = "Select one station first." if one is None else ""
+        none = "" if streams else "Select a station first."
+
+        def go(tab: str) -> None:
+            if one is not None:
+                context.navigate(station_route(one.name, tab))
+
+        def start(make: Any, description: str) -> None:
+            if one is not None:
+                context.run(make(one), description)
+
+        def row(title: str, key: str, callback: Any, icon: str, reason: str, danger: bool = False) -> Command:
+            return Command(title, key, callback, icon, not reason, reason, danger)
+
+        return [
+            row("Open", "", lambda: go(""), "arrow-square-out", missing),
+            row("Browse messages", "B", lambda: go("messages"), "list-bullets", missing),
+            row("Show groups", "C", lambda: go("groups"), "users-three", missing),
+            row(
+                "Edit station",
+                "E",
+                lambda: start(actions.edit_station, "change the station"),
+                "pencil-simple",
+                missing or refusal,
+            ),
+            row(
+                "Create from this",
+                "",
+                lambda: start(lambda s: actions.create_station(s.config), "create the station"),
+                "copy",
+                missing or refusal,
+            ),
+            row(
+                "Purge",
+                "",
+                lambda: start(actions.purge_station, "purge the station"),
+                "eraser",
+                missing or refusal,
+                True,
+            ),
+            row(
+                "Delete",
+                "Del",
+                lambda: context.run(actions.delete_stations(self._selected()), "delete the station"),
+                "trash",
+                none or refusal,
+                True,
+            ),
+        ]
+
+
+class StationPreview(QWidget):
+    """A station at a glance: its figures, its graph, its groups."""
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._context = context
+        self._name: str | None = None
+        self.title = PlainLabel("", "section", elide=Qt.TextElideMode.ElideMiddle)
+        self.open_button = QPushButton("Open")
+        self.open_button.clicked.connect(self._open)
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.open_button)
+        self.facts = Facts(2)
+        self.time_range = TimeRange(300.0, self)
+        self.graph = TimeSeriesGraph("Rate", "messages/s", self.time_range, zone=context.zone)
+        self.graph.setProperty("panel", "")
+        self.groups = DataTable(
+            [
+                Column("name", "Group", lambda c: c.name, "mono", 110, stretch=True),
+                Column("lag", "Lag", lambda c: c.num_pending, "number", 72),
+                Column(
+                    "seconds", "Behind", lambda c: c.lag_seconds, "duration", 84, text=figures.lag_seconds
+                ),
+                Column(
+                    "trend", "Trend", lambda c: trend(context.session.history, c.stream, c.name), "badge", 84
+                ),
+            ],
+            lambda c: (c.stream, c.name),
+            "station_preview_groups",
+            default_sort=("lag", True),
+        )
+        self.groups.row_activated.connect(lambda c: context.navigate(consumer_route(c.stream, c.name)))
+        frame = panel()
+        column = frame.layout()
+        assert isinstance(column, QVBoxLayout)
+        inner = QVBoxLayout()
+        inner.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_2)
+        inner.setSpacing(theme.SPACE_3)
+        inner.addLayout(head)
+        inner.addWidget(self.facts)
+        column.addLayout(inner)
+        column.addWidget(self.graph, 3)
+        column.addWidget(self.groups, 2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_3, 0, 0, 0)
+        layout.addWidget(frame)
+        self.setMinimumWidth(300)
+        self.time_range.changed.connect(self._draw)
+        self.set_station(None)
+
+    def set_station(self, name: str | None) -> None:
+        """Show another station, or none."""
+        if name == self._name and name is not None:
+            return
+        self._name = name
+        self.title.setText(name or "No station selected")
+        self.open_button.setVisible(name is not None)
+        self.facts.setVisible(name is not None)
+        self.graph.setVisible(name is not None)
+        self.groups.setVisible(name is not None)
+        if name is not None:
+            self._draw()
+
+    def _open(self) -> None:
+        if self._name is not None:
+            self._context.navigate(station_route(self._name))
+
+    def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """Follow the station's figures."""
+        stream = snapshot.streams.get(self._name or "")
+        if stream is None:
+            if self._name is not None:
+                self.set_station(None)
+            return
+        self.facts.set_facts(station_facts(stream))
+        groups: list[ConsumerSnapshot] = [c for c in snapshot.consumers.values() if c.stream == stream.name]
+        self.groups.set_rows(groups)
+        if not groups:
+            text = (
+                "Nobody consumes from this station." if not stream.consumer_count else "Reading the groups."
+            )
+            self.groups.set_state(
+                "empty" if not stream.consumer_count else "loading", text, icon="users-three"
+            )
+        else:
+            self.groups.set_state("ready")
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._name is None or self.isHidden():
+            return
+        history, key = self._context.session.history, StreamKey(self._name)
+        self.graph.set_series(
+            [
+                history_line(history, key, "messages_in", "In", self.time_range, fill=True),
+                history_line(history, key, "messages_out", "Out", self.time_range),
+            ]
+        )
+
+
+def _subjects(row: StationRow) -> str:
+    return ", ".join(row.stream.config.get("subjects") or ()) or origin_text(row.stream)
+
+
+def _retention(row: StationRow) -> Any:
+    retention = str(row.stream.config.get("retention", ""))
+    badges = [(_RETENTION.get(retention, retention), "muted")]
+    if row.stream.config.get("sealed"):
+        badges.append(("sealed", "information"))
+    return badges
+
+
+def _limit(row: StationRow) -> Any:
+    limit = row.stream.config.get("max_bytes")
+    share = limit_share(row.stream.bytes, limit)
+    return (
+        None
+        if share is None
+        else (share, f"{figures.percent(share)} of {figures.bytes_size(int(limit or 0))}")
+    )
+
+
+def _lag_token(row: StationRow) -> str | None:
+    return "warning" if (row.worst_lag_seconds or 0) >= 60 else None
+
+
+def _time(value: int | None, row: StationRow) -> int | None:
+    return value if row.stream.last_sequence else None
