@@ -63,7 +63,7 @@ class Account:
     def publish_from(self, messages: Sequence[Message], sender: Publisher) -> None:
         """Route what a connection published, all neighbours of one chunk at once."""
         pending = Pending(sender, self._turn)
-        routing.publish(self.router, messages, sender, pending, remember=True)
+        routing.publish(self.router, messages, sender, pending)
         self._run(pending)
 
     def publish(self, message: Message) -> None:
@@ -73,7 +73,7 @@ class Account:
     def publish_many(self, messages: Sequence[Message]) -> None:
         """Route messages from the node itself, in order: the fast way for the answers to a chunk."""
         pending = Pending(None, self._turn)
-        routing.publish(self.router, messages, None, pending, remember=False)
+        routing.publish(self.router, messages, None, pending)
         if pending.batches:
             self._run(pending)
 

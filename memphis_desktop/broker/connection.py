@@ -294,13 +294,21 @@ class ClientConnection(asyncio.Protocol):
             self.account.publish_from(messages, self)
 
     def _publish_checked(self, messages: list[Message]) -> None:
-        """Publish one by one, with the answers that verbose and pedantic clients get for each."""
-        for message in messages:
-            if self.options.verbose:
+        """Publish with the answers that verbose and pedantic clients get, each at its place."""
+        if self.options.verbose:
+            for message in messages:
                 self._put(framing.OK)
-            if self.options.pedantic and not subjects.is_literal(message[0]):
+                if self.options.pedantic and not subjects.is_literal(message[0]):
+                    self.send_error("Invalid Publish Subject")
+                self.account.publish_from((message,), self)
+            return
+        start = 0
+        for index, message in enumerate(messages):
+            if not subjects.is_literal(message[0]):
+                self.account.publish_from(messages[start:index], self)
                 self.send_error("Invalid Publish Subject")
-            self.account.publish_from((message,), self)
+                start = index
+        self.account.publish_from(messages[start:] if start else messages, self)
 
     def tell_no_responders(self, message: Message) -> None:
         """Send the 503 to this connection's own subscription to the reply subject, if there is one."""

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 # Remembered routes by subject; beyond this all are forgotten and found again.
 _CACHE_LIMIT = 8192
+_DOT = 46
+# Subjects of clients that begin so hardly come twice: acknowledgements and replies.
+_USED_ONCE = (b"$JS.ACK.", b"_INBOX.", b"_R_.")
 
 
 class Publisher(Protocol):
@@ -256,7 +259,11 @@ class SubjectRouter:
         self._root = _Level()
         self._routes: dict[_RouteKey, Route] = {}
         self.cache: dict[bytes, Route] = {}
+        # Routes of all subjects with this beginning and exactly one more token.
         self._beginnings: dict[bytes, Route] = {}
+        # Routes of all subjects with this beginning and any more tokens, and how many tokens such have.
+        self._branches: dict[bytes, Route] = {}
+        self._branch_depths: list[int] = []
         self.count = 0
         self.inserts = 0
         self.removes = 0
@@ -341,11 +348,15 @@ class SubjectRouter:
     def _forget_literal(self, pattern: bytes, beginning: bytes) -> None:
         self.cache.pop(pattern, None)
         self._beginnings.pop(beginning, None)
+        for depth in self._branch_depths:
+            self._branches.pop(_first_tokens(pattern, depth), None)
         self._routes.clear()
 
     def _forget_all(self) -> None:
         self.cache.clear()
         self._beginnings.clear()
+        self._branches.clear()
+        self._branch_depths.clear()
         self._routes.clear()
 
     def __iter__(self) -> Iterator[Subscriber]:
@@ -370,28 +381,41 @@ class SubjectRouter:
         route = self.cache.get(subject)
         if route is not None:
             return route
-        beginning = _beginning(subject)
-        route = self._beginnings.get(beginning)
-        if route is None or len(subject) == len(beginning):
-            route = self._find(subject, beginning)
+        shared = self.shared(subject)
+        route = shared[2] if shared is not None else self._find(subject)
         if remember or subject in self._literals:
             if len(self.cache) >= _CACHE_LIMIT:
                 self.cache.clear()
             self.cache[subject] = route
         return route
 
-    def uniform(self, beginning: bytes) -> Route | None:
-        """Return the route of all subjects with this beginning and one more token, where known to be one."""
-        return self._beginnings.get(beginning)
+    def shared(self, subject: bytes) -> tuple[bytes, bool, Route] | None:
+        """Return the remembered route of all subjects that begin like this one.
 
-    def _find(self, subject: bytes, beginning: bytes) -> Route:
+        Returns:
+            The beginning, whether any number of tokens may follow it instead of one, and the route; None
+            when nothing is known.
+        """
+        beginning = _beginning(subject)
+        route = self._beginnings.get(beginning)
+        if route is not None and len(beginning) < len(subject):
+            return beginning, False, route
+        for depth in self._branch_depths:
+            beginning = _first_tokens(subject, depth)
+            route = self._branches.get(beginning)
+            if route is not None and len(beginning) < len(subject) and not _has_empty_tokens(subject):
+                return beginning, True, route
+        return None
+
+    def _find(self, subject: bytes) -> Route:
         self.lookups += 1
         tokens = subject.split(b".")
         if b"" in tokens:
             return NOWHERE
         found: list[Subscriber] = []
         levels = [self._root]
-        for token in tokens[:-1]:
+        branch = 0  # after how many tokens nothing but ">" was left
+        for depth, token in enumerate(tokens[:-1], 1):
             deeper = []
             for level in levels:
                 found += level.tails
@@ -401,8 +425,9 @@ class SubjectRouter:
                 if level.star is not None:
                     deeper.append(level.star)
             levels = deeper
-            if not levels:
-                break
+            if not branch and not any(level.children or level.star or level.ends for level in levels):
+                branch = depth
+        beginning = _beginning(subject)
         uniform = beginning != b"" and beginning not in self._literal_beginnings
         for level in levels:
             found += level.tails
@@ -418,11 +443,24 @@ class SubjectRouter:
             found += literals
         found.sort(key=_order)
         route = self._intern(found)
+        if branch and self._remember_branch(_first_tokens(subject, branch), branch, route):
+            return route
         if uniform:
             if len(self._beginnings) >= _CACHE_LIMIT:
                 self._beginnings.clear()
             self._beginnings[beginning] = route
         return route
+
+    def _remember_branch(self, beginning: bytes, depth: int, route: Route) -> bool:
+        """Remember the route of everything below `beginning`, unless a literal subscription is there too."""
+        if any(literal.startswith(beginning) for literal in self._literal_beginnings):
+            return False
+        if len(self._branches) >= _CACHE_LIMIT:
+            self._branches.clear()
+        self._branches[beginning] = route
+        if depth not in self._branch_depths:
+            self._branch_depths.append(depth)
+        return True
 
     def _intern(self, found: list[Subscriber]) -> Route:
         """Return one Route for all subjects that lead to the same subscriptions, so that runs stay long."""
@@ -447,33 +485,46 @@ def _order(subscription: Subscriber) -> int:
 
 
 def _beginning(subject: bytes) -> bytes:
+    """Return the subject without its last token."""
     return subject[: subject.rfind(b".") + 1]
 
 
+def _first_tokens(subject: bytes, count: int) -> bytes:
+    """Return the first tokens with the dot behind them; all of a subject that has no more."""
+    parts = subject.split(b".", count)
+    return subject if len(parts) <= count else subject[: len(subject) - len(parts[count])]
+
+
+def _has_empty_tokens(subject: bytes) -> bool:
+    return b".." in subject or subject.endswith(b".") or subject.startswith(b".")
+
+
 def publish(
-    router: SubjectRouter,
-    messages: Sequence[Message],
-    sender: Publisher | None,
-    pending: Pending,
-    remember: bool,
+    router: SubjectRouter, messages: Sequence[Message], sender: Publisher | None, pending: Pending
 ) -> None:
     """Route messages that stand in the order of publishing; handlers' shares are left in `pending`."""
     known = router.cache.get
     current: Route | None = None
     run: list[Message] = []
-    beginning, beginning_route = b"\n", NOWHERE
+    # The last route that was found by the beginning of a subject: the replies and acknowledgements of one
+    # chunk mostly share it, and their subjects are used only once.
+    beginning, length, any_tokens, shared_route = b"\n", 0, False, NOWHERE
     for message in messages:
         subject = message[0]
         route = known(subject)
         if route is None:
-            if not remember and subject.startswith(beginning) and subject.find(b".", len(beginning)) < 0:
-                route = beginning_route
+            if subject.startswith(beginning) and (
+                b".." not in subject and subject[-1] != _DOT
+                if any_tokens
+                else subject.find(b".", length) < 0 and len(subject) > length
+            ):
+                route = shared_route
             else:
-                route = router.route(subject, remember=remember)
-                if not remember:
-                    start = _beginning(subject)
-                    if router.uniform(start) is route and len(start) < len(subject):
-                        beginning, beginning_route = start, route
+                once = sender is None or subject.startswith(_USED_ONCE)
+                route = router.route(subject, remember=not once)
+                if once and (shared := router.shared(subject)) is not None:
+                    beginning, any_tokens, shared_route = shared
+                    length = len(beginning)
         if route is current:
             run.append(message)
         else:

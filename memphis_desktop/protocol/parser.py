@@ -26,8 +26,8 @@ from memphis_desktop.protocol.commands import (
 from memphis_desktop.protocol.errors import ProtocolError
 from memphis_desktop.protocol.message import Message
 
-_PUB = re.compile(rb"PUB ([^ \t\r\n]+) (?:([^ \t\r\n]+) )?([0-9]{1,9})\r\n").match
-_HPUB = re.compile(rb"HPUB ([^ \t\r\n]+) (?:([^ \t\r\n]+) )?([0-9]{1,9}) ([0-9]{1,9})\r\n").match
+_PUB = re.compile(rb"PUB ([^ \t\r\n]++) (?:([^ \t\r\n]++) )?+([0-9]{1,9}+)\r\n").match
+_HPUB = re.compile(rb"HPUB ([^ \t\r\n]++) (?:([^ \t\r\n]++) )?+([0-9]{1,9}+) ([0-9]{1,9}+)\r\n").match
 _VERBS = (b"PUB ", b"HPUB ", b"SUB ", b"UNSUB ", b"PING", b"PONG", b"CONNECT", b"+OK", b"-ERR ", b"INFO ")
 _LONGEST_VERB = max(len(verb) for verb in _VERBS)
 _VERBS_WITH_ARGUMENTS = (b"PUB", b"HPUB", b"SUB", b"UNSUB", b"-ERR")
@@ -104,8 +104,8 @@ class ClientParser:
         self._parts: list[bytes] = []
         self._have = 0
         self._need = 0
-        self._shape: Shape | None = None
-        self._neighbours = 0
+        # Size, header size and number of the neighbours of one shape that came last.
+        self._last = (-1, -1, 0)
         self._step_done = False
 
     @property
@@ -165,66 +165,76 @@ class ClientParser:
         position = self._position
         messages: list[Message] | None = None  # the PUBLISH command that is being filled
         budget = MESSAGES_PER_STEP
-        while position < end:
-            match = _PUB(data, position)
-            if match is not None:
-                subject, reply, size_text = match.groups(b"")
-                header_size, size, start = -1, int(size_text), match.end()
-            elif data[position] == _LETTER_H and (match := _HPUB(data, position)) is not None:
-                subject, reply, header_text, size_text = match.groups(b"")
-                header_size, size, start = int(header_text), int(size_text), match.end()
-            else:
-                line_end = data.find(b"\n", position)
-                if line_end < 0:
-                    self._check_unfinished(data[position : position + self.max_control_line + 16])
-                    break
-                start = line_end + 1
-                verb, arguments = self._split_line(data, position, line_end)
-                if verb not in _PUBLISH_VERBS:
-                    position = start
-                    command = self._command(verb, arguments)
-                    if command is None:
-                        continue
-                    messages = None
-                    commands.append(command)
-                    if command[0] == CONNECT:
-                        self._step_done = position < end
+        count = payload = 0  # what was taken one by one
+        taken = self.message_count
+        last_size, last_header_size, neighbours = self._last
+        try:
+            while position < end:
+                match = _PUB(data, position)
+                if match is not None:
+                    subject, reply, size_text = match.groups(b"")
+                    header_size, size, start = -1, int(size_text), match.end()
+                elif data[position] == _LETTER_H and (match := _HPUB(data, position)) is not None:
+                    subject, reply, header_text, size_text = match.groups(b"")
+                    header_size, size, start = int(header_text), int(size_text), match.end()
+                else:
+                    line_end = data.find(b"\n", position)
+                    if line_end < 0:
+                        self._check_unfinished(data[position : position + self.max_control_line + 16])
                         break
-                    continue
-                subject, reply, header_size, size = self._publish_arguments(verb, arguments)
-            if start - position > self.max_control_line:
-                self._split_line(data, position, start - 1)  # raises when the arguments alone are too long
-            if header_size >= 0 and (not self.headers or header_size > size):
-                raise errors.malformed()
-            if size > self.max_payload > 0:
-                raise errors.payload_exceeded()
-            stop = start + size
-            if stop + 2 > end:
-                self._need = stop + 2 - position
-                break
-            if data[stop] != _CR or data[stop + 1] != _LF:
-                raise errors.unknown_operation()
-            if messages is None:
-                messages = []
-                commands.append((PUBLISH, messages))
-            messages.append((subject, reply, header_size if header_size > 0 else 0, data[start:stop]))
-            self.message_count += 1
-            self.payload_bytes += size
-            length = stop + 2 - position
-            position = stop + 2
-            budget -= 1
-            shape = (reply != b"", header_size, size)
-            if shape != self._shape:
-                self._shape, self._neighbours = shape, 0
-            elif self._neighbours < _RUN_THRESHOLD:
-                self._neighbours += 1
-            elif end - position > 4 * length and size <= _RUN_MAX_SIZE:
-                after = self._take_run(shape, position, messages)
-                budget -= (after - position) // length
-                position = after
-            if budget <= 0:
-                self._step_done = position < end
-                break
+                    start = line_end + 1
+                    verb, arguments = self._split_line(data, position, line_end)
+                    if verb not in _PUBLISH_VERBS:
+                        position = start
+                        command = self._command(verb, arguments)
+                        if command is None:
+                            continue
+                        messages = None
+                        commands.append(command)
+                        if command[0] == CONNECT:
+                            self._step_done = position < end
+                            break
+                        continue
+                    subject, reply, header_size, size = self._publish_arguments(verb, arguments)
+                if start - position > self.max_control_line:
+                    self._split_line(
+                        data, position, start - 1
+                    )  # raises when the arguments alone are too long
+                if header_size >= 0 and (not self.headers or header_size > size):
+                    raise errors.malformed()
+                if size > self.max_payload > 0:
+                    raise errors.payload_exceeded()
+                stop = start + size
+                if stop + 2 > end:
+                    self._need = stop + 2 - position
+                    break
+                if data[stop] != _CR or data[stop + 1] != _LF:
+                    raise errors.unknown_operation()
+                if messages is None:
+                    messages = []
+                    commands.append((PUBLISH, messages))
+                messages.append((subject, reply, header_size if header_size > 0 else 0, data[start:stop]))
+                count += 1
+                payload += size
+                length = stop + 2 - position
+                position = stop + 2
+                if size == last_size and header_size == last_header_size:
+                    neighbours += 1
+                    if end - position > 4 * length and size <= _RUN_MAX_SIZE:
+                        shape = (reply != b"", header_size, size)
+                        if shape in _runs or neighbours > _RUN_THRESHOLD:
+                            position = self._take_run(shape, position, messages)
+                            budget -= self.message_count - taken
+                            taken = self.message_count
+                else:
+                    last_size, last_header_size, neighbours = size, header_size, 0
+                if count >= budget:
+                    self._step_done = position < end
+                    break
+        finally:
+            self.message_count += count
+            self.payload_bytes += payload
+        self._last = last_size, last_header_size, neighbours
         self._keep(position, end)
 
     def _take_run(self, shape: Shape, position: int, messages: list[Message]) -> int:

@@ -155,5 +155,5 @@ def test_both_servers_say_the_same(servers: tuple[ServerProcess, ServerProcess],
     sent = SESSIONS[name] + PING
     expected = session(real, sent, len(sent))
     assert session(ours, sent, len(sent)) == expected
-    if len(sent) < 300:
+    if len(sent) < 300 and not expected[1]:  # a socket closed with input unread may lose what was said before
         assert session(ours, sent, 7) == expected

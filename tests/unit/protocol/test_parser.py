@@ -213,6 +213,12 @@ def test_a_run_ends_where_a_message_is_damaged() -> None:
     assert commands[-1][0] == FAILURE
 
 
+def test_what_stands_before_an_error_is_counted() -> None:
+    parser = ClientParser()
+    parser.feed(b"PUB a 2\r\nhi\r\n" * 3 + b"PUB a b c d e\r\n")
+    assert (parser.failed, parser.message_count, parser.payload_bytes) == (True, 3, 6)
+
+
 def test_a_step_is_bounded() -> None:
     count = 3 * parser_module.MESSAGES_PER_STEP
     parser = ClientParser()
