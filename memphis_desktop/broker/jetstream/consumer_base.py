@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Account, Handler, Subscription
     from memphis_desktop.broker.jetstream.config import ConsumerConfig
     from memphis_desktop.broker.jetstream.contracts import StreamHost
-    from memphis_desktop.broker.store.interface import ConsumerStore, StoredMessage
+    from memphis_desktop.broker.store.interface import ConsumerState, ConsumerStore, StoredMessage
     from memphis_desktop.protocol.message import Message
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,11 @@ class BaseConsumer(ABC):
         self._pump_planned = False
         self._pause_reported = False
         self._recover()
+        store.state_source = self._state
+
+    def _state(self) -> ConsumerState:
+        """Return all that has to survive a restart; the journal asks for it when it starts a new file."""
+        return self.deliveries.state(self.cursor.skip_until)
 
     def _recover(self) -> None:
         now, now_ns = self.clock.monotonic(), self.clock.time_ns()
@@ -500,7 +505,7 @@ class BaseConsumer(ABC):
 
     def write_state(self) -> None:
         """Write the whole state to the journal."""
-        self.journal.reset(self.deliveries.state(self.cursor.skip_until))
+        self.journal.reset(self._state())
         self.journal.flush()
 
     # -- time ------------------------------------------------------------------------------------------------
