@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import logging
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +90,7 @@ async def session(
     try:
         if show:
             window.show()
+        threading.Thread(target=_preload, name="preload", daemon=True).start()
         _settle_memory()
         if demo:
             try:
@@ -105,6 +108,12 @@ async def session(
         window.close()
         window.deleteLater()
         settings.current().flush()
+
+
+def _preload() -> None:
+    """Import what the first screens need while the user looks at the first page."""
+    for name in ("pyqtgraph", "memphis_desktop.ui.components.graph"):
+        importlib.import_module(name)
 
 
 def _settle_memory() -> None:

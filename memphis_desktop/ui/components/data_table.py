@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.table_delegate import TableDelegate
+from memphis_desktop.ui.components.table_header import TableHeader
 from memphis_desktop.ui.components.table_model import Column, TableModel
 from memphis_desktop.ui.screen import Action, Command
 from memphis_desktop.ui.theme.icons import icon
@@ -227,10 +228,10 @@ class DataTable(QWidget):
         view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerItem)
         view.verticalHeader().hide()
-        header = view.horizontalHeader()
+        header = TableHeader(self.model, view)
+        view.setHorizontalHeader(header)
         header.setSectionsMovable(True)
         header.setSectionsClickable(True)
-        header.setSortIndicatorShown(True)
         header.setHighlightSections(False)
         header.setMinimumSectionSize(_MINIMUM_WIDTH)
         header.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -297,6 +298,7 @@ class DataTable(QWidget):
     def _restyle(self) -> None:
         self.view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.view.verticalHeader().setDefaultSectionSize(theme.manager().density.row)
+        self.view.horizontalHeader().setFixedHeight(theme.manager().density.row + 2)
         self.view.viewport().update()
 
     def _show_state(self) -> None:

@@ -93,7 +93,7 @@ def badges(value: Any) -> list[tuple[str, str]]:
     if value is None or value == "":
         return []
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], str):
-        return [(str(value[0]), value[1])]
+        return [(str(value[0]), value[1])] if value[0] else []
     if isinstance(value, (list, tuple)):
         return [pair for item in value for pair in badges(item)]
     return [(str(value), "muted")]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.sparkline import Sparkline
+from memphis_desktop.ui.format import UNKNOWN
+from memphis_desktop.ui.theme import fonts
 
 
 class VitalSign(QFrame):
@@ -18,37 +20,34 @@ class VitalSign(QFrame):
 
     clicked = Signal()
 
-    def __init__(self, title: str, parent: QWidget | None = None, *, token: str = "series0") -> None:
+    def __init__(
+        self, title: str, parent: QWidget | None = None, *, token: str = "series0", beside: bool = False
+    ) -> None:
+        """``beside`` puts the line at the right of the figure, for tiles that have little height."""
         super().__init__(parent)
         self.setProperty("panel", "surface")
         self._title = PlainLabel(title, "caption", elide=Qt.TextElideMode.ElideRight)
-        self._value = PlainLabel("–", "vital")
-        self._unit = PlainLabel("", "muted")
+        self._figure = _Figure()
         self._change = PlainLabel("", "caption")
         self._change.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._line = Sparkline(token)
         top = QHBoxLayout()
         top.addWidget(self._title, 1)
         top.addWidget(self._change)
-        figure = QHBoxLayout()
-        figure.setSpacing(theme.SPACE_1)
-        figure.addWidget(self._value, 0, Qt.AlignmentFlag.AlignBaseline)
-        figure.addWidget(self._unit, 0, Qt.AlignmentFlag.AlignBaseline)
-        figure.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_3)
         layout.setSpacing(2)
         layout.addLayout(top)
-        layout.addLayout(figure)
-        layout.addWidget(self._line)
+        layout.addWidget(self._figure)
+        if not beside:
+            layout.addWidget(self._line)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(132)
         self._describe()
 
     def set_value(self, text: str, unit: str = "") -> None:
         """The figure and its unit: ``("12.4", "k/s")``."""
-        self._value.setText(text)
-        self._unit.setText(unit)
+        self._figure.set_value(text, unit)
         self._describe()
 
     def set_series(self, values: Sequence[float], token: str | None = None) -> None:
@@ -63,8 +62,7 @@ class VitalSign(QFrame):
 
     def set_kind(self, kind: str) -> None:
         """Colour the figure itself: ``good``, ``warning``, ``bad`` or ``text``."""
-        look = theme.manager().current
-        self._value.setStyleSheet("" if kind == "text" else f"color: {look.colour(kind)};")
+        self._figure.set_token(kind)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """A click opens what the figure is about."""
@@ -73,5 +71,52 @@ class VitalSign(QFrame):
             self.clicked.emit()
 
     def _describe(self) -> None:
-        words = (self._title.text(), self._value.text(), self._unit.text(), self._change.text())
+        words = (self._title.text(), *self._figure.parts(), self._change.text())
         self.setAccessibleName(" ".join(word for word in words if word))
+
+
+class _Figure(QWidget):
+    """A large figure with its unit beside it; it grows smaller before it would be cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text, self._unit, self._token = UNKNOWN, "", "text"
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def set_value(self, text: str, unit: str) -> None:
+        """Other words."""
+        if (text, unit) != (self._text, self._unit):
+            self._text, self._unit = text, unit
+            self.update()
+
+    def set_token(self, token: str) -> None:
+        """The colour of the figure."""
+        self._token = token
+        self.update()
+
+    def parts(self) -> tuple[str, str]:
+        """Figure and unit."""
+        return self._text, self._unit
+
+    def sizeHint(self) -> QSize:
+        """One line of large figures."""
+        return QSize(96, 32)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Both on one base line."""
+        look = theme.manager().current
+        unit_font = fonts.interface(theme.SIZE_BODY)
+        unit_width = QFontMetrics(unit_font).horizontalAdvance(self._unit)
+        for size in (theme.SIZE_VITAL, 22, 18, theme.SIZE_SECTION):
+            font = fonts.interface(size, fonts.SEMIBOLD)
+            width = QFontMetrics(font).horizontalAdvance(self._text)
+            if width + 5 + unit_width <= self.width():
+                break
+        base = (self.height() + QFontMetrics(fonts.interface(theme.SIZE_VITAL)).capHeight()) // 2
+        painter = QPainter(self)
+        painter.setFont(font)
+        painter.setPen(QColor(look.colour("muted" if self._text == UNKNOWN else self._token)))
+        painter.drawText(0, base, self._text)
+        painter.setFont(unit_font)
+        painter.setPen(QColor(look.muted))
+        painter.drawText(width + 5, base, self._unit)

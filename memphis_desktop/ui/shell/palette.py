@@ -109,8 +109,10 @@ def rank(entries: Iterable[Entry], text: str, recent: list[str]) -> list[Entry]:
             continue
         bonus = max(0, 40 - 4 * place[entry.key]) if entry.key in place else 0
         was = place.get(entry.key, _RECENT) if not query else 0
-        found.append((was, -(points + bonus), order[entry.kind] if not query else 0, index, entry))
-    found.sort(key=lambda item: item[:4])
+        found.append(
+            (not entry.enabled, was, -(points + bonus), order[entry.kind] if not query else 0, index, entry)
+        )
+    found.sort(key=lambda item: item[:5])
     return [entry for *_, entry in found[:_SHOWN]]
 
 

@@ -124,10 +124,8 @@ class StatusBar(QFrame):
             self._server.setText(server.version)
             self._server.setToolTip(f"Server {server.name}, version {server.version}, at {server.url}")
             self._rtt.setText(f"rtt {figures.duration(server.rtt_seconds)}")
-            self._in.setText(f"in {figures.rate(server.in_messages_rate)}")
-            self._out.setText(f"out {figures.rate(server.out_messages_rate)}")
-            self._in.setToolTip(f"Published: {figures.bytes_rate(server.in_bytes_rate)}")
-            self._out.setToolTip(f"Delivered: {figures.bytes_rate(server.out_bytes_rate)}")
+            self._show_flow(self._in, "in", server.in_messages_rate, server.in_bytes_rate, "to the server")
+            self._show_flow(self._out, "out", server.out_messages_rate, server.out_bytes_rate, "to clients")
             self._poll.setText(f"poll {snapshot.poll_rate:.0f}/s")
         account = snapshot.account
         errors = account.api_errors_rate if account is not None and live else None
@@ -135,6 +133,14 @@ class StatusBar(QFrame):
         if errors:
             self._errors.setText(f"API errors {figures.rate(errors)}")
             self._errors.setRole("warning")
+
+    def _show_flow(
+        self, label: PlainLabel, word: str, messages: float | None, size: float | None, whither: str
+    ) -> None:
+        label.setVisible(messages is not None)  # an account without statistics shows nothing, not a dash
+        if messages is not None:
+            label.setText(f"{word} {figures.rate(messages)}")
+            label.setToolTip(f"{figures.rate(messages)} messages, {figures.bytes_rate(size)} {whither}")
 
     def sizeHint(self) -> QSize:
         """One line."""

@@ -119,11 +119,9 @@ class Tabs(QTabBar):
 
     def add_tab(self, title: str, home: bool = False) -> int:
         """A new tab at the end."""
-        index = self.addTab("" if home else visible_text(title, 60))
+        index = self.addTab(visible_text(title, 60).replace("&", "&&"))
         if home:
             self.setTabIcon(index, icon("house", "muted"))
-            self.setTabToolTip(index, "Home")
-            self.setAccessibleTabName(index, "Home")
             return index
         button = QToolButton()
         button.setIcon(icon("x", "muted"))
@@ -178,6 +176,23 @@ class Tabs(QTabBar):
                 return
 
 
+class SearchButton(QPushButton):
+    """Looks like a field, opens the palette, and names its key."""
+
+    def __init__(self) -> None:
+        super().__init__("Search or run a command")
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The key at the right."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setFont(fonts.interface(11, fonts.MEDIUM))
+        painter.setPen(QColor(theme.manager().current.muted))
+        keys = QKeySequence("Ctrl+K").toString(QKeySequence.SequenceFormat.NativeText)
+        area = self.rect().adjusted(0, 0, -10, 0)
+        painter.drawText(area, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), keys)
+
+
 class TopBar(QFrame):
     """Badge, tabs, new tab, search."""
 
@@ -195,7 +210,7 @@ class TopBar(QFrame):
         self.back_button = self._button("arrow-left", "Back", "Alt+Left", self.back_requested)
         self.forward_button = self._button("arrow-right", "Forward", "Alt+Right", self.forward_requested)
         self.new_tab = self._button("plus", "New tab", "Ctrl+T", self.new_tab_requested)
-        self.search = QPushButton("Search or run a command")
+        self.search = SearchButton()
         self.search.setObjectName("searchButton")
         self.search.setIcon(icon("magnifying-glass", "muted"))
         self.search.setIconSize(QSize(16, 16))

@@ -5,28 +5,43 @@ Because the colour is looked up when painting, an icon made once follows every c
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import logging
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QIconEngine, QPainter, QPainterPath, QPixmap, QRawFont, QTransform
-from qtawesome.iconic_font import IconicFont
 
 from memphis_desktop.ui.theme.manager import manager
 
-_FONT = ("ph", "phosphor-1.3.0.ttf", "phosphor-charmap-1.3.0.json")
+log = logging.getLogger(__name__)
+
+_FONT_FILES = "phosphor-*.ttf", "phosphor-charmap-*.json"
 _DESIGN_SIZE = 256.0
 
 
 @cache
-def _iconic() -> Any:
-    # qtawesome's own front door loads every font it ships; one family is all we use.
-    return IconicFont(_FONT)
+def _fonts_folder() -> Path:
+    # Importing qtawesome would load every font it ships and a second binding layer; its files are all we use.
+    spec = importlib.util.find_spec("qtawesome")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("qtawesome, which brings the icons, is not installed")
+    return Path(spec.origin).parent / "fonts"
+
+
+@cache
+def _characters() -> dict[str, str]:
+    """Icon names and their characters."""
+    path = next(_fonts_folder().glob(_FONT_FILES[1]))
+    codes = json.loads(path.read_text(encoding="utf-8"))
+    return {name: chr(int(code, 16)) for name, code in codes.items()}
 
 
 @cache
 def _raw_font() -> QRawFont:
-    return QRawFont.fromFont(_iconic().font("ph", int(_DESIGN_SIZE)))
+    return QRawFont(str(next(_fonts_folder().glob(_FONT_FILES[0]))), _DESIGN_SIZE)
 
 
 @cache
@@ -36,7 +51,7 @@ def _path(name: str) -> QPainterPath:
     Raises:
         KeyError: there is no icon of that name.
     """
-    character = _iconic().charmap["ph"][name]
+    character = _characters()[name]
     raw = _raw_font()
     glyph = raw.glyphIndexesForString(character)[0]
     path = raw.pathForGlyph(glyph)
@@ -45,6 +60,16 @@ def _path(name: str) -> QPainterPath:
     # Phosphor draws in a square em: the middle is half an advance across, half-way from ascent to descent.
     middle = QPointF(advance / 2, -(raw.ascent() - raw.descent()) / 2)
     return path.translated(-middle)
+
+
+@cache
+def _known_path(name: str) -> QPainterPath:
+    """As `_path`, but a name that is not there gives a square and a line in the log: painting never fails."""
+    try:
+        return _path(name)
+    except KeyError:
+        log.error("there is no icon %r", name)
+        return _path("square")
 
 
 def paint_icon(painter: QPainter, rect: QRect, name: str, colour: QColor | str) -> None:
@@ -56,7 +81,7 @@ def paint_icon(painter: QPainter, rect: QRect, name: str, colour: QColor | str) 
     transform.scale(side / _DESIGN_SIZE, side / _DESIGN_SIZE)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.fillPath(transform.map(_path(name)), QColor(colour))
+    painter.fillPath(transform.map(_known_path(name)), QColor(colour))
     painter.restore()
 
 
@@ -117,4 +142,4 @@ def icon(name: str, token: str = "text", *, token_on: str | None = None, name_on
 
 def exists(name: str) -> bool:
     """Whether the family has an icon of that name."""
-    return name in _iconic().charmap["ph"]
+    return name in _characters()

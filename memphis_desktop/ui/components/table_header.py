@@ -1,0 +1,72 @@
+"""The header of every table: titles over their columns' edge, the direction of the sort beside the title."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPen
+from PySide6.QtWidgets import QHeaderView, QWidget
+
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.table_model import RIGHT_ALIGNED, TableModel
+from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.icons import paint_icon
+
+_PAD = 8
+_CARET = 11
+
+
+class TableHeader(QHeaderView):
+    """Paints itself from the columns, so that a title is never hidden behind its own arrow."""
+
+    def __init__(self, model: TableModel, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._columns = model.columns
+        self._hovered = -1
+        self.setMouseTracking(True)
+
+    def paintSection(self, painter: QPainter, rect: QRect, logicalIndex: int) -> None:
+        """Ground, line, title, arrow."""
+        look = theme.manager().current
+        column = self._columns[logicalIndex]
+        painter.save()
+        hovered = logicalIndex == self._hovered
+        painter.fillRect(rect, QColor(look.hover if hovered else look.surface))
+        painter.setPen(QPen(QColor(look.line), look.line_width))
+        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        if hovered:
+            painter.drawLine(rect.topRight() + QPoint(0, 6), rect.bottomRight() - QPoint(0, 6))
+        font = fonts.interface(theme.SIZE_CAPTION, fonts.MEDIUM)
+        metrics = QFontMetrics(font)
+        area = rect.adjusted(_PAD, 0, -_PAD, 0)
+        is_sorted = self.sortIndicatorSection() == logicalIndex
+        room = area.width() - (_CARET + 3 if is_sorted else 0)
+        title = metrics.elidedText(column.title, Qt.TextElideMode.ElideRight, room)
+        width = metrics.horizontalAdvance(title)
+        to_right = column.kind in RIGHT_ALIGNED
+        left = area.right() - width + 1 if to_right else area.left()
+        painter.setFont(font)
+        painter.setPen(QColor(look.text if is_sorted or hovered else look.muted))
+        painter.drawText(
+            QRect(left, area.top(), width + 1, area.height()), Qt.AlignmentFlag.AlignVCenter, title
+        )
+        if is_sorted:
+            caret = left - _CARET - 3 if to_right else left + width + 3
+            name = "caret-up" if self.sortIndicatorOrder() == Qt.SortOrder.AscendingOrder else "caret-down"
+            place = QRect(caret, area.center().y() - _CARET // 2, _CARET, _CARET)
+            paint_icon(painter, place, f"{name}-bold", look.accent)
+        painter.restore()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Light the section under the pointer."""
+        super().mouseMoveEvent(event)
+        self._hover(self.logicalIndexAt(event.position().toPoint()))
+
+    def leaveEvent(self, event: object) -> None:
+        """None is lit any more."""
+        super().leaveEvent(event)  # type: ignore[arg-type]
+        self._hover(-1)
+
+    def _hover(self, index: int) -> None:
+        if index != self._hovered:
+            self._hovered = index
+            self.viewport().update()
