@@ -206,6 +206,29 @@ def test_runs_are_cut_like_single_messages() -> None:
     assert parse(sent) == [(PUBLISH, expected), (PING,), (PUBLISH, expected)]
 
 
+@pytest.mark.parametrize("size", [100, 1000, 4096, 65536])
+@pytest.mark.parametrize(
+    "one",
+    [
+        b"PUB ab.c 12\r\nhello world!\r\n",
+        b"PUB ab.c _INBOX.xyz.12 12\r\nhello world!\r\n",
+        b"PUB a 0\r\n\r\n",
+        b"HPUB ab.c 18 20\r\n" + HEADER + b"hi\r\n",
+        b"HPUB ab.c _INBOX.xyz.12 18 20\r\n" + HEADER + b"hi\r\n",
+        b"HPUB ab.c r 0 3\r\nabc\r\n",
+    ],
+)
+def test_runs_agree_with_single_steps_wherever_a_chunk_ends(
+    monkeypatch: pytest.MonkeyPatch, one: bytes, size: int
+) -> None:
+    sent = one * 4096 + b"PING\r\n"
+    pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+    by_runs = parse(*pieces)
+    monkeypatch.setattr(parser_module, "_RUN_MAX_SIZE", -1)
+    assert parse(*pieces) == by_runs
+    assert len(by_runs[0][1]) == 4096
+
+
 def test_a_run_ends_where_a_message_is_damaged() -> None:
     good = b"PUB a 4\r\n1234\r\n" * (2 * parser_module._RUN_THRESHOLD)
     commands = parse(good + b"PUB a 4\r\n12345\r\n")
