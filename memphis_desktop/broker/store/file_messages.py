@@ -257,18 +257,12 @@ class FileMessageStore(IndexedStore):
             self.first_sequence = self.last_sequence + 1
 
     def _mend(self, log: RecoveredLog) -> None:
-        """Cut the torn end and write down what was found, so that the next start finds it in order."""
-        if not log.repaired and not self._control:
-            return
+        """Write down what was found, and bring to the medium what a killed process may have left unsynced."""
+        if not log.closed_in_order and log.segments:
+            self._unsynced.extend(segment.file for segment in log.segments)
+            self._folder_changed = True
         try:
-            if log.segments:
-                file: LogFile = log.segments[-1].file
-                if log.cut:
-                    file.handle().truncate(file.end)
-                    file.dirty = True
-                    self._unsynced.append(file)
-            if self._control:
-                self._flush_control()
+            self._flush_control()
             work = self._begin_sync()
             if work is not None:
                 work()
@@ -343,11 +337,14 @@ class FileMessageStore(IndexedStore):
         return 30 + len(subject) + size
 
     def _needs_new_segment(self, segment: Segment, time_ns: int) -> bool:
-        return segment.file.end >= self._settings.segment_bytes or super()._needs_new_segment(
-            segment, time_ns
-        )
+        return self._full(segment.file) or super()._needs_new_segment(segment, time_ns)
 
-    def _begin_segment(self, base: int, previous_end: int = WHOLE) -> None:
+    def _full(self, file: LogFile) -> bool:
+        return file.unclean or file.end >= self._settings.segment_bytes
+
+    def _begin_segment(self, base: int) -> None:
+        segments = self._table.segments
+        previous_end = segments[-1].file.end if segments and segments[-1].file.unclean else WHOLE
         try:
             file = LogFile.create(
                 self._files,
@@ -363,7 +360,6 @@ class FileMessageStore(IndexedStore):
         self._next_number += 1
         self._folder_changed = True
         self._unsynced.append(file)
-        segments = self._table.segments
         if segments:
             self._continue_index(segments[-1], sealed=True)
         if segments and not segments[-1].live:
@@ -397,6 +393,8 @@ class FileMessageStore(IndexedStore):
         """Note where the control records went that were just written."""
         for entry in self._control:
             file.controls.append(start)
+            if entry[0] == IDENTIFIER:
+                file.identifier_time = max(file.identifier_time, entry[2])
             start += record_size(entry)
         self._control.clear()
 
@@ -405,11 +403,7 @@ class FileMessageStore(IndexedStore):
         if not self._control:
             return
         segments = self._table.segments
-        if (
-            not segments
-            or segments[-1].keys is not None
-            or segments[-1].file.end > 2 * self._settings.segment_bytes
-        ):
+        if not segments or self._full(segments[-1].file):
             self._begin_segment(self.last_sequence + 1)
         file: LogFile = segments[-1].file
         start = file.end
@@ -477,7 +471,7 @@ class FileMessageStore(IndexedStore):
         if not self._unsynced and not self._folder_changed:
             self._target = self.last_sequence
             return None
-        files = list(dict.fromkeys(self._unsynced))
+        files = [file for file in dict.fromkeys(self._unsynced) if not file.removed]
         self._unsynced.clear()
         folder = self._folder if self._folder_changed else None
         self._folder_changed = False
@@ -670,42 +664,69 @@ class FileMessageStore(IndexedStore):
         body = pack_runs(runs, FLAG_ERASE if erase else 0)
         self._control.append((REMOVAL, self.last_sequence, self._clock.time_ns(), body))
         if erase:
-            for first, last in runs:
-                self._erase(first, last)
+            self._keep_ids(runs)
+            self._erase_when_durable(runs)
+
+    def _erase_when_durable(self, runs: list[Run]) -> None:
+        """Overwrite bodies once their removal is durable: until then the messages may come back whole."""
+
+        def durable(failure: StorageError | None) -> None:
+            if failure is None and not self._closed:
+                for first, last in runs:
+                    self._erase(first, last)
+                self._channel.request(_ignore)
+
+        def request() -> None:
+            try:
+                self._flush_control()
+            except StorageError:
+                return  # the removal is written later, and erased by the next start
+            self._channel.request(durable)
+
+        self._recent.clear()
+        self._clock.call_soon(request)
+
+    def _records(self, runs: list[Run]) -> Iterator[tuple[Segment, Record]]:
+        """Yield the records of removed messages that still lie in a file."""
+        for first, last in runs:
+            for segment in self._table.segments[max(self._table.at(first), 0) :]:
+                if segment.base > last:
+                    break
+                for at in range(segment.position(first), segment.position(last + 1)):
+                    record = self._record(segment, at)
+                    if record is not None:
+                        yield segment, record
+
+    def _keep_ids(self, runs: list[Run]) -> None:
+        """Write the ids of messages that are to be erased once more."""
+        for _, record in self._records(runs):
+            found = message_id(record.body[: record.header_size])
+            if found:
+                self._identifiers.append((found, record.sequence, record.time_ns))
+                self._control.append((IDENTIFIER, record.sequence, record.time_ns, found))
 
     def _erase(self, first: int, last: int) -> None:
-        """Overwrite the bodies of removed messages with zeros; a message id is written again elsewhere."""
-        for segment in self._table.segments[max(self._table.at(first), 0) :]:
-            if segment.base > last:
-                break
-            for at in range(segment.position(first), segment.position(last + 1)):
-                record = self._record(segment, at)
-                if record is None or not any(record.body):
-                    continue
-                self._keep_id(record)
-                salt, offset = segment.file.salt, segment.offsets[at]
-                blank = pack_record(
-                    MESSAGE,
-                    record.sequence,
-                    record.time_ns,
-                    bytes(len(record.body)),
-                    salt,
-                    offset,
-                    record.subject,
-                    record.header_size,
-                )
-                try:
-                    segment.file.handle().overwrite(blank, offset)
-                    self._unsynced.append(segment.file)
-                except OSError as error:
-                    logger.error("%s: a removed message could not be erased: %s", segment.file.path, error)
-        self._recent.clear()
-
-    def _keep_id(self, record: Record) -> None:
-        found = message_id(record.body[: record.header_size])
-        if found:
-            self._identifiers.append((found, record.sequence, record.time_ns))
-            self._control.append((IDENTIFIER, record.sequence, record.time_ns, found))
+        """Overwrite the bodies of removed messages with zeros, as whole records."""
+        for segment, record in self._records([(first, last)]):
+            if not any(record.body):
+                continue
+            file: LogFile = segment.file
+            blank = pack_record(
+                MESSAGE,
+                record.sequence,
+                record.time_ns,
+                bytes(len(record.body)),
+                file.salt,
+                record.offset,
+                record.subject,
+                record.header_size,
+            )
+            try:
+                file.handle().overwrite(blank, record.offset)
+            except OSError as error:
+                logger.error("%s: a removed message could not be erased: %s", file.path, error)
+            else:
+                self._unsynced.append(file)
 
     def _emptied(self, segment: Segment, *, sealed: bool = False) -> None:
         if not sealed and segment is self._table.segments[-1]:
@@ -751,10 +772,10 @@ class FileMessageStore(IndexedStore):
 
     def _holds_ids(self, segment: Segment, now_ns: int) -> bool:
         """Whether a file has message ids that still count."""
-        if not segment.has_ids or not len(segment):
-            return False
-        newest = segment.time_base + ((segment.times[-1] + 2) << 20)
-        return newest + self.id_window_ns > now_ns
+        newest: int = segment.file.identifier_time
+        if segment.has_ids and len(segment):
+            newest = max(newest, segment.time_base + ((segment.times[-1] + 2) << 20))
+        return newest > 0 and newest + self.id_window_ns > now_ns
 
     def _removals_to_carry(self, going: list[Segment]) -> list[Run]:
         """Return what has to be written again before files go.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from asyncio import AbstractEventLoop
+from collections.abc import Callable
 from pathlib import Path
 
 from memphis_desktop.broker.clock import Clock
@@ -364,9 +365,8 @@ def _try_write(files: FileSystem, path: Path, document: Document) -> None:
 
 def _take_lock(files: FileSystem, folder: Path) -> File:
     try:
-        if not files.exists(folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        elif not folder.is_dir():
+        _make_folders(files, folder)
+        if not files.is_folder(folder):
             raise StorageError(f"{folder} is not a folder")
         names = files.list(folder)
         foreign = [name for name in names if not _harmless(name)]
@@ -377,6 +377,13 @@ def _take_lock(files: FileSystem, folder: Path) -> File:
         raise FolderInUse(f"{folder} is in use by another process") from error
     except OSError as error:
         raise StorageError(f"{folder} cannot be used: {error.strerror or error}") from error
+
+
+def _make_folders(files: FileSystem, folder: Path) -> None:
+    if not files.exists(folder):
+        if folder.parent != folder:
+            _make_folders(files, folder.parent)
+        files.make_folder(folder)
 
 
 def _harmless(name: str) -> bool:
@@ -420,6 +427,7 @@ def open_file_store(
     open_files: int = 256,
     sync_threads: int = 4,
     files: FileSystem | None = None,
+    make_workers: Callable[[AbstractEventLoop, str, int], Workers] = Workers,
 ) -> StoreRoot:
     """Open a data folder, making it if it is new, and lock it against other processes.
 
@@ -434,16 +442,16 @@ def open_file_store(
         recent_bytes: how much of what was appended last stays in memory, over all streams.
         open_files: how many files are kept open.
         sync_threads: how many syncs may be under way.
-        files: the file system; the real one unless a test brings its own.
+        files, make_workers: the file system and threads; the real ones unless a test brings its own.
 
     Raises:
         StorageError: in use by another process, not ours, unreadable, or written by a newer version.
     """
-    background = Workers(loop, "store", 1)
+    background = make_workers(loop, "store", 1)
     settings = StoreSettings(
         files or OsFileSystem(),
         clock,
-        Workers(loop, "sync", sync_threads),
+        make_workers(loop, "sync", sync_threads),
         background,
         Slices(clock),
         Descriptors(open_files),
@@ -453,4 +461,5 @@ def open_file_store(
         sync_always,
         sync_interval,
     )
-    return FileRoot(Path(folder), settings)
+    path = Path(folder).absolute()
+    return FileRoot(path if files is not None else path.resolve(), settings)

@@ -100,8 +100,16 @@ class ConsumerJournal:
                 self._file = file
             else:
                 self._old.append(file)
-        if self._file is not None and self._old:
-            self._request_quietly()
+        if self._file is not None:
+            # What a killed process wrote last may not be on the medium, though it can be read.
+            try:
+                self._file.handle().sync()
+                files.sync_folder(self._folder)
+            except OSError as error:
+                self._fail(error)
+            self._dirty = False
+            if self._old:
+                self._request_quietly()
 
     def _read(self, file: LogFile, *, last: bool) -> bool:
         """Take over the states of a generation; False when its beginning was never finished."""

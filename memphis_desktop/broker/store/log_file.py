@@ -69,6 +69,7 @@ class LogFile:
         "end",
         "end_sequence",
         "flags",
+        "identifier_time",
         "index_bytes",
         "indexed",
         "indexed_end",
@@ -78,6 +79,7 @@ class LogFile:
         "previous_end",
         "removed",
         "salt",
+        "unclean",
     )
 
     def __init__(
@@ -97,6 +99,8 @@ class LogFile:
         self.dirty = False
         self.pins = 0
         self.removed = False
+        self.unclean = False  # something lies behind `end`: nothing is appended here any more
+        self.identifier_time = 0  # of the newest message whose id stands here in a record of its own
         self.controls = array("I")  # offsets of the records that are no messages
         # What the index file covers: messages, bytes of the log, and its own length.
         self.indexed = 0

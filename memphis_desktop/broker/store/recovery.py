@@ -53,9 +53,9 @@ class RecoveredLog:
     new_lost: list[Run] = field(default_factory=list)  # found now
     burnt: int = 0  # sequences up to here may have been used by what was cut
     gaps: list[Run] = field(default_factory=list)  # sequences that no record has
-    cut: int = 0  # bytes of an incomplete record at the end
     configuration: Record | None = None
     checkpoint: Checkpoint | None = None
+    closed_in_order: bool = False  # all of it was synced when it was closed
     identifiers: list[tuple[bytes, int, int]] = field(default_factory=list)
     # Segment, first index, and what `Part` says of its subjects' messages.
     postings: list[tuple[Segment, int, list[int], array[int], array[int]]] = field(default_factory=list)
@@ -97,7 +97,16 @@ class LogReader:
         for place, (file, whole) in enumerate(contents):
             following = contents[place + 1][0] if place + 1 < len(contents) else None
             self._read_file(file, whole, following)
-        return self._log
+        log = self._log
+        if log.checkpoint is not None and log.checkpoint.last_sequence > log.last_sequence:
+            # The log has lost its end since: what was there cannot come back, nor its sequences.
+            self._gap(log.last_sequence + 1, log.checkpoint.last_sequence)
+            log.burnt = max(log.burnt, log.checkpoint.last_sequence)
+        if log.checkpoint is not None and log.segments:
+            newest: LogFile = log.segments[-1].file
+            ended = (log.checkpoint.number, log.checkpoint.offset)
+            log.closed_in_order = (newest.number, newest.end) == ended
+        return log
 
     def _read_checkpoint(self, found: list[LogFile]) -> None:
         try:
@@ -113,7 +122,6 @@ class LogReader:
         # One that is ahead of the log (which lost its end) is still right about what was removed.
         log = self._log
         log.checkpoint = checkpoint
-        log.last_sequence = 0
         log.known_lost.extend(checkpoint.lost)
         log.skipped.extend(checkpoint.explained)
         log.identifiers.extend(checkpoint.identifiers)
@@ -123,16 +131,23 @@ class LogReader:
         log.next_number = max(log.next_number, file.number + 1)
         if not header_whole:
             logger.warning("%s: the header of the file is damaged; its name tells as much", file.path)
+            file.unclean = True
         size = file.handle().size()
-        if following is not None and following.previous_end != WHOLE:
+        succeeded = following is not None and following.number == file.number + 1
+        if following is not None and succeeded and following.previous_end != WHOLE:
             size = min(size, following.previous_end)  # what came after was never confirmed
         if log.segments and file.base > log.last_sequence + 1:
             self._gap(log.last_sequence + 1, file.base - 1)
         log.last_sequence = max(log.last_sequence, file.base - 1)
+        if log.checkpoint is not None and log.checkpoint.identifiers:
+            # Which of them stand in this file is not known: none of the older files goes too early.
+            file.identifier_time = max(entry[2] for entry in log.checkpoint.identifiers)
         segment = Segment(file.base, file)
         self._read_index(segment, size)
         if file.end < size:
             self._scan_rest(segment, size, last_file=following is None)
+        if file.end != size:
+            file.unclean = True
         log.last_sequence = max(log.last_sequence, file.end_sequence)
         segment.live = len(segment)
         segment.live_bytes = sum(segment.sizes)
@@ -147,6 +162,9 @@ class LogReader:
         except OSError:
             return
         for part in decode_parts(data, file.salt, FILE_HEADER_SIZE, size):
+            tail = _read(file, HEADER_SIZE, part.tail_offset)
+            if zlib.crc32(tail) != part.tail_checksum:
+                break  # it is about records that a power loss took, and others came in their place
             table = [self._number(name) for name in part.names]
             if len(part.sizes):
                 segment.time_base = part.time_base
@@ -190,7 +208,7 @@ class LogReader:
                 self._log.repaired = True
                 logger.error("%s: the record at %d (not a message) is damaged", file.path, offset)
             else:
-                self._control(record)
+                self._control(file, record)
 
     def _checkpointed(self, file: LogFile, offset: int) -> bool:
         checkpoint = self._log.checkpoint
@@ -227,7 +245,7 @@ class LogReader:
                 continue
             file.controls.append(item.offset)
             if not self._checkpointed(file, item.offset) or item.kind == CONFIGURATION:
-                self._control(item)
+                self._control(file, item)
             if item.kind == CONFIGURATION:
                 continue  # its sequence is a revision
             if item.sequence > log.last_sequence and item.kind not in (SKIP, IDENTIFIER):
@@ -286,7 +304,7 @@ class LogReader:
             parts.append(_read(file, length, offset).ljust(length, b"\x00"))
         return b"".join(parts)
 
-    def _control(self, item: Record) -> None:
+    def _control(self, file: LogFile, item: Record) -> None:
         log = self._log
         if item.kind == REMOVAL:
             runs, flags = unpack_runs(item.body)
@@ -300,6 +318,7 @@ class LogReader:
             log.skipped.append((int.from_bytes(item.body, "little"), item.sequence))
         elif item.kind == IDENTIFIER:
             log.identifiers.append((item.body, item.sequence, item.time_ns))
+            file.identifier_time = max(file.identifier_time, item.time_ns)
         elif item.kind == CONFIGURATION:
             log.configuration = item
 
@@ -315,7 +334,6 @@ class LogReader:
             logger.warning("%s: cut an incomplete record of %d bytes at the end", file.path, item.length)
             count = item.length // (HEADER_SIZE + 1)
             log.burnt = max(log.burnt, item.sequence or log.last_sequence + count)
-            log.cut = item.length
             return
         file.end = end
         if item.sequence and item.kind == MESSAGE:

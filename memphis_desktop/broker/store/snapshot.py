@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 from memphis_desktop.broker.store.index import Segment
 from memphis_desktop.broker.store.log_file import LogFile
-from memphis_desktop.broker.store.records import from_bytes, to_bytes
+from memphis_desktop.broker.store.records import HEADER_SIZE, from_bytes, to_bytes
 
 _MAGIC = b"MEMPHIDX"
 # magic, version, flags, salt, start and end in the log, first index, messages, controls, subjects, bytes of
-# names, postings, time base, last time, last sequence
-_HEAD = Struct("<8sHHIQQQQQQQQQQQ")
+# names, postings, time base, last time, last sequence, offset and checksum of the last record's header
+_HEAD = Struct("<8sHHIQQQQQQQQQQQQI")
 _CHECKSUM = Struct("<II")  # of the head, of the body
 VERSION = 1
 _KEYS = 1
@@ -44,6 +44,9 @@ class Part:
     time_base: int
     last_time: int
     last_sequence: int
+    # The header of the last record: the part is about this content of the file and no other.
+    tail_offset: int
+    tail_checksum: int
     has_ids: bool
     sizes: array[int]
     offsets: array[int]
@@ -70,6 +73,7 @@ def cut_part(
     end = file.end
     numbers = segment.subjects[first:]
     controls = array("I", (offset for offset in file.controls if start <= offset < end))
+    tail = max(segment.offsets[-1] if len(segment.offsets) > first else 0, controls[-1] if controls else 0)
     part = Part(
         start,
         end,
@@ -77,6 +81,8 @@ def cut_part(
         segment.time_base,
         last_time,
         last_sequence,
+        tail,
+        zlib.crc32(file.read(HEADER_SIZE, tail)),
         segment.has_ids,
         segment.sizes[first:],
         segment.offsets[first:],
@@ -150,6 +156,8 @@ def encode_part(part: Part, salt: int) -> bytes:
         part.time_base,
         part.last_time,
         part.last_sequence,
+        part.tail_offset,
+        part.tail_checksum,
     )
     return head + _CHECKSUM.pack(zlib.crc32(head), zlib.crc32(body)) + body
 
@@ -208,6 +216,8 @@ def decode_parts(data: bytes, salt: int, start: int, size: int) -> Iterator[Part
             fields[12],
             fields[13],
             fields[14],
+            fields[15],
+            fields[16],
             bool(flags & _IDS),
             columns[0],
             columns[1],
