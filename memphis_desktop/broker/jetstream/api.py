@@ -36,6 +36,7 @@ _SUBSCRIBED = (
     b"$JS.API.CONSUMER.DELETE.>",
     b"$JS.API.CONSUMER.PAUSE.>",
     b"$JS.API.CONSUMER.UNPIN.>",
+    b"$JS.API.CONSUMER.RESET.>",
     b"$JS.API.CONSUMER.LEADER.>",
     b"$JS.API.CONSUMER.PEER.>",
     b"$JS.API.META.>",
@@ -94,6 +95,7 @@ _ERROR_FIELDS: dict[str, dict[str, Any]] = {
     "consumer_names": {**_PAGE, "consumers": []},
     "consumer_list": {**_PAGE, "consumers": []},
     "stream_purge": {"purged": 0},
+    "consumer_pause": {"paused": False, "pause_until": "0001-01-01T00:00:00Z"},
 }
 
 

@@ -14,8 +14,8 @@ from memphis_desktop.broker.jetstream.consumer_config import (
     same_config,
 )
 from memphis_desktop.broker.jetstream.errors import (
-    BAD_REQUEST,
     CONSUMER_NOT_FOUND,
+    INVALID_JSON,
     STREAM_NAME_MISMATCH,
     ApiError,
 )
@@ -90,9 +90,7 @@ def info(request: ApiRequest) -> dict[str, Any]:
     """CONSUMER.INFO.S.C"""
     request.demand_empty()
     stream, consumer = _find(request)
-    answer = _shown(stream, consumer)
-    answer["cluster"] = {"leader": stream.node.server_name}
-    return answer
+    return _shown(stream, consumer)
 
 
 def delete(request: ApiRequest) -> dict[str, Any]:
@@ -131,11 +129,11 @@ def pause(request: ApiRequest) -> dict[str, Any]:
 
 def unpin(request: ApiRequest) -> dict[str, Any]:
     """CONSUMER.UNPIN.S.C"""
-    if request.is_empty():
-        raise ApiError(BAD_REQUEST)
+    if not request.body:
+        raise ApiError(INVALID_JSON, "unexpected end of JSON input")
     asked = request.read(UnpinRequest, "JSApiConsumerUnpinRequest")
     if not asked.group:
-        raise ApiError(10160)
+        raise ApiError(INVALID_JSON, "consumer group not specified")
     _, consumer = _find(request)
     consumer.unpin(asked.group)
     return {}
@@ -169,8 +167,11 @@ def _create(request: ApiRequest, asked: CreateConsumerRequest, name: str) -> dic
         for one in stream.consumers.values()
         if not (one.config.direct and one is not existing)
     }
+    had_threshold = bool(config.durable_name) or config.inactive_threshold > 0
     check_consumer(config, stream.config, name=name, existing=known, caps=caps, pedantic=asked.pedantic)
     if existing is not None:
+        if asked.action == "create" and not had_threshold:
+            raise ApiError(10148)  # the reference server compares before it fills in the threshold
         return _shown(stream, _update(stream, existing, config, asked.action))
     if asked.action == "update":
         raise ApiError(10149)
@@ -195,6 +196,7 @@ def _update(stream: Stream, consumer: StreamConsumer, config: ConsumerConfig, ac
     except StorageError as error:
         raise ApiError(10104, error) from None
     consumer.update(config)
+    stream.interest_changed()
     return consumer
 
 

@@ -2,39 +2,31 @@
 
 The checks and their order are those of 2.5 of the protocol notes. What most streams get, messages without
 ``Nats-`` headers or with ``Nats-Msg-Id`` alone, takes a way on which nothing is done per message but to put
-it on a list; everything else goes through `_take_special`.
+it on a list; everything else becomes a `Publication` and goes through `PublishChecks`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from memphis_desktop.broker.jetstream.errors import (
-    STREAM_STORE_FAILED,
-    WRONG_LAST_SEQUENCE,
-    ApiError,
+from memphis_desktop.broker.jetstream.atomic_batches import AtomicBatches
+from memphis_desktop.broker.jetstream.errors import STREAM_STORE_FAILED, ApiError
+from memphis_desktop.broker.jetstream.fast_batches import FAST_SUFFIX, FastBatches
+from memphis_desktop.broker.jetstream.message_headers import BATCH_ID, without_status
+from memphis_desktop.broker.jetstream.publish_checks import (
+    MAX_HEADER_SIZE,
+    DuplicateMessage,
+    Publication,
+    PublishChecks,
 )
-from memphis_desktop.broker.jetstream.message_headers import (
-    EXPECTED_LAST_MESSAGE_ID,
-    EXPECTED_LAST_SEQUENCE,
-    EXPECTED_LAST_SUBJECT_SEQUENCE,
-    EXPECTED_LAST_SUBJECT_SEQUENCE_SUBJECT,
-    EXPECTED_STREAM,
-    MESSAGE_ID,
-    MESSAGE_TTL,
-    ROLLUP,
-    STREAM_SOURCE,
-    nats_fields,
-    parse_sequence,
-    parse_ttl,
-    without_status,
-)
+from memphis_desktop.broker.jetstream.republish import republished
 from memphis_desktop.broker.jetstream.typed_json import encode_json
 from memphis_desktop.broker.store.interface import NewMessage, StorageError
-from memphis_desktop.protocol import subjects
 from memphis_desktop.protocol.message import HEADER_SIZE, REPLY, Message
 
 if TYPE_CHECKING:
@@ -49,16 +41,18 @@ _reply = itemgetter(REPLY)
 _NATS_FIELD = b"\r\nNats-"
 _ID_FIELD = b"\r\nNats-Msg-Id:"
 _CRLF = b"\r\n"
-_MAX_HEADER_SIZE = 65535
 
 
-class _Outstanding(NamedTuple):
-    """Acknowledgements that wait until `last` is durable, in sequence order."""
+@dataclass(slots=True)
+class _Outstanding:
+    """What has to be told once everything up to `last` is durable."""
 
     last: int
     first: int  # sequence of the message that replies[0] is for
-    replies: list[bytes]
-    answers: list[Message]  # finished ones that speak of stored messages
+    replies: Sequence[bytes] = ()
+    endings: dict[int, bytes] = field(default_factory=dict)  # by sequence what an ack has behind the number
+    answers: list[Message] = field(default_factory=list)  # finished ones that speak of stored messages
+    republished: list[Message] = field(default_factory=list)
 
 
 class Ingest:
@@ -66,55 +60,70 @@ class Ingest:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._checks = PublishChecks(stream, self.store, self._last_message_id)
+        self._atomic = AtomicBatches(stream, self, self._checks)
+        self._fast = FastBatches(stream, self, self._checks)
         self._outstanding: deque[_Outstanding] = deque()
+        # What was taken and not stored yet.
         self._messages: list[NewMessage] = []
         self._replies: list[bytes] = []
         self._ids: dict[bytes, int] = {}  # by id the index in _messages
-        self._answers: list[Message] = []
-        self._stored = False
+        self._endings: dict[int, bytes] = {}  # by index what the ack has behind the sequence
         self._last_id = b""
+        self._answers: list[Message] = []
+        self._waits = False
         self.configure()
 
     def configure(self) -> None:
         """Work out from the configuration what has to be done; call when it has changed."""
         stream, config = self._stream, self._stream.config
-        name = stream.name
-        self._prefix = encode_json({"stream": name})[:-1] + b',"seq":'
+        self.prefix = encode_json({"stream": stream.name})[:-1] + b',"seq":'
         self._acknowledges = not config.no_ack
-        self._refuses = config.discard == "new" and (
-            config.max_msgs > 0 or config.max_bytes > 0 or config.discard_new_per_subject
-        )
-        self._transform = stream.input_transform
         self._plain = not (
-            self._refuses
-            or self._transform is not None
+            stream.refuses_when_full
+            or stream.input_transform is not None
             or config.sealed
             or config.max_msg_size >= 0
             or config.republish is not None
             or config.allow_msg_counter
+            or config.allow_msg_schedules
             or stream.account_limited
         )
+        if not config.allow_atomic:
+            self._atomic.forget_all()
+        if not config.allow_batched:
+            self._fast.forget_all()
+
+    def stop(self) -> None:
+        """Forget unfinished batches."""
+        self._atomic.forget_all()
+        self._fast.forget_all()
 
     # -- taking messages -------------------------------------------------------------------------------------
     def receive(self, messages: list[Message], sender: Client | None) -> None:
         """Take the messages of one chunk that match the stream's subjects."""
-        if self._plain and not any(map(_header_size, messages)):
-            self._messages = [(subject, 0, body) for subject, _, _, body in messages]
-            self._replies = list(map(_reply, messages))
-            self._last_id = b""
+        replies = list(map(_reply, messages))
+        if not self._plain or FAST_SUFFIX in b"\n".join((*replies, b"")):
+            self._forget_old_ids()
+            for message in messages:
+                self._take_special(*message)
+        elif any(map(_header_size, messages)):
+            self._forget_old_ids()
+            self._take_plain(messages)
         else:
-            self._stream.message_ids.forget_old(self._stream.node.clock.time_ns())
-            if self._plain:
-                self._take_plain(messages)
-            else:
-                for message in messages:
-                    self._take_special(*message)
-        self._store()
+            self._messages = [(subject, 0, body) for subject, _, _, body in messages]
+            self._replies = replies
+            self._last_id = b""
+        self.finish()
+
+    def finish(self) -> None:
+        """Store what was taken, and see to it that it is answered."""
+        self.store()
         if self._answers:
             answers, self._answers = self._answers, []
             self._stream.account.publish_many(answers)
-        if self._stored:
-            self._stored = False
+        if self._waits:
+            self._waits = False
             self._stream.messages.when_durable(self._became_durable)
 
     def _take_plain(self, messages: list[Message]) -> None:
@@ -138,162 +147,147 @@ class Ingest:
         """Note the id of the message that comes next, or answer that it is a duplicate."""
         stream = self._stream
         if message_id in stream.message_ids.sequences or message_id in self._ids:
-            self._answer_duplicate(message_id, reply)
+            self.store()
+            self.answer_duplicate(message_id, reply)
             return False
         if stream.config.duplicate_window > 0:
             self._ids[message_id] = len(self._messages)
         return True
 
-    def _answer_duplicate(self, message_id: bytes, reply: bytes) -> None:
-        self._store()
-        if reply and self._acknowledges:
-            sequence = self._stream.message_ids.sequences.get(message_id, 0)
-            self._answer_when_durable((reply, b"", 0, b'%b%d,"duplicate": true}' % (self._prefix, sequence)))
-
-    # -- the long way ----------------------------------------------------------------------------------------
     def _take_special(self, subject: bytes, reply: bytes, header_size: int, body: bytes) -> None:
         """Take a message that has headers to obey, or that the stream's configuration wants looked at."""
-        if self._transform is not None:
-            subject = self._transform.apply(subject) or subject
         if header_size and body[8] != 13:
             header_size, body = without_status(header_size, body)
-        try:
-            self._check_and_take(subject, reply, header_size, body)
-        except ApiError as error:
-            self._refuse(reply, error)
-
-    def _check_and_take(self, subject: bytes, reply: bytes, header_size: int, body: bytes) -> None:
-        stream = self._stream
-        config = stream.config
-        if config.sealed:
-            raise ApiError(10109)
-        fields = nats_fields(body, header_size) if header_size else {}
-        rollup = b""
-        message_id = b""
-        if fields:
-            self._check_expectations(subject, fields)
-            message_id = fields.get(MESSAGE_ID, b"")
-            if message_id and not self._is_new(message_id, reply):
-                return
-            try:
-                expected_id = fields.get(EXPECTED_LAST_MESSAGE_ID)
-                if expected_id and expected_id != self._last_message_id():
-                    raise ApiError(10070, id=self._last_message_id().decode("utf-8", "replace"))
-                rollup = self._rollup_of(fields)
-                self._check_size(subject, header_size, body, fields)
-            except ApiError:
-                self._ids.pop(message_id, None)
-                raise
+        transform = self._stream.input_transform
+        if transform is not None:
+            subject = transform.apply(subject) or subject
+        publication = Publication(subject, header_size, body)
+        if reply.endswith(FAST_SUFFIX):
+            self._fast.take(publication, reply)
+        elif publication.fields.get(BATCH_ID):
+            self._atomic.take(publication, reply)
         else:
-            self._check_size(subject, header_size, body, fields)
-        self._last_id = message_id
-        self._messages.append((subject, header_size, body))
+            self.take(publication, reply)
+
+    def take(self, publication: Publication, reply: bytes = b"") -> None:
+        """Check and take one message that is not part of a batch; `finish` has to follow."""
+        try:
+            self._checks.check(publication)
+        except DuplicateMessage as duplicate:
+            self.answer_duplicate(duplicate.message_id, reply)
+        except ApiError as error:
+            self.refuse(reply, error)
+        except StorageError as error:
+            self.refuse(reply, ApiError(STREAM_STORE_FAILED, error))
+        else:
+            ending = b',"val":"%b"' % publication.value.encode() if publication.value else b""
+            self.accept(publication, reply, ending)
+
+    def accept(self, publication: Publication, reply: bytes, ending: bytes = b"") -> None:
+        """Take a message that was checked.
+
+        Args:
+            publication: the message.
+            reply: where its acknowledgement goes.
+            ending: what the acknowledgement has behind the sequence.
+        """
+        index = len(self._messages)
+        self._last_id = publication.message_id
+        if publication.message_id and self._stream.config.duplicate_window > 0:
+            self._ids[publication.message_id] = index
+        if ending:
+            self._endings[index] = ending
+        self._messages.append((publication.subject, publication.header_size, publication.body))
         self._replies.append(reply)
-        if rollup:
-            self._store()
-            stream.roll_up(subject, everything=rollup == b"all")
-        elif config.republish is not None:
-            self._store()
+        if self._stream.has_effects(publication) and self.store():
+            self._stream.apply_effects(publication)
 
-    def _check_expectations(self, subject: bytes, fields: dict[bytes, bytes]) -> None:
-        stream = self._stream
-        expected_stream = fields.get(EXPECTED_STREAM)
-        if expected_stream and expected_stream != stream.name.encode():
-            raise ApiError(10060)
-        if not stream.config.allow_msg_ttl and parse_ttl(fields.get(MESSAGE_TTL, b"")):
-            raise ApiError(10166)
-        checked_subject = fields.get(EXPECTED_LAST_SUBJECT_SEQUENCE_SUBJECT)
-        expected = fields.get(EXPECTED_LAST_SUBJECT_SEQUENCE)
-        if expected:
-            self._store()
-            actual = self._last_sequence_of(checked_subject or subject)
-            if actual != parse_sequence(expected):
-                raise ApiError(WRONG_LAST_SEQUENCE, seq=actual)
-        elif checked_subject:
-            raise ApiError(10193)
-        expected = fields.get(EXPECTED_LAST_SEQUENCE)
-        if expected:
-            actual = stream.messages.last_sequence + len(self._messages)
-            if actual != parse_sequence(expected):
-                raise ApiError(WRONG_LAST_SEQUENCE, seq=actual)
-        if fields.get(STREAM_SOURCE):
-            raise ApiError(10227)
+    def accept_batch(self, publications: Sequence[Publication], reply: bytes, ending: bytes) -> None:
+        """Take all messages of a checked batch, to be stored with one write.
 
-    def _rollup_of(self, fields: dict[bytes, bytes]) -> bytes:
-        rollup = fields.get(ROLLUP, b"").lower()
-        if rollup:
-            config = self._stream.config
-            if not config.allow_rollup_hdrs or config.deny_purge:
-                raise ApiError(10111, "rollup not permitted")
-            if rollup not in (b"sub", b"all"):
-                raise ApiError(10111, f'rollup value invalid: "{rollup.decode("utf-8", "replace")}"')
-        return rollup
-
-    def _check_size(self, subject: bytes, header_size: int, body: bytes, fields: dict[bytes, bytes]) -> None:
-        stream = self._stream
-        if 0 <= stream.config.max_msg_size < len(body):
-            raise ApiError(10054)
-        if header_size > _MAX_HEADER_SIZE:
-            raise ApiError(10097)
-        stream.check_account_usage(len(subject) + len(body))
-        if MESSAGE_TTL in fields and parse_ttl(fields[MESSAGE_TTL]) is None:
-            raise ApiError(10165)
-        if self._refuses:
-            self._store()
-            refusal = stream.messages.refusal(subject, len(body))
-            if refusal is not None:
-                raise ApiError(STREAM_STORE_FAILED, refusal)
-
-    def _last_sequence_of(self, pattern: bytes) -> int:
-        messages = self._stream.messages
-        if subjects.has_wildcards(pattern):
-            return messages.previous_sequence(messages.last_sequence, [pattern]) or 0
-        return messages.last_of_subject(pattern) or 0
-
-    def _last_message_id(self) -> bytes:
-        """Return the id of the message before this one."""
-        return self._last_id if self._messages else self._stream.last_message_id
+        Args:
+            publications: its messages.
+            reply: where the one acknowledgement goes, which names the last sequence.
+            ending: what it has behind that sequence.
+        """
+        self.store()
+        for index, publication in enumerate(publications):
+            if publication.message_id and self._stream.config.duplicate_window > 0:
+                self._ids[publication.message_id] = index
+            self._messages.append((publication.subject, publication.header_size, publication.body))
+            self._replies.append(b"")
+        self._replies[-1] = reply
+        self._endings[len(publications) - 1] = ending
+        self._last_id = publications[-1].message_id
+        first = self._stream.messages.last_sequence + 1
+        if self.store():
+            for sequence, publication in enumerate(publications, first):
+                self._stream.apply_effects(publication, sequence)
 
     # -- storing and answering -------------------------------------------------------------------------------
-    def _store(self) -> None:
-        """Store what was collected."""
+    def store(self) -> bool:
+        """Store what was collected; return whether that worked."""
         if not self._messages:
-            return
+            return True
         messages, self._messages = self._messages, []
         replies, self._replies = self._replies, []
         ids, self._ids = self._ids, {}
+        endings, self._endings = self._endings, {}
         stream = self._stream
         now = stream.node.clock.time_ns()
+        previous = stream.previous_sequences(messages)
         try:
             first = stream.messages.append(messages, now)
         except StorageError as error:
             _log.error("Stream '%s > %s' can not store: %s", stream.account.name, stream.name, error)
             failure = ApiError(STREAM_STORE_FAILED, error)
             for reply in replies:
-                self._refuse(reply, failure)
-            return
-        last = first + len(messages) - 1
+                self.refuse(reply, failure)
+            return False
         stream.last_message_id = self._last_id
         if ids:
             stream.message_ids.remember({one: first + index for one, index in ids.items()}, now)
-        self._outstanding.append(_Outstanding(last, first, replies if self._acknowledges else [], []))
-        self._stored = True
+        outstanding = _Outstanding(first + len(messages) - 1, first)
+        if self._acknowledges:
+            outstanding.replies = replies
+            if endings:
+                outstanding.endings = {first + index: ending for index, ending in endings.items()}
+        if previous is not None:
+            outstanding.republished = republished(stream, messages, first, now, previous)
+        self._outstanding.append(outstanding)
+        self._waits = True
         stream.stored(messages, first, now)
+        return True
 
-    def _refuse(self, reply: bytes, error: ApiError) -> None:
+    def refuse(self, reply: bytes, error: ApiError) -> None:
+        """Answer that a message is refused."""
         if reply and self._acknowledges:
             answer = {"error": error.to_json(), "stream": self._stream.name, "seq": 0}
             self._answers.append((reply, b"", 0, encode_json(answer)))
 
-    def _answer_when_durable(self, answer: Message) -> None:
+    def answer(self, reply: bytes, payload: bytes) -> None:
+        """Answer at once: nothing stored is spoken of."""
+        if reply and self._acknowledges:
+            self._answers.append((reply, b"", 0, payload))
+
+    def answer_duplicate(self, message_id: bytes, reply: bytes, ending: bytes = b"") -> None:
+        """Answer with the sequence of the first message that had this id."""
+        self.store()
+        sequence = self._stream.message_ids.sequences.get(message_id, 0)
+        self.answer_when_durable(reply, b'%b%d,"duplicate": true%b}' % (self.prefix, sequence, ending))
+
+    def answer_when_durable(self, reply: bytes, payload: bytes) -> None:
         """Send an answer that speaks of stored messages, once all of these are durable."""
-        self._store()
+        if not reply or not self._acknowledges:
+            return
+        self.store()
         messages = self._stream.messages
+        answer = (reply, b"", 0, payload)
         if messages.durable_sequence >= messages.last_sequence:
             self._answers.append(answer)
         else:
-            self._outstanding.append(_Outstanding(messages.last_sequence, 0, [], [answer]))
-            self._stored = True
+            self._outstanding.append(_Outstanding(messages.last_sequence, 0, answers=[answer]))
+            self._waits = True
 
     def _became_durable(self, failure: StorageError | None) -> None:
         """Acknowledge everything that is durable by now, and show it to the consumers."""
@@ -301,15 +295,24 @@ class Ingest:
         outstanding = self._outstanding
         durable = stream.messages.durable_sequence
         answers: list[Message] = []
-        prefix = self._prefix
-        while outstanding and outstanding[0][0] <= durable:
-            _, first, replies, finished = outstanding.popleft()
-            answers += [
-                (reply, b"", 0, b"%b%d}" % (prefix, sequence))
-                for sequence, reply in enumerate(replies, first)
-                if reply
-            ]
-            answers += finished
+        prefix = self.prefix
+        while outstanding and outstanding[0].last <= durable:
+            one = outstanding.popleft()
+            if one.endings:
+                ending_of = one.endings.get
+                answers += [
+                    (reply, b"", 0, b"%b%d%b}" % (prefix, sequence, ending_of(sequence, b"")))
+                    for sequence, reply in enumerate(one.replies, one.first)
+                    if reply
+                ]
+            else:
+                answers += [
+                    (reply, b"", 0, b"%b%d}" % (prefix, sequence))
+                    for sequence, reply in enumerate(one.replies, one.first)
+                    if reply
+                ]
+            answers += one.answers
+            answers += one.republished
         if failure is not None:
             self._fail_outstanding(failure)
         if answers:
@@ -323,15 +326,23 @@ class Ingest:
         error = ApiError(STREAM_STORE_FAILED, failure)
         for one in self._outstanding:
             for reply in [*one.replies, *(answer[0] for answer in one.answers)]:
-                self._refuse(reply, error)
+                self.refuse(reply, error)
         self._outstanding.clear()
         answers, self._answers = self._answers, []
         stream.account.publish_many(answers)
 
+    # -- ids -------------------------------------------------------------------------------------------------
+    def _forget_old_ids(self) -> None:
+        self._stream.message_ids.forget_old(self._stream.node.clock.time_ns())
+
+    def _last_message_id(self) -> bytes:
+        """Return the id of the message before the one that is checked."""
+        return self._last_id if self._messages else self._stream.last_message_id
+
 
 def _only_id(header_size: int, body: bytes) -> bytes | None:
     """Return the id of a message that has no other headers for us, b"" for none, None when it has more."""
-    if body[8] != 13 or header_size > _MAX_HEADER_SIZE:
+    if body[8] != 13 or header_size > MAX_HEADER_SIZE:
         return None
     start = body.find(_NATS_FIELD, 0, header_size)
     if start < 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memphis_desktop.broker.jetstream.times import SECOND_NS, parse_duration
-from memphis_desktop.protocol.headers import VERSION_LINE
+from memphis_desktop.protocol.headers import VERSION_LINE, extend
 
 MESSAGE_ID = b"Nats-Msg-Id"
 EXPECTED_STREAM = b"Nats-Expected-Stream"
@@ -15,6 +15,19 @@ ROLLUP = b"Nats-Rollup"
 MESSAGE_TTL = b"Nats-TTL"
 STREAM_SOURCE = b"Nats-Stream-Source"
 REQUIRED_API_LEVEL = b"Nats-Required-Api-Level"
+INCREMENT = b"Nats-Incr"
+COUNTER_SOURCES = b"Nats-Counter-Sources"
+SCHEDULE = b"Nats-Schedule"
+SCHEDULE_TARGET = b"Nats-Schedule-Target"
+SCHEDULE_TTL = b"Nats-Schedule-TTL"
+SCHEDULE_SOURCE = b"Nats-Schedule-Source"
+SCHEDULE_ROLLUP = b"Nats-Schedule-Rollup"
+SCHEDULE_TIME_ZONE = b"Nats-Schedule-Time-Zone"
+SCHEDULE_NEXT = b"Nats-Schedule-Next"
+SCHEDULER = b"Nats-Scheduler"
+BATCH_ID = b"Nats-Batch-Id"
+BATCH_SEQUENCE = b"Nats-Batch-Sequence"
+BATCH_COMMIT = b"Nats-Batch-Commit"
 
 _CRLF = b"\r\n"
 
@@ -41,6 +54,16 @@ def without_status(header_size: int, body: bytes) -> tuple[int, bytes]:
         return 0, body[header_size:]
     removed = end - len(VERSION_LINE)
     return header_size - removed, VERSION_LINE + body[end:]
+
+
+def replace_field(block: bytes, key: bytes, value: bytes) -> bytes:
+    """Return a header block in which `key` has `value`: in place of the first one, or at the end."""
+    start = block.find(_CRLF + key + b":")
+    if start < 0:
+        return extend(block, [(key, value)])
+    start += 2
+    end = block.find(_CRLF, start)
+    return block[:start] + b"%b: %b" % (key, value) + block[end:]
 
 
 def parse_sequence(text: bytes) -> int:

@@ -60,5 +60,7 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
     except StorageError as error:
         raise ApiError(10057, error) from None
     if not removed:
+        if stream.config.storage == "memory":
+            raise ApiError(10043, seq=asked.seq)
         raise ApiError(10057, "no message found")
     return {"success": True}

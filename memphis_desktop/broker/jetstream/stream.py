@@ -12,8 +12,10 @@ from memphis_desktop.broker.jetstream.deduplication import MessageIds
 from memphis_desktop.broker.jetstream.direct_get import DirectGet
 from memphis_desktop.broker.jetstream.errors import STREAM_STORE_FAILED, ApiError
 from memphis_desktop.broker.jetstream.ingest import Ingest
-from memphis_desktop.broker.jetstream.message_headers import MESSAGE_ID
+from memphis_desktop.broker.jetstream.message_headers import MESSAGE_ID, SCHEDULE_NEXT, SCHEDULER
+from memphis_desktop.broker.jetstream.publish_checks import Publication
 from memphis_desktop.broker.jetstream.retention import Retention
+from memphis_desktop.broker.jetstream.schedules import PURGE, Scheduler
 from memphis_desktop.broker.jetstream.stream_state import state_of, stream_limits
 from memphis_desktop.broker.jetstream.times import SECOND_NS, format_time
 from memphis_desktop.broker.jetstream.typed_json import encode_json, to_json
@@ -72,6 +74,7 @@ class Stream:
         self.retention = Retention(self)
         self._direct_get = DirectGet(self)
         self._prepare_transforms()
+        self._scheduler: Scheduler | None = None
         self._load_ids()
         self.messages.on_removed = self._removed
         self._ingest = Ingest(self)
@@ -81,6 +84,7 @@ class Stream:
     # -- life ------------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Subscribe to the stream's subjects and let its consumers begin."""
+        self._configure_scheduler()
         self._subscribe()
         self._direct_get.start()
         self.retention.check_all()
@@ -95,6 +99,9 @@ class Stream:
             self.account.unsubscribe(subscription)
         self._subscriptions.clear()
         self._direct_get.stop()
+        self._ingest.stop()
+        if self._scheduler is not None:
+            self._scheduler.stop()
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -121,6 +128,7 @@ class Stream:
         self.messages.limits = stream_limits(config)
         self.messages.enforce_limits()
         self._direct_get.configure()
+        self._configure_scheduler()
         self._ingest.configure()
         self._plan_expiry()
         if old.retention != config.retention:
@@ -149,6 +157,10 @@ class Stream:
         """Drop what nobody wants any more, on interest and work-queue streams."""
         if self.config.retention != "limits" and not self.closed:
             self.retention.consumed(consumer, sequences)
+
+    def interest_changed(self) -> None:
+        """Look again for messages that no consumer wants: a filter was changed, or a consumer reset."""
+        self.retention.consumer_gone()
 
     def advise(self, kind: str, subject_suffix: str, fields: dict[str, Any]) -> None:
         """Publish an advisory."""
@@ -239,6 +251,50 @@ class Stream:
         if self.config.max_age and self._expiry is None:
             self._set_expiry(time_ns + self.config.max_age)
 
+    def previous_sequences(self, messages: Sequence[NewMessage]) -> list[int] | None:
+        """Return for each message the last sequence of its subject before it; None if nobody needs that."""
+        if self.republish_transform is None:
+            return None
+        following = self.messages.last_sequence + 1
+        known: dict[bytes, int] = {}
+        result = []
+        for sequence, (subject, _, _) in enumerate(messages, following):
+            previous = known.get(subject)
+            result.append(self.messages.last_of_subject(subject) or 0 if previous is None else previous)
+            known[subject] = sequence
+        return result
+
+    def has_effects(self, publication: Publication) -> bool:
+        """Return whether storing this message changes more than the stream's end."""
+        return bool(publication.rollup) or self._scheduler is not None
+
+    def apply_effects(self, publication: Publication, sequence: int = 0) -> None:
+        """Do what a message asked for that was just stored: roll up, begin or end a schedule.
+
+        Args:
+            publication: the message.
+            sequence: where it is; the stream's last when left out.
+        """
+        sequence = sequence or self.messages.last_sequence
+        if publication.rollup:
+            self._roll_up(publication.subject, sequence, everything=publication.rollup == b"all")
+        if self._scheduler is not None:
+            fields = publication.fields
+            self._scheduler.stored(publication.subject, sequence, self.messages.last_time_ns, fields)
+            if fields.get(SCHEDULE_NEXT) == PURGE and fields.get(SCHEDULER):
+                self.purge(fields[SCHEDULER])
+
+    def store_own(self, subject: bytes, header_size: int, body: bytes) -> None:
+        """Store a message that the stream itself made."""
+        self._ingest.take(Publication(subject, header_size, body, sourced=True))
+        self._ingest.finish()
+
+    def accounted_size(self, subject: bytes, header_size: int, size: int) -> int:
+        """Return how a message counts in the stream's bytes; `size` is that of headers and payload."""
+        if self.config.storage == "memory":
+            return 16 + len(subject) + size
+        return 30 + len(subject) + size + (4 if header_size else 0)
+
     def became_visible(self, last: int) -> None:
         """Tell the consumers of what is durable since the last time."""
         first = self._visible + 1
@@ -247,20 +303,20 @@ class Stream:
             for consumer in list(self.consumers.values()):
                 consumer.messages_visible(first, last)
 
-    def roll_up(self, subject: bytes, *, everything: bool) -> None:
-        """Remove all but the last message of a subject, or of the stream."""
+    def _roll_up(self, subject: bytes, sequence: int, *, everything: bool) -> None:
+        """Remove what is older than a message, of its subject or of the whole stream."""
         messages = self.messages
         if everything:
-            self.purge(keep=1)
+            self.purge(below=sequence)
             return
         state = messages.subjects(subject).get(subject)
-        if state is None or state.messages <= 1:
+        if state is None or state.first_sequence >= sequence:
             return
         if state.messages > _ROLL_UP_SINGLY:
-            self.purge(subject, keep=1)
+            self.purge(subject, below=sequence)
             return
-        sequences = messages.next_sequences(state.first_sequence, state.messages, [subject])
-        messages.remove(sequences[:-1], RemovalReason.LIMITS)
+        older = messages.next_sequences(state.first_sequence, state.messages, [subject])
+        messages.remove([one for one in older if one < sequence], RemovalReason.LIMITS)
 
     def purge(self, pattern: bytes = b"", below: int = 0, keep: int = 0) -> int:
         """Purge messages and return how many.
@@ -296,11 +352,24 @@ class Stream:
             "state": state_of(self.messages, len(self.consumers), deleted=deleted, subjects=subjects),
         }
 
+    @property
+    def refuses_when_full(self) -> bool:
+        """Whether a message may be refused because the stream holds too much already."""
+        config = self.config
+        return config.discard == "new" and (
+            config.max_msgs > 0 or config.max_bytes > 0 or config.discard_new_per_subject
+        )
+
     # -- inside ----------------------------------------------------------------------------------------------
     def _prepare_transforms(self) -> None:
         transform, republish = self.config.subject_transform, self.config.republish
         self.input_transform = SubjectTransform(transform.src, transform.dest) if transform else None
         self.republish_transform = SubjectTransform(republish.src, republish.dest) if republish else None
+
+    def _configure_scheduler(self) -> None:
+        if self.config.allow_msg_schedules and self._scheduler is None:
+            self._scheduler = Scheduler(self)
+            self._scheduler.recover()
 
     def _load_ids(self) -> None:
         messages = self.messages
