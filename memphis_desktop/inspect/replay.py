@@ -19,6 +19,7 @@ from typing import Protocol
 
 from nats.aio.client import Client
 
+from memphis_desktop.inspect import words
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import Headers, InspectedMessage, format_time
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError, check_subject
@@ -72,8 +73,7 @@ class SelectedMessages:
 
     @property
     def description(self) -> str:
-        count = len(self.sequences)
-        return f"{count:,} selected {'message' if count == 1 else 'messages'} of {self.reader.stream}"
+        return f"{words.count(len(self.sequences), 'selected message')} of {self.reader.stream}"
 
     @property
     def total(self) -> int | None:
@@ -95,7 +95,7 @@ class GivenMessages:
 
     @property
     def description(self) -> str:
-        return f"{len(self.messages):,} {self.name}"
+        return f"{words.integer(len(self.messages))} {self.name}"
 
     @property
     def total(self) -> int | None:
@@ -143,7 +143,8 @@ class MessageRange:
     @property
     def description(self) -> str:
         what = f" on {self.subject}" if self.subject else ""
-        return f"{self.reader.stream} #{self.first:,} – #{self.last:,}{what}"
+        ends = f"{words.sequence(self.first)} – {words.sequence(self.last)}"
+        return f"{self.reader.stream} {ends}{what}"
 
     @property
     def total(self) -> int | None:
@@ -532,7 +533,7 @@ class ReplayRun:
             counts.samples.setdefault(result.kind, str(result))
             limit = self.options.stop_after_errors
             if limit is not None and counts.failed >= limit and not self._reason:
-                self._reason = f"stopped after {counts.failed} errors; the last: {result}"
+                self._reason = f"stopped after {words.count(counts.failed, 'error')}; the last: {result}"
             return
         self._ack_seconds = (
             result.seconds if self._ack_seconds is None else self._ack_seconds * 0.9 + result.seconds * 0.1

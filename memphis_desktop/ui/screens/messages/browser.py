@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.inspect import snippets
@@ -73,10 +75,12 @@ class MessageBrowser(QWidget):
     # Building -----------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.subject_field = FilterField("Subject, such as orders.*.created or orders.>  ( / )")
+        self.subject_field = FilterField("Subject, such as orders.>  ( / )")
         self.subject_field.setToolTip("The server sends only messages whose subject matches")
-        self.jump_field = FilterField(f"Jump to {EXAMPLES}  ( G )")
+        self.jump_field = FilterField("Jump to #123 or -15m  ( G )")
         self.jump_field.setAccessibleName("Jump to")
+        self.jump_field.setToolTip(f"A sequence, a time, a span back from now or a percentage:  {EXAMPLES}")
+        self.jump_field.setMinimumWidth(220)
         self.jump_field.setMaximumWidth(320)
         self.live_button = _chip("Live", "broadcast", "Follow new messages  ( T )")
         self.pause_button = QToolButton()
@@ -251,6 +255,8 @@ class MessageBrowser(QWidget):
         reader = self.reader
         if reader is None:
             return
+        self._generation += 1  # a place asked for later wins, however long this one takes to find
+        generation = self._generation
         await self._refresh()
         if seek.kind is SeekKind.LAST:
             await self._go_last()
@@ -263,7 +269,8 @@ class MessageBrowser(QWidget):
             sequence = await reader.sequence_at(seek.time_ns)
         else:
             sequence = seek.sequence
-        await self._jump(sequence)
+        if generation == self._generation:
+            await self._jump(sequence)
 
     async def _jump(self, sequence: int, *, select: bool = True) -> None:
         """Show the messages around a sequence with it at the top."""
@@ -274,8 +281,7 @@ class MessageBrowser(QWidget):
         generation = self._generation
         bounds = reader.bounds
         sequence = max(min(sequence, bounds.last), bounds.first)
-        self.list.asked(True)
-        try:
+        with self._asking():
             before, after = await asyncio.gather(
                 reader.backward(sequence - 1, CONTEXT_ROWS, self._subject),
                 reader.forward(sequence, PAGE_ROWS, self._subject),
@@ -286,8 +292,6 @@ class MessageBrowser(QWidget):
             self._show_page(page, sequence=sequence)
             if select:
                 self.list.select_sequence(sequence)
-        finally:
-            self.list.asked(False)
 
     async def _go_last(self, *, select: bool = True) -> None:
         reader = self.reader
@@ -296,16 +300,13 @@ class MessageBrowser(QWidget):
         self._generation += 1
         generation = self._generation
         await self._refresh()
-        self.list.asked(True)
-        try:
+        with self._asking():
             page = await reader.backward(reader.bounds.last, PAGE_ROWS, self._subject)
             if generation != self._generation:
                 return
             self._show_page(page, at_bottom=True)
             if select:
                 self.list.select_row(len(self.list.model.rows) - 1)
-        finally:
-            self.list.asked(False)
 
     async def _related(self, message: InspectedMessage, direction: int) -> None:
         reader = self.reader
@@ -335,10 +336,10 @@ class MessageBrowser(QWidget):
 
     async def _load(self, read: Callable[[MessageReader], Any], newer: bool) -> None:
         if self.reader is None:
+            self.list.asked(False)
             return
         generation = self._generation
-        self.list.asked(True)
-        try:
+        with self._asking():
             page = await read(self.reader)
             if generation == self._generation:
                 if newer:
@@ -346,8 +347,16 @@ class MessageBrowser(QWidget):
                 else:
                     self.list.add_older(page)
                 self._update_foot()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """While a page is on its way the list asks for no other."""
+        self.list.asked(True)
+        try:
+            yield
         finally:
-            self.list.asked(False)
+            if isValid(self.list):  # the window may have closed meanwhile
+                self.list.asked(False)
 
     def _show_page(self, page: Page, *, sequence: int | None = None, at_bottom: bool = False) -> None:
         self.list.model.show_gaps = self._subject is None
@@ -719,7 +728,15 @@ class MessageBrowser(QWidget):
         self._update_foot()
 
     def _run(self, coroutine: Any, description: str) -> None:
-        self.context.run(coroutine, description)
+        self.context.run(self._while_alive(coroutine), description)
+
+    async def _while_alive(self, coroutine: Any) -> None:
+        """An answer that comes after the window was closed has nobody to show it to."""
+        try:
+            await coroutine
+        except RuntimeError:
+            if isValid(self):
+                raise
 
 
 _METHOD_HELP = {

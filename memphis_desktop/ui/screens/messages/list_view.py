@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPoint, QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QAbstractSlider,
@@ -30,6 +39,7 @@ from memphis_desktop.ui.theme import fonts
 
 SCALE = 1_000_000  # steps of the scroll bar over the whole station
 NEAR_ROWS = 60  # rows from an end at which the next page is asked for
+MINIMUM_PREVIEW = 120
 _DRAG_MS = 40
 _PAD = 8
 
@@ -88,6 +98,12 @@ class _Table(QTableView):
     page_requested = Signal(int)  # -1 up, 1 down, at an end of the window
     opened = Signal()
     toggled = Signal()
+    resized = Signal()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Tell that columns may take more room or less."""
+        super().resizeEvent(event)
+        self.resized.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """J and K move, Home and End go to the ends of the station, Enter and Space show."""
@@ -119,6 +135,7 @@ class _Table(QTableView):
 
     def refresh_geometry(self) -> None:
         """Take new rows into account at once, so that the scroll position can be set."""
+        self.executeDelayedItemsLayout()
         self.updateGeometries()
 
     def _step(self, by: int) -> None:
@@ -269,7 +286,6 @@ class MessageListView(QWidget):
         header = table.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionsMovable(True)
-        header.setStretchLastSection(True)
         header.setMinimumSectionSize(40)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -288,6 +304,7 @@ class MessageListView(QWidget):
         table.first_requested.connect(self.first_requested)
         table.last_requested.connect(self.last_requested)
         table.page_requested.connect(lambda _: self._ask_near_ends())
+        table.resized.connect(self._stretch)
         table.opened.connect(self.opened)
         table.toggled.connect(self.preview_toggled)
         table.doubleClicked.connect(lambda _: self.opened.emit())
@@ -298,7 +315,7 @@ class MessageListView(QWidget):
         header.customContextMenuRequested.connect(
             lambda point: self.header_menu_requested.emit(header.mapToGlobal(point))
         )
-        header.sectionResized.connect(lambda *_: self._save_columns())
+        header.sectionResized.connect(self._section_resized)
         header.sectionMoved.connect(lambda *_: self._save_columns())
         self.scroll_bar.actionTriggered.connect(self._bar_action)
         self.scroll_bar.sliderMoved.connect(lambda _: self._drag.start())
@@ -422,8 +439,10 @@ class MessageListView(QWidget):
         above = bar.value() // height
         below = (bar.maximum() - bar.value()) // height
         if below < NEAR_ROWS and not self._at_end_of_station():
+            self._asking = True  # until the answer: who asks twice would get the page twice
             self.newer_requested.emit()
         elif above < NEAR_ROWS and self.model.first > self.scroll_bar.first:
+            self._asking = True
             self.older_requested.emit()
 
     def _bar_action(self, action: int) -> None:
@@ -500,6 +519,7 @@ class MessageListView(QWidget):
 
     def _show_column(self, section: int, shown: bool) -> None:
         self.table.horizontalHeader().setSectionHidden(section, not shown)
+        self._stretch()
         self._save_columns()
 
     def _restore_columns(self) -> None:
@@ -516,8 +536,25 @@ class MessageListView(QWidget):
             section = next(i for i, column in enumerate(self.model.columns) if column.key == key)
             header.moveSection(header.visualIndex(section), place)
         header.blockSignals(before)
+        self._stretch()
+
+    def _stretch(self) -> None:
+        """Give the payload the room the other columns leave."""
+        header = self.table.horizontalHeader()
+        section = next((i for i, column in enumerate(self.model.columns) if column.stretch), None)
+        if section is None or header.isSectionHidden(section):
+            return
+        others = header.length() - header.sectionSize(section)
+        before = header.blockSignals(True)
+        header.resizeSection(section, max(MINIMUM_PREVIEW, self.table.viewport().width() - others))
+        header.blockSignals(before)
         self.table.refresh_geometry()
         self.table.viewport().update()
+
+    def _section_resized(self, section: int, *_: int) -> None:
+        if not self.model.columns[section].stretch:
+            self._stretch()
+        self._save_columns()
 
     def _save_columns(self) -> None:
         header = self.table.horizontalHeader()
