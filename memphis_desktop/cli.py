@@ -195,6 +195,9 @@ def _screenshot(arguments: list[str]) -> int:
     _add_source(parser)
     parser.add_argument("--theme", choices=["dark", "light", "both"], default="both", help="the look (both)")
     parser.add_argument("--size", type=_size, default=(1440, 900), metavar="WxH", help="pixels (1440x900)")
+    parser.add_argument(
+        "--history", type=_positive, default=20.0, metavar="S", help="seconds to watch before the first (20)"
+    )
     options = parser.parse_args(arguments)
     if not options.demo and options.connect is None:
         parser.error("say what to show: --demo or --connect URL")
@@ -202,7 +205,9 @@ def _screenshot(arguments: list[str]) -> int:
     from memphis_desktop import screenshot
 
     themes = ("dark", "light") if options.theme == "both" else (options.theme,)
-    return screenshot.run(options.folder, connect=options.connect, themes=themes, size=options.size)
+    return screenshot.run(
+        options.folder, connect=options.connect, themes=themes, size=options.size, history=options.history
+    )
 
 
 def _size(text: str) -> tuple[int, int]:

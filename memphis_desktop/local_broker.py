@@ -18,6 +18,7 @@ from pathlib import Path
 from memphis_desktop import folders
 from memphis_desktop.broker.node import BrokerNode
 from memphis_desktop.broker.options import ANY_PORT, BrokerOptions, StartError
+from memphis_desktop.broker.store.interface import FolderInUse
 from memphis_desktop.demo import SampleTraffic
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState
 
@@ -118,7 +119,7 @@ class LocalBroker:
             raise BrokerStartError(
                 str(error),
                 next_port=free_port(choice.port + 1) if taken else None,
-                folder_in_use=type(error.__cause__).__name__ == "FolderInUse",
+                folder_in_use=isinstance(error.__cause__, FolderInUse),
             ) from error
         self.node = node
         self._write_ports_file(node)
@@ -178,16 +179,17 @@ class LocalBroker:
     def data_size(self) -> int | None:
         """Return the bytes in the data folder; None when nothing is kept."""
         folder = self.data_folder
-        return None if folder is None else _size(folder)
+        return None if folder is None else folder_size(folder)
 
 
-def _size(folder: Path | str) -> int:
+def folder_size(folder: Path | str) -> int:
+    """Return the bytes of all files below a folder; what vanishes meanwhile counts as nothing."""
     total = 0
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):  # dropped by retention meanwhile
                 if entry.is_dir(follow_symlinks=False):
-                    total += _size(entry.path)
+                    total += folder_size(entry.path)
                 else:
                     total += entry.stat(follow_symlinks=False).st_size
     return total

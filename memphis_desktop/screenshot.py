@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import qasync
 from PySide6.QtCore import QAbstractItemModel
 from PySide6.QtWidgets import QAbstractItemView
 
@@ -22,17 +21,15 @@ from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screen import Route, Screen
 from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.screens.station_detail.screen import TABS
+from memphis_desktop.ui.screens.station_parts import consumer_route, station_route
 from memphis_desktop.ui.window import MainWindow
 
 CONNECT_SECONDS = 30.0
 SETTLE_SECONDS = 8.0
-HISTORY_ROUNDS = 20
-"""Polling rounds before the first picture, so that graphs have something to show."""
-
-
-STATION_TABS = ("summary", "messages", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,9 @@ class Shot:
     route: Route
 
 
-def run(folder: Path, *, connect: str | None, themes: tuple[str, ...], size: tuple[int, int]) -> int:
+def run(
+    folder: Path, *, connect: str | None, themes: tuple[str, ...], size: tuple[int, int], history: float
+) -> int:
     """Draw every screen in every theme, and print the files written.
 
     Args:
@@ -51,6 +50,7 @@ def run(folder: Path, *, connect: str | None, themes: tuple[str, ...], size: tup
         connect: The server to show; None for a fresh broker with sample stations.
         themes: ``dark``, ``light`` or both.
         size: Of the window, in pixels.
+        history: Seconds to watch the connection before the first picture, so that the graphs are filled.
 
     Raises:
         Failure: The server cannot be reached, or a file not be written.
@@ -59,22 +59,22 @@ def run(folder: Path, *, connect: str | None, themes: tuple[str, ...], size: tup
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Failure(f"{folder}: {error.strerror}") from None
-    loop = qasync.QEventLoop(app.application())
+    loop = EventLoop(app.application())
     asyncio.set_event_loop(loop)
     with loop:
-        loop.run_until_complete(_draw_all(folder, connect, themes, size))
+        loop.run_until_complete(_draw_all(folder, connect, themes, size, history))
     return 0
 
 
 async def _draw_all(
-    folder: Path, connect: str | None, themes: tuple[str, ...], size: tuple[int, int]
+    folder: Path, connect: str | None, themes: tuple[str, ...], size: tuple[int, int], history: float
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="memphis-desktop-") as text:
         settings = Path(text)  # the user's own settings and profiles stay out of the pictures
         async with app.session(demo=connect is None, connect=connect, config_folder=settings) as program:
             window = program.window
             window.resize(*size)
-            snapshot = await _ready(window, connect)
+            snapshot = await _ready(window, connect, history)
             connection = window.current_workspace().connection
             assert connection is not None  # it is ready
             profile = connection.profile
@@ -111,8 +111,8 @@ async def _until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-async def _ready(window: MainWindow, connect: str | None) -> ClusterSnapshot:
-    """Wait until the connection has been read often enough to fill the graphs; returns what is known."""
+async def _ready(window: MainWindow, connect: str | None, history: float) -> ClusterSnapshot:
+    """Wait until the connection has been watched long enough to fill the graphs; returns what is known."""
 
     def connection_snapshot() -> ClusterSnapshot | None:
         connection = window.current_workspace().connection
@@ -126,7 +126,10 @@ async def _ready(window: MainWindow, connect: str | None) -> ClusterSnapshot:
         raise Failure(f"cannot connect to {connect}")
     connection = window.current_workspace().connection
     assert connection is not None
-    await _rounds(connection.session, HISTORY_ROUNDS)
+    first = connection.snapshot.taken_at_ns
+    await _until(
+        lambda: connection.snapshot.taken_at_ns - first >= history * 1e9, 3 * history + CONNECT_SECONDS
+    )
     return connection.snapshot
 
 
@@ -155,16 +158,15 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     )
     if busiest is None:
         return
-    if registry.find("station"):
-        for tab in STATION_TABS:
-            yield Shot(f"station-{tab}", Route("station", {"stream": busiest.name, "tab": tab}))
-    if registry.find("messages"):
-        yield Shot("messages", Route("messages", {"stream": busiest.name}))
-        chosen = str(max(busiest.last_sequence - 5, busiest.first_sequence))
-        yield Shot("message", Route("messages", {"stream": busiest.name, "sequence": chosen}))
+    for tab in TABS:
+        yield Shot(f"station-{tab.key}", station_route(busiest.name, tab.key))
+    yield Shot("messages", Route("messages", {"stream": busiest.name}))
+    yield Shot(
+        "message", Route("messages", {"stream": busiest.name, "sequence": str(busiest.first_sequence)})
+    )
     slowest = max(snapshot.consumers.values(), key=lambda group: group.num_pending, default=None)
-    if slowest is not None and registry.find("consumer"):
-        yield Shot("consumer", Route("consumer", {"stream": slowest.stream, "consumer": slowest.name}))
+    if slowest is not None:
+        yield Shot("consumer", consumer_route(slowest.stream, slowest.name))
 
 
 async def _settled(window: MainWindow) -> None:

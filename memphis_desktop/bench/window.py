@@ -119,7 +119,7 @@ def _await_sample_data(port: int) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while True:
         with contextlib.suppress(Failure):  # the station is not there yet
-            if wire.request(f"$JS.API.STREAM.INFO.{ORDERS}")["state"]["messages"] > 250:
+            if wire.request(f"$JS.API.STREAM.INFO.{ORDERS}")["state"]["messages"] > 100:
                 wire.close()
                 return
         if time.monotonic() > deadline:

@@ -140,7 +140,7 @@ class Traffic:
     # -- producers
 
     async def _produce_orders(self) -> None:
-        await self._publish_all([self._new_order() for _ in range(200)])
+        await self._publish_all([self._new_order() for _ in range(40)])
         async for count in pace(lambda seconds: 20 + 12 * math.sin(seconds / 8), ticks=10):
             await self._publish_all([self._order_event() for _ in range(count)])
 

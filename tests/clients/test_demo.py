@@ -52,7 +52,7 @@ async def test_the_slow_group_lags_and_the_others_keep_up(
         while True:
             slow = await jetstream.consumer_info(stations.ORDERS, stations.ANALYTICS)
             quick = await jetstream.consumer_info(stations.ORDERS, stations.BILLING)
-            if slow.num_pending > 150 and quick.num_pending < 50:
+            if slow.num_pending > 80 and quick.num_pending < 40:
                 return
             await asyncio.sleep(0.05)
 
