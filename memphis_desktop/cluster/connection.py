@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes, urlparse
 
 from nats.aio.client import Client
 
+from . import keychain
 from .contexts import expand_path
 from .failures import ConnectionFailure, ReadOnlyConnection, Stage, explain
 from .profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions, without_secret
@@ -223,7 +224,7 @@ def parse_creds(text: str) -> tuple[str, str]:
 
 
 def resolve(value: str) -> str:
-    """Return the value behind a reference (``file://``, ``env://``, ``data:``), or the value itself."""
+    """Return the value behind a reference (``file:``, ``env:``, ``data:``, ``keychain:``), or the value."""
     if value.startswith("env://"):
         name = value.removeprefix("env://")
         found = os.environ.get(name)
@@ -238,6 +239,11 @@ def resolve(value: str) -> str:
         head, _, body = value.partition(",")
         raw = base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
         return raw.decode()
+    if value.startswith(keychain.SCHEME):
+        try:
+            return keychain.look_up(value)
+        except keychain.KeychainError as error:
+            raise ConnectionFailure(Stage.PROFILE, str(error), "Enter it again in the connection.") from error
     if value.startswith(("op://", "nsc://")):
         raise ConnectionFailure(
             Stage.PROFILE, f"References such as {value.split('//')[0]}// cannot be resolved.", "Use file://."

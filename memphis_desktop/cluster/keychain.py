@@ -1,0 +1,108 @@
+"""Secrets of profiles in the keychain of the operating system.
+
+A profile then holds a reference (``keychain://<profile id>/<field>``) instead of the secret. Where there is
+no keychain the secret stays in the profile's file, which only its owner may read. Calls may wait for the user
+to unlock the keychain, so they belong in a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import replace
+from typing import Any
+
+from .profiles import ConnectionProfile, Credentials
+
+log = logging.getLogger(__name__)
+
+SERVICE = "memphis-desktop"
+SCHEME = "keychain://"
+SECRET_FIELDS = ("token", "password", "nkey_seed", "user_jwt", "user_seed")
+_REFERENCES = ("env://", "file://", "data:", "op://", "nsc://", SCHEME)
+
+
+class KeychainError(Exception):
+    """The keychain does not give what was asked; the text says why."""
+
+
+def available() -> bool:
+    """Whether this system has a keychain that keeps secrets safely."""
+    try:
+        import keyring
+        from keyring.backends.fail import Keyring as NoKeyring
+        from keyring.backends.null import Keyring as NullKeyring
+    except ImportError:
+        return False
+    try:
+        backend = keyring.get_keyring()
+    except Exception as error:
+        log.info("no keychain: %s", error)
+        return False
+    if isinstance(backend, (NoKeyring, NullKeyring)):
+        return False
+    return float(getattr(backend, "priority", 0)) >= 1
+
+
+def put_away(profile: ConnectionProfile) -> ConnectionProfile:
+    """Move the secrets of a profile into the keychain; without one the profile is returned as it is.
+
+    Raises:
+        KeychainError: the keychain refused.
+    """
+    if not available():
+        return profile
+    credentials = _put_away(profile.credentials, profile.id, "")
+    system = profile.system_credentials
+    if system is not None:
+        system = _put_away(system, profile.id, "system-")
+    return replace(profile, credentials=credentials, system_credentials=system)
+
+
+def _put_away(credentials: Credentials, profile_id: str, prefix: str) -> Credentials:
+    import keyring
+    from keyring.errors import KeyringError
+
+    changes: dict[str, Any] = {}
+    for field in SECRET_FIELDS:
+        value = getattr(credentials, field)
+        if not value or value.startswith(_REFERENCES):
+            continue
+        name = f"{profile_id}/{prefix}{field}"
+        try:
+            keyring.set_password(SERVICE, name, value)
+        except KeyringError as error:
+            raise KeychainError(f"The keychain did not take the secret: {error}.") from error
+        changes[field] = SCHEME + name
+    return replace(credentials, **changes)
+
+
+def look_up(reference: str) -> str:
+    """The secret behind a reference.
+
+    Raises:
+        KeychainError: the keychain is locked, or has forgotten it.
+    """
+    import keyring
+    from keyring.errors import KeyringError
+
+    name = reference.removeprefix(SCHEME)
+    try:
+        value = keyring.get_password(SERVICE, name)
+    except KeyringError as error:
+        raise KeychainError(f"The keychain did not answer: {error}.") from error
+    if value is None:
+        raise KeychainError("The keychain no longer holds the secret of this connection.")
+    return value
+
+
+def forget(profile: ConnectionProfile) -> None:
+    """Remove the secrets of a profile that is deleted; what is not there is no failure."""
+    with contextlib.suppress(Exception):  # a locked or missing keychain must not keep a profile alive
+        import keyring
+
+        for credentials in (profile.credentials, profile.system_credentials or Credentials()):
+            for field in SECRET_FIELDS:
+                value = getattr(credentials, field)
+                if value.startswith(SCHEME):
+                    keyring.delete_password(SERVICE, value.removeprefix(SCHEME))
