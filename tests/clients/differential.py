@@ -33,6 +33,7 @@ class Operation:
         subject: where to publish.
         payload: JSON that is not bytes is encoded.
         headers: of the message.
+        reply: a reply subject of its own, whose first answer is taken.
         until_status: collect messages until one has a status, instead of taking one answer.
         no_answer: none is expected.
     """
@@ -40,6 +41,7 @@ class Operation:
     subject: str
     payload: Any = b""
     headers: dict[str, str] | None = None
+    reply: str = ""
     until_status: bool = False
     no_answer: bool = False
 
@@ -100,14 +102,28 @@ async def perform(client: Client, operation: Operation) -> str:
         return await _collect(client, operation)
     timeout = _NO_ANSWER_AFTER if operation.no_answer else _TIMEOUT
     try:
-        message = await client.request(
-            operation.subject, operation.body(), timeout=timeout, headers=operation.headers
-        )
+        if operation.reply:
+            message = await _request_with_reply(client, operation, timeout)
+        else:
+            message = await client.request(
+                operation.subject, operation.body(), timeout=timeout, headers=operation.headers
+            )
     except NoRespondersError:
         return "no responders"
     except TimeoutError:
         return "no answer"
     return describe(message)
+
+
+async def _request_with_reply(client: Client, operation: Operation, timeout: float) -> Msg:
+    subscription = await client.subscribe(operation.reply)
+    await client.publish(
+        operation.subject, operation.body(), reply=operation.reply, headers=operation.headers
+    )
+    try:
+        return await subscription.next_msg(timeout=timeout)
+    finally:
+        await subscription.unsubscribe()
 
 
 async def _collect(client: Client, operation: Operation) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.jetstream.api_request import ApiRequest
 from memphis_desktop.broker.jetstream.direct_get import find_message
@@ -12,6 +12,9 @@ from memphis_desktop.broker.jetstream.requests import MessageDeleteRequest, Mess
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.jetstream.typed_json import encode_json
 from memphis_desktop.broker.store.interface import RemovalReason, StorageError
+
+if TYPE_CHECKING:
+    from memphis_desktop.broker.jetstream.stream import Stream
 
 
 def get(request: ApiRequest) -> None:
@@ -60,7 +63,15 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
     except StorageError as error:
         raise ApiError(10057, error) from None
     if not removed:
-        if stream.config.storage == "memory":
-            raise ApiError(10043, seq=asked.seq)
-        raise ApiError(10057, "no message found")
+        raise _not_removed(stream, asked.seq)
     return {"success": True}
+
+
+def _not_removed(stream: Stream, sequence: int) -> ApiError:
+    """Return what the reference server says of a sequence that is not there, which depends on the storage."""
+    messages = stream.messages
+    if stream.config.storage == "file" and sequence > messages.last_sequence:
+        return ApiError(10057, "stream store EOF")
+    if stream.config.storage == "file" and sequence < messages.first_sequence:
+        return ApiError(10057, "no message found")
+    return ApiError(10043, seq=sequence)
