@@ -168,8 +168,11 @@ def _ack_limit(consumer: ConsumerSnapshot, history: History) -> Finding | None:
     limit = int(consumer.config.get("max_ack_pending") or -1)
     if limit <= 0 or consumer.num_ack_pending < limit:
         return None
-    text = f"All {limit} unacknowledged messages it may have are out"
-    advice = "Clients do not acknowledge fast enough, or hang; nothing more is delivered until they do."
+    text = f"At its limit of {limit} unacked"
+    advice = (
+        "So many delivered messages wait for their acknowledgement: clients are too slow or hang, "
+        "and nothing more is delivered until they acknowledge."
+    )
     return Finding(Severity.BAD, text, advice, check="ack limit")
 
 
@@ -204,7 +207,7 @@ def _redeliveries(consumer: ConsumerSnapshot, history: History) -> Finding | Non
     change = history.change(ConsumerKey(consumer.stream, consumer.name), "redelivered", REDELIVERY_SPAN)
     if change is None or change[0] <= 0:
         return None
-    text = f"{consumer.num_redelivered} messages delivered again, and rising"
+    text = f"{consumer.num_redelivered} redelivered, rising"
     advice = "Messages are refused or not acknowledged in time; look for a poisonous one."
     return Finding(Severity.WARNING, text, advice, check="redelivery")
 
@@ -212,7 +215,7 @@ def _redeliveries(consumer: ConsumerSnapshot, history: History) -> Finding | Non
 def _edge(consumer: ConsumerSnapshot, history: History) -> Finding | None:
     if not consumer.lag_at_edge:
         return None
-    text = "Messages were removed before they were delivered"
+    text = "Removed before delivery"
     advice = "The stream's limits are overtaking this consumer."
     return Finding(Severity.BAD, text, advice, check="edge")
 

@@ -46,7 +46,7 @@ from memphis_desktop.ui.screens.station_parts import (
 
 LAG_ROWS = 20
 STATION_ROWS = 20
-SIGN_WIDTH = 116
+SIGN_WIDTH = 180
 WIDE = 8 * (SIGN_WIDTH + 12) + 48  # from this width on the vital signs stand in one row
 
 
@@ -81,14 +81,17 @@ class OverviewScreen(Screen):
 
     def _build_vital_signs(self) -> None:
         self.vital_signs = {
-            "messages_in": VitalSign("Messages in"),
-            "messages_out": VitalSign("Messages out", token="series1"),
-            "bytes_in": VitalSign("Bytes in"),
-            "bytes_out": VitalSign("Bytes out", token="series1"),
-            "connections": VitalSign("Connections", token="series2"),
-            "storage": VitalSign("Stored", token="series2"),
-            "api_errors": VitalSign("API errors", token="bad"),
-            "slow_consumers": VitalSign("Slow clients", token="bad"),
+            key: VitalSign(title, token=token, beside=True)
+            for key, title, token in (
+                ("messages_in", "Messages in", "series0"),
+                ("messages_out", "Messages out", "series1"),
+                ("bytes_in", "Bytes in", "series0"),
+                ("bytes_out", "Bytes out", "series1"),
+                ("connections", "Connections", "series2"),
+                ("storage", "Stored", "series2"),
+                ("api_errors", "API errors", "bad"),
+                ("slow_consumers", "Slow clients", "bad"),
+            )
         }
         explain = {
             "messages_in": "Messages that clients of this account publish each second",
@@ -212,7 +215,8 @@ class OverviewScreen(Screen):
         self.banner.show_snapshot(snapshot)
         server = snapshot.server
         if server is not None:
-            self.header.set_title("Overview", f"{server.name[:40]}  ·  {server.version}  ·  {server.url}")
+            name = f"{server.name[:10]}…" if server.name == server.server_id else server.name
+            self.header.set_title("Overview", f"{name}  ·  {server.version}  ·  {server.url}")
         self._show_signs(snapshot)
         self._show_health(snapshot)
         self._show_lags(snapshot)

@@ -17,8 +17,9 @@ from memphis_desktop.ui.components.labels import PlainLabel
 class Facts(QWidget):
     """Names and values in columns."""
 
-    def __init__(self, columns: int = 2, parent: QWidget | None = None) -> None:
+    def __init__(self, columns: int = 2, parent: QWidget | None = None, *, name_width: int = 0) -> None:
         super().__init__(parent)
+        self._name_width = name_width
         self._columns = columns
         self._labels: list[tuple[PlainLabel, PlainLabel]] = []
         self._grid = QGridLayout(self)
@@ -34,6 +35,7 @@ class Facts(QWidget):
             place = len(self._labels)
             row, column = divmod(place, self._columns)
             name = PlainLabel("", "caption")
+            name.setMinimumWidth(self._name_width)
             value = PlainLabel("", "", elide=Qt.TextElideMode.ElideRight, selectable=False)
             self._grid.addWidget(name, row, 2 * column)
             self._grid.addWidget(value, row, 2 * column + 1)

@@ -42,6 +42,7 @@ from memphis_desktop.ui.screens.station_parts import (
 _RETENTION = {"limits": "limits", "interest": "interest", "workqueue": "work queue"}
 # Longer lists are compared with what is shown less often: nobody reads ten thousand rows a second.
 _ROWS_PER_SECOND = 2000
+_PREVIEW_SETTING = "stations/preview"
 _WORDS = {Severity.GOOD: "well", Severity.WARNING: "look", Severity.BAD: "problem"}
 
 
@@ -62,6 +63,9 @@ class StationsScreen(Screen):
         self._visible_timer.setInterval(150)
         self._visible_timer.timeout.connect(self._tell_visible)
         self.header = PageHeader("Stations")
+        self.preview_button = self.header.add_icon_action(
+            "columns", "Preview  ( Space )", self._toggle_preview
+        )
         self.create_button = self.header.add_action(
             "Create station", self._create, icon_name="plus", kind="primary", tooltip="N"
         )
@@ -82,6 +86,7 @@ class StationsScreen(Screen):
         self.table.set_zone(context.zone)
         self.preview = StationPreview(context)
         self.split = SplitView(panel(self.table), self.preview, "stations", share=0.31)
+        self.split.set_preview_visible(bool(context.settings.get(_PREVIEW_SETTING)))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
@@ -175,7 +180,7 @@ class StationsScreen(Screen):
             ),
             Column("storage", "Storage", lambda r: r.stream.config.get("storage"), "text", 70, "", False),
             Column("first", "First", lambda r: _time(r.stream.first_time_ns, r), "time", 90, "", False),
-            Column("last", "Last", lambda r: _time(r.stream.last_time_ns, r), "time", 90, "", True),
+            Column("last", "Last", lambda r: _time(r.stream.last_time_ns, r), "time", 90, "", False),
             Column("sequence", "Last sequence", lambda r: r.stream.last_sequence, "number", 110, "", False),
             Column(
                 "subject_count", "Subject count", lambda r: r.stream.subject_count, "number", 96, "", False
@@ -307,7 +312,9 @@ class StationsScreen(Screen):
                 self.preview.show_snapshot(self._snapshot)
 
     def _toggle_preview(self) -> None:
-        self.split.set_preview_visible(not self.split.preview_visible())
+        shown = not self.split.preview_visible()
+        self.split.set_preview_visible(shown)
+        self.context.settings.set(_PREVIEW_SETTING, shown or None)
         self._current_changed(self.table.current_row())
 
     # Commands

@@ -28,6 +28,7 @@ from memphis_desktop.ui.screens.station_parts import (
     SEVERITY_TOKEN,
     StateBanner,
     consumer_kind,
+    consumer_sparkline,
     filter_text,
     history_line,
     panel,
@@ -65,12 +66,12 @@ class ConsumerScreen(Screen):
         self.reason = Banner("warning", "")
         self.reason.hide()
         self.signs = {
-            "seconds": VitalSign("Behind"),
-            "lag": VitalSign("Lag"),
-            "drain": VitalSign("Done in"),
-            "delivered": VitalSign("Delivered", token="series1"),
-            "acked": VitalSign("Acknowledged", token="series2"),
-            "pending": VitalSign("Unacknowledged", token="series3"),
+            "seconds": VitalSign("Behind", beside=True),
+            "lag": VitalSign("Lag", beside=True),
+            "drain": VitalSign("Done in", beside=True),
+            "delivered": VitalSign("Delivered", token="series1", beside=True),
+            "acked": VitalSign("Acked", token="series2", beside=True),
+            "pending": VitalSign("Unacked", token="series3", beside=True),
         }
         self._arrange()
         self.time_range.changed.connect(self._draw)
@@ -80,17 +81,19 @@ class ConsumerScreen(Screen):
         self.lag_graph = TimeSeriesGraph("Lag", "messages", self.time_range, zone=zone)
         self.seconds_graph = TimeSeriesGraph("Behind", "seconds", self.time_range, zone=zone)
         self.rate_graph = TimeSeriesGraph("Rates", "messages/s", self.time_range, zone=zone)
-        self.pending_graph = TimeSeriesGraph("Unacknowledged", "messages", self.time_range, zone=zone)
+        self.pending_graph = TimeSeriesGraph("Unacked", "messages", self.time_range, zone=zone)
         signs = QHBoxLayout()
         signs.setSpacing(theme.SPACE_3)
         for sign in self.signs.values():
-            signs.addWidget(sign)
+            signs.addWidget(sign, 1)
         graphs = QGridLayout()
         graphs.setSpacing(theme.SPACE_4)
         for index, graph in enumerate(
             (self.lag_graph, self.rate_graph, self.seconds_graph, self.pending_graph)
         ):
             graphs.addWidget(graph, *divmod(index, 2))
+            graphs.setColumnStretch(index % 2, 1)
+            graph.setMinimumWidth(200)
         self.facts = Facts(1)
         self.configuration = CodeBlock(lines=0)
         side = QTabWidget()
@@ -102,7 +105,7 @@ class ConsumerScreen(Screen):
         side.addTab(facts_page, "State")
         side.addTab(self.configuration, "Configuration")
         self.side = panel(side)
-        self.side.setFixedWidth(300)
+        self.side.setFixedWidth(272)
         overview = QWidget()
         row = QHBoxLayout(overview)
         row.setContentsMargins(0, 0, 0, 0)
@@ -229,7 +232,6 @@ class ConsumerScreen(Screen):
         signs["pending"].set_change(
             f"of {figures.compact(limit)}" if limit > 0 else "", "bad" if full else "muted"
         )
-        key = ConsumerKey(consumer.stream, consumer.name)
         for name, metric in (
             ("seconds", "lag_seconds"),
             ("lag", "lag"),
@@ -237,7 +239,8 @@ class ConsumerScreen(Screen):
             ("acked", "acked_rate"),
             ("pending", "ack_pending"),
         ):
-            signs[name].set_series(history.sampled(key, metric, 300.0, 60).tolist())
+            line = consumer_sparkline(history, consumer.stream, consumer.name, metric)
+            signs[name].set_series(line.tolist())
 
     def _facts(self, consumer: ConsumerSnapshot) -> list[tuple[str, str]]:
         now = time.time_ns()
@@ -279,10 +282,10 @@ class ConsumerScreen(Screen):
             history, StreamKey(self._stream), "messages_in", "Into the station", time_range
         )
         self.rate_graph.set_series(
-            [line("delivered_rate", "Delivered", fill=True), line("acked_rate", "Acknowledged"), station]
+            [line("delivered_rate", "Out", fill=True), line("acked_rate", "Acked"), station]
         )
         self.pending_graph.set_series(
-            [line("ack_pending", "Unacknowledged"), line("redelivered", "Redelivered", token="bad")]
+            [line("ack_pending", "Unacked"), line("redelivered", "Redelivered", token="bad")]
         )
 
     # Doing

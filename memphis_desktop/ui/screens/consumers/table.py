@@ -25,33 +25,33 @@ from memphis_desktop.ui.screens.station_parts import (
 
 def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
     """The columns of c.6, those that tell most first."""
-    station = [Column("station", "Station", lambda c: c.stream, "mono", 140)] if with_station else []
+    station = [Column("station", "Station", lambda c: c.stream, "mono", 120)] if with_station else []
     return [
         Column(
             "health", "", lambda c: _health(c, history), "dot", 28, sort_value=lambda c: _severity(c, history)
         ),
-        Column("name", "Group", lambda c: c.name, "mono", 170, stretch=True),
+        Column("name", "Group", lambda c: c.name, "mono", 140, stretch=True),
         *station,
         Column(
             "seconds",
             "Behind",
             lambda c: c.lag_seconds,
             "duration",
-            94,
+            88,
             "Age of the first message not delivered yet",
             text=figures.lag_seconds,
             token=lambda c: "warning" if (c.lag_seconds or 0) >= 60 else None,
         ),
-        Column("lag", "Lag", lambda c: c.num_pending, "number", 84, "Messages not delivered yet"),
+        Column("lag", "Lag", lambda c: c.num_pending, "number", 76, "Messages not delivered yet"),
         Column(
             "line",
             "Lag over time",
             lambda c: consumer_sparkline(history, c.stream, c.name),
             "sparkline",
-            110,
+            100,
             sort_value=lambda c: c.num_pending,
         ),
-        Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 92),
+        Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 90),
         Column(
             "drain",
             "Done in",
@@ -60,8 +60,8 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             88,
             "At the rates of the last five minutes",
         ),
-        Column("delivered", "Delivered", lambda c: c.delivered_rate, "rate", 84),
-        Column("acked", "Acked", lambda c: c.acked_rate, "rate", 78),
+        Column("delivered", "Delivered", lambda c: c.delivered_rate, "rate", 78),
+        Column("acked", "Acked", lambda c: c.acked_rate, "rate", 72),
         Column(
             "pending",
             "Unacked",
@@ -78,9 +78,10 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             "number",
             88,
             "Messages out that were delivered more than once",
+            False,
         ),
-        Column("waiting", "Waiting", lambda c: c.num_waiting, "number", 70, "Open pull requests"),
-        Column("kind", "Kind", consumer_kind, "text", 104),
+        Column("waiting", "Waiting", lambda c: c.num_waiting, "number", 70, "Open pull requests", False),
+        Column("kind", "Kind", consumer_kind, "text", 104, "", False),
         Column("filter", "Subjects", filter_text, "mono", 140, "", False),
         Column("ack", "Ack policy", lambda c: c.config.get("ack_policy", ""), "text", 80, "", False),
         Column("floor", "Ack floor", lambda c: c.ack_floor_stream, "number", 90, "", False),

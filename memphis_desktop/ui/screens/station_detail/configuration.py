@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.ui import format as figures
@@ -18,7 +18,6 @@ from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_facts import Facts
 from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS, Field, get_value, sections
 from memphis_desktop.ui.screens.station_parts import panel
-from memphis_desktop.ui.theme.icons import icon
 
 
 class ConfigurationTab(StationTab):
@@ -34,11 +33,6 @@ class ConfigurationTab(StationTab):
         self._snapshot: StreamSnapshot | None = None
         self._shown: object = None
         self.facts: dict[str, Facts] = {}
-        self.edit_button = QPushButton("Edit")
-        self.edit_button.setIcon(icon("pencil-simple"))
-        self.edit_button.setEnabled(not actions.refusal)
-        self.edit_button.setToolTip(actions.refusal or "Ctrl+E")
-        self.edit_button.clicked.connect(self.edit)
         holder = QWidget()
         holder.setObjectName("scrolled")
         column = QVBoxLayout(holder)
@@ -46,7 +40,7 @@ class ConfigurationTab(StationTab):
         column.setSpacing(theme.SPACE_2)
         for section in sections(STREAM_FIELDS):
             column.addWidget(PlainLabel(section, "strong"))
-            self.facts[section] = Facts(1)
+            self.facts[section] = Facts(1, name_width=160)
             column.addWidget(self.facts[section])
             column.addSpacing(theme.SPACE_3)
         column.addStretch()
@@ -55,17 +49,12 @@ class ConfigurationTab(StationTab):
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.code = CodeBlock(lines=0)
-        head = QHBoxLayout()
-        head.addStretch()
-        head.addWidget(self.edit_button)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_4)
         row.addWidget(panel(area), 1)
         row.addWidget(self.code, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE_4, 0, 0)
-        layout.setSpacing(theme.SPACE_3)
-        layout.addLayout(head)
         layout.addLayout(row, 1)
 
     def show_station(self, stream: StreamSnapshot, snapshot: ClusterSnapshot) -> None:

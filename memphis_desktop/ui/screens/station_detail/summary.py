@@ -21,7 +21,7 @@ from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_facts import Facts, keeps_text, origin_text
-from memphis_desktop.ui.screens.station_parts import history_line, panel, worst_lags
+from memphis_desktop.ui.screens.station_parts import history_line, panel, stream_sparkline, worst_lags
 
 SUBJECTS_EVERY = 5.0  # seconds between readings of the subjects while the tab is shown
 MAX_SUBJECTS = 5000  # more are not read here: the Subjects tab goes branch by branch
@@ -59,11 +59,11 @@ class SummaryTab(StationTab):
         self._reading: asyncio.Task[None] | None = None
         self._active = False
         self.signs = {
-            "in": VitalSign("In"),
-            "out": VitalSign("Out", token="series1"),
-            "messages": VitalSign("Messages", token="series2"),
-            "bytes": VitalSign("Size", token="series2"),
-            "lag": VitalSign("Furthest behind", token="series3"),
+            "in": VitalSign("In", beside=True),
+            "out": VitalSign("Out", token="series1", beside=True),
+            "messages": VitalSign("Messages", token="series2", beside=True),
+            "bytes": VitalSign("Size", token="series2", beside=True),
+            "lag": VitalSign("Worst lag", token="series3", beside=True),
         }
         self.graph = TimeSeriesGraph("Throughput", "messages/s", time_range, zone=context.zone)
         self.lag_graph = TimeSeriesGraph("Lag of the groups", "messages", time_range, zone=context.zone)
@@ -86,7 +86,7 @@ class SummaryTab(StationTab):
         signs = QHBoxLayout()
         signs.setSpacing(theme.SPACE_3)
         for sign in self.signs.values():
-            signs.addWidget(sign)
+            signs.addWidget(sign, 1)
         graphs = QVBoxLayout()
         graphs.setSpacing(theme.SPACE_4)
         graphs.addWidget(self.graph, 3)
@@ -142,15 +142,15 @@ class SummaryTab(StationTab):
             stream.name, (None, None)
         )
         self.signs["lag"].set_value(figures.lag_seconds(seconds))
-        self.signs["lag"].set_change(figures.count_noun(lag, "message") if lag else "")
+        words = figures.count_noun(lag, "message") if lag and lag < 10_000 else figures.compact(lag)
+        self.signs["lag"].set_change(words if lag else "")
         for key, metric in (
             ("in", "messages_in"),
             ("out", "messages_out"),
             ("messages", "messages"),
             ("bytes", "bytes"),
         ):
-            values = history.sampled(StreamKey(stream.name), metric, 300.0, 60)
-            self.signs[key].set_series(values.tolist())
+            self.signs[key].set_series(stream_sparkline(history, stream.name, metric).tolist())
         self.facts.set_facts(summary_facts(stream, history))
         if self._active:
             self._read_subjects(stream)
