@@ -28,6 +28,7 @@ from memphis_desktop.protocol import subjects
 if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Account, Node
     from memphis_desktop.broker.jetstream.contracts import ConsumerFactory
+    from memphis_desktop.broker.jetstream.sourcing import SourceReader
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +153,7 @@ class AccountStreams:
         stream = Stream(self, storage, config, created_ns)
         self.streams[stream.name] = stream
         stream.start()
+        self._origin_appeared(stream)
         self.advisor.stream_action(stream.name, "create", "CREATED")
         return stream
 
@@ -189,6 +191,19 @@ class AccountStreams:
         finally:
             self.advisor.stream_action(stream.name, "delete", "DELETED")
 
+    # -- mirrors and sources ---------------------------------------------------------------------------------
+    def attach(self, reader: SourceReader) -> None:
+        """Give a reader its origin, now if it exists, else when it is created."""
+        origin = self.streams.get(reader.name)
+        if origin is not None and reader.source.external is None:
+            reader.attach(origin)
+
+    def _origin_appeared(self, origin: Stream) -> None:
+        for stream in self.streams.values():
+            for reader in stream.readers():
+                if reader.name == origin.name and reader.origin is None and reader.source.external is None:
+                    reader.attach(origin)
+
     # -- figures ---------------------------------------------------------------------------------------------
     def usage(self, storage: str) -> int:
         """Return the bytes that streams of a storage (``memory`` or ``file``) hold."""
@@ -219,15 +234,16 @@ class AccountStreams:
 
     # -- inside ----------------------------------------------------------------------------------------------
     def _recover_stream(self, storage: StreamStorage) -> Stream:
-        config, created_ns = _read_document(StreamConfig, storage.configuration())
+        config, created_ns, positions = _read_document(StreamConfig, storage.configuration())
         if config.name != storage.name:
             raise ValueError(f"its configuration is that of {config.name!r}")
         storage.messages.limits = stream_limits(config)
         storage.messages.enforce_limits()
         stream = Stream(self, storage, config, created_ns)
+        stream.noted_positions = positions
         for name, document in storage.consumers().items():
             try:
-                consumer_config, consumer_created_ns = _read_document(ConsumerConfig, document)
+                consumer_config, consumer_created_ns, _ = _read_document(ConsumerConfig, document)
                 stream.build_consumer(name, consumer_config, consumer_created_ns, None)
             except (ValueError, KeyError, ApiError, StorageError) as error:
                 _log.error(
@@ -277,8 +293,8 @@ def _check_consumer_limits(stream: Stream, config: StreamConfig) -> None:
         raise ApiError(10069, f"change to limits violates consumers: {', '.join(violated)}")
 
 
-def _read_document(record: type[T], document: bytes) -> tuple[T, int]:
-    """Return configuration and creation time of a stored document."""
+def _read_document(record: type[T], document: bytes) -> tuple[T, int, dict[str, int]]:
+    """Return configuration, creation time and positions in sources of a stored document."""
     content = json.loads(document)
     config = json.dumps(content["config"]).encode()
-    return from_json(record, config, record.__name__), int(content["created"])
+    return from_json(record, config, record.__name__), int(content["created"]), content.get("positions", {})

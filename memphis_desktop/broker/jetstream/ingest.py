@@ -169,19 +169,38 @@ class Ingest:
         else:
             self.take(publication, reply)
 
-    def take(self, publication: Publication, reply: bytes = b"") -> None:
-        """Check and take one message that is not part of a batch; `finish` has to follow."""
+    def take(self, publication: Publication, reply: bytes = b"") -> ApiError | None:
+        """Check and take one message that is not part of a batch; `finish` has to follow.
+
+        Returns why it was refused, None when it was taken or is there already.
+        """
         try:
             self._checks.check(publication)
         except DuplicateMessage as duplicate:
             self.answer_duplicate(duplicate.message_id, reply)
         except ApiError as error:
             self.refuse(reply, error)
+            return error
         except StorageError as error:
-            self.refuse(reply, ApiError(STREAM_STORE_FAILED, error))
+            failure = ApiError(STREAM_STORE_FAILED, error)
+            self.refuse(reply, failure)
+            return failure
         else:
             ending = b',"val":"%b"' % publication.value.encode() if publication.value else b""
             self.accept(publication, reply, ending)
+        return None
+
+    def store_mirrored(self, messages: list[NewMessage], time_ns: int) -> None:
+        """Store messages of a mirror's origin with their times.
+
+        Raises:
+            StorageError: the store can not take them.
+        """
+        self.store()
+        first = self._stream.messages.append(messages, time_ns)
+        self._outstanding.append(_Outstanding(first + len(messages) - 1, first))
+        self._waits = True
+        self._stream.stored(messages, first, time_ns)
 
     def accept(self, publication: Publication, reply: bytes, ending: bytes = b"") -> None:
         """Take a message that was checked.

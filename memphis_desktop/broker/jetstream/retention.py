@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from memphis_desktop.broker.store.interface import NewMessage, RemovalReason
 from memphis_desktop.protocol import subjects
 
 if TYPE_CHECKING:
-    from memphis_desktop.broker.jetstream.contracts import StreamConsumer
     from memphis_desktop.broker.jetstream.stream import Stream
 
 # How many messages a check of the whole stream looks at in one turn of the loop.
 _SLICE = 2000
+
+
+class Interested(Protocol):
+    """A consumer, or a stream that takes this one's messages over."""
+
+    def wants(self, sequence: int, subject: bytes) -> bool:
+        """Return whether it still needs this message."""
 
 
 class Retention:
@@ -36,10 +42,10 @@ class Retention:
         if unwanted:
             self._stream.messages.remove(unwanted, RemovalReason.CONSUMED)
 
-    def consumed(self, consumer: StreamConsumer, sequences: Sequence[int]) -> None:
+    def consumed(self, consumer: Interested, sequences: Sequence[int]) -> None:
         """Drop what `consumer` is done with, unless another consumer still wants it."""
         stream = self._stream
-        others = [one for one in stream.consumers.values() if one is not consumer]
+        others = [one for one in stream.interested() if one is not consumer]
         if stream.config.retention == "interest" and others:
             subject_of = stream.messages.subject_of
             sequences = [
@@ -61,7 +67,7 @@ class Retention:
         stream = self._stream
         if stream.config.retention == "limits" or not stream.messages.message_count:
             return
-        if stream.config.retention == "workqueue" and not stream.consumers:
+        if stream.config.retention == "workqueue" and not stream.interested():
             return
         already_running = self._checking_from > 0
         self._checking_from = max(stream.messages.first_sequence, 1)
@@ -74,7 +80,7 @@ class Retention:
             self._checking_from = 0
             return
         sequences = stream.messages.next_sequences(self._checking_from, _SLICE)
-        consumers = list(stream.consumers.values())
+        consumers = stream.interested()
         work_queue = stream.config.retention == "workqueue"
         unwanted = []
         for sequence in sequences:
@@ -106,4 +112,8 @@ class Retention:
             if not own:
                 return None
             filters += [pattern.encode() for pattern in own]
+        for follower in self._stream.followers:
+            if not follower.filters:
+                return None
+            filters += follower.filters
         return filters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.jetstream import metadata
@@ -14,14 +14,17 @@ from memphis_desktop.broker.jetstream.errors import STREAM_STORE_FAILED, ApiErro
 from memphis_desktop.broker.jetstream.ingest import Ingest
 from memphis_desktop.broker.jetstream.message_headers import MESSAGE_ID, SCHEDULE_NEXT, SCHEDULER
 from memphis_desktop.broker.jetstream.publish_checks import Publication
-from memphis_desktop.broker.jetstream.retention import Retention
+from memphis_desktop.broker.jetstream.retention import Interested, Retention
 from memphis_desktop.broker.jetstream.schedules import PURGE, Scheduler
+from memphis_desktop.broker.jetstream.source_positions import PositionSearch
+from memphis_desktop.broker.jetstream.sourcing import MirrorReader, SourceReader, index_name
 from memphis_desktop.broker.jetstream.stream_state import state_of, stream_limits
 from memphis_desktop.broker.jetstream.times import SECOND_NS, format_time
 from memphis_desktop.broker.jetstream.typed_json import encode_json, to_json
 from memphis_desktop.broker.store.interface import NewMessage, RemovalReason, StorageError
 from memphis_desktop.broker.subject_transform import SubjectTransform
 from memphis_desktop.protocol import headers
+from memphis_desktop.protocol.subjects import has_wildcards
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.clock import Timer
@@ -71,6 +74,10 @@ class Stream:
         self._visible = self.messages.last_sequence
         self._expiry: Timer | None = None
         self._expiry_at = 0
+        self.followers: list[SourceReader] = []  # streams that take this one's messages over
+        self.noted_positions: dict[str, int] = {}  # where the sources stood when the stream was stopped
+        self._sources: list[SourceReader] = []
+        self._mirror: MirrorReader | None = None
         self.retention = Retention(self)
         self._direct_get = DirectGet(self)
         self._prepare_transforms()
@@ -90,11 +97,18 @@ class Stream:
         self.retention.check_all()
         for consumer in self.consumers.values():
             consumer.start()
+        self._configure_sources()
         self._plan_expiry()
 
     def stop(self, *, deleted: bool) -> None:
         """End the stream and its consumers; messages stay, unless the owner deletes the storage."""
+        if not deleted and self._sources:
+            self._note_positions()
         self.closed = True
+        for reader in self.readers():
+            reader.detach()
+        for follower in list(self.followers):
+            follower.detach()
         for subscription in self._subscriptions.values():
             self.account.unsubscribe(subscription)
         self._subscriptions.clear()
@@ -129,6 +143,7 @@ class Stream:
         self.messages.enforce_limits()
         self._direct_get.configure()
         self._configure_scheduler()
+        self._configure_sources()
         self._ingest.configure()
         self._plan_expiry()
         if old.retention != config.retention:
@@ -145,7 +160,8 @@ class Stream:
         Raises:
             StorageError: it could not be written.
         """
-        self.storage.write_configuration(stream_document(self.config, self.created_ns))
+        positions = {reader.index_name: reader.position for reader in self._sources if reader.position}
+        self.storage.write_configuration(stream_document(self.config, self.created_ns, positions))
 
     # -- what consumers ask for ------------------------------------------------------------------------------
     @property
@@ -225,6 +241,14 @@ class Stream:
             self.owner.advisor.consumer_action(self.name, name, "delete", "DELETED")
         self.retention.consumer_gone()
 
+    def interested(self) -> list[Interested]:
+        """Return everybody who may still need messages: consumers, and streams that take them over."""
+        return [*self.consumers.values(), *self.followers]
+
+    def readers(self) -> list[SourceReader]:
+        """Return what brings messages of other streams into this one."""
+        return [*self._sources, self._mirror] if self._mirror is not None else list(self._sources)
+
     # -- messages --------------------------------------------------------------------------------------------
     @property
     def account_limited(self) -> bool:
@@ -284,6 +308,27 @@ class Stream:
             if fields.get(SCHEDULE_NEXT) == PURGE and fields.get(SCHEDULER):
                 self.purge(fields[SCHEDULER])
 
+    def take_sourced(self, publication: Publication) -> ApiError | None:
+        """Take a message of a source; return why it was refused. `finish_sourced` has to follow."""
+        return self._ingest.take(publication)
+
+    def finish_sourced(self) -> None:
+        """Store what was taken from a source."""
+        self._ingest.finish()
+
+    def store_mirrored(self, messages: list[NewMessage], sequence: int, time_ns: int) -> None:
+        """Store consecutive messages of the mirrored stream from `sequence` on, with their times.
+
+        Raises:
+            StorageError: the store can not take them.
+        """
+        transform = self.input_transform
+        if transform is not None:
+            messages = [(transform.apply(one[0]) or one[0], one[1], one[2]) for one in messages]
+        if sequence > self.messages.last_sequence + 1:
+            self.messages.skip_to(sequence)
+        self._ingest.store_mirrored(messages, time_ns)
+
     def store_own(self, subject: bytes, header_size: int, body: bytes) -> None:
         """Store a message that the stream itself made."""
         self._ingest.take(Publication(subject, header_size, body, sourced=True))
@@ -302,12 +347,20 @@ class Stream:
             self._visible = last
             for consumer in list(self.consumers.values()):
                 consumer.messages_visible(first, last)
+            for follower in self.followers:
+                follower.wake()
 
     def _roll_up(self, subject: bytes, sequence: int, *, everything: bool) -> None:
-        """Remove what is older than a message, of its subject or of the whole stream."""
+        """Remove what is older than a message, of its subject or of the whole stream.
+
+        A subject that looks like a pattern is taken for one, as clients that purge many keys at once expect.
+        """
         messages = self.messages
         if everything:
             self.purge(below=sequence)
+            return
+        if has_wildcards(subject):
+            self.purge(subject, keep=1)
             return
         state = messages.subjects(subject).get(subject)
         if state is None or state.first_sequence >= sequence:
@@ -331,7 +384,12 @@ class Stream:
         return purged
 
     def info(
-        self, *, deleted: bool = False, subjects: dict[str, int] | None = None, dynamic: bool = True
+        self,
+        *,
+        deleted: bool = False,
+        subjects: dict[str, int] | None = None,
+        dynamic: bool = True,
+        cluster: bool = False,
     ) -> dict[str, Any]:
         """Return StreamInfo as far as the stream knows it.
 
@@ -339,6 +397,7 @@ class Stream:
             deleted: list the missing sequences.
             subjects: the counts of subjects to show, if any.
             dynamic: add the server's version to the metadata, as all answers but lists do.
+            cluster: show the leader, which is this node.
         """
         config = to_json(self.config)
         if dynamic:
@@ -346,11 +405,18 @@ class Stream:
         failure = self.messages.failure
         if failure is not None:
             config["metadata"] = config.get("metadata", {}) | {"memphis.storage.failure": str(failure)}
-        return {
+        shown: dict[str, Any] = {
             "config": config,
             "created": format_time(self.created_ns),
             "state": state_of(self.messages, len(self.consumers), deleted=deleted, subjects=subjects),
         }
+        if cluster:
+            shown["cluster"] = {"leader": self.node.server_name}
+        if self._mirror is not None:
+            shown["mirror"] = self._mirror.info()
+        if self._sources:
+            shown["sources"] = [reader.info() for reader in self._sources]
+        return shown
 
     @property
     def refuses_when_full(self) -> bool:
@@ -365,6 +431,39 @@ class Stream:
         transform, republish = self.config.subject_transform, self.config.republish
         self.input_transform = SubjectTransform(transform.src, transform.dest) if transform else None
         self.republish_transform = SubjectTransform(republish.src, republish.dest) if republish else None
+
+    def _configure_sources(self) -> None:
+        """Make the readers match the configuration; those that stay go on where they are."""
+        mirror = self.config.mirror
+        if self._mirror is not None and mirror is None:
+            self._mirror.detach()
+            self._mirror = None
+        elif self._mirror is None and mirror is not None:
+            self._mirror = MirrorReader(self, mirror)
+            self.owner.attach(self._mirror)
+        known = {reader.index_name: reader for reader in self._sources}
+        self._sources = []
+        for source in self.config.sources:
+            name = index_name(source)
+            self._sources.append(known.pop(name) if name in known else SourceReader(self, source))
+        for reader in known.values():
+            reader.detach()
+        fresh = [reader for reader in self._sources if reader.origin is None and reader.position is None]
+        if fresh:
+            search = PositionSearch(self, fresh, self.noted_positions, lambda: self._attach_all(fresh))
+            search.run()
+
+    def _attach_all(self, readers: Sequence[SourceReader]) -> None:
+        for reader in readers:
+            if reader in self._sources:
+                self.owner.attach(reader)
+
+    def _note_positions(self) -> None:
+        """Store where the sources stand: messages that would tell may be consumed by then."""
+        try:
+            self.write_configuration()
+        except StorageError as error:
+            _log.warning("Stream '%s' can not note where its sources stand: %s", self.name, error)
 
     def _configure_scheduler(self) -> None:
         if self.config.allow_msg_schedules and self._scheduler is None:
@@ -426,9 +525,14 @@ class Stream:
         self.node.flush()
 
 
-def stream_document(config: StreamConfig, created_ns: int) -> bytes:
+def stream_document(
+    config: StreamConfig, created_ns: int, positions: Mapping[str, int | None] | None = None
+) -> bytes:
     """Return what is stored of a stream besides its messages."""
-    return encode_json({"created": created_ns, "config": to_json(config)})
+    document: dict[str, Any] = {"created": created_ns, "config": to_json(config)}
+    if positions:
+        document["positions"] = dict(positions)
+    return encode_json(document)
 
 
 def consumer_document(config: ConsumerConfig, created_ns: int) -> bytes:

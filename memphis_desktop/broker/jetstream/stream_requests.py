@@ -63,8 +63,7 @@ def info(request: ApiRequest) -> dict[str, Any]:
     subjects = None
     if asked.subjects_filter:
         subjects = _subject_counts(stream, asked, page)
-    answer = page | stream.info(deleted=asked.deleted_details, subjects=subjects)
-    answer["cluster"] = {"leader": stream.node.server_name}
+    answer = page | stream.info(deleted=asked.deleted_details, subjects=subjects, cluster=True)
     return _with_time(stream, answer)
 
 
