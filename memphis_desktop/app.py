@@ -26,7 +26,7 @@ from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
 from memphis_desktop.ui.event_loop import EventLoop
-from memphis_desktop.ui.screens.first_run import profile_for
+from memphis_desktop.ui.screens.home.first_run import profile_for
 from memphis_desktop.ui.settings import Settings
 from memphis_desktop.ui.shell.logo import program_icon
 from memphis_desktop.ui.window import MainWindow

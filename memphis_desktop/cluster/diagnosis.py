@@ -160,8 +160,9 @@ class Diagnosis:
             )
         self._greeting = json.loads(line[5:])
         parts = [f"server {self._greeting.get('version', '?')}"]
-        if self._greeting.get("server_name"):
-            parts.append(str(self._greeting["server_name"]))
+        name = str(self._greeting.get("server_name") or "")
+        if name and name != self._greeting.get("server_id"):
+            parts.append(name)
         if self._greeting.get("auth_required"):
             parts.append("wants a login")
         if self._greeting.get("tls_required"):

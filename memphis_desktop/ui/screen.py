@@ -76,6 +76,15 @@ class Shell(Protocol):
     async def start_local_broker(self, choice: BrokerChoice) -> None:
         """Start the broker inside and show it; raises `BrokerStartError` or `ConnectionFailure`."""
 
+    async def open_local(self) -> object:
+        """Show the broker inside, which runs; raises `ConnectionFailure`."""
+
+    def forget_later(self, profile: ConnectionProfile, *, never: bool = False) -> None:
+        """Remove the secrets of a deleted profile at the end of the program, so that deleting can be undone.
+
+        ``never`` takes that back.
+        """
+
     async def close_profile(self, profile_id: str) -> None:
         """Close the connection of a profile and its tabs."""
 
@@ -152,6 +161,10 @@ class Screen(QWidget):
 
     def focus_filter(self) -> None:
         """Put the cursor into the screen's filter (``/``)."""
+
+    def accept_file(self, path: str) -> bool:
+        """A file was dropped on the window; True when this screen takes it."""
+        return False
 
     def commands(self) -> list[Command]:
         """What can be done here now, for the palette and the shortcut sheet.

@@ -9,9 +9,10 @@ from datetime import tzinfo
 from functools import partial
 
 from PySide6.QtCore import QByteArray, QPoint, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
+from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment, ProfileStore
 from memphis_desktop.ui import settings, theme
@@ -54,6 +55,8 @@ class MainWindow(QMainWindow):
         self._workspaces: list[Workspace] = []
         self._screen_shortcuts: list[QShortcut] = []
         self._closing = False
+        self._to_forget: dict[str, ConnectionProfile] = {}
+        self.setAcceptDrops(True)
         self._build()
         self._bind_keys()
         self._apply_zone()
@@ -136,6 +139,13 @@ class MainWindow(QMainWindow):
             name="Local broker", urls=(self._broker.url,), environment=Environment.LOCAL, id=LOCAL_ID
         )
         return await self.open_profile(profile)
+
+    def forget_later(self, profile: ConnectionProfile, *, never: bool = False) -> None:
+        """Remove the secrets of a deleted profile when the program ends."""
+        if never:
+            self._to_forget.pop(profile.id, None)
+        else:
+            self._to_forget[profile.id] = profile
 
     async def close_profile(self, profile_id: str) -> None:
         """Close the tabs of a connection, and it."""
@@ -463,6 +473,33 @@ class MainWindow(QMainWindow):
         self.top_bar.palette_requested.connect(self.command_palette.open)
         self.toasts = ToastStack(holder, STATUS_HEIGHT)
 
+    # Files that are dropped ------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Files are welcome; what can be done with them is decided when they are dropped."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Offer a file to the screen shown, then to Home."""
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        for path in paths:
+            if not self.offer_file(path):
+                name = path.rsplit("/", 1)[-1]
+                self.notify(f"Nothing here can be done with {name}.", "warning")
+        event.acceptProposedAction()
+
+    def offer_file(self, path: str) -> bool:
+        """Give a file to whoever can use it; False when nobody can."""
+        screen = self.current_workspace().current_screen
+        if screen is not None and screen.accept_file(path):
+            return True
+        if not path.endswith((".creds", ".nk", ".seed")):
+            return False
+        self.navigate(HOME)
+        home = self.current_workspace().current_screen
+        return home is not None and home.accept_file(path)
+
     # Beginning and end ------------------------------------------------------------------------
 
     def _restore_geometry(self) -> None:
@@ -518,4 +555,6 @@ class MainWindow(QMainWindow):
             await workspace.close_now()
         await asyncio.gather(*(connection.close() for connection in self._connections.values()))
         self._connections.clear()
+        for profile in self._to_forget.values():
+            await asyncio.to_thread(keychain.forget, profile)
         self.hide()

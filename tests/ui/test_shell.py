@@ -17,7 +17,7 @@ from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 from memphis_desktop.ui.screen import Route
-from memphis_desktop.ui.screens.first_run import FirstRun, profile_for
+from memphis_desktop.ui.screens.home.first_run import FirstRun, profile_for
 from memphis_desktop.ui.shell.palette import ACTION, OBJECT, PLACE, Entry, rank, score
 
 Until = Callable[..., Awaitable[Any]]

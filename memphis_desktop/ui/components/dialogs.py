@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QFormLayout,
@@ -24,6 +25,9 @@ from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.theme.icons import icon
+
+
+_FORM_HEIGHT = 520
 
 
 class Dialog(QDialog):
@@ -180,11 +184,12 @@ class FormDialog(Dialog):
         self.show_error("")
         super().accept()
 
-    def sizeHint(self) -> QSize:
+    def showEvent(self, event: QShowEvent) -> None:
         """As tall as the fields, up to what a small screen holds."""
-        hint = super().sizeHint()
-        wanted = self.form.sizeHint().height() + 190
-        return QSize(max(hint.width(), self.minimumWidth()), min(640, max(hint.height(), wanted)))
+        self._area.setMinimumHeight(min(self.form.sizeHint().height() + 8, _FORM_HEIGHT))
+        self.adjustSize()
+        self._area.setMinimumHeight(120)  # the user may make it smaller again
+        super().showEvent(event)
 
 
 def form_layout() -> QFormLayout:
@@ -203,7 +208,7 @@ def add_form_row(form: QFormLayout, label: str, field: QWidget, help_text: str =
     """A labelled field, its help below it, and its accessible name."""
     name = QLabel(label)
     name.setProperty("role", "muted")
-    name.setMinimumHeight(theme.manager().density.control)
+    name.setFixedHeight(theme.manager().density.control)
     name.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     name.setBuddy(field)
     if not field.accessibleName():

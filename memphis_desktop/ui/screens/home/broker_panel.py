@@ -1,0 +1,232 @@
+"""The local broker on the Home page: its state, its address, its data, and what can be done with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.data_table import add_commands
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.shell.status_bar import StatusMark
+from memphis_desktop.ui.theme.icons import icon
+
+_STATES = {
+    BrokerState.STOPPED: ("muted", "Stopped"),
+    BrokerState.STARTING: ("information", "Starting"),
+    BrokerState.RUNNING: ("good", "Running"),
+    BrokerState.STOPPING: ("information", "Stopping"),
+    BrokerState.FAILED: ("bad", "Did not start"),
+}
+
+
+class BrokerPanel(QFrame):
+    """One line: mark, name, facts; at the right Open, and Start or Stop with a menu of the rest."""
+
+    changed = Signal()
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "surface")
+        self.setAccessibleName("Local broker")
+        self._context = context
+        self._broker = context.shell.broker
+        self._size: int | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+        self._mark = StatusMark()
+        self._state = PlainLabel("", "muted")
+        self._facts = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self._address = PlainLabel("", "mono", selectable=True)
+        self.copy_button = QToolButton()
+        self.copy_button.setIcon(icon("copy", "muted"))
+        self.copy_button.setIconSize(QSize(14, 14))
+        self.copy_button.setToolTip("Copy the URL")
+        self.copy_button.setAccessibleName("Copy the URL")
+        self.copy_button.clicked.connect(self.copy_url)
+        self.open_button = QPushButton("Open")
+        self.open_button.setProperty("kind", "primary")
+        self.open_button.clicked.connect(lambda: self._context.run(self._open(), "open the local broker"))
+        self.start_button = QPushButton("Start")
+        self.start_button.clicked.connect(lambda: self.start())
+        self.stop_button = QPushButton("Stop")
+        self.stop_button.clicked.connect(lambda: self._context.run(self._broker.stop(), "stop the broker"))
+        self.more_button = QToolButton()
+        self.more_button.setIcon(icon("dots-three", "muted"))
+        self.more_button.setIconSize(QSize(18, 18))
+        self.more_button.setToolTip("More")
+        self.more_button.setAccessibleName("More for the local broker")
+        self.more_button.clicked.connect(self._show_menu)
+        self.banner = Banner("bad")
+        self.banner.hide()
+        first = QHBoxLayout()
+        first.setSpacing(theme.SPACE_2)
+        first.addWidget(PlainLabel("Local broker", "section"))
+        first.addSpacing(theme.SPACE_2)
+        first.addWidget(self._mark)
+        first.addWidget(self._state)
+        first.addSpacing(theme.SPACE_2)
+        first.addWidget(self._address)
+        first.addWidget(self.copy_button)
+        first.addStretch()
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addLayout(first)
+        words.addWidget(self._facts)
+        line = QHBoxLayout()
+        line.setSpacing(theme.SPACE_2)
+        line.addLayout(words, 1)
+        for button in (self.start_button, self.stop_button, self.open_button, self.more_button):
+            line.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_3, theme.SPACE_3)
+        layout.setSpacing(theme.SPACE_2)
+        layout.addLayout(line)
+        layout.addWidget(self.banner)
+        self._show()
+
+    # Showing ----------------------------------------------------------------------------------
+
+    def watch(self, watching: bool) -> None:
+        """Follow the broker while the page is visible."""
+        if watching and self._unsubscribe is None:
+            self._unsubscribe = self._broker.subscribe(self._show)
+            self._show()
+            self._context.run(self._measure(), "measure the data folder")
+        elif not watching and self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+    async def _measure(self) -> None:
+        self._size = await asyncio.to_thread(self._broker.data_size)
+        self._show()
+
+    def _show(self) -> None:
+        broker = self._broker
+        state = broker.state
+        token, word = _STATES[state]
+        running = state is BrokerState.RUNNING
+        self._mark.set_token(token)
+        self._state.setText(word)
+        self._address.setText(broker.url)
+        self._address.setVisible(running)
+        self.copy_button.setVisible(running)
+        self.open_button.setVisible(running)
+        self.stop_button.setVisible(running)
+        self.start_button.setVisible(state in (BrokerState.STOPPED, BrokerState.FAILED))
+        self._facts.setText(" · ".join(self._words()))
+        if state is not BrokerState.FAILED:
+            self.banner.hide()
+        self.changed.emit()
+
+    def _words(self) -> list[str]:
+        broker = self._broker
+        folder = broker.data_folder
+        words = []
+        if folder is not None:
+            words.append(f"Data in {folder}")
+            if self._size is not None:
+                words.append(figures.bytes_size(self._size))
+        else:
+            words.append("Temporary: its data is forgotten at the end")
+        if broker.sample_traffic:
+            words.append("sample clients at work")
+        return words
+
+    # Doing ------------------------------------------------------------------------------------
+
+    def start(self, port: int | None = None) -> None:
+        """Start as it was started last, on that port or another."""
+        last = self._broker.choice
+        choice = BrokerChoice(
+            last.port if port is None else port, last.persistent, last.sample_traffic and not last.persistent
+        )
+        self._context.run(self._start(choice), "start the broker")
+
+    async def _start(self, choice: BrokerChoice) -> None:
+        try:
+            await self._context.shell.start_local_broker(choice)
+        except BrokerStartError as error:
+            action = None
+            if error.next_port is not None:
+                port = error.next_port
+                action = (f"Start on {port}", lambda: self.start(port))
+            text = str(error)
+            self.banner.set_content("bad", f"{text[:1].upper()}{text[1:]}.", action)
+            self.banner.show()
+
+    async def _open(self) -> None:
+        await self._context.shell.open_local()
+
+    def copy_url(self) -> None:
+        """Put the URL on the clipboard."""
+        QGuiApplication.clipboard().setText(self._broker.url)
+        self._context.notify("The broker's URL is on the clipboard.", "good")
+
+    async def _restart(self) -> None:
+        choice = self._broker.choice
+        await self._broker.stop()
+        await self._start(choice)
+
+    async def _remove_samples(self) -> None:
+        agreed = await self._context.confirm(
+            "Remove the sample data",
+            "The sample clients are stopped, and every station whose name begins with sample- is deleted"
+            " with its messages. Other stations are left alone.",
+            "Remove sample data",
+        )
+        if agreed:
+            count = await self._broker.remove_sample_data()
+            self._context.notify(f"Removed {figures.count_noun(count, 'stream')} of sample data.", "good")
+
+    def commands(self) -> list[Command]:
+        """What can be done with the broker now."""
+        broker = self._broker
+        running = broker.state is BrokerState.RUNNING
+        stopped = broker.state in (BrokerState.STOPPED, BrokerState.FAILED)
+        run = self._context.run
+        found: list[Command] = []
+        if stopped:
+            found.append(Command("Start local broker", "", self.start, "play"))
+            found.append(
+                Command("Start a temporary broker with sample traffic", "", self._start_demo, "flask")
+            )
+        if running:
+            found.append(
+                Command("Stop local broker", "", lambda: run(broker.stop(), "stop the broker"), "stop")
+            )
+            restart = lambda: run(self._restart(), "restart the broker")  # noqa: E731
+            found.append(Command("Restart local broker", "", restart, "arrows-clockwise"))
+            if broker.sample_traffic:
+                stop = lambda: run(broker.stop_sample_traffic(), "stop the sample clients")  # noqa: E731
+                found.append(Command("Stop sample traffic", "", stop, "pause"))
+            else:
+                begin = lambda: run(broker.start_sample_traffic(), "start the sample clients")  # noqa: E731
+                found.append(Command("Start sample traffic", "", begin, "flask"))
+            remove = lambda: run(self._remove_samples(), "remove the sample data")  # noqa: E731
+            found.append(Command("Remove sample data", "", remove, "trash", danger=True))
+        folder = broker.data_folder
+        if folder is not None and folder.exists():
+            url = QUrl.fromLocalFile(str(folder))
+            found.append(
+                Command("Open the data folder", "", lambda: QDesktopServices.openUrl(url), "folder-open")
+            )
+        return found
+
+    def _start_demo(self) -> None:
+        self._context.run(
+            self._start(BrokerChoice(port=0, persistent=False, sample_traffic=True)), "start the broker"
+        )
+
+    def _show_menu(self) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        add_commands(menu, self.commands())
+        menu.popup(self.more_button.mapToGlobal(self.more_button.rect().bottomLeft()))

@@ -1,0 +1,257 @@
+"""The connection that is marked on the Home page: its facts, what can be done, and its test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.diagnosis import FAILED, PASSED, RUNNING, SKIPPED, Diagnosis, Step, report
+from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, without_secret
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, KINDS
+from memphis_desktop.ui.shell.status_bar import STATE_WORDS
+from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.icons import paint_icon
+
+_MARKS = {
+    PASSED: ("check-circle", "good"),
+    FAILED: ("x-circle", "bad"),
+    SKIPPED: ("minus-circle", "faint"),
+    RUNNING: ("circle-dashed", "information"),
+}
+
+
+class StepList(QWidget):
+    """The steps of a test, one below the other, each with its mark, its time and what was seen."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._steps: Sequence[Step] = ()
+        self._title = fonts.interface(theme.SIZE_BODY)
+        self._small = fonts.interface(theme.SIZE_CAPTION)
+        self.setAccessibleName("Steps of the connection test")
+
+    def set_steps(self, steps: Sequence[Step]) -> None:
+        """Show other steps."""
+        self._steps = steps
+        done = [
+            f"{step.title}: {step.state} {step.detail}" for step in steps if step.state in (PASSED, FAILED)
+        ]
+        self.setAccessibleDescription("; ".join(done))
+        self.setMinimumHeight(self._height(self.width()))
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """As tall as the steps."""
+        return QSize(280, self._height(self.width() or 280))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw them."""
+        look = theme.manager().current
+        painter = QPainter(self)
+        y = 0
+        for step in self._steps:
+            name, token = _MARKS.get(step.state, ("circle", "faint"))
+            paint_icon(painter, QRect(0, y + 2, 16, 16), name, look.colour(token))
+            painter.setFont(self._title)
+            quiet = step.state not in (PASSED, FAILED, RUNNING)
+            painter.setPen(QColor(look.faint if quiet else look.text))
+            painter.drawText(QRect(24, y, self.width() - 24, 20), Qt.AlignmentFlag.AlignVCenter, step.title)
+            if step.seconds is not None:
+                painter.setFont(self._small)
+                painter.setPen(QColor(look.muted))
+                place = QRect(24, y, self.width() - 24, 20)
+                align = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+                painter.drawText(place, int(align), figures.duration(step.seconds))
+            y += 20
+            if step.detail:
+                painter.setFont(self._small)
+                painter.setPen(QColor(look.bad if step.state == FAILED else look.muted))
+                place = QRect(24, y, self.width() - 24, 400)
+                painter.drawText(place, int(Qt.TextFlag.TextWordWrap), figures.visible_text(step.detail, 400))
+                y += self._detail_height(step, self.width())
+            y += theme.SPACE_2
+
+    def _height(self, width: int) -> int:
+        return sum(20 + theme.SPACE_2 + self._detail_height(step, width) for step in self._steps)
+
+    def _detail_height(self, step: Step, width: int) -> int:
+        if not step.detail:
+            return 0
+        text = figures.visible_text(step.detail, 400)
+        area = QRect(0, 0, max(120, width - 24), 1000)
+        return (
+            QFontMetrics(QFont(self._small)).boundingRect(area, int(Qt.TextFlag.TextWordWrap), text).height()
+        )
+
+
+class ConnectionDetails(QFrame):
+    """Facts and actions of one profile."""
+
+    connect_requested = Signal(object)
+    edit_requested = Signal(object)
+    disconnect_requested = Signal(object)
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "surface")
+        self._context = context
+        self._profile: ConnectionProfile | None = None
+        self._test: asyncio.Task[Any] | None = None
+        self._steps: Sequence[Step] = ()
+        self._name = PlainLabel("", "section", elide=Qt.TextElideMode.ElideRight)
+        self._facts = QGridLayout()
+        self._facts.setHorizontalSpacing(theme.SPACE_3)
+        self._facts.setVerticalSpacing(theme.SPACE_2)
+        self._facts.setColumnStretch(1, 1)
+        self.connect_button = QPushButton("Connect")
+        self.connect_button.setProperty("kind", "primary")
+        self.connect_button.clicked.connect(lambda: self._emit(self.connect_requested))
+        self.disconnect_button = QPushButton("Disconnect")
+        self.disconnect_button.clicked.connect(lambda: self._emit(self.disconnect_requested))
+        self.edit_button = QPushButton("Edit")
+        self.edit_button.clicked.connect(lambda: self._emit(self.edit_requested))
+        self.test_button = QPushButton("Test")
+        self.test_button.clicked.connect(self.test)
+        self.copy_button = QPushButton("Copy report")
+        self.copy_button.setProperty("kind", "link")
+        self.copy_button.clicked.connect(self._copy_report)
+        self.copy_button.hide()
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE_2)
+        for button in (self.connect_button, self.disconnect_button, self.edit_button, self.test_button):
+            buttons.addWidget(button)
+        buttons.addStretch()
+        self.steps = StepList()
+        inner = QVBoxLayout()
+        inner.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
+        inner.setSpacing(theme.SPACE_4)
+        inner.addWidget(self._name)
+        inner.addLayout(buttons)
+        inner.addLayout(self._facts)
+        inner.addWidget(self.steps)
+        inner.addWidget(self.copy_button, 0, Qt.AlignmentFlag.AlignLeft)
+        inner.addStretch()
+        holder = QWidget()
+        holder.setObjectName("scrolled")
+        holder.setLayout(inner)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(holder)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(1, 1, 1, 1)
+        layout.addWidget(area)
+
+    @property
+    def profile(self) -> ConnectionProfile | None:
+        """What is shown."""
+        return self._profile
+
+    def show_profile(self, profile: ConnectionProfile | None, snapshot: ClusterSnapshot | None) -> None:
+        """Show a connection, with what is known when it is open."""
+        if profile is None or self._profile is None or profile.id != self._profile.id:
+            self._clear_test()
+        self._profile = profile
+        self.setVisible(profile is not None)
+        if profile is None:
+            return
+        self._name.setText(profile.name)
+        self.disconnect_button.setVisible(snapshot is not None)
+        self.connect_button.setText("Show" if snapshot is not None else "Connect")
+        while (item := self._facts.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        for row, (name, value) in enumerate(facts(profile, snapshot)):
+            label = PlainLabel(name, "caption")
+            label.setAlignment(Qt.AlignmentFlag.AlignTop)
+            self._facts.addWidget(label, row, 0)
+            self._facts.addWidget(PlainLabel(value, wrap=True, selectable=True), row, 1)
+
+    def test(self) -> None:
+        """Try the connection step by step."""
+        profile = self._profile
+        if profile is None or (self._test is not None and not self._test.done()):
+            return
+        self.test_button.setEnabled(False)
+        diagnosis = Diagnosis(profile, self._show_steps)
+
+        async def run() -> None:
+            try:
+                await diagnosis.run()
+            finally:
+                self.test_button.setEnabled(True)
+            self.copy_button.show()
+
+        self._show_steps(diagnosis.steps)
+        self._test = self._context.run(run(), "test the connection")
+
+    def _show_steps(self, steps: Sequence[Step]) -> None:
+        self._steps = tuple(steps)
+        self.steps.set_steps(self._steps)
+
+    def _clear_test(self) -> None:
+        if self._test is not None:
+            self._test.cancel()
+            self._test = None
+        self.test_button.setEnabled(True)
+        self._show_steps(())
+        self.copy_button.hide()
+
+    def _copy_report(self) -> None:
+        if self._profile is not None:
+            QGuiApplication.clipboard().setText(report(self._profile, self._steps))
+            self._context.notify("The report is on the clipboard. It holds no secrets.", "good")
+
+    def _emit(self, signal: Any) -> None:
+        if self._profile is not None:
+            signal.emit(self._profile)
+
+
+def facts(profile: ConnectionProfile, snapshot: ClusterSnapshot | None) -> list[tuple[str, str]]:
+    """What there is to say of a connection, without secrets."""
+    found = [("Servers", "\n".join(safe_urls(profile)))]
+    environment = ENVIRONMENTS[profile.environment]
+    found.append(("Environment", environment + (", read-only" if profile.read_only else "")))
+    login = profile.credentials
+    who = {
+        CredentialKind.PASSWORD: login.user,
+        CredentialKind.CREDS: login.creds_path,
+        CredentialKind.NKEY: login.nkey_path,
+    }.get(login.kind, "")
+    found.append(("Login", f"{KINDS[login.kind]}{f': {who}' if who else ''}"))
+    if profile.tls.skip_verify:
+        found.append(("TLS", "any certificate is accepted"))
+    elif profile.tls.ca_path or profile.tls.cert_path:
+        found.append(("TLS", profile.tls.ca_path or profile.tls.cert_path))
+    if profile.system_credentials is not None:
+        found.append(("System account", KINDS[profile.system_credentials.kind]))
+    if profile.api_prefix != "$JS.API":
+        found.append(("API prefix", profile.api_prefix))
+    if profile.origin:
+        found.append(("Imported from", profile.origin))
+    if snapshot is not None:
+        _, word = STATE_WORDS[snapshot.state]
+        found.append(("State", f"{word}. {snapshot.detail}" if snapshot.detail else word))
+        if snapshot.server is not None:
+            server = snapshot.server
+            named = server.name and server.name != server.server_id
+            found.append(("Server", (f"{server.name}, " if named else "") + f"version {server.version}"))
+            found.append(("Round trip", figures.duration(snapshot.server.rtt_seconds)))
+    return found
+
+
+def safe_urls(profile: ConnectionProfile) -> list[str]:
+    """The URLs without the secrets that may stand in them."""
+
+    return [without_secret(url) for url in profile.urls]

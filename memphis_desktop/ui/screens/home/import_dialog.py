@@ -1,0 +1,78 @@
+"""Choosing among the connections found on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtWidgets import QCheckBox, QScrollArea, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.contexts import FoundContext
+from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.dialogs import Dialog
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.format import visible_text
+
+
+class ImportDialog(Dialog):
+    """A list with a box for each; those that are here already are left out of the choice."""
+
+    def __init__(
+        self, parent: QWidget | None, found: Sequence[FoundContext], present: Sequence[ConnectionProfile]
+    ) -> None:
+        super().__init__(parent, "Import connections", "Import", width=560)
+        self._boxes: list[tuple[QCheckBox, ConnectionProfile]] = []
+        origins = {profile.origin for profile in present if profile.origin}
+        self.body.addWidget(
+            PlainLabel(
+                "Contexts of the nats command line and NATS_URL. Their files are read, never changed;"
+                " credentials stay where they are.",
+                "muted",
+                wrap=True,
+            )
+        )
+        column = QVBoxLayout()
+        column.setSpacing(theme.SPACE_2)
+        for one in found:
+            column.addWidget(self._row(one, origins))
+        if not found:
+            column.addWidget(
+                PlainLabel("None were found in ~/.config/nats/context, nor in NATS_URL.", wrap=True)
+            )
+        column.addStretch()
+        holder = QWidget()
+        holder.setObjectName("scrolled")
+        holder.setLayout(column)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(holder)
+        area.setMinimumHeight(min(320, 40 + 44 * max(1, len(found))))
+        self.body.addWidget(area, 1)
+        self._count()
+
+    def chosen(self) -> list[ConnectionProfile]:
+        """The profiles that are ticked."""
+        return [profile for box, profile in self._boxes if box.isChecked()]
+
+    def _row(self, one: FoundContext, origins: set[str]) -> QWidget:
+        row = QWidget()
+        layout = QVBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        box = QCheckBox(visible_text(one.name, 60).replace("&", "&&"))
+        layout.addWidget(box)
+        if one.profile is None:
+            box.setEnabled(False)
+            layout.addWidget(PlainLabel(f"      {one.problem}", "warning", wrap=True))
+        elif one.profile.origin in origins:
+            box.setEnabled(False)
+            layout.addWidget(PlainLabel("      imported already", "caption"))
+        else:
+            box.setChecked(True)
+            box.toggled.connect(self._count)
+            self._boxes.append((box, one.profile))
+            layout.addWidget(PlainLabel(f"      {one.profile.address}", "caption"))
+        return row
+
+    def _count(self) -> None:
+        self.verb_button.setEnabled(bool(self.chosen()))

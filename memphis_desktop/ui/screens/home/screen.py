@@ -1,0 +1,349 @@
+"""The Home page: a newcomer finds three ways to begin, everybody else the broker and the connections."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster import keychain
+from memphis_desktop.cluster.contexts import find_contexts
+from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.profiles import (
+    ConnectionProfile,
+    CredentialKind,
+    Credentials,
+    Environment,
+    ProfileError,
+)
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.broker_control import BrokerState
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.filter_bar import FilterBar
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.components.split_view import SplitView
+from memphis_desktop.ui.format import count_noun
+from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.home.broker_panel import BrokerPanel
+from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, KINDS, ConnectionForm
+from memphis_desktop.ui.screens.home.details import ConnectionDetails, safe_urls
+from memphis_desktop.ui.screens.home.first_run import FirstRun
+from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
+from memphis_desktop.ui.shell.logo import Logo
+from memphis_desktop.ui.shell.status_bar import STATE_WORDS
+
+_REFRESH_MS = 1000
+_ENVIRONMENT_TOKENS = {
+    Environment.LOCAL: "good",
+    Environment.DEVELOPMENT: "information",
+    Environment.STAGING: "warning",
+    Environment.PRODUCTION: "bad",
+}
+
+
+@dataclass(frozen=True)
+class _Row:
+    profile: ConnectionProfile
+    snapshot: ClusterSnapshot | None
+
+    def state(self) -> tuple[str, str]:
+        if self.snapshot is None:
+            return "muted", "Not connected"
+        return STATE_WORDS[self.snapshot.state]
+
+    def version(self) -> str | None:
+        server = self.snapshot.server if self.snapshot is not None else None
+        return server.version if server is not None else None
+
+    def rtt(self) -> float | None:
+        server = self.snapshot.server if self.snapshot is not None else None
+        return server.rtt_seconds if server is not None else None
+
+
+def _environment(row: _Row) -> list[tuple[str, str]]:
+    profile = row.profile
+    badges = [(ENVIRONMENTS[profile.environment], _ENVIRONMENT_TOKENS[profile.environment])]
+    if profile.read_only:
+        badges.append(("Read-only", "muted"))
+    return badges
+
+
+COLUMNS = [
+    Column("state", "State", _Row.state, "dot", 124),
+    Column("name", "Name", lambda row: row.profile.name, "text", 110, stretch=True),
+    Column("environment", "Environment", _environment, "badge", 172),
+    Column("url", "Servers", lambda row: ", ".join(safe_urls(row.profile)), "mono", 170),
+    Column("login", "Login", lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
+    Column("rtt", "Round trip", _Row.rtt, "duration", 84),
+    Column("version", "Server", _Row.version, "text", 72),
+    Column("origin", "Imported from", lambda row: row.profile.origin or None, "text", 180, visible=False),
+]
+
+
+class HomeScreen(Screen):
+    """See the module."""
+
+    title = "Home"
+    route_name = "home"
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.first_run = FirstRun(context)
+        self.first_run.credentials_wanted.connect(lambda profile: self.edit(profile, new=True))
+        self.broker_panel = BrokerPanel(context)
+        self.broker_panel.changed.connect(self._choose_page)
+        self.table = DataTable(
+            COLUMNS, lambda row: row.profile.id, "connections", context_actions=self._row_actions
+        )
+        self.details = ConnectionDetails(context)
+        self._pages = QStackedLayout(self)
+        self._pages.addWidget(self._make_welcome())
+        self._pages.addWidget(self._make_connections())
+        self._timer = QTimer(self)
+        self._timer.setInterval(_REFRESH_MS)
+        self._timer.timeout.connect(self.refresh)
+        self.table.row_activated.connect(lambda row: self.open(row.profile))
+        self.table.current_changed.connect(lambda _: self._show_details())
+        self.details.connect_requested.connect(self.open)
+        self.details.edit_requested.connect(self.edit)
+        self.details.disconnect_requested.connect(self.close_connection)
+        self.refresh()
+
+    # Building ---------------------------------------------------------------------------------
+
+    def _make_welcome(self) -> QWidget:
+        column = QVBoxLayout()
+        column.setSpacing(theme.SPACE_3)
+        column.setContentsMargins(theme.SPACE_6, theme.SPACE_6, theme.SPACE_6, theme.SPACE_6)
+        column.addStretch(2)
+        column.addWidget(Logo(56), 0, Qt.AlignmentFlag.AlignHCenter)
+        heading = PlainLabel("Memphis Desktop", "vital")
+        heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addWidget(heading)
+        line = PlainLabel("See, search and replay what flows through your message streams.", "muted")
+        line.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addWidget(line)
+        column.addSpacing(theme.SPACE_4)
+        middle = QHBoxLayout()
+        middle.addStretch(1)
+        self.first_run.setMaximumWidth(1080)
+        middle.addWidget(self.first_run, 100)
+        middle.addStretch(1)
+        column.addLayout(middle)
+        column.addStretch(3)
+        holder = QWidget()
+        holder.setObjectName("scrolled")
+        holder.setLayout(column)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(holder)
+        return area
+
+    def _make_connections(self) -> QWidget:
+        header = PageHeader("Home")
+        header.add_action("Import", self.import_contexts, icon_name="download-simple")
+        header.add_action("New connection", self.new, icon_name="plus", kind="primary", tooltip="Ctrl+N")
+        self.filter = FilterBar("Filter connections")
+        self.filter.text_changed.connect(self.table.set_filter)
+        self.filter.left.connect(self.table.setFocus)
+        panel = QFrame()
+        panel.setProperty("panel", "surface")
+        inside = QVBoxLayout(panel)
+        inside.setContentsMargins(1, 1, 1, 1)
+        inside.addWidget(self.table)
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(theme.SPACE_5, 20, theme.SPACE_5, 20)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(header)
+        layout.addWidget(self.broker_panel)
+        layout.addWidget(self.filter)
+        layout.addWidget(SplitView(panel, self.details, "home", share=0.34), 1)
+        return page
+
+    # Coming and going -------------------------------------------------------------------------
+
+    def activated(self) -> None:
+        """Follow states while visible; a newcomer's first button has the focus."""
+        self.broker_panel.watch(True)
+        self.refresh()
+        self._timer.start()
+        if self._pages.currentIndex() == 0:
+            self.first_run.refresh()
+            self.first_run.broker_card.button.setFocus()
+        else:
+            self.table.setFocus()
+
+    def deactivated(self) -> None:
+        """Stop following."""
+        self._timer.stop()
+        self.broker_panel.watch(False)
+
+    def refresh(self) -> None:
+        """Read the profiles and the states of their connections again."""
+        shell = self.context.shell
+        try:
+            profiles = shell.profiles.load()
+        except ProfileError as error:
+            self.table.set_state("error", str(error), ("Read again", self.refresh))
+            self._pages.setCurrentIndex(1)
+            return
+        self.table.set_rows([_Row(profile, shell.connection_state(profile.id)) for profile in profiles])
+        self.table.set_state(
+            "ready" if profiles else "empty",
+            "No connections yet. Add a server, or import what the nats command line knows.",
+            ("New connection", self.new),
+            "link-simple",
+        )
+        self.filter.set_count(count_noun(len(profiles), "connection"))
+        if profiles and self.table.current_row() is None:
+            self.table.select_key(profiles[0].id)
+        self._show_details()
+        self._choose_page()
+
+    def _choose_page(self) -> None:
+        state = self.context.shell.broker.state
+        idle = state in (BrokerState.STOPPED, BrokerState.FAILED, BrokerState.STARTING)
+        newcomer = idle and not self.table.model.total() and self.table.state() != "error"
+        self._pages.setCurrentIndex(0 if newcomer else 1)
+
+    def _show_details(self) -> None:
+        row = self.table.current_row()
+        if row is None:
+            self.details.show_profile(None, None)
+        else:
+            self.details.show_profile(row.profile, row.snapshot)
+
+    def focus_filter(self) -> None:
+        """The filter of connections."""
+        self.filter.focus()
+
+    # Doing ------------------------------------------------------------------------------------
+
+    def _marked(self) -> ConnectionProfile | None:
+        row = self.table.current_row()
+        return row.profile if row is not None else None
+
+    def open(self, profile: ConnectionProfile, new_tab: bool = False) -> None:
+        """Connect and show."""
+        shell = self.context.shell
+        self.context.run(shell.open_profile(profile, new_tab=new_tab), f"connect to {profile.name}")
+
+    def close_connection(self, profile: ConnectionProfile) -> None:
+        """Disconnect."""
+        shell = self.context.shell
+        self.context.run(shell.close_profile(profile.id), f"disconnect from {profile.name}")
+
+    def new(self) -> None:
+        """Add a connection."""
+        self.context.run(self._edit(None, new=True), "add the connection")
+
+    def edit(self, profile: ConnectionProfile, new: bool = False) -> None:
+        """Change a connection."""
+        self.context.run(self._edit(profile, new=new), "save the connection")
+
+    async def _edit(self, profile: ConnectionProfile | None, *, new: bool) -> None:
+        form = ConnectionForm(self.window(), self.context.shell.profiles, profile, new=new)
+        if not await form.ask():
+            return
+        entered = await asyncio.to_thread(keychain.put_away, form.profile())
+        self.context.shell.profiles.put(entered)
+        self.refresh()
+        self.table.select_key(entered.id)
+        if profile is not None and new:  # it was refused for its login: try again with what was entered
+            self.open(entered)
+
+    def duplicate(self) -> None:
+        """A copy of the marked connection."""
+        profile = self._marked()
+        if profile is not None:
+            copy = self.context.shell.profiles.duplicate(profile)
+            self.refresh()
+            self.table.select_key(copy.id)
+
+    def delete(self) -> None:
+        """Remove the marked connection."""
+        profile = self._marked()
+        if profile is not None:
+            self.context.run(self._delete(profile), "delete the connection")
+
+    async def _delete(self, profile: ConnectionProfile) -> None:
+        agreed = await self.context.confirm(
+            f"Delete the connection {profile.name}",
+            "The connection and its saved secrets are removed from this program."
+            " Nothing on the server changes.",
+            "Delete connection",
+        )
+        if not agreed:
+            return
+        await self.context.shell.close_profile(profile.id)
+        self.context.shell.profiles.remove(profile.id)
+        self.refresh()
+        self.context.notify(
+            f"Deleted the connection {profile.name}.", "good", ("Undo", lambda: self._restore(profile))
+        )
+        # Secrets go only once the chance to undo is over with the program's run: see keychain.forget.
+        self.context.shell.forget_later(profile)
+
+    def _restore(self, profile: ConnectionProfile) -> None:
+        self.context.shell.forget_later(profile, never=True)
+        self.context.shell.profiles.put(profile)
+        self.refresh()
+        self.table.select_key(profile.id)
+
+    def import_contexts(self) -> None:
+        """Take over contexts of the ``nats`` command line."""
+        self.context.run(self._import(), "import connections")
+
+    async def _import(self) -> None:
+        found = await asyncio.to_thread(find_contexts)
+        dialog = ImportDialog(self.window(), found, self.context.shell.profiles.load())
+        if not await dialog.ask():
+            return
+        store = self.context.shell.profiles
+        chosen = dialog.chosen()
+        for profile in chosen:
+            store.put(replace(profile, name=store.free_name(profile.name)))
+        self.refresh()
+        self.context.notify(f"Imported {count_noun(len(chosen), 'connection')}.", "good")
+
+    def accept_file(self, path: str) -> bool:
+        """A credentials file was dropped on the window: begin a connection with it."""
+        if path.endswith(".creds"):
+            credentials = Credentials(CredentialKind.CREDS, creds_path=path)
+        elif path.endswith((".nk", ".seed")):
+            credentials = Credentials(CredentialKind.NKEY, nkey_path=path)
+        else:
+            return False
+        marked = ConnectionProfile(name="", credentials=credentials, environment=Environment.DEVELOPMENT)
+        self.edit(marked, new=True)
+        return True
+
+    def _row_actions(self, rows: list[_Row]) -> list[Command]:
+        return [command for command in self.commands() if command.title not in ("New connection", "Import")]
+
+    def commands(self) -> list[Command]:
+        """For the palette, the keys and the context menu."""
+        profile = self._marked() if self._pages.currentIndex() == 1 else None
+        found = [
+            Command("New connection", "Ctrl+N", self.new, "plus"),
+            Command("Import connections", "", self.import_contexts, "download-simple"),
+        ]
+        if profile is not None:
+            found += [
+                Command(f"Connect to {profile.name}", "", lambda: self.open(profile), "link-simple"),
+                Command("Connect in a new tab", "Ctrl+Return", lambda: self.open(profile, True), "plus"),
+                Command("Edit connection", "F2", lambda: self.edit(profile), "pencil-simple"),
+                Command("Duplicate connection", "Ctrl+D", self.duplicate, "copy"),
+                Command("Test connection", "T", self.details.test, "stethoscope"),
+                Command("Delete connection", "Del", self.delete, "trash", danger=True),
+            ]
+        return [*found, *self.broker_panel.commands()]
+
+    def show_route(self, route: Route) -> None:
+        """``new`` opens the form; ``connection`` marks one."""
+        if route.get("connection"):
+            self.table.select_key(route.get("connection"))
