@@ -198,6 +198,9 @@ def _screenshot(arguments: list[str]) -> int:
     parser.add_argument(
         "--history", type=_positive, default=20.0, metavar="S", help="seconds to watch before the first (20)"
     )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="this picture only; repeatable"
+    )
     options = parser.parse_args(arguments)
     if not options.demo and options.connect is None:
         parser.error("say what to show: --demo or --connect URL")
@@ -206,7 +209,12 @@ def _screenshot(arguments: list[str]) -> int:
 
     themes = ("dark", "light") if options.theme == "both" else (options.theme,)
     return screenshot.run(
-        options.folder, connect=options.connect, themes=themes, size=options.size, history=options.history
+        options.folder,
+        connect=options.connect,
+        themes=themes,
+        size=options.size,
+        history=options.history,
+        only=frozenset(options.only),
     )
 
 

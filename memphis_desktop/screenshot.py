@@ -16,7 +16,8 @@ from PySide6.QtCore import QAbstractItemModel
 from PySide6.QtWidgets import QAbstractItemView
 
 from memphis_desktop import app
-from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.cluster.failures import ConnectionFailure
+from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
@@ -28,8 +29,7 @@ from memphis_desktop.ui.screens.station_detail.screen import TABS
 from memphis_desktop.ui.screens.station_parts import consumer_route, station_route
 from memphis_desktop.ui.window import MainWindow
 
-CONNECT_SECONDS = 30.0
-SETTLE_SECONDS = 8.0
+SETTLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,13 @@ class Shot:
 
 
 def run(
-    folder: Path, *, connect: str | None, themes: tuple[str, ...], size: tuple[int, int], history: float
+    folder: Path,
+    *,
+    connect: str | None,
+    themes: tuple[str, ...],
+    size: tuple[int, int],
+    history: float,
+    only: frozenset[str] = frozenset(),
 ) -> int:
     """Draw every screen in every theme, and print the files written.
 
@@ -51,9 +57,10 @@ def run(
         themes: ``dark``, ``light`` or both.
         size: Of the window, in pixels.
         history: Seconds to watch the connection before the first picture, so that the graphs are filled.
+        only: Names of pictures (``overview``, ``station-messages``); nothing for all.
 
     Raises:
-        Failure: The server cannot be reached, or a file not be written.
+        Failure: The server cannot be reached, a file not be written, or a name in `only` is unknown.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,25 +69,33 @@ def run(
     loop = EventLoop(app.application())
     asyncio.set_event_loop(loop)
     with loop:
-        loop.run_until_complete(_draw_all(folder, connect, themes, size, history))
+        loop.run_until_complete(_draw_all(folder, connect, themes, size, history, only))
     return 0
 
 
 async def _draw_all(
-    folder: Path, connect: str | None, themes: tuple[str, ...], size: tuple[int, int], history: float
+    folder: Path,
+    connect: str | None,
+    themes: tuple[str, ...],
+    size: tuple[int, int],
+    history: float,
+    only: frozenset[str],
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="memphis-desktop-") as text:
         settings = Path(text)  # the user's own settings and profiles stay out of the pictures
-        async with app.session(demo=connect is None, connect=connect, config_folder=settings) as program:
+        async with app.session(demo=connect is None, config_folder=settings) as program:
             window = program.window
             window.resize(*size)
-            snapshot = await _ready(window, connect, history)
+            if connect is not None:
+                await _connect(window, connect)
+            snapshot = await _ready(window, history)
             connection = window.current_workspace().connection
             assert connection is not None  # it is ready
             profile = connection.profile
+            wanted = chosen(snapshot, only)
             for mode in themes:
                 theme.manager().set_mode(mode)
-                for shot in shots(snapshot):
+                for shot in wanted:
                     await _go(window, profile, shot.route)
                     await _settled(window)
                     _save(window, folder / f"{shot.name}-{mode}.png")
@@ -111,24 +126,20 @@ async def _until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-async def _ready(window: MainWindow, connect: str | None, history: float) -> ClusterSnapshot:
+async def _connect(window: MainWindow, url: str) -> None:
+    try:
+        await window.open_profile(ConnectionProfile(name=url.rpartition("@")[2], urls=(url,)))
+    except ConnectionFailure as failure:
+        raise Failure(f"cannot connect to {url}: {failure}") from None
+
+
+async def _ready(window: MainWindow, history: float) -> ClusterSnapshot:
     """Wait until the connection has been watched long enough to fill the graphs; returns what is known."""
-
-    def connection_snapshot() -> ClusterSnapshot | None:
-        connection = window.current_workspace().connection
-        return connection.snapshot if connection is not None else None
-
-    def connected() -> bool:
-        snapshot = connection_snapshot()
-        return snapshot is not None and snapshot.state is ConnectionState.CONNECTED
-
-    if not await _until(connected, CONNECT_SECONDS):
-        raise Failure(f"cannot connect to {connect}")
     connection = window.current_workspace().connection
     assert connection is not None
     first = connection.snapshot.taken_at_ns
     await _until(
-        lambda: connection.snapshot.taken_at_ns - first >= history * 1e9, 3 * history + CONNECT_SECONDS
+        lambda: connection.snapshot.taken_at_ns - first >= history * 1e9, 3 * history + SETTLE_SECONDS
     )
     return connection.snapshot
 
@@ -144,6 +155,15 @@ async def _rounds(session: Session, count: int) -> None:
     unsubscribe = session.subscribe(see)
     await _until(lambda: seen >= count, 3.0 * count)
     unsubscribe()
+
+
+def chosen(snapshot: ClusterSnapshot, only: frozenset[str]) -> list[Shot]:
+    """Return the pictures to take; raises `Failure` for a name that there is not."""
+    every = list(shots(snapshot))
+    unknown = only - {shot.name for shot in every}
+    if unknown:
+        raise Failure(f"there is no picture {min(unknown)!r}; there are: {', '.join(s.name for s in every)}")
+    return [shot for shot in every if not only or shot.name in only]
 
 
 def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
@@ -177,7 +197,7 @@ async def _settled(window: MainWindow) -> None:
     await _until(lambda: not _empty_lists(screen), SETTLE_SECONDS)
     connection = window.current_workspace().connection
     if connection is not None:
-        await _rounds(connection.session, 2)
+        await _rounds(connection.session, 1)
 
 
 def _empty_lists(screen: Screen) -> bool:
