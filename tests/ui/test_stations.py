@@ -1,0 +1,356 @@
+"""Overview, stations, one station and consumers as a user meets them, on both servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QApplication, QComboBox, QDialog, QLineEdit, QPlainTextEdit
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop.app import Program
+from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import Route, Screen
+from memphis_desktop.ui.screens.consumers import ConsumerScreen, ConsumersScreen
+from memphis_desktop.ui.screens.overview import OverviewScreen
+from memphis_desktop.ui.screens.station_detail import StationDetailScreen
+from memphis_desktop.ui.screens.station_detail.screen import TABS
+from memphis_desktop.ui.screens.station_form import ConfigurationDialog
+from memphis_desktop.ui.screens.stations import StationsScreen
+from tests.conftest import Connect
+
+Until = Callable[..., Awaitable[Any]]
+Show = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+async def client(any_server: ServerProcess, connect: Connect) -> Client:
+    opened = await connect(any_server)
+    assert isinstance(opened, Client)
+    return opened
+
+
+@pytest.fixture
+def show(program: Program, any_server: ServerProcess) -> Show:
+    """Open a route on the server: ``screen = await show(Route("stations"), read_only=True)``."""
+
+    async def open_(route: Route, **options: Any) -> Screen:
+        profile = ConnectionProfile(name="test", urls=(any_server.url,), **options)
+        workspace = await program.window.open_profile(profile, route)
+        screen = workspace.current_screen
+        assert isinstance(screen, Screen)
+        return screen
+
+    return open_
+
+
+async def fill(client: Client, name: str = "orders", messages: int = 10, **config: Any) -> None:
+    jetstream = client.jetstream()
+    await jetstream.add_stream(name=name, subjects=[f"{name}.>"], **config)
+    for number in range(messages):
+        await jetstream.publish(f"{name}.{number % 3}", b"x" * 50)
+
+
+def dialog_of(kind: type[QDialog] = QDialog) -> Any:
+    """The dialog that is open, if any."""
+    found = [w for w in QApplication.topLevelWidgets() if isinstance(w, kind) and w.isVisible()]
+    return found[-1] if found else None
+
+
+def shown_text(widget: Any) -> str:
+    labels = [label.text() for label in widget.findChildren(PlainLabel) if label.isVisible()]
+    return "\n".join([*labels, *(block.text() for block in widget.findChildren(CodeBlock))])
+
+
+async def test_the_overview_shows_what_flows_and_who_lags(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client)
+    await client.jetstream().add_consumer("orders", durable_name="slow", ack_policy="explicit")
+
+    async def publish() -> None:
+        while True:
+            await client.jetstream().publish("orders.1", b"x" * 50)
+
+    traffic = asyncio.create_task(publish())
+    try:
+        screen = await show(Route("overview"))
+        assert isinstance(screen, OverviewScreen)
+        for table in (screen.health, screen.lag_board, screen.stations):
+            QAbstractItemModelTester(table.model)
+        await until(lambda: screen.lag_board.rows(), "the lag board")
+        await until(lambda: (screen.stations.rows()[0].in_messages_rate or 0) > 1, "a rate")
+        await until(
+            lambda: screen.vital_signs["messages_in"].accessibleName().split()[2] not in ("–", "0"),
+            "messages in",
+        )
+        await until(lambda: len(screen.graph.table_rows()) > 2, "the graph")
+        [slow] = screen.lag_board.rows()
+        assert (slow.stream, slow.name) == ("orders", "slow")
+        await until(lambda: any(f.check == "no puller" for f in screen.health.rows()), "the finding", 15)
+    finally:
+        traffic.cancel()
+    screen._toggle_unit()
+    assert screen.graph.unit == "bytes/s"
+    # The finding opens the group it is about.
+    screen.health.select_key(("orders", "slow", "no puller"))
+    qtbot.keyClick(screen.health.view, Qt.Key.Key_Return)
+    opened = await until(lambda: screen.window().current_workspace().current_screen)
+    assert isinstance(opened, ConsumerScreen)
+    await until(lambda: "Nobody asks" in opened.reason.text(), "the reason")
+
+
+async def test_an_empty_server_says_so(client: Client, show: Show, until: Until) -> None:
+    screen = await show(Route("overview"))
+    await until(lambda: screen.stations.state() == "empty", "the empty state")
+    assert screen.health.state() in ("empty", "ready")
+    screen.window().navigate(Route("stations"))
+    stations = screen.window().current_workspace().current_screen
+    await until(lambda: stations.table.state() == "empty", "the empty list")
+
+
+async def test_stations_are_listed_filtered_and_previewed(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, "orders", 10)
+    await fill(client, "payments", 3, retention="workqueue")
+    await client.jetstream().create_key_value(bucket="settings")
+    screen = await show(Route("stations"))
+    assert isinstance(screen, StationsScreen)
+    QAbstractItemModelTester(screen.table.model)
+    await until(lambda: {r.name for r in screen.table.rows()} == {"orders", "payments"}, "the stations")
+    buckets = screen.filter._chips["buckets"]
+    qtbot.mouseClick(buckets, Qt.MouseButton.LeftButton)
+    assert {r.name for r in screen.table.rows()} == {"orders", "payments", "KV_settings"}
+    qtbot.mouseClick(screen.filter._chips["workqueue"], Qt.MouseButton.LeftButton)
+    assert [r.name for r in screen.table.rows()] == ["payments"]
+    qtbot.mouseClick(screen.filter._chips["workqueue"], Qt.MouseButton.LeftButton)
+    qtbot.keyClicks(screen.filter.field, "ord")
+    await until(lambda: [r.name for r in screen.table.rows()] == ["orders"], "the filter")
+    screen.table.select_key("orders")
+    assert not screen.preview.isVisible()
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_Space)
+    assert screen.preview.isVisible()
+    await until(lambda: screen.preview.facts.values().get("Messages") == "10", "the preview")
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_Return)
+    opened = screen.window().current_workspace().current_screen
+    assert isinstance(opened, StationDetailScreen)
+
+
+async def test_the_selection_stays_while_data_arrives(client: Client, show: Show, until: Until) -> None:
+    for name in ("a", "b", "c", "d"):
+        await fill(client, name, 1)
+    screen = await show(Route("stations"))
+    await until(lambda: len(screen.table.rows()) == 4, "the stations")
+    screen.table.sort_by("messages", True)
+    screen.table.select_key("c")
+    for _ in range(20):
+        await client.jetstream().publish("d.1", b"x")
+    await until(lambda: screen.table.rows()[0].name == "d", "the new order")
+    assert [row.name for row in screen.table.selected_rows()] == ["c"]
+    await client.jetstream().delete_stream("a")
+    await until(lambda: len(screen.table.rows()) == 3, "the removal")
+    assert [row.name for row in screen.table.selected_rows()] == ["c"]
+
+
+async def test_a_station_is_made_changed_purged_and_deleted(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    jetstream = client.jetstream()
+    screen = await show(Route("stations"))
+    await until(lambda: screen.table.state() == "empty", "the empty list")
+    qtbot.mouseClick(screen.create_button, Qt.MouseButton.LeftButton)
+    dialog = await until(lambda: dialog_of(ConfigurationDialog), "the form")
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    assert "name" in dialog.error.text()
+    name = dialog.form.field("name")
+    subjects = dialog.form.field("subjects")
+    assert isinstance(name, QLineEdit)
+    assert isinstance(subjects, QPlainTextEdit)
+    qtbot.keyClicks(name, "orders")
+    qtbot.keyClicks(subjects, "orders.>")
+    age = dialog.form.field("max_age")
+    qtbot.keyClicks(age, "soon")
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    assert "Keep for" in dialog.error.text()
+    age.clear()
+    qtbot.keyClicks(age, "1d 12h")
+    assert "--max-age=36h" in dialog.command_view.text()
+    assert '"name": "orders"' in dialog.json_view.text()
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: [row.name for row in screen.table.rows()] == ["orders"], "the new station")
+    info = await jetstream.stream_info("orders")
+    assert info.config.max_age == 36 * 3600
+    await until(lambda: dialog_of() is None, "the form closed")
+
+    for number in range(8):
+        await jetstream.publish("orders.a", str(number).encode())
+    await until(lambda: screen.table.rows()[0].stream.messages == 8, "the messages")
+    screen.table.select_key("orders")
+
+    # Edit: the difference and the loss are shown before saving.
+    run(screen, "Edit station")
+    dialog = await until(lambda: dialog_of(ConfigurationDialog), "the form")
+    assert not dialog.verb_button.isEnabled()
+    assert not dialog.form.field("storage").isEnabled()
+    qtbot.keyClicks(dialog.form.field("max_msgs"), "5")
+    assert '+  "max_msgs": 5' in dialog.difference_view.text()
+    assert "oldest 3 messages" in dialog.warning.text()
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: screen.table.rows()[0].stream.messages == 5, "the new limit")
+    await until(lambda: dialog_of() is None, "the form closed")
+
+    # Purge all but two.
+    run(screen, "Purge")
+    dialog = await until(dialog_of, "the question")
+    assert "5 messages" in shown_text(dialog)
+    dialog.findChild(QComboBox).setCurrentIndex(2)
+    assert not dialog.verb_button.isEnabled()
+    number = next(
+        line
+        for line in dialog.findChildren(QLineEdit)
+        if line.accessibleName() == "Number" or line.accessibleName() == "Sequence or number"
+    )
+    qtbot.keyClicks(number, "2")
+    assert "3 messages" in shown_text(dialog)
+    assert "--keep=2" in shown_text(dialog)
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: screen.table.rows()[0].stream.messages == 2, "the purge")
+    await until(lambda: dialog_of() is None, "the question closed")
+
+    # Delete: what is lost is named; cancelling keeps it.
+    run(screen, "Delete")
+    dialog = await until(dialog_of, "the question")
+    assert "2 messages" in shown_text(dialog)
+    assert "nats stream rm orders --force" in shown_text(dialog)
+    qtbot.mouseClick(dialog.cancel_button, Qt.MouseButton.LeftButton)
+    await until(lambda: dialog_of() is None, "the question closed")
+    assert await jetstream.stream_info("orders")
+    run(screen, "Delete")
+    dialog = await until(dialog_of, "the question")
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: not screen.table.rows(), "the deletion")
+
+
+def run(screen: Screen, title: str) -> None:
+    """Run a command of the screen, as the palette or a key does."""
+    command = next(command for command in screen.commands() if command.title == title)
+    assert command.enabled, command.reason
+    command.callback()
+
+
+async def test_production_asks_for_the_name(client: Client, show: Show, until: Until, qtbot: QtBot) -> None:
+    await fill(client)
+    screen = await show(Route("stations"), environment=Environment.PRODUCTION)
+    await until(lambda: screen.table.rows(), "the stations")
+    screen.table.select_key("orders")
+    run(screen, "Delete")
+    dialog = await until(dialog_of, "the question")
+    assert not dialog.verb_button.isEnabled()
+    qtbot.keyClicks(dialog.field, "orders")
+    assert dialog.verb_button.isEnabled()
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: not screen.table.rows(), "the deletion")
+
+
+async def test_a_read_only_connection_offers_no_change(client: Client, show: Show, until: Until) -> None:
+    await fill(client)
+    screen = await show(Route("stations"), read_only=True)
+    await until(lambda: screen.table.rows(), "the stations")
+    screen.table.select_key("orders")
+    assert not screen.create_button.isEnabled()
+    for title in ("Create station", "Edit station", "Purge", "Delete"):
+        command = next(command for command in screen.commands() if command.title == title)
+        assert not command.enabled
+        assert "read-only" in command.reason
+
+
+async def test_a_station_shows_its_parts(client: Client, show: Show, until: Until, qtbot: QtBot) -> None:
+    await fill(client, messages=9, max_msgs=100)
+    await client.jetstream().add_consumer("orders", durable_name="g", ack_policy="explicit")
+    screen = await show(Route("station", {"stream": "orders"}))
+    assert isinstance(screen, StationDetailScreen)
+    summary = await until(lambda: screen.current_tab, "the summary")
+    await until(lambda: summary.facts.values().get("Message limit", "").startswith("9"), "the facts")
+    await until(lambda: len(summary.subjects.rows()) == 3, "the subjects")
+    assert {row.subject for row in summary.subjects.rows()} == {"orders.0", "orders.1", "orders.2"}
+    await until(lambda: len(summary.graph.table_rows()) > 1, "the graph")
+    for index in range(screen.tab_bar.count()):
+        screen.tab_bar.setCurrentIndex(index)
+        assert screen.current_tab is not None
+        assert screen.current_tab.isVisible()
+    groups = screen._tabs["groups"]
+    screen.tab_bar.setCurrentIndex([tab.key for tab in TABS].index("groups"))
+    await until(lambda: [c.name for c in groups.table.rows()] == ["g"], "the groups")
+    configuration = screen._tabs["configuration"]
+    assert '"name": "orders"' in configuration.code.text()
+    await client.jetstream().delete_stream("orders")
+    await until(lambda: "does not exist any more" in screen.notice.text(), "the notice")
+
+
+async def test_a_station_that_is_not_there_says_so(client: Client, show: Show, until: Until) -> None:
+    screen = await show(Route("station", {"stream": "nothing"}))
+    await until(lambda: screen.notice.isVisible(), "the notice")
+    assert "nothing does not exist" in screen.notice.text()
+
+
+async def test_groups_are_listed_opened_paused_and_deleted(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, messages=20)
+    jetstream = client.jetstream()
+    await jetstream.add_consumer("orders", durable_name="g", ack_policy="explicit", max_ack_pending=5)
+    await jetstream.add_consumer("orders", durable_name="idle", ack_policy="explicit")
+    screen = await show(Route("consumers"))
+    assert isinstance(screen, ConsumersScreen)
+    QAbstractItemModelTester(screen.table.model)
+    await until(lambda: len(screen.table.rows()) == 2, "the groups")
+    screen.table.select_key(("orders", "g"))
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_Return)
+    detail = screen.window().current_workspace().current_screen
+    assert isinstance(detail, ConsumerScreen)
+    await until(lambda: "20" in detail.signs["lag"].accessibleName(), "the lag")
+    subscription = await jetstream.pull_subscribe_bind("g", "orders")
+    await subscription.fetch(5)
+    await until(lambda: "At its limit of 5" in detail.reason.text(), "the reason")
+    assert "bad" in detail.reason.accessibleName()
+    qtbot.mouseClick(detail.pause_button, Qt.MouseButton.LeftButton)
+    dialog = await until(dialog_of, "the question")
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: detail.pause_button.text() == "Resume", "the pause")
+    assert "Paused" in detail.reason.text()
+    qtbot.mouseClick(detail.pause_button, Qt.MouseButton.LeftButton)
+    await until(lambda: detail.pause_button.text() == "Pause", "the resumption")
+    run(detail, "Delete this group")
+    dialog = await until(dialog_of, "the question")
+    assert "15 messages not delivered yet, 5 delivered" in shown_text(dialog)
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    opened = await until(
+        lambda: isinstance(screen.window().current_workspace().current_screen, StationDetailScreen),
+        "the way back",
+    )
+    assert opened
+    assert [c.name for c in await jetstream.consumers_info("orders")] == ["idle"]
+
+
+async def test_a_lost_server_is_shown_and_what_was_known_stays(
+    any_server: ServerProcess, client: Client, show: Show, until: Until
+) -> None:
+    await fill(client)
+    await client.close()
+    screen = await show(Route("stations"))
+    await until(lambda: screen.table.rows(), "the stations")
+    await asyncio.to_thread(any_server.kill)
+    await until(lambda: screen.banner.isVisible(), "the banner")
+    assert "Figures are from" in screen.banner.text()
+    assert [row.name for row in screen.table.rows()] == ["orders"]
+    await asyncio.to_thread(any_server.start)
+    await until(lambda: not screen.banner.isVisible(), "the way back", 15)
