@@ -231,7 +231,7 @@ class SimulatedFileSystem(FileSystem):
         left.folders = set(self.folders)  # folders are synced as soon as they are made
         left.durable_folders = set(self.folders)
         inodes: dict[int, Inode] = {}
-        for name in {*self.files, *self.durable_names}:
+        for name in sorted({*self.files, *self.durable_names}):
             now, before = self.files.get(name), self.durable_names.get(name)
             chosen = now if now is before or chance.random() < 0.5 else before
             if chosen is not None:

@@ -132,6 +132,7 @@ class FileMessageStore(IndexedStore):
         self._channel = Channel(settings.workers, settings.clock, self._begin_sync, self._end_sync)
         self._callbacks = TurnCallbacks(settings.clock)
         self._timer: Timer | None = None
+        self._to_erase: list[list[Run]] = []
         self._identifiers: list[tuple[bytes, int, int]] = []  # of erased messages
         self._doomed: list[Segment] = []
         self._reclaiming = False
@@ -168,9 +169,9 @@ class FileMessageStore(IndexedStore):
         if self.last_sequence > log.last_sequence:
             skipped = (log.last_sequence + 1).to_bytes(8, "little")
             self._control.append((SKIP, self.last_sequence, 0, skipped))
-        self._mend(log)
-        for first, last in log.erasures:
-            self._erase(first, last)
+        self._keep_ids(log.erasures)  # those that were to be written, but are not there
+        if self._mend(log):
+            self._erase(log.erasures)
         self.durable_sequence = self.last_sequence
         for segment in self._table.segments[:-1]:
             if not segment.live:
@@ -256,7 +257,7 @@ class FileMessageStore(IndexedStore):
         elif self.last_sequence:
             self.first_sequence = self.last_sequence + 1
 
-    def _mend(self, log: RecoveredLog) -> None:
+    def _mend(self, log: RecoveredLog) -> bool:
         """Write down what was found, and bring to the medium what a killed process may have left unsynced."""
         if not log.closed_in_order and log.segments:
             self._unsynced.extend(segment.file for segment in log.segments)
@@ -269,6 +270,8 @@ class FileMessageStore(IndexedStore):
                 self._end_sync(None)
         except (OSError, StorageError) as error:
             logger.error("%s: the repair could not be written: %s", self._folder, error)
+            return False
+        return True
 
     def remember_configuration(self, document: Document) -> None:
         """Have a copy of the configuration in the log, at the start of each file from now on."""
@@ -670,10 +673,12 @@ class FileMessageStore(IndexedStore):
     def _erase_when_durable(self, runs: list[Run]) -> None:
         """Overwrite bodies once their removal is durable: until then the messages may come back whole."""
 
+        self._to_erase.append(runs)
+
         def durable(failure: StorageError | None) -> None:
             if failure is None and not self._closed:
-                for first, last in runs:
-                    self._erase(first, last)
+                self._to_erase.remove(runs)
+                self._erase(runs)
                 self._channel.request(_ignore)
 
         def request() -> None:
@@ -699,15 +704,16 @@ class FileMessageStore(IndexedStore):
 
     def _keep_ids(self, runs: list[Run]) -> None:
         """Write the ids of messages that are to be erased once more."""
+        known = {entry[1] for entry in self._identifiers}
         for _, record in self._records(runs):
             found = message_id(record.body[: record.header_size])
-            if found:
+            if found and record.sequence not in known:
                 self._identifiers.append((found, record.sequence, record.time_ns))
                 self._control.append((IDENTIFIER, record.sequence, record.time_ns, found))
 
-    def _erase(self, first: int, last: int) -> None:
+    def _erase(self, runs: list[Run]) -> None:
         """Overwrite the bodies of removed messages with zeros, as whole records."""
-        for segment, record in self._records([(first, last)]):
+        for segment, record in self._records(runs):
             if not any(record.body):
                 continue
             file: LogFile = segment.file
@@ -781,25 +787,21 @@ class FileMessageStore(IndexedStore):
         """Return what has to be written again before files go.
 
         A file also holds the removals of messages in older files, and proves that the gap it leaves is none.
-        Files that go from the front of the log leave nothing behind that would need either.
+        Of several files, a power loss may take any and leave the others. Only the oldest file on its own
+        leaves nothing behind.
         """
         segments = self._table.segments
-        first = next((at for at, segment in enumerate(segments) if segment not in going), len(segments))
-        rest = [at for at, segment in enumerate(segments) if segment in going and at > first]
-        if not rest:
+        last = max(segments.index(segment) for segment in going)
+        if last == 0:
             return []
         runs: list[Run] = []
-        expected = segments[first].base
-        for segment in segments[first : rest[-1] + 1]:
-            for start, end in segment.dead_runs():
-                runs.append((start, end))
-            if segment.base > expected:
-                runs.append((expected, segment.base - 1))
-            expected = segment.last_sequence() + 1
-        following = segments[rest[-1] + 1].base if rest[-1] + 1 < len(segments) else self.last_sequence + 1
-        if following > expected:
-            runs.append((expected, following - 1))
-        return merge_runs(runs)
+        for segment, following in zip(segments[: last + 1], segments[1 : last + 2], strict=True):
+            if segment in going:
+                runs.append((segment.base, following.base - 1))
+                continue
+            runs.extend(segment.dead_runs())
+            runs.append((segment.last_sequence() + 1, following.base - 1))
+        return merge_runs(run for run in runs if run[0] <= run[1])
 
     def _unlink(self, going: list[Segment]) -> None:
         for segment in going:
@@ -866,6 +868,8 @@ class FileMessageStore(IndexedStore):
             except StorageError as error:
                 logger.error("%s: %s", self._folder, error)
         if self.failure is None:
+            for runs in self._to_erase:
+                self._erase(runs)
             self._write_snapshots()
         for segment in self._table.segments:
             segment.file.release()
@@ -889,7 +893,7 @@ class FileMessageStore(IndexedStore):
         if not segments:
             return None
         heads = {
-            segment.file.number: (segment.head, b"" if segment.alive is None else bytes(segment.alive))
+            segment.file.number: segment.alive_by_distance()
             for segment in segments
             if segment.head or segment.alive is not None
         }

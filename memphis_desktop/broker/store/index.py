@@ -170,18 +170,39 @@ class Segment:
             end = following if following >= 0 else len(self.sizes)
         self.head = end
 
+    def alive_by_distance(self) -> tuple[int, bytes]:
+        """Return what lives, for a checkpoint: the distance from `base` of the first one, and a flag for
+        every distance from 0 on (empty when all from the first one on live)."""
+        if self.keys is None:
+            return self.head, b"" if self.alive is None else bytes(self.alive)
+        span = self.last_sequence() - self.base + 1
+        flags = bytearray(span)
+        for at in self.alive_from(0, len(self.sizes)):
+            flags[self.keys[at]] = 1
+        head = self.keys[self.head] if self.head < len(self.keys) else span
+        return head, bytes(flags)
+
     def set_alive(self, head: int, flags: bytes) -> None:
-        """Take over what a checkpoint says; messages that came after it live."""
+        """Take over what `alive_by_distance` gave, perhaps before some records were found damaged; messages
+        that came after it live."""
         count = len(self.sizes)
-        self.head = min(head, count)
-        self.alive = None
-        if flags:
-            self.alive = bytearray(flags[:count].ljust(count, b"\x01"))
-            self.live = self.alive.count(1)
-            self.live_bytes = sum(compress(self.sizes, self.alive))
+        if self.keys is None:
+            self.head = min(head, count)
+            self.alive = bytearray(flags[:count].ljust(count, b"\x01")) if flags else None
         else:
+            self.head = bisect_left(self.keys, head)
+            self.alive = None
+            if flags:
+                known = len(flags)
+                self.alive = bytearray(flags[key] if key < known else 1 for key in self.keys)
+        if self.alive is None:
             self.live = count - self.head
             self.live_bytes = sum(self.sizes[self.head :])
+        else:
+            following = self.alive.find(1)
+            self.head = following if following >= 0 else count
+            self.live = self.alive.count(1)
+            self.live_bytes = sum(compress(self.sizes, self.alive))
 
     def kill_range(self, start: int, end: int) -> None:
         """Mark the indexes from `start` to before `end` as removed, whether they live or not."""

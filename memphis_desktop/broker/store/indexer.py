@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,8 +46,8 @@ class Slices:
 
     def _run(self) -> None:
         self._planned = False
-        end = time.perf_counter() + _SLICE
-        while self._jobs and time.perf_counter() < end:
+        end = self._clock.monotonic() + _SLICE
+        while self._jobs and self._clock.monotonic() < end:
             job = self._jobs[0]
             try:
                 next(job)
