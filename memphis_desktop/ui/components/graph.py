@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtCore import QEvent, QPointF, QSize, Qt
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.graph_legend import Legend, LegendEntry
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.theme import fonts
@@ -33,6 +34,7 @@ _DASHES = (
     Qt.PenStyle.DotLine,
     Qt.PenStyle.DashDotLine,
 )
+_UNIT_FROM = 420  # the width from which the unit stands beside the title
 _GAP_FACTOR = 4.0  # a step this much longer than the usual one is a gap, not a line
 
 
@@ -333,10 +335,7 @@ class TimeSeriesGraph(QFrame):
     def _build(self) -> None:
         self._title_label = PlainLabel(self.title, "strong")
         self._unit_label = PlainLabel(self.unit, "caption")
-        self._legend = QHBoxLayout()
-        self._legend.setSpacing(theme.SPACE_3)
-        self._legend_entries: list[tuple[_Swatch, PlainLabel, PlainLabel]] = []
-        self._moment = PlainLabel("", "caption")
+        self._legend = Legend()
         self._table_button = QToolButton()
         self._table_button.setCheckable(True)
         self._table_button.setIcon(icon("table", "muted", token_on="accent"))
@@ -348,9 +347,7 @@ class TimeSeriesGraph(QFrame):
         head.setSpacing(theme.SPACE_2)
         head.addWidget(self._title_label)
         head.addWidget(self._unit_label)
-        head.addStretch()
-        head.addWidget(self._moment)
-        head.addLayout(self._legend)
+        head.addWidget(self._legend, 1)
         head.addWidget(self._table_button)
 
         self._time_axis = _TimeAxis()
@@ -463,33 +460,29 @@ class TimeSeriesGraph(QFrame):
         self._crosshair.setVisible(moment is not None)
         if moment is not None:
             self._crosshair.setValue(moment)
-            self._moment.setText(figures.clock_time(int(moment * 1e9), self._zone))
-        else:
-            self._moment.setText("")
         self._update_legend()
 
     def _update_legend(self) -> None:
         look = theme.manager().current
-        while len(self._legend_entries) < len(self._series):
-            swatch, name, value = _Swatch(), PlainLabel("", "caption"), PlainLabel("", "strong")
-            entry = QHBoxLayout()
-            entry.setSpacing(6)
-            for widget in (swatch, name, value):
-                entry.addWidget(widget)
-            value.setStyleSheet(f"font-size: {theme.SIZE_CAPTION}px;")
-            self._legend.addLayout(entry)
-            self._legend_entries.append((swatch, name, value))
-        for index, (swatch, name, value) in enumerate(self._legend_entries):
-            used = index < len(self._series)
-            for widget in (swatch, name, value):
-                widget.setVisible(used)
-            if used:
-                one = self._series[index]
-                swatch.set_look(self._colour(index, look), _DASHES[index % len(_DASHES)])
-                name.setText(one.name)
-                value.setText(self._format(value_at(one, self.time_range.cursor)))
+        cursor = self.time_range.cursor
+        entries = [
+            LegendEntry(
+                one.name,
+                self._format(value_at(one, cursor)),
+                self._colour(index, look),
+                _DASHES[index % len(_DASHES)],
+            )
+            for index, one in enumerate(self._series)
+        ]
+        moment = figures.clock_time(int(cursor * 1e9), self._zone) if cursor is not None else ""
+        self._legend.set_entries(entries, moment)
         self.setAccessibleName(self.title)
         self.setAccessibleDescription(self.summary())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A narrow graph leaves the unit to its axis."""
+        super().resizeEvent(event)
+        self._unit_label.setVisible(self.width() >= _UNIT_FROM)
 
     # Look -------------------------------------------------------------------------------------
 
@@ -607,24 +600,3 @@ def with_gaps(
         np.insert(times, holes + 1, times[holes] + usual),
         np.insert(np.asarray(values, dtype=np.float64), holes + 1, np.nan),
     )
-
-
-class _Swatch(QWidget):
-    """A short piece of a line, with its dash."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pen = QPen()
-        self.setFixedSize(14, 12)
-
-    def set_look(self, colour: str, style: Qt.PenStyle) -> None:
-        """Colour and dash of the line."""
-        self._pen = QPen(QColor(colour), 2.5, style)
-        self.update()
-
-    def paintEvent(self, event: Any) -> None:
-        """Draw it."""
-        painter = QPainter(self)
-        painter.setPen(self._pen)
-        middle = QRectF(self.rect()).center().y()
-        painter.drawLine(QPointF(0, middle), QPointF(self.width(), middle))
