@@ -45,6 +45,7 @@ from memphis_desktop.broker.store.records import (
     pack_messages,
     pack_record,
     pack_runs,
+    unpack_messages,
     unpack_record,
 )
 from memphis_desktop.broker.store.recovery import (
@@ -59,11 +60,12 @@ from memphis_desktop.broker.store.subject_index import Subject
 
 logger = logging.getLogger(__name__)
 
-# One read fetches neighbours that lie no further apart than this, up to so many bytes.
-_READ_GAP = 16 * 1024
+# One read fetches neighbours up to so many bytes.
 _READ_MOST = 1024 * 1024
 # A batch this large is not worth keeping in memory for readers.
 _RECENT_BATCH_MOST = 4 * 1024 * 1024
+_NO_LIMIT = 1 << 62
+_make_stored = StoredMessage._make
 # What a message costs in memory beside its bytes.
 _MESSAGE_OVERHEAD = 200
 
@@ -525,31 +527,10 @@ class FileMessageStore(IndexedStore):
             first, time_ns, messages = recent
             at = sequence - first
             return StoredMessage(sequence, time_ns + at, *messages[at])
-        segment, at = found
-        message = self._fetch(segment, at, sequence)
-        if message is None:
+        messages_read = self._fetch_run(*found, sequence, 1)
+        if not messages_read:
             raise DamagedRecord(f"message {sequence} is damaged")
-        return message
-
-    def _fetch(self, segment: Segment, at: int, sequence: int) -> StoredMessage | None:
-        """Read one message from its file; None when it is damaged."""
-        offset, size = segment.offsets[at], segment.sizes[at]
-        try:
-            data = segment.file.read(size, offset)
-        except OSError as error:
-            if error.errno in NO_DESCRIPTORS:
-                raise StorageError("too many open files: a message could not be read") from error
-            data = b""
-        return self._take_out(segment, at, sequence, data, 0)
-
-    def _take_out(
-        self, segment: Segment, at: int, sequence: int, data: bytes | memoryview, start: int
-    ) -> StoredMessage | None:
-        record = unpack_record(data, start, segment.file.salt, segment.offsets[at])
-        if record is None or record.sequence != sequence or record.length != segment.sizes[at]:
-            self._found_damaged(segment, at, sequence, bytes(data[start : start + segment.sizes[at]]))
-            return None
-        return StoredMessage(sequence, record.time_ns, record.subject, record.header_size, record.body)
+        return messages_read[0]
 
     def _found_damaged(self, segment: Segment, at: int, sequence: int, content: bytes) -> None:
         """Take a record that turned out damaged out of the index, for good, and report it."""
@@ -571,74 +552,98 @@ class FileMessageStore(IndexedStore):
             self.on_removed([(sequence, name)], RemovalReason.DAMAGED)
 
     def read_many(self, sequences: Sequence[int], max_bytes: int = 0) -> list[StoredMessage]:
-        """Return the messages that exist and are whole; neighbours on disk are read together."""
+        """Return the messages that exist and are whole; runs of neighbours are served together."""
         found: list[StoredMessage] = []
-        size = 0
+        left = max_bytes if max_bytes > 0 else _NO_LIMIT
         count = len(sequences)
         at = 0
-        while at < count:
+        while at < count and left > 0:
             sequence = sequences[at]
             place = self._table.find(sequence)
             if place is None:
                 at += 1
                 continue
+            segment, index = place
+            length = self._run_length(segment, index, sequences, at)
             recent = self._recent.find(sequence)
             if recent is not None:
                 first, time_ns, messages = recent
-                index = sequence - first
-                message = StoredMessage(sequence, time_ns + index, *messages[index])
-                at += 1
-                found.append(message)
-                size += len(message.subject) + len(message.body)
-                if 0 < max_bytes <= size:
-                    return found
-                continue
-            group = [(place[1], sequence)]
-            segment = place[0]
-            start = end = segment.offsets[place[1]]
-            end += segment.sizes[place[1]]
-            at += 1
-            while at < count:
-                index = segment.find(sequences[at])
-                if index < 0:
-                    break
-                offset = segment.offsets[index]
-                stop = offset + segment.sizes[index]
-                if (
-                    offset - end > _READ_GAP
-                    or stop - start > _READ_MOST
-                    or 0 < max_bytes <= size + end - start
-                ):
-                    break
-                if self._recent.find(sequences[at]) is not None:
-                    break
-                group.append((index, sequences[at]))
-                end = stop
-                at += 1
-            for message in self._fetch_group(segment, group, start, end):
-                found.append(message)
-                size += len(message.subject) + len(message.body)
-                if 0 < max_bytes <= size:
-                    return found
+                start = sequence - first
+                length = min(length, len(messages) - start)
+                chosen = _with_sequences(sequence, time_ns + start, messages[start : start + length])
+            else:
+                length = self._read_length(segment, index, length, left)
+                chosen = self._fetch_run(segment, index, sequence, length)
+            at += length
+            if left != _NO_LIMIT:
+                for place_in_run, message in enumerate(chosen):
+                    left -= len(message.subject) + len(message.body)
+                    if left <= 0:
+                        chosen = chosen[: place_in_run + 1]
+                        break
+            found += chosen
         return found
 
-    def _fetch_group(
-        self, segment: Segment, group: list[tuple[int, int]], start: int, end: int
-    ) -> Iterator[StoredMessage]:
+    @staticmethod
+    def _run_length(segment: Segment, index: int, sequences: Sequence[int], at: int) -> int:
+        """Return how many of `sequences` from `at` on follow each other and live in the segment."""
+        if segment.keys is not None:
+            return 1
+        sequence = sequences[at]
+        length = min(len(sequences) - at, len(segment) - index)
+        if sequences[at + length - 1] != sequence + length - 1:
+            # They ascend: what lies before the first jump is found by halving.
+            low, high = 1, length
+            while low < high:
+                middle = (low + high + 1) // 2
+                if sequences[at + middle - 1] == sequence + middle - 1:
+                    low = middle
+                else:
+                    high = middle - 1
+            length = low
+        if segment.alive is not None:
+            hole = segment.alive.find(0, index, index + length)
+            if hole >= 0:
+                length = hole - index
+        return length
+
+    @staticmethod
+    def _read_length(segment: Segment, index: int, length: int, left: int) -> int:
+        """Return how many messages from an index on are worth one read."""
+        most = min(_READ_MOST, left)
+        offsets = segment.offsets
+        limit = offsets[index] + most
+        if offsets[index + length - 1] + segment.sizes[index + length - 1] > limit:
+            length = max(bisect_right(offsets, limit, index, index + length) - index, 1)
+        return length
+
+    def _fetch_run(self, segment: Segment, index: int, sequence: int, length: int) -> list[StoredMessage]:
+        """Read neighbours from their file with one call; damaged ones are reported and left out."""
+        last = index + length - 1
+        start = segment.offsets[index]
+        size = segment.offsets[last] + segment.sizes[last] - start
         try:
-            data = memoryview(segment.file.read(end - start, start))
+            data = segment.file.read(size, start)
         except OSError as error:
             if error.errno in NO_DESCRIPTORS:
                 raise StorageError("too many open files: messages could not be read") from error
-            for index, sequence in group:
-                message = self._fetch(segment, index, sequence)
-                if message is not None:
-                    yield message
-            return
-        for index, sequence in group:
-            message = self._take_out(segment, index, sequence, data, segment.offsets[index] - start)
-            if message is not None:
-                yield message
+            if length > 1:
+                return [
+                    message
+                    for at in range(length)
+                    for message in self._fetch_run(segment, index + at, sequence + at, 1)
+                ]
+            data = b""
+        offsets = segment.offsets[index : index + length]
+        rows = unpack_messages(data, offsets, range(sequence, sequence + length), segment.file.salt, start)
+        if None in rows:
+            for at, row in enumerate(rows):
+                if row is None:
+                    place = offsets[at] - start
+                    content = data[place : place + segment.sizes[index + at]]
+                    self._found_damaged(segment, index + at, sequence + at, content)
+            rows = [row for row in rows if row is not None]
+        return list(map(_make_stored, rows))  # type: ignore[arg-type]
 
     def _time_of(self, segment: Segment, at: int) -> int:
         offset = segment.offsets[at]
@@ -795,7 +800,7 @@ class FileMessageStore(IndexedStore):
         if last == 0:
             return []
         runs: list[Run] = []
-        for segment, following in zip(segments[: last + 1], segments[1 : last + 2], strict=True):
+        for segment, following in pairwise(segments[: last + 2]):
             if segment in going:
                 runs.append((segment.base, following.base - 1))
                 continue
@@ -853,6 +858,7 @@ class FileMessageStore(IndexedStore):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._indexer.close()
         if self.failure is None:
             try:
                 self._flush_control()
@@ -905,6 +911,19 @@ class FileMessageStore(IndexedStore):
         return Checkpoint(
             file.number, file.end, self.last_sequence, heads, self.damaged(), explained, self._identifiers
         )
+
+
+def _with_sequences(sequence: int, time_ns: int, messages: Sequence[NewMessage]) -> list[StoredMessage]:
+    """Return appended messages as stored ones."""
+    new = tuple.__new__
+    kind = StoredMessage
+    count = len(messages)
+    return [
+        new(kind, (number, moment, *message))
+        for number, moment, message in zip(
+            range(sequence, sequence + count), range(time_ns, time_ns + count), messages, strict=True
+        )
+    ]
 
 
 def _ignore(_: StorageError | None) -> None:

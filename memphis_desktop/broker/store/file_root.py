@@ -342,6 +342,7 @@ class FileRoot(StoreRoot):
         self._closed = True
         for stream in [*self._streams.values()]:
             stream.close()
+        self._settings.slices.close()
         self._settings.workers.close()
         self._background.close()
         self._lock.close()

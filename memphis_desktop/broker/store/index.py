@@ -303,8 +303,16 @@ class MessageTable:
     def alive_from(self, sequence: int, count: int) -> list[int]:
         """Return up to `count` living sequences ≥ sequence."""
         found: list[int] = []
-        for segment in self.segments[max(self.at(sequence), 0) :]:
+        number = max(self.at(sequence), 0)
+        for segment in self.segments[number:] if number else self.segments:
             if not segment.live:
+                continue
+            if segment.alive is None and segment.keys is None:
+                start = max(sequence, segment.base + segment.head)
+                end = min(segment.base + len(segment.sizes), start + count - len(found))
+                found.extend(range(start, end))
+                if len(found) >= count:
+                    break
                 continue
             chosen = segment.alive_from(segment.position(sequence), count - len(found))
             if segment.keys is None:

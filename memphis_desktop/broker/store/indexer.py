@@ -33,14 +33,20 @@ class Slices:
         self._clock = clock
         self._jobs: list[Iterator[object]] = []
         self._planned = False
+        self._closed = False
 
     def add(self, job: Iterator[object]) -> None:
         """Run this after the others."""
         self._jobs.append(job)
         self._plan()
 
+    def close(self) -> None:
+        """Drop what is left to do."""
+        self._closed = True
+        self._jobs.clear()
+
     def _plan(self) -> None:
-        if not self._planned and self._jobs:
+        if not self._planned and self._jobs and not self._closed:
             self._planned = True
             self._clock.call_later(0.001, self._run)
 
@@ -70,6 +76,7 @@ class Indexer:
         self._slices = slices
         self._background = background
         self._part_bytes = part_bytes
+        self._closed = False
         self._busy: set[int] = set()  # numbers of the files whose index is being written
 
     def due(self, file: LogFile, *, sealed: bool) -> bool:
@@ -93,12 +100,16 @@ class Indexer:
         part: Part | None = None
         for step in cut_part(segment, file.indexed, file.indexed_end, names(), last_time, last_sequence):
             part = step
+            if self._closed:
+                return
             yield None
         if part is None or file.removed:
             self._busy.discard(file.number)
             return
         content = encode_part(part, file.salt)
         yield None
+        if self._closed:
+            return
         done_part = part
 
         def done(error: BaseException | None) -> None:
@@ -124,6 +135,11 @@ class Indexer:
             write_all(index, content)
         finally:
             index.close()
+
+    def close(self) -> None:
+        """Begin nothing any more, and wait for what is being written."""
+        self._closed = True
+        self._background.wait()
 
     def finish(self, segment: Segment, names: list[bytes | None], state: tuple[int, int]) -> None:
         """Continue a segment's index at once, before the stream is closed."""

@@ -294,6 +294,47 @@ def scan_messages(data: bytes, at: int, salt: int, offset: int, columns: Columns
     return at
 
 
+def unpack_messages(
+    data: bytes, offsets: Sequence[int], sequences: Sequence[int], salt: int, start: int
+) -> list[tuple[int, int, bytes, int, bytes] | None]:
+    """Return (sequence, time, subject, header size, body) of messages at known places; None for damage.
+
+    `data` begins at `start` in the file. Subjects of one read are shared.
+    """
+    view = memoryview(data)
+    found: list[tuple[int, int, bytes, int, bytes] | None] = []
+    add = found.append
+    end = len(data)
+    subject = b""
+    subject_at = -1
+    for offset, expected in zip(offsets, sequences, strict=True):
+        at = offset - start
+        if at + HEADER_SIZE > end:
+            add(None)
+            continue
+        marker, length, sequence, time_ns, checksum, word, head = _unpack_whole(data, at)
+        stop = at + length
+        body = at + HEADER_SIZE
+        if (
+            marker != MARKER
+            or sequence != expected
+            or stop > end
+            or crc32(view[at : at + 32], salt + offset) != head
+            or crc32(view[body:stop]) != checksum
+        ):
+            add(None)
+            continue
+        size = word & _SUBJECT_MASK
+        content = body + size
+        if size != len(subject) or view[body:content] != view[subject_at : subject_at + size]:
+            subject, subject_at = data[body:content], body
+        if word & _FLAG_HEADERS:
+            add((sequence, time_ns, subject, _unpack_u32(data, content)[0], data[content + 4 : stop]))
+        else:
+            add((sequence, time_ns, subject, 0, data[content:stop]))
+    return found
+
+
 def scan(data: bytes, start: int, salt: int, offset: int = 0) -> Iterator[Record | Damage]:
     """Yield every record and every damaged stretch of `data[start:]`, in order.
 
