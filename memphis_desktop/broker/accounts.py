@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from memphis_desktop.broker import routing
+from memphis_desktop.broker.options import AccountOptions
 from memphis_desktop.broker.routing import HandlerSubscription, Pending, Publisher, SubjectRouter, Turn, Watch
 from memphis_desktop.protocol.message import Message
 
@@ -20,8 +21,9 @@ SYSTEM_ACCOUNT = "$SYS"
 class Account:
     """One subject space. Nothing in it sees another account's traffic."""
 
-    def __init__(self, name: str, turn: Turn) -> None:
+    def __init__(self, name: str, turn: Turn, options: AccountOptions | None = None) -> None:
         self.name = name
+        self.options = options or AccountOptions(name)
         self.router = SubjectRouter()
         self._turn = turn
         self.connections: set[ClientConnection] = set()
@@ -33,6 +35,10 @@ class Account:
         self._watches = routing.InterestWatches(self.router)
         self._nested: list[Pending] = []
         self._depth = 0
+
+    def configure(self, options: AccountOptions) -> None:
+        """Take changed options."""
+        self.options = options
 
     # -- subscriptions ---------------------------------------------------------------------------------------
     def subscribe(
@@ -100,6 +106,11 @@ class Account:
                 self._nested.pop(0).run()
         finally:
             self._depth -= 1
+
+    @property
+    def client_subscriptions(self) -> int:
+        """The number of subscriptions of clients."""
+        return sum(len(connection.subscriptions) for connection in self.connections)
 
     # -- connections -----------------------------------------------------------------------------------------
     def connection_closed(self, connection: ClientConnection, *, slow: bool) -> None:

@@ -1,32 +1,324 @@
-"""Who may come in."""
+"""Who may come in, and as whom.
+
+`Authenticator.identify` answers at once wherever it can. What takes long, comparing a bcrypt hash or asking a
+resolver over the network, is returned as a piece of work for another thread, after which it is asked again.
+"""
 
 from __future__ import annotations
 
 import hmac
+import logging
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
 
-from memphis_desktop.broker.options import BrokerOptions
+from memphis_desktop.broker import tokens
+from memphis_desktop.broker.options import AccountOptions, BrokerOptions, PermissionRules, StartError, User
 from memphis_desktop.protocol.connect import ConnectOptions
+from memphis_desktop.protocol.errors import CloseReason
+
+log = logging.getLogger(__name__)
+
+_RESOLVER_TIMEOUT = 2.0
+_MAX_TOKEN = 1 << 20
 
 
-def accepts(options: BrokerOptions, given: ConnectOptions) -> bool:
-    """Return whether the credentials of a CONNECT are right."""
-    if options.token:
-        return password_matches(options.token, given.auth_token)
-    if options.users:
-        for user in options.users:
-            if user.name == given.user:
-                return password_matches(user.password, given.password)
-        return False
-    return True
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """As whom a client comes in. Times are seconds since 1970, 0 is never; limits of -1 are none."""
+
+    user: str = ""
+    account: str = ""  # "" is the default account
+    credential: str = field(default="", repr=False)  # the stored password it was compared with
+    permissions: PermissionRules | None = None
+    expires_at: int = 0
+    max_subscriptions: int = -1
+    max_payload: int = -1
+    issuer: str = ""
+    token: str = field(default="", repr=False)
+    name_tag: str = ""
 
 
-def password_matches(stored: str, given: str) -> bool:
-    """Compare in constant time; a stored value beginning ``$2a$`` and the like is a bcrypt hash."""
-    if stored.startswith("$2"):
-        import bcrypt
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a client does not come in."""
 
+    text: str = "Authorization Violation"
+    reason: str = CloseReason.AUTHENTICATION_FAILURE
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a client shows: its CONNECT, how it came, what it was challenged with, its certificate's names."""
+
+    given: ConnectOptions
+    kind: str = "STANDARD"
+    nonce: bytes = b""
+    certificate_names: tuple[str, ...] = ()
+    address: str = ""
+
+
+# Something slow to do in a thread, whose outcome the next call of `identify` will find.
+Work: TypeAlias = Callable[[], None]
+Outcome: TypeAlias = "Identity | Refusal | Work"
+
+REFUSED = Refusal()
+
+
+class Authenticator:
+    """Decides by the options. A reload makes a new one."""
+
+    def __init__(self, options: BrokerOptions, wall_seconds: Callable[[], float]) -> None:
+        """Read the operators' JWTs.
+
+        Raises:
+            StartError: one of them is not valid.
+        """
+        self._options = options
+        self._wall_seconds = wall_seconds
+        self._by_name = {user.name: user for user in options.users if user.name}
+        self._by_key = {user.nkey: user for user in options.users if user.nkey}
+        self._accounts = {account.name: account for account in options.accounts}
+        self._operator_keys: set[str] = set(options.trusted_keys)
+        self.system_account = options.system_account
+        for text in options.operators:
+            self._add_operator(text)
+        self._account_claims: dict[str, tokens.Claims | None] = {}
+
+    @property
+    def needs_nonce(self) -> bool:
+        """Whether some user proves possession of a key, so that INFO has to carry a nonce."""
+        return bool(self._by_key or self._operator_keys)
+
+    def _add_operator(self, text: str) -> None:
         try:
-            return bcrypt.checkpw(given.encode(), stored.encode())
-        except ValueError:
-            return False
-    return hmac.compare_digest(stored.encode(), given.encode())
+            claims = tokens.decode(text)
+        except tokens.TokenError as error:
+            raise StartError(f"the operator's JWT is not valid: {error}") from None
+        if claims.kind != "operator" or claims.issuer not in tokens.signing_keys(claims):
+            raise StartError(
+                "the operator's JWT is not valid: it is not one of an operator, signed by itself"
+            )
+        self._operator_keys |= set(tokens.signing_keys(claims))
+        named = claims.body.get("system_account")
+        if isinstance(named, str) and named and not self.system_account:
+            self.system_account = named
+
+    # -- deciding --------------------------------------------------------------------------------------------
+    def identify(self, login: Login, *, checked: dict[str, bool] | None = None) -> Outcome:
+        """Return as whom the client comes in, a refusal, or work to be done first.
+
+        `checked` keeps the outcome of such work between two calls for one login.
+        """
+        options, given = self._options, login.given
+        if self._operator_keys:
+            return self._by_token(login)
+        if options.tls is not None and options.tls.verify_and_map and options.users:
+            return self._by_certificate(login)
+        if given.nkey:
+            return self._by_nkey(login)
+        if options.token:
+            return self._password(options.token, given.auth_token, Identity(), checked)
+        if options.users:
+            if not given.user and not given.password and options.no_auth_user:
+                return self.anonymous() or REFUSED
+            user = self._by_name.get(given.user)
+            if user is None or not _may_use(user, login.kind):
+                return REFUSED
+            return self._password(user.password, given.password, self._identity(user), checked)
+        return Identity(name_tag="")
+
+    def identify_again(self, login: Login, identity: Identity) -> Identity | None:
+        """Return as whom a client stays after a reload; None when it has to go.
+
+        A password that was right stays right as long as the stored one is the same; it is not asked again.
+        """
+        options = self._options
+        if self._operator_keys:
+            outcome = self._by_token(login)
+            return outcome if isinstance(outcome, Identity) else None
+        if options.token:
+            right = hmac.compare_digest(options.token.encode(), login.given.auth_token.encode())
+            return Identity() if right else None
+        if not options.users:
+            return Identity()
+        user = self._by_name.get(identity.user) or self._by_key.get(identity.user)
+        if user is None or not _may_use(user, login.kind):
+            return None
+        if identity.credential and identity.credential != user.password:
+            return None
+        return self._identity(user)
+
+    def anonymous(self) -> Identity | None:
+        """Return as whom a client without credentials comes in; None when it does not."""
+        name = self._options.no_auth_user
+        user = self._by_name.get(name) or self._by_key.get(name)
+        return self._identity(user) if user is not None else None
+
+    def _identity(self, user: User) -> Identity:
+        account = self._accounts.get(user.account, AccountOptions(user.account))
+        permissions = user.permissions or account.default_permissions or self._options.default_permissions
+        return Identity(
+            user=user.name or user.nkey,
+            account=user.account,
+            credential=user.password,
+            permissions=permissions,
+            max_subscriptions=account.max_subscriptions,
+            max_payload=account.max_payload,
+        )
+
+    def _password(
+        self, stored: str, given: str, identity: Identity, checked: dict[str, bool] | None
+    ) -> Outcome:
+        if not stored.startswith("$2"):
+            return identity if hmac.compare_digest(stored.encode(), given.encode()) else REFUSED
+        if checked is None:
+            return identity if _bcrypt_matches(stored, given) else REFUSED
+        if "password" in checked:
+            return identity if checked["password"] else REFUSED
+
+        def work() -> None:
+            checked["password"] = _bcrypt_matches(stored, given)
+
+        return work
+
+    def _by_nkey(self, login: Login) -> Outcome:
+        user = self._by_key.get(login.given.nkey)
+        if user is None or not _may_use(user, login.kind) or not _signed(login, login.given.nkey):
+            return REFUSED
+        return self._identity(user)
+
+    def _by_certificate(self, login: Login) -> Outcome:
+        for name in login.certificate_names:
+            user = self._by_name.get(name)
+            if user is not None and _may_use(user, login.kind):
+                return self._identity(user)
+        return REFUSED
+
+    # -- JWT -------------------------------------------------------------------------------------------------
+    def _by_token(self, login: Login) -> Outcome:
+        try:
+            user = tokens.decode(login.given.jwt)
+        except tokens.TokenError:
+            return REFUSED
+        if user.kind != "user" or not user.valid_at(self._wall_seconds()):
+            return REFUSED
+        account_name = str(user.body.get("issuer_account") or user.issuer)
+        if account_name not in self._account_claims:
+            fetch = self._look_up(account_name)
+            if fetch is not None:
+                return fetch
+        account = self._account_claims.get(account_name)
+        if account is None:
+            self._account_claims.pop(account_name, None)  # it may be there the next time
+            return REFUSED
+        if not account.valid_at(self._wall_seconds()):
+            return REFUSED
+        keys = tokens.signing_keys(account)
+        if user.issuer not in keys or tokens.revoked(account, user):
+            return REFUSED
+        if not user.body.get("bearer_token") and not _signed(login, user.subject):
+            return REFUSED
+        template = keys[user.issuer]
+        body = template if template is not None else user.body
+        types = body.get("allowed_connection_types") or []
+        if types and login.kind not in [str(one).upper() for one in types]:
+            return REFUSED
+        options = tokens.account_options(account)
+        return Identity(
+            user=user.subject,
+            account=account.subject,
+            permissions=tokens.permissions(body) or options.default_permissions,
+            expires_at=min((one.expires_at for one in (user, account) if one.expires_at), default=0),
+            max_subscriptions=_smaller(body.get("subs"), options.max_subscriptions),
+            max_payload=_smaller(body.get("payload"), options.max_payload),
+            issuer=user.issuer,
+            token=login.given.jwt,
+            name_tag=user.name,
+        )
+
+    def account_options(self, name: str) -> AccountOptions | None:
+        """Return what is known about an account: from the configuration or from its JWT."""
+        configured = self._accounts.get(name)
+        if configured is not None:
+            return configured
+        if self._operator_keys and name not in self._account_claims:
+            self._look_up(name)
+        claims = self._account_claims.get(name)
+        return tokens.account_options(claims) if claims is not None else None
+
+    def known_accounts(self) -> list[str]:
+        """Return the accounts whose JWTs are at hand from the start."""
+        return list(self._options.account_tokens)
+
+    def _look_up(self, name: str) -> Work | None:
+        """Find an account's JWT, at once when it is at hand; else return the work that fetches it."""
+        options = self._options
+        text = options.account_tokens.get(name)
+        if text is None and options.resolver_folder is not None and name.isalnum():
+            text = _read_token(options.resolver_folder / f"{name}.jwt")
+        if text is not None:
+            self._account_claims[name] = self._checked_account(name, text)
+            return None
+        if options.resolver_url and name.isalnum():
+            return lambda: self._fetch(name)
+        self._account_claims[name] = None
+        return None
+
+    def _fetch(self, name: str) -> None:
+        try:
+            with urllib.request.urlopen(
+                self._options.resolver_url + name, timeout=_RESOLVER_TIMEOUT
+            ) as answer:
+                text = answer.read(_MAX_TOKEN).decode()
+        except (OSError, ValueError) as error:
+            log.warning("Could not fetch the JWT of account %s: %s", name, error)
+            self._account_claims[name] = None
+            return
+        self._account_claims[name] = self._checked_account(name, text)
+
+    def _checked_account(self, name: str, text: str) -> tokens.Claims | None:
+        try:
+            claims = tokens.decode(text)
+        except tokens.TokenError as error:
+            log.warning("The JWT of account %s is not valid: %s", name, error)
+            return None
+        if claims.kind != "account" or claims.subject != name or claims.issuer not in self._operator_keys:
+            log.warning("The JWT of account %s is not one that a trusted operator issued", name)
+            return None
+        return claims
+
+
+def _signed(login: Login, key: str) -> bool:
+    try:
+        signature = tokens.decode_base64(login.given.sig)
+    except ValueError:
+        return False
+    return bool(login.nonce) and tokens.verify(key, login.nonce, signature)
+
+
+def _bcrypt_matches(stored: str, given: str) -> bool:
+    import bcrypt
+
+    try:
+        return bcrypt.checkpw(given.encode()[:72], stored.encode())
+    except ValueError:
+        return False
+
+
+def _may_use(user: User, kind: str) -> bool:
+    return not user.connection_types or kind in user.connection_types
+
+
+def _smaller(given: object, other: int) -> int:
+    limits = [limit for limit in (given, other) if isinstance(limit, int) and limit >= 0]
+    return min(limits, default=-1)
+
+
+def _read_token(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

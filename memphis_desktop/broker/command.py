@@ -15,8 +15,10 @@ from typing import Any
 
 from memphis_desktop import __version__
 from memphis_desktop.broker import flags, logfile
+from memphis_desktop.broker.config_file import ConfigError
+from memphis_desktop.broker.config_options import digest
 from memphis_desktop.broker.node import SERVER_VERSION, BrokerNode
-from memphis_desktop.broker.options import StartError, UsageError
+from memphis_desktop.broker.options import BrokerOptions, ReloadError, StartError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,9 @@ def run(arguments: list[str]) -> int:
     except UsageError as error:
         print(f"{PROGRAM} broker: {error} (see {PROGRAM} broker --help)", file=sys.stderr)
         return WRONG_USAGE
+    except ConfigError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return FAILED
     if line.show_help:
         print(flags.help_text())
         return OK
@@ -46,17 +51,33 @@ def run(arguments: list[str]) -> int:
         print(f"{PROGRAM}: v{__version__} (compatible with nats-server: v{SERVER_VERSION})")
         return OK
     options = line.options
+    if line.check_only and line.config is not None:
+        print(
+            f"{PROGRAM}: configuration file {line.config} is valid ({digest(line.config)})", file=sys.stderr
+        )
+        return OK
     try:
         handler = logfile.set_up(
             options.log_file, debug=options.debug, trace=options.trace, with_time=options.log_time
         )
-        return _loop_runner()(_serve(BrokerNode(options), handler))
+        node = BrokerNode(options)
+        if line.config is not None:
+            node.config_digest = digest(line.config)
+            node.reloader = lambda: _options_again(arguments)
+        return _loop_runner()(_serve(node, handler))
     except StartError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return FAILED
     except OSError as error:
         print(f"{PROGRAM}: {error.filename}: {error.strerror}", file=sys.stderr)
         return FAILED
+
+
+def _options_again(arguments: list[str]) -> BrokerOptions:
+    try:
+        return flags.parse(arguments).options
+    except (ConfigError, UsageError) as error:
+        raise ReloadError(str(error)) from None
 
 
 def _loop_runner() -> Callable[[Coroutine[Any, Any, int]], int]:
@@ -106,7 +127,25 @@ def _install_signals(node: BrokerNode, handler: logfile.ReopenableHandler, ended
         log.info('Trapped "%s" signal', signal.strsignal(number))
         ended.set()
 
+    def reload() -> None:
+        try:
+            node.reload()
+        except ReloadError as error:
+            log.error("Failed to reload server configuration: %s", error)
+
+    leaving: list[asyncio.Task[None]] = []
+
+    def lame_duck() -> None:
+        async def leave() -> None:
+            await node.lame_duck()
+            ended.set()
+
+        if not leaving:
+            leaving.append(loop.create_task(leave()))
+
     actions: dict[str, Callable[[], None]] = {
+        "SIGHUP": reload,
+        "SIGUSR2": lame_duck,
         "SIGINT": lambda: stop(signal.SIGINT),
         "SIGTERM": lambda: stop(signal.SIGTERM),
         "SIGUSR1": handler.reopen,

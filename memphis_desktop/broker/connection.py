@@ -8,11 +8,15 @@ is more work than one time slice, reading pauses and the rest is done in the nex
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, cast
 
+from memphis_desktop.broker.authentication import REFUSED, Identity, Login, Refusal
 from memphis_desktop.broker.jetstream.times import format_time
+from memphis_desktop.broker.permissions import Permissions
 from memphis_desktop.protocol import framing, subjects
 from memphis_desktop.protocol.commands import (
     CONNECT,
@@ -44,10 +48,14 @@ _WRITE_THRESHOLD = 512 * 1024
 _STALL_TIME = 0.005
 
 
+def _text(subject: bytes) -> str:
+    return subject.decode("utf-8", "replace")
+
+
 class ClientSubscription:
     """A subscription of a connection."""
 
-    __slots__ = ("connection", "delivered", "maximum", "order", "pattern", "queue", "sid")
+    __slots__ = ("connection", "delivered", "denied", "maximum", "order", "pattern", "queue", "sid")
 
     def __init__(self, connection: ClientConnection, pattern: bytes, queue: bytes, sid: bytes) -> None:
         self.connection = connection
@@ -56,6 +64,7 @@ class ClientSubscription:
         self.sid = sid
         self.maximum = 0  # auto-unsubscribe after that many deliveries; 0: never
         self.delivered = 0
+        self.denied: tuple[bytes, ...] = ()  # what a wildcard matches and permissions do not
         self.order = 0
 
     def belongs_to(self, sender: object) -> bool:
@@ -73,6 +82,10 @@ class ClientSubscription:
     def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> None:
         """Put messages into the connection's out-buffer."""
         connection = self.connection
+        if self.denied:
+            messages = [one for one in messages if not subjects.matches_any(self.denied, one[0])]
+            if not messages:
+                return
         if self.maximum:
             left = self.maximum - self.delivered
             if left <= 0:
@@ -82,6 +95,8 @@ class ClientSubscription:
                 connection.end_subscription(self)
         self.delivered += len(messages)
         connection.send_messages(self.sid, messages)
+        if connection.permissions is not None:
+            connection.permissions.requests_received(messages)
         if connection.congested and sender is not None:
             sender.stall()
 
@@ -100,7 +115,11 @@ class ClientConnection(asyncio.Protocol):
         self.options = ConnectOptions()
         self.connected = False  # CONNECT was accepted
         self.authenticated = not options.auth_required
-        self.user_name = ""
+        self.identity = Identity()
+        self.permissions: Permissions | None = None
+        self.nonce = b""
+        self._login = Login(self.options)
+        self._deciding = False  # a login is being checked in a thread
         self.account: Account = node.default_account
         self.echo = True
         self.headers = False
@@ -143,6 +162,8 @@ class ClientConnection(asyncio.Protocol):
         self.start_ns = self.last_activity_ns = self.node.clock.time_ns()
         now = self.node.clock.monotonic()
         self.last_received = now
+        if self.node.authenticator.needs_nonce:
+            self.nonce = base64.urlsafe_b64encode(secrets.token_bytes(11)).rstrip(b"=")
         self.node.register(self, now)
         if self.closed:
             return
@@ -219,6 +240,10 @@ class ClientConnection(asyncio.Protocol):
                 self._handle(commands)
                 if self.closed or not self.parser.runnable:
                     break
+                if self._deciding:
+                    if self.transport is not None:
+                        self.transport.pause_reading()
+                    break
                 if self._stalled or time.perf_counter() >= deadline:
                     self._plan_more()
                     break
@@ -242,7 +267,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _continue(self) -> None:
         self._more_planned = self._stalled = False
-        if self.closed or self.transport is None:
+        if self.closed or self.transport is None or self._deciding:
             return
         if self.parser.runnable:
             self._work(b"")
@@ -278,16 +303,24 @@ class ClientConnection(asyncio.Protocol):
                 return
 
     def _refuse_unauthenticated(self) -> bool:
+        """Return whether a command came before its time; the first may still come from the nameless user."""
         if self.authenticated:
             return False
-        self.node.authentication_failed(self)
-        return True
+        anonymous = self.node.authenticator.anonymous()
+        refusal = self.node.admit(self, anonymous) if anonymous is not None else REFUSED
+        if refusal is not None:
+            self.node.refuse(self, refusal)
+            return True
+        self.node.client_connected(self)
+        return False
 
     # -- commands --------------------------------------------------------------------------------------------
     def _publish(self, messages: list[Message]) -> None:
         if not self.authenticated and self._refuse_unauthenticated():
             return
         options = self.options
+        if self.permissions is not None:
+            messages = self._permitted(messages, self.permissions)
         if options.verbose or options.pedantic:
             self._publish_checked(messages)
         else:
@@ -310,6 +343,17 @@ class ClientConnection(asyncio.Protocol):
                 start = index
         self.account.publish_from(messages[start:] if start else messages, self)
 
+    def _permitted(self, messages: list[Message], permissions: Permissions) -> list[Message]:
+        """Return what may be published; for the rest an error is sent."""
+        may_publish = permissions.may_publish
+        permitted = []
+        for message in messages:
+            if may_publish(message[0]):
+                permitted.append(message)
+            else:
+                self.send_error(f'Permissions Violation for Publish to "{_text(message[0])}"')
+        return permitted
+
     def tell_no_responders(self, message: Message) -> None:
         """Send the 503 to this connection's own subscription to the reply subject, if there is one."""
         reply = message[1]
@@ -326,16 +370,32 @@ class ClientConnection(asyncio.Protocol):
         if not subjects.is_valid(subject):
             self.send_error("Invalid Subject")
             return
-        limit = self.node.options.max_subscriptions
+        permissions = self.permissions
+        if permissions is not None and not permissions.may_subscribe(subject, queue):
+            using = f' using queue "{_text(queue)}"' if queue else ""
+            self.send_error(f'Permissions Violation for Subscription to "{_text(subject)}"{using}')
+            return
         if sid not in self.subscriptions:
-            if limit > 0 and len(self.subscriptions) >= limit:
+            if not self._may_have_another():
                 self.send_error("maximum subscriptions exceeded")
                 return
             subscription = ClientSubscription(self, subject, queue, sid)
+            if permissions is not None:
+                subscription.denied = permissions.denied_inside(subject)
             self.subscriptions[sid] = subscription
             self.account.insert(subscription)
         if self.options.verbose:
             self._put(framing.OK)
+
+    def _may_have_another(self) -> bool:
+        """Return whether no limit of subscriptions, the server's, the user's or the account's, is reached."""
+        server, own = self.node.options.max_subscriptions, self.identity.max_subscriptions
+        account = self.account.options.max_subscriptions
+        return (
+            (server <= 0 or len(self.subscriptions) < server)
+            and (own < 0 or len(self.subscriptions) < own)
+            and (account < 0 or self.account.client_subscriptions < account)
+        )
 
     def _unsubscribe(self, sid: bytes, maximum: int) -> None:
         if self._refuse_unauthenticated():
@@ -374,18 +434,80 @@ class ClientConnection(asyncio.Protocol):
         except ProtocolError as error:
             self._protocol_error(error)
             return
-        if not self.connected and not self.node.authenticate(self, options):
+        if self.connected:
+            self._apply(options)
+            return
+        self.options = options  # what monitoring shows, of a refused client too
+        login = Login(options, self.login_kind, self.nonce, self.certificate_names, self.address[0])
+        self._login = login
+        self._decide(login, {})
+
+    def _decide(self, login: Login, checked: dict[str, bool]) -> None:
+        outcome = self.node.identify(login, checked)
+        if isinstance(outcome, Identity):
+            refusal = self.node.admit(self, outcome)
+            if refusal is None:
+                self._welcome(login.given)
+                return
+            outcome = refusal
+        if isinstance(outcome, Refusal):
+            self.node.refuse(self, outcome)
+            return
+        self._deciding = True
+        self.node.in_thread(outcome, lambda: self._decided(login, checked))
+
+    def _decided(self, login: Login, checked: dict[str, bool]) -> None:
+        """Go on when a thread has checked what it had to."""
+        self._deciding = False
+        if self.closed:
+            return
+        self._decide(login, checked)
+        if not self.closed and not self._deciding:
+            self._continue()
+
+    def become(self, identity: Identity, account: Account) -> None:
+        """Come in as this user of this account."""
+        self.identity = identity
+        self.account = account
+        if identity.permissions is not None:
+            self.permissions = Permissions(identity.permissions, self.node.clock.monotonic)
+        if identity.max_payload >= 0:
+            self.parser.max_payload = min(identity.max_payload, self.parser.max_payload)
+        self.authenticated = True
+        self.auth_deadline = 0.0
+
+    def reidentify(self) -> None:
+        """After a reload: leave when the user is gone, and give up what is no longer permitted."""
+        identity = self.node.authenticator.identify_again(self._login, self.identity)
+        if identity is None or self.node.account(identity.account) is not self.account:
             self.node.authentication_failed(self)
             return
+        self.permissions = None
+        self.parser.max_payload = self.node.options.max_payload
+        self.become(identity, self.account)
+        permissions = self.permissions
+        for subscription in list(self.subscriptions.values()):
+            if permissions is None:
+                subscription.denied = ()
+            elif permissions.may_subscribe(subscription.pattern, subscription.queue):
+                subscription.denied = permissions.denied_inside(subscription.pattern)
+            else:
+                name, sid = _text(subscription.pattern), _text(subscription.sid)
+                self.send_error(f'Permissions Violation for Subscription to "{name}" (sid "{sid}")')
+                self.end_subscription(subscription)
+
+    def _welcome(self, options: ConnectOptions) -> None:
+        self.connected = True
+        self._apply(options)
+        self.node.client_connected(self)
+
+    def _apply(self, options: ConnectOptions) -> None:
         self.options = options
-        self.connected = self.authenticated = True
-        self.auth_deadline = 0.0
         self.echo = options.echo
         self.headers = self.parser.headers = options.headers
         self.no_responders = options.no_responders
         if options.verbose:
             self._put(framing.OK)
-        self.node.client_connected(self)
 
     def _protocol_error(self, error: ProtocolError) -> None:
         if not self.authenticated:
@@ -452,6 +574,9 @@ class ClientConnection(asyncio.Protocol):
     # -- timers ----------------------------------------------------------------------------------------------
     def tick(self, now: float) -> None:
         """Check deadlines; called by the node's ticker."""
+        if self.identity.expires_at and self.node.clock.time_ns() >= self.identity.expires_at * 1_000_000_000:
+            self.fail("User Authentication Expired", CloseReason.AUTHENTICATION_EXPIRED)
+            return
         if self.auth_deadline and now >= self.auth_deadline:
             self.fail("Authentication Timeout", CloseReason.AUTHENTICATION_TIMEOUT)
             return
@@ -484,7 +609,41 @@ class ClientConnection(asyncio.Protocol):
         self._ping_sent = now
         self._put(framing.PING)
 
+    def kick(self) -> None:
+        """Close on an administrator's wish."""
+        self.close(CloseReason.KICKED)
+
     # -- for monitoring --------------------------------------------------------------------------------------
+    @property
+    def user_name(self) -> str:
+        """The user the client came in as; of a refused one the name it gave."""
+        return self.identity.user or self.options.user
+
+    @property
+    def login_kind(self) -> str:
+        """How the client came, in the words of allowed_connection_types."""
+        return "WEBSOCKET" if self.client_type == "websocket" else "STANDARD"
+
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """The names in the certificate the client showed."""
+        return ()
+
+    def user_info(self) -> dict[str, Any]:
+        """Return the answer to ``$SYS.REQ.USER.INFO``."""
+        info: dict[str, Any] = {
+            "user": self.user_name,
+            "account": self.account.name,
+            "account_name": self.account.name,
+        }
+        if self.identity.name_tag:
+            info["user_name"] = self.identity.name_tag
+        if self.permissions is not None:
+            info["permissions"] = self.permissions.describe()
+        if self.identity.expires_at:
+            info["expires"] = max(self.identity.expires_at * 1_000_000_000 - self.node.clock.time_ns(), 0)
+        return info
+
     def describe(self) -> dict[str, Any]:
         """Return the ``client`` object of advisories."""
         described: dict[str, Any] = {

@@ -21,6 +21,8 @@ class CommandLine:
     options: BrokerOptions = field(default_factory=BrokerOptions)
     show_help: bool = False
     show_version: bool = False
+    check_only: bool = False
+    config: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +76,13 @@ def _sync_always(text: str) -> bool:
 
 
 def _user(line: CommandLine, value: str) -> None:
-    if line.options.users:
-        line.options.users[0].name = value
-    else:
-        line.options.users.append(User(value, ""))
+    password = line.options.users[0].password if line.options.users else ""
+    line.options.users = [User(value, password)]
 
 
 def _password(line: CommandLine, value: str) -> None:
-    if line.options.users:
-        line.options.users[0].password = value
-    else:
-        line.options.users.append(User("", value))
+    name = line.options.users[0].name if line.options.users else ""
+    line.options.users = [User(name, value)]
 
 
 def _help(line: CommandLine, value: bool) -> None:
@@ -93,6 +91,14 @@ def _help(line: CommandLine, value: bool) -> None:
 
 def _version(line: CommandLine, value: bool) -> None:
     line.show_version = value
+
+
+def _config(line: CommandLine, value: str) -> None:
+    line.config = Path(value)
+
+
+def _check_only(line: CommandLine, value: bool) -> None:
+    line.check_only = value
 
 
 FLAGS: tuple[_Flag, ...] = (
@@ -105,6 +111,8 @@ FLAGS: tuple[_Flag, ...] = (
     _Flag(("client_advertise",), "HOST:PORT", "address told to clients", _set("client_advertise")),
     _Flag(("P", "pid"), "FILE", "write the process id to a file", _set("pid_file", Path)),
     _Flag(("ports_file_dir",), "DIR", "write the ports in use to a file there", _set("ports_file_dir", Path)),
+    _Flag(("c", "config"), "FILE", "configuration file in nats-server's format", _config),
+    _Flag(("t",), "", "check the configuration and exit", _check_only),
     _Flag(("max_payload",), "BYTES", "largest message (1048576)", _set("max_payload", _positive)),
     _Flag(("js", "jetstream"), "", "switch JetStream on", _switch("jetstream")),
     _Flag(("sd", "store_dir"), "DIR", "where JetStream keeps its data", _set("store_dir", Path)),
@@ -131,10 +139,26 @@ _BY_NAME = {name: flag for flag in FLAGS for name in flag.names}
 def parse(arguments: list[str]) -> CommandLine:
     """Read a command line.
 
+    A configuration file is read first: flags beat it.
+
     Raises:
         UsageError: an option is unknown, lacks its value, or has an impossible one.
+        ConfigError: the configuration file has a mistake.
     """
-    line = CommandLine()
+    line = _read(arguments, CommandLine())
+    if line.config is not None and not line.show_help and not line.show_version:
+        from memphis_desktop.broker import config_options
+
+        line = _read(arguments, CommandLine(config_options.load(line.config, BrokerOptions())))
+        _check(line.options)
+    elif line.check_only:
+        raise UsageError("option '-t' needs '-c FILE'")
+    else:
+        _check(line.options)
+    return line
+
+
+def _read(arguments: list[str], line: CommandLine) -> CommandLine:
     waiting = list(arguments)
     while waiting:
         word = waiting.pop(0)
@@ -155,7 +179,6 @@ def parse(arguments: list[str]) -> CommandLine:
             flag.apply(line, value)
         except ValueError as error:
             raise UsageError(f"option {word.partition('=')[0]!r}: {error}, not {value!r}") from None
-    _check(line.options)
     return line
 
 
@@ -169,8 +192,8 @@ def _boolean(text: str) -> bool:
 
 def _check(options: BrokerOptions) -> None:
     if options.users and options.token:
-        raise UsageError("a user and a token exclude each other")
-    if options.users and not options.users[0].name:
+        raise UsageError("users and a token exclude each other")
+    if len(options.users) == 1 and not options.users[0].name and not options.users[0].nkey:
         raise UsageError("option '--pass' needs '--user' too")
 
 

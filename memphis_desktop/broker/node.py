@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,10 @@ from memphis_desktop.broker.clock import Clock, LoopClock
 from memphis_desktop.broker.connection import ClientConnection
 from memphis_desktop.broker.http_server import HttpConnection
 from memphis_desktop.broker.jetstream.times import format_time
-from memphis_desktop.broker.options import ANY_PORT, BrokerOptions, StartError
+from memphis_desktop.broker.options import ANY_PORT, AccountOptions, BrokerOptions, ReloadError, StartError
 from memphis_desktop.broker.routing import Turn
-from memphis_desktop.protocol.connect import ConnectOptions
+from memphis_desktop.broker.system_events import SystemEvents
+from memphis_desktop.broker.system_requests import SystemRequests
 from memphis_desktop.protocol.errors import CloseReason
 
 if TYPE_CHECKING:
@@ -34,6 +36,21 @@ log = logging.getLogger(__name__)
 # The nats-server whose behaviour clients find here; they decide on features by it.
 SERVER_VERSION = "2.15.1"
 API_LEVEL = 5
+
+# What a reload cannot change.
+_FIXED_OPTIONS = (
+    "host",
+    "port",
+    "http_host",
+    "http_port",
+    "server_name",
+    "jetstream",
+    "store_dir",
+    "in_memory",
+    "sync_always",
+    "domain",
+    "system_account",
+)
 
 _TICK = 0.25
 _FIRST_PING = 2.0
@@ -78,12 +95,17 @@ class BrokerNode:
         self.server_name = options.server_name or self.server_id
         self.version = SERVER_VERSION
         self.turn = Turn(self._at_end_of_turn)
-        self.default_account = Account(GLOBAL_ACCOUNT, self.turn)
-        self._system_account = Account(SYSTEM_ACCOUNT, self.turn)
+        self.authenticator = authentication.Authenticator(options, lambda: self.clock.time_ns() / 1e9)
+        self.default_account = Account(GLOBAL_ACCOUNT, self.turn, self._default_account_options())
+        self._system_account = Account(self.authenticator.system_account or SYSTEM_ACCOUNT, self.turn)
         self.accounts: dict[str, Account] = {
             GLOBAL_ACCOUNT: self.default_account,
-            SYSTEM_ACCOUNT: self._system_account,
+            self._system_account.name: self._system_account,
         }
+        self.system_requests = SystemRequests(self)
+        self.system_events = SystemEvents(self)
+        self.system_requests.add_account(self.default_account)
+        self._login_threads = ThreadPoolExecutor(2, "login")
         self.connections: dict[int, ClientConnection] = {}
         self.closed_connections: deque[ClientConnection] = deque(maxlen=max(options.max_closed_clients, 1))
         self.counters = Counters()
@@ -99,12 +121,17 @@ class BrokerNode:
         self.max_memory_store = self.max_file_store = 0  # what JetStream may use, once started
         self.jetstream: JetStreamService | None = None
         self._store: StoreRoot | None = None
-        self._server: asyncio.Server | None = None
-        self._monitoring: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._lame_duck = False
+        self.reloader: Callable[[], BrokerOptions] | None = None
         self._dirty: list[ClientConnection] = []
         self._flush_planned = False
         self._next_client_id = 0
+        self._event_sequence = 0
         self._ticker: Any = None
+
+    def _default_account_options(self) -> AccountOptions:
+        return AccountOptions(GLOBAL_ACCOUNT, mappings=tuple(self.options.mappings))
 
     # -- life ------------------------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -117,6 +144,11 @@ class BrokerNode:
         self.clock = self._given_clock or LoopClock(loop)
         self.start_ns = self.config_loaded_ns = self.clock.time_ns()
         try:
+            for options in self.options.accounts:
+                if options.name not in self.accounts:
+                    self._add_account(options)
+            for name in self.authenticator.known_accounts():
+                self.account(name)
             if self.options.jetstream:
                 self._start_jetstream(loop)
             if self.options.http_port:
@@ -126,6 +158,7 @@ class BrokerNode:
             await self.stop()
             raise
         self._tick()
+        self.system_events.start()
 
     def _start_jetstream(self, loop: asyncio.AbstractEventLoop) -> None:
         from memphis_desktop.broker import store
@@ -143,31 +176,36 @@ class BrokerNode:
         except (StorageError, OSError) as error:
             raise StartError(str(error)) from error
         self.jetstream = JetStream(self, self._store)
-        self.jetstream.enable(self.default_account)
+        if not self.options.accounts:
+            self.jetstream.enable(self.default_account)
+        for account in self.accounts.values():
+            if account.options.jetstream is not None:
+                self.jetstream.enable(account)
         self.jetstream.recover()
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._server, self.port = await self._open(
-            loop, lambda: ClientConnection(self), self.host, self.options.port
-        )
+        self.port = await self._open(loop, lambda: ClientConnection(self), self.host, self.options.port)
         log.info("Listening for client connections on %s:%d", self.host, self.port)
 
     async def _listen_for_monitoring(self, loop: asyncio.AbstractEventLoop) -> None:
         host = self.options.http_host or self.host
-        self._monitoring, self.monitoring_port = await self._open(
+        self.monitoring_port = await self._open(
             loop, lambda: HttpConnection(partial(monitoring.respond, self)), host, self.options.http_port
         )
         log.info("Starting http monitor on %s:%d", host, self.monitoring_port)
 
     async def _open(
         self, loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], host: str, port: int
-    ) -> tuple[asyncio.Server, int]:
-        """Listen; return the listener and its port."""
+    ) -> int:
+        """Listen; return the port."""
         try:
             server = await loop.create_server(factory, host, 0 if port == ANY_PORT else port, backlog=1024)
         except OSError as error:
             raise StartError(_listen_failure(host, port, error)) from error
-        return server, server.sockets[0].getsockname()[1]
+        self._listeners.append(server)
+        port = server.sockets[0].getsockname()[1]
+        assert isinstance(port, int)
+        return port
 
     def _store_limits(self) -> tuple[int, int]:
         """Return what JetStream may use of memory and disk: three quarters of what is there, unless told."""
@@ -185,11 +223,12 @@ class BrokerNode:
         if self.stopping:
             return
         self.stopping = True
-        for server in (self._server, self._monitoring):
-            if server is not None:
-                server.close()
+        for server in self._listeners:
+            server.close()
         if self._ticker is not None:
             self._ticker.cancel()
+            self.system_events.stop()
+        self._login_threads.shutdown(wait=False)
         if self.jetstream is not None:
             self.jetstream.shutdown()
         for connection in list(self.connections.values()):
@@ -244,7 +283,8 @@ class BrokerNode:
             "domain": self.options.domain,
             "client_id": connection.client_id,
             "client_ip": connection.address[0],
-            "auth_required": self.options.auth_required,
+            "auth_required": self.options.auth_required and (after_connect or not self.options.no_auth_user),
+            "nonce": connection.nonce.decode(),
             "api_lvl": API_LEVEL if self.jetstream is not None else None,
         }
         if self.options.client_advertise:
@@ -264,9 +304,13 @@ class BrokerNode:
             "ver": self.version,
             "jetstream": self.jetstream is not None,
             "flags": 1 if self.jetstream is not None else 0,
-            "seq": 0,
+            "seq": self._next_event(),
             "time": format_time(self.clock.time_ns()),
         }
+
+    def _next_event(self) -> int:
+        self._event_sequence += 1
+        return self._event_sequence
 
     # -- connections -----------------------------------------------------------------------------------------
     def register(self, connection: ClientConnection, now: float) -> None:
@@ -288,7 +332,12 @@ class BrokerNode:
         """A connection was closed, for whatever reason."""
         self.connections.pop(connection.client_id, None)
         slow = connection.close_reason in (CloseReason.SLOW_PENDING, CloseReason.SLOW_WRITE)
+        admitted = connection in connection.account.connections
         connection.account.connection_closed(connection, slow=slow)
+        if admitted:
+            self.system_events.disconnected(connection)
+        elif connection.close_reason == CloseReason.AUTHENTICATION_FAILURE:
+            self.system_events.refused(connection)
         self.closed_connections.append(connection)
         counters = self.counters
         counters.in_messages += connection.parser.message_count
@@ -297,25 +346,72 @@ class BrokerNode:
         counters.out_bytes += connection.out_bytes
         log.debug("%s - Client connection closed: %s", connection, connection.close_reason)
 
-    def authenticate(self, connection: ClientConnection, given: ConnectOptions) -> bool:
-        """Return whether a client may come in, having put it into its account."""
-        if given.account or given.new_account:  # reserved
-            return False
-        if not authentication.accepts(self.options, given):
-            return False
-        connection.user_name = given.user if self.options.users else ""
-        return True
+    def identify(self, login: authentication.Login, checked: dict[str, bool]) -> authentication.Outcome:
+        """Return as whom a client comes in, why not, or work to do in a thread before asking again."""
+        if login.given.account or login.given.new_account:  # reserved
+            return authentication.REFUSED
+        return self.authenticator.identify(login, checked=checked)
+
+    def in_thread(self, work: Callable[[], None], done: Callable[[], None]) -> None:
+        """Do slow work of a login in a thread and call `done` on the loop."""
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._login_threads, work)
+        future.add_done_callback(lambda _: done())
+
+    def admit(
+        self, connection: ClientConnection, identity: authentication.Identity
+    ) -> authentication.Refusal | None:
+        """Put a client into its account; return why not when the account's limits forbid it."""
+        account = self.account(identity.account)
+        if account is None:
+            return authentication.REFUSED
+        limit = account.options.max_connections
+        if 0 <= limit <= len(account.connections):
+            return authentication.Refusal(
+                "maximum account active connections exceeded", CloseReason.MAX_ACCOUNT_CONNECTIONS
+            )
+        connection.become(identity, account)
+        return None
+
+    def account(self, name: str) -> Account | None:
+        """Return an account by name, made when a trusted JWT describes it; "" is the default account."""
+        if not name:
+            return self.default_account
+        there = self.accounts.get(name)
+        if there is None:
+            options = self.authenticator.account_options(name)
+            if options is None:
+                return None
+            there = self._add_account(options)
+        return there
+
+    def _add_account(self, options: AccountOptions) -> Account:
+        account = Account(options.name, self.turn, options)
+        self.accounts[options.name] = account
+        self.system_requests.add_account(account)
+        if options.jetstream is not None and self.jetstream is not None:
+            self.jetstream.enable(account)
+        return account
+
+    def refuse(self, connection: ClientConnection, refusal: authentication.Refusal) -> None:
+        """Refuse a client."""
+        log.error(
+            "%s - %s",
+            connection,
+            "authentication error" if refusal == authentication.REFUSED else refusal.text,
+        )
+        connection.fail(refusal.text, refusal.reason)
 
     def authentication_failed(self, connection: ClientConnection) -> None:
-        """Refuse a client."""
-        log.error("%s - authentication error", connection)
-        connection.fail("Authorization Violation", CloseReason.AUTHENTICATION_FAILURE)
+        """Refuse a client whose credentials are wrong or missing."""
+        self.refuse(connection, authentication.REFUSED)
 
     def client_connected(self, connection: ClientConnection) -> None:
         """A CONNECT was accepted."""
         if connection not in connection.account.connections:
             connection.account.connections.add(connection)
             connection.account.total_connections += 1
+            self.system_events.connected(connection)
 
     def slow_consumer(self, connection: ClientConnection, reason: str) -> None:
         """Cut off a reader that has fallen too far behind."""
@@ -367,6 +463,68 @@ class BrokerNode:
         for connection in list(self.connections.values()):
             connection.tick(now)
         self._ticker = self.clock.call_later(_TICK, self._tick)
+
+    # -- reload and lame duck --------------------------------------------------------------------------------
+    def reload(self) -> None:
+        """Read the options again, from where they came, and apply what may change while running.
+
+        Raises:
+            ReloadError: there is no source to read from, it has a mistake, or changes what cannot change.
+        """
+        if self.reloader is None:
+            raise ReloadError("there is no configuration file to reload")
+        self.apply_options(self.reloader())
+        log.info("Reloaded server configuration")
+
+    def apply_options(self, new: BrokerOptions) -> None:
+        """Take users, permissions, limits, accounts and certificates from `new`.
+
+        Raises:
+            ReloadError: something else differs; nothing was changed.
+        """
+        for name in _FIXED_OPTIONS:
+            if getattr(new, name) != getattr(self.options, name):
+                raise ReloadError(f"the option {name} cannot change without a restart")
+        try:
+            authenticator = authentication.Authenticator(new, lambda: self.clock.time_ns() / 1e9)
+        except StartError as error:
+            raise ReloadError(str(error)) from None
+        self.options, self.authenticator = new, authenticator
+        self.config_loaded_ns = self.clock.time_ns()
+        self.default_account.configure(self._default_account_options())
+        for options in new.accounts:
+            there = self.accounts.get(options.name)
+            if there is None:
+                self._add_account(options)
+            else:
+                there.configure(options)
+        for connection in list(self.connections.values()):
+            connection.parser.max_control_line = new.max_control_line
+            if connection.authenticated:
+                connection.reidentify()
+
+    async def lame_duck(self) -> None:
+        """Leave gracefully: no new clients, tell the present ones, close them one by one, then stop."""
+        if self.stopping or self._lame_duck:
+            return
+        self._lame_duck = True
+        log.info("Entering lame duck mode, stop accepting new clients")
+        for server in self._listeners:
+            server.close()
+        self.system_events.lame_duck()
+        if self.jetstream is not None:
+            self.jetstream.shutdown()
+            self.jetstream = None
+        for connection in list(self.connections.values()):
+            connection.send_info(ldm=True)
+        grace, duration = self.options.lame_duck_grace_period, self.options.lame_duck_duration
+        await asyncio.sleep(grace)
+        remaining = list(self.connections.values())
+        pause = min(max(duration - grace, 0.0) / max(len(remaining), 1), 1.0)
+        for connection in remaining:
+            connection.close(CloseReason.SERVER_SHUTDOWN)
+            await asyncio.sleep(pause)
+        log.info("Closing existing clients is complete")
 
     # -- figures ---------------------------------------------------------------------------------------------
     def statistics(self) -> Statistics:

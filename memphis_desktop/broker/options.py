@@ -14,16 +14,145 @@ class StartError(Exception):
     """The node cannot start; the text is one clear sentence for the user."""
 
 
+class ReloadError(Exception):
+    """A reload was refused and changed nothing; the text says why."""
+
+
 class UsageError(Exception):
     """The command line is wrong; the text says what."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class SubjectRule:
+    """What may be published or subscribed to; `allow` None is everything that is not denied.
+
+    A subscribe entry may be ``subject queue``.
+    """
+
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRule:
+    """How often and how long (seconds) a client may answer a request it received; 0 or less is unlimited."""
+
+    max_messages: int = 1
+    expires: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionRules:
+    """A user's permissions."""
+
+    publish: SubjectRule = SubjectRule()
+    subscribe: SubjectRule = SubjectRule()
+    responses: ResponseRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class User:
-    """A user who logs in with name and password; the password may be a bcrypt hash."""
+    """A user who logs in with name and password (which may be a bcrypt hash), or with an nkey."""
+
+    name: str = ""
+    password: str = field(default="", repr=False)
+    nkey: str = ""
+    account: str = ""  # "" is the default account
+    permissions: PermissionRules | None = None
+    connection_types: tuple[str, ...] = ()  # in capitals; none is all
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What an account lets others import: a stream of messages, or a service that answers requests."""
+
+    kind: str  # "stream" or "service"
+    subject: str
+    accounts: tuple[str, ...] = ()  # none is public
+    response_type: str = "singleton"  # of services: singleton, stream or chunked
+    response_threshold: float = 120.0  # seconds a requester waits at most
+    account_token_position: int = 0  # 1 and up: that token of the subject is the importer's name
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What an account takes from another one."""
+
+    kind: str  # "stream" or "service"
+    account: str
+    subject: str  # in the exporting account
+    to: str = ""  # in this account; "" is the same
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Subjects that are rewritten when published: a pattern, and destinations with weights in percent."""
+
+    source: str
+    destinations: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JetStreamAccountLimits:
+    """What JetStream may hold for one account; -1 is no cap."""
+
+    max_memory: int = -1
+    max_storage: int = -1
+    max_streams: int = -1
+    max_consumers: int = -1
+    max_ack_pending: int = -1
+    memory_max_stream_bytes: int = -1
+    storage_max_stream_bytes: int = -1
+    max_bytes_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOptions:
+    """One account; limits of -1 are none."""
 
     name: str
-    password: str = field(repr=False)
+    nkey: str = ""
+    exports: tuple[Export, ...] = ()
+    imports: tuple[Import, ...] = ()
+    mappings: tuple[Mapping, ...] = ()
+    jetstream: JetStreamAccountLimits | None = None
+    max_connections: int = -1
+    max_subscriptions: int = -1
+    max_payload: int = -1
+    default_permissions: PermissionRules | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """How connections are secured; files are PEM."""
+
+    cert_file: Path
+    key_file: Path
+    ca_file: Path | None = None
+    verify: bool = False  # a client needs a certificate
+    verify_and_map: bool = False  # and its user is named by it
+    timeout: float = 2.0
+    handshake_first: float | None = None  # None: INFO first; 0: handshake first; else wait that long for one
+    minimum_version: str = "1.2"
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketOptions:
+    """The listener for WebSocket clients."""
+
+    host: str = ""
+    port: int = 0
+    tls: TlsOptions | None = None
+    same_origin: bool = False
+    allowed_origins: tuple[str, ...] = ()
+    compression: bool = False
+    handshake_timeout: float = 2.0
+    advertise: str = ""
+    no_auth_user: str = ""
+    jwt_cookie: str = ""
+    user_cookie: str = ""
+    password_cookie: str = ""
+    token_cookie: str = ""
 
 
 @dataclass(slots=True)
@@ -33,15 +162,33 @@ class BrokerOptions:
     host: str = "127.0.0.1"
     port: int = 4222
     server_name: str = ""
+    config_file: Path | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
     client_advertise: str = ""
 
-    # Who may connect: at most one of users and token; neither means everybody.
+    # Who may connect: users, or a token, or users known by the JWTs of operators; none means everybody.
     users: list[User] = field(default_factory=list)
     token: str = field(default="", repr=False)
     auth_timeout: float = 2.0
+    no_auth_user: str = ""
+    accounts: list[AccountOptions] = field(default_factory=list)
+    system_account: str = ""
+    default_permissions: PermissionRules | None = None
+    mappings: list[Mapping] = field(default_factory=list)  # of the default account
+    operators: list[str] = field(default_factory=list)  # JWTs
+    trusted_keys: list[str] = field(default_factory=list)
+    account_tokens: dict[str, str] = field(default_factory=dict)  # account JWTs by public key
+    resolver_folder: Path | None = None
+    resolver_url: str = ""
+
+    tls: TlsOptions | None = None
+    allow_non_tls: bool = False
+    websocket: WebSocketOptions | None = None
 
     max_connections: int = 65536
     max_subscriptions: int = 0
+    max_subject_tokens: int = 0
     max_payload: int = 1024 * 1024
     max_control_line: int = 4096
     max_pending: int = 64 * 1024 * 1024
@@ -63,10 +210,12 @@ class BrokerOptions:
     max_memory_store: int = -1
     max_file_store: int = -1
     domain: str = ""
+    sync_interval: float = 120.0  # seconds, where sync_always is off
 
     debug: bool = False
     trace: bool = False
     log_time: bool = True
+    log_time_utc: bool = False
     log_file: Path | None = None
     pid_file: Path | None = None
     ports_file_dir: Path | None = None
@@ -77,7 +226,7 @@ class BrokerOptions:
     @property
     def auth_required(self) -> bool:
         """Whether a client has to prove who it is."""
-        return bool(self.users or self.token)
+        return bool(self.users or self.token or self.operators or self.trusted_keys)
 
     @property
     def store_folder(self) -> Path:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.jetstream.times import format_time
+from memphis_desktop.broker.nuid import next_id
 from memphis_desktop.broker.routing import Subscriber
 from memphis_desktop.protocol import subjects
 
@@ -487,6 +488,40 @@ def account_statistics(account: Account) -> dict[str, Any]:
         "received": {"msgs": received[0], "bytes": received[1]} | links,
         "slow_consumers": slow,
     }
+
+
+def statsz(node: BrokerNode) -> dict[str, Any]:
+    """Return the short report that is the server's heartbeat."""
+    figures = node.statistics()
+    report: dict[str, Any] = {
+        "start": format_time(node.start_ns),
+        "mem": node.meter.memory_bytes(),
+        "cores": os.cpu_count() or 1,
+        "cpu": node.meter.cpu_percent(),
+        "connections": figures.connections,
+        "total_connections": node.counters.total_connections,
+        "active_accounts": sum(bool(account.connections) for account in node.accounts.values()),
+        "subscriptions": figures.subscriptions,
+        "sent": {"msgs": figures.out_messages, "bytes": figures.out_bytes},
+        "sent_to_clients": {"msgs": figures.out_messages, "bytes": figures.out_bytes},
+        "received": {"msgs": figures.in_messages, "bytes": figures.in_bytes},
+        "received_from_clients": {"msgs": figures.in_messages, "bytes": figures.in_bytes},
+        "slow_consumers": figures.slow_consumers,
+        "active_servers": 1,
+    }
+    if node.jetstream is not None:
+        report["jetstream"] = jetstream_varz(node)
+    return report | {"gomaxprocs": 1}
+
+
+def advisory(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of the server with its type, id and time."""
+    start = {
+        "type": f"io.nats.server.advisory.v1.{kind}",
+        "id": next_id(),
+        "timestamp": format_time(time.time_ns()),
+    }
+    return start | fields
 
 
 # -- JetStream and health --------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 Speed comes from doing per-chunk work in C. A publish is recognised by one regular expression; and when a
 connection keeps sending messages of one *shape* (verb, reply or not, header size, size), a second expression
 made for that shape takes a whole run of them in two calls. Its parts cannot overlap, so there is one way only
-to match: it works in linear time and cuts exactly where the step-by-step parser would. (Possessive repeats would
-say so more clearly, but those of groups are cut wrongly by the first releases of Python 3.11.)
+to match: it works in linear time and cuts exactly where the step-by-step parser would. (Possessive repeats
+would say so more clearly, but those of groups are cut wrongly by the first releases of Python 3.11.)
 """
 
 from __future__ import annotations

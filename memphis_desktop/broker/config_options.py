@@ -1,0 +1,223 @@
+"""From a configuration file to options: every key that the node supports, and an error for every other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from memphis_desktop.broker import config_file
+from memphis_desktop.broker.config_file import ConfigError, Value
+from memphis_desktop.broker.config_security import (
+    read_accounts,
+    read_authorization,
+    read_mappings,
+    read_operators,
+    read_resolver,
+    read_tls,
+    read_websocket,
+)
+from memphis_desktop.broker.config_values import (
+    block,
+    duration,
+    flag,
+    host_and_port,
+    integer,
+    refuse_unknown,
+    text,
+    texts,
+)
+from memphis_desktop.broker.options import BrokerOptions
+
+Setter: TypeAlias = Callable[[BrokerOptions, Value], None]
+
+
+def load(path: Path, options: BrokerOptions) -> BrokerOptions:
+    """Read a configuration file on top of `options`, and return these.
+
+    Raises:
+        ConfigError: a mistake, with its place.
+    """
+    document = config_file.read_file(path)
+    apply(document, options)
+    options.config_file = path
+    return options
+
+
+def digest(path: Path) -> str:
+    """Return the fingerprint of a configuration file as monitoring shows it."""
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def apply(document: dict[str, Value], options: BrokerOptions) -> None:
+    """Set options from a document that was read.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong kind, or a contradiction.
+    """
+    for key, value in document.items():
+        setter = _KEYS.get(key)
+        if setter is None:
+            refuse_unknown(value)
+        else:
+            setter(options, value)
+    _check(options, document)
+
+
+def _check(options: BrokerOptions, document: dict[str, Value]) -> None:
+    names = {user.name for user in options.users if user.name}
+    if options.no_auth_user and options.no_auth_user not in names | {u.nkey for u in options.users}:
+        raise document["no_auth_user"].fail(
+            f'no_auth_user: "{options.no_auth_user}" not present as user or nkey in '
+            "authorization block or account configuration"
+        )
+    if options.token and options.users:
+        raise document.get("authorization", next(iter(document.values()))).fail(
+            "a token and users exclude each other"
+        )
+    if options.max_payload > options.max_pending > 0:
+        raise ConfigError(
+            f"max_payload ({options.max_payload}) cannot be higher than max_pending ({options.max_pending})"
+        )
+
+
+# -- simple keys ---------------------------------------------------------------------------------------------
+def _set(name: str, convert: Callable[[Value], Any]) -> Setter:
+    def setter(options: BrokerOptions, value: Value) -> None:
+        setattr(options, name, convert(value))
+
+    return setter
+
+
+def _path(value: Value) -> Path:
+    return Path(text(value)).expanduser()
+
+
+def _listen(options: BrokerOptions, value: Value) -> None:
+    host, port = host_and_port(value)
+    options.host, options.port = host or options.host, port
+
+
+def _http(options: BrokerOptions, value: Value) -> None:
+    options.http_host, options.http_port = host_and_port(value)
+
+
+def _limit(value: Value) -> int:
+    """Return a limit where 0 and -1 mean none."""
+    return max(integer(value), 0)
+
+
+def _tags(options: BrokerOptions, value: Value) -> None:
+    options.tags = tuple(texts(value))
+
+
+def _metadata(options: BrokerOptions, value: Value) -> None:
+    options.metadata = {one.key: text(one) for one in block(value).values()}
+
+
+# -- JetStream -----------------------------------------------------------------------------------------------
+def _jetstream(options: BrokerOptions, value: Value) -> None:
+    if not isinstance(value.content, dict):
+        options.jetstream = _enabled(value)
+        return
+    options.jetstream = True
+    for key, one in value.content.items():
+        setter = _JETSTREAM_KEYS.get(key)
+        if setter is None:
+            refuse_unknown(one)
+        else:
+            setter(options, one)
+
+
+def _enabled(value: Value) -> bool:
+    if isinstance(value.content, str) and value.content.lower() in (
+        "enabled",
+        "enable",
+        "disabled",
+        "disable",
+    ):
+        return value.content.lower().startswith("enable")
+    return flag(value)
+
+
+def _sync_interval(options: BrokerOptions, value: Value) -> None:
+    options.sync_always = value.content == "always"
+    if not options.sync_always:
+        options.sync_interval = duration(value)
+
+
+_JETSTREAM_KEYS: dict[str, Setter] = {
+    "enabled": _set("jetstream", _enabled),
+    "enable": _set("jetstream", _enabled),
+    "store_dir": _set("store_dir", _path),
+    "storedir": _set("store_dir", _path),
+    "max_memory_store": _set("max_memory_store", integer),
+    "max_mem_store": _set("max_memory_store", integer),
+    "max_mem": _set("max_memory_store", integer),
+    "max_file_store": _set("max_file_store", integer),
+    "max_file": _set("max_file_store", integer),
+    "domain": _set("domain", text),
+    "sync": _sync_interval,
+    "sync_interval": _sync_interval,
+}
+
+_KEYS: dict[str, Setter] = {
+    "listen": _listen,
+    "host": _set("host", text),
+    "net": _set("host", text),
+    "port": _set("port", integer),
+    "server_name": _set("server_name", text),
+    "client_advertise": _set("client_advertise", text),
+    "server_tags": _tags,
+    "server_metadata": _metadata,
+    "debug": _set("debug", flag),
+    "trace": _set("trace", flag),
+    "logtime": _set("log_time", flag),
+    "logtime_utc": _set("log_time_utc", flag),
+    "log_file": _set("log_file", _path),
+    "logfile": _set("log_file", _path),
+    "pid_file": _set("pid_file", _path),
+    "pidfile": _set("pid_file", _path),
+    "ports_file_dir": _set("ports_file_dir", _path),
+    "http": _http,
+    "http_port": _set("http_port", integer),
+    "monitor_port": _set("http_port", integer),
+    "http_base_path": _set("http_base_path", text),
+    "max_connections": _set("max_connections", _limit),
+    "max_conn": _set("max_connections", _limit),
+    "max_subscriptions": _set("max_subscriptions", _limit),
+    "max_subs": _set("max_subscriptions", _limit),
+    "max_sub_tokens": _set("max_subject_tokens", _limit),
+    "max_control_line": _set("max_control_line", integer),
+    "max_payload": _set("max_payload", integer),
+    "max_pending": _set("max_pending", integer),
+    "max_closed_clients": _set("max_closed_clients", integer),
+    "ping_interval": _set("ping_interval", duration),
+    "ping_max": _set("ping_max", integer),
+    "write_deadline": _set("write_deadline", duration),
+    "lame_duck_duration": _set("lame_duck_duration", duration),
+    "lame_duck_grace_period": _set("lame_duck_grace_period", duration),
+    "no_auth_user": _set("no_auth_user", text),
+    "system_account": _set("system_account", text),
+    "system": _set("system_account", text),
+    "authorization": read_authorization,
+    "accounts": read_accounts,
+    "mappings": _set("mappings", lambda value: list(read_mappings(value))),
+    "maps": _set("mappings", lambda value: list(read_mappings(value))),
+    "operator": read_operators,
+    "operators": read_operators,
+    "resolver": read_resolver,
+    "resolver_preload": _set(
+        "account_tokens", lambda value: {one.key: text(one) for one in block(value).values()}
+    ),
+    "trusted_keys": _set("trusted_keys", texts),
+    "trusted": _set("trusted_keys", texts),
+    "tls": _set("tls", read_tls),
+    "allow_non_tls": _set("allow_non_tls", flag),
+    "websocket": _set("websocket", read_websocket),
+    "ws": _set("websocket", read_websocket),
+    "jetstream": _jetstream,
+    "store_dir": _set("store_dir", _path),
+    "storedir": _set("store_dir", _path),
+}
