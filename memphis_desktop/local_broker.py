@@ -54,6 +54,7 @@ class LocalBroker:
         self._ports_folder = ports_folder
         self._traffic: SampleTraffic | None = None
         self._temporary: Path | None = None
+        self._ports_file: Path | None = None
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -131,6 +132,7 @@ class LocalBroker:
             beside = path.with_suffix(".writing")
             beside.write_text(json.dumps(node.ports()), encoding="utf-8")
             beside.replace(path)  # readers never see half of it
+            self._ports_file = path
 
     async def stop(self) -> None:
         """Stop sample traffic and broker in order; everything acknowledged is on disk."""
@@ -138,6 +140,9 @@ class LocalBroker:
         if self.node is None:
             return
         self._set_state(BrokerState.STOPPING)
+        if self._ports_file is not None:
+            self._ports_file.unlink(missing_ok=True)
+            self._ports_file = None
         try:
             await self.node.stop()
         finally:

@@ -125,24 +125,37 @@ def repeat(chunk: bytes) -> Iterator[bytes]:
 
 
 def publish(
-    port: int, seconds: float, size: int, window: int, ids: bool = False, keep: bool = False
+    port: int, seconds: float, size: int, window: int, ids: bool = False, subjects: int = 1
 ) -> Result:
-    """JetStream publish with `window` messages of `size` bytes in flight."""
+    """JetStream publish with `window` messages of `size` bytes in flight, on so many subjects in turn."""
     wire = Wire(port)
     create_stream(wire, "BENCH", "bench.>")
     wire.send(b"SUB " + REPLY + b" r\r\n")
     wire.ping()
     payload = b"x" * size
     count = min(CHUNK_MESSAGES, window // 4, max(1, 65536 // size))
-    chunks = id_chunks(payload, count) if ids else repeat(publish_chunk([b"bench.a"] * count, REPLY, payload))
+    if ids:
+        chunks = id_chunks(payload, count)
+    elif subjects > 1:
+        chunks = subject_chunks(payload, count, subjects)
+    else:
+        chunks = repeat(publish_chunk([b"bench.a"] * count, REPLY, payload))
     windowed(wire.socket, chunks, count, window, 0.3, Counter(ACK))  # warm up
     watch = Stopwatch()
     messages = windowed(wire.socket, chunks, count, window, seconds, Counter(ACK))
     result = watch.result(messages)
-    if not keep:
-        delete_stream(wire, "BENCH")
+    delete_stream(wire, "BENCH")
     wire.close()
     return result
+
+
+def subject_chunks(payload: bytes, count: int, subjects: int) -> Iterator[bytes]:
+    """Yield chunks that go through all subjects again and again."""
+    number = 0
+    while True:
+        names = [b"bench.s.%d" % ((number + step) % subjects) for step in range(count)]
+        number += count
+        yield publish_chunk(names, REPLY, payload)
 
 
 def id_chunks(payload: bytes, count: int) -> Iterator[bytes]:
@@ -290,12 +303,19 @@ def take_batches(connection: socket.socket, pull: bytes, batch: int, batches: in
     return taken
 
 
-def core(port: int, seconds: float, size: int, subscribers: int) -> Result:
+def core(port: int, seconds: float, size: int, subscribers: int, others: int = 0) -> Result:
     """Core publish to so many subscribers, each on its own connection; counts what all have received.
+
+    Beside them one connection subscribes to `others` further subjects, on which nothing comes.
 
     With subscribers, at most 8,192 messages are on the way, so that no server needs to cut anyone off.
     """
-    publisher = Wire(port)
+    publisher, idle = Wire(port), Wire(port)
+    for first in range(0, others, 1000):
+        idle.send(
+            b"".join(b"SUB other.%d %d\r\n" % (number, number) for number in range(first, first + 1000))
+        )
+        idle.ping()
     payload = b"x" * size
     chunk = publish_chunk([b"bench.core"] * CHUNK_MESSAGES, b"", payload)
     if not subscribers:
@@ -309,6 +329,7 @@ def core(port: int, seconds: float, size: int, subscribers: int) -> Result:
         publisher.ping()
         result = watch.result(messages)
         publisher.close()
+        idle.close()
         return result
     wires = [Wire(port) for _ in range(subscribers)]
     for wire in wires:
@@ -317,7 +338,7 @@ def core(port: int, seconds: float, size: int, subscribers: int) -> Result:
     watch = Stopwatch()
     messages = fan_out(publisher.socket, [wire.socket for wire in wires], chunk, payload, seconds)
     result = watch.result(messages)
-    for wire in [publisher, *wires]:
+    for wire in [publisher, idle, *wires]:
         wire.close()
     return result
 

@@ -46,6 +46,7 @@ class Row:
 _PUBLISH: dict[str, Any] = {"size": 128, "window": 4096}
 _PUBLISH_500: dict[str, Any] = {"size": 128, "window": 500}
 _PUBLISH_4K: dict[str, Any] = {"size": 4096, "window": 4096}
+_PUBLISH_SUBJECTS: dict[str, Any] = {"size": 128, "window": 4096, "subjects": 1_000_000}
 _PUBLISHERS: dict[str, Any] = {"size": 128, "publishers": 64}
 _FETCH: dict[str, Any] = {"size": 128, "batch": 500, "messages": 200_000}
 
@@ -72,6 +73,7 @@ ROWS = (
     _publishing("publish-ids", "JetStream publish with ids, 4,096 in flight", 0.8, ids=True, **_PUBLISH),
     _publishing("publish-always", "JetStream publish, 4,096 in flight", 50, THEIRS_ALWAYS, **_PUBLISH),
     _publishing("publish-4k", "JetStream publish of 4 KiB, 4,096 in flight", 0.8, **_PUBLISH_4K),
+    _publishing("publish-subjects", "JetStream publish on 1,000,000 subjects", 0.8, **_PUBLISH_SUBJECTS),
     _publishing("publishers-64", "JetStream publish, 64 connections one at a time", 1.2, **_PUBLISHERS),
     _latency("latency", 1.2, OURS_INTERVAL, THEIRS_LAZY),
     _latency("latency-always", 1.1, OURS_DURABLE, THEIRS_ALWAYS),
@@ -91,6 +93,14 @@ ROWS = (
         "publish beside 1,000 idle connections, streams and durables; against the empty node",
         Side(OURS_DURABLE, "crowd", {**_PUBLISH, "connections": 1000, "streams": 1000}),
         Side(OURS_DURABLE, "publish", _PUBLISH),
+        RATE,
+        0.9,
+    ),
+    Row(
+        "routing",
+        "core publish, one subscriber, beside 1,000,000 other subscriptions; against the empty node",
+        Side(OURS_DURABLE, "core", {"size": 128, "subscribers": 1, "others": 1_000_000}),
+        Side(OURS_DURABLE, "core", {"size": 128, "subscribers": 1}),
         RATE,
         0.9,
     ),

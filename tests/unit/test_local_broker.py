@@ -1,0 +1,156 @@
+"""The broker that the program runs for its user: ports, folders, sample traffic, mistakes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from memphis_desktop import folders
+from memphis_desktop.demo import stations
+from memphis_desktop.local_broker import LocalBroker, folder_size, free_port
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState
+from tests.conftest import Connect
+
+TEMPORARY = BrokerChoice(port=0, persistent=False, sample_traffic=False)
+KEPT = BrokerChoice(port=0, persistent=True, sample_traffic=False)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The program's folders, in the test's own folder."""
+    monkeypatch.setenv(folders.HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return tmp_path / "home"
+
+
+@pytest_asyncio.fixture
+async def local() -> AsyncIterator[LocalBroker]:
+    broker = LocalBroker()
+    yield broker
+    await broker.stop()
+
+
+async def test_it_tells_where_it_stands(local: LocalBroker, connect: Connect) -> None:
+    states: list[BrokerState] = []
+    unsubscribe = local.subscribe(lambda: states.append(local.state))
+    assert local.url == ""
+    await local.start(TEMPORARY)
+    assert local.state is BrokerState.RUNNING
+    client = await connect(local.url)
+    await client.close()
+    await local.stop()
+    assert local.url == ""
+    assert states == [
+        BrokerState.STARTING,
+        BrokerState.RUNNING,
+        BrokerState.STOPPING,
+        BrokerState.STOPPED,
+    ]
+    unsubscribe()
+
+
+async def test_kept_data_is_there_again(local: LocalBroker, connect: Connect, home: Path) -> None:
+    await local.start(KEPT)
+    client = await connect(local.url)
+    await client.jetstream().add_stream(name="KEPT", subjects=["kept"])
+    await client.jetstream().publish("kept", b"x" * 1000)
+    await client.close()
+    await local.stop()
+    assert local.data_folder == home / "data" / "broker"
+    size = local.data_size()
+    assert size is not None
+    assert size > 1000
+    await local.start(KEPT)
+    client = await connect(local.url)
+    assert (await client.jetstream().stream_info("KEPT")).state.messages == 1
+    await client.close()
+
+
+async def test_temporary_data_is_forgotten(local: LocalBroker, connect: Connect, tmp_path: Path) -> None:
+    await local.start(TEMPORARY)
+    client = await connect(local.url)
+    await client.jetstream().add_stream(name="GONE", subjects=["gone"])
+    await client.close()
+    assert local.data_folder is None
+    assert local.data_size() is None
+    assert list(tmp_path.glob("memphis-desktop-*"))  # noqa: ASYNC240
+    await local.stop()
+    assert not list(tmp_path.glob("memphis-desktop-*"))  # noqa: ASYNC240
+
+
+async def test_a_taken_port_is_told_with_a_free_one(local: LocalBroker) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(BrokerStartError, match=str(port)) as refusal:
+            await local.start(BrokerChoice(port=port, persistent=False, sample_traffic=False))
+    assert refusal.value.next_port
+    assert refusal.value.next_port > port
+    assert not refusal.value.folder_in_use
+    assert local.state is BrokerState.FAILED
+    assert str(port) in local.detail
+    await local.start(TEMPORARY)  # it can be tried again
+    assert local.state is BrokerState.RUNNING
+
+
+async def test_a_folder_in_use_is_told_as_such(local: LocalBroker) -> None:
+    await local.start(KEPT)
+    second = LocalBroker()
+    with pytest.raises(BrokerStartError) as refusal:
+        await second.start(KEPT)
+    assert refusal.value.folder_in_use
+    assert refusal.value.next_port is None
+    assert local.state is BrokerState.RUNNING
+
+
+async def test_it_does_not_start_twice(local: LocalBroker) -> None:
+    await local.start(TEMPORARY)
+    with pytest.raises(BrokerStartError, match="running already"):
+        await local.start(TEMPORARY)
+
+
+async def test_sample_traffic_comes_and_goes(local: LocalBroker, connect: Connect) -> None:
+    await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=True))
+    assert local.sample_traffic
+    client = await connect(local.url)
+    async with asyncio.timeout(20):
+        while True:
+            if len(await client.jetstream().streams_info()) == len(stations.STREAMS):
+                break
+            await asyncio.sleep(0.05)
+    assert await local.remove_sample_data() == len(stations.STREAMS)
+    assert not local.sample_traffic
+    assert await client.jetstream().streams_info() == []
+    assert await local.remove_sample_data() == 0
+    await client.close()
+
+
+async def test_the_ports_file_tells_where_it_listens(tmp_path: Path) -> None:
+    local = LocalBroker(tmp_path)
+    await local.start(TEMPORARY)
+    (written,) = tmp_path.glob("*.ports")  # noqa: ASYNC240
+    assert json.loads(written.read_text())["nats"] == [local.url]
+    await local.stop()
+    assert not list(tmp_path.glob("*.ports"))  # noqa: ASYNC240
+
+
+def test_a_free_port_is_found_past_taken_ones() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = free_port(port)
+        assert found is not None
+        assert found > port
+
+
+def test_the_size_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert folder_size(tmp_path / "missing") == 0
