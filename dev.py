@@ -108,7 +108,8 @@ def find_uv() -> str:
     if not local.exists():
         print("dev.py: bringing uv", file=sys.stderr)
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        done = subprocess.run([*command, "--upgrade", "--target", str(UV_FOLDER), "uv"], check=False)
+        quiet = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+        done = subprocess.run([*command, "--target", str(UV_FOLDER), "uv"], env=quiet, check=False)
         if done.returncode or not local.exists():
             fail("uv could not be installed with pip; install uv by hand, or repair pip's package index")
     return str(local)
@@ -213,7 +214,7 @@ def test(arguments: list[str]) -> int:
     if arguments:
         steps = []
     arguments = [argument for argument in arguments if argument != "--fast"]
-    steps.append([python, "-m", "pytest", *arguments])
+    steps.append([python, "-m", "pytest", *(arguments or ["-n", "2"])])
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONDONTWRITEBYTECODE": "1"}
     environment["PATH"] = str(SCRIPTS) + os.pathsep + environment.get("PATH", "")
     for step in steps:
