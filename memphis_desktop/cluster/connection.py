@@ -17,7 +17,7 @@ from nats.aio.client import Client
 
 from . import keychain
 from .contexts import expand_path
-from .failures import ConnectionFailure, ReadOnlyConnection, Stage, explain
+from .failures import ConnectionFailure, ReadOnlyConnection, Stage, explain, refused_login
 from .profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions, without_secret
 
 CLIENT_NAME = "Memphis Desktop"
@@ -129,7 +129,11 @@ async def open_client(
         raise
     except Exception as error:
         address = profile.urls[min(len(errors), len(profile.urls)) - 1] if errors else profile.urls[0]
-        raise explain(error, without_secret(address)) from error
+        failure = explain(error, without_secret(address))
+        if failure.stage is Stage.GREETING and client._server_info.get("auth_required"):
+            # A server that refuses closes at once, and its reason can get lost with the connection.
+            failure = refused_login(without_secret(address))
+        raise failure from error
     finally:
         gave_up.cancel()
         if not connected:

@@ -151,6 +151,15 @@ def explain(error: BaseException, address: str) -> ConnectionFailure:
     )
 
 
+def refused_login(address: str) -> ConnectionFailure:
+    """Return the failure of a login that the server does not accept."""
+    return ConnectionFailure(
+        Stage.LOGIN,
+        f"{address} refused the login.",
+        "Check the user, password, token or credentials file of the connection.",
+    )
+
+
 def _explain_tls(error: ssl.SSLError, address: str) -> ConnectionFailure:
     if isinstance(error, ssl.SSLCertVerificationError):
         message = error.verify_message
@@ -187,11 +196,7 @@ def _explain_protocol(error: NatsError, address: str) -> ConnectionFailure:
     text = str(error).removeprefix("nats: ").strip("'\" ")
     lowered = text.lower()
     if "authorization violation" in lowered or "authorization failed" in lowered:
-        return ConnectionFailure(
-            Stage.LOGIN,
-            f"{address} refused the login.",
-            "Check the user, password, token or credentials file of the connection.",
-        )
+        return refused_login(address)
     if "authentication expired" in lowered:
         return ConnectionFailure(Stage.LOGIN, "The credentials have expired.", "Ask for new ones.")
     if "authentication timeout" in lowered:
