@@ -1,13 +1,15 @@
 """What the figures were: bounded series of every stream, consumer and server seen, for graphs and trends.
 
-Each series holds its last hour as it was read (about one sample a second) and its last day in means of ten
-seconds. A run of equal values is kept as its two ends, so thousands of quiet streams cost next to nothing;
-busy ones share a budget of memory, and what is looked at goes first. Times are seconds since 1970.
+Each series holds its last hour as it was read (about one sample a second), its last day in means of ten
+seconds and its last month in means of a minute; the last are kept on disk by `history_store`. A run of equal
+values is kept as its two ends, so thousands of quiet streams cost next to nothing; busy ones share a budget
+of memory, and what is looked at goes first. Times are seconds since 1970.
 """
 
 from __future__ import annotations
 
 import threading
+import time as _time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -19,11 +21,13 @@ FloatArray = npt.NDArray[np.float64]
 FINE_SPAN = 3600.0
 FINE_CAPACITY = 3600
 COARSE_STEP = 10.0
-COARSE_CAPACITY = 8640
-FIRST_CAPACITY = 64
+MINUTE = 60.0
+# Means are taken over these many seconds, so many of them are kept, and further apart they are not joined.
+LEVELS = ((COARSE_STEP, 8640, 60.0), (MINUTE, 43200, 180.0))
+FIRST_CAPACITY = 16
+SHRUNK_CAPACITY = 64
 # Two readings further apart than this are not joined: nobody knows what happened between.
 FINE_GAP = 30.0
-COARSE_GAP = 60.0
 MEMORY_BUDGET = 128 * 1024 * 1024
 
 STREAM = ("messages_in", "bytes_in", "messages_out", "messages", "bytes")
@@ -64,6 +68,8 @@ class ServerKey(NamedTuple):
 
 
 SeriesKey = StreamKey | ConsumerKey | ServerKey
+# What is told of each minute's mean: the key, the middle of the minute, the values.
+MinuteListener = Callable[["SeriesKey", float, FloatArray], None]
 
 _METRICS: dict[type, tuple[str, ...]] = {StreamKey: STREAM, ConsumerKey: CONSUMER, ServerKey: SERVER}
 
@@ -124,6 +130,21 @@ class _Ring:
     def _order(self) -> npt.NDArray[np.intp]:
         return (np.arange(self.count) + self.start) % len(self.times)
 
+    @property
+    def newest(self) -> float:
+        return float(self.times[(self.start + self.count - 1) % len(self.times)])
+
+    def hold(self, times: FloatArray, values: FloatArray, joined: npt.NDArray[np.bool_]) -> None:
+        """Hold just these samples, the newest of them when there are too many."""
+        self.count = min(len(times), self.capacity)
+        self.start = 0
+        size = max(FIRST_CAPACITY, self.count)
+        for name, given in (("times", times), ("values", values), ("joined", joined)):
+            kept = given[len(given) - self.count :]
+            new = np.empty((size, *given.shape[1:]), dtype=given.dtype)
+            new[: self.count] = kept
+            setattr(self, name, new)
+
     def slice(self, column: int, since: float) -> tuple[FloatArray, FloatArray]:
         """Return times and values from `since`, with a NaN before each sample that begins after a gap."""
         if not self.count:
@@ -148,12 +169,14 @@ class _Ring:
         return times, values
 
     def shrink(self) -> None:
-        """Give memory back: keep the newest samples in the smallest size."""
-        keep = min(self.count, FIRST_CAPACITY)
+        """Give memory back: keep only the newest samples."""
+        if len(self.times) <= SHRUNK_CAPACITY:
+            return
+        keep = min(self.count, SHRUNK_CAPACITY)
         order = self._order()[self.count - keep :]
         for name in ("times", "values", "joined"):
             old = getattr(self, name)
-            new = np.empty((FIRST_CAPACITY, *old.shape[1:]), dtype=old.dtype)
+            new = np.empty((SHRUNK_CAPACITY, *old.shape[1:]), dtype=old.dtype)
             new[:keep] = old[order]
             setattr(self, name, new)
         self.start, self.count = 0, keep
@@ -163,22 +186,57 @@ def _equal(left: FloatArray, right: FloatArray) -> bool:
     return left.tobytes() == right.tobytes()  # NaN equals NaN here
 
 
-class _Series:
-    """One key's rings: as read, and means of ten seconds."""
+class _Means:
+    """Means of a series over even steps of time, in a ring made when the first step is full."""
 
-    __slots__ = ("bucket", "bucket_count", "bucket_sum", "coarse", "fine", "used")
+    __slots__ = ("bucket", "capacity", "counts", "gap", "ring", "step", "sums")
+
+    def __init__(self, width: int, step: float, capacity: int, gap: float) -> None:
+        self.step, self.capacity, self.gap = step, capacity, gap
+        self.ring: _Ring | None = None
+        self.bucket = -1
+        self.sums = np.zeros(width)
+        self.counts = np.zeros(width)
+
+    def add(self, time: float, row: FloatArray) -> tuple[float, FloatArray] | None:
+        """Take a sample; return the middle and the mean of a step that it has ended."""
+        ended = None
+        bucket = int(time // self.step)
+        if bucket != self.bucket:
+            ended = self.ended()
+            self.bucket = bucket
+            self.sums[:] = 0
+            self.counts[:] = 0
+        known = ~np.isnan(row)
+        self.sums[known] += row[known]
+        self.counts[known] += 1
+        return ended
+
+    def ended(self) -> tuple[float, FloatArray] | None:
+        """Return the middle and mean of the present step; None when there is none."""
+        if self.bucket < 0:
+            return None
+        with np.errstate(invalid="ignore"):
+            return (self.bucket + 0.5) * self.step, self.sums / self.counts
+
+
+class _Series:
+    """One key's samples: as read, and means at each level."""
+
+    __slots__ = ("fine", "means", "used")
 
     def __init__(self, width: int) -> None:
         self.fine = _Ring(width, FINE_CAPACITY, FINE_GAP)
-        self.coarse: _Ring | None = None  # made when the first ten seconds are full
-        self.bucket = -1
-        self.bucket_sum = np.zeros(width)
-        self.bucket_count = np.zeros(width)
+        self.means = [_Means(width, *level) for level in LEVELS]
         self.used = 0.0
 
     @property
+    def rings(self) -> list[_Ring]:
+        return [self.fine, *(means.ring for means in self.means if means.ring is not None)]
+
+    @property
     def nbytes(self) -> int:
-        return self.fine.nbytes + (self.coarse.nbytes if self.coarse else 0)
+        return sum(ring.nbytes for ring in self.rings)
 
 
 class History:
@@ -189,6 +247,7 @@ class History:
         self._lock = threading.Lock()
         self._budget = memory_budget
         self._allocated = 0
+        self.on_minute: MinuteListener | None = None  # told of each full minute of a series
 
     @property
     def nbytes(self) -> int:
@@ -215,28 +274,67 @@ class History:
                 series = self._series[key] = _Series(len(metrics))
                 self._allocated += series.nbytes
             ring = series.fine
-            if ring.count and time <= ring.times[(ring.start + ring.count - 1) % len(ring.times)]:
+            if ring.count and time <= ring.newest:
                 return
             ring.append(time, row, self._may_grow(series))
-            self._record_coarse(series, time, row)
+            minutes = self._record_means(series, time, row)
+        if minutes is not None and self.on_minute is not None:
+            self.on_minute(key, *minutes)
 
-    def _record_coarse(self, series: _Series, time: float, row: FloatArray) -> None:
-        bucket = int(time // COARSE_STEP)
-        if bucket != series.bucket:
-            if series.bucket >= 0:
-                if series.coarse is None:
-                    series.coarse = _Ring(len(row), COARSE_CAPACITY, COARSE_GAP)
-                    self._allocated += series.coarse.nbytes
-                with np.errstate(invalid="ignore"):
-                    mean = series.bucket_sum / series.bucket_count
-                middle = (series.bucket + 0.5) * COARSE_STEP
-                series.coarse.append(middle, mean, self._may_grow(series))
-            series.bucket = bucket
-            series.bucket_sum[:] = 0
-            series.bucket_count[:] = 0
-        known = ~np.isnan(row)
-        series.bucket_sum[known] += row[known]
-        series.bucket_count[known] += 1
+    def _record_means(self, series: _Series, time: float, row: FloatArray) -> tuple[float, FloatArray] | None:
+        """Add a sample to the means; return the minute that it has ended, if any."""
+        minute = None
+        for means in series.means:
+            ended = means.add(time, row)
+            if ended is None:
+                continue
+            if means.ring is None:
+                means.ring = _Ring(len(row), means.capacity, means.gap)
+                self._allocated += means.ring.nbytes
+            means.ring.append(*ended, self._may_grow(series))
+            if means.step == MINUTE:
+                minute = ended
+        return minute
+
+    def unfinished_minutes(self) -> list[tuple[SeriesKey, float, FloatArray]]:
+        """Return the mean of the present minute of every series, to keep it at the end."""
+        with self._lock:
+            return [
+                (key, *ended)
+                for key, series in self._series.items()
+                if (ended := series.means[-1].ended()) is not None
+            ]
+
+    def put_before(
+        self, key: SeriesKey, times: FloatArray, values: FloatArray, joined: npt.NDArray[np.bool_]
+    ) -> None:
+        """Put means of minutes from an earlier run before what is known of a series."""
+        metrics = _METRICS[type(key)]
+        with self._lock:
+            series = self._series.get(key)
+            if series is None:
+                series = self._series[key] = _Series(len(metrics))
+                self._allocated += series.nbytes
+            self._allocated -= series.nbytes
+            level = series.means[-1]
+            now = level.ring
+            limit = float("inf")
+            if now is not None and now.count:
+                limit = float(now.times[now.start])
+            elif series.fine.count:
+                limit = float(series.fine.times[series.fine.start])
+            earlier = times < limit
+            ring = _Ring(len(metrics), level.capacity, level.gap)
+            if now is None:
+                now = _Ring(len(metrics), level.capacity, level.gap)
+            order = now._order()
+            ring.hold(
+                np.concatenate((times[earlier], now.times[order])),
+                np.concatenate((values[earlier], now.values[order])),
+                np.concatenate((joined[earlier], now.joined[order])),
+            )
+            level.ring = ring
+            self._allocated += series.nbytes
 
     def _may_grow(self, series: _Series) -> Callable[[int], bool]:
         """Return the check a ring makes before it grows: whether the budget has room or can be given some."""
@@ -259,32 +357,36 @@ class History:
             if series is keep:
                 continue
             before = series.nbytes
-            series.fine.shrink()
-            if series.coarse:
-                series.coarse.shrink()
+            for ring in series.rings:
+                ring.shrink()
             self._allocated -= before - series.nbytes
 
     def series(self, key: SeriesKey, metric: str, span: float = FINE_SPAN) -> tuple[FloatArray, FloatArray]:
         """Return times and values of the last `span` seconds before the newest sample; NaN marks a gap.
 
-        Up to an hour comes as read; beyond it, means of ten seconds go before. Two empty arrays when nothing
-        is known. Raises `ValueError` for an unknown metric.
+        Up to an hour comes as read; beyond it, means of ten seconds and of minutes go before. Two empty
+        arrays when nothing is known. Raises `ValueError` for an unknown metric.
         """
         column = _METRICS[type(key)].index(metric)
         with self._lock:
             series = self._series.get(key)
-            if series is None or not series.fine.count:
+            if series is None:
                 return np.empty(0), np.empty(0)
             ring = series.fine
-            newest = float(ring.times[(ring.start + ring.count - 1) % len(ring.times)])
+            newest = ring.newest if ring.count else _time.time()
             series.used = newest
             since = newest - span
             times, values = ring.slice(column, since)
-            if series.coarse is not None and (not len(times) or times[0] > since):
-                old_times, old_values = series.coarse.slice(column, since)
+            for means in series.means:
+                if means.ring is None or (len(times) and times[0] <= since):
+                    continue
+                old_times, old_values = means.ring.slice(column, since)
                 if len(times):
-                    older = old_times + COARSE_STEP / 2 <= times[0]
+                    older = old_times + means.step / 2 <= times[0]
                     old_times, old_values = old_times[older], old_values[older]
+                    if len(old_times) and times[0] - old_times[-1] > means.gap:
+                        old_times = np.append(old_times, times[0])
+                        old_values = np.append(old_values, np.nan)
                 times = np.concatenate((old_times, times))
                 values = np.concatenate((old_values, values))
             return times, values

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -30,6 +31,7 @@ from .failures import (
     explain,
 )
 from .history import History
+from .history_store import HistoryStore, history_path
 from .model import ClusterSnapshot, ConnectionState
 from .polling import Poller
 from .profiles import ConnectionProfile, without_secret
@@ -53,15 +55,19 @@ class Session:
         jetstream: nats-py's JetStream context with the profile's API prefix.
     """
 
-    def __init__(self, profile: ConnectionProfile) -> None:
+    def __init__(self, profile: ConnectionProfile, history_folder: Path | None = None) -> None:
+        """Make a session; with `history_folder`, figures are kept there across restarts."""
         self.profile = profile
         self.history = History()
+        self._store: HistoryStore | None = None
+        if history_folder is not None:
+            self._store = HistoryStore(history_path(history_folder, profile.id), self.history)
         self.state = ConnectionState.CLOSED
         self.detail = "not connected"
         self.system: GuardedClient | None = None
         self._client: GuardedClient | None = None
         self._jetstream: JetStreamContext | None = None
-        self._cluster = ClusterState(self.history)
+        self._cluster = ClusterState(self.history, self._store)
         self._poller = Poller(self, self._cluster)
         self._listeners: list[Listener] = []
         self._advisory_listeners: list[AdvisoryListener] = []
@@ -100,6 +106,8 @@ class Session:
             prefix=self.profile.api_prefix, timeout=self.profile.request_timeout
         )
         await self._connect_system()
+        if self._store is not None:
+            self._store.start()
         self._set_state(ConnectionState.CONNECTED, "")
         self._poller.start()
 
@@ -128,6 +136,8 @@ class Session:
         self._client = self.system = self._jetstream = None
         for client in clients:
             await close_client(client)
+        if self._store is not None:
+            await asyncio.to_thread(self._store.close)
         if self.state is not ConnectionState.FAILED:
             self._set_state(ConnectionState.CLOSED, "closed")
 

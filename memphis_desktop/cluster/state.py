@@ -9,6 +9,7 @@ from typing import Any
 
 from . import reading
 from .history import ConsumerKey, History, ServerKey, StreamKey
+from .history_store import HistoryStore
 from .lag import FirstUndelivered, SequenceClock, drain_time, filters
 from .model import (
     AccountSnapshot,
@@ -53,8 +54,9 @@ class _ConsumerCounters:
 class ClusterState:
     """What is known of one connection's broker. Used on the event loop only."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, store: HistoryStore | None = None) -> None:
         self.history = history
+        self._store = store
         self.streams: dict[str, StreamSnapshot] = {}
         self.consumers: dict[ConsumerName, ConsumerSnapshot] = {}
         self.consumers_of: dict[str, set[str]] = {}
@@ -84,6 +86,8 @@ class ClusterState:
         counters = self._stream_counters.get(name)
         if counters is None:
             counters = self._stream_counters[name] = _StreamCounters()
+            if self._store is not None:
+                self._store.watch(StreamKey(name), str(info.get("created", "")))
         state = info.get("state") or {}
         last_sequence = int(state.get("last_seq") or 0)
         rate = counters.messages_in.read(last_sequence, now)
@@ -149,6 +153,8 @@ class ClusterState:
         counters = self._consumer_counters.get(key)
         if counters is None:
             counters = self._consumer_counters[key] = _ConsumerCounters()
+            if self._store is not None:
+                self._store.watch(ConsumerKey(*key), str(info.get("created", "")))
         delivered = info.get("delivered") or {}
         floor = info.get("ack_floor") or {}
         delivered_rate = counters.delivered.read(int(delivered.get("consumer_seq") or 0), now)
@@ -248,7 +254,7 @@ class ClusterState:
         self.consumers.pop((stream, name), None)
         self._consumer_counters.pop((stream, name), None)
         self.consumers_of.get(stream, set()).discard(name)
-        self.history.forget(ConsumerKey(stream, name))
+        self._forget(ConsumerKey(stream, name))
 
     def remove_stream(self, name: str) -> None:
         """Forget a stream that was deleted, and its consumers."""
@@ -257,9 +263,14 @@ class ClusterState:
         for consumer in list(self.consumers_of.pop(name, ())):
             self.consumers.pop((name, consumer), None)
             self._consumer_counters.pop((name, consumer), None)
-            self.history.forget(ConsumerKey(name, consumer))
+            self._forget(ConsumerKey(name, consumer))
         self.consumers_read_at.pop(name, None)
-        self.history.forget(StreamKey(name))
+        self._forget(StreamKey(name))
+
+    def _forget(self, key: StreamKey | ConsumerKey) -> None:
+        self.history.forget(key)
+        if self._store is not None:
+            self._store.forget(key)
 
     # Out
 

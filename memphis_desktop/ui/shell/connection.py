@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from memphis_desktop import folders
+from memphis_desktop.cluster.actions import ActionRecord
+from memphis_desktop.cluster.activity import ActivityLog, Entry
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
@@ -23,9 +27,11 @@ class Connection(QObject):
     state_changed = Signal()
     closed = Signal()
 
-    def __init__(self, profile: ConnectionProfile, parent: QObject | None = None) -> None:
+    def __init__(
+        self, profile: ConnectionProfile, activity: ActivityLog, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self.session = Session(profile)
+        self.session = Session(profile, folders.data_folder())
         self.users = 0  # tabs that show it
         self._shown_state: tuple[ConnectionState, str] | None = None
         self._last_delivery = 0.0
@@ -34,6 +40,11 @@ class Connection(QObject):
         self._timer.timeout.connect(self._deliver)
         self._unsubscribe: Callable[[], None] | None = self.session.subscribe(self._on_snapshot)
         self._connecting: asyncio.Task[None] | None = None
+        self._activity = activity
+        self._unsubscribe_activity = [
+            self.session.subscribe_actions(self._on_action),
+            self.session.subscribe_advisories(self._on_advisory),
+        ]
 
     @property
     def profile(self) -> ConnectionProfile:
@@ -61,12 +72,34 @@ class Connection(QObject):
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
+        for unsubscribe in self._unsubscribe_activity:
+            unsubscribe()
+        self._unsubscribe_activity = []
         self._timer.stop()
         if self._connecting is not None and not self._connecting.done():
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
         await self.session.close()
         self.closed.emit()
+
+    def _on_action(self, record: ActionRecord) -> None:
+        subject = self.session.api_subject(record.action.suffix)
+        self._activity.add_action(self.profile, subject, record)
+
+    def _on_advisory(self, subject: str, advisory: Mapping[str, Any]) -> None:
+        """Somebody changed a stream: note it, unless it is the echo of what we did ourselves."""
+        if not str(advisory.get("type", "")).endswith("stream_action"):
+            return
+        stream, action = str(advisory.get("stream", "")), str(advisory.get("action", "changed"))
+        now = time.time_ns()
+        if self._activity.did_lately(self.profile.id, stream, now):
+            return
+        profile = self.profile
+        title = f"Stream {stream}: {action}"
+        environment = profile.environment.value
+        self._activity.add(
+            Entry(now, profile.name, profile.id, environment, "", title, stream, subject, by_others=True)
+        )
 
     def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
         if (snapshot.state, snapshot.detail) != self._shown_state:

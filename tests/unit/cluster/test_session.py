@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -411,3 +412,29 @@ async def test_jetstream_switched_off_is_said(start_nats_server: Starter, open_s
     snapshot = await seen(session, lambda s: "jetstream" in s.errors)
     assert "not enabled" in snapshot.errors["jetstream"]
     assert snapshot.account is None
+
+
+async def test_history_goes_on_after_a_restart(
+    nats_server: ServerProcess, connect: Connect, tmp_path: Path
+) -> None:
+    jetstream = (await connect(nats_server)).jetstream()
+    await jetstream.add_stream(name="A", subjects=["a.>"])
+    await jetstream.add_consumer("A", durable_name="c", ack_policy="explicit")
+    for _ in range(7):
+        await jetstream.publish("a.1", b"x")
+    profile = ConnectionProfile(name="test", urls=(nats_server.url,))
+    for _ in range(2):
+        session = Session(profile, tmp_path)
+        await session.connect()
+        await seen(session, lambda s: ("A", "c") in s.consumers)
+        await session.close()
+    again = Session(profile, tmp_path)
+    await again.connect()
+    try:
+        key = ConsumerKey("A", "c")
+        await seen(again, lambda _: len(again.history.series(key, "lag", 3600)[0]) > 1)
+        times, values = again.history.series(ConsumerKey("A", "c"), "lag", 3600)
+        assert set(values[~np.isnan(values)].tolist()) == {7}
+        assert times[0] < time.time()
+    finally:
+        await again.close()

@@ -279,7 +279,8 @@ def profile_for(text: str) -> ConnectionProfile:
     name = urls[0].split("://", 1)[1].rpartition("@")[2]
     near = name.startswith(("127.", "localhost", "[::1]"))
     environment = Environment.LOCAL if near else Environment.DEVELOPMENT
-    return ConnectionProfile(name=name, urls=tuple(urls), environment=environment)
+    # The same address is the same connection next time, with its history.
+    return ConnectionProfile(name=name, urls=tuple(urls), environment=environment, id=f"address-{name}")
 
 
 def sentence(text: str) -> str:
