@@ -7,6 +7,7 @@ included, has to be the same.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from nats.errors import NoRespondersError, TimeoutError
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _UNSET_TIMES = ("0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z")
 _SERVER_ID = re.compile(r"\bN[A-Z2-7]{55}\b")
+_STREAM_IDENTITY = re.compile(r" [0-9A-Za-z]{8}\Z")
 _MASKED_KEYS = frozenset(("leader", "_nats.ver", "id", "pause_remaining", "active"))
 _TIMEOUT = 5.0
 _NO_ANSWER_AFTER = 0.3
@@ -36,6 +38,7 @@ class Operation:
         reply: a reply subject of its own, whose first answer is taken.
         until_status: collect messages until one has a status, instead of taking one answer.
         no_answer: none is expected.
+        pause: seconds to wait instead of sending anything, for what a server does by itself.
     """
 
     subject: str
@@ -44,6 +47,7 @@ class Operation:
     reply: str = ""
     until_status: bool = False
     no_answer: bool = False
+    pause: float = 0
 
     def body(self) -> bytes:
         """Return the payload as bytes."""
@@ -98,6 +102,9 @@ async def compare(reference: Client, ours: Client, script: Sequence[Operation]) 
 
 async def perform(client: Client, operation: Operation) -> str:
     """Run one operation and return its masked answer as text."""
+    if operation.pause:
+        await asyncio.sleep(operation.pause)
+        return ""
     if operation.until_status:
         return await _collect(client, operation)
     timeout = _NO_ANSWER_AFTER if operation.no_answer else _TIMEOUT
@@ -146,6 +153,8 @@ async def _collect(client: Client, operation: Operation) -> str:
 def describe(message: Msg) -> str:
     """Return headers and payload of an answer as masked text."""
     headers = {name: mask_text(value) for name, value in (message.headers or {}).items()}
+    if "Nats-Stream-Source" in headers:
+        headers["Nats-Stream-Source"] = _STREAM_IDENTITY.sub(" <identity>", headers["Nats-Stream-Source"])
     return f"{headers or ''} {mask(message.data)}"
 
 
@@ -171,4 +180,6 @@ def _mask_value(key: str, value: Any) -> Any:
         return [_mask_value(key, inner) for inner in value]
     if key in _MASKED_KEYS:
         return "<masked>"
+    if key == "hdrs":
+        return mask_text(base64.b64decode(value).decode("utf-8", "replace"))
     return mask_text(value) if isinstance(value, str) else value

@@ -194,9 +194,16 @@ class AccountStreams:
     # -- mirrors and sources ---------------------------------------------------------------------------------
     def attach(self, reader: SourceReader) -> None:
         """Give a reader its origin, now if it exists, else when it is created."""
+        if reader.source.external is not None:
+            return
         origin = self.streams.get(reader.name)
-        if origin is not None and reader.source.external is None:
+        if origin is not None:
             reader.attach(origin)
+        else:
+            self.node.clock.call_soon(lambda: self._note_missing(reader))
+
+    def _note_missing(self, reader: SourceReader) -> None:
+        reader.missing = reader.origin is None
 
     def _origin_appeared(self, origin: Stream) -> None:
         for stream in self.streams.values():

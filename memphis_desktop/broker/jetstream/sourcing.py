@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from memphis_desktop.broker.jetstream.errors import STREAM_STORE_FAILED
+from memphis_desktop.broker.jetstream.errors import STREAM_NOT_FOUND, STREAM_STORE_FAILED, ApiError
 from memphis_desktop.broker.jetstream.message_headers import STREAM_SOURCE
 from memphis_desktop.broker.jetstream.publish_checks import Publication
 from memphis_desktop.broker.jetstream.times import SECOND_NS, format_time
@@ -38,6 +38,8 @@ _HASH_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 class SourceReader:
     """Brings the messages of one origin into a stream."""
 
+    _shows_position = True
+
     def __init__(self, target: Stream, source: StreamSource) -> None:
         """Prepare the reader; `attach` gives it its origin.
 
@@ -49,11 +51,12 @@ class SourceReader:
         self.name = source.name
         self.index_name = index_name(source)
         self.origin: Stream | None = None
+        self.missing = False  # the origin was looked for and does not exist
         self.position: int | None = None  # last sequence of the origin that was taken; None: not known yet
         self.identity = ""  # of the origin that `position` counts in
         self._target = target
         self._done = 0  # up to here the target has it durably
-        self._last_contact_ns = 0
+        self._last_contact_ns = 0  # 0: never yet
         self._planned = False
         self._retry: Timer | None = None
         self.filters, self._transforms = _filters_and_transforms(source)
@@ -62,8 +65,8 @@ class SourceReader:
     def attach(self, origin: Stream) -> None:
         """Begin to read `origin`, which was created, or found at the start."""
         self.origin = origin
+        self.missing = False
         origin.followers.append(self)
-        self._last_contact_ns = self._now()
         identity = identity_of(origin)
         if self.position is None or self._starts_anew(identity):
             self.position = self._first_position(origin)
@@ -100,19 +103,27 @@ class SourceReader:
         if source.external is not None:
             shown["external"] = to_json(source.external)
         shown["lag"] = self._lag()
-        if self.origin is not None:
-            # In touch all the time; others would see a heartbeat at least each second.
-            shown["active"] = min(self._now() - self._last_contact_ns, SECOND_NS)
-        else:
-            shown["active"] = self._now() - self._last_contact_ns if self._last_contact_ns else -1
+        if self._shows_position and self.position and self._last_contact_ns:
+            shown["seq"] = self.position
+        shown["active"] = self._since_contact()
+        if self.missing:
+            shown["error"] = ApiError(STREAM_NOT_FOUND).to_json()
         if source.filter_subject:
             shown["filter_subject"] = source.filter_subject
         if source.subject_transforms:
             shown["subject_transforms"] = [to_json(transform) for transform in source.subject_transforms]
         return shown
 
+    def _since_contact(self) -> int:
+        """Return the nanoseconds since the last sign of the origin, -1 when there was none."""
+        if not self._last_contact_ns:
+            return -1
+        elapsed = self._now() - self._last_contact_ns
+        # While attached we are in touch all the time; others would see a heartbeat each second.
+        return elapsed if self.origin is None else min(elapsed, SECOND_NS)
+
     def _lag(self) -> int:
-        if self.origin is None or self.position is None:
+        if self.origin is None or self.position is None or not self._last_contact_ns:
             return 0
         return self.origin.messages.count_from(self.position + 1, self.filters)
 
@@ -223,6 +234,8 @@ class SourceReader:
 class MirrorReader(SourceReader):
     """Brings the messages of one origin into its mirror, with their sequences and times."""
 
+    _shows_position = False
+
     def _starts_anew(self, identity: str) -> bool:
         return False  # a mirror's sequences are its origin's: it can only go on
 
@@ -233,11 +246,20 @@ class MirrorReader(SourceReader):
     def _take(self, messages: Sequence[StoredMessage]) -> bool:
         for run in _runs(messages):
             first = run[0]
-            transformed = [(self.transformed(one.subject), one.header_size, one.body) for one in run]
-            self._target.store_mirrored(transformed, first.sequence, first.time_ns)
+            mirrored = [(self.transformed(one.subject), *_without_expectations(one)) for one in run]
+            self._target.store_mirrored(mirrored, first.sequence, first.time_ns)
             self.position = run[-1].sequence
         self._finish()
         return True
+
+
+def _without_expectations(message: StoredMessage) -> tuple[int, bytes]:
+    """Return header size and body without what was expected of the origin only."""
+    size, body = message.header_size, message.body
+    if not size or body.find(b"\r\nNats-Expected-", 0, size) < 0:
+        return size, body
+    block = headers.without(body[:size], (b"Nats-Expected-",))
+    return len(block), block + body[size:]
 
 
 def _runs(messages: Sequence[StoredMessage]) -> Iterable[list[StoredMessage]]:
