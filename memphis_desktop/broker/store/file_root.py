@@ -19,7 +19,7 @@ from memphis_desktop.broker.store.documents import (
     read_document,
     write_document,
 )
-from memphis_desktop.broker.store.file_messages import FileMessageStore, StoreSettings
+from memphis_desktop.broker.store.file_messages import FileMessageStore
 from memphis_desktop.broker.store.files import File, FileSystem, OsFileSystem
 from memphis_desktop.broker.store.indexer import Slices
 from memphis_desktop.broker.store.interface import (
@@ -33,8 +33,10 @@ from memphis_desktop.broker.store.interface import (
 )
 from memphis_desktop.broker.store.journal import ConsumerJournal
 from memphis_desktop.broker.store.log_file import FORMAT_VERSION, Descriptors
+from memphis_desktop.broker.store.log_writer import StoreSettings
 from memphis_desktop.broker.store.memory import MemoryConsumerStore, MemoryStream
 from memphis_desktop.broker.store.recent import RecentBudget
+from memphis_desktop.broker.store.reserve import Reserve
 
 logger = logging.getLogger(__name__)
 
@@ -173,6 +175,7 @@ class FileRoot(StoreRoot):
         self._lock = _take_lock(self._files, folder)
         try:
             _check_identity(self._files, folder)
+            settings.reserve = Reserve(settings.files, folder, settings.clock, settings.reserve_bytes)
             self._accounts = self._read_accounts()
         except BaseException:
             self._lock.close()
@@ -343,6 +346,7 @@ class FileRoot(StoreRoot):
         for stream in [*self._streams.values()]:
             stream.close()
         self._settings.slices.close()
+        self._settings.reserve.close()
         self._settings.workers.close()
         self._background.close()
         self._lock.close()
@@ -425,6 +429,7 @@ def open_file_store(
     segment_bytes: int = 64 * _MEBIBYTE,
     recent_bytes: int = 64 * _MEBIBYTE,
     index_bytes: int = 16 * _MEBIBYTE,
+    reserve_bytes: int = 4 * _MEBIBYTE,
     open_files: int = 256,
     sync_threads: int = 4,
     files: FileSystem | None = None,
@@ -441,6 +446,7 @@ def open_file_store(
         segment_bytes: size at which a new file of a log begins.
         index_bytes: how far the index of the file in use may fall behind: what a start after a crash scans.
         recent_bytes: how much of what was appended last stays in memory, over all streams.
+        reserve_bytes: room set aside for removals and acks when the disk is full.
         open_files: how many files are kept open.
         sync_threads: how many syncs may be under way.
         files, make_workers: the file system and threads; the real ones unless a test brings its own.
@@ -461,6 +467,7 @@ def open_file_store(
         index_bytes,
         sync_always,
         sync_interval,
+        reserve_bytes,
     )
     path = Path(folder).absolute()
     return FileRoot(path if files is not None else path.resolve(), settings)

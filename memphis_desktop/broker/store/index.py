@@ -239,6 +239,14 @@ class Segment:
         if last >= expected:
             yield expected, last
 
+    def cut(self, end: int) -> None:
+        """Forget the messages from an offset of the file on; none of them lives."""
+        count = bisect_left(self.offsets, end)
+        for column in (self.sizes, self.offsets, self.times, self.subjects, self.keys, self.alive):
+            if column is not None:
+                del column[count:]
+        self.head = min(self.head, count)
+
     def time_unit(self, time_ns: int) -> int:
         """Return an exact time in this segment's units; may be negative or beyond its span."""
         return (time_ns - self.time_base) >> TIME_SHIFT

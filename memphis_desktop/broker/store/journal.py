@@ -22,7 +22,6 @@ from memphis_desktop.broker.store.consumer_state import (
     encode_state,
     settle,
 )
-from memphis_desktop.broker.store.file_messages import StoreSettings
 from memphis_desktop.broker.store.files import NO_DESCRIPTORS, NO_ROOM
 from memphis_desktop.broker.store.interface import (
     ConsumerState,
@@ -31,6 +30,7 @@ from memphis_desktop.broker.store.interface import (
     StorageError,
 )
 from memphis_desktop.broker.store.log_file import FILE_HEADER_SIZE, LogFile
+from memphis_desktop.broker.store.log_writer import StoreSettings
 from memphis_desktop.broker.store.records import (
     CONSUMER_ACKED,
     CONSUMER_AGAIN,
@@ -45,9 +45,12 @@ from memphis_desktop.broker.store.records import (
     scan,
 )
 from memphis_desktop.broker.store.recovery import keep_in_quarantine
+from memphis_desktop.broker.store.reserve import NoRoom
 
 logger = logging.getLogger(__name__)
 
+# How long after a failure the next file is tried, in seconds.
+_RETRY = 1.0
 # A new generation begins when the file is this large and several times its own beginning.
 _ROLL_BYTES = 4 * 1024 * 1024
 _ROLL_FACTOR = 8
@@ -203,7 +206,12 @@ class ConsumerJournal:
     def _write_entries(self) -> None:
         file = self._file
         if file is None or file.end > max(_ROLL_BYTES, _ROLL_FACTOR * self._snapshot_end):
-            self._begin_generation()
+            try:
+                self._begin_generation()
+            except NoRoom:
+                if file is None:
+                    raise
+                self._append(file, self._entries)
         else:
             self._append(file, self._entries)
         self._unwritten = None
@@ -220,8 +228,15 @@ class ConsumerJournal:
             part = pack_record(kind, number, time_ns, body, file.salt, offset)
             offset += len(part)
             parts.append(part)
+        content = b"".join(parts)
         try:
-            file.append(b"".join(parts))
+            try:
+                file.append(content)
+            except OSError as error:
+                # Acks have to go on when the disk is full.
+                if error.errno not in NO_ROOM or not self._settings.reserve.release():
+                    raise
+                file.append(content)
         except OSError as error:
             raise self._explain(error) from error
         self._dirty = True
@@ -270,7 +285,7 @@ class ConsumerJournal:
 
     def _explain(self, error: OSError) -> StorageError:
         if error.errno in NO_ROOM:
-            return StorageError("no space left on the disk: a consumer's state could not be written")
+            return NoRoom("no space left on the disk: a consumer's state could not be written")
         if error.errno in NO_DESCRIPTORS:
             return StorageError("too many open files: a consumer's state could not be written")
         return self._fail(error)
@@ -279,7 +294,25 @@ class ConsumerJournal:
         if self.failure is None:
             self.failure = StorageError(f"the storage of the stream's consumers failed: {error}")
             logger.error("%s: %s", self._folder, self.failure)
+            self._settings.clock.call_later(_RETRY, self._reopen)
         return self.failure
+
+    def _reopen(self) -> None:
+        """Begin a new file after a failure; the one that failed is never written or synced again."""
+        if self._closed:
+            return
+        if not self._channel.idle:
+            self._settings.clock.call_later(_RETRY, self._reopen)
+            return
+        self.failure = None
+        try:
+            self._begin_generation()
+        except StorageError as error:
+            logger.warning("%s: still failing: %s", self._folder, error)
+            if self.failure is None:  # no room: not the medium's fault
+                self._fail(error)
+            return
+        self._entries.clear()
 
     # -- durability ------------------------------------------------------------------------------------------
     @property
@@ -311,6 +344,8 @@ class ConsumerJournal:
             self._channel.request(_ignore)
 
     def _begin_sync(self) -> SyncWork | None:
+        if self.failure is not None:
+            return self._refuse
         file = self._file
         if file is None or not (self._dirty or self._folder_changed or self._old):
             return None
@@ -341,6 +376,11 @@ class ConsumerJournal:
                     files.unlink(old.path)
 
         return work
+
+    def _refuse(self) -> None:
+        """Stand for the sync of a file that failed before: it is never tried again."""
+        assert self.failure is not None
+        raise self.failure
 
     def _end_sync(self, error: BaseException | None) -> StorageError | None:
         if self._syncing is not None:
