@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from memphis_desktop import folders
+from memphis_desktop.cluster.activity import ActivityLog
 from memphis_desktop.cluster.profiles import ProfileStore
 from memphis_desktop.errors import Failure
 from memphis_desktop.local_broker import LocalBroker
@@ -28,11 +30,13 @@ from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
 from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screens.home.first_run import profile_for
 from memphis_desktop.ui.settings import Settings
+from memphis_desktop.ui.shell import log_memory, setting_keys
 from memphis_desktop.ui.shell.logo import program_icon
 from memphis_desktop.ui.window import MainWindow
 
 log = logging.getLogger(__name__)
 
+SETTINGS_FILE = "settings.json"
 _SIGNAL_LOOK_MS = 250
 
 
@@ -50,11 +54,19 @@ def application() -> QApplication:
     if isinstance(present, QApplication):
         return present
     QGuiApplication.setDesktopFileName("memphis-desktop")
+    _scale_as_set()
     made = QApplication(sys.argv[:1])
     made.setApplicationName("memphis-desktop")
     made.setApplicationDisplayName("Memphis Desktop")
     made.setQuitOnLastWindowClosed(False)  # the window asks; the program ends in order
     return made
+
+
+def _scale_as_set() -> None:
+    """Qt takes the scale from the environment, before the application is made."""
+    percent = Settings(folders.config_folder() / SETTINGS_FILE).get(setting_keys.SCALE)
+    if isinstance(percent, int) and 50 <= percent <= 400:
+        os.environ.setdefault("QT_SCALE_FACTOR", str(percent / 100))
 
 
 @contextlib.asynccontextmanager
@@ -82,11 +94,12 @@ async def session(
     """
     app = application()
     folder = config_folder or folders.config_folder()
-    settings.use(Settings(folder / "settings.json"))
+    settings.use(Settings(folder / SETTINGS_FILE))
     dress(app)
     app.setWindowIcon(program_icon())
     broker = LocalBroker(ports_folder)
-    window = MainWindow(broker, ProfileStore(folder))
+    memory, end_log = log_memory.install(folders.log_folder())
+    window = MainWindow(broker, ProfileStore(folder), ActivityLog(folders.data_folder()), memory)
     try:
         if show:
             window.show()
@@ -100,7 +113,7 @@ async def session(
         elif connect is not None:
             window.tasks.run(window.open_profile(profile_for(connect)), f"connect to {connect}")
         elif restore:
-            await window.restore_tabs()
+            _open_as_before(window)
         yield Program(window, broker)
     finally:
         await window.shut_down()
@@ -108,6 +121,17 @@ async def session(
         window.close()
         window.deleteLater()
         settings.current().flush()
+        end_log()
+
+
+def _open_as_before(window: MainWindow) -> None:
+    """Open the tabs of the last time, and the local broker, as the settings say."""
+    store = settings.current()
+    if store.get(setting_keys.START_BROKER, False):
+        choice = BrokerChoice(sample_traffic=False)
+        window.tasks.run(window.start_local_broker(choice), "start the local broker")
+    if store.get(setting_keys.RESTORE_TABS, True):
+        window.tasks.run(window.restore_tabs(), "open the tabs of the last time")
 
 
 def _preload() -> None:
@@ -129,12 +153,12 @@ def dress(app: QApplication) -> None:
     store = settings.current()
 
     def apply(key: str) -> None:
-        if key == "look/theme":
+        if key == setting_keys.THEME:
             manager.set_mode(str(store.get(key, "system")))
-        elif key == "look/density":
+        elif key == setting_keys.DENSITY:
             manager.set_density(str(store.get(key, "normal")))
 
-    for key in ("look/theme", "look/density"):
+    for key in (setting_keys.THEME, setting_keys.DENSITY):
         try:
             apply(key)
         except (KeyError, ValueError):

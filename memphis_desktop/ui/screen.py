@@ -13,11 +13,13 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 if TYPE_CHECKING:
+    from memphis_desktop.cluster.activity import ActivityLog
     from memphis_desktop.cluster.model import ClusterSnapshot
     from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore
     from memphis_desktop.cluster.session import Session
     from memphis_desktop.ui.broker_control import BrokerChoice, BrokerControl
     from memphis_desktop.ui.settings import Settings
+    from memphis_desktop.ui.shell.log_memory import LogMemory
 
 Action = tuple[str, Callable[[], object]]  # a button's label and what it does
 
@@ -68,6 +70,14 @@ class Shell(Protocol):
     def profiles(self) -> ProfileStore:
         """The connections the user has made."""
 
+    @property
+    def activity(self) -> ActivityLog:
+        """The record of what was changed."""
+
+    @property
+    def log_memory(self) -> LogMemory:
+        """The last lines of the program's log."""
+
     async def open_profile(
         self, profile: ConnectionProfile, route: Route | None = None, *, new_tab: bool = False
     ) -> object:
@@ -87,6 +97,9 @@ class Shell(Protocol):
 
     async def close_profile(self, profile_id: str) -> None:
         """Close the connection of a profile and its tabs."""
+
+    def session_of(self, profile_id: str) -> Session | None:
+        """The session of an open connection; None when it is not open."""
 
     def connection_state(self, profile_id: str) -> ClusterSnapshot | None:
         """What is known of an open connection; None when it is not open."""

@@ -51,8 +51,8 @@ class Settings(QObject):
             self._timer.start()
         self.changed.emit(key)
 
-    def keys(self) -> list[str]:
-        """All keys with a value."""
+    def names(self) -> list[str]:
+        """The keys that have a value."""
         return sorted(self._values)
 
     def flush(self) -> None:

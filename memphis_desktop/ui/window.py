@@ -13,8 +13,10 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster import keychain
+from memphis_desktop.cluster.activity import ActivityLog
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment, ProfileStore
+from memphis_desktop.cluster.session import Session
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerControl
 from memphis_desktop.ui.components.toast import ToastStack
@@ -22,6 +24,7 @@ from memphis_desktop.ui.screen import Action, Command, Route
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell import palette_entries, time_zones
 from memphis_desktop.ui.shell.connection import LOCAL_ID, Connection
+from memphis_desktop.ui.shell.log_memory import LogMemory
 from memphis_desktop.ui.shell.palette import Palette
 from memphis_desktop.ui.shell.rail import Rail
 from memphis_desktop.ui.shell.shortcut_sheet import TABLE_KEYS, ShortcutSheet
@@ -44,12 +47,20 @@ class MainWindow(QMainWindow):
 
     close_requested = Signal()  # the user closed it: the program ends in order
 
-    def __init__(self, broker: BrokerControl, profiles: ProfileStore) -> None:
+    def __init__(
+        self,
+        broker: BrokerControl,
+        profiles: ProfileStore,
+        activity: ActivityLog | None = None,
+        log_memory: LogMemory | None = None,
+    ) -> None:
         super().__init__()
         self.setWindowTitle("Memphis Desktop")
         self.setMinimumSize(880, 560)
         self._broker = broker
         self._profiles = profiles
+        self.activity = activity or ActivityLog(None)
+        self.log_memory = log_memory or LogMemory()
         self.tasks = TaskSet(lambda text: self.notify(text, "bad"))
         self._connections: dict[str, Connection] = {}
         self._workspaces: list[Workspace] = []
@@ -95,6 +106,11 @@ class MainWindow(QMainWindow):
         """An open connection."""
         return self._connections.get(profile_id)
 
+    def session_of(self, profile_id: str) -> Session | None:
+        """The session of an open connection."""
+        connection = self._connections.get(profile_id)
+        return connection.session if connection is not None else None
+
     def connection_state(self, profile_id: str) -> ClusterSnapshot | None:
         """What is known of an open connection."""
         connection = self._connections.get(profile_id)
@@ -109,7 +125,7 @@ class MainWindow(QMainWindow):
             await self.close_profile(profile.id)
             connection = None
         if connection is None:
-            connection = Connection(profile, self)
+            connection = Connection(profile, self.activity, self)
             self._connections[profile.id] = connection
         try:
             if connection.snapshot.state is not ConnectionState.CONNECTED:
@@ -160,7 +176,7 @@ class MainWindow(QMainWindow):
     def missing_requirement(self, entry: registry.ScreenEntry, connection: Connection | None) -> str:
         """Why a screen cannot be used on a connection; empty when it can."""
         if entry.scope == "connection" and connection is None:
-            return f"{entry.title} needs a connection. Start the local broker or connect to a server first."
+            return f"There is no connection in this tab. {entry.title} needs one."
         if connection is None:
             return ""
         snapshot = connection.snapshot

@@ -26,7 +26,6 @@ from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.theme.icons import icon
 
-
 _FORM_HEIGHT = 520
 
 

@@ -51,7 +51,12 @@ class SplitView(QSplitter):
 
     def set_preview_visible(self, visible: bool) -> None:
         """Show or hide the preview."""
-        self.preview.setVisible(visible)
+        if visible and self.preview.isHidden() and self.isVisible():
+            room = self.width() if self.orientation() == Qt.Orientation.Horizontal else self.height()
+            self.preview.setVisible(True)
+            self.setSizes([round(room * (1 - self._share)), round(room * self._share)])
+        else:
+            self.preview.setVisible(visible)
 
     def preview_visible(self) -> bool:
         """Whether the preview is shown."""
@@ -60,4 +65,5 @@ class SplitView(QSplitter):
     def _save(self) -> None:
         main, preview = self.sizes()[:2]
         if preview and main + preview:
-            settings.current().set(self._key, round(preview / (main + preview), 3))
+            self._share = round(preview / (main + preview), 3)
+            settings.current().set(self._key, self._share)

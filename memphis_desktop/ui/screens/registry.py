@@ -86,6 +86,17 @@ SCREENS: list[ScreenEntry] = [
         requires="jetstream",
     ),
     ScreenEntry("replay", "Replay", "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
+    ScreenEntry(
+        "activity",
+        "Activity",
+        "clock-counter-clockwise",
+        lazy("activity:ActivityScreen"),
+        scope="any",
+        at_bottom=True,
+    ),
+    ScreenEntry(
+        "settings", "Settings", "gear-six", lazy("settings:SettingsScreen"), scope="any", at_bottom=True
+    ),
 ]
 
 

@@ -10,7 +10,7 @@ from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens import registry
-from memphis_desktop.ui.shell import time_zones
+from memphis_desktop.ui.shell import setting_keys, time_zones
 from memphis_desktop.ui.shell.palette import ACTION, OBJECT, PLACE, SETTING, Entry
 from memphis_desktop.ui.theme.manager import MODES
 from memphis_desktop.ui.theme.tokens import DENSITIES
@@ -128,12 +128,18 @@ def _settings() -> list[Entry]:
     manager = theme.manager()
     store = settings.current()
     found = [
-        Entry(f"setting:theme:{mode}", SETTING, f"Theme: {mode}", _setter("look/theme", mode), "moon")
+        Entry(f"setting:theme:{mode}", SETTING, f"Theme: {mode}", _setter(setting_keys.THEME, mode), "moon")
         for mode in MODES
         if mode != manager.mode
     ]
     found += [
-        Entry(f"setting:density:{name}", SETTING, f"Density: {name}", _setter("look/density", name), "rows")
+        Entry(
+            f"setting:density:{name}",
+            SETTING,
+            f"Density: {name}",
+            _setter(setting_keys.DENSITY, name),
+            "rows",
+        )
         for name in DENSITIES
         if name != manager.density.name
     ]

@@ -22,6 +22,7 @@ from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import icon
 
 HEIGHT = 44
+_FEW_TABS = 4
 _CAREFUL = ("staging", "production")
 
 
@@ -112,7 +113,6 @@ class Tabs(QTabBar):
         self.setExpanding(False)
         self.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.setMovable(False)
-        self.setUsesScrollButtons(True)
         self.setIconSize(QSize(14, 14))
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -150,6 +150,16 @@ class Tabs(QTabBar):
         paint_status_mark(painter, QRect(3, 3, 8, 8), token, theme.manager().current)
         painter.end()
         self.setTabIcon(index, QIcon(pixmap))
+
+    def tabInserted(self, index: int) -> None:
+        """Few tabs need no buttons to scroll, nor the room for them."""
+        super().tabInserted(index)
+        self.setUsesScrollButtons(self.count() > _FEW_TABS)
+
+    def tabRemoved(self, index: int) -> None:
+        """As in `tabInserted`."""
+        super().tabRemoved(index)
+        self.setUsesScrollButtons(self.count() > _FEW_TABS)
 
     def tabSizeHint(self, index: int) -> QSize:
         """No tab wider than a name needs, none wider than 220."""

@@ -172,7 +172,8 @@ class Workspace(QWidget):
         before = self.current_screen
         missing = self._window.missing_requirement(entry, self.connection)
         if missing:
-            self._unavailable.set_content(entry.icon, missing)
+            action = ("Go to Home", self._go_home) if self.connection is None else None
+            self._unavailable.set_content(entry.icon, missing, action)
             self._leave(before)
             self._stack.setCurrentWidget(self._unavailable)
         else:
@@ -185,6 +186,9 @@ class Workspace(QWidget):
                 self._enter(screen)
         self.route_changed.emit()
         self.screen_changed.emit()
+
+    def _go_home(self) -> None:
+        self._window.navigate(Route("home"))
 
     def _make(self, entry: registry.ScreenEntry) -> Screen:
         started = time.perf_counter()

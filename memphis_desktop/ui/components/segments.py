@@ -1,0 +1,42 @@
+"""A choice among a few, all visible: a row of joined buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+
+
+class Segments(QFrame):
+    """``choices`` are (key, title); emits the key that was chosen."""
+
+    chosen = Signal(str)
+
+    def __init__(self, choices: Sequence[tuple[str, str]], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "segments")
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self._buttons: dict[str, QPushButton] = {}
+        group = QButtonGroup(self)
+        group.setExclusive(True)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(2, 2, 2, 2)
+        layout.setSpacing(0)
+        for key, title in choices:
+            button = QPushButton(title.replace("&", "&&"))
+            button.setCheckable(True)
+            button.setProperty("kind", "segment")
+            button.clicked.connect(lambda _checked=False, key=key: self.chosen.emit(key))
+            group.addButton(button)
+            layout.addWidget(button)
+            self._buttons[key] = button
+
+    def set_choice(self, key: str) -> None:
+        """Light one without telling."""
+        if key in self._buttons:
+            self._buttons[key].setChecked(True)
+
+    def choice(self) -> str:
+        """The key that is lit."""
+        return next((key for key, button in self._buttons.items() if button.isChecked()), "")
