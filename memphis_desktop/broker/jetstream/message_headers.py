@@ -13,6 +13,7 @@ EXPECTED_LAST_SUBJECT_SEQUENCE_SUBJECT = b"Nats-Expected-Last-Subject-Sequence-S
 EXPECTED_LAST_MESSAGE_ID = b"Nats-Expected-Last-Msg-Id"
 ROLLUP = b"Nats-Rollup"
 MESSAGE_TTL = b"Nats-TTL"
+MARKER_REASON = b"Nats-Marker-Reason"
 STREAM_SOURCE = b"Nats-Stream-Source"
 REQUIRED_API_LEVEL = b"Nats-Required-Api-Level"
 INCREMENT = b"Nats-Incr"

@@ -11,6 +11,7 @@ from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig
 from memphis_desktop.broker.jetstream.deduplication import MessageIds
 from memphis_desktop.broker.jetstream.direct_get import DirectGet
 from memphis_desktop.broker.jetstream.errors import STREAM_STORE_FAILED, ApiError
+from memphis_desktop.broker.jetstream.expiry import Expiry
 from memphis_desktop.broker.jetstream.ingest import Ingest
 from memphis_desktop.broker.jetstream.message_headers import MESSAGE_ID, SCHEDULE_NEXT, SCHEDULER
 from memphis_desktop.broker.jetstream.publish_checks import Publication
@@ -19,7 +20,7 @@ from memphis_desktop.broker.jetstream.schedules import PURGE, Scheduler
 from memphis_desktop.broker.jetstream.source_positions import PositionSearch
 from memphis_desktop.broker.jetstream.sourcing import MirrorReader, SourceReader, index_name
 from memphis_desktop.broker.jetstream.stream_state import state_of, stream_limits
-from memphis_desktop.broker.jetstream.times import SECOND_NS, format_time
+from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.jetstream.typed_json import encode_json, to_json
 from memphis_desktop.broker.store.interface import NewMessage, RemovalReason, StorageError
 from memphis_desktop.broker.subject_transform import SubjectTransform
@@ -27,7 +28,6 @@ from memphis_desktop.protocol import headers
 from memphis_desktop.protocol.subjects import has_wildcards
 
 if TYPE_CHECKING:
-    from memphis_desktop.broker.clock import Timer
     from memphis_desktop.broker.contracts import Client, Subscription
     from memphis_desktop.broker.jetstream.account import AccountStreams
     from memphis_desktop.broker.jetstream.contracts import StreamConsumer
@@ -37,8 +37,6 @@ _log = logging.getLogger(__name__)
 
 # Rolling up this many messages of a subject is done one by one, so that consumers only hear of those.
 _ROLL_UP_SINGLY = 1000
-# A timer that fires early or an age that just passed must not spin: the least time between two expiries.
-_LEAST_EXPIRY_DELAY = 0.01
 
 
 class Stream:
@@ -72,8 +70,7 @@ class Stream:
         self.republish_transform: SubjectTransform | None = None
         self._subscriptions: dict[bytes, Subscription] = {}
         self._visible = self.messages.last_sequence
-        self._expiry: Timer | None = None
-        self._expiry_at = 0
+        self._expiry = Expiry(self)
         self.followers: list[SourceReader] = []  # streams that take this one's messages over
         self.noted_positions: dict[str, int] = {}  # where the sources stood when the stream was stopped
         self._sources: list[SourceReader] = []
@@ -98,7 +95,7 @@ class Stream:
         for consumer in self.consumers.values():
             consumer.start()
         self._configure_sources()
-        self._plan_expiry()
+        self._expiry.start()
 
     def stop(self, *, deleted: bool) -> None:
         """End the stream and its consumers; messages stay, unless the owner deletes the storage."""
@@ -116,9 +113,7 @@ class Stream:
         self._ingest.stop()
         if self._scheduler is not None:
             self._scheduler.stop()
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
+        self._expiry.stop()
         for consumer in list(self.consumers.values()):
             consumer.stop(deleted=deleted)
         self.consumers.clear()
@@ -145,7 +140,7 @@ class Stream:
         self._configure_scheduler()
         self._configure_sources()
         self._ingest.configure()
-        self._plan_expiry()
+        self._expiry.start()
         if old.retention != config.retention:
             self.retention.check_all()
         self.owner.advisor.stream_action(self.name, "modify", "UPDATED")
@@ -272,8 +267,7 @@ class Stream:
         """Do what has to follow at once when messages were stored from sequence `first` on."""
         if self.config.retention == "interest":
             self.retention.stored(messages, first)
-        if self.config.max_age and self._expiry is None:
-            self._set_expiry(time_ns + self.config.max_age)
+        self._expiry.stored(messages, first, time_ns)
 
     def previous_sequences(self, messages: Sequence[NewMessage]) -> list[int] | None:
         """Return for each message the last sequence of its subject before it; None if nobody needs that."""
@@ -494,35 +488,9 @@ class Stream:
     def _removed(self, removed: Sequence[tuple[int, bytes]], reason: str) -> None:
         if reason == RemovalReason.PURGE:
             return
+        self._expiry.removed(removed)
         for consumer in list(self.consumers.values()):
             consumer.messages_removed(removed, reason)
-
-    # -- ages ------------------------------------------------------------------------------------------------
-    def _plan_expiry(self) -> None:
-        """Set the timer for the first message to reach its age, or none."""
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
-        if self.config.max_age and self.messages.message_count:
-            self._set_expiry(self.messages.first_time_ns + self.config.max_age)
-
-    def _set_expiry(self, due_ns: int) -> None:
-        self._expiry_at = due_ns
-        delay = max((due_ns - self.node.clock.time_ns()) / SECOND_NS, _LEAST_EXPIRY_DELAY)
-        self._expiry = self.node.clock.call_later(delay, self._expire)
-
-    def _expire(self) -> None:
-        self._expiry = None
-        if self.closed:
-            return
-        try:
-            due = self.messages.expire(self.node.clock.time_ns())
-        except StorageError as error:
-            _log.error("Stream '%s > %s' can not expire messages: %s", self.account.name, self.name, error)
-            return
-        if due is not None:
-            self._set_expiry(due)
-        self.node.flush()
 
 
 def stream_document(

@@ -16,7 +16,7 @@ def stream_limits(config: StreamConfig) -> Limits:
     return Limits(
         max_messages=config.max_msgs,
         max_bytes=config.max_bytes,
-        max_age_ns=config.max_age,
+        max_age_ns=0 if config.allow_msg_ttl else config.max_age,  # with TTLs the stream expires itself
         max_messages_per_subject=config.max_msgs_per_subject,
         discard_new=config.discard == "new",
         discard_new_per_subject=config.discard_new_per_subject,
