@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from memphis_desktop.broker import routing
+from memphis_desktop.broker.crossing import Crossings
 from memphis_desktop.broker.options import AccountOptions
 from memphis_desktop.broker.routing import HandlerSubscription, Pending, Publisher, SubjectRouter, Turn, Watch
+from memphis_desktop.broker.subject_mapping import AccountMappings
 from memphis_desktop.protocol.message import Message
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ class Account:
     def __init__(self, name: str, turn: Turn, options: AccountOptions | None = None) -> None:
         self.name = name
         self.options = options or AccountOptions(name)
+        self._mappings = AccountMappings(self.options.mappings)
+        self._crossings = Crossings(self)
         self.router = SubjectRouter()
         self._turn = turn
         self.connections: set[ClientConnection] = set()
@@ -37,8 +41,17 @@ class Account:
         self._depth = 0
 
     def configure(self, options: AccountOptions) -> None:
-        """Take changed options."""
+        """Take changed options.
+
+        Raises:
+            ValueError: a mapping is impossible.
+        """
+        self._mappings = AccountMappings(options.mappings)
         self.options = options
+
+    def connect_imports(self, find_account: Callable[[str], Account | None]) -> None:
+        """Make the imports work; called again after a reload."""
+        self._crossings.connect(self.options.imports, find_account)
 
     # -- subscriptions ---------------------------------------------------------------------------------------
     def subscribe(
@@ -58,16 +71,27 @@ class Account:
     def insert(self, subscription: routing.Subscriber) -> None:
         """Add a subscription and tell the watches."""
         self.router.insert(subscription)
+        if self._crossings.streams:
+            self._crossings.subscribed(subscription)
         self._watches.pattern_changed(subscription.pattern)
 
     def remove(self, subscription: routing.Subscriber) -> None:
         """Remove a subscription and tell the watches."""
         if self.router.remove(subscription):
+            if self._crossings.streams:
+                self._crossings.unsubscribed(subscription)
             self._watches.pattern_changed(subscription.pattern)
 
     # -- messages --------------------------------------------------------------------------------------------
     def publish_from(self, messages: Sequence[Message], sender: Publisher) -> None:
         """Route what a connection published, all neighbours of one chunk at once."""
+        if self._mappings:
+            rewrite = self._mappings.apply
+            messages = [(rewrite(one[0]), one[1], one[2], one[3]) for one in messages]
+        self.publish_through(messages, sender)
+
+    def publish_through(self, messages: Sequence[Message], sender: Publisher | None) -> None:
+        """Route messages as they are, in the name of a connection, which may be one of another account."""
         pending = Pending(sender, self._turn)
         routing.publish(self.router, messages, sender, pending)
         self._run(pending)

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from memphis_desktop.broker.authentication import REFUSED, Identity, Login, Refusal
 from memphis_desktop.broker.jetstream.times import format_time
+from memphis_desktop.broker.layers import TLS_HANDSHAKE, Layer, LayerError, Stack, TlsLayer
+from memphis_desktop.broker.options import TlsOptions, WebSocketOptions
 from memphis_desktop.broker.permissions import Permissions
+from memphis_desktop.broker.websocket import WebSocketLayer
 from memphis_desktop.protocol import framing, subjects
 from memphis_desktop.protocol.commands import (
     CONNECT,
@@ -50,6 +53,14 @@ _STALL_TIME = 0.005
 
 def _text(subject: bytes) -> str:
     return subject.decode("utf-8", "replace")
+
+
+def _fill_from_cookies(options: ConnectOptions, web: WebSocketOptions, cookies: dict[str, str]) -> None:
+    """Take credentials from cookies where CONNECT has none."""
+    options.jwt = options.jwt or cookies.get(web.jwt_cookie, "")
+    options.user = options.user or cookies.get(web.user_cookie, "")
+    options.password = options.password or cookies.get(web.password_cookie, "")
+    options.auth_token = options.auth_token or cookies.get(web.token_cookie, "")
 
 
 class ClientSubscription:
@@ -104,12 +115,20 @@ class ClientSubscription:
 class ClientConnection(asyncio.Protocol):
     """The server's end of one client connection."""
 
-    def __init__(self, node: BrokerNode) -> None:
+    def __init__(self, node: BrokerNode, websocket: WebSocketOptions | None = None) -> None:
+        """`websocket` has the options of its listener when the client came to that one."""
         self.node = node
+        self._websocket = websocket
+        self._layer: Layer | None = None
+        self._tls: TlsLayer | None = None
+        self._web: WebSocketLayer | None = None
+        self._maybe_tls = False  # the client's first byte decides whether it speaks TLS
+        self._greeted = False
+        self.handshake_deadline = 0.0
         options = node.options
         self.client_id: int = 0
         self.kind = "Client"
-        self.client_type = "nats"
+        self.client_type = "nats" if websocket is None else "websocket"
         self.address: tuple[str, int] = ("", 0)
         self.parser: ClientParser = ClientParser(options.max_payload, options.max_control_line)
         self.options = ConnectOptions()
@@ -167,8 +186,89 @@ class ClientConnection(asyncio.Protocol):
         self.node.register(self, now)
         if self.closed:
             return
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        """Greet, or wait for the handshake that comes first."""
+        web, tls = self._websocket, self.node.options.tls
+        if web is not None:
+            self._web = WebSocketLayer(
+                web, lambda: self.parser.max_payload + 65536, secure=web.tls is not None
+            )
+            self._layer = self._web
+            if web.tls is not None:
+                self._tls = TlsLayer(self.node.tls_context(web.tls))
+                self._layer = Stack(self._tls, self._web)
+            self.handshake_deadline = now + web.handshake_timeout
+        elif tls is None:
+            self._greet()
+        elif tls.handshake_first is None:
+            self._greet()
+            self._maybe_tls = self.node.options.allow_non_tls
+            if not self._maybe_tls:
+                self._start_tls(tls, now)
+        elif tls.handshake_first == 0:
+            self._start_tls(tls, now)
+        else:
+            self._maybe_tls = True
+            self.handshake_deadline = now + tls.timeout
+            self.node.clock.call_later(tls.handshake_first, self._no_hello)
+
+    def _start_tls(self, tls: TlsOptions, now: float) -> None:
+        self._tls = TlsLayer(self.node.tls_context(tls))
+        self._layer = self._tls
+        self.handshake_deadline = now + tls.timeout
+
+    def _no_hello(self) -> None:
+        """The client did not begin with TLS in time: INFO comes first."""
+        tls = self.node.options.tls
+        if not self._greeted and self._layer is None and not self.closed and tls is not None:
+            self._greet()
+            self._maybe_tls = self.node.options.allow_non_tls
+            if not self._maybe_tls:
+                self._start_tls(tls, self.node.clock.monotonic())
+
+    def _greet(self) -> None:
+        self._greeted = True
         self._put(info_line(self.node.info(self)))
         self.flush()
+
+    def _first_byte(self, data: bytes) -> None:
+        """Decide by the first byte whether the client speaks TLS."""
+        self._maybe_tls = False
+        tls = self.node.options.tls
+        if tls is not None and (data[0] == TLS_HANDSHAKE or not self.node.options.allow_non_tls):
+            self._start_tls(tls, self.node.clock.monotonic())
+            return
+        self.handshake_deadline = 0.0
+        if not self._greeted:
+            self._greet()
+
+    def _through_layer(self, layer: Layer, data: bytes) -> bytes:
+        """Take bytes of the socket through TLS and WebSocket."""
+        try:
+            inside = layer.receive(data)
+        except LayerError as error:
+            log.debug("%s - %s: %s", self, error.reason, error)
+            self._write_raw(layer.outgoing())
+            self.close(error.reason)
+            return b""
+        self._write_raw(layer.outgoing())
+        if layer.ready and self.handshake_deadline:
+            self.handshake_deadline = 0.0
+            self._came_through()
+            if not self._greeted:
+                self._greet()
+        return inside
+
+    def _came_through(self) -> None:
+        """The handshakes are complete."""
+        if self._web is not None and self._web.forwarded_for:
+            self.address = (self._web.forwarded_for, self.address[1])
+
+    def _write_raw(self, data: bytes) -> None:
+        if data and self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer went away, or closing is complete."""
@@ -182,6 +282,8 @@ class ClientConnection(asyncio.Protocol):
         if self.closed:
             return
         self.flush()
+        if self._layer is not None:
+            self._write_raw(self._layer.closing(reason))
         self._leave(reason)
         if self.transport is not None:
             self.transport.close()
@@ -226,6 +328,12 @@ class ClientConnection(asyncio.Protocol):
             return
         self.last_received = self.node.clock.monotonic()
         self.last_activity_ns = self.node.clock.time_ns()
+        if self._maybe_tls:
+            self._first_byte(data)
+        if self._layer is not None:
+            data = self._through_layer(self._layer, data)
+            if not data:
+                return
         self._work(data)
 
     def _work(self, data: bytes) -> None:
@@ -437,6 +545,8 @@ class ClientConnection(asyncio.Protocol):
         if self.connected:
             self._apply(options)
             return
+        if self._web is not None and self._websocket is not None:
+            _fill_from_cookies(options, self._websocket, self._web.cookies)
         self.options = options  # what monitoring shows, of a refused client too
         login = Login(options, self.login_kind, self.nonce, self.certificate_names, self.address[0])
         self._login = login
@@ -553,6 +663,8 @@ class ClientConnection(asyncio.Protocol):
         self._out_size = 0
         if transport.is_closing():
             return
+        if self._layer is not None and self._layer.ready:
+            data = self._layer.send(data)
         self._written += len(data)
         transport.write(data)
         if transport.get_write_buffer_size() > self.node.options.max_pending:
@@ -577,10 +689,13 @@ class ClientConnection(asyncio.Protocol):
         if self.identity.expires_at and self.node.clock.time_ns() >= self.identity.expires_at * 1_000_000_000:
             self.fail("User Authentication Expired", CloseReason.AUTHENTICATION_EXPIRED)
             return
+        if self.handshake_deadline and now >= self.handshake_deadline:
+            self.abort(CloseReason.TLS_HANDSHAKE if self._tls is not None else CloseReason.PROTOCOL_VIOLATION)
+            return
         if self.auth_deadline and now >= self.auth_deadline:
             self.fail("Authentication Timeout", CloseReason.AUTHENTICATION_TIMEOUT)
             return
-        if now >= self.next_ping:
+        if now >= self.next_ping and self._greeted and not self.handshake_deadline:
             self._send_ping(now)
         transport = self.transport
         if transport is None:
@@ -627,7 +742,13 @@ class ClientConnection(asyncio.Protocol):
     @property
     def certificate_names(self) -> tuple[str, ...]:
         """The names in the certificate the client showed."""
-        return ()
+        return self._tls.certificate_names() if self._tls is not None else ()
+
+    @property
+    def tls_session(self) -> tuple[str, str] | None:
+        """Version and cipher suite of a secured connection."""
+        tls = self._tls
+        return (tls.version, tls.cipher) if tls is not None and tls.ready else None
 
     def user_info(self) -> dict[str, Any]:
         """Return the answer to ``$SYS.REQ.USER.INFO``."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from memphis_desktop.broker.options import BrokerOptions, UsageError, User
+from memphis_desktop.broker.options import BrokerOptions, TlsOptions, UsageError, User
 
 
 @dataclass(slots=True)
@@ -22,6 +22,7 @@ class CommandLine:
     show_help: bool = False
     show_version: bool = False
     check_only: bool = False
+    tls: dict[str, Any] = field(default_factory=dict)
     config: Path | None = None
 
 
@@ -85,6 +86,28 @@ def _password(line: CommandLine, value: str) -> None:
     line.options.users = [User(name, value)]
 
 
+def _tls(name: str) -> Callable[[CommandLine, Any], None]:
+    def apply(line: CommandLine, value: Any) -> None:
+        line.tls[name] = Path(value) if isinstance(value, str) else value
+
+    return apply
+
+
+def _apply_tls(line: CommandLine) -> None:
+    """Put the TLS flags together."""
+    given = line.tls
+    if not given or not (given.get("on") or given.get("verify")):
+        return
+    if "cert_file" not in given or "key_file" not in given:
+        raise UsageError("TLS needs '--tlscert' and '--tlskey'")
+    for name in ("cert_file", "key_file", "ca_file"):
+        if name in given and not given[name].is_file():
+            raise UsageError(f"there is no file '{given[name]}'")
+    line.options.tls = TlsOptions(
+        given["cert_file"], given["key_file"], given.get("ca_file"), verify=bool(given.get("verify"))
+    )
+
+
 def _help(line: CommandLine, value: bool) -> None:
     line.show_help = value
 
@@ -125,6 +148,11 @@ FLAGS: tuple[_Flag, ...] = (
     _Flag(("user",), "NAME", "user that clients log in with", _user),
     _Flag(("pass",), "PASSWORD", "that user's password", _password),
     _Flag(("auth",), "TOKEN", "token that clients log in with", _set("token")),
+    _Flag(("tls",), "", "secure connections with TLS", _tls("on")),
+    _Flag(("tlscert",), "FILE", "the server's certificate", _tls("cert_file")),
+    _Flag(("tlskey",), "FILE", "its private key", _tls("key_file")),
+    _Flag(("tlscacert",), "FILE", "certificates that clients' are signed with", _tls("ca_file")),
+    _Flag(("tlsverify",), "", "demand certificates of clients", _tls("verify")),
     _Flag(("l", "log"), "FILE", "write the log to a file", _set("log_file", Path)),
     _Flag(("T", "logtime"), "", "times in the log (on)", _switch("log_time")),
     _Flag(("D", "debug"), "", "debugging lines in the log", _switch("debug")),
@@ -179,6 +207,7 @@ def _read(arguments: list[str], line: CommandLine) -> CommandLine:
             flag.apply(line, value)
         except ValueError as error:
             raise UsageError(f"option {word.partition('=')[0]!r}: {error}, not {value!r}") from None
+    _apply_tls(line)
     return line
 
 

@@ -7,6 +7,7 @@ import errno
 import logging
 import random
 import shutil
+import ssl
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -21,7 +22,15 @@ from memphis_desktop.broker.clock import Clock, LoopClock
 from memphis_desktop.broker.connection import ClientConnection
 from memphis_desktop.broker.http_server import HttpConnection
 from memphis_desktop.broker.jetstream.times import format_time
-from memphis_desktop.broker.options import ANY_PORT, AccountOptions, BrokerOptions, ReloadError, StartError
+from memphis_desktop.broker.layers import tls_context
+from memphis_desktop.broker.options import (
+    ANY_PORT,
+    AccountOptions,
+    BrokerOptions,
+    ReloadError,
+    StartError,
+    TlsOptions,
+)
 from memphis_desktop.broker.routing import Turn
 from memphis_desktop.broker.system_events import SystemEvents
 from memphis_desktop.broker.system_requests import SystemRequests
@@ -114,6 +123,8 @@ class BrokerNode:
         self.stopping = False
         self.host, self.port = options.host, 0
         self.monitoring_port = 0
+        self.websocket_port = 0
+        self._tls_contexts: dict[TlsOptions, ssl.SSLContext] = {}
         self.http_requests: dict[str, int] = {}
         self.meter = reports.ResourceMeter()
         self.config_loaded_ns = 0
@@ -144,9 +155,11 @@ class BrokerNode:
         self.clock = self._given_clock or LoopClock(loop)
         self.start_ns = self.config_loaded_ns = self.clock.time_ns()
         try:
+            self._load_certificates(self.options)
             for options in self.options.accounts:
                 if options.name not in self.accounts:
                     self._add_account(options)
+            self._connect_imports()
             for name in self.authenticator.known_accounts():
                 self.account(name)
             if self.options.jetstream:
@@ -186,6 +199,12 @@ class BrokerNode:
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         self.port = await self._open(loop, lambda: ClientConnection(self), self.host, self.options.port)
         log.info("Listening for client connections on %s:%d", self.host, self.port)
+        web = self.options.websocket
+        if web is not None and web.port:
+            host = web.host or self.host
+            self.websocket_port = await self._open(loop, lambda: ClientConnection(self, web), host, web.port)
+            scheme = "wss" if web.tls is not None else "ws"
+            log.info("Listening for websocket clients on %s://%s:%d", scheme, host, self.websocket_port)
 
     async def _listen_for_monitoring(self, loop: asyncio.AbstractEventLoop) -> None:
         host = self.options.http_host or self.host
@@ -257,6 +276,10 @@ class BrokerNode:
     def ports(self) -> dict[str, list[str]]:
         """Return the addresses in use by kind, as the ports file lists them."""
         listed = {"nats": self.urls}
+        web = self.options.websocket
+        if self.websocket_port and web is not None:
+            scheme = "wss" if web.tls is not None else "ws"
+            listed["websocket"] = [f"{scheme}://{_reachable(web.host or self.host)}:{self.websocket_port}"]
         if self.monitoring_port:
             host = _reachable(self.options.http_host or self.host)
             listed["monitoring"] = [f"http://{host}:{self.monitoring_port}"]
@@ -285,6 +308,7 @@ class BrokerNode:
             "client_ip": connection.address[0],
             "auth_required": self.options.auth_required and (after_connect or not self.options.no_auth_user),
             "nonce": connection.nonce.decode(),
+            **self._tls_fields(connection),
             "api_lvl": API_LEVEL if self.jetstream is not None else None,
         }
         if self.options.client_advertise:
@@ -294,6 +318,16 @@ class BrokerNode:
             fields["remote_account"] = connection.account.name
             fields["acc_is_sys"] = connection.account is self._system_account
         return fields
+
+    def _tls_fields(self, connection: ClientConnection) -> dict[str, Any]:
+        web = self.options.websocket
+        if connection.client_type == "websocket" and web is not None:
+            return {"tls_required": web.tls is not None}
+        tls = self.options.tls
+        if tls is None:
+            return {}
+        optional = self.options.allow_non_tls
+        return {"tls_required": not optional, "tls_available": optional, "tls_verify": tls.verify}
 
     def server_info(self) -> dict[str, Any]:
         """Return the ``server`` object of events and monitoring answers."""
@@ -312,6 +346,19 @@ class BrokerNode:
         self._event_sequence += 1
         return self._event_sequence
 
+    def tls_context(self, options: TlsOptions) -> ssl.SSLContext:
+        """Return the context for these options, loaded once; raises StartError when that cannot be done."""
+        context = self._tls_contexts.get(options)
+        if context is None:
+            context = self._tls_contexts[options] = tls_context(options)
+        return context
+
+    def _load_certificates(self, options: BrokerOptions) -> None:
+        """Load all certificates anew, so that mistakes show at once and a reload takes renewed files."""
+        web = options.websocket
+        wanted = [options.tls, web.tls if web is not None else None]
+        self._tls_contexts = {one: tls_context(one) for one in wanted if one is not None}
+
     # -- connections -----------------------------------------------------------------------------------------
     def register(self, connection: ClientConnection, now: float) -> None:
         """A connection was accepted."""
@@ -325,7 +372,8 @@ class BrokerNode:
         self.connections[connection.client_id] = connection
         connection.next_ping = now + _FIRST_PING * (1 + 0.2 * random.random())
         if self.options.auth_required:
-            connection.auth_deadline = now + self.options.auth_timeout
+            tls = self.options.tls
+            connection.auth_deadline = now + self.options.auth_timeout + (tls.timeout + 1 if tls else 0)
         log.debug("%s - Client connection created", connection)
 
     def unregister(self, connection: ClientConnection) -> None:
@@ -388,10 +436,16 @@ class BrokerNode:
     def _add_account(self, options: AccountOptions) -> Account:
         account = Account(options.name, self.turn, options)
         self.accounts[options.name] = account
+        if options.name not in (configured.name for configured in self.options.accounts):
+            account.connect_imports(self.account)  # described by a JWT that just came
         self.system_requests.add_account(account)
         if options.jetstream is not None and self.jetstream is not None:
             self.jetstream.enable(account)
         return account
+
+    def _connect_imports(self) -> None:
+        for options in self.options.accounts:
+            self.accounts[options.name].connect_imports(self.account)
 
     def refuse(self, connection: ClientConnection, refusal: authentication.Refusal) -> None:
         """Refuse a client."""
@@ -487,6 +541,7 @@ class BrokerNode:
                 raise ReloadError(f"the option {name} cannot change without a restart")
         try:
             authenticator = authentication.Authenticator(new, lambda: self.clock.time_ns() / 1e9)
+            self._load_certificates(new)
         except StartError as error:
             raise ReloadError(str(error)) from None
         self.options, self.authenticator = new, authenticator
@@ -498,6 +553,7 @@ class BrokerNode:
                 self._add_account(options)
             else:
                 there.configure(options)
+        self._connect_imports()
         for connection in list(self.connections.values()):
             connection.parser.max_control_line = new.max_control_line
             if connection.authenticated:

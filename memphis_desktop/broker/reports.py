@@ -308,6 +308,9 @@ def _connection(one: ClientConnection, query: ConnectionsQuery, now: int) -> dic
         "lang": one.options.lang,
         "version": one.options.version,
     }
+    session = one.tls_session
+    if session is not None:
+        optional |= {"tls_version": session[0], "tls_cipher_suite": session[1]}
     report["subscriptions"] = len(one.subscriptions)
     if query.auth:
         optional["authorized_user"] = one.user_name

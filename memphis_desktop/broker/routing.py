@@ -58,8 +58,8 @@ class Subscriber(Protocol):
     def belongs_to(self, sender: object) -> bool:
         """Return whether this is a subscription of the connection `sender`."""
 
-    def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> None:
-        """Take messages, in order. The list belongs to the caller."""
+    def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> bool | None:
+        """Take messages, in order. The list belongs to the caller. False: nobody is there after all."""
 
     def backlog(self) -> int:
         """Return the bytes that wait for its reader; 0 for a handler."""
@@ -539,24 +539,29 @@ def deliver(route: Route, messages: list[Message], sender: Publisher | None, pen
     """Hand messages to everyone on the route; return how many subscriptions took them."""
     single = route.single
     if single is not None and (sender is None or sender.echo):
-        single.take(messages, sender, pending)
-        return 1
+        if single.take(messages, sender, pending) is not False:
+            return 1
+        return _unheard(messages, sender)
     taken = 0
     silent = sender is not None and not sender.echo
     for subscription in route.members:
         if silent and subscription.belongs_to(sender):
             continue
-        subscription.take(messages, sender, pending)
-        taken += 1
+        taken += subscription.take(messages, sender, pending) is not False
     for group in route.groups:
         if silent:
             group = tuple([one for one in group if not one.belongs_to(sender)])
         taken += _deliver_to_group(group, messages, sender, pending)
-    if not taken and sender is not None and sender.no_responders:
+    return taken or _unheard(messages, sender)
+
+
+def _unheard(messages: list[Message], sender: Publisher | None) -> int:
+    """Tell a publisher that wants to know that nobody took its requests; return 0."""
+    if sender is not None and sender.no_responders:
         for message in messages:
             if message[1]:
                 sender.tell_no_responders(message)
-    return taken
+    return 0
 
 
 def _deliver_to_group(
