@@ -1,9 +1,8 @@
 """A file system in memory that fails on demand and forgets, at a power loss, what was not synced.
 
-Every operation that changes something is recorded in order, with what every sync covered. From the record any
-state can be made that a power loss may leave: synced bytes are there; unsynced writes are there, missing, torn
-or replaced by zeros, each on its own, block by block; unsynced creations, renames and removals happened or did
-not.
+What was written since the last sync of each file is recorded. From that any state can be made that a power
+loss may leave: synced bytes are there; unsynced writes are there, missing, torn or replaced by zeros, each on
+its own, block by block; unsynced creations, renames and removals happened or did not.
 """
 
 from __future__ import annotations
@@ -97,6 +96,8 @@ class SimulatedFile:
 
     def truncate(self, size: int) -> None:
         self._system.before("truncate", self._path)
+        if self._system.room is not None:
+            self._system.room += max(len(self._inode.content) - size, 0)
         del self._inode.content[size:]
         self._inode.pending.append((size, None))
 
@@ -184,7 +185,9 @@ class SimulatedFileSystem(FileSystem):
         self.before("unlink", path)
         if path not in self.files:
             raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
-        del self.files[path]
+        inode = self.files.pop(path)
+        if self.room is not None:
+            self.room += len(inode.content)
 
     def make_folder(self, path: Path) -> None:
         self.before("make_folder", path)

@@ -146,6 +146,13 @@ class SimulatedNode:
         else:
             self.clock.advance(chance.random() * 0.01)
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and everything happen meanwhile."""
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            self.clock.advance(0.25)
+            self.settle()
+
     def settle(self) -> None:
         """Let everything happen that is under way."""
         for _ in range(10_000):

@@ -6,6 +6,7 @@ writes is left. What was confirmed has to be there; nothing else than what was s
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
@@ -226,10 +227,8 @@ def run(seed: int, lives: int = 4, steps: int = 60) -> None:
             files = files.after_power_loss(seed * 100 + life)
         if chance.random() < 0.3:  # and once more, while recovering
             files.fail = _power_fails_at(chance.randrange(1, 30))
-            try:
+            with contextlib.suppress(_PowerFailed, StorageError):
                 SimulatedNode(files, **options).root.open_streams("$G")
-            except (_PowerFailed, StorageError):
-                pass
             files = files.after_power_loss(seed * 100 + life + 50)
     # Opening twice shows the same.
     shown = []

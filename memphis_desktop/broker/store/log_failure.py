@@ -58,6 +58,10 @@ class LogFailure(LogOpening):
                 segments[place].cut(end)
                 file.end = end
                 file.unclean = True
+                try:
+                    file.handle().truncate(end)  # so that the next start does not find it either
+                except OSError as error:
+                    logger.warning("%s: could not be cut: %s", file.path, error)
                 while file.controls and file.controls[-1] >= end:
                     file.controls.pop()
         for segment in going:
@@ -68,6 +72,7 @@ class LogFailure(LogOpening):
         self._table.drop(segment)
         if segment in self._doomed:
             self._doomed.remove(segment)
+        self._folder_changed = True
         try:
             segment.file.unlink()
         except OSError as error:

@@ -16,10 +16,11 @@ from memphis_desktop.broker.store.interface import StorageError
 
 FORMAT_VERSION = 1
 _MAGIC = b"MEMPHLOG"
-# magic, version, flags, salt, number, base, end of the previous file, end sequence of a compacted one, time
-_HEAD = Struct("<8sHHIQQQQQ")
+# magic, version, flags, salt, number, base, number of the previous file, its end, end sequence of a compacted
+# file, time
+_HEAD = Struct("<8sHHIQQQQQQ")
 _CHECKSUM = Struct("<I")
-FILE_HEADER_SIZE = 64
+FILE_HEADER_SIZE = 80
 WHOLE = (1 << 64) - 1  # the previous file counts to its end
 COMPACTED = 1
 _NAME = re.compile(r"(\d{10})-(\d{20})-([0-9a-f]{8})\.log\Z")
@@ -77,6 +78,7 @@ class LogFile:
         "path",
         "pins",
         "previous_end",
+        "previous_number",
         "removed",
         "salt",
         "unclean",
@@ -93,7 +95,8 @@ class LogFile:
         self.base = base
         self.salt = salt
         self.flags = 0
-        self.previous_end = WHOLE
+        self.previous_number = 0
+        self.previous_end = WHOLE  # what lies behind this in the previous file does not count
         self.end_sequence = 0
         self.end = FILE_HEADER_SIZE
         self.dirty = False
@@ -130,6 +133,7 @@ class LogFile:
         base: int,
         time_ns: int,
         *,
+        previous_number: int = 0,
         previous_end: int = WHOLE,
         flags: int = 0,
         end_sequence: int = 0,
@@ -143,12 +147,22 @@ class LogFile:
         salt = int.from_bytes(files.random_bytes(4), "little")
         path = folder / f"{number:010d}-{base:020d}-{salt:08x}.log{suffix}"
         log_file = cls(files, descriptors, path, number, base, salt)
+        log_file.previous_number = previous_number
         log_file.previous_end = previous_end
         log_file.flags = flags
         log_file.end_sequence = end_sequence
         file = retry_open(descriptors, lambda: files.create(path))
         head = _HEAD.pack(
-            _MAGIC, FORMAT_VERSION, flags, salt, number, base, previous_end, end_sequence, time_ns
+            _MAGIC,
+            FORMAT_VERSION,
+            flags,
+            salt,
+            number,
+            base,
+            previous_number,
+            previous_end,
+            end_sequence,
+            time_ns,
         )
         try:
             write_all(file, (head + _CHECKSUM.pack(crc32(head))).ljust(FILE_HEADER_SIZE, b"\x00"))
@@ -173,12 +187,13 @@ class LogFile:
         (checksum,) = _CHECKSUM.unpack_from(head, _HEAD.size)
         if checksum != crc32(head[: _HEAD.size]):
             return False
-        magic, version, flags, salt, number, base, previous_end, end_sequence, _ = _HEAD.unpack_from(head)
+        magic, version, flags, salt, number, base, *previous, end_sequence, _ = _HEAD.unpack_from(head)
         if magic != _MAGIC or (salt, number, base) != (self.salt, self.number, self.base):
             return False
         if version > FORMAT_VERSION:
             raise StorageError(f"{self.path} was written by a newer version of Memphis Desktop")
-        self.flags, self.previous_end, self.end_sequence = flags, previous_end, end_sequence
+        self.flags, self.end_sequence = flags, end_sequence
+        self.previous_number, self.previous_end = previous
         return True
 
     def __hash__(self) -> int:

@@ -15,9 +15,7 @@ from memphis_desktop.broker.store.interface import (
     StorageError,
     StoredMessage,
 )
-from memphis_desktop.broker.store.log_writer import (
-    LogWriter,
-)
+from memphis_desktop.broker.store.log_writer import LogWriter, ignore
 from memphis_desktop.broker.store.records import (
     FLAG_DAMAGED,
     HEADER_SIZE,
@@ -77,6 +75,8 @@ class LogReading(LogWriter):
         self._clock.call_soon(lambda: self._tell_damaged(sequence, name))
 
     def _tell_damaged(self, sequence: int, name: bytes) -> None:
+        if self.failure is None:
+            self.when_durable(ignore)  # so that the next start knows of it
         if self.on_removed is not None:
             self.on_removed([(sequence, name)], RemovalReason.DAMAGED)
 

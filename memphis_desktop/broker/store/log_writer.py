@@ -209,6 +209,7 @@ class LogWriter(IndexedStore):
                 self._next_number,
                 base,
                 self._clock.time_ns(),
+                previous_number=segments[-1].file.number if segments else 0,
                 previous_end=previous_end,
             )
         except OSError as error:

@@ -133,7 +133,7 @@ class LogReader:
             logger.warning("%s: the header of the file is damaged; its name tells as much", file.path)
             file.unclean = True
         size = file.handle().size()
-        succeeded = following is not None and following.number == file.number + 1
+        succeeded = following is not None and following.previous_number == file.number
         if following is not None and succeeded and following.previous_end != WHOLE:
             size = min(size, following.previous_end)  # what came after was never confirmed
         if log.segments and file.base > log.last_sequence + 1:
