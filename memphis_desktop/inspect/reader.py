@@ -104,7 +104,7 @@ class MessageReader:
         self.cache = PageCache(cache_bytes)
         self.timeout = timeout
         self.requests = 0
-        self._prefix = api_prefix
+        self.api_prefix = api_prefix
         self._bounds: StreamBounds | None = None
         self._method: ReadingMethod | None = None
         self._refused: set[ReadingMethod] = set()
@@ -314,6 +314,11 @@ class MessageReader:
         """Return how many messages there are from `sequence` on that match; needs batched gets."""
         return await self._retrying(self._matching_from, sequence, subject)
 
+    async def matching_since(self, start_time: str, subject: str | None = None) -> int:
+        """Return how many messages there are from a time (RFC 3339) on that match; needs batched gets."""
+        messages, pending = await self._retrying(self._batch, {"start_time": start_time}, 1, subject)
+        return pending + len(messages)
+
     async def _matching_from(self, sequence: int, subject: str | None) -> int:
         if sequence > self.bounds.last and subject is None:
             return 0
@@ -367,7 +372,7 @@ class MessageReader:
         self.requests += 1
         data = json.dumps(body).encode() if body else b""
         try:
-            _, payload = await self.connection.request(f"{self._prefix}.{suffix}", data, self.timeout)
+            _, payload = await self.connection.request(f"{self.api_prefix}.{suffix}", data, self.timeout)
         except ReadError as error:
             if error.code == 503:
                 raise ReadError(503, 0, "JetStream is not available to this login") from error
@@ -388,7 +393,7 @@ class MessageReader:
         """Ask for a batch; return its messages and how many match after them."""
         self.requests += 1
         body = {**place, "batch": count, "max_bytes": PAGE_BYTES, "next_by_subj": subject or ">"}
-        subject_name = f"{self._prefix}.DIRECT.GET.{self.stream}"
+        subject_name = f"{self.api_prefix}.DIRECT.GET.{self.stream}"
         answers = await self.connection.gather(subject_name, json.dumps(body).encode(), timeout=self.timeout)
         header, payload = answers[-1]
         if header.startswith(b"NATS/1.0 ") and not payload:
@@ -411,7 +416,7 @@ class MessageReader:
                 raise
             return stored_message(self.stream, answer["message"])
         self.requests += 1
-        subject = f"{self._prefix}.DIRECT.GET.{self.stream}"
+        subject = f"{self.api_prefix}.DIRECT.GET.{self.stream}"
         header, payload = await self.connection.request(subject, json.dumps(place).encode(), self.timeout)
         if header.startswith(b"NATS/1.0 ") and not payload:
             _check_status(header)

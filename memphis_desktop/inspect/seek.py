@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
 
 from memphis_desktop.inspect.message import parse_time
+from memphis_desktop.inspect.reader import MessageReader
 
 SECOND = 1_000_000_000
 _UNITS = {
@@ -125,3 +126,18 @@ def _with_clock(day: datetime, hour: str | None, minute: str | None, second: str
 
 def _nanoseconds(moment: datetime, fraction: str | None) -> int:
     return int(moment.timestamp()) * SECOND + int((fraction or "").ljust(9, "0"))
+
+
+async def place(reader: MessageReader, seek: Seek, *, end: bool) -> int:
+    """Return the sequence a place means as the beginning or end of a range."""
+    bounds = reader.bounds
+    if seek.kind is SeekKind.FIRST:
+        return bounds.first
+    if seek.kind is SeekKind.LAST:
+        return bounds.last
+    if seek.kind is SeekKind.PERCENT:
+        return reader.sequence_at_percent(seek.value)
+    if seek.kind is SeekKind.TIME:
+        found = await reader.sequence_at(seek.time_ns)
+        return found - 1 if end else found
+    return seek.sequence

@@ -9,6 +9,7 @@ from typing import Any
 from memphis_desktop.inspect.decode import cbor, exact_json, msgpack, protobuf_wire
 from memphis_desktop.inspect.decode.compression import unwrap
 from memphis_desktop.inspect.decode.model import MAX_OUTPUT, Decoded, DecodeError, Step, Verdict
+from memphis_desktop.inspect.decode.schemas import AVRO_MARK, parse_container
 from memphis_desktop.inspect.decode.text import control_at, decode_text
 
 INLINE_LIMIT = 32 << 10  # larger payloads are decoded in a thread
@@ -40,6 +41,7 @@ def _cbor(data: bytes) -> Any:
 # Tried in this order on bytes that no rule claims. JSON before text, text before the binary guesses.
 AUTOMATIC: tuple[tuple[str, Parse], ...] = (
     ("json", _json),
+    ("avro-container", parse_container),
     ("msgpack", _msgpack),
     ("cbor", _cbor),
     ("protobuf", protobuf_wire.parse),
@@ -48,6 +50,7 @@ AUTOMATIC: tuple[tuple[str, Parse], ...] = (
 # What a person may ask for by name, without the doubts of the automatic choice.
 BY_NAME: dict[str, Parse] = {
     "json": exact_json.parse,
+    "avro-container": parse_container,
     "msgpack": msgpack.parse,
     "cbor": cbor.parse,
     "protobuf": lambda data: protobuf_wire.parse(data, strict=False),
@@ -55,16 +58,23 @@ BY_NAME: dict[str, Parse] = {
 
 TITLES = {
     "json": "JSON", "msgpack": "MsgPack", "cbor": "CBOR", "protobuf": "Protobuf without schema",
-    "text": "Text", "binary": "Binary", "empty": "Empty",
+    "text": "Text", "binary": "Binary", "empty": "Empty", "avro": "Avro", "avro-container": "Avro container",
 }  # fmt: skip
 
 
-def decode(payload: bytes, *, decoder: str | None = None, limit: int = MAX_OUTPUT) -> Decoded:
+def decode(
+    payload: bytes,
+    *,
+    decoder: str | None = None,
+    parse: tuple[str, Parse] | None = None,
+    limit: int = MAX_OUTPUT,
+) -> Decoded:
     """Decode a payload; never fails, whatever the bytes.
 
     Args:
         payload: The bytes as stored.
         decoder: Ask for one decoder by name ("text" and "binary" too) instead of the automatic choice.
+        parse: Ask for a decoder with a schema: its title, and what reads the bytes.
         limit: Bytes the payload may grow to when unwrapped.
     """
     if not payload:
@@ -77,7 +87,9 @@ def decode(payload: bytes, *, decoder: str | None = None, limit: int = MAX_OUTPU
     text = decode_text(data)
     if not data:
         return Decoded("empty", None, False, "", b"", tuple(steps), tuple(report), cut)
-    if decoder is not None and decoder != "text":
+    if parse is not None:
+        kind, value, found = _first(data, [parse], report)
+    elif decoder is not None and decoder != "text":
         kind, value, found = _first(data, [(decoder, BY_NAME[decoder])], report)
     elif decoder == "text":
         kind, value, found = "text", None, False
@@ -136,4 +148,4 @@ async def decode_soon(payload: bytes, **options: Any) -> Decoded:
 
 
 def _may_grow(payload: bytes) -> bool:
-    return payload[:1] in (b"\x1f", b"\x28", b"\x04", b"\xff", b"\x78")
+    return payload[:1] in (b"\x1f", b"\x28", b"\x04", b"\xff", b"\x78") or payload[:4] == AVRO_MARK

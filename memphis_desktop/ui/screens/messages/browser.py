@@ -39,8 +39,11 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
+from memphis_desktop.ui.screens.messages.histogram_view import HistogramView
 from memphis_desktop.ui.screens.messages.list_view import MessageListView
 from memphis_desktop.ui.screens.messages.live_tail import LiveTail
+from memphis_desktop.ui.screens.messages.search_bar import SearchBar, SearchStatus
+from memphis_desktop.ui.screens.messages.searching import Searching
 from memphis_desktop.ui.theme.icons import icon
 
 PAGE_ROWS = 200
@@ -63,11 +66,18 @@ class MessageBrowser(QWidget):
         self._opening: asyncio.Task[Any] | None = None
         self._refreshing = False
         self._wanted: Seek | None = None
+        self._detail_wanted = True
         self._state_seen: tuple[int, int, int] | None = None
         self.list = MessageListView("messages")
         self.list.model.zone = context.zone
         self.detail = MessageDetail(context)
         self.tail = LiveTail(self)
+        self.search_bar = SearchBar()
+        self.search_status = SearchStatus()
+        self.histogram = HistogramView()
+        self.histogram.zone = context.zone
+        self.histogram.hide()
+        self.searching = Searching(self)
         self._build()
         self._connect()
         self._show_state("loading")
@@ -122,6 +132,7 @@ class MessageBrowser(QWidget):
         for page in (self.list, SkeletonRows(), self._message):
             self._stack.addWidget(page)
         self.split = SplitView(self._stack, self.detail, "messages", share=0.4)
+        self.split.set_preview_visible(False)  # until there is a message to show
         self.detail.setMinimumWidth(340)
         self._stack.setMinimumWidth(320)
         self._place = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
@@ -140,7 +151,10 @@ class MessageBrowser(QWidget):
         inner.setContentsMargins(1, 1, 1, 1)
         inner.setSpacing(0)
         inner.addLayout(self.bar)
+        inner.addWidget(self.search_bar)
         inner.addWidget(_line())
+        inner.addWidget(self.histogram)
+        inner.addWidget(self.search_status)
         inner.addWidget(self.split, 1)
         inner.addWidget(_line())
         inner.addLayout(foot)
@@ -162,9 +176,7 @@ class MessageBrowser(QWidget):
         messages = self.list
         messages.older_requested.connect(lambda: self._run(self._load_older(), "read older messages"))
         messages.newer_requested.connect(lambda: self._run(self._load_newer(), "read newer messages"))
-        messages.sequence_requested.connect(
-            lambda sequence: self._run(self._jump(int(sequence), select=False), "read messages")
-        )
+        messages.sequence_requested.connect(self._dragged_to)
         messages.first_requested.connect(self.go_first)
         messages.last_requested.connect(self.go_last)
         messages.current_changed.connect(self._current_changed)
@@ -180,6 +192,14 @@ class MessageBrowser(QWidget):
         detail.save_requested.connect(self.save_payload)
         detail.related_requested.connect(self.go_related)
         detail.closed.connect(self.toggle_detail)
+        self.search_bar.search_requested.connect(self.searching.start)
+        self.search_bar.left.connect(self.list.setFocus)
+        self.search_bar.histogram_toggled.connect(self._histogram_toggled)
+        self.search_status.pause_toggled.connect(self.searching.toggle_pause)
+        self.search_status.stopped.connect(self.searching.stop)
+        self.search_status.closed.connect(self.searching.close)
+        self.histogram.range_chosen.connect(self.searching.choose_range)
+        self.histogram.time_chosen.connect(lambda moment: self.go_to(Seek(SeekKind.TIME, moment)))
         self.destroyed.connect(_closer(self))
 
     # Life ---------------------------------------------------------------------------------------
@@ -209,6 +229,8 @@ class MessageBrowser(QWidget):
     async def shut_down(self) -> None:
         """Give the connection back."""
         self.tail.stop()
+        if self.searching.job is not None:
+            self.searching.job.close()
         if self.reader is not None:
             reader, self.reader = self.reader, None
             await reader.close()
@@ -231,15 +253,23 @@ class MessageBrowser(QWidget):
     # Places -------------------------------------------------------------------------------------
 
     def go_first(self) -> None:
-        """Show the oldest message."""
+        """Show the oldest message, or the first match."""
+        if self.searching.active:
+            self.list.select_row(0)
+            return
         self._run(self._seek(Seek(SeekKind.FIRST)), "read messages")
 
     def go_last(self) -> None:
-        """Show the newest message."""
+        """Show the newest message, or the last match."""
+        if self.searching.active:
+            self.list.select_row(len(self.list.model.rows) - 1)
+            return
         self._run(self._go_last(), "read messages")
 
     def go_to(self, seek: Seek) -> None:
-        """Show a place, as soon as the station is open."""
+        """Show a place, as soon as the station is open; a search is left for it."""
+        if self.searching.active:
+            self.searching.close()
         if self.reader is None:
             self._wanted = seek
         else:
@@ -388,6 +418,8 @@ class MessageBrowser(QWidget):
         try:
             before = reader.bounds
             after = await reader.refresh()
+            if self.searching.active:
+                return
             self.list.set_bounds(after.first, after.last)
             if after.first > self.list.model.first:
                 self.list.model.cut_below(after.first)
@@ -412,6 +444,19 @@ class MessageBrowser(QWidget):
         for message in self.list.model.messages():
             if top <= message.sequence <= page.last and message.sequence not in there:
                 self.list.model.remove_message(message.sequence)
+
+    def _dragged_to(self, sequence: int) -> None:
+        """The scroll bar was dragged: among matches scroll, in the station read."""
+        if self.searching.active:
+            bar = self.list.table.verticalScrollBar()
+            bar.setValue(self.list.model.row_of(int(sequence)) * self.list.row_height())
+        else:
+            self._run(self._jump(int(sequence), select=False), "read messages")
+
+    def _histogram_toggled(self, shown: bool) -> None:
+        self.histogram.setVisible(shown)
+        if shown:
+            self._run(self.searching.load_histogram(), "count the messages")
 
     def _live_toggled(self, live: bool) -> None:
         self.pause_button.setVisible(live)
@@ -441,6 +486,11 @@ class MessageBrowser(QWidget):
         self.subject_field.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.subject_field.selectAll()
 
+    def focus_search(self) -> None:
+        """Into the search field."""
+        self.search_bar.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search_bar.field.selectAll()
+
     def focus_jump(self) -> None:
         """Into the jump field."""
         self.jump_field.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -461,6 +511,11 @@ class MessageBrowser(QWidget):
         if subject == self._subject:
             return
         self._subject = subject
+        if not self.histogram.isHidden():
+            self._run(self.searching.load_histogram(), "count the messages")
+        if self.searching.active:
+            self.searching.start()
+            return
         message = self.detail.message
         place = message.sequence if message is not None else None
         if self.reader is None:
@@ -495,14 +550,18 @@ class MessageBrowser(QWidget):
     def _current_changed(self, message: InspectedMessage | None) -> None:
         if message is not None:
             self.detail.show_message(message)
+            if self._detail_wanted:
+                self.split.set_preview_visible(True)
 
     def show_detail(self) -> None:
         """Open the pane beside the list."""
+        self._detail_wanted = True
         self.split.set_preview_visible(True)
 
     def toggle_detail(self) -> None:
-        """Open or close the pane."""
-        self.split.set_preview_visible(not self.split.preview_visible())
+        """Open or close the pane; closed by hand, it stays closed."""
+        self._detail_wanted = not self.split.preview_visible()
+        self.split.set_preview_visible(self._detail_wanted)
         if not self.split.preview_visible():
             self.list.setFocus()
 
@@ -629,6 +688,8 @@ class MessageBrowser(QWidget):
         return [
             Command("Jump to a place in the station", "G", self.focus_jump, "crosshair"),
             Command("Filter by subject", "/", self.focus_filter, "funnel"),
+            Command("Find in messages", "F", self.focus_search, "magnifying-glass"),
+            Command("Messages over time", "H", self.search_bar.histogram_button.toggle, "chart-bar"),
             Command("Follow new messages", "T", self.live_button.toggle, "broadcast"),
             Command("Pause following", "P", self.pause_button.toggle, "pause", self.live_button.isChecked()),
             Command("Show or hide the message pane", "Space", self.toggle_detail, "columns"),
@@ -719,6 +780,17 @@ class MessageBrowser(QWidget):
             f"{figures.integer(len(self.list.model.rows))} rows, {figures.bytes_size(held)} in memory"
         )
 
+    def show_waiting(self) -> None:
+        """A search has begun and nothing matched yet."""
+        self._show_state("loading")
+
+    def show_search_message(self, text: str, *, bad: bool) -> None:
+        """A search ended without a match."""
+        picture = "warning-circle" if bad else "magnifying-glass"
+        self._message.set_content(picture, text, ("Close search", self.searching.close))
+        self._message.set_kind("bad" if bad else "muted")
+        self._show_state("message")
+
     def show_list(self) -> None:
         """Rows have come: the list takes the place of an empty state."""
         self._show_state("ready")
@@ -726,6 +798,10 @@ class MessageBrowser(QWidget):
     def update_foot(self) -> None:
         """Show the figures anew."""
         self._update_foot()
+
+    def run(self, coroutine: Any, description: str) -> None:
+        """Start a coroutine of a part of the browser."""
+        self._run(coroutine, description)
 
     def _run(self, coroutine: Any, description: str) -> None:
         self.context.run(self._while_alive(coroutine), description)

@@ -39,6 +39,7 @@ from memphis_desktop.ui.theme import fonts
 
 SCALE = 1_000_000  # steps of the scroll bar over the whole station
 NEAR_ROWS = 60  # rows from an end at which the next page is asked for
+PAGE_SAMPLE = 100  # rows at either end whose subjects are measured
 MINIMUM_PREVIEW = 120
 _DRAG_MS = 40
 _PAD = 8
@@ -62,6 +63,12 @@ class MessageDelegate(QStyledItemDelegate):
         text = "" if isinstance(row, Gap) else column.text(row, self._model.zone)
         width = self._metrics[column.mono].horizontalAdvance(text[:400])
         return QSize(width + 2 * _PAD + 4, theme.manager().density.row)
+
+    def text_width(self, section: int, message: InspectedMessage) -> int:
+        """Width of a cell that shows all of its text."""
+        column = self._model.columns[section]
+        text = column.text(message, self._model.zone)[:200]
+        return self._metrics[column.mono].horizontalAdvance(text) + 2 * _PAD + 2
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Background by state, a faint line, the text."""
@@ -258,6 +265,7 @@ class MessageListView(QWidget):
         self.scroll_bar = StationScrollBar(self)
         self._at_end = True
         self._asking = False
+        self._subjects_fitted = False
         self._drag = QTimer(self)
         self._drag.setSingleShot(True)
         self._drag.setInterval(_DRAG_MS)
@@ -334,6 +342,7 @@ class MessageListView(QWidget):
             bar.setValue(self.model.row_of(sequence) * self.row_height())
         else:
             bar.setValue(0)
+        self.fit_subjects()
         self._moved()
 
     def add_newer(self, page: Any, *, follow: bool = False) -> None:
@@ -511,6 +520,25 @@ class MessageListView(QWidget):
             action.toggled.connect(lambda on, section=section: self._show_column(section, on))
         menu.addSeparator()
         menu.addAction("Reset columns", self.reset_columns)
+
+    def fit_subjects(self) -> None:
+        """Make the subject column as wide as its texts, once, where the user has not set it; bounded."""
+        messages = self.model.messages()
+        known = (settings.current().get(self._settings_key) or {}).get("widths", {})
+        if self._subjects_fitted or not messages or "subject" in known:
+            return
+        self._subjects_fitted = True
+        section = next(i for i, column in enumerate(self.model.columns) if column.key == "subject")
+        width = max(
+            self.delegate.text_width(section, message)
+            for message in (*messages[:PAGE_SAMPLE], *messages[-PAGE_SAMPLE:])
+        )
+        limit = round(self.table.viewport().width() * 0.45)
+        header = self.table.horizontalHeader()
+        before = header.blockSignals(True)
+        header.resizeSection(section, max(120, min(width, limit)))
+        header.blockSignals(before)
+        self._stretch()
 
     def reset_columns(self) -> None:
         """Back to the first arrangement."""

@@ -41,7 +41,6 @@ class MessagesScreen(Screen):
         if route.get("subject"):
             browser.set_subject(route.get("subject"))
         if route.get("sequence").isdecimal():
-            browser.show_detail()
             browser.go_to(Seek(SeekKind.SEQUENCE, int(route.get("sequence"))))
 
     def _replace_browser(self, stream: str) -> None:

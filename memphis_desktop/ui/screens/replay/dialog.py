@@ -33,7 +33,7 @@ from memphis_desktop.inspect.replay import (
     target_subject,
 )
 from memphis_desktop.inspect.replay_runs import RunEntry, new_run_id
-from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek
+from memphis_desktop.inspect.seek import Seek, parse_seek, place
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import FormDialog
@@ -317,21 +317,6 @@ async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEnt
 async def _source(reader: MessageReader, request: ReplayRequest) -> ReplaySource:
     if request.first is None or request.last is None:
         return SelectedMessages(reader, request.sequences)
-    first = await _sequence(reader, request.first, end=False)
-    last = await _sequence(reader, request.last, end=True)
+    first = await place(reader, request.first, end=False)
+    last = await place(reader, request.last, end=True)
     return await MessageRange.counted(reader, first, last, request.subject)
-
-
-async def _sequence(reader: MessageReader, seek: Seek, *, end: bool) -> int:
-    """Return the sequence a place means as the beginning or end of a range."""
-    bounds = reader.bounds
-    if seek.kind is SeekKind.FIRST:
-        return bounds.first
-    if seek.kind is SeekKind.LAST:
-        return bounds.last
-    if seek.kind is SeekKind.PERCENT:
-        return reader.sequence_at_percent(seek.value)
-    if seek.kind is SeekKind.TIME:
-        found = await reader.sequence_at(seek.time_ns)
-        return found - 1 if end else found
-    return seek.sequence

@@ -1,0 +1,144 @@
+"""Rules that say which decoder reads which messages."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from memphis_desktop.inspect.decode import cbor, exact_json, msgpack, protobuf_wire
+from memphis_desktop.inspect.decode.schemas import AvroSchema, ProtobufTypes, SchemaError
+from memphis_desktop.inspect.draft import matches
+from memphis_desktop.inspect.message import InspectedMessage
+
+KINDS = ("json", "msgpack", "cbor", "protobuf", "avro", "text", "binary")
+
+
+@dataclass(frozen=True)
+class DecoderRule:
+    """A decoder for the messages of a station, subject or header.
+
+    Attributes:
+        kind: One of `KINDS`.
+        schema: Message type (protobuf) or schema name (Avro).
+        stream: Name of the station, with ``*`` for any run of characters; empty for all.
+        subject: Subject pattern; empty for all.
+        header: ``Name`` or ``Name=value`` that the message must have; empty for none.
+    """
+
+    kind: str
+    schema: str = ""
+    stream: str = ""
+    subject: str = ""
+    header: str = ""
+
+    def applies(self, message: InspectedMessage) -> bool:
+        """Whether this rule is for a message."""
+        if self.stream and not fnmatch.fnmatchcase(message.stream, self.stream):
+            return False
+        if self.subject and not matches(self.subject, message.subject):
+            return False
+        if self.header:
+            name, equals, value = self.header.partition("=")
+            values = message.headers.all(name.strip())
+            return value.strip() in values if equals else bool(values)
+        return True
+
+    def description(self) -> str:
+        """For whom it is, in words."""
+        parts = [self.stream and f"station {self.stream}", self.subject and f"subject {self.subject}"]
+        parts.append(self.header and f"header {self.header}")
+        return ", ".join(part for part in parts if part) or "every message"
+
+
+@dataclass
+class DecoderSettings:
+    """Rules in their order, and where schemas come from (files and folders)."""
+
+    rules: list[DecoderRule] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """Return plain data to keep."""
+        return {"rules": [asdict(rule) for rule in self.rules], "sources": self.sources}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any] | None) -> DecoderSettings:
+        """Read what was kept; entries that are damaged are left out."""
+        record = record or {}
+        rules = []
+        for entry in record.get("rules") or []:
+            try:
+                rule = DecoderRule(**entry)
+            except TypeError:
+                continue
+            if rule.kind in KINDS:
+                rules.append(rule)
+        return cls(rules, [str(source) for source in record.get("sources") or []])
+
+
+Parse = Callable[[bytes], Any]
+
+
+class Decoders:
+    """Rules with their schemas loaded. `problems` says which sources could not be used."""
+
+    def __init__(self, settings: DecoderSettings | None = None) -> None:
+        self.settings = settings or DecoderSettings()
+        self.protobuf = ProtobufTypes()
+        self.avro: dict[str, AvroSchema] = {}
+        self.problems: dict[str, str] = {}
+        self.load_sources()
+
+    def load_sources(self) -> None:
+        """Read every source again."""
+        self.protobuf, self.avro, self.problems = ProtobufTypes(), {}, {}
+        for source in self.settings.sources:
+            path = Path(source)
+            try:
+                if path.suffix in (".avsc", ".json"):
+                    schema = AvroSchema.from_file(path)
+                    self.avro[schema.name] = schema
+                else:
+                    self.protobuf.add_source(path)
+            except SchemaError as error:
+                self.problems[source] = str(error)
+
+    def rule_for(self, message: InspectedMessage) -> DecoderRule | None:
+        """Return the first rule that is for a message."""
+        return next((rule for rule in self.settings.rules if rule.applies(message)), None)
+
+    def parser(self, kind: str, schema: str = "") -> Parse:
+        """Return what reads bytes as a kind, with a schema where the kind has one.
+
+        Raises:
+            SchemaError: the schema is not loaded.
+        """
+        if kind == "protobuf" and schema:
+            found = self.protobuf.get(schema)
+            if found is None:
+                raise SchemaError(f"The message type {schema} is not loaded")
+            return found.parse
+        if kind == "avro":
+            avro = self.avro.get(schema)
+            if avro is None:
+                raise SchemaError(f"The Avro schema {schema or '(none chosen)'} is not loaded")
+            return avro.parse
+        return _PLAIN[kind]
+
+    def schemas(self) -> Iterable[tuple[str, str]]:
+        """Every (kind, schema) that can be chosen."""
+        for name in self.protobuf.names():
+            yield "protobuf", name
+        for name in sorted(self.avro):
+            yield "avro", name
+
+
+_PLAIN: dict[str, Parse] = {
+    "json": exact_json.parse,
+    "msgpack": msgpack.parse,
+    "cbor": cbor.parse,
+    "protobuf": lambda data: protobuf_wire.parse(data, strict=False),
+}

@@ -1,0 +1,577 @@
+"""A small expression language over a message, with no way out of it.
+
+    json.total > 1000 && headers.type == "refund"
+    subject =~ "orders.eu.>" or text contains "timeout"
+    any(json.items[*].sku, "SKU-052") and time > now() - 15m
+
+There are no loops, no assignments, and only the functions below; every part is a closure over the message, so
+evaluating costs about what a hand-written check would. What is missing compares as null and never as greater
+or smaller.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from memphis_desktop.inspect.draft import matches as subject_matches
+from memphis_desktop.inspect.filter.lazy import LazyMessage
+from memphis_desktop.inspect.filter.paths import MISSING, child, follow
+from memphis_desktop.inspect.message import parse_time
+from memphis_desktop.inspect.seek import parse_span
+
+MAX_LENGTH = 8_000
+MAX_DEPTH = 60
+MAX_TEXT = 1 << 20
+REGEX_TEXT = 256 << 10  # characters a regular expression looks at
+
+Value = Callable[[LazyMessage], Any]
+
+
+class FilterError(Exception):
+    """A filter that cannot be understood, or fails on a message.
+
+    Attributes:
+        position: The character at which it goes wrong, None when it fails on a message.
+    """
+
+    def __init__(self, text: str, position: int | None = None) -> None:
+        super().__init__(text)
+        self.position = position
+
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<span>\d+(?:\.\d+)?(?:ns|us|ms|s|m|h|d|w)\b)
+    | (?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)
+    | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+    | (?P<name>[^\W\d][\w$]*(?:-[^\W\d][\w$]*)*)
+    | (?P<operator>&&|\|\||==|!=|<=|>=|=~|!~|[-+*/%<>!().,\[\]])
+    )""",
+    re.VERBOSE,
+)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
+_WORD_OPERATORS = {"and": "&&", "or": "||", "not": "!", "contains": "contains", "in": "in", "matches": "=~"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+
+def compile_expression(source: str) -> Callable[[LazyMessage], bool]:
+    """Return a predicate for an expression.
+
+    Raises:
+        FilterError: it is not understood; `position` says where.
+    """
+    if len(source) > MAX_LENGTH:
+        raise FilterError(f"The filter is longer than {MAX_LENGTH} characters", 0)
+    parser = _Parser(source)
+    value = parser.expression()
+    parser.expect_end()
+    return lambda message: truth(value(message))
+
+
+def truth(value: Any) -> bool:
+    """Whether a value counts as true: false, null, nothing, zero and what is empty do not."""
+    return bool(value) and value is not MISSING
+
+
+def _tokens(source: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    position = 0
+    end = len(source.rstrip())
+    while position < end:
+        match = _TOKEN.match(source, position)
+        if match is None or match.lastgroup is None:
+            start = position + len(source[position:]) - len(source[position:].lstrip())
+            raise FilterError(f"{source[start : start + 10]!r} is not understood", start)
+        kind = match.lastgroup
+        text = match.group(kind)
+        if kind == "name" and text.lower() in _WORD_OPERATORS:
+            kind, text = "operator", _WORD_OPERATORS[text.lower()]
+        tokens.append(_Token(kind, text, match.start(match.lastgroup)))
+        position = match.end()
+    return tokens
+
+
+class _Parser:
+    """Recursive descent; depth is bounded."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.tokens = _tokens(source)
+        self.index = 0
+        self.depth = 0
+
+    # Tokens -------------------------------------------------------------------------------------
+
+    def peek(self) -> _Token | None:
+        return self.tokens[self.index] if self.index < len(self.tokens) else None
+
+    def take(self, *texts: str) -> str | None:
+        token = self.peek()
+        if token is not None and token.kind == "operator" and token.text in texts:
+            self.index += 1
+            return token.text
+        return None
+
+    def need(self, text: str) -> None:
+        if self.take(text) is None:
+            self.fail(f"{text!r} is expected")
+
+    def fail(self, text: str) -> NoReturn:
+        token = self.peek()
+        where = "at the end" if token is None else f"before {token.text[:20]!r}"
+        position = len(self.source) if token is None else token.position
+        raise FilterError(f"{text} {where}", position)
+
+    def expect_end(self) -> None:
+        if self.peek() is not None:
+            self.fail("An operator such as && or == is expected")
+
+    # Grammar ------------------------------------------------------------------------------------
+
+    def expression(self) -> Value:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.fail("The filter is nested too deep")
+        left = self.conjunction()
+        while self.take("||"):
+            left = _either(left, self.conjunction())
+        self.depth -= 1
+        return left
+
+    def conjunction(self) -> Value:
+        left = self.negation()
+        while self.take("&&"):
+            left = _both(left, self.negation())
+        return left
+
+    def negation(self) -> Value:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.fail("The filter is nested too deep")
+        try:
+            if self.take("!"):
+                inner = self.negation()
+                return lambda message: not truth(inner(message))
+            return self.comparison()
+        finally:
+            self.depth -= 1
+
+    def comparison(self) -> Value:
+        left = self.sum()
+        operator = self.take("==", "!=", "<=", ">=", "<", ">", "=~", "!~", "contains", "in")
+        if operator is None:
+            return left
+        if operator in ("=~", "!~"):
+            return self.pattern(left, negated=operator == "!~")
+        right = self.sum()
+        return _COMPARISONS[operator](left, right)
+
+    def pattern(self, left: Value, *, negated: bool) -> Value:
+        token = self.peek()
+        if token is None or token.kind != "string":
+            self.fail("A pattern in quotes is expected")
+        self.index += 1
+        check = _pattern_check(_unquote(token.text), self.source, token.position)
+        if negated:
+            return lambda message: not check(left(message))
+        return lambda message: check(left(message))
+
+    def sum(self) -> Value:
+        left = self.product()
+        while operator := self.take("+", "-"):
+            left = _arithmetic(operator, left, self.product())
+        return left
+
+    def product(self) -> Value:
+        left = self.unary()
+        while operator := self.take("*", "/", "%"):
+            left = _arithmetic(operator, left, self.unary())
+        return left
+
+    def unary(self) -> Value:
+        if self.take("-"):
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                self.fail("The filter is nested too deep")
+            inner = self.unary()
+            self.depth -= 1
+            return lambda message: -_number(inner(message))
+        return self.postfix()
+
+    def postfix(self) -> Value:
+        value, steps, base = self.primary()
+        while True:
+            if self.take("."):
+                token = self.peek()
+                if token is None or token.kind not in ("name", "number"):
+                    self.fail("A name is expected")
+                self.index += 1
+                steps.append(token.text)
+            elif self.take("["):
+                steps.append(self.subscript())
+                self.need("]")
+            else:
+                break
+        if not steps:
+            return value
+        path = tuple(steps)
+        if base == "headers":
+            return _header(path)
+        if base in ("json", "value"):
+            return lambda message: message.find(path)
+        return lambda message: follow(value(message), path)
+
+    def subscript(self) -> str | int | None:
+        token = self.peek()
+        if self.take("*"):
+            return None
+        negative = self.take("-") is not None
+        token = self.peek()
+        if token is not None and token.kind == "number" and token.text.isdecimal():
+            self.index += 1
+            return -int(token.text) if negative else int(token.text)
+        if token is not None and token.kind == "string" and not negative:
+            self.index += 1
+            return _unquote(token.text)
+        return self.fail("A number, a name in quotes or * is expected")
+
+    def primary(self) -> tuple[Value, list[str | int | None], str]:
+        """Return a value, the steps that follow it at once, and the name it is based on."""
+        token = self.peek()
+        if token is None:
+            self.fail("A value is expected")
+        if self.take("("):
+            inner = self.expression()
+            self.need(")")
+            return inner, [], ""
+        if self.take("["):
+            return self.items(), [], ""
+        if token.kind == "operator":
+            self.fail("A value is expected")
+        self.index += 1
+        if token.kind == "number":
+            number = _literal(token.text)
+            return (lambda message: number), [], ""
+        if token.kind == "span":
+            span = parse_span(token.text) / 1e9
+            return (lambda message: span), [], ""
+        if token.kind == "string":
+            text = _unquote(token.text)
+            return (lambda message: text), [], ""
+        return self.named(token)
+
+    def items(self) -> Value:
+        items: list[Value] = []
+        while not self.take("]"):
+            items.append(self.expression())
+            if not self.take(","):
+                self.need("]")
+                break
+        return lambda message: [item(message) for item in items]
+
+    def named(self, token: _Token) -> tuple[Value, list[str | int | None], str]:
+        name = token.text
+        if self.take("("):
+            return self.call(token), [], ""
+        if name in _CONSTANTS:
+            constant = _CONSTANTS[name]
+            return (lambda message: constant), [], ""
+        if name in ("headers", "header"):
+            return (lambda message: dict(message.headers.items())), [], "headers"
+        if name in _NAMES:
+            return _NAMES[name], [], name
+        self.index -= 1
+        known = ", ".join(sorted({*_NAMES, "headers"}))
+        raise FilterError(f"{name!r} is not known; there are {known}", token.position)
+
+    def call(self, token: _Token) -> Value:
+        arguments: list[Value] = []
+        while not self.take(")"):
+            arguments.append(self.expression())
+            if not self.take(","):
+                self.need(")")
+                break
+        entry = _FUNCTIONS.get(token.text)
+        if entry is None:
+            known = ", ".join(sorted(_FUNCTIONS))
+            raise FilterError(f"There is no function {token.text!r}; there are {known}", token.position)
+        least, most, function = entry
+        if not least <= len(arguments) <= most:
+            count = str(least) if least == most else f"{least} to {most}"
+            raise FilterError(f"{token.text}() takes {count} values", token.position)
+        return lambda message: function(*(argument(message) for argument in arguments))
+
+
+# Values -----------------------------------------------------------------------------------------
+
+
+def _unquote(text: str) -> str:
+    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match.group(1), match.group(1)), text[1:-1])
+
+
+def _literal(text: str) -> int | float:
+    return int(text) if text.isdecimal() else float(text)
+
+
+def _either(left: Value, right: Value) -> Value:
+    return lambda message: truth(left(message)) or truth(right(message))
+
+
+def _both(left: Value, right: Value) -> Value:
+    return lambda message: truth(left(message)) and truth(right(message))
+
+
+def _header(path: tuple[str | int | None, ...]) -> Value:
+    name, rest = str(path[0]), path[1:]
+    if not rest:
+        return lambda message: message.headers.get(name)
+    return lambda message: follow(message.headers.all(name), rest)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise FilterError(f"{_kind(value)} is no number")
+    return value
+
+
+def _kind(value: Any) -> str:
+    if value is None or value is MISSING:
+        return "nothing"
+    if isinstance(value, bool):
+        return "a truth value"
+    if isinstance(value, int | float | Decimal):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if left is MISSING:
+        left = None
+    if right is MISSING:
+        right = None
+    if isinstance(left, list) and not isinstance(right, list):
+        return any(_equal(item, right) for item in left)
+    if isinstance(right, list) and not isinstance(left, list):
+        return any(_equal(left, item) for item in right)
+    if isinstance(left, bool) != isinstance(right, bool):
+        return False
+    if isinstance(left, Decimal) and isinstance(right, float):
+        right = Decimal(repr(right))
+    elif isinstance(right, Decimal) and isinstance(left, float):
+        left = Decimal(repr(left))
+    try:
+        return bool(left == right)
+    except RecursionError:
+        raise FilterError("a value is nested too deep to be compared") from None
+
+
+def _less(left: Any, right: Any, check: Callable[[Any, Any], bool]) -> bool:
+    if left is None or right is None or left is MISSING or right is MISSING:
+        return False
+    if isinstance(left, list):
+        return any(_less(item, right, check) for item in left)
+    numbers = (int, float, Decimal)
+    if isinstance(left, numbers) and isinstance(right, numbers):
+        if isinstance(left, Decimal) != isinstance(right, Decimal):
+            left, right = _decimal(left), _decimal(right)
+        return check(left, right)
+    if isinstance(left, str) and isinstance(right, str):
+        return check(left, right)
+    raise FilterError(f"{_kind(left)} and {_kind(right)} have no order")
+
+
+def _decimal(value: Any) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(repr(value))
+
+
+def _contains(container: Any, item: Any) -> bool:
+    if container is None or container is MISSING:
+        return False
+    if isinstance(container, str):
+        if not isinstance(item, str):
+            raise FilterError(f"a text contains texts, not {_kind(item)}")
+        return item.casefold() in container.casefold() if len(container) <= MAX_TEXT else item in container
+    if isinstance(container, dict):
+        return isinstance(item, str) and item in container
+    if isinstance(container, list):
+        return any(_equal(part, item) for part in container)
+    raise FilterError(f"{_kind(container)} contains nothing")
+
+
+def _compare(check: Callable[[Any, Any], bool]) -> Callable[[Value, Value], Value]:
+    return lambda left, right: lambda message: _less(left(message), right(message), check)
+
+
+_COMPARISONS: dict[str, Callable[[Value, Value], Value]] = {
+    "==": lambda left, right: lambda message: _equal(left(message), right(message)),
+    "!=": lambda left, right: lambda message: not _equal(left(message), right(message)),
+    "<": _compare(lambda left, right: left < right),
+    "<=": _compare(lambda left, right: left <= right),
+    ">": _compare(lambda left, right: left > right),
+    ">=": _compare(lambda left, right: left >= right),
+    "contains": lambda left, right: lambda message: _contains(left(message), right(message)),
+    "in": lambda left, right: lambda message: _contains(right(message), left(message)),
+}
+
+
+def _arithmetic(operator: str, left: Value, right: Value) -> Value:
+    def work(message: LazyMessage) -> Any:
+        first, second = left(message), right(message)
+        if operator == "+" and isinstance(first, str) and isinstance(second, str):
+            return (first + second)[:MAX_TEXT]
+        first, second = _number(first), _number(second)
+        if isinstance(first, Decimal) != isinstance(second, Decimal):
+            first, second = _decimal(first), _decimal(second)
+        try:
+            if operator == "+":
+                return first + second
+            if operator == "-":
+                return first - second
+            if operator == "*":
+                whole = isinstance(first, int) and isinstance(second, int)
+                if whole and first.bit_length() + second.bit_length() > 4096:
+                    raise FilterError("a product is too large")
+                return first * second
+            return first / second if operator == "/" else first % second
+        except (ArithmeticError, ValueError) as error:
+            raise FilterError(f"cannot work out {operator}: {error}") from None
+
+    return work
+
+
+def safe_regex(pattern: str, position: int | None = None, flags: int = re.IGNORECASE) -> re.Pattern[str]:
+    """Compile a regular expression, refusing those whose repeats are nested: they can take for ever.
+
+    Raises:
+        FilterError: it is no regular expression, or not a safe one.
+    """
+    if len(pattern) > 1000:
+        raise FilterError("The pattern is too long", position)
+    try:
+        compiled = re.compile(pattern, flags)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise FilterError(f"The pattern is not understood: {error}", position) from None
+    if _NESTED_REPEAT.search(pattern):
+        raise FilterError(
+            "A repeat inside a repeated group can take for ever; write it without one", position
+        )
+    return compiled
+
+
+# A group that holds a repeat and is itself repeated without bound: (a+)+, (a|b*)*, (x{2,})+
+_NESTED_REPEAT = re.compile(
+    r"\((?:[^()\\]|\\.|\([^()]*\))*[*+}](?:[^()\\]|\\.|\([^()]*\))*\)(?:[*+]|\{\d*,\})"
+)
+
+
+def _pattern_check(pattern: str, source: str, position: int) -> Callable[[Any], bool]:
+    """A subject pattern when it looks like one, else a regular expression."""
+    if re.fullmatch(r"[^\s\\()\[\]^$|?+{}]*", pattern) and (
+        pattern.endswith(".>") or pattern == ">" or "*" in pattern.split(".")
+    ):
+        return lambda value: isinstance(value, str) and subject_matches(pattern, value)
+    compiled = safe_regex(pattern, position)
+
+    def check(value: Any) -> bool:
+        if isinstance(value, list):
+            return any(check(item) for item in value)
+        if value is None or value is MISSING:
+            return False
+        return compiled.search(str(value)[:REGEX_TEXT]) is not None
+
+    return check
+
+
+# Names and functions ----------------------------------------------------------------------------
+
+_CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
+
+_NAMES: dict[str, Value] = {
+    "seq": lambda message: message.sequence,
+    "sequence": lambda message: message.sequence,
+    "time": lambda message: message.time_ns / 1e9,
+    "age": lambda message: time.time() - message.time_ns / 1e9,
+    "subject": lambda message: message.subject,
+    "size": lambda message: message.size,
+    "text": lambda message: message.text,
+    "json": lambda message: message.value,
+    "value": lambda message: message.value,
+    "key": lambda message: message.subject.rsplit(".", 1)[-1],
+    "stream": lambda message: message.stream,
+}
+
+
+def _length(value: Any) -> int:
+    if value is None or value is MISSING:
+        return 0
+    if isinstance(value, str | list | dict | bytes):
+        return len(value)
+    raise FilterError(f"{_kind(value)} has no length")
+
+
+def _text(value: Any) -> str:
+    if value is None or value is MISSING:
+        return ""
+    if isinstance(value, dict | list):
+        raise FilterError(f"{_kind(value)} is no text")
+    return str(value)[:MAX_TEXT]
+
+
+def _to_number(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        try:
+            return int(value) if value.strip().lstrip("+-").isdecimal() and len(value) < 100 else float(value)
+        except ValueError:
+            raise FilterError(f"{value[:40]!r} is no number") from None
+    return _number(value)
+
+
+def _moment(value: Any) -> float:
+    try:
+        return parse_time(_text(value)) / 1e9
+    except ValueError as error:
+        raise FilterError(str(error)) from None
+
+
+def _part(subject: Any, number: Any) -> Any:
+    parts = _text(subject).split(".")
+    index = _number(number)
+    return parts[index - 1] if isinstance(index, int) and 1 <= index <= len(parts) else None
+
+
+# least and most values, what it does
+_FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
+    "exists": (1, 1, lambda value: value is not MISSING and value is not None and value != []),
+    "len": (1, 1, _length),
+    "lower": (1, 1, lambda value: _text(value).lower()),
+    "upper": (1, 1, lambda value: _text(value).upper()),
+    "starts": (2, 2, lambda value, start: _text(value).startswith(_text(start))),
+    "ends": (2, 2, lambda value, end: _text(value).endswith(_text(end))),
+    "contains": (2, 2, _contains),
+    "any": (2, 2, _contains),
+    "number": (1, 1, _to_number),
+    "text": (1, 1, _text),
+    "abs": (1, 1, lambda value: abs(_number(value))),
+    "round": (1, 1, lambda value: round(_number(value))),
+    "min": (2, 8, lambda *values: min(_number(value) for value in values)),
+    "max": (2, 8, lambda *values: max(_number(value) for value in values)),
+    "now": (0, 0, time.time),
+    "moment": (1, 1, _moment),
+    "part": (2, 2, _part),
+    "child": (2, 2, child),
+}

@@ -1,0 +1,113 @@
+"""Paths into decoded values: ``$.customer.id``, ``items[0].sku``, ``items[*].sku``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_STEP = re.compile(
+    r"""\.?(?:
+        (?P<name>[^\W\d][\w$-]*|\d+)        # .name
+      | \[\s*(?P<index>-?\d+)\s*\]          # [0]
+      | \[\s*(?P<all>\*)\s*\]               # [*]
+      | \[\s*"(?P<quoted>(?:[^"\\]|\\.)*)"\s*\]
+      | \[\s*'(?P<single>(?:[^'\\]|\\.)*)'\s*\]
+    )""",
+    re.VERBOSE,
+)
+MAX_RESULTS = 1000
+
+
+class _Missing:
+    """What a path leads to when there is nothing."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+
+MISSING = _Missing()
+
+
+@dataclass(frozen=True)
+class JsonPath:
+    """A parsed path. Steps are names, indexes, or None for every item."""
+
+    source: str
+    steps: tuple[str | int | None, ...]
+
+    @classmethod
+    def parse(cls, source: str) -> JsonPath:
+        """Read a path.
+
+        Raises:
+            ValueError: it is no path; says where.
+        """
+        text = source.strip()
+        position = 0
+        for prefix in ("$", "json"):
+            if text == prefix or text.startswith((prefix + ".", prefix + "[")):
+                position = len(prefix)
+                break
+        steps: list[str | int | None] = []
+        while position < len(text):
+            match = _STEP.match(text, position)
+            if match is None:
+                raise ValueError(f"{source!r} is no path: it goes wrong at {text[position:][:20]!r}")
+            if match["name"] is not None:
+                steps.append(match["name"])
+            elif match["index"] is not None:
+                steps.append(int(match["index"]))
+            elif match["all"] is not None:
+                steps.append(None)
+            else:
+                quoted = match["quoted"] if match["quoted"] is not None else match["single"]
+                steps.append(re.sub(r"\\(.)", r"\1", quoted))
+            position = match.end()
+        return cls(text, tuple(steps))
+
+    def find(self, value: Any) -> Any:
+        """Return what the path leads to, `MISSING` when nothing; a list of all for a path with ``[*]``."""
+        return follow(value, self.steps)
+
+
+def follow(value: Any, steps: tuple[str | int | None, ...]) -> Any:
+    """Return what the steps lead to from a value, `MISSING` when nothing."""
+    for number, step in enumerate(steps):
+        if step is None:
+            return _all(value, steps[number + 1 :])
+        value = child(value, step)
+        if value is MISSING:
+            return MISSING
+    return value
+
+
+def child(value: Any, step: Any) -> Any:
+    """Return one item of an object or list, `MISSING` when there is none."""
+    if isinstance(value, dict):
+        return value.get(step if isinstance(step, str) else str(step), MISSING)
+    if isinstance(value, list):
+        if isinstance(step, str):
+            if not step.lstrip("-").isdecimal():
+                return MISSING
+            step = int(step)
+        if isinstance(step, int) and -len(value) <= step < len(value):
+            return value[step]
+    return MISSING
+
+
+def _all(value: Any, steps: tuple[str | int | None, ...]) -> list[Any]:
+    if isinstance(value, dict):
+        items = list(value.values())
+    elif isinstance(value, list):
+        items = value
+    else:
+        return []
+    results: list[Any] = []
+    for item in items[:MAX_RESULTS]:
+        found = follow(item, steps)
+        if None in steps and isinstance(found, list):
+            results += found[: MAX_RESULTS - len(results)]
+        elif found is not MISSING:
+            results.append(found)
+    return results

@@ -1,0 +1,196 @@
+"""The process a scan runs in, and the pipe to it."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from nats.aio.client import Client
+
+from memphis_desktop.inspect.connection import ReadConnection, ReadError, connection_options
+from memphis_desktop.inspect.filter import FilterError
+from memphis_desktop.inspect.scan import Scan, ScanRequest
+
+# What travels: ("open", options, tls), ("run", request), ("pause",), ("resume",), ("stop",), ("login", bytes)
+# and back: ("ready",), ("login", "jwt" | "signature", nonce), ("report", state, matches), ("end", reason),
+# ("failed", text)
+
+
+def _child(pipe: Connection) -> None:
+    """Main of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal ends the window, which ends this
+    try:
+        asyncio.run(_serve(_Mailbox(pipe)))
+    except (EOFError, BrokenPipeError, OSError):
+        return
+
+
+class _Mailbox:
+    """Reads the pipe in a thread, so that pause and stop are heard while a scan works."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+        self.scan: Scan | None = None
+        self.requests: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
+        self._logins: Any = None
+        self._answered = threading.Event()
+        self._answer = b""
+        self._paused = False
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._read, args=(loop,), daemon=True).start()
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            try:
+                message = self.pipe.recv()
+            except (EOFError, OSError):
+                os._exit(0)  # the window is gone; nothing here is worth keeping
+            kind = message[0]
+            scan = self.scan
+            if kind == "login":
+                self._answer = message[1]
+                self._answered.set()
+            elif kind in ("pause", "resume", "stop") and scan is not None:
+                {"pause": scan.paused.set, "resume": scan.paused.clear, "stop": scan.stopped.set}[kind]()
+            elif kind in ("open", "run"):
+                loop.call_soon_threadsafe(self.requests.put_nowait, message)
+
+    def ask_login(self, what: str, nonce: str = "") -> bytes:
+        """Have the window answer for the login: keys never leave it."""
+        self._answered.clear()
+        self.pipe.send(("login", what, nonce))
+        self._answered.wait(10)
+        return self._answer
+
+    def send(self, *message: Any) -> None:
+        self.pipe.send(message)
+
+
+async def _serve(mailbox: _Mailbox) -> None:
+    mailbox.start()
+    connection: ReadConnection | None = None
+    options: dict[str, Any] = {}
+    while True:
+        message = await mailbox.requests.get()
+        try:
+            if message[0] == "open":
+                options = _usable(message[1], message[2], mailbox)
+                continue
+            if connection is None or connection.closed:
+                connection = await ReadConnection.open(options, "Memphis Desktop search")
+            request: ScanRequest = message[1]
+            scan = Scan(request, lambda state, matches: mailbox.send("report", state, matches))
+            mailbox.scan = scan
+            reason = await scan.run(connection)
+            mailbox.send("end", "stopped" if scan.stopped.is_set() and not reason else reason)
+        except (ReadError, FilterError) as error:
+            mailbox.send("failed", str(error))
+        finally:
+            mailbox.scan = None
+
+
+def _usable(options: dict[str, Any], tls: Any, mailbox: _Mailbox) -> dict[str, Any]:
+    options = dict(options)
+    if options.pop("ask_jwt", False):
+        options["user_jwt_cb"] = lambda: bytearray(mailbox.ask_login("jwt"))
+    if options.pop("ask_signature", False):
+        options["signature_cb"] = lambda nonce: mailbox.ask_login("signature", nonce)
+    if tls is not None:
+        from memphis_desktop.cluster.connection import tls_context
+
+        context = tls_context(*tls)
+        if context is not None:
+            options["tls"] = context
+    return options
+
+
+class ScanProcess:
+    """A process that scans, one request after another; what it says arrives at `receive` in the loop."""
+
+    def __init__(self, client: Client, profile: Any, receive: Callable[[tuple[Any, ...]], None]) -> None:
+        self._client = client
+        self._profile = profile
+        self._receive = receive
+        self._process: Any = None
+        self._pipe: Connection | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Start the process; it is ready for requests at once (they wait in the pipe)."""
+        self._loop = asyncio.get_running_loop()
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_child, args=(theirs,), daemon=True, name="memphis-search")
+        self._process.start()
+        theirs.close()
+        self._pipe.send(("open", *self._options()))
+        threading.Thread(target=self._read, args=(self._pipe,), daemon=True, name="memphis-search").start()
+
+    def _options(self) -> tuple[dict[str, Any], Any]:
+        options = connection_options(self._client)
+        options["ask_jwt"] = options.pop("user_jwt_cb", None) is not None
+        options["ask_signature"] = options.pop("signature_cb", None) is not None
+        has_tls = options.pop("tls", None) is not None
+        tls = (self._profile.tls, self._profile.urls) if has_tls and self._profile is not None else None
+        for name in ("user", "password", "token"):
+            if callable(options.get(name)):
+                options[name] = options[name]()
+        return options, tls
+
+    def _read(self, pipe: Connection) -> None:
+        loop = self._loop
+        assert loop is not None
+        try:
+            while True:
+                message = pipe.recv()
+                if message[0] == "login":
+                    pipe.send(("login", self._login(*message[1:])))
+                else:
+                    loop.call_soon_threadsafe(self._receive, message)
+        except (EOFError, OSError):
+            pass
+        except RuntimeError:
+            return  # the loop has ended
+        try:
+            loop.call_soon_threadsafe(self._receive, ("gone",))
+        except RuntimeError:
+            return
+
+    def _login(self, what: str, nonce: str) -> bytes:
+        client = self._client
+        if what == "jwt" and client._user_jwt_cb is not None:
+            return bytes(client._user_jwt_cb())
+        if what == "signature" and client._signature_cb is not None:
+            return bytes(client._signature_cb(nonce))
+        return b""
+
+    def send(self, *message: Any) -> None:
+        """Send a command; nothing happens when the process is gone."""
+        if self._pipe is not None:
+            try:
+                self._pipe.send(message)
+            except (OSError, ValueError):
+                self._pipe = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.is_alive()
+
+    def kill(self) -> None:
+        """End the process at once; what it has sent stays."""
+        process, self._process = self._process, None
+        pipe, self._pipe = self._pipe, None
+        if process is not None and process.is_alive():
+            process.kill()
+            process.join(1)
+        if pipe is not None:
+            pipe.close()

@@ -1,0 +1,198 @@
+"""A search over a station as a job: progress, rate, pause, stop, and the matches so far."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from nats.aio.client import Client
+
+from memphis_desktop.inspect import words
+from memphis_desktop.inspect.filter import parse_filter
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.scan import Matched, ScanRequest, ScanState
+from memphis_desktop.inspect.scan_process import ScanProcess
+
+SILENCE_SECONDS = 15.0  # without any sign of life the scan is given up
+
+
+class SearchState(Enum):
+    """Where a search stands."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"  # the whole range was read
+    STOPPED = "stopped"  # by the user, or by a limit: a part was read
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self in (SearchState.DONE, SearchState.STOPPED, SearchState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProgress:
+    """How far a search is."""
+
+    state: SearchState
+    request: ScanRequest
+    scanned: int = 0
+    scanned_bytes: int = 0
+    matched: int = 0
+    share: float = 0.0  # of the range's sequences, 0 to 1
+    rate: float = 0.0  # messages a second
+    seconds: float = 0.0
+    errors: int = 0
+    error_samples: tuple[tuple[int, str], ...] = ()
+    reason: str = ""
+
+    @property
+    def remaining_seconds(self) -> float | None:
+        """Time left at the pace so far; None when it cannot be told."""
+        if self.state.ended or self.share < 0.001 or self.seconds < 0.3:
+            return None
+        return self.seconds * (1 - self.share) / self.share
+
+    def sentence(self) -> str:
+        """What a search that ended has to say of itself."""
+        read = f"{words.count(self.scanned, 'message')} read"
+        found = (
+            "nothing matched"
+            if not self.matched
+            else words.count(self.matched, "match").replace("matchs", "matches")
+        )
+        if self.state is SearchState.DONE:
+            return f"{read}, {found}"
+        why = self.reason or "stopped"
+        return f"{read}, {found} in the part that was read; {why}"
+
+
+class SearchJob:
+    """One search. `changed` is called in the event loop, a few times a second, with the new matches."""
+
+    def __init__(
+        self,
+        client: Client,
+        profile: Any,
+        request: ScanRequest,
+        changed: Callable[[SearchProgress, list[InspectedMessage]], None],
+    ) -> None:
+        """Prepare a search.
+
+        Raises:
+            FilterError: the filter is not understood.
+        """
+        parse_filter(request.filter)
+        self.request = request
+        self._changed = changed
+        self._process = ScanProcess(client, profile, self._receive)
+        self.progress = SearchProgress(SearchState.STARTING, request)
+        self._heard = 0.0
+        self._watchdog: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin."""
+        self._process.start()
+        self._process.send("run", self.request)
+        self._heard = time.monotonic()
+        self._watchdog = asyncio.get_running_loop().create_task(self._watch())
+
+    def pause(self) -> None:
+        """Read nothing more until `resume`."""
+        if self.progress.state is SearchState.RUNNING:
+            self._process.send("pause")
+            self._update(state=SearchState.PAUSED)
+
+    def resume(self) -> None:
+        """Go on."""
+        if self.progress.state is SearchState.PAUSED:
+            self._process.send("resume")
+            self._heard = time.monotonic()
+            self._update(state=SearchState.RUNNING)
+
+    def stop(self) -> None:
+        """End; the matches so far stay."""
+        if not self.progress.state.ended:
+            self._process.send("stop")
+            self._end(SearchState.STOPPED, "stopped by you")
+
+    def close(self) -> None:
+        """End without a word."""
+        self._changed = lambda progress, messages: None
+        if not self.progress.state.ended:
+            self._end(SearchState.STOPPED, "")
+        self._process.kill()
+
+    async def wait(self) -> SearchProgress:
+        """Wait for the end."""
+        await self._ended.wait()
+        return self.progress
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _receive(self, message: tuple[Any, ...]) -> None:
+        if self.progress.state.ended:
+            return
+        self._heard = time.monotonic()
+        kind = message[0]
+        if kind == "report":
+            self._report(message[1], message[2])
+        elif kind == "end":
+            reason = str(message[1])
+            self._end(SearchState.STOPPED if reason else SearchState.DONE, reason)
+        elif kind == "failed":
+            self._end(SearchState.FAILED, str(message[1]))
+        elif kind == "gone":
+            self._end(SearchState.FAILED, "the search process ended unexpectedly")
+
+    def _report(self, state: ScanState, matches: list[Matched]) -> None:
+        request = self.request
+        span = max(1, request.last - request.first + 1)
+        done = (
+            request.last - state.position + 1 if request.newest_first else state.position - request.first + 1
+        )
+        present = self.progress.state
+        self._update(
+            [InspectedMessage(request.stream, *match) for match in matches],
+            state=SearchState.RUNNING if present is SearchState.STARTING else present,
+            scanned=state.scanned,
+            scanned_bytes=state.scanned_bytes,
+            matched=state.matched,
+            share=min(1.0, max(0.0, done / span)) if state.scanned else 0.0,
+            rate=state.scanned / state.seconds if state.seconds > 0 else 0.0,
+            seconds=state.seconds,
+            errors=sum(state.errors.values()),
+            error_samples=tuple(state.samples),
+        )
+
+    def _update(self, matches: list[InspectedMessage] | None = None, **changes: Any) -> None:
+        self.progress = replace(self.progress, **changes)
+        self._changed(self.progress, matches or [])
+
+    def _end(self, state: SearchState, reason: str) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        share = 1.0 if state is SearchState.DONE else self.progress.share
+        self._update(state=state, reason=reason, share=share)
+        self._ended.set()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.3, self._process.kill)  # it may still be writing its last report
+
+    async def _watch(self) -> None:
+        """Give up on a process that says nothing: a filter can get stuck where signals do not reach."""
+        while not self.progress.state.ended:
+            await asyncio.sleep(1.0)
+            silent = time.monotonic() - self._heard
+            if self.progress.state is not SearchState.PAUSED and silent > SILENCE_SECONDS:
+                self._process.kill()
+                self._end(
+                    SearchState.FAILED, f"no sign of life for {silent:.0f} s; the filter may be too slow"
+                )
+                return

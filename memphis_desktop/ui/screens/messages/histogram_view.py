@@ -1,0 +1,159 @@
+"""Messages over time above the list; dragging across it chooses a range."""
+
+from __future__ import annotations
+
+from datetime import UTC, tzinfo
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QToolTip, QWidget
+
+from memphis_desktop.inspect.histogram import Histogram
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.theme import fonts
+
+_LEFT = 12
+_AXIS = 16
+
+
+class HistogramView(QWidget):
+    """Bars of all messages, with the matches of a search drawn in the accent colour over them."""
+
+    range_chosen = Signal(object, object)  # first and last time in ns
+    time_chosen = Signal(object)  # a click: a time in ns
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.zone: tzinfo = UTC
+        self.histogram = Histogram((), ())
+        self._matches: list[int] = []
+        self._pressed: float | None = None
+        self._moved: float | None = None
+        self.setMouseTracking(True)
+        self.setFixedHeight(92)
+        self.setAccessibleName("Messages over time")
+        theme.manager().changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        """As wide as there is room."""
+        return QSize(400, 92)
+
+    def show_histogram(self, histogram: Histogram) -> None:
+        """Show other counts."""
+        self.histogram = histogram
+        self._matches = [0] * len(histogram.counts)
+        text = (
+            f"{figures.count_noun(histogram.total, 'message')} in {len(histogram.counts)} stretches of time"
+        )
+        self.setAccessibleDescription(text)
+        self.update()
+
+    def clear_matches(self) -> None:
+        """A new search begins."""
+        self._matches = [0] * len(self.histogram.counts)
+        self.update()
+
+    def add_matches(self, messages: list[InspectedMessage]) -> None:
+        """Count what matched."""
+        for message in messages:
+            bucket = self.histogram.bucket(message.time_ns)
+            if bucket is not None:
+                self._matches[bucket] += 1
+        self.update()
+
+    def _area(self) -> QRectF:
+        return QRectF(_LEFT, 6, self.width() - 2 * _LEFT, self.height() - _AXIS - 8)
+
+    def _time_at(self, x: float) -> int:
+        area = self._area()
+        share = min(1.0, max(0.0, (x - area.left()) / max(1.0, area.width())))
+        edges = self.histogram.edges
+        return round(edges[0] + (edges[-1] - edges[0]) * share)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Bars, the range being dragged, three times below."""
+        look = theme.manager().current
+        painter = QPainter(self)
+        painter.fillRect(event.rect(), QColor(look.surface))
+        counts = self.histogram.counts
+        if not counts:
+            return
+        area = self._area()
+        highest = max(max(counts), 1)
+        width = area.width() / len(counts)
+        plain = QColor(look.series[0])
+        plain.setAlphaF(0.55)
+        for index, count in enumerate(counts):
+            if not count:
+                continue
+            left = area.left() + index * width
+            height = max(1.5, area.height() * count / highest)
+            bar = QRectF(left, area.bottom() - height, max(1.0, width - 1), height)
+            painter.fillRect(bar, plain)
+            if index < len(self._matches) and self._matches[index]:
+                matched = max(2.0, area.height() * min(self._matches[index], count) / highest)
+                painter.fillRect(
+                    QRectF(left, area.bottom() - matched, bar.width(), matched), QColor(look.accent)
+                )
+        if self._pressed is not None and self._moved is not None:
+            left, right = sorted((self._pressed, self._moved))
+            shade = QColor(look.accent)
+            shade.setAlphaF(0.2)
+            painter.fillRect(QRectF(left, area.top(), right - left, area.height()), shade)
+        painter.setPen(QColor(look.line))
+        painter.drawLine(QPointF(area.left(), area.bottom() + 1), QPointF(area.right(), area.bottom() + 1))
+        self._paint_times(painter, area, look)
+
+    def _paint_times(self, painter: QPainter, area: QRectF, look: theme.Theme) -> None:
+        painter.setFont(fonts.interface(11))
+        painter.setPen(QColor(look.muted))
+        edges = self.histogram.edges
+        line = QRectF(area.left(), area.bottom() + 2, area.width(), _AXIS)
+        long = edges[-1] - edges[0] > 20 * 3600 * 10**9
+        texts = [
+            figures.timestamp(edge, self.zone, digits=0)
+            for edge in (edges[0], edges[len(edges) // 2], edges[-1])
+        ]
+        if not long:
+            texts = [text[11:] for text in texts]
+        flags = (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignRight)
+        for text, flag in zip(texts, flags, strict=True):
+            painter.drawText(line, int(flag | Qt.AlignmentFlag.AlignVCenter), text)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Begin a range."""
+        if event.button() == Qt.MouseButton.LeftButton and self.histogram.counts:
+            self._pressed = self._moved = event.position().x()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Drag it, or say what the bar below is."""
+        if not self.histogram.counts:
+            return
+        x = event.position().x()
+        if self._pressed is not None:
+            self._moved = x
+            self.update()
+            return
+        bucket = self.histogram.bucket(self._time_at(x))
+        if bucket is None:
+            return
+        text = figures.count_noun(self.histogram.counts[bucket], "message")
+        if self._matches[bucket]:
+            text += f", {figures.count_noun(self._matches[bucket], 'match', 'matches')}"
+        begin = figures.timestamp(self.histogram.edges[bucket], self.zone)
+        QToolTip.showText(event.globalPosition().toPoint(), f"{begin}\n{text}", self)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """A drag chooses a range, a click a time."""
+        pressed, self._pressed = self._pressed, None
+        moved, self._moved = self._moved, None
+        self.update()
+        if pressed is None or moved is None:
+            return
+        if abs(moved - pressed) < 4:
+            self.time_chosen.emit(self._time_at(pressed))
+        else:
+            left, right = sorted((pressed, moved))
+            self.range_chosen.emit(self._time_at(left), self._time_at(right))

@@ -1,0 +1,249 @@
+"""The filter line of the browser, and the line that tells how a search goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
+
+from memphis_desktop.inspect.filter import FilterError, parse_filter
+from memphis_desktop.inspect.search import SearchProgress, SearchState
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.components.dialogs import FormDialog
+from memphis_desktop.ui.components.filter_bar import FilterField
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.theme.icons import icon
+
+SAVED_KEY = "messages/filters"
+HELP = (
+    'Words: timeout refund -test "two words"\n'
+    "Tokens: subject:orders.eu.>  header.type:refund  size>10k  text:abc  re:/ord-\\d+/\n"
+    'Expression: json.total > 1000 && headers.type == "refund"\n'
+    '    json.items[*].sku == "A"   subject =~ "orders.*.paid"   age < 15m   exists(json.error)'
+)
+
+
+class SearchBar(QWidget):
+    """Filter, range, order, and the button that searches the whole of it."""
+
+    search_requested = Signal()
+    left = Signal()
+    histogram_toggled = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.field = FilterField("Find: words, header.type:refund, json.total > 1000  ( F )")
+        self.field.setToolTip(HELP)
+        self.field.setAccessibleName("Find in messages")
+        self.field.returnPressed.connect(self.search_requested)
+        self.field.left.connect(self.left)
+        self.field.textChanged.connect(lambda _: self.show_problem(""))
+        self.from_field = _range_field("first", "From: first, #123, 10:32, -1h")
+        self.to_field = _range_field("last", "To: last, #456, 10:45, now")
+        for field in (self.from_field, self.to_field):
+            field.returnPressed.connect(self.search_requested)
+        self.order_box = QComboBox()
+        self.order_box.addItem("Newest first", True)
+        self.order_box.addItem("Oldest first", False)
+        self.order_box.setAccessibleName("Order of the search")
+        self.saved_button = QToolButton()
+        self.saved_button.setIcon(icon("star", "muted"))
+        self.saved_button.setIconSize(QSize(16, 16))
+        self.saved_button.setToolTip("Saved filters")
+        self.saved_button.setAccessibleName("Saved filters")
+        self.saved_button.clicked.connect(self._show_saved)
+        self.histogram_button = QToolButton()
+        self.histogram_button.setCheckable(True)
+        self.histogram_button.setIcon(icon("chart-bar", "muted", token_on="accent"))
+        self.histogram_button.setIconSize(QSize(16, 16))
+        self.histogram_button.setToolTip("Messages over time  ( H )")
+        self.histogram_button.setAccessibleName("Histogram")
+        self.histogram_button.toggled.connect(self.histogram_toggled)
+        self.search_button = QPushButton("Search")
+        self.search_button.setProperty("kind", "primary")
+        self.search_button.setToolTip("Search the whole range  ( Enter )")
+        self.search_button.clicked.connect(self.search_requested)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_3, theme.SPACE_2)
+        layout.setSpacing(theme.SPACE_2)
+        layout.addWidget(self.field, 1)
+        layout.addWidget(self.saved_button)
+        layout.addWidget(PlainLabel("from", "caption"))
+        layout.addWidget(self.from_field)
+        layout.addWidget(PlainLabel("to", "caption"))
+        layout.addWidget(self.to_field)
+        for widget in (self.order_box, self.histogram_button, self.search_button):
+            layout.addWidget(widget)
+
+    def text(self) -> str:
+        """The filter as typed."""
+        return self.field.text().strip()
+
+    def problem(self) -> str:
+        """Why the filter cannot be used, or nothing."""
+        try:
+            parse_filter(self.text())
+        except FilterError as error:
+            return str(error)
+        return ""
+
+    def show_problem(self, text: str) -> None:
+        """Mark the field, and say why in its tooltip."""
+        if bool(self.field.property("invalid")) != bool(text):
+            self.field.setProperty("invalid", bool(text))
+            self.field.style().unpolish(self.field)
+            self.field.style().polish(self.field)
+        self.field.setToolTip(text or HELP)
+
+    def set_range(self, first: str, last: str) -> None:
+        """Write the range."""
+        self.from_field.setText(first)
+        self.to_field.setText(last)
+
+    # Saved filters ------------------------------------------------------------------------------
+
+    def saved(self) -> list[dict[str, Any]]:
+        """Filters kept under a name."""
+        return [entry for entry in settings.current().get(SAVED_KEY) or [] if isinstance(entry, dict)]
+
+    def save(self, name: str) -> None:
+        """Keep what is typed under a name."""
+        entries = [entry for entry in self.saved() if entry.get("name") != name]
+        entries.append({"name": name, "filter": self.text()})
+        settings.current().set(SAVED_KEY, sorted(entries, key=lambda entry: str(entry["name"]).casefold()))
+
+    def forget(self, name: str) -> None:
+        """Keep it no longer."""
+        settings.current().set(SAVED_KEY, [entry for entry in self.saved() if entry.get("name") != name])
+
+    def _show_saved(self) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for entry in self.saved():
+            name, text = str(entry.get("name", "")), str(entry.get("filter", ""))
+            title = figures.visible_text(f"{name}   {text}", 90).replace("&", "&&")
+            menu.addAction(title, lambda text=text: self._use(text))  # type: ignore[misc]
+        if not menu.isEmpty():
+            menu.addSeparator()
+            remove = menu.addMenu("Remove")
+            for entry in self.saved():
+                name = str(entry.get("name", ""))
+                remove.addAction(name.replace("&", "&&"), lambda name=name: self.forget(name))  # type: ignore[misc]
+        keep = menu.addAction("Save this filter", self._ask_name)
+        keep.setEnabled(bool(self.text()) and not self.problem())
+        menu.popup(self.saved_button.mapToGlobal(self.saved_button.rect().bottomLeft()))
+
+    def _use(self, text: str) -> None:
+        self.field.setText(text)
+        self.search_requested.emit()
+
+    def _ask_name(self) -> None:
+        dialog = FormDialog(self.window(), "Save this filter", "Save filter", width=420)
+        name = QLineEdit(self.text()[:40])
+        dialog.add_row("Name", name)
+        dialog.add_validator(lambda: "" if name.text().strip() else "Give the filter a name.")
+        dialog.accepted.connect(lambda: self.save(name.text().strip()))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+
+def _range_field(text: str, tooltip: str) -> QLineEdit:
+    field = QLineEdit(text)
+    field.setToolTip(tooltip)
+    field.setAccessibleName(tooltip.split(":")[0])
+    field.setProperty("role", "mono")
+    field.setFixedWidth(104)
+    return field
+
+
+class SearchStatus(QFrame):
+    """Progress of a search with its controls."""
+
+    pause_toggled = Signal()
+    stopped = Signal()
+    closed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedWidth(140)
+        self.bar.setAccessibleName("Search progress")
+        self.label = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self.pause_button = QPushButton("Pause")
+        self.stop_button = QPushButton("Stop")
+        self.close_button = QPushButton("Close search")
+        self.pause_button.clicked.connect(self.pause_toggled)
+        self.stop_button.clicked.connect(self.stopped)
+        self.close_button.clicked.connect(self.closed)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
+        layout.setSpacing(theme.SPACE_2)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.label, 1)
+        for button in (self.pause_button, self.stop_button, self.close_button):
+            button.setProperty("kind", "ghost")
+            layout.addWidget(button)
+        self.hide()
+
+    def show_progress(self, progress: SearchProgress) -> None:
+        """Say how it goes, or how it went."""
+        self.bar.setValue(round(progress.share * 1000))
+        ended = progress.state.ended
+        self.pause_button.setVisible(not ended)
+        self.stop_button.setVisible(not ended)
+        self.pause_button.setText("Resume" if progress.state is SearchState.PAUSED else "Pause")
+        self.label.setText(_sentence(progress))
+        self.label.setRole("bad" if progress.state is SearchState.FAILED else "caption")
+        if progress.error_samples:
+            lines = [f"#{figures.integer(sequence)}: {text}" for sequence, text in progress.error_samples]
+            self.label.setToolTip("The filter failed on some messages:\n" + "\n".join(lines))
+        self.show()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape closes the search."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.closed.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+def _sentence(progress: SearchProgress) -> str:
+    errors = (
+        f"  ·  {figures.count_noun(progress.errors, 'message')} the filter failed on"
+        if progress.errors
+        else ""
+    )
+    if progress.state is SearchState.FAILED:
+        return f"The search failed: {progress.reason}"
+    if progress.state is SearchState.STARTING:
+        return "Starting the search"
+    size = figures.bytes_size(progress.scanned_bytes)
+    if progress.state.ended:
+        took = figures.duration(progress.seconds)
+        return f"{progress.sentence()}  ·  {size} in {took}, {figures.rate(progress.rate)}{errors}"
+    parts = [
+        f"{figures.integer(progress.scanned)} read ({figures.percent(progress.share)})",
+        size,
+        figures.rate(progress.rate),
+        figures.count_noun(progress.matched, "match", "matches"),
+    ]
+    if progress.remaining_seconds is not None:
+        parts.append(f"{figures.duration(progress.remaining_seconds)} left")
+    if progress.state is SearchState.PAUSED:
+        parts.insert(0, "paused")
+    return "  ·  ".join(parts) + errors

@@ -1,0 +1,182 @@
+"""The search of a browser: one job at a time, its matches in the list, its progress in a line."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from shiboken6 import isValid
+
+from memphis_desktop.inspect.histogram import read_histogram
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.page_cache import Page
+from memphis_desktop.inspect.scan import ScanRequest
+from memphis_desktop.inspect.search import SearchJob, SearchProgress, SearchState
+from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek, place
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS, WINDOW_BYTES, WINDOW_ROWS
+
+if TYPE_CHECKING:
+    from memphis_desktop.ui.screens.messages.browser import MessageBrowser
+
+
+class Searching(QObject):
+    """Runs searches for a browser."""
+
+    def __init__(self, browser: MessageBrowser) -> None:
+        super().__init__(browser)
+        self._browser = browser
+        self.job: SearchJob | None = None
+        self.active = False  # whether the list shows matches
+
+    def start(self) -> None:
+        """Search for what is typed."""
+        browser = self._browser
+        problem = browser.search_bar.problem()
+        browser.search_bar.show_problem(problem)
+        if problem:
+            browser.context.notify(problem, "warning")
+            return
+        if not browser.search_bar.text() and browser.subject is None and self._whole_range():
+            self.close()
+            return
+        browser.run(self._start(), "search the station")
+
+    def _whole_range(self) -> bool:
+        bar = self._browser.search_bar
+        return bar.from_field.text().strip() in ("", "first") and bar.to_field.text().strip() in ("", "last")
+
+    async def _start(self) -> None:
+        browser = self._browser
+        reader = browser.reader
+        if reader is None:
+            return
+        await reader.refresh()
+        now = time.time_ns()
+        try:
+            first_seek = parse_seek(
+                browser.search_bar.from_field.text() or "first", browser.context.zone, now
+            )
+            last_seek = parse_seek(browser.search_bar.to_field.text() or "last", browser.context.zone, now)
+        except ValueError as error:
+            browser.context.notify(str(error), "warning")
+            return
+        first = await place(reader, first_seek, end=False)
+        last = await place(reader, last_seek, end=True)
+        request = ScanRequest(
+            stream=browser.stream,
+            first=first,
+            last=last,
+            filter=browser.search_bar.text(),
+            subject=browser.subject,
+            newest_first=bool(browser.search_bar.order_box.currentData()),
+            api_prefix=reader.api_prefix,
+        )
+        self._stop_job()
+        session = browser.context.session
+        self.job = SearchJob(session.nats, session.profile, request, self._changed)
+        self._enter()
+        self.job.start()
+        browser.search_status.show_progress(self.job.progress)
+
+    def _enter(self) -> None:
+        browser = self._browser
+        self.active = True
+        browser.live_button.setChecked(False)
+        browser.live_button.setEnabled(False)
+        browser.detail.show_message(None)
+        model = browser.list.model
+        model.clear()
+        model.show_gaps = False
+        model.max_rows, model.max_bytes = LIVE_ROWS, LIVE_BYTES
+        browser.list.set_bounds(1, 0)
+        browser.histogram.clear_matches()
+        browser.show_waiting()
+
+    def _changed(self, progress: SearchProgress, messages: list[InspectedMessage]) -> None:
+        browser = self._browser
+        if not isValid(browser):
+            return
+        if messages:
+            self._add(progress, messages)
+            browser.histogram.add_matches(messages)
+        browser.search_status.show_progress(progress)
+        browser.update_foot()
+        if progress.state.ended and not browser.list.model.rows:
+            if progress.state is SearchState.FAILED:
+                browser.show_search_message(f"The search failed: {progress.reason}.", bad=True)
+            else:
+                text = f"{progress.sentence()[:1].upper()}{progress.sentence()[1:]}."
+                browser.show_search_message(text, bad=False)
+
+    def _add(self, progress: SearchProgress, messages: list[InspectedMessage]) -> None:
+        """Matches stand in the order of the station, whichever way the search goes."""
+        listed = self._browser.list
+        ordered = tuple(reversed(messages)) if progress.request.newest_first else tuple(messages)
+        page = Page(ordered, ordered[0].sequence, ordered[-1].sequence)
+        if not listed.model.rows:
+            listed.show_page(page, at_bottom=progress.request.newest_first)
+            self._browser.show_list()
+        elif progress.request.newest_first:
+            listed.add_older(page)
+        else:
+            listed.add_newer(page)
+        listed.set_bounds(listed.model.first, listed.model.last)
+        self._browser.update_foot()
+
+    def toggle_pause(self) -> None:
+        """Pause, or go on."""
+        if self.job is not None:
+            if self.job.progress.state is SearchState.PAUSED:
+                self.job.resume()
+            else:
+                self.job.pause()
+
+    def stop(self) -> None:
+        """End the search; its matches stay."""
+        if self.job is not None:
+            self.job.stop()
+
+    def close(self) -> None:
+        """Back to the whole station, at the message with the cursor."""
+        self._stop_job()
+        browser = self._browser
+        browser.search_status.hide()
+        if not self.active:
+            return
+        self.active = False
+        message = browser.list.current_message()
+        model = browser.list.model
+        model.max_rows, model.max_bytes = WINDOW_ROWS, WINDOW_BYTES
+        browser.live_button.setEnabled(True)
+        browser.histogram.clear_matches()
+        if message is not None:
+            browser.go_to(Seek(SeekKind.SEQUENCE, message.sequence))
+        else:
+            browser.go_last()
+
+    def _stop_job(self) -> None:
+        if self.job is not None:
+            self.job.close()
+            self.job = None
+
+    async def load_histogram(self) -> None:
+        """Count the messages over time, of the subject filter where there is one."""
+        browser = self._browser
+        if browser.reader is not None:
+            await browser.reader.refresh()
+            histogram = await read_histogram(browser.reader, subject=browser.subject)
+            browser.histogram.show_histogram(histogram)
+            if self.active:
+                browser.histogram.add_matches(browser.list.model.messages())
+
+    def choose_range(self, first_ns: int, last_ns: int) -> None:
+        """Take a range dragged over the histogram."""
+        zone = self._browser.context.zone
+        texts = [figures.timestamp(moment, zone, digits=3) for moment in (first_ns, last_ns)]
+        self._browser.search_bar.set_range(*texts)
+        if self.active or self._browser.search_bar.text():
+            self.start()
+        else:
+            self._browser.go_to(Seek(SeekKind.TIME, first_ns))
