@@ -5,13 +5,13 @@ See 2.8 of the protocol notes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from memphis_desktop.broker.jetstream.message_headers import REQUIRED_API_LEVEL
 from memphis_desktop.broker.jetstream.metadata import API_LEVEL
 from memphis_desktop.broker.jetstream.requests import MessageGetRequest
-from memphis_desktop.broker.jetstream.times import format_time
+from memphis_desktop.broker.jetstream.times import SECOND_NS, format_time
 from memphis_desktop.broker.jetstream.typed_json import lenient_from_json
 from memphis_desktop.broker.store.interface import StorageError, StoredMessage
 from memphis_desktop.protocol import headers, subjects
@@ -26,8 +26,16 @@ _PREFIX = b"$JS.API.DIRECT.GET."
 _DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 _MAX_SUBJECTS = 1024
 # A batch is read and sent in pieces of this size, so that a long one leaves time for others in between.
-_SLICE_MESSAGES = 256
+_SLICE_MESSAGES = 800
 _SLICE_BYTES = 1024 * 1024
+# While so much waits for the reader, the rest of a batch is not even read.
+_MAX_BACKLOG = 8 * 1024 * 1024
+_BACKLOG_DELAY = 0.01
+
+_BATCH_BLOCK = (
+    b"%bNats-Stream: %b\r\nNats-Subject: %b\r\nNats-Sequence: %d\r\nNats-Time-Stamp: %b%bZ\r\n"
+    b"Nats-Num-Pending: %d\r\nNats-Last-Sequence: %d\r\n\r\n"
+)
 
 _EMPTY_REQUEST = b"408 Empty Request"
 _MALFORMED_REQUEST = b"408 Malformed Request"
@@ -243,38 +251,64 @@ class _Batch:
         self._up_to = up_to
         self._bytes_left = request.max_bytes or _DEFAULT_MAX_BYTES
         self._last = 0
+        self._rest: list[int] = []  # of the present slice, what did not fit into one piece
 
     def run(self) -> None:
         """Send the next piece, and plan the one after it."""
         stream = self._stream
-        sequences = None if stream.closed else next(self._slices, None)
+        account = stream.account
+        if not account.has_interest(self._reply):
+            return  # the reader is gone
+        if account.backlog(self._reply) > _MAX_BACKLOG:
+            stream.node.clock.call_later(_BACKLOG_DELAY, self.run)
+            return
+        sequences = self._rest or (None if stream.closed else next(self._slices, None))
         if sequences is None:
             self._finish()
             return
-        answers: list[Message] = []
         try:
-            found = stream.messages.read_many(sequences, self._bytes_left)
+            found = stream.messages.read_many(sequences, min(self._bytes_left, _SLICE_BYTES))
         except StorageError:
             found = []
-        for message in found:
-            answers.append(self._answer(message))
-            self._bytes_left -= len(message.subject) + len(message.body)
-            if self._bytes_left <= 0:
-                break
-        stream.account.publish_many(answers)
+        self._rest = [one for one in sequences if one > found[-1].sequence] if found else []
+        account.publish_many(self._answers(found))
         if self._bytes_left <= 0:
             self._finish()
             return
         stream.node.flush()
         stream.node.clock.call_soon(self.run)
 
-    def _answer(self, message: StoredMessage) -> Message:
-        self._pending = max(self._pending - 1, 0)
-        if not self._with_headers:
-            return self._reply, b"", 0, message.body[message.header_size :]
-        added = b"Nats-Num-Pending: %d\r\nNats-Last-Sequence: %d\r\n" % (self._pending, self._last)
-        self._last = message.sequence
-        return dress(self._reply, self._stream.name.encode(), message, added)
+    def _answers(self, found: Sequence[StoredMessage]) -> list[Message]:
+        """Return the messages as answers; this is what a console's search spends its time on."""
+        reply, last, pending, left = self._reply, self._last, self._pending, self._bytes_left
+        name = self._stream.name.encode()
+        answers: list[Message] = []
+        known_second, second_text = -1, b""
+        for sequence, time_ns, subject, size, body in found:
+            pending -= pending > 0
+            left -= len(subject) + len(body)
+            if not self._with_headers:
+                answers.append((reply, b"", 0, body[size:]))
+            else:
+                second, fraction = divmod(time_ns, SECOND_NS)
+                if second != known_second:
+                    known_second, second_text = second, format_time(second * SECOND_NS)[:-1].encode()
+                block = _BATCH_BLOCK % (
+                    body[: size - 2] if size else b"NATS/1.0\r\n",
+                    name,
+                    subject,
+                    sequence,
+                    second_text,
+                    (b".%09d" % fraction).rstrip(b"0") if fraction else b"",
+                    pending,
+                    last,
+                )
+                answers.append((reply, b"", len(block), block + body[size:] if size else block + body))
+            last = sequence
+            if left <= 0:
+                break
+        self._last, self._pending, self._bytes_left = last, pending, left
+        return answers
 
     def _finish(self) -> None:
         block = b"NATS/1.0 204 EOB\r\nNats-Num-Pending: %d\r\nNats-Last-Sequence: %d\r\n" % (
@@ -318,15 +352,14 @@ def find_message(stream: Stream, request: MessageGetRequest) -> StoredMessage | 
     return messages.read(sequence) if sequence else None
 
 
-def dress(reply: bytes, stream: bytes, message: StoredMessage, added: bytes = b"") -> Message:
+def dress(reply: bytes, stream: bytes, message: StoredMessage) -> Message:
     """Return a stored message as an answer to `reply`, with the headers that tell where it is from."""
     time = format_time(message.time_ns).encode()
-    fields = b"Nats-Stream: %b\r\nNats-Subject: %b\r\nNats-Sequence: %d\r\nNats-Time-Stamp: %b\r\n%b\r\n" % (
+    fields = b"Nats-Stream: %b\r\nNats-Subject: %b\r\nNats-Sequence: %d\r\nNats-Time-Stamp: %b\r\n\r\n" % (
         stream,
         message.subject,
         message.sequence,
         time,
-        added,
     )
     size = message.header_size
     block = message.body[: size - 2] + fields if size else b"NATS/1.0\r\n" + fields
