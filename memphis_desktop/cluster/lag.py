@@ -16,6 +16,8 @@ MAX_POINTS = 1200
 # An interpolated time is good enough when its uncertainty is below a second, or below this share of the lag.
 RELATIVE_ERROR = 0.02
 ABSOLUTE_ERROR_NS = 1_000_000_000
+# What is younger than this needs no asking: often it is delivered and gone before the question arrives.
+RECENT_NS = 2_500_000_000
 
 
 class SequenceClock:
@@ -54,12 +56,20 @@ class SequenceClock:
         if position < len(points) and points[position][0] == sequence:
             return points[position][1]
         if position in (0, len(points)):
-            return None
+            return self.recent(sequence, now_ns)
         (low, low_ns), (high, high_ns) = points[position - 1], points[position]
         tolerance = max(ABSOLUTE_ERROR_NS, RELATIVE_ERROR * (now_ns - high_ns))
         if high_ns - low_ns > tolerance:
-            return None
+            return self.recent(sequence, now_ns)
         return low_ns + (high_ns - low_ns) * (sequence - low) // (high - low)
+
+    def recent(self, sequence: int, now_ns: int) -> int | None:
+        """Return a time that a sequence is not older than, when that is a moment ago; None otherwise."""
+        position = bisect_left(self._points, (sequence, 0))
+        if position == 0:
+            return None
+        low_ns = self._points[position - 1][1]
+        return low_ns if now_ns - low_ns <= RECENT_NS else None
 
 
 @dataclass(frozen=True, slots=True)

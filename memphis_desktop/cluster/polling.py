@@ -437,7 +437,7 @@ class Poller:
         wanted = set(self._wanted_streams())
         due: list[tuple[tuple[bool, bool, int], ConsumerName]] = []
         for key, consumer in self._state.consumers.items():
-            if consumer.num_pending and self._state.needs_first_undelivered(key) is not None:
+            if self._state.needs_first_undelivered(key):
                 unknown = consumer.lag_seconds is None
                 due.append(((key[0] in wanted, unknown, consumer.num_pending), key))
         due.sort(reverse=True)
@@ -450,25 +450,46 @@ class Poller:
         stream = self._state.streams.get(key[0])
         start = max(after + 1, stream.first_sequence if stream else 0)
         found: list[FirstUndelivered] = []
+        direct = stream is not None and bool(stream.config.get("allow_direct"))
         for subject in (filters(consumer.config) or (">",))[:MAX_FILTERS_PROBED]:
             try:
-                answer, _ = await self._ask(
-                    f"STREAM.MSG.GET.{key[0]}", {"seq": start, "next_by_subj": subject}
-                )
-            except ApiError as error:
-                if error.err_code not in (MESSAGE_NOT_FOUND, STREAM_NOT_FOUND):
-                    self._state.errors["lag in seconds"] = str(error)
-                continue
+                read = await self._time_of_next(key[0], start, subject, direct=direct)
+            except NotConnected:
+                raise
             except ClusterError as error:
                 self._state.errors["lag in seconds"] = str(error)
                 return
-            message = answer.get("message") or {}
-            time_ns = parse_time(message.get("time"))
-            if time_ns is not None:
-                found.append(FirstUndelivered(after, int(message["seq"]), time_ns))
+            if read is not None:
+                found.append(FirstUndelivered(after, *read))
+        self._state.errors.pop("lag in seconds", None)
         if found:
-            self._state.errors.pop("lag in seconds", None)
             self._state.take_first_undelivered(key, min(found, key=lambda first: first.sequence))
+
+    async def _time_of_next(
+        self, stream: str, start: int, subject: str, *, direct: bool
+    ) -> tuple[int, int] | None:
+        """Return sequence and time of the first message from a sequence on; None when there is none.
+
+        A direct get is preferred where the stream allows it: one that finds nothing is no API error.
+        """
+        body = {"seq": start, "next_by_subj": subject}
+        if direct:
+            self._budget.spend()
+            message = await self._session.request(
+                self._session.api_subject(f"DIRECT.GET.{stream}"), orjson.dumps(body)
+            )
+            headers = message.headers or {}
+            sequence, moment = headers.get("Nats-Sequence"), parse_time(headers.get("Nats-Time-Stamp"))
+            return (int(sequence), moment) if sequence and moment is not None else None
+        try:
+            answer, _ = await self._ask(f"STREAM.MSG.GET.{stream}", body)
+        except ApiError as error:
+            if error.err_code in (MESSAGE_NOT_FOUND, STREAM_NOT_FOUND):
+                return None
+            raise
+        found = answer.get("message") or {}
+        moment = parse_time(found.get("time"))
+        return (int(found["seq"]), moment) if moment is not None else None
 
     # Advisories
 

@@ -41,7 +41,7 @@ class _StreamCounters:
 
 
 class _ConsumerCounters:
-    __slots__ = ("acked", "delivered", "first_undelivered", "lag", "lag_at")
+    __slots__ = ("acked", "delivered", "first_undelivered", "known", "lag", "lag_at")
 
     def __init__(self) -> None:
         self.delivered = Counter()
@@ -49,6 +49,7 @@ class _ConsumerCounters:
         self.first_undelivered: FirstUndelivered | None = None
         self.lag: float | None = None  # in seconds, as last known
         self.lag_at = float("-inf")
+        self.known = True  # whether the lag in seconds follows from what was read
 
 
 class ClusterState:
@@ -200,23 +201,21 @@ class ClusterState:
         if first is not None and first.after <= delivered < first.sequence:
             first_ns = first.time_ns
             edge = edge or (stream is not None and first.sequence < stream.first_sequence)
-        if first_ns is None and not filters(info.get("config") or {}):
-            stream_counters = self._stream_counters.get(key[0])
-            if stream_counters is not None and stream is not None:
-                wanted = max(delivered + 1, stream.first_sequence)
-                first_ns = stream_counters.clock.estimate(wanted, now_ns)
+        stream_counters = self._stream_counters.get(key[0])
+        if first_ns is None and stream_counters is not None and stream is not None:
+            wanted, clock = max(delivered + 1, stream.first_sequence), stream_counters.clock
+            # With a filter the next matching message may be much younger than the next one.
+            known = clock.recent if filters(info.get("config") or {}) else clock.estimate
+            first_ns = known(wanted, now_ns)
+        counters.known = first_ns is not None
         return (max(0.0, (now_ns - first_ns) / 1e9) if first_ns is not None else None), edge
 
-    def needs_first_undelivered(self, key: ConsumerName) -> int | None:
-        """Return the last delivered sequence when the message after it should be read, else None."""
-        consumer = self.consumers.get(key)
-        counters = self._consumer_counters.get(key)
-        if consumer is None or counters is None or not consumer.num_pending:
-            return None
-        first = counters.first_undelivered
-        if first is not None and first.after <= consumer.delivered_stream < first.sequence:
-            return None
-        return consumer.delivered_stream
+    def needs_first_undelivered(self, key: ConsumerName) -> bool:
+        """Return whether the next message of a consumer should be read to know its lag in seconds."""
+        consumer, counters = self.consumers.get(key), self._consumer_counters.get(key)
+        return (
+            consumer is not None and counters is not None and consumer.num_pending > 0 and not counters.known
+        )
 
     def take_first_undelivered(self, key: ConsumerName, first: FirstUndelivered) -> None:
         """Take the message that a consumer will be given next."""
@@ -228,6 +227,7 @@ class ClusterState:
         if consumer is not None and consumer.delivered_stream == first.after:
             counters.lag = max(0.0, (time.time_ns() - first.time_ns) / 1e9)
             counters.lag_at = time.monotonic()
+            counters.known = True
             self.consumers[key] = replace(consumer, lag_seconds=counters.lag)
         stream_counters = self._stream_counters.get(key[0])
         if stream_counters is not None:

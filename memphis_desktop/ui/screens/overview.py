@@ -126,7 +126,7 @@ class OverviewScreen(Screen):
             [
                 Column("severity", "", lambda f: SEVERITY_TOKEN[f.severity], "dot", 28),
                 Column("text", "Finding", lambda f: f.text, "text", 150, stretch=True),
-                Column("where", "Where", _where, "mono", 150),
+                Column("where", "Where", _where, "mono", 150, stretch=True),
             ],
             lambda f: (f.stream, f.consumer, f.check),
             "overview_health",
@@ -136,7 +136,7 @@ class OverviewScreen(Screen):
         self.lag_board = DataTable(
             [
                 Column("group", "Group", lambda c: c.name, "mono", 110, stretch=True),
-                Column("station", "Station", lambda c: c.stream, "mono", 100),
+                Column("station", "Station", lambda c: c.stream, "mono", 100, stretch=True),
                 Column(
                     "seconds",
                     "Behind",

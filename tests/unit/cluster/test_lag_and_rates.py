@@ -35,6 +35,7 @@ def test_a_known_sequence_has_its_time() -> None:
     assert clock.estimate(10, 200 * SECOND) == 100 * SECOND
     assert clock.estimate(9, 200 * SECOND) is None
     assert clock.estimate(11, 200 * SECOND) is None
+    assert clock.estimate(11, 102 * SECOND) == 100 * SECOND  # younger than that, which is a moment ago
 
 
 def test_times_between_near_readings_are_interpolated() -> None:
@@ -43,7 +44,7 @@ def test_times_between_near_readings_are_interpolated() -> None:
     clock.add(200, 11 * SECOND)
     assert clock.estimate(150, 20 * SECOND) == 10.5 * SECOND
     clock.add(300, 500 * SECOND)
-    assert clock.estimate(250, 501 * SECOND) is None  # anything between 11 and 500 seconds
+    assert clock.estimate(250, 510 * SECOND) is None  # anything between 11 and 500 seconds
     assert clock.estimate(250, 100_000 * SECOND) is not None  # good enough for a lag of a day
 
 
