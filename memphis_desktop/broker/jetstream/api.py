@@ -20,9 +20,6 @@ _log = logging.getLogger(__name__)
 
 _TYPE = "io.nats.jetstream.api.v1."
 _PREFIX = "$JS.API."
-# Requests that are not copied to the audit advisory when they succeed.
-_NOT_AUDITED = "STREAM.MSG.GET"
-
 # What is subscribed to. Consumers and direct gets have subjects of their own, so that a request to one that
 # does not exist finds nobody; unknown subjects below these get no answer, as on the reference server.
 _SUBSCRIBED = (
@@ -67,6 +64,8 @@ _ENDPOINTS: dict[str, _Endpoint] = {
     "STREAM.LIST": _Endpoint("stream_list", stream_requests.list_streams, 0, 0),
     "STREAM.DELETE": _Endpoint("stream_delete", stream_requests.delete),
     "STREAM.PURGE": _Endpoint("stream_purge", stream_requests.purge),
+    "STREAM.SNAPSHOT": _Endpoint("stream_snapshot", stream_requests.snapshot),
+    "STREAM.RESTORE": _Endpoint("stream_restore", stream_requests.restore),
     "STREAM.MSG.GET": _Endpoint("stream_msg_get", message_requests.get),
     "STREAM.MSG.DELETE": _Endpoint("stream_msg_delete", message_requests.delete),
     "STREAM.LEADER.STEPDOWN": _Endpoint("stream_leader_stepdown", _clustered_only),

@@ -262,8 +262,8 @@ class _Batch:
         if account.backlog(self._reply) > _MAX_BACKLOG:
             stream.node.clock.call_later(_BACKLOG_DELAY, self.run)
             return
-        sequences = self._rest or (None if stream.closed else next(self._slices, None))
-        if sequences is None:
+        sequences = self._rest or next(self._slices, [])
+        if not sequences or stream.closed:
             self._finish()
             return
         try:

@@ -115,6 +115,21 @@ def purge(request: ApiRequest) -> dict[str, Any]:
     return {"success": True, "purged": purged}
 
 
+def snapshot(request: ApiRequest) -> dict[str, Any]:
+    """STREAM.SNAPSHOT.S: refused, because snapshots are nats-server's own files and ours are others."""
+    if request.is_empty():
+        raise ApiError(BAD_REQUEST)
+    request.streams.find(request.tokens[0])
+    raise ApiError(10064, "this broker keeps streams in another format than snapshots have")
+
+
+def restore(request: ApiRequest) -> dict[str, Any]:
+    """STREAM.RESTORE.S: refused, for the same reason."""
+    if request.is_empty():
+        raise ApiError(BAD_REQUEST)
+    raise ApiError(10062, "this broker keeps streams in another format than snapshots have")
+
+
 def _with_time(stream: Stream, answer: dict[str, Any]) -> dict[str, Any]:
     answer["ts"] = format_time(stream.node.clock.time_ns())
     return answer
