@@ -226,8 +226,19 @@ class BaseConsumer(ABC):
 
     @property
     def num_pending(self) -> int:
-        """How many messages were never delivered yet; exact."""
-        return self.cursor.count(self.visible)
+        """How many messages were never delivered yet; exact. Those on their way to the disk count, too."""
+        return self.cursor.count(self.stream.messages.last_sequence)
+
+    @property
+    def awaits_disk(self) -> bool:
+        """Whether all there is to deliver was stored a moment ago and is not durable yet."""
+        messages, visible = self.stream.messages, self.visible
+        return (
+            visible < messages.last_sequence
+            and messages.failure is None
+            and self.num_pending > 0
+            and not self.cursor.peek(1, visible)
+        )
 
     @property
     def stalled(self) -> bool:
@@ -257,7 +268,7 @@ class BaseConsumer(ABC):
                 sequences = [sequence for sequence in sequences if subject_of(sequence) is not None]
             if messages:
                 return Slice(messages, sequences, self.num_pending, None)
-            self.cursor.advance(sequences, self.visible)
+            self.cursor.advance(sequences, self.stream.messages.last_sequence)
         return None
 
     def _take_redeliveries(self, limit: int) -> Slice | None:
@@ -333,7 +344,7 @@ class BaseConsumer(ABC):
                 last = sequences[-1:]
                 journal.delivered_first(last, deliveries.delivered_consumer, now_ns)
                 journal.acked(last, deliveries.floor_consumer, deliveries.floor_stream)
-            self.cursor.advance(taken.passed(used), self.visible)
+            self.cursor.advance(taken.passed(used), self.stream.messages.last_sequence)
         if used:
             journal.flush()
             self.last_activity = now
@@ -501,6 +512,7 @@ class BaseConsumer(ABC):
         self.deliveries.reset(sequence - 1)
         self.cursor.place(sequence)
         self.write_state()
+        self.stream.interest_changed()
         self.pump()
 
     def write_state(self) -> None:

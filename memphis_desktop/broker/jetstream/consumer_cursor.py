@@ -1,7 +1,7 @@
 """Where a consumer stands in its stream, and how many messages are still before it.
 
-`num_pending` is exact at any time, yet costs nothing while nobody asks: messages that became visible since
-the last question are counted with the next one.
+`num_pending` is exact at any time, yet costs nothing while nobody asks: messages that came since the last
+question are counted with the next one.
 """
 
 from __future__ import annotations
@@ -138,11 +138,11 @@ class Cursor:
             del sequences[bisect_right(sequences, visible) :]
         return sequences
 
-    def advance(self, sequences: Sequence[int], visible: int) -> None:
-        """Move past these: the first ones that `peek` returned."""
+    def advance(self, sequences: Sequence[int], last: int) -> None:
+        """Move past these: the first ones that `peek` returned. `last` is as for `count`."""
         if not sequences:
             return
-        self.count(visible)
+        self.count(last)
         self._pending -= len(sequences)
         self.position = sequences[-1] + 1
         if self._skip_head < len(self._skip):
@@ -160,11 +160,11 @@ class Cursor:
         return any(matches(pattern, subject) for pattern in self._wildcards)
 
     # -- counting --------------------------------------------------------------------------------------------
-    def count(self, visible: int) -> int:
-        """Return num_pending: how many messages up to `visible` are still to be delivered."""
-        if visible > self._counted:
-            self._pending += self._count_between(max(self._counted + 1, self._first_counted), visible)
-            self._counted = visible
+    def count(self, last: int) -> int:
+        """Return num_pending: how many messages up to `last` are still to be delivered."""
+        if last > self._counted:
+            self._pending += self._count_between(max(self._counted + 1, self._first_counted), last)
+            self._counted = last
         return self._pending
 
     def recount(self) -> None:

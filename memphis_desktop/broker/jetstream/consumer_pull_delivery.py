@@ -298,7 +298,9 @@ class PullConsumer(BaseConsumer):
         return self._held_until > self.clock.monotonic()
 
     def _delivered_all(self) -> None:
-        if self.requests.no_wait_count and not self._is_held() and not self._is_stalled_by_acks():
+        if self.requests.no_wait_count and not (
+            self._is_held() or self._is_stalled_by_acks() or (self.awaits_disk and not self.paused)
+        ):
             self._look_through(self.clock.monotonic(), at_end=True)
 
     def _is_stalled_by_acks(self) -> bool:

@@ -40,6 +40,9 @@ class StreamHost(Protocol):
         """Publish a metric of type ``io.nats.jetstream.metric.v1.<kind>`` on
         ``$JS.EVENT.METRIC.<subject_suffix>``; costs nothing when nobody listens."""
 
+    def interest_changed(self) -> None:
+        """Called when a consumer wants other messages than before, as after CONSUMER.RESET."""
+
     def remove_consumer(self, name: str) -> None:
         """Delete a consumer that came to the end of its inactive threshold (with its advisory)."""
 

@@ -257,6 +257,7 @@ class World:
         self.advisories: list[tuple[str, str, dict[str, Any]]] = []
         self.metrics: list[tuple[str, str, dict[str, Any]]] = []
         self.done: list[int] = []
+        self.interest_changes = 0
         self.deleted: list[str] = []
         self.journal = Journal()
         self.consumer: BaseConsumer | None = None
@@ -273,6 +274,9 @@ class World:
 
     def metric(self, kind: str, subject_suffix: str, fields: dict[str, Any]) -> None:
         self.metrics.append((kind, subject_suffix, fields))
+
+    def interest_changed(self) -> None:
+        self.interest_changes += 1
 
     def remove_consumer(self, name: str) -> None:
         self.deleted.append(name)

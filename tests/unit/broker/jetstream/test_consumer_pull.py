@@ -48,11 +48,23 @@ def test_messages_that_are_not_durable_wait() -> None:
     world.consume()
     got = world.pull(body=request(batch=5, expires=SECOND))
     world.publish("s.a", "s.b", visible=False)
-    assert world.info()["num_pending"] == 0
+    assert world.info()["num_pending"] == 2
     assert sequences(got) == []
     world.hidden = 1
     world.consumer.messages_visible(1, 1)  # type: ignore[union-attr]
     assert sequences(got) == [1]
+
+
+def test_no_wait_waits_for_what_is_on_its_way_to_the_disk() -> None:
+    world = World()
+    world.consume()
+    world.publish("s.a", visible=False)
+    got = world.pull(body=request(batch=5, no_wait=True))
+    assert got == []
+    world.hidden = 0
+    world.consumer.messages_visible(1, 1)  # type: ignore[union-attr]
+    assert sequences(got) == [1]
+    assert statuses(got) == ["404 No Messages"]
 
 
 def test_requests_take_turns_message_by_message() -> None:
