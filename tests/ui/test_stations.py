@@ -20,6 +20,8 @@ from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route, Screen
 from memphis_desktop.ui.screens.consumers import ConsumerScreen, ConsumersScreen
+from memphis_desktop.ui.screens.consumers.fetch import FetchDialog
+from memphis_desktop.ui.screens.consumers.reset import ResetDialog
 from memphis_desktop.ui.screens.overview import OverviewScreen
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_detail.screen import TABS
@@ -354,3 +356,71 @@ async def test_a_lost_server_is_shown_and_what_was_known_stays(
     assert [row.name for row in screen.table.rows()] == ["orders"]
     await asyncio.to_thread(any_server.start)
     await until(lambda: not screen.banner.isVisible(), "the way back", 15)
+
+
+async def test_a_group_is_reset_after_a_preview(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, messages=12)
+    jetstream = client.jetstream()
+    await jetstream.add_consumer("orders", durable_name="g", ack_policy="explicit")
+    subscription = await jetstream.pull_subscribe_bind("g", "orders")
+    for message in await subscription.fetch(10):
+        await message.ack_sync()
+    screen = await show(Route("consumer", {"stream": "orders", "consumer": "g"}))
+    await until(lambda: screen._consumer is not None and screen._consumer.num_pending == 2, "the group")
+    qtbot.mouseClick(screen.reset_button, Qt.MouseButton.LeftButton)
+    dialog = await until(lambda: dialog_of(ResetDialog), "the dialog")
+    await until(lambda: dialog.preview is not None, "the preview")
+    assert "10 messages will be delivered again" in dialog.result_label.text()
+    dialog.where.setCurrentIndex(dialog.where.findText("Back by a number of messages"))
+    assert not dialog.verb_button.isEnabled()
+    qtbot.keyClicks(dialog.number, "3")
+    await until(lambda: dialog.preview is not None, "the preview")
+    assert "sequence 8" in dialog.result_label.text()
+    assert "3 messages will be delivered again" in dialog.result_label.text()
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: screen._consumer.num_pending == 5, "the move")
+    [message] = await (await jetstream.pull_subscribe_bind("g", "orders")).fetch(1)
+    assert message.metadata.sequence.stream == 8
+
+
+async def test_messages_are_fetched_by_hand(client: Client, show: Show, until: Until, qtbot: QtBot) -> None:
+    await fill(client, messages=5)
+    jetstream = client.jetstream()
+    await jetstream.add_consumer("orders", durable_name="g", ack_policy="explicit")
+    screen = await show(Route("consumer", {"stream": "orders", "consumer": "g"}))
+    await until(lambda: screen._consumer is not None, "the group")
+    run(screen, "Fetch by hand")
+    dialog = await until(lambda: dialog_of(FetchDialog), "the dialog")
+    dialog.count.setValue(3)
+    qtbot.mouseClick(dialog.fetch_button, Qt.MouseButton.LeftButton)
+    await until(lambda: len(dialog.table.rows()) == 3, "the messages")
+    assert "xxxx" in dialog.payload.text()
+    sequence = dialog.table.current_row().sequence
+    qtbot.mouseClick(dialog.ack_button, Qt.MouseButton.LeftButton)
+    await until(lambda: any(row.answer == "acknowledged" for row in dialog.table.rows()), "the answer")
+    assert (await jetstream.consumer_info("orders", "g")).num_ack_pending == 2
+    assert sequence == 1
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    # What was not answered is handed back at once, not after the ack wait.
+    subscription = await jetstream.pull_subscribe_bind("g", "orders")
+    again: set[int] = set()
+    async with asyncio.timeout(10):
+        while len(again) < 4:
+            again |= {m.metadata.sequence.stream for m in await subscription.fetch(4, timeout=5)}
+    assert again == {2, 3, 4, 5}
+
+
+async def test_the_inspector_names_what_is_unacknowledged(client: Client, show: Show, until: Until) -> None:
+    await fill(client, messages=5)
+    jetstream = client.jetstream()
+    await jetstream.add_consumer("orders", durable_name="g", ack_policy="explicit")
+    await (await jetstream.pull_subscribe_bind("g", "orders")).fetch(3)
+    screen = await show(Route("consumer", {"stream": "orders", "consumer": "g"}))
+    await until(lambda: screen._consumer is not None and screen._consumer.num_ack_pending == 3, "the group")
+    screen.tab_bar.setCurrentIndex(1)
+    await until(lambda: len(screen.pending.table.rows()) == 3, "the messages")
+    QAbstractItemModelTester(screen.pending.table.model)
+    assert "3 messages delivered and not acknowledged" in screen.pending.summary.text()
+    assert [message.sequence for message in screen.pending.table.rows()] == [1, 2, 3]

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from memphis_desktop.cluster import actions
+from memphis_desktop.cluster import actions, consumer_reset
 from memphis_desktop.cluster.actions import Action
 from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.profiles import Environment
@@ -245,6 +245,33 @@ class StationActions:
         if await dialog.ask():
             await actions.pause_consumer(consumer.stream, consumer.name, dialog.until()).run(session)
             self._context.notify(f"Group {consumer.name} is paused for {dialog.label()}.", "good")
+
+    async def reset_consumer(self, stream: StreamSnapshot, consumer: ConsumerSnapshot) -> None:
+        """Move a consumer to another place, after a preview of what will come again."""
+        from memphis_desktop.ui.screens.consumers.reset import ResetDialog
+
+        snapshot = self._context.session.snapshot
+        others = [
+            other
+            for other in snapshot.consumers.values()
+            if other.stream == stream.name and other.name != consumer.name and other.is_durable
+        ]
+        dialog = ResetDialog(
+            self._parent, self._context, stream, consumer, others, self._typed(consumer.name)
+        )
+        if not await dialog.ask() or dialog.preview is None:
+            return
+        sequence = dialog.preview.sequence
+        await consumer_reset.reset(self._context.session, stream.name, consumer, sequence)
+        self._context.notify(
+            f"Group {consumer.name} goes on with sequence {figures.integer(sequence)}.", "good"
+        )
+
+    async def fetch(self, consumer: ConsumerSnapshot) -> None:
+        """Take messages by hand and answer them."""
+        from memphis_desktop.ui.screens.consumers.fetch import FetchDialog
+
+        await FetchDialog(self._parent, self._context, consumer).ask()
 
     def _open(self, route: Route) -> None:
         self._context.navigate(route)

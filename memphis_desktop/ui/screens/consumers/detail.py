@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import why_behind
 from memphis_desktop.cluster.history import ConsumerKey, StreamKey
@@ -20,6 +20,7 @@ from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.consumers.pending_view import PendingView
 from memphis_desktop.ui.screens.consumers.table import row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_facts import Facts
@@ -56,9 +57,13 @@ class ConsumerScreen(Screen):
         self.header.navigated.connect(context.navigate)
         self.range_bar = TimeRangeBar(self.time_range)
         self.header.add_widget(self.range_bar)
+        self.reset_button = self.header.add_action(
+            "Reset", self._reset, icon_name="arrow-counter-clockwise", tooltip="R"
+        )
+        self.fetch_button = self.header.add_action("Fetch", self._fetch, icon_name="tray", tooltip="F")
         self.pause_button = self.header.add_action("Pause", self._pause, icon_name="pause")
         self.delete_button = self.header.add_icon_action("trash", "Delete this group", self._delete)
-        for button in (self.pause_button, self.delete_button):
+        for button in (self.reset_button, self.fetch_button, self.pause_button, self.delete_button):
             button.setEnabled(not self._actions.refusal)
         self.banner = StateBanner()
         self.gone = Banner("bad", "")
@@ -96,22 +101,40 @@ class ConsumerScreen(Screen):
             graph.setMinimumWidth(200)
         self.facts = Facts(1)
         self.configuration = CodeBlock(lines=0)
-        side = QTabWidget()
+        self.pending = PendingView(self.context)
         facts_page = QWidget()
         facts_layout = QVBoxLayout(facts_page)
-        facts_layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_3)
+        facts_layout.setContentsMargins(theme.SPACE_4, 0, theme.SPACE_4, theme.SPACE_3)
         facts_layout.addWidget(self.facts)
         facts_layout.addStretch()
-        side.addTab(facts_page, "State")
-        side.addTab(self.configuration, "Configuration")
-        self.side = panel(side)
-        self.side.setFixedWidth(272)
+        side = panel(facts_page, title="State")
+        side.setFixedWidth(272)
+        graph_page = QWidget()
+        graph_page.setLayout(graphs)
+        graphs.setContentsMargins(0, 0, 0, 0)
+        self.stack = QStackedWidget()
+        self.tab_bar = QTabBar()
+        self.tab_bar.setExpanding(False)
+        self.tab_bar.setDrawBase(False)
+        self.tab_bar.setAccessibleName("Parts of the group")
+        for title, page in (
+            ("Over time", graph_page),
+            ("Unacknowledged", self.pending),
+            ("Configuration", self.configuration),
+        ):
+            self.tab_bar.addTab(title)
+            self.stack.addWidget(page)
+        self.tab_bar.currentChanged.connect(self._tab_chosen)
+        left = QVBoxLayout()
+        left.setSpacing(theme.SPACE_3)
+        left.addWidget(self.tab_bar)
+        left.addWidget(self.stack, 1)
         overview = QWidget()
         row = QHBoxLayout(overview)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SPACE_4)
-        row.addLayout(graphs, 1)
-        row.addWidget(self.side)
+        row.addLayout(left, 1)
+        row.addWidget(side)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
@@ -149,11 +172,22 @@ class ConsumerScreen(Screen):
         self._active = True
         self._watch()
         self._draw()
+        if self.stack.currentWidget() is self.pending:
+            self.pending.activated()
 
     def deactivated(self) -> None:
         """No more."""
         self._active = False
+        self.pending.deactivated()
         self._stop_watching()
+
+    def _tab_chosen(self, index: int) -> None:
+        self.stack.setCurrentIndex(index)
+        self.range_bar.setVisible(index == 0)
+        if self.stack.currentWidget() is self.pending and self._active:
+            self.pending.activated()
+        else:
+            self.pending.deactivated()
 
     def _watch(self) -> None:
         if self._release is None and self._stream:
@@ -188,10 +222,12 @@ class ConsumerScreen(Screen):
         self._consumer = consumer
         if changed_pause:
             self.pause_button.setText("Resume" if consumer.paused else "Pause")
+            self.fetch_button.setEnabled(consumer.is_pull and not self._actions.refusal)
             self.commands_changed.emit()
         self._show_reasons(consumer)
         self._show_signs(consumer)
         self.facts.set_facts(self._facts(consumer))
+        self.pending.show_consumer(consumer)
         text = json.dumps(dict(consumer.config), indent=2, ensure_ascii=False)
         if self.configuration.text() != text:
             self.configuration.set_text(text)
@@ -294,6 +330,15 @@ class ConsumerScreen(Screen):
         if self._consumer is not None:
             self.context.run(self._actions.pause_consumer(self._consumer), "pause the group")
 
+    def _reset(self) -> None:
+        stream = self.context.session.snapshot.streams.get(self._stream)
+        if self._consumer is not None and stream is not None:
+            self.context.run(self._actions.reset_consumer(stream, self._consumer), "reset the group")
+
+    def _fetch(self) -> None:
+        if self._consumer is not None and self._consumer.is_pull:
+            self.context.run(self._actions.fetch(self._consumer), "fetch messages")
+
     def _delete(self) -> None:
         self.context.run(self._delete_and_leave(), "delete the group")
 
@@ -305,16 +350,25 @@ class ConsumerScreen(Screen):
         """What can be done with this group."""
         consumers = [self._consumer] if self._consumer is not None else []
         own = row_commands(self.context, self._actions, consumers, with_open=False)
+        refusal = self._actions.refusal
+        pushed = self._consumer is not None and not self._consumer.is_pull
+        no_fetch = "Messages are pushed to this group's clients." if pushed else refusal
         return [
-            Command("Next time range", "R", self.range_bar.next_preset, "clock"),
+            Command("Reset group", "R", self._reset, "arrow-counter-clockwise", not refusal, refusal),
+            Command("Fetch by hand", "F", self._fetch, "tray", not no_fetch, no_fetch),
+            Command("Show the lag over time", "L", lambda: self.tab_bar.setCurrentIndex(0), "chart-line"),
+            Command(
+                "Show what is unacknowledged", "U", lambda: self.tab_bar.setCurrentIndex(1), "list-numbers"
+            ),
+            Command("Next time range", "Shift+R", self.range_bar.next_preset, "clock"),
             *(command for command in own if command.title != "Delete"),
             Command(
                 "Delete this group",
                 "Del",
                 self._delete,
                 "trash",
-                not self._actions.refusal,
-                self._actions.refusal,
+                not refusal,
+                refusal,
                 True,
             ),
         ]

@@ -1,0 +1,179 @@
+"""The dialog that moves a group to another place, with a preview of what will come again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from PySide6.QtCore import QDateTime, QTimer
+from PySide6.QtWidgets import QComboBox, QDateTimeEdit, QLineEdit, QStackedWidget, QWidget
+
+from memphis_desktop.cluster import consumer_reset
+from memphis_desktop.cluster.consumer_reset import ResetPreview
+from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.dialogs import ConfirmDialog, Disclosure, add_form_row, form_layout
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.station_fields import FieldError, parse_count
+
+_PREVIEW_DELAY_MS = 250
+FIRST, END, SEQUENCE, TIME, BACK, FLOOR, OTHER = range(7)
+_CHOICES = {
+    FIRST: "To the first message",
+    END: "Behind the last message",
+    SEQUENCE: "To a sequence",
+    TIME: "To a time",
+    BACK: "Back by a number of messages",
+    FLOOR: "Back to its ack floor",
+    OTHER: "To where another group is",
+}
+
+
+class ResetDialog(ConfirmDialog):
+    """See the module. The verb answers once the preview is there."""
+
+    def __init__(
+        self,
+        parent: QWidget | None,
+        context: ScreenContext,
+        stream: StreamSnapshot,
+        consumer: ConsumerSnapshot,
+        others: list[ConsumerSnapshot],
+        typed_name: str | None,
+    ) -> None:
+        self._context = context
+        self._session = context.session
+        self._stream = stream
+        self._consumer = consumer
+        self._others = others
+        self._task: asyncio.Task[None] | None = None
+        self.preview: ResetPreview | None = None
+        super().__init__(parent, f"Reset group {consumer.name}?", "", "Reset group", typed_name)
+        self.where = QComboBox()
+        for key, label in _CHOICES.items():
+            if key != OTHER or others:
+                self.where.addItem(label, key)
+        self.number = QLineEdit()
+        self.moment = QDateTimeEdit()
+        self.moment.setDisplayFormat("yyyy-MM-dd HH:mm:ss")
+        self.moment.setCalendarPopup(True)
+        self._set_moment((stream.first_time_ns or 0) // 1_000_000_000)
+        self.other = QComboBox()
+        for other in others:
+            self.other.addItem(other.name)
+        self._values = QStackedWidget()
+        for widget in (QWidget(), self.number, self.moment, self.other):
+            self._values.addWidget(widget)
+        self._values.setFixedHeight(self.number.sizeHint().height())
+        self.result_label = PlainLabel("", wrap=True)
+        self.command = CodeBlock(lines=8)
+        form = form_layout()
+        add_form_row(form, "Move", self.where)
+        add_form_row(form, "Place", self._values)
+        self.body.insertLayout(0, form)
+        self.body.insertWidget(1, self.result_label)
+        self.body.addWidget(Disclosure("Command", self.command))
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PREVIEW_DELAY_MS)
+        self._timer.timeout.connect(self._start_preview)
+        self.where.currentIndexChanged.connect(lambda _: self._changed())
+        self.number.textChanged.connect(lambda _: self._changed())
+        self.moment.dateTimeChanged.connect(lambda _: self._changed())
+        self.other.currentIndexChanged.connect(lambda _: self._changed())
+        if self.field is not None:
+            self.field.textChanged.connect(lambda _: self._enable())
+        self._changed()
+
+    def _set_moment(self, seconds: int) -> None:
+        local = datetime.fromtimestamp(seconds, self._context.zone)
+        self.moment.setDateTime(
+            QDateTime(local.year, local.month, local.day, local.hour, local.minute, local.second)
+        )
+
+    def _changed(self) -> None:
+        choice = self.where.currentData()
+        page = {SEQUENCE: 1, BACK: 1, TIME: 2, OTHER: 3}.get(choice, 0)
+        self._values.setCurrentIndex(page)
+        self.number.setPlaceholderText("sequence" if choice == SEQUENCE else "messages")
+        self.preview = None
+        self.result_label.setText("Counting what will come again.")
+        self._enable()
+        self._timer.start()
+
+    def _enable(self) -> None:
+        typed = self.field is None or self.field.text() == self._consumer.name
+        self.verb_button.setEnabled(self.preview is not None and typed)
+
+    def _start_preview(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._task = self._context.run(self._make_preview(), "count what will come again")
+
+    async def _make_preview(self) -> None:
+        try:
+            sequence = await self._sequence()
+            preview = await consumer_reset.preview(self._session, self._stream, self._consumer, sequence)
+        except (FieldError, ClusterError) as error:
+            self.result_label.setText(str(error))
+            return
+        self.preview = preview
+        self.result_label.setText(preview_text(preview))
+        steps = consumer_reset.reset_actions(
+            self._session, self._stream.name, self._consumer, preview.sequence
+        )
+        self.command.set_text("\n\n".join(step.equivalent(self._session) for step in steps))
+        self._enable()
+
+    async def _sequence(self) -> int:
+        """The chosen place as a sequence. Raises `FieldError` or `ClusterError`."""
+        choice = self.where.currentData()
+        stream, consumer = self._stream, self._consumer
+        if choice == END:
+            return stream.last_sequence + 1
+        if choice == FLOOR:
+            return consumer.ack_floor_stream + 1
+        if choice == OTHER:
+            return self._others[self.other.currentIndex()].delivered_stream + 1
+        if choice == TIME:
+            shown = self.moment.dateTime().toPython()
+            assert isinstance(shown, datetime)
+            moment = shown.replace(tzinfo=self._context.zone)
+            return await consumer_reset.sequence_at(
+                self._session, stream, round(moment.timestamp()) * 1_000_000_000
+            )
+        if choice in (SEQUENCE, BACK):
+            if not self.number.text().strip():
+                raise FieldError("Write a number.")
+            number = parse_count(self.number.text())
+            if number < 1:
+                raise FieldError("Write a number above 0.")
+            return number if choice == SEQUENCE else max(1, consumer.delivered_stream + 1 - number)
+        return stream.first_sequence or 1
+
+    def done(self, result: int) -> None:
+        """Let a count end."""
+        if self._task is not None:
+            self._task.cancel()
+        super().done(result)
+
+
+def preview_text(preview: ResetPreview) -> str:
+    """What a reset would do, in sentences."""
+    about = "" if preview.exact else "about "
+    parts = [f"Delivery goes on with sequence {figures.integer(preview.sequence)}."]
+    if preview.again:
+        parts.append(f"{about}{figures.count_noun(preview.again, 'message')} will be delivered again.")
+    if preview.skipped:
+        parts.append(f"{about}{figures.count_noun(preview.skipped, 'message')} waiting now will be skipped.")
+    if not preview.again and not preview.skipped:
+        parts.append("Nothing is delivered again and nothing is skipped.")
+    parts.append(f"{about}{figures.count_noun(preview.pending, 'message')} will wait then.")
+    if not preview.native:
+        count = figures.count_noun(preview.lost_pending, "unacknowledged message")
+        lost = f" Delivery counts of {count} are lost." if preview.lost_pending else ""
+        parts.append(f"This server cannot move a group, so it is deleted and made again.{lost}")
+    return " ".join(part[:1].upper() + part[1:] for part in parts)
