@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
-from tests.clients.wire import WireClient
+from tests.clients.wire_client import WireClient
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -362,11 +362,11 @@ SCRIPTS: dict[str, list[Step]] = {
         pull(batch=2),
         ("wait", 0.35),
         INFO,
-        pull(batch=2, expires=100 * MS),
+        pull(batch=2, expires=30 * MS),
         INFO,
         ("wait", 0.45),
         INFO,
-        pull(batch=2, expires=100 * MS),
+        pull(batch=2, expires=30 * MS),
         ("wait", 0.15),
         INFO,
         ("ack", 0, "", "_R.a"),
