@@ -258,15 +258,16 @@ class TimeSeriesGraph(QFrame):
         while len(self._curves) < len(series):
             # ClipToView and peak down-sampling keep an hour of seconds cheap and lose no spike.
             curve = pg.PlotDataItem(
-                connect="finite", clipToView=True, autoDownsample=True, downsampleMethod="peak"
+                clipToView=True, autoDownsample=True, downsampleMethod="peak", antialias=True
             )
             self._plot.addItem(curve, ignoreBounds=True)
             self._curves.append(curve)
         for extra in self._curves[len(series) :]:
             extra.setData([], [])
         for curve, one in zip(self._curves, series, strict=False):
-            marked = one.gaps_marked
-            curve.setData(*((one.times, one.values) if marked else with_gaps(one.times, one.values)))
+            times, values = (one.times, one.values) if one.gaps_marked else with_gaps(one.times, one.values)
+            # Drawing around gaps costs many small paths: done only where there are any.
+            curve.setData(times, values, connect="finite" if np.isnan(values).any() else "all")
         if restyle:
             self._restyle()
         self._apply_range()
@@ -343,12 +344,14 @@ class TimeSeriesGraph(QFrame):
         self._table_button.setToolTip("Show as table")
         self._table_button.setAccessibleName("Show as table")
         self._table_button.toggled.connect(self._show_table)
-        head = QHBoxLayout()
+        head = self._head = QHBoxLayout()
         head.setSpacing(theme.SPACE_2)
         head.addWidget(self._title_label)
         head.addWidget(self._unit_label)
         head.addWidget(self._legend, 1)
+        head.addStretch(0)
         head.addWidget(self._table_button)
+        self._legend_below = False
 
         self._time_axis = _TimeAxis()
         self._time_axis.zone = self._zone
@@ -391,7 +394,7 @@ class TimeSeriesGraph(QFrame):
         self._stack = QStackedLayout()
         self._stack.addWidget(self._widget)
         self._stack.addWidget(self._table_holder)
-        layout = QVBoxLayout(self)
+        layout = self._layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_3, theme.SPACE_2)
         layout.setSpacing(theme.SPACE_1)
         layout.addLayout(head)
@@ -476,13 +479,34 @@ class TimeSeriesGraph(QFrame):
         ]
         moment = figures.clock_time(int(cursor * 1e9), self._zone) if cursor is not None else ""
         self._legend.set_entries(entries, moment)
+        self._place_legend()
         self.setAccessibleName(self.title)
         self.setAccessibleDescription(self.summary())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """A narrow graph leaves the unit to its axis."""
+        """A narrow graph leaves the unit to its axis, and its legend goes below the title."""
         super().resizeEvent(event)
         self._unit_label.setVisible(self.width() >= _UNIT_FROM)
+        self._place_legend()
+
+    def _place_legend(self) -> None:
+        inside = self.width() - theme.SPACE_4 - theme.SPACE_3
+        title = self._title_label.sizeHint().width() + theme.SPACE_2
+        if self.width() >= _UNIT_FROM:
+            title += self._unit_label.sizeHint().width() + theme.SPACE_2
+        room = inside - title - self._table_button.sizeHint().width() - 2 * theme.SPACE_2
+        below = self._legend.wanted_width() > room and bool(self._series)
+        if below != self._legend_below:
+            self._legend_below = self._legend.below = below
+            self._head.removeWidget(self._legend)
+            self._layout.removeWidget(self._legend)
+            if below:
+                self._layout.insertWidget(1, self._legend)
+            else:
+                self._head.insertWidget(2, self._legend, 1)
+        self._legend.setFixedHeight(
+            self._legend.height_for(inside) if below else self._legend.sizeHint().height()
+        )
 
     # Look -------------------------------------------------------------------------------------
 

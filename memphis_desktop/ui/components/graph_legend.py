@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from PySide6.QtCore import QPointF, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
@@ -17,6 +16,9 @@ from memphis_desktop.ui.theme import fonts
 _SWATCH = 14
 _GAP = 6
 _BETWEEN = 14
+_ROW = 20
+_ALIGN = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
+_ROUNDING = 2  # a text is a fraction wider than its whole number of pixels
 
 
 @dataclass(frozen=True)
@@ -30,89 +32,105 @@ class LegendEntry:
 
 
 class Legend(QWidget):
-    """Right-aligned in one row. When that is too narrow the longest names are cut, then all are left out."""
+    """Beside a title it stands at the right in one row; below it, in as many rows as its names need.
+
+    Nothing is ever cut: a name that is wider than the whole legend is the one exception.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entries: Sequence[LegendEntry] = ()
         self._moment = ""
+        self.below = False  # below the title, not beside it
         self._name_font = fonts.interface(theme.SIZE_CAPTION)
         self._value_font = fonts.interface(theme.SIZE_CAPTION, fonts.SEMIBOLD)
         self._names = QFontMetrics(self._name_font)
         self._values = QFontMetrics(self._value_font)
+        self._value_widths: dict[str, int] = {}
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def set_entries(self, entries: Sequence[LegendEntry], moment: str = "") -> None:
         """Show other values; ``moment`` is the time under the crosshair."""
-        if list(entries) != list(self._entries) or moment != self._moment:
-            self._entries, self._moment = tuple(entries), moment
-            self.setToolTip(plain_tooltip("\n".join(f"{one.name}: {one.value}" for one in entries)))
-            self.update()
+        if list(entries) == list(self._entries) and moment == self._moment:
+            return
+        if {one.name for one in entries} != set(self._value_widths):
+            self._value_widths = {one.name: 0 for one in entries}
+        for one in entries:
+            # A value's room only grows, so that the legend stands still while figures change.
+            width = self._values.horizontalAdvance(one.value) + _ROUNDING
+            self._value_widths[one.name] = max(self._value_widths[one.name], width)
+        self._entries, self._moment = tuple(entries), moment
+        self.setToolTip(plain_tooltip("\n".join(f"{one.name}: {one.value}" for one in entries)))
+        self.update()
+
+    def wanted_width(self) -> int:
+        """What one row needs, with room for the time under the crosshair."""
+        moment = self._names.horizontalAdvance("00:00:00") + _BETWEEN
+        return moment + sum(self._width(one) + _BETWEEN for one in self._entries)
+
+    def height_for(self, width: int) -> int:
+        """What the rows need at a width."""
+        return max(1, len(self._rows(width))) * _ROW
 
     def sizeHint(self) -> QSize:
         """Everything in one row."""
-        return QSize(sum(self._widths(self._name_width)), 20)
+        return QSize(self.wanted_width(), _ROW)
 
     def minimumSizeHint(self) -> QSize:
-        """It gives way."""
-        return QSize(40, 20)
+        """It gives way to the title; the graph then puts it below."""
+        return QSize(40, _ROW)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw from the right, so that nothing moves when the title changes."""
+        """One row from the right, several from the left."""
         look = theme.manager().current
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        longest = self._longest_name()
-        widths = self._widths(partial(self._cut_width, longest))
-        left = self.width() - sum(widths)
-        middle, height = self.height() / 2, self.height()
-        align = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
-        if self._moment:
-            painter.setFont(self._name_font)
-            painter.setPen(QColor(look.muted))
-            room = self._names.horizontalAdvance(self._moment)
-            if left >= room + _BETWEEN:
-                painter.drawText(QRect(left - room - _BETWEEN, 0, room + 1, height), align, self._moment)
-        for one, width in zip(self._entries, widths, strict=True):
-            x = left
-            painter.setPen(QPen(QColor(one.colour), 2.5, one.dash))
-            painter.drawLine(QPointF(x, middle), QPointF(x + _SWATCH, middle))
-            x += _SWATCH + _GAP
-            if longest:
-                room = min(self._name_width(one), longest)
-                painter.setFont(self._name_font)
-                painter.setPen(QColor(look.muted))
-                name = self._names.elidedText(one.name, Qt.TextElideMode.ElideRight, room)
-                painter.drawText(QRect(x, 0, room + 1, height), align, name)
-                x += room + _GAP
-            painter.setFont(self._value_font)
-            painter.setPen(QColor(look.text))
-            painter.drawText(QRect(x, 0, left + width - x, height), align, one.value)
-            left += width
+        rows = self._rows(self.width())
+        for number, row in enumerate(rows):
+            top = number * _ROW
+            left = 0
+            if not self.below:
+                left = self.width() - sum(self._width(one) + _BETWEEN for one in row) + _BETWEEN
+                if self._moment:
+                    room = self._names.horizontalAdvance(self._moment) + _ROUNDING
+                    painter.setFont(self._name_font)
+                    painter.setPen(QColor(look.muted))
+                    painter.drawText(QRect(left - room - _BETWEEN, top, room, _ROW), _ALIGN, self._moment)
+            for one in row:
+                self._paint_entry(painter, one, left, top, look)
+                left += self._width(one) + _BETWEEN
+
+    def _paint_entry(
+        self, painter: QPainter, one: LegendEntry, left: int, top: int, look: theme.Theme
+    ) -> None:
+        middle = top + _ROW / 2
+        painter.setPen(QPen(QColor(one.colour), 2.5, one.dash))
+        painter.drawLine(QPointF(left, middle), QPointF(left + _SWATCH, middle))
+        x = left + _SWATCH + _GAP
+        value_width = self._value_widths.get(one.name, 0)
+        name_room = min(self._name_width(one), self.width() - x - _GAP - value_width)
+        painter.setFont(self._name_font)
+        painter.setPen(QColor(look.muted))
+        name = self._names.elidedText(one.name, Qt.TextElideMode.ElideMiddle, name_room)
+        painter.drawText(QRect(x, top, name_room, _ROW), _ALIGN, name)
+        painter.setFont(self._value_font)
+        painter.setPen(QColor(look.text))
+        painter.drawText(QRect(x + name_room + _GAP, top, value_width, _ROW), _ALIGN, one.value)
 
     def _name_width(self, one: LegendEntry) -> int:
-        return self._names.horizontalAdvance(one.name)
+        return self._names.horizontalAdvance(one.name) + _ROUNDING
 
-    def _cut_width(self, longest: int, one: LegendEntry) -> int:
-        return min(self._name_width(one), longest)
+    def _width(self, one: LegendEntry) -> int:
+        return _SWATCH + _GAP + self._name_width(one) + _GAP + self._value_widths.get(one.name, 0)
 
-    def _value_width(self, one: LegendEntry) -> int:
-        return self._values.horizontalAdvance(one.value)
-
-    def _widths(self, name_width: Callable[[LegendEntry], int]) -> list[int]:
-        result = []
-        for index, one in enumerate(self._entries):
-            name = name_width(one)
-            between = _BETWEEN if index + 1 < len(self._entries) else 0
-            result.append(_SWATCH + _GAP + (name + _GAP if name else 0) + self._value_width(one) + between)
-        return result
-
-    def _longest_name(self) -> int:
-        """How long a name may be for everything to fit; 0 to leave names out."""
-        whole = max((self._name_width(one) for one in self._entries), default=0)
-        for longest in (whole, 120, 80, 56, 40):
-            if longest > whole:
-                continue
-            if sum(self._widths(partial(self._cut_width, longest))) <= self.width():
-                return longest
-        return 0
+    def _rows(self, width: int) -> list[list[LegendEntry]]:
+        rows: list[list[LegendEntry]] = []
+        used = 0
+        for one in self._entries:
+            need = self._width(one)
+            if not rows or used + need > width:
+                rows.append([])
+                used = 0
+            rows[-1].append(one)
+            used += need + _BETWEEN
+        return rows

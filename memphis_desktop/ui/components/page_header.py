@@ -63,7 +63,7 @@ class PageHeader(QWidget):
             if index:
                 self._crumbs.addWidget(PlainLabel("›", "caption"))
             crumb = QPushButton(text.replace("&", "&&"))
-            crumb.setProperty("kind", "link")
+            crumb.setProperty("kind", "crumb")
             crumb.setEnabled(route is not None)
             crumb.clicked.connect(lambda _checked=False, route=route: self.navigated.emit(route))
             self._crumbs.addWidget(crumb)

@@ -38,8 +38,14 @@ class VitalSign(QFrame):
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_3)
         layout.setSpacing(2)
         layout.addLayout(top)
-        layout.addWidget(self._figure)
-        if not beside:
+        if beside:
+            row = QHBoxLayout()
+            row.setSpacing(theme.SPACE_2)
+            row.addWidget(self._figure, 3)
+            row.addWidget(self._line, 2)
+            layout.addLayout(row)
+        else:
+            layout.addWidget(self._figure)
             layout.addWidget(self._line)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(132)
