@@ -63,7 +63,7 @@ class FileMessageStore(LogFailure):
         """Bring the indexes and the checkpoint up to date, so that the next start need not scan."""
         names = self._names()
         for segment in self._table.segments:
-            self._indexer.finish(segment, names, self._index_state())
+            self._indexer.finish(segment, names, self.last_time_ns)
         checkpoint = self._checkpoint()
         if checkpoint is not None:
             try:

@@ -196,11 +196,22 @@ class FileRoot(StoreRoot):
             if document is None:
                 if not any(entry != "account.doc.tmp" for entry in self._files.list(folder)):
                     continue  # its creation was interrupted
-                logger.error("%s: the account's name is damaged; taking the folder's", folder)
-                accounts[name.rsplit("-", 1)[0]] = folder
+                document = Document(self._account_of_streams(folder), {}, b"", 0)
+                logger.error(
+                    "%s: the account's name is damaged; by its streams it is %s", folder, document.name
+                )
+                _try_write(self._files, folder / "account.doc", document)
+                accounts[document.name] = folder
             else:
                 accounts[document.name] = folder
         return accounts
+
+    def _account_of_streams(self, folder: Path) -> str:
+        for name in self._files.list(folder):
+            document, _ = read_document(self._files, folder / name / "stream.doc")
+            if document is not None and "account" in document.notes:
+                return str(document.notes["account"])
+        return folder.name.rsplit("-", 1)[0]
 
     def accounts(self) -> list[str]:
         """Return the accounts that have streams."""
@@ -249,7 +260,7 @@ class FileRoot(StoreRoot):
         stream = FileStream(self._settings, folder, document, Limits(), folder / "quarantine")
         stream.recover()
         if lost:
-            kept = stream.log.kept_configuration
+            kept = stream.log.find_configuration()
             if kept is None:
                 raise StorageError(
                     "its configuration is damaged and no copy is left; its messages are untouched"
@@ -283,7 +294,7 @@ class FileRoot(StoreRoot):
         parent = self._account_folder(account)
         folder = parent / folder_name(name)
         building = parent / (_CREATING + folder.name)
-        entry = Document(name, {"sync_always": sync_always}, document, 0)
+        entry = Document(name, {"account": account, "sync_always": sync_always}, document, 0)
         files = self._files
         try:
             if files.exists(building):

@@ -86,19 +86,20 @@ class Indexer:
         return sealed or file.end - file.indexed_end >= self._part_bytes
 
     def begin(
-        self, segment: Segment, names: Callable[[], list[bytes | None]], state: Callable[[], tuple[int, int]]
+        self, segment: Segment, names: Callable[[], list[bytes | None]], last_time: Callable[[], int]
     ) -> None:
         """Continue a segment's index in the background."""
         self._busy.add(segment.file.number)
-        self._slices.add(self._work(segment, names, state))
+        self._slices.add(self._work(segment, names, last_time))
 
     def _work(
-        self, segment: Segment, names: Callable[[], list[bytes | None]], state: Callable[[], tuple[int, int]]
+        self, segment: Segment, names: Callable[[], list[bytes | None]], last_time: Callable[[], int]
     ) -> Iterator[None]:
         file: LogFile = segment.file
-        last_time, last_sequence = state()
+        if file.removed or self._closed:
+            return
         part: Part | None = None
-        for step in cut_part(segment, file.indexed, file.indexed_end, names(), last_time, last_sequence):
+        for step in cut_part(segment, file.indexed, file.indexed_end, names(), last_time()):
             part = step
             if self._closed:
                 return
@@ -141,12 +142,12 @@ class Indexer:
         self._closed = True
         self._background.wait()
 
-    def finish(self, segment: Segment, names: list[bytes | None], state: tuple[int, int]) -> None:
+    def finish(self, segment: Segment, names: list[bytes | None], last_time: int) -> None:
         """Continue a segment's index at once, before the stream is closed."""
         file: LogFile = segment.file
         if file.end <= file.indexed_end:
             return
-        *_, part = cut_part(segment, file.indexed, file.indexed_end, names, *state)
+        *_, part = cut_part(segment, file.indexed, file.indexed_end, names, last_time)
         assert part is not None
         content = encode_part(part, file.salt)
         try:

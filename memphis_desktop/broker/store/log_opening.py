@@ -13,18 +13,25 @@ from memphis_desktop.broker.store.indexed import Run
 from memphis_desktop.broker.store.interface import (
     StorageError,
 )
+from memphis_desktop.broker.store.log_file import LogFile
 from memphis_desktop.broker.store.log_removal import LogRemoval
 from memphis_desktop.broker.store.records import (
+    CONFIGURATION,
     FLAG_DAMAGED,
+    HEADER_SIZE,
     REMOVAL,
     SKIP,
+    Record,
     pack_runs,
+    unpack_record,
+    valid_head,
 )
 from memphis_desktop.broker.store.recovery import (
     LogReader,
     RecoveredLog,
 )
 from memphis_desktop.broker.store.runs import merge_runs, subtract_runs
+from memphis_desktop.broker.store.snapshot import Checkpoint
 from memphis_desktop.broker.store.subject_index import Subject
 
 logger = logging.getLogger(__name__)
@@ -43,7 +50,6 @@ class LogOpening(LogRemoval):
         reader = LogReader(self._files, self._settings.descriptors, self._folder, self._quarantine)
         log = reader.read()
         self._next_number = log.next_number
-        self.kept_configuration = log.configuration
         self._identifiers = log.identifiers
         self.last_sequence = max(log.last_sequence, log.burnt)
         self.last_time_ns = log.last_time_ns
@@ -57,10 +63,11 @@ class LogOpening(LogRemoval):
         for first, last in log.known_lost:
             self._note_lost(first, last)
         unexplained = subtract_runs(log.gaps, [*removed, *log.skipped])
-        for first, last in unexplained:
-            logger.error("%s: messages %d to %d are missing", self._folder, first, last)
         fresh = subtract_runs([*log.new_lost, *unexplained], [*log.known_lost, *log.removals])
+        if fresh and log.checkpoint is not None:
+            fresh = subtract_runs(fresh, _removed_by(log.checkpoint, log.segments))
         for first, last in fresh:
+            logger.error("%s: messages %d to %d are damaged and lost", self._folder, first, last)
             self._note_lost(first, last)
         self._count_all()
         if fresh:
@@ -78,6 +85,23 @@ class LogOpening(LogRemoval):
             if not segment.live:
                 self._emptied(segment)
         return log
+
+    def find_configuration(self) -> Record | None:
+        """Return the newest configuration that the log holds, for when the document itself is lost."""
+        best: Record | None = None
+        for segment in self._table.segments:
+            file: LogFile = segment.file
+            for offset in file.controls:
+                try:
+                    head = valid_head(file.read(HEADER_SIZE, offset), 0, file.salt, offset)
+                    if head is None or head[2] != CONFIGURATION:
+                        continue
+                    record = unpack_record(file.read(head[0], offset), 0, file.salt, offset)
+                except OSError:
+                    continue
+                if record is not None and (best is None or record.sequence >= best.sequence):
+                    best = record
+        return best
 
     def _kill_runs(self, runs: list[Run]) -> None:
         for first, last in runs:
@@ -173,3 +197,19 @@ class LogOpening(LogRemoval):
             logger.error("%s: the repair could not be written: %s", self._folder, error)
             return False
         return True
+
+
+def _removed_by(checkpoint: Checkpoint, segments: list[Segment]) -> list[Run]:
+    """Return what a checkpoint calls removed, whether a record is left of it or not."""
+    runs: list[Run] = []
+    for segment in segments:
+        head, flags = checkpoint.heads.get(segment.file.number, (0, b""))
+        if head:
+            runs.append((segment.base, segment.base + head - 1))
+        at = flags.find(0)
+        while at >= 0:
+            end = flags.find(1, at)
+            end = len(flags) if end < 0 else end
+            runs.append((segment.base + at, segment.base + end - 1))
+            at = flags.find(0, end)
+    return runs

@@ -30,7 +30,6 @@ from memphis_desktop.broker.store.records import (
     CONFIGURATION,
     HEADER_SIZE,
     IDENTIFIER,
-    Record,
     pack_messages,
     pack_record,
 )
@@ -100,7 +99,6 @@ class LogWriter(IndexedStore):
         self._sure: tuple[LogFile | None, int] = (None, 0)  # up to here everything is on the medium
         self._sync_end: tuple[LogFile | None, int] = (None, 0)  # what `_sure` becomes
         self._configuration: Document | None = None
-        self.kept_configuration: Record | None = None  # the newest one found in the log
         self._next_number = 1
         self._unsynced: list[LogFile] = []
         self._folder_changed = False
@@ -227,13 +225,10 @@ class LogWriter(IndexedStore):
 
     def _continue_index(self, segment: Segment, *, sealed: bool) -> None:
         if self._indexer.due(segment.file, sealed=sealed):
-            self._indexer.begin(segment, self._names, self._index_state)
+            self._indexer.begin(segment, self._names, lambda: self.last_time_ns)
 
     def _names(self) -> list[bytes | None]:
         return [None if subject is None else subject.name for subject in self._subjects.by_number]
-
-    def _index_state(self) -> tuple[int, int]:
-        return self.last_time_ns, self.last_sequence
 
     def _pack_control(self, file: LogFile) -> bytes:
         if not self._control:

@@ -53,7 +53,6 @@ class RecoveredLog:
     new_lost: list[Run] = field(default_factory=list)  # found now
     burnt: int = 0  # sequences up to here may have been used by what was cut
     gaps: list[Run] = field(default_factory=list)  # sequences that no record has
-    configuration: Record | None = None
     checkpoint: Checkpoint | None = None
     closed_in_order: bool = False  # all of it was synced when it was closed
     identifiers: list[tuple[bytes, int, int]] = field(default_factory=list)
@@ -207,8 +206,10 @@ class LogReader:
             if record is None:
                 self._log.repaired = True
                 logger.error("%s: the record at %d (not a message) is damaged", file.path, offset)
-            else:
-                self._control(file, record)
+                continue
+            self._control(file, record)
+            if record.kind in (REMOVAL, SKIP):
+                self._log.last_sequence = max(self._log.last_sequence, record.sequence)
 
     def _checkpointed(self, file: LogFile, offset: int) -> bool:
         checkpoint = self._log.checkpoint
@@ -244,7 +245,7 @@ class LogReader:
                 logger.error("%s: message %d is out of order", file.path, item.sequence)
                 continue
             file.controls.append(item.offset)
-            if not self._checkpointed(file, item.offset) or item.kind == CONFIGURATION:
+            if not self._checkpointed(file, item.offset):
                 self._control(file, item)
             if item.kind == CONFIGURATION:
                 continue  # its sequence is a revision
@@ -319,8 +320,6 @@ class LogReader:
         elif item.kind == IDENTIFIER:
             log.identifiers.append((item.body, item.sequence, item.time_ns))
             file.identifier_time = max(file.identifier_time, item.time_ns)
-        elif item.kind == CONFIGURATION:
-            log.configuration = item
 
     def _damage(self, file: LogFile, data: bytes, start: int, item: Damage, last_file: bool) -> None:
         """Deal with a damaged stretch of a file."""
@@ -340,7 +339,7 @@ class LogReader:
             if item.sequence > log.last_sequence + 1:
                 self._gap(log.last_sequence + 1, item.sequence - 1)
             log.last_sequence = max(log.last_sequence, item.sequence)
-            self._lost(item.sequence, item.sequence, file)
+            self._lost(item.sequence, item.sequence)
             return
         logger.error("%s: %d damaged bytes at %d", file.path, item.length, item.offset)
         self._unknown = True
@@ -349,10 +348,9 @@ class LogReader:
             # as there are markers (at least one) are reported.
             first = log.last_sequence + 1
             log.burnt = max(log.burnt, log.last_sequence + max(item.length // (HEADER_SIZE + 1), 1))
-            self._lost(first, first + max(content.count(MARKER_BYTES), 1) - 1, file)
+            self._lost(first, first + max(content.count(MARKER_BYTES), 1) - 1)
 
-    def _lost(self, first: int, last: int, file: LogFile) -> None:
-        logger.error("%s: messages %d to %d are damaged and lost", file.path, first, last)
+    def _lost(self, first: int, last: int) -> None:
         self._log.new_lost.append((first, last))
         self._log.repaired = True
 

@@ -62,7 +62,7 @@ class Part:
 
 
 def cut_part(
-    segment: Segment, first: int, start: int, names: list[bytes | None], last_time: int, last_sequence: int
+    segment: Segment, first: int, start: int, names: list[bytes | None], last_time: int
 ) -> Iterator[Part | None]:
     """Yield None between steps of bounded work, then the part from index `first` to the segment's end now.
 
@@ -80,7 +80,7 @@ def cut_part(
         first,
         segment.time_base,
         last_time,
-        last_sequence,
+        segment.last_sequence(),
         tail,
         zlib.crc32(file.read(HEADER_SIZE, tail)),
         segment.has_ids,
