@@ -32,7 +32,7 @@ async def work_through_crashes(broker: ServerProcess, total: int, crashes: int) 
 
 
 async def test_a_program_loses_and_repeats_nothing_when_the_broker_is_killed(broker: ServerProcess) -> None:
-    await work_through_crashes(broker, total=8_000, crashes=3)
+    await work_through_crashes(broker, total=5_000, crashes=3)
 
 
 @pytest.mark.slow
