@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import logging
 import os
 import re
 import ssl
@@ -19,6 +20,8 @@ from . import keychain
 from .contexts import expand_path
 from .failures import ConnectionFailure, ReadOnlyConnection, Stage, explain, refused_login
 from .profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions, without_secret
+
+log = logging.getLogger(__name__)
 
 CLIENT_NAME = "Memphis Desktop"
 CONNECT_TIMEOUT = 5
@@ -146,9 +149,17 @@ async def open_client(
 async def close_client(client: Client) -> None:
     """Close a client, without the callbacks of a lost connection and without waiting for a dead peer."""
     client._closed_cb = client._disconnected_cb = None
-    with contextlib.suppress(Exception):
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await client.close()
+    except asyncio.CancelledError:
+        # A reconnection that close ends takes the future with it on which close waits: not our cancellation.
+        if task is not None and task.cancelling() > before:
+            raise
+    except Exception as error:
+        log.debug("closing a client: %s", error)
 
 
 def _client_options(profile: ConnectionProfile, credentials: Credentials) -> dict[str, Any]:

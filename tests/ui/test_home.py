@@ -1,0 +1,203 @@
+"""Home: making, testing, changing and deleting connections; the local broker's panel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QApplication, QDialog
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop.app import Program
+from memphis_desktop.cluster import keychain
+from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Environment
+from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
+from memphis_desktop.ui.components.dialogs import ConfirmDialog
+from memphis_desktop.ui.screens.home.connection_form import ConnectionForm, context_command
+from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
+from memphis_desktop.ui.screens.home.screen import HomeScreen
+
+Until = Callable[..., Awaitable[Any]]
+
+
+def home(program: Program) -> HomeScreen:
+    screen = program.window.workspaces()[0].current_screen
+    assert isinstance(screen, HomeScreen)
+    return screen
+
+
+def open_dialog(kind: type[QDialog]) -> Any:
+    return next((w for w in QApplication.topLevelWidgets() if isinstance(w, kind) and w.isVisible()), None)
+
+
+@pytest.fixture(autouse=True)
+def no_keychain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keychain, "available", lambda: False)
+
+
+async def test_a_newcomer_sees_three_ways_and_then_the_list(program: Program) -> None:
+    screen = home(program)
+    assert screen._pages.currentIndex() == 0
+    program.window.profiles.put(ConnectionProfile("near"))
+    screen.refresh()
+    assert screen._pages.currentIndex() == 1
+    assert screen.table.current_row().profile.name == "near"
+
+
+async def test_a_connection_is_made_with_the_form(
+    program: Program, nats_server: ServerProcess, until: Until, qtbot: QtBot
+) -> None:
+    screen = home(program)
+    screen.new()
+    form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    assert "address of a server" in form.error.text()
+    qtbot.keyClicks(form.name, "orders")
+    qtbot.keyClicks(form.urls, nats_server.url.removeprefix("nats://"))
+    form.environment.setCurrentIndex(2)
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    [profile] = await until(program.window.profiles.load, "the profile")
+    assert profile.urls == (nats_server.url,)
+    assert profile.environment is Environment.STAGING
+    await until(lambda: screen.table.rows(), "the row")
+    screen.table.view.setFocus()
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_Return)
+    await until(lambda: len(program.window.workspaces()) == 2, "the tab")
+    screen.refresh()
+    assert screen.table.rows()[0].state()[1] == "Connected"
+
+
+async def test_a_name_is_taken_once_only(program: Program, until: Until, qtbot: QtBot) -> None:
+    program.window.profiles.put(ConnectionProfile("near"))
+    home(program).new()
+    form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+    form.name.setText("NEAR")
+    form.urls.setText("nats://a:4222")
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    assert "another connection named NEAR" in form.error.text()
+    form.reject()
+
+
+async def test_changing_keeps_what_the_form_does_not_show(program: Program, until: Until) -> None:
+    before = ConnectionProfile("near", urls=("nats://a:4222",), description="kept", origin="context x")
+    program.window.profiles.put(before)
+    screen = home(program)
+    screen.refresh()
+    screen.edit(before)
+    form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+    form.read_only.setChecked(True)
+    form.login.kind.setCurrentIndex(list(CredentialKind).index(CredentialKind.NONE))
+    form.accept()
+    await until(lambda: program.window.profiles.load()[0].read_only, "the change")
+    after = program.window.profiles.load()[0]
+    assert (after.id, after.description, after.origin) == (before.id, "kept", "context x")
+
+
+async def test_the_test_names_the_step_that_failed(
+    program: Program, nats_server: ServerProcess, until: Until
+) -> None:
+    store = program.window.profiles
+    store.put(ConnectionProfile("good", urls=(nats_server.url,)))
+    store.put(ConnectionProfile("bad", urls=("nats://127.0.0.1:1",)))
+    screen = home(program)
+    screen.refresh()
+    good, bad = store.load()
+    screen.table.select_key(good.id)
+    screen.details.test()
+    await until(lambda: screen.details.test_button.isEnabled(), "the end of the test")
+    assert {step.state for step in screen.details._steps} == {"passed", "skipped"}
+    screen.table.select_key(bad.id)
+    screen.details.test()
+    await until(lambda: screen.details.test_button.isEnabled(), "the end of the test")
+    failed = [step for step in screen.details._steps if step.state == "failed"]
+    assert [step.key for step in failed] == ["connect"]
+    screen.details._copy_report()
+    assert "Nothing listens" in QGuiApplication.clipboard().text()
+
+
+async def test_deleting_asks_and_can_be_undone(program: Program, until: Until, qtbot: QtBot) -> None:
+    store = program.window.profiles
+    store.put(ConnectionProfile("near"))
+    screen = home(program)
+    screen.refresh()
+    screen.table.view.setFocus()
+    screen.delete()
+    dialog: ConfirmDialog = await until(lambda: open_dialog(ConfirmDialog), "the question")
+    assert dialog.cancel_button.isDefault()
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: not store.load(), "the deletion")
+    toast = program.window.toasts._toasts[-1]
+    toast._act()
+    assert [profile.name for profile in store.load()] == ["near"]
+
+
+async def test_contexts_are_imported(program: Program, until: Until, tmp_path: Path, qtbot: QtBot) -> None:
+    folder = tmp_path / "xdg" / "nats" / "context"
+    folder.mkdir(parents=True)
+    (folder / "prod.json").write_text(json.dumps({"url": "nats://prod:4222", "user": "ada"}))
+    (folder / "broken.json").write_text("{")
+    screen = home(program)
+    screen.import_contexts()
+    dialog: ImportDialog = await until(lambda: open_dialog(ImportDialog), "the dialog")
+    assert [profile.name for profile in dialog.chosen()] == ["prod"]
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    [profile] = await until(program.window.profiles.load, "the import")
+    assert profile.credentials.user == "ada"
+
+
+async def test_a_dropped_credentials_file_begins_a_connection(
+    program: Program, until: Until, tmp_path: Path
+) -> None:
+    path = tmp_path / "ada.creds"
+    path.write_text("")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    drop = QDropEvent(
+        QPoint(10, 10).toPointF(),
+        Qt.DropAction.CopyAction,
+        mime,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    program.window.dropEvent(drop)
+    form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+    assert form.login.creds_path.text() == str(path)
+    form.reject()
+    assert not program.window.offer_file(str(tmp_path / "picture.png"))
+
+
+async def test_the_local_broker_is_stopped_and_started_from_its_panel(
+    program: Program, until: Until, qtbot: QtBot
+) -> None:
+    await program.window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    screen = home(program)
+    program.window.top_bar.tabs.setCurrentIndex(0)
+    panel = screen.broker_panel
+    await until(lambda: not panel.stop_button.isHidden(), "the button")
+    panel.copy_url()
+    assert QGuiApplication.clipboard().text() == program.broker.url
+    qtbot.mouseClick(panel.stop_button, Qt.MouseButton.LeftButton)
+    await until(lambda: program.broker.state is BrokerState.STOPPED, "the stop")
+    titles = [command.title for command in panel.commands()]
+    assert "Start local broker" in titles
+    assert "Stop local broker" not in titles
+
+
+def test_the_command_of_a_connection_shows_no_secret() -> None:
+    from memphis_desktop.cluster.profiles import Credentials
+
+    profile = ConnectionProfile(
+        "orders eu",
+        urls=("nats://a:4222", "nats://b:4222"),
+        credentials=Credentials(CredentialKind.PASSWORD, user="ada", password="hidden"),
+    )
+    command = context_command(profile)
+    assert command == (
+        "nats context save orders-eu --server nats://a:4222,nats://b:4222 --user ada --password $PASSWORD"
+    )
