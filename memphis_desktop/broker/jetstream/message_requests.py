@@ -70,8 +70,9 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
 def _not_removed(stream: Stream, sequence: int) -> ApiError:
     """Return what the reference server says of a sequence that is not there, which depends on the storage."""
     messages = stream.messages
-    if stream.config.storage == "file" and sequence > messages.last_sequence:
-        return ApiError(10057, "stream store EOF")
-    if stream.config.storage == "file" and sequence < messages.first_sequence:
-        return ApiError(10057, "no message found")
+    if stream.config.storage == "file":
+        if sequence > messages.last_sequence:
+            return ApiError(10057, "stream store EOF")
+        if sequence < messages.first_sequence:
+            return ApiError(10057, "no message found")
     return ApiError(10043, seq=sequence)

@@ -132,6 +132,8 @@ class PublishChecks:
         config = stream.config
         if config.sealed:
             raise ApiError(10109)
+        if 0 <= config.max_msg_size < len(publication.body):
+            raise ApiError(10054)
         fields = publication.fields
         increment = None
         if fields or config.allow_msg_counter or self._stream.refuses_when_full:
@@ -162,7 +164,11 @@ class PublishChecks:
                 raise ApiError(10169)
             counter = counters.load(stream.messages, publication.subject)
             publication.value = counter.add(publication, increment)
-        self._check_sizes(publication)
+        # A counter's sum was put in meanwhile.
+        if 0 <= config.max_msg_size < len(publication.body):
+            raise ApiError(10054)
+        if publication.header_size > MAX_HEADER_SIZE:
+            raise ApiError(10097)
         stream.check_account_usage(len(publication.subject) + len(publication.body))
         self._adjust_ttl(publication)
         if stream.refuses_when_full:
@@ -305,12 +311,6 @@ class PublishChecks:
         if rollup not in (b"sub", b"all"):
             raise ApiError(10111, f'rollup value invalid: "{rollup.decode("utf-8", "replace")}"')
         publication.rollup = rollup
-
-    def _check_sizes(self, publication: Publication) -> None:
-        if 0 <= self._stream.config.max_msg_size < len(publication.body):
-            raise ApiError(10054)
-        if publication.header_size > MAX_HEADER_SIZE:
-            raise ApiError(10097)
 
     def _adjust_ttl(self, publication: Publication) -> None:
         """Refuse an invalid TTL, and raise one that is shorter than that of delete markers."""

@@ -368,10 +368,14 @@ class Stream:
     def purge(self, pattern: bytes = b"", below: int = 0, keep: int = 0) -> int:
         """Purge messages and return how many.
 
+        A purge of the whole stream below a sequence that is yet to come lets the next message get that one.
+
         Raises:
             StorageError: the store is read-only.
         """
         purged = self.messages.purge(pattern, below, keep)
+        if below > self.messages.last_sequence + 1 and pattern in (b"", b">"):
+            self.messages.skip_to(below)
         if purged:
             for consumer in list(self.consumers.values()):
                 consumer.purged()
