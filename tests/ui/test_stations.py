@@ -23,6 +23,7 @@ from memphis_desktop.ui.screens.consumers import ConsumerScreen, ConsumersScreen
 from memphis_desktop.ui.screens.consumers.fetch import FetchDialog
 from memphis_desktop.ui.screens.consumers.reset import ResetDialog
 from memphis_desktop.ui.screens.overview import OverviewScreen
+from memphis_desktop.ui.screens.station_compare import CompareDialog
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_detail.screen import TABS
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
@@ -424,3 +425,68 @@ async def test_the_inspector_names_what_is_unacknowledged(client: Client, show: 
     QAbstractItemModelTester(screen.pending.table.model)
     assert "3 messages delivered and not acknowledged" in screen.pending.summary.text()
     assert [message.sequence for message in screen.pending.table.rows()] == [1, 2, 3]
+
+
+async def test_subjects_are_a_tree_that_stays_open(client: Client, show: Show, until: Until) -> None:
+    jetstream = client.jetstream()
+    await jetstream.add_stream(name="orders", subjects=["orders.>"])
+    for subject in ("orders.eu.new", "orders.eu.paid", "orders.us.new", "orders.us.new"):
+        await jetstream.publish(subject, b"x")
+    screen = await show(Route("station", {"stream": "orders", "tab": "subjects"}))
+    tab = await until(lambda: screen.current_tab, "the tab")
+    QAbstractItemModelTester(tab.model)
+    await until(lambda: tab.model.rowCount() == 1, "the tree")
+    top = tab.model.index(0, 0)
+    assert [tab.model.index(0, column).data() for column in (0, 1, 3)] == ["orders", "4", "3"]
+    await until(lambda: tab.tree.isExpanded(top), "the single branch open")
+    assert [tab.model.index(row, 0, top).data() for row in range(2)] == ["eu", "us"]
+    us = tab.model.index(1, 0, top)
+    tab.tree.expand(us)
+    tab.tree.setCurrentIndex(us)
+    await jetstream.publish("orders.asia.new", b"x")
+    await jetstream.publish("orders.us.new", b"x")
+    tab._read_now()
+    await until(lambda: tab.model.rowCount(top) == 3, "the new branch")
+    us = tab.model.index(2, 0, top)
+    assert us.siblingAtColumn(1).data() == "3"
+    assert tab.tree.currentIndex() == us
+    assert tab.tree.isExpanded(us)
+    tab.filter.field.setText("orders.eu.>")
+    await until(lambda: tab.model.rowCount(top) == 1, "the narrowed tree")
+    purge = next(command for command in tab.commands() if command.title == "Purge this")
+    tab.tree.setCurrentIndex(tab.model.index(0, 0, top))
+    purge = next(command for command in tab.commands() if command.title == "Purge this")
+    purge.callback()
+    dialog = await until(dialog_of, "the question")
+    assert "orders.eu.>" in shown_text(dialog)
+    dialog.verb_button.click()
+    await until(lambda: screen._snapshot.messages == 4, "the purge")
+
+
+async def test_two_stations_are_compared(client: Client, show: Show, until: Until) -> None:
+    await fill(client, "a", 1, max_msgs=100)
+    await fill(client, "b", 1, max_msgs=200, description="the other")
+    screen = await show(Route("stations"))
+    await until(lambda: len(screen.table.rows()) == 2, "the stations")
+    screen.table.view.selectAll()
+    run(screen, "Compare configurations")
+    dialog = await until(lambda: dialog_of(CompareDialog), "the dialog")
+    rows = {row.key: (row.left, row.right) for row in dialog.table.rows()}
+    names = [row.name for row in screen.table.selected_rows()]
+    limits = ("100", "200") if names[0] == "a" else ("200", "100")
+    assert rows["max_msgs"] == limits
+    assert set(rows) == {"max_msgs", "description", "subjects"}
+    dialog.verb_button.click()
+    await until(lambda: dialog_of() is None, "the dialog closed")
+
+
+async def test_a_station_is_sealed(client: Client, show: Show, until: Until) -> None:
+    await fill(client)
+    screen = await show(Route("station", {"stream": "orders"}))
+    await until(lambda: screen._snapshot is not None, "the station")
+    run(screen, "Seal this station")
+    dialog = await until(dialog_of, "the question")
+    assert "cannot be taken back" in shown_text(dialog)
+    dialog.verb_button.click()
+    await until(lambda: "is sealed" in screen.notice.text(), "the seal")
+    assert (await client.jetstream().stream_info("orders")).config.sealed

@@ -102,9 +102,15 @@ class StationActions:
         if await dialog.ask():
             self._context.notify(f"Station {stream.name} was changed.", "good")
 
-    async def purge_station(self, stream: StreamSnapshot) -> None:
-        """Remove messages, all or some."""
-        dialog = PurgeDialog(self._parent, stream, self._context, self._typed(stream.name))
+    async def compare(self, left: StreamSnapshot, right: StreamSnapshot | None = None) -> None:
+        """Show two stations' configurations side by side."""
+        from memphis_desktop.ui.screens.station_compare import CompareDialog
+
+        await CompareDialog(self._parent, self._context, left, right).ask()
+
+    async def purge_station(self, stream: StreamSnapshot, subject: str = "") -> None:
+        """Remove messages, all or some; with a subject, only on that is offered first."""
+        dialog = PurgeDialog(self._parent, stream, self._context, self._typed(stream.name), subject)
         if not await dialog.ask():
             return
         answer = await dialog.action().run(self._context.session)
@@ -285,7 +291,12 @@ class PurgeDialog(ConfirmDialog):
     """Which messages to remove: all, a subject's, those below a sequence, or all but the newest."""
 
     def __init__(
-        self, parent: QWidget | None, stream: StreamSnapshot, context: ScreenContext, typed: str | None
+        self,
+        parent: QWidget | None,
+        stream: StreamSnapshot,
+        context: ScreenContext,
+        typed: str | None,
+        subject: str = "",
     ) -> None:
         self._stream = stream
         self._session = context.session
@@ -295,7 +306,7 @@ class PurgeDialog(ConfirmDialog):
             self._what.addItem(label)
         self._number = QLineEdit()
         self._number.setAccessibleName("Sequence or number")
-        self._subject = QLineEdit()
+        self._subject = QLineEdit(subject)
         self._subject.setPlaceholderText("all subjects")
         self._subject.setProperty("role", "mono")
         self._loss = PlainLabel("", wrap=True)

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Severity, stream_findings
-from memphis_desktop.cluster.history import StreamKey
-from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
-from memphis_desktop.ui.components.graph import TimeSeriesGraph
-from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
-from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
 from memphis_desktop.ui.screens.station_actions import StationActions
-from memphis_desktop.ui.screens.station_facts import Facts, origin_text, station_facts
+from memphis_desktop.ui.screens.station_facts import origin_text
 from memphis_desktop.ui.screens.station_parts import (
     PAGE_MARGINS,
     SEVERITY_TOKEN,
     StateBanner,
     StationRow,
-    consumer_route,
-    history_line,
     is_bucket,
     limit_share,
     panel,
     station_route,
     stream_sparkline,
-    trend,
     worst_lags,
 )
+from memphis_desktop.ui.screens.station_preview import StationPreview
 
 _RETENTION = {"limits": "limits", "interest": "interest", "workqueue": "work queue"}
 # Longer lists are compared with what is shown less often: nobody reads ten thousand rows a second.
@@ -350,6 +346,12 @@ class StationsScreen(Screen):
             if one is not None:
                 context.run(make(one), description)
 
+        def start_copy() -> None:
+            if one is not None:
+                text = json.dumps(dict(one.config), indent=2, ensure_ascii=False)
+                QGuiApplication.clipboard().setText(text)
+                context.notify(f"The configuration of {one.name} is on the clipboard.", "good")
+
         def row(title: str, key: str, callback: Any, icon: str, reason: str, danger: bool = False) -> Command:
             return Command(title, key, callback, icon, not reason, reason, danger)
 
@@ -372,6 +374,28 @@ class StationsScreen(Screen):
                 missing or refusal,
             ),
             row(
+                "Compare configurations",
+                "=",
+                lambda: context.run(actions.compare(*streams[:2]), "compare the stations"),
+                "columns",
+                "" if 1 <= len(streams) <= 2 else "Select one or two stations first.",
+            ),
+            row(
+                "Copy configuration",
+                "",
+                start_copy,
+                "copy",
+                missing,
+            ),
+            row(
+                "Seal",
+                "",
+                lambda: start(actions.seal_station, "seal the station"),
+                "lock-simple",
+                missing or refusal,
+                True,
+            ),
+            row(
                 "Purge",
                 "",
                 lambda: start(actions.purge_station, "purge the station"),
@@ -388,107 +412,6 @@ class StationsScreen(Screen):
                 True,
             ),
         ]
-
-
-class StationPreview(QWidget):
-    """A station at a glance: its figures, its graph, its groups."""
-
-    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._context = context
-        self._name: str | None = None
-        self.title = PlainLabel("", "section", elide=Qt.TextElideMode.ElideMiddle)
-        self.open_button = QPushButton("Open")
-        self.open_button.clicked.connect(self._open)
-        head = QHBoxLayout()
-        head.addWidget(self.title, 1)
-        head.addWidget(self.open_button)
-        self.facts = Facts(2)
-        self.time_range = TimeRange(300.0, self)
-        self.graph = TimeSeriesGraph("Rate", "messages/s", self.time_range, zone=context.zone)
-        self.graph.setProperty("panel", "")
-        self.groups = DataTable(
-            [
-                Column("name", "Group", lambda c: c.name, "mono", 110, stretch=True),
-                Column("lag", "Lag", lambda c: c.num_pending, "number", 72),
-                Column(
-                    "seconds", "Behind", lambda c: c.lag_seconds, "duration", 84, text=figures.lag_seconds
-                ),
-                Column(
-                    "trend", "Trend", lambda c: trend(context.session.history, c.stream, c.name), "badge", 84
-                ),
-            ],
-            lambda c: (c.stream, c.name),
-            "station_preview_groups",
-            default_sort=("lag", True),
-        )
-        self.groups.row_activated.connect(lambda c: context.navigate(consumer_route(c.stream, c.name)))
-        frame = panel()
-        column = frame.layout()
-        assert isinstance(column, QVBoxLayout)
-        inner = QVBoxLayout()
-        inner.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_2)
-        inner.setSpacing(theme.SPACE_3)
-        inner.addLayout(head)
-        inner.addWidget(self.facts)
-        column.addLayout(inner)
-        column.addWidget(self.graph, 3)
-        column.addWidget(self.groups, 2)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.SPACE_3, 0, 0, 0)
-        layout.addWidget(frame)
-        self.setMinimumWidth(300)
-        self.time_range.changed.connect(self._draw)
-        self.set_station(None)
-
-    def set_station(self, name: str | None) -> None:
-        """Show another station, or none."""
-        if name == self._name and name is not None:
-            return
-        self._name = name
-        self.title.setText(name or "No station selected")
-        self.open_button.setVisible(name is not None)
-        self.facts.setVisible(name is not None)
-        self.graph.setVisible(name is not None)
-        self.groups.setVisible(name is not None)
-        if name is not None:
-            self._draw()
-
-    def _open(self) -> None:
-        if self._name is not None:
-            self._context.navigate(station_route(self._name))
-
-    def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
-        """Follow the station's figures."""
-        stream = snapshot.streams.get(self._name or "")
-        if stream is None:
-            if self._name is not None:
-                self.set_station(None)
-            return
-        self.facts.set_facts(station_facts(stream))
-        groups: list[ConsumerSnapshot] = [c for c in snapshot.consumers.values() if c.stream == stream.name]
-        self.groups.set_rows(groups)
-        if not groups:
-            text = (
-                "Nobody consumes from this station." if not stream.consumer_count else "Reading the groups."
-            )
-            self.groups.set_state(
-                "empty" if not stream.consumer_count else "loading", text, icon="users-three"
-            )
-        else:
-            self.groups.set_state("ready")
-        self._draw()
-
-    def _draw(self) -> None:
-        if self._name is None or self.isHidden():
-            return
-        history, key = self._context.session.history, StreamKey(self._name)
-        self.graph.set_series(
-            [
-                history_line(history, key, "messages_in", "In", self.time_range, fill=True),
-                history_line(history, key, "messages_out", "Out", self.time_range),
-            ]
-        )
 
 
 def _subjects(row: StationRow) -> str:

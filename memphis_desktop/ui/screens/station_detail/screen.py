@@ -16,11 +16,18 @@ from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.configuration import ConfigurationTab
 from memphis_desktop.ui.screens.station_detail.groups import GroupsTab
 from memphis_desktop.ui.screens.station_detail.messages import MessagesTab
+from memphis_desktop.ui.screens.station_detail.subjects import SubjectsTab
 from memphis_desktop.ui.screens.station_detail.summary import SummaryTab
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner
 
-TABS: tuple[type[StationTab], ...] = (SummaryTab, MessagesTab, GroupsTab, ConfigurationTab)
+TABS: tuple[type[StationTab], ...] = (
+    SummaryTab,
+    MessagesTab,
+    GroupsTab,
+    SubjectsTab,
+    ConfigurationTab,
+)
 _WITH_TIME = ("summary", "groups")
 
 
@@ -215,6 +222,14 @@ class StationDetailScreen(Screen):
         if self._snapshot is not None:
             self.context.run(self._actions.purge_station(self._snapshot), "purge the station")
 
+    def _compare(self) -> None:
+        if self._snapshot is not None:
+            self.context.run(self._actions.compare(self._snapshot), "compare the station")
+
+    def _seal(self) -> None:
+        if self._snapshot is not None:
+            self.context.run(self._actions.seal_station(self._snapshot), "seal the station")
+
     def _delete(self) -> None:
         self.context.run(self._delete_and_leave(), "delete the station")
 
@@ -239,6 +254,8 @@ class StationDetailScreen(Screen):
             Command(
                 "Previous part of the station", "Ctrl+Shift+Tab", lambda: self._next_tab(-1), "caret-left"
             ),
+            Command("Compare this station", "=", self._compare, "columns"),
+            Command("Seal this station", "", self._seal, "lock-simple", not refusal, refusal, True),
             Command("Purge this station", "", self._purge, "eraser", not refusal, refusal, True),
             Command("Delete this station", "", self._delete, "trash", not refusal, refusal, True),
         ]

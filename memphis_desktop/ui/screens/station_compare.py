@@ -1,0 +1,143 @@
+"""Two stations' configurations side by side, also across open connections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QTabWidget, QWidget
+
+from memphis_desktop.cluster.model import StreamSnapshot
+from memphis_desktop.cluster.profiles import ProfileError
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import Dialog
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS
+from memphis_desktop.ui.screens.station_form import difference
+from memphis_desktop.ui.screens.station_parts import panel
+
+_LABELS = {field.key: field.label for field in STREAM_FIELDS}
+
+
+@dataclass(frozen=True)
+class DifferentSetting:
+    """A setting that two stations have otherwise."""
+
+    key: str
+    left: str
+    right: str
+
+    @property
+    def label(self) -> str:
+        """The setting's name in forms."""
+        return _LABELS.get(self.key, self.key)
+
+
+def different_settings(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[DifferentSetting]:
+    """Return what differs between two configurations, but for their names and what servers add."""
+    rows = []
+    for key in dict.fromkeys([*_LABELS, *left, *right]):
+        if "." in key or key == "name":
+            continue
+        first, second = _cleaned(key, left.get(key)), _cleaned(key, right.get(key))
+        if first != second:
+            rows.append(DifferentSetting(key, _text(first), _text(second)))
+    return rows
+
+
+def _cleaned(key: str, value: Any) -> Any:
+    if key == "metadata" and isinstance(value, Mapping):
+        value = {k: v for k, v in value.items() if not k.startswith("_nats.")}
+    return None if value in ("", [], {}, False) else value
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class CompareDialog(Dialog):
+    """See the module."""
+
+    def __init__(
+        self,
+        parent: QWidget | None,
+        context: ScreenContext,
+        left: StreamSnapshot,
+        right: StreamSnapshot | None = None,
+    ) -> None:
+        super().__init__(parent, f"Compare {left.name}", "Done", width=820)
+        self.cancel_button.hide()
+        self._left = left
+        self._others = _others(context, left)
+        self.other = QComboBox()
+        self.other.setAccessibleName("The station to compare with")
+        for label, _ in self._others:
+            self.other.addItem(label)
+        if right is not None:
+            index = next((i for i, (_, stream) in enumerate(self._others) if stream is right), 0)
+            self.other.setCurrentIndex(index)
+        self.summary = PlainLabel("", "muted")
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE_2)
+        row.addWidget(PlainLabel(f"{left.name} with"))
+        row.addWidget(self.other, 1)
+        row.addWidget(self.summary)
+        self.body.addLayout(row)
+        self.table = DataTable(
+            [
+                Column("label", "Setting", lambda r: r.label, "text", 170),
+                Column("left", left.name, lambda r: r.left, "mono", 220, stretch=True),
+                Column("right", "Other", lambda r: r.right, "mono", 220, stretch=True),
+            ],
+            lambda r: r.key,
+            "compare_stations",
+        )
+        self.code = CodeBlock(lines=0)
+        tabs = QTabWidget()
+        tabs.addTab(panel(self.table), "Settings")
+        tabs.addTab(self.code, "JSON")
+        self.body.addWidget(tabs, 1)
+        self.other.currentIndexChanged.connect(lambda _: self._compare())
+        self.resize(860, 560)
+        self._compare()
+
+    def _compare(self) -> None:
+        if not self._others:
+            self.table.set_state("empty", "There is no other station to compare with.", icon="stack")
+            return
+        _, right = self._others[self.other.currentIndex()]
+        rows = different_settings(self._left.config, right.config)
+        self.table.set_rows(rows)
+        if rows:
+            self.table.set_state("ready")
+        else:
+            self.table.set_state("empty", "Their settings are the same.", icon="check-circle")
+        self.summary.setText(figures.count_noun(len(rows), "difference"))
+        self.code.set_text(difference(self._left.config, right.config))
+
+
+def _others(context: ScreenContext, left: StreamSnapshot) -> list[tuple[str, StreamSnapshot]]:
+    """Every other station: of this connection first, then of the other open ones."""
+    own = context.session.snapshot.streams
+    found = [(name, stream) for name, stream in sorted(own.items()) if name != left.name]
+    try:
+        profiles = context.shell.profiles.load()
+    except ProfileError:
+        return found
+    for profile in profiles:
+        if profile.id == context.session.profile.id:
+            continue
+        snapshot = context.shell.connection_state(profile.id)
+        if snapshot is not None:
+            found += [
+                (f"{profile.name}: {name}", stream) for name, stream in sorted(snapshot.streams.items())
+            ]
+    return found

@@ -1,0 +1,205 @@
+"""The subjects of a station: a tree with counts, narrowed at the broker, and what to do with a branch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from PySide6.QtCore import QModelIndex, QPoint, Qt
+from PySide6.QtWidgets import QHeaderView, QMenu, QPushButton, QTreeView, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.data_table import add_commands
+from memphis_desktop.ui.components.filter_bar import FilterBar
+from memphis_desktop.ui.screen import Command, Route, ScreenContext
+from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_detail.subject_model import SubjectModel, SubjectNode, build_tree
+from memphis_desktop.ui.screens.station_detail.tab import StationTab
+from memphis_desktop.ui.screens.station_parts import panel
+from memphis_desktop.ui.theme.icons import icon
+
+AUTOMATIC_LIMIT = 20_000  # more subjects than this are read again only on demand
+MAX_SUBJECTS = 500_000
+REFRESH_SECONDS = 5.0
+
+
+class SubjectsTab(StationTab):
+    """See the module."""
+
+    key = "subjects"
+    title = "Subjects"
+
+    def __init__(
+        self, context: ScreenContext, changes: StationActions, stream: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(context, changes, stream, parent)
+        self._snapshot: StreamSnapshot | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._read_at = float("-inf")
+        self._active = False
+        self._pattern = ">"
+        self.filter = FilterBar("Narrow: orders.*.created or orders.eu.>")
+        self.read_button = QPushButton("Read again")
+        self.read_button.setIcon(icon("arrow-clockwise"))
+        self.read_button.clicked.connect(self._read_now)
+        self.filter.add_widget(self.read_button)
+        self.notice = Banner("warning", "")
+        self.notice.hide()
+        self.model = SubjectModel()
+        self.tree = QTreeView()
+        self.tree.setModel(self.model)
+        self.tree.setUniformRowHeights(True)
+        self.tree.setAccessibleName("Subjects")
+        self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.tree.customContextMenuRequested.connect(self._show_menu)
+        self.tree.activated.connect(lambda index: self._browse(self.model.node(index)))
+        self.tree.selectionModel().currentChanged.connect(lambda *_: self.commands_changed.emit())
+        header = self.tree.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column in (1, 2, 3):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+            header.resizeSection(column, 130)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE_4, 0, 0)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addWidget(self.filter)
+        layout.addWidget(self.notice)
+        layout.addWidget(panel(self.tree), 1)
+        self.filter.text_changed.connect(self._narrow)
+        self.filter.left.connect(self.tree.setFocus)
+
+    def activated(self) -> None:
+        """Read while in view."""
+        self._active = True
+        self._refresh()
+
+    def deactivated(self) -> None:
+        """Rest."""
+        self._active = False
+
+    async def shut_down(self) -> None:
+        """Let a reading end."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def show_station(self, stream: StreamSnapshot, snapshot: ClusterSnapshot) -> None:
+        """Read again when something was stored or removed."""
+        before, self._snapshot = self._snapshot, stream
+        changed = before is None or (before.last_sequence, before.messages) != (
+            stream.last_sequence,
+            stream.messages,
+        )
+        if self._active and (changed or self._read_at == float("-inf")):
+            self._refresh()
+
+    def _narrow(self, text: str) -> None:
+        self._pattern = text.strip() or ">"
+        self._read_now()
+
+    def _read_now(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        self._read_at = float("-inf")
+        self._start()
+
+    def _refresh(self) -> None:
+        stream = self._snapshot
+        many = stream is not None and stream.subject_count > AUTOMATIC_LIMIT
+        never = self._read_at == float("-inf")
+        if stream is None or self._reading is not None or (many and not never):
+            return
+        if time.monotonic() - self._read_at >= REFRESH_SECONDS:
+            self._start()
+
+    def _start(self) -> None:
+        self._read_at = time.monotonic()
+        self._reading = self.context.run(self._read(self._pattern), "read the subjects")
+        self._reading.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        if self._reading is task:
+            self._reading = None
+
+    async def _read(self, pattern: str) -> None:
+        counts: dict[str, int] = {}
+        total = 0
+        try:
+            while True:
+                body = {"subjects_filter": pattern, "offset": len(counts)}
+                info = await self.context.session.api(f"STREAM.INFO.{self.stream}", body, timeout=20)
+                page = (info.get("state") or {}).get("subjects") or {}
+                counts.update(page)
+                total = int(info.get("total") or len(counts))
+                if not page or len(counts) >= min(total, MAX_SUBJECTS):
+                    break
+                self.filter.set_count(f"{figures.integer(len(counts))} of {figures.integer(total)} read")
+        except ClusterError as error:
+            self.notice.set_content("bad", str(error), ("Retry", self._read_now))
+            self.notice.show()
+            return
+        if len(counts) < total:
+            shown, all_of_them = figures.integer(len(counts)), figures.integer(total)
+            text = f"Only the first {shown} of {all_of_them} subjects are shown. Narrow them above."
+            self.notice.set_content("warning", text)
+            self.notice.show()
+        else:
+            self.notice.hide()
+        root = await asyncio.to_thread(build_tree, counts)
+        self.model.set_tree(root)
+        self.filter.set_count(figures.count_noun(len(counts), "subject"))
+        if self.model.rowCount() == 1:
+            self.tree.expand(self.model.index(0, 0))  # a single branch says nothing closed
+
+    # Doing
+
+    def _current(self) -> SubjectNode | None:
+        index = self.tree.currentIndex()
+        return self.model.node(index) if index.isValid() else None
+
+    def _browse(self, node: SubjectNode) -> None:
+        self.context.navigate(Route("messages", {"stream": self.stream, "subject": node.pattern()}))
+
+    def _purge(self, node: SubjectNode) -> None:
+        if self._snapshot is not None:
+            self.context.run(
+                self.changes.purge_station(self._snapshot, node.pattern()), "purge these subjects"
+            )
+
+    def _show_menu(self, point: QPoint) -> None:
+        index: QModelIndex = self.tree.indexAt(point)
+        if not index.isValid():
+            return
+        self.tree.setCurrentIndex(index)
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        add_commands(menu, self.commands())
+        menu.popup(self.tree.viewport().mapToGlobal(point))
+
+    def focus_filter(self) -> None:
+        """Put the cursor into the filter."""
+        self.filter.focus()
+
+    def commands(self) -> list[Command]:
+        """What can be done to the branch under the cursor."""
+        node = self._current()
+        missing = "" if node is not None else "Select a subject first."
+        refusal = missing or self.changes.refusal
+
+        def browse() -> None:
+            if node is not None:
+                self._browse(node)
+
+        def purge() -> None:
+            if node is not None:
+                self._purge(node)
+
+        return [
+            Command("Browse this", "B", browse, "list-bullets", not missing, missing),
+            Command("Purge this", "", purge, "eraser", not refusal, refusal, True),
+            Command("Read the subjects again", "F5", self._read_now, "arrow-clockwise"),
+        ]
