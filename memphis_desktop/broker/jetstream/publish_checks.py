@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from memphis_desktop.broker.jetstream import counters
@@ -172,7 +172,7 @@ class PublishChecks:
         stream.check_account_usage(len(publication.subject) + len(publication.body))
         self._adjust_ttl(publication)
         if stream.refuses_when_full:
-            refusal = stream.messages.refusal(publication.subject, len(publication.body))
+            refusal = self._refusal(publication)
             if refusal is not None:
                 raise ApiError(STREAM_STORE_FAILED, refusal)
 
@@ -311,6 +311,18 @@ class PublishChecks:
         if rollup not in (b"sub", b"all"):
             raise ApiError(10111, f'rollup value invalid: "{rollup.decode("utf-8", "replace")}"')
         publication.rollup = rollup
+
+    def _refusal(self, publication: Publication) -> str | None:
+        """Return why a full stream refuses the message."""
+        messages = self._stream.messages
+        limits = messages.limits
+        if publication.rollup:
+            # It replaces the older ones of its subject, so that limit is kept.
+            messages.limits = replace(limits, discard_new_per_subject=False)
+        try:
+            return messages.refusal(publication.subject, len(publication.body))
+        finally:
+            messages.limits = limits
 
     def _adjust_ttl(self, publication: Publication) -> None:
         """Refuse an invalid TTL, and raise one that is shorter than that of delete markers."""
