@@ -58,6 +58,8 @@ ADVISORIES = (
     "$JS.EVENT.ADVISORY.CONSUMER.PAUSE.*.*",
     "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.*.*",
     "$JS.EVENT.ADVISORY.CONSUMER.QUORUM_LOST.*.*",
+    "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.*.*",
+    "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.*.*",
 )
 
 
@@ -512,7 +514,7 @@ class Poller:
         elif kind == "CONSUMER" and event == "DELETED":
             self._state.remove_consumer(stream, tokens[6])
             self.refresh(stream)
-        else:
+        elif event not in ("MAX_DELIVERIES", "MSG_TERMINATED"):  # many may come; the next round shows them
             self.refresh(stream)
         try:
             advisory = orjson.loads(message.data)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memphis_desktop.cluster.session import Session
     from memphis_desktop.ui.broker_control import BrokerChoice, BrokerControl
     from memphis_desktop.ui.settings import Settings
+    from memphis_desktop.ui.shell.alert_center import AlertCenter
     from memphis_desktop.ui.shell.log_memory import LogMemory
 
 Action = tuple[str, Callable[[], object]]  # a button's label and what it does
@@ -69,6 +70,10 @@ class Shell(Protocol):
     @property
     def profiles(self) -> ProfileStore:
         """The connections the user has made."""
+
+    @property
+    def alerts(self) -> AlertCenter:
+        """The alerts and their rules."""
 
     @property
     def activity(self) -> ActivityLog:

@@ -23,6 +23,7 @@ from memphis_desktop.ui.components.toast import ToastStack
 from memphis_desktop.ui.screen import Action, Command, Route
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell import palette_entries, time_zones
+from memphis_desktop.ui.shell.alert_center import AlertCenter
 from memphis_desktop.ui.shell.connection import LOCAL_ID, Connection
 from memphis_desktop.ui.shell.log_memory import LogMemory
 from memphis_desktop.ui.shell.palette import Palette
@@ -62,6 +63,8 @@ class MainWindow(QMainWindow):
         self.activity = activity or ActivityLog(None)
         self.log_memory = log_memory or LogMemory()
         self.tasks = TaskSet(lambda text: self.notify(text, "bad"))
+        self.alerts = AlertCenter(self)
+        self.alerts.changed.connect(self._alerts_changed)
         self._connections: dict[str, Connection] = {}
         self._workspaces: list[Workspace] = []
         self._screen_shortcuts: list[QShortcut] = []
@@ -127,6 +130,7 @@ class MainWindow(QMainWindow):
         if connection is None:
             connection = Connection(profile, self.activity, self)
             self._connections[profile.id] = connection
+            self.alerts.watch(connection)
         try:
             if connection.snapshot.state is not ConnectionState.CONNECTED:
                 await connection.connect_now()
@@ -307,6 +311,20 @@ class MainWindow(QMainWindow):
                 workspace.setAccessibleDescription(word)
                 workspace.refresh_availability()
 
+    def _alerts_changed(self) -> None:
+        count = self.alerts.open_count()
+        self.status.set_alerts(count)
+        item = self.rail.items.get("alerts")
+        if item is not None:
+            item.set_badge(str(count) if count else "")
+
+    def select_connection(self, profile_id: str) -> None:
+        """Show the first tab of an open connection; nothing when it has none."""
+        for index, workspace in enumerate(self._workspaces):
+            if workspace.connection is not None and workspace.connection.profile.id == profile_id:
+                self._select(index)
+                return
+
     def _place_changed(self, workspace: Workspace) -> None:
         index = self._workspaces.index(workspace) if workspace in self._workspaces else -1
         connection = workspace.connection
@@ -471,6 +489,7 @@ class MainWindow(QMainWindow):
         self.top_bar.forward_requested.connect(lambda: self.current_workspace().go(1))
         self.rail.requested.connect(lambda name: self.navigate(Route(name)))
         self.status.zone_menu_requested.connect(self._show_zone_menu)
+        self.status.alerts_clicked.connect(lambda: self.navigate(Route("alerts")))
         middle = QHBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)

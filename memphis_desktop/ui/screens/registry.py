@@ -86,6 +86,8 @@ SCREENS: list[ScreenEntry] = [
         requires="jetstream",
     ),
     ScreenEntry("replay", "Replay", "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
+    ScreenEntry("decoders", "Decoders", "brackets-curly", lazy("decoders:DecodersScreen")),
+    ScreenEntry("alerts", "Alerts", "bell", lazy("alerts:AlertsScreen"), scope="any", at_bottom=True),
     ScreenEntry(
         "activity",
         "Activity",

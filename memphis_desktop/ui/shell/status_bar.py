@@ -14,6 +14,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.table_delegate import paint_status_mark
+from memphis_desktop.ui.theme.icons import icon
 
 HEIGHT = 26
 
@@ -49,8 +50,7 @@ class StatusBar(QFrame):
     """What is connected, how fast it answers, what flows, what fails, how much we ask."""
 
     zone_menu_requested = Signal()
-    state_clicked = Signal()
-    errors_clicked = Signal()
+    alerts_clicked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -64,7 +64,14 @@ class StatusBar(QFrame):
         self._out = self._field("Messages delivered a second, and bytes")
         self._errors = self._field("JetStream API requests that failed")
         self._poll = self._field("Requests a second that this program makes to stay up to date")
-        self._alerts = self._field("Alerts that are firing now")
+        self._alerts = QPushButton()
+        self._alerts.setProperty("kind", "ghost")
+        self._alerts.setIcon(icon("bell-ringing", "warning"))
+        self._alerts.setIconSize(QSize(14, 14))
+        self._alerts.setToolTip("Alerts that hold now and were not seen yet")
+        self._alerts.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._alerts.clicked.connect(self.alerts_clicked)
+        self._alerts.hide()
         self._zone = QPushButton("UTC")
         self._zone.setProperty("kind", "ghost")
         self._zone.setToolTip("Time zone of all times shown")
@@ -82,7 +89,8 @@ class StatusBar(QFrame):
         for label in (self._server, self._rtt, self._in, self._out):
             layout.addWidget(label)
         layout.addStretch()
-        for label in (self._alerts, self._errors, self._poll):
+        layout.addWidget(self._alerts)
+        for label in (self._errors, self._poll):
             layout.addWidget(label)
         layout.addWidget(self._zone)
 
@@ -100,7 +108,6 @@ class StatusBar(QFrame):
         """How many alerts fire."""
         self._alerts.setText(figures.count_noun(count, "alert") if count else "")
         self._alerts.setVisible(bool(count))
-        self._alerts.setRole("bad")
 
     def show_nothing(self) -> None:
         """No connection in this tab."""

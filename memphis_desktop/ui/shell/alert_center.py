@@ -1,0 +1,184 @@
+"""Alerts in the window: feeds the engine from every connection, and tells what begins and ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QApplication, QSystemTrayIcon
+
+from memphis_desktop.cluster.alerts import (
+    SIGNALS,
+    Alert,
+    AlertEngine,
+    Rule,
+    default_rules,
+    rule_from_json,
+    rule_to_json,
+)
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import settings
+from memphis_desktop.ui.screen import Route
+
+if TYPE_CHECKING:
+    from memphis_desktop.ui.shell.connection import Connection
+    from memphis_desktop.ui.window import MainWindow
+
+log = logging.getLogger(__name__)
+
+_RULES = "alerts/rules"
+_INTERVAL = 1.0
+
+
+class AlertCenter(QObject):
+    """One for the window."""
+
+    changed = Signal()  # alerts began, ended, or were acknowledged; or the rules are others
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.engine = AlertEngine(load_rules())
+        self._last: dict[str, float] = {}
+        self._tray: QSystemTrayIcon | None = None
+
+    def watch(self, connection: Connection) -> None:
+        """Evaluate the rules on this connection while it is open."""
+        profile_id = connection.profile.id
+        connection.snapshot_changed.connect(lambda _: self._evaluate(connection))
+        unsubscribe = connection.session.subscribe_advisories(
+            lambda _, advisory: self._note(profile_id, advisory)
+        )
+
+        def forget() -> None:
+            unsubscribe()
+            self._last.pop(profile_id, None)
+            self.engine.forget(profile_id)
+            self.changed.emit()
+
+        connection.closed.connect(forget)
+
+    def rules(self) -> list[Rule]:
+        """The rules."""
+        return list(self.engine.rules)
+
+    def set_rules(self, rules: Sequence[Rule]) -> None:
+        """Other rules, kept for the next start too."""
+        self.engine.set_rules(rules)
+        settings.current().set(_RULES, [rule_to_json(rule) for rule in rules])
+        self.changed.emit()
+
+    def alerts(self) -> list[Alert]:
+        """What holds now."""
+        return self.engine.alerts()
+
+    def open_count(self) -> int:
+        """How many hold and were not acknowledged."""
+        return sum(not alert.acknowledged for alert in self.engine.alerts())
+
+    def acknowledge(self, alert: Alert) -> None:
+        """Seen."""
+        self.engine.acknowledge(alert.key)
+        self.changed.emit()
+
+    def snooze(self, alert: Alert, seconds: float) -> None:
+        """Silent for a while."""
+        self.engine.snooze(alert.key, time.time() + seconds)
+        self.changed.emit()
+
+    # Inside -----------------------------------------------------------------------------------
+
+    def _note(self, profile_id: str, advisory: Mapping[str, Any]) -> None:
+        self.engine.note_advisory(profile_id, advisory, time.time())
+
+    def _evaluate(self, connection: Connection) -> None:
+        now = time.monotonic()
+        profile = connection.profile
+        if now - self._last.get(profile.id, -_INTERVAL) < _INTERVAL * 0.9:
+            return
+        self._last[profile.id] = now
+        began, ended = self.engine.evaluate(profile.id, profile.name, connection.snapshot, time.time())
+        for alert in began:
+            self._tell(alert)
+        if began or ended:
+            self.changed.emit()
+
+    def _tell(self, alert: Alert) -> None:
+        text = sentence(alert)
+        log.warning("alert: %s", text)
+        self._window.notify(text, alert.rule.severity, ("Show", lambda: self.show_subject(alert)))
+        if alert.rule.desktop:
+            self._tell_desktop(alert, text)
+
+    def _tell_desktop(self, alert: Alert, text: str) -> None:
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.alert(self._window)
+        if not (QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()):
+            return
+        if self._tray is None:
+            self._tray = QSystemTrayIcon(self._window.windowIcon(), self)
+            self._tray.setToolTip("Memphis Desktop")
+            self._tray.activated.connect(self._raise)
+            self._tray.messageClicked.connect(self._raise)
+            self._tray.show()
+        self._tray.showMessage(f"{alert.connection}: {SIGNALS[alert.rule.signal].title}", text)
+
+    def _raise(self, *_: object) -> None:
+        self._window.show()
+        self._window.raise_()
+        self._window.activateWindow()
+        self._window.navigate(Route("alerts"))
+
+    def show_subject(self, alert: Alert) -> None:
+        """Go to the group or station that an alert is about."""
+        self._window.select_connection(alert.profile_id)
+        subject = alert.subject
+        if subject.consumer:
+            self._window.navigate(Route("consumer", {"stream": subject.stream, "consumer": subject.consumer}))
+        elif subject.stream:
+            self._window.navigate(Route("station", {"stream": subject.stream}))
+        else:
+            self._window.navigate(Route("overview"))
+
+
+def load_rules() -> list[Rule]:
+    """The user's rules, or what a new user begins with."""
+    saved = settings.current().get(_RULES)
+    if not isinstance(saved, list):
+        return default_rules()
+    return [rule for values in saved if isinstance(values, dict) and (rule := rule_from_json(values))]
+
+
+def value_text(signal: str, value: float) -> str:
+    """A value in the unit of its signal."""
+    unit = SIGNALS[signal].unit
+    if unit == "s":
+        return figures.duration(value)
+    if unit == "/s":
+        return figures.rate(value)
+    if unit == "%":
+        return figures.percent(value / 100)
+    return figures.compact(value)
+
+
+def sentence(alert: Alert) -> str:
+    """An alert in a sentence."""
+    title = SIGNALS[alert.rule.signal].title
+    return (
+        f"{title}: {alert.subject.label} on {alert.connection}, {value_text(alert.rule.signal, alert.value)}."
+    )
+
+
+def rule_text(rule: Rule) -> str:
+    """A rule's condition in words."""
+    signal = SIGNALS[rule.signal]
+    relation = "below" if signal.below else "above"
+    if rule.signal == "no_leader":
+        condition = signal.title
+    else:
+        condition = f"{signal.title}: {relation} {value_text(rule.signal, rule.threshold)}"
+    return condition + (f" for {figures.duration(rule.for_seconds)}" if rule.for_seconds else "")
