@@ -85,6 +85,7 @@ async def test_pages_by_every_method_on_every_retention(
             await client.publish(f"S.{'rare' if index % 10 == 0 else 'often'}", b"%d" % index)
         await client.flush()
         await wait_for(lambda: jetstream.stream_info("S"), lambda info: info.state.messages == 300)
+        await wait_for(lambda: jetstream.consumer_info("S", "keeper"), lambda info: info.num_pending == 300)
     else:
         await fill(jetstream, "S", 300, retention=retention)
     before = await jetstream.consumers_info("S")

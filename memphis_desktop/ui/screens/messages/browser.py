@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
+    QLineEdit,
     QMenu,
     QPushButton,
     QStackedWidget,
@@ -33,12 +34,16 @@ from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
 from memphis_desktop.inspect.seek import EXAMPLES, Seek, SeekKind, parse_seek
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.messages.columns import ExtraColumns
+from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
+from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
 from memphis_desktop.ui.screens.messages.histogram_view import HistogramView
 from memphis_desktop.ui.screens.messages.list_view import MessageListView
 from memphis_desktop.ui.screens.messages.live_tail import LiveTail
@@ -70,6 +75,8 @@ class MessageBrowser(QWidget):
         self._state_seen: tuple[int, int, int] | None = None
         self.list = MessageListView("messages")
         self.list.model.zone = context.zone
+        self.extra_columns = ExtraColumns(stream_name)
+        self._marked: InspectedMessage | None = None
         self.detail = MessageDetail(context)
         self.tail = LiveTail(self)
         self.search_bar = SearchBar()
@@ -80,6 +87,7 @@ class MessageBrowser(QWidget):
         self.searching = Searching(self)
         self._build()
         self._connect()
+        self._show_columns()
         self._show_state("loading")
 
     # Building -----------------------------------------------------------------------------------
@@ -124,7 +132,8 @@ class MessageBrowser(QWidget):
         ):
             self.bar.addWidget(widget)
         self.bar.addStretch(1)
-        for button in (self.columns_button, self.replay_button, self.publish_button):
+        self.export_button = _tool("export", "Export to a file  ( Ctrl+Shift+E )", self.export)
+        for button in (self.columns_button, self.export_button, self.replay_button, self.publish_button):
             self.bar.addWidget(button)
 
         self._message = EmptyState("tray", "")
@@ -700,6 +709,10 @@ class MessageBrowser(QWidget):
             Command("Replay messages", "R", self.replay, "repeat"),
             Command("Message before on the subject", "[", lambda: self.go_related(-1), "arrow-up"),
             Command("Message after on the subject", "]", lambda: self.go_related(1), "arrow-down"),
+            Command("Mark to compare", "M", self.mark, "push-pin"),
+            Command("Compare messages", "D", self.compare, "git-diff"),
+            Command("Export messages", "Ctrl+Shift+E", self.export, "export"),
+            Command("Add a column from JSON or a header", "", self.add_column, "columns"),
             Command("Publish to the station", "", self.publish, "paper-plane-tilt"),
         ]
 
@@ -725,6 +738,11 @@ class MessageBrowser(QWidget):
         if len(messages) == 1:
             menu.addAction("Edit and publish\tE", self.edit_and_publish)
             menu.addAction("Only this subject", lambda: self.set_subject(messages[0].subject))
+        if len(messages) <= 2:
+            title = "Compare the two\tD" if len(messages) == 2 else "Compare with the one before or marked\tD"
+            menu.addAction(title, self.compare)
+            menu.addAction("Mark to compare\tM", self.mark)
+        menu.addAction("Export", self.export)
         menu.addAction(f"Replay {figures.count_noun(len(messages), 'message')}\tR", self.replay)
         menu.addSeparator()
         delete = menu.addAction(f"Delete {figures.count_noun(len(messages), 'message')}", self.delete)
@@ -735,8 +753,81 @@ class MessageBrowser(QWidget):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.list.fill_column_menu(menu)
+        menu.addSeparator()
+        menu.addAction("Add a column from JSON or a header", self.add_column)
+        sources = self.extra_columns.sources()
+        if sources:
+            remove = menu.addMenu("Remove a column")
+            for source in sources:
+                remove.addAction(source.replace("&", "&&"), partial(self.remove_column, source))
         button = self.columns_button
         menu.popup(point or button.mapToGlobal(button.rect().bottomLeft()))
+
+    def _show_columns(self) -> None:
+        self.list.set_extra_columns(self.extra_columns.columns())
+
+    def add_column(self, source: str = "") -> FormDialog:
+        """Ask for a JSON path or header and show it as a column."""
+        dialog = FormDialog(self.window(), "Add a column", "Add column", width=440)
+        field = QLineEdit(source)
+        field.setProperty("role", "mono")
+        field.setPlaceholderText("$.customer.id, $.items[0].sku or header:Content-Type")
+        dialog.add_row("Shows", field, "A path into the payload, or header: and a name.")
+
+        def check() -> str:
+            try:
+                self.extra_columns.add(field.text())
+            except ValueError as error:
+                return str(error)
+            return ""
+
+        dialog.add_validator(check)
+        dialog.accepted.connect(self._show_columns)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+        return dialog
+
+    def remove_column(self, source: str) -> None:
+        """Take a column away."""
+        self.extra_columns.remove(source)
+        self._show_columns()
+
+    def mark(self) -> None:
+        """Mark the message with the cursor, to compare another with it; again takes the mark away."""
+        message = self.list.current_message()
+        if message is None:
+            return
+        same = self._marked is not None and self._marked.identity == message.identity
+        self._marked = None if same else message
+        self.list.delegate.marked = set() if same else {message.sequence}
+        self.list.table.viewport().update()
+
+    def compare(self) -> None:
+        """Compare two selected messages; or this one with the marked one, else with the one before it."""
+        selected = self.list.selected_messages()
+        message = self.list.current_message() or self.detail.message
+        if len(selected) == 2:
+            CompareDialog(self.window(), *selected).show()
+        elif message is None:
+            return
+        elif self._marked is not None and self._marked.identity != message.identity:
+            CompareDialog(self.window(), self._marked, message).show()
+        else:
+            self._run(self._compare_with_previous(message), "find the message before")
+
+    async def _compare_with_previous(self, message: InspectedMessage) -> None:
+        if self.reader is None:
+            return
+        page = await self.reader.backward(message.sequence - 1, 1, message.subject)
+        if page.messages:
+            CompareDialog(self.window(), page.messages[-1], message).show()
+        else:
+            self.context.notify(f"There is no message before this one on {message.subject} to compare with.")
+
+    def export(self) -> None:
+        """Write messages to a file."""
+        if self.reader is not None and self.reader.bounds.messages:
+            ExportDialog(self).open()
 
     def _show_state(self, state: str) -> None:
         self._stack.setCurrentIndex({"ready": 0, "loading": 1, "message": 2}[state])

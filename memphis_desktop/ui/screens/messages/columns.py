@@ -6,10 +6,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import Any
 
+from memphis_desktop.inspect.decode.exact_json import write
 from memphis_desktop.inspect.decode.text import preview, visible
+from memphis_desktop.inspect.filter import JsonPath, LazyMessage
+from memphis_desktop.inspect.filter.paths import MISSING
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import settings
 
 PREVIEW_BYTES = 256
 _TOOLTIP_BYTES = 1024
@@ -150,3 +155,75 @@ def standard_columns() -> list[MessageColumn]:
             help=f"The first {PREVIEW_BYTES} bytes as they are stored",
         ),
     ]
+
+
+class ExtraColumns:
+    """Columns from headers and JSON paths, chosen per station; values are decoded once per message."""
+
+    LIMIT = 64 << 10  # larger payloads are not decoded for a cell
+    KEPT = 20_000
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self._cache: dict[tuple[str, int], str] = {}
+
+    @property
+    def _key(self) -> str:
+        return f"messages/columns/{self.stream}"
+
+    def sources(self) -> list[str]:
+        """What the columns show: ``$.path`` or ``header:Name``."""
+        return [str(source) for source in settings.current().get(self._key) or []]
+
+    def add(self, source: str) -> None:
+        """Add a column; raises ValueError when the path is none."""
+        source = source.strip()
+        if not source.startswith("header:"):
+            JsonPath.parse(source)
+        elif not source.removeprefix("header:").strip():
+            raise ValueError("Name the header")
+        settings.current().set(self._key, [*(s for s in self.sources() if s != source), source])
+
+    def remove(self, source: str) -> None:
+        """Take a column away."""
+        settings.current().set(self._key, [s for s in self.sources() if s != source] or None)
+
+    def columns(self) -> list[MessageColumn]:
+        """The columns as they are now."""
+        return [self._column(source) for source in self.sources()]
+
+    def _column(self, source: str) -> MessageColumn:
+        if source.startswith("header:"):
+            name = source.removeprefix("header:").strip()
+            text = _cell(lambda message: message.headers.get(name))
+            return MessageColumn(source, name, text, text, width=130, mono=True, help=f"The header {name}")
+        path = JsonPath.parse(source)
+
+        def find(message: InspectedMessage) -> Any:
+            key = (source, message.sequence)
+            found = self._cache.get(key)
+            if found is None:
+                if len(self._cache) > self.KEPT:
+                    self._cache.clear()
+                found = self._cache[key] = self._find(message, path)
+            return found
+
+        text = _cell(find)
+        return MessageColumn(source, source, text, text, width=130, mono=True, help=f"The value at {source}")
+
+    def _find(self, message: InspectedMessage, path: JsonPath) -> str:
+        if len(message.payload) > self.LIMIT:
+            return "(large)"
+        lazy = LazyMessage.of(message)
+        found = path.find(lazy.exact_value() if message.payload[:1] in (b"{", b"[") else lazy.value)
+        if found is MISSING or found is None:
+            return ""
+        return found if isinstance(found, str) else write(found, None)[:400]
+
+
+def _cell(find: Callable[[InspectedMessage], Any]) -> Callable[[InspectedMessage, tzinfo], str]:
+    def text(message: InspectedMessage, zone: tzinfo) -> str:
+        found = find(message)
+        return "" if found is None else visible(str(found)[:400], single_line=True)
+
+    return text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
+    QMenu,
     QStackedWidget,
     QTabWidget,
     QToolButton,
@@ -16,10 +18,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from memphis_desktop.inspect.decode import TITLES, Decoded, decode
+from memphis_desktop.inspect.decode import TITLES, Decoded
 from memphis_desktop.inspect.decode.chain import INLINE_LIMIT
 from memphis_desktop.inspect.decode.exact_json import write
 from memphis_desktop.inspect.decode.model import Verdict
+from memphis_desktop.inspect.decode.rules import DecoderRule
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
@@ -29,9 +32,13 @@ from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.json_tree import JsonTree
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.decoders.screen import decode_as, fill_decoders
+from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier
 from memphis_desktop.ui.screens.messages.hex_view import HexView
 from memphis_desktop.ui.screens.messages.text_view import TextView
 from memphis_desktop.ui.theme.icons import icon
+
+Decoder: TypeAlias = tuple[str, str] | None  # kind and schema; None chooses automatically
 
 AUTOMATIC_LIMIT = 1 << 20  # larger payloads are decoded when asked for
 ON_REQUEST_LIMIT = 8 << 20
@@ -144,14 +151,20 @@ class MessageDetail(QWidget):
         self.decoder_box = QComboBox()
         self.decoder_box.setAccessibleName("Decoder")
         self.decoder_box.setToolTip("Which decoder reads this payload")
-        self.decoder_box.addItem("Automatic", None)
-        for name in ("json", "msgpack", "cbor", "protobuf", "text", "binary"):
-            self.decoder_box.addItem(TITLES[name], name)
+        self._load_decoders()
         self.decoder_box.activated.connect(lambda _: self._decode_again())
+        notifier().changed.connect(self._decoders_changed)
+        self.rule_button = QToolButton()
+        self.rule_button.setIcon(icon("push-pin", "muted"))
+        self.rule_button.setIconSize(QSize(16, 16))
+        self.rule_button.setToolTip("Always use this decoder here")
+        self.rule_button.setAccessibleName("Always use this decoder here")
+        self.rule_button.clicked.connect(self._rule_menu)
         line = QHBoxLayout()
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_2, theme.SPACE_2)
         line.addWidget(self._chain, 1)
         line.addWidget(self.decoder_box)
+        line.addWidget(self.rule_button)
         self._notice = Banner("warning")
         self._notice.hide()
         self.tree = JsonTree()
@@ -221,11 +234,46 @@ class MessageDetail(QWidget):
         """Bring a tab to the front."""
         self.tabs.setCurrentIndex(TABS.index(name))
 
+    def _load_decoders(self) -> None:
+        chosen = self.decoder_box.currentData()
+        fill_decoders(self.decoder_box, automatic=True)
+        self.decoder_box.setCurrentIndex(max(0, self.decoder_box.findData(chosen)))
+
+    def _decoders_changed(self) -> None:
+        self._load_decoders()
+        self._decode_again()
+
+    def _rule_menu(self) -> None:
+        """Make a rule of the decoder that is chosen."""
+        message, choice = self.message, self.decoder_box.currentData()
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if message is not None and choice is not None:
+            kind, schema = choice
+            for title, rule in (
+                (
+                    f"For subject {message.subject}",
+                    DecoderRule(kind, schema, message.stream, message.subject),
+                ),
+                (f"For station {message.stream}", DecoderRule(kind, schema, message.stream)),
+            ):
+                menu.addAction(title.replace("&", "&&"), partial(self._add_rule, rule))
+        else:
+            menu.addAction("Choose a decoder first").setEnabled(False)
+        menu.popup(self.rule_button.mapToGlobal(self.rule_button.rect().bottomLeft()))
+
+    def _add_rule(self, rule: DecoderRule) -> None:
+        self.decoder_box.setCurrentIndex(0)
+        add_rule(rule)
+
     def _decode_again(self) -> None:
         message = self.message
         if message is None:
             return
         decoder = self.decoder_box.currentData()
+        if decoder is None:
+            rule = current_decoders().rule_for(message)
+            decoder = (rule.kind, rule.schema) if rule is not None else None
         size = len(message.payload)
         if size > AUTOMATIC_LIMIT:
             self._show_large(message, decoder)
@@ -236,11 +284,11 @@ class MessageDetail(QWidget):
             b"\xff",
             b"\x78",
         ):
-            self._show_decoded(decode(message.payload, decoder=decoder))
+            self._show_decoded(decode_as(message.payload, decoder))
         else:
             self._start_decoding(decoder)
 
-    def _show_large(self, message: InspectedMessage, decoder: str | None) -> None:
+    def _show_large(self, message: InspectedMessage, decoder: Decoder) -> None:
         """Text and hex open at once; the tree is made when asked for, or not at all."""
         size = figures.bytes_size(len(message.payload))
         self._report([Verdict("all", False, f"{size}: decoded when asked for")])
@@ -259,7 +307,7 @@ class MessageDetail(QWidget):
             self._notice.set_content("information", text, ("Save to file", self.save_requested.emit))
         self._notice.show()
 
-    def _start_decoding(self, decoder: str | None) -> None:
+    def _start_decoding(self, decoder: Decoder) -> None:
         if self.message is None:
             return
         self._notice.hide()
@@ -267,9 +315,9 @@ class MessageDetail(QWidget):
         self._chain.setText("Decoding")
         self._task = self.context.run(self._decode_beside(self.message, decoder), "decode the message")
 
-    async def _decode_beside(self, message: InspectedMessage, decoder: str | None) -> None:
+    async def _decode_beside(self, message: InspectedMessage, decoder: Decoder) -> None:
         generation = self._generation
-        decoded = await asyncio.to_thread(decode, message.payload, decoder=decoder)
+        decoded = await asyncio.to_thread(decode_as, message.payload, decoder)
         text = decoded.text
         if decoded.has_value:
             text = await asyncio.to_thread(write, decoded.value)

@@ -1,0 +1,297 @@
+"""Messages in files: NDJSON, CSV, and a binary dump that comes back byte for byte.
+
+Files are written beside their name and renamed at the end, so a name never holds half an export.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import csv
+import io
+import json
+import os
+import struct
+import tempfile
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from memphis_desktop.inspect.decode import decode
+from memphis_desktop.inspect.decode.exact_json import parse, write
+from memphis_desktop.inspect.decode.model import DecodeError
+from memphis_desktop.inspect.message import Headers, InspectedMessage, format_time, parse_time
+from memphis_desktop.inspect.snippets import message_record, plain_text
+
+FORMATS = {"ndjson": "JSON lines (.ndjson)", "csv": "CSV table (.csv)", "dump": "Binary dump (.mdump)"}
+SUFFIXES = {"ndjson": ".ndjson", "csv": ".csv", "dump": ".mdump"}
+_MAGIC = b"MEMDUMP1"
+_FRAME = struct.Struct(
+    "<IQqHHI"
+)  # checksum, sequence, time, stream, subject and header sizes; payload follows
+_PAYLOAD = struct.Struct("<I")
+SLICE_ROWS = 200
+MAX_PART = 1 << 30
+
+
+class FileProblem(Exception):
+    """A file cannot be written or read; the text says why."""
+
+
+@dataclass
+class FileProgress:
+    """How far an export or import is."""
+
+    messages: int = 0
+    bytes: int = 0
+
+
+class Exporter:
+    """Writes messages to a file, one slice after another, in a thread."""
+
+    def __init__(self, path: Path, form: str, *, decoded: bool = True) -> None:
+        """Describe the export.
+
+        Args:
+            path: The file to make.
+            form: A key of `FORMATS`.
+            decoded: NDJSON and CSV hold decoded payloads too, not only the bytes.
+        """
+        self.path = path
+        self.form = form
+        self.decoded = decoded
+        self.progress = FileProgress()
+        self.cancelled = False
+
+    async def run(self, messages: AsyncIterator[InspectedMessage]) -> FileProgress:
+        """Write everything; a cancelled export leaves no file.
+
+        Raises:
+            FileProblem: the file cannot be written.
+        """
+        try:
+            descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
+        except OSError as error:
+            raise FileProblem(f"{self.path} cannot be written: {error.strerror}") from None
+        done = False
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                await asyncio.to_thread(self._begin, file)
+                rows: list[InspectedMessage] = []
+                async for message in messages:
+                    if self.cancelled:
+                        return self.progress
+                    rows.append(message)
+                    if len(rows) >= SLICE_ROWS:
+                        await asyncio.to_thread(self._write, file, rows)
+                        rows = []
+                await asyncio.to_thread(self._write, file, rows)
+                file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
+            os.replace(name, self.path)
+            done = True
+        except OSError as error:
+            raise FileProblem(f"{self.path} cannot be written: {error.strerror}") from None
+        finally:
+            if not done:
+                with suppress(OSError):
+                    await asyncio.to_thread(os.unlink, name)
+        return self.progress
+
+    def _begin(self, file: IO[bytes]) -> None:
+        if self.form == "dump":
+            file.write(_MAGIC)
+        elif self.form == "csv":
+            columns = ["stream", "sequence", "time", "subject", "headers", "payload", "encoding"]
+            file.write((",".join(columns) + "\r\n").encode())
+
+    def _write(self, file: IO[bytes], messages: list[InspectedMessage]) -> None:
+        encode = {"dump": dump_frame, "ndjson": self._json_line, "csv": _csv_line}[self.form]
+        data = b"".join(encode(message) for message in messages)
+        file.write(data)
+        self.progress.messages += len(messages)
+        self.progress.bytes += len(data)
+
+    def _json_line(self, message: InspectedMessage) -> bytes:
+        return json_line(message, decoded=self.decoded)
+
+
+def json_line(message: InspectedMessage, *, decoded: bool = True) -> bytes:
+    """Return one NDJSON line. The raw bytes stand beside a decoded payload that would not give them back."""
+    found = decode(message.payload) if decoded else None
+    record = message_record(message, found if found is not None else decode(message.payload, decoder="text"))
+    payload = record.get("payload")
+    text = plain_text(message.payload)
+    exact = isinstance(payload, str) and payload == text
+    if decoded and found is not None and found.has_value and not found.truncated:
+        record["payload_base64"] = base64.b64encode(message.payload).decode()
+    elif not exact:
+        record.pop("payload", None)
+        record["payload_base64"] = base64.b64encode(message.payload).decode()
+    return write(record, None).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _csv_line(message: InspectedMessage) -> bytes:
+    text = plain_text(message.payload)
+    stream = io.StringIO()
+    csv.writer(stream).writerow(
+        [
+            message.stream,
+            message.sequence,
+            format_time(message.time_ns),
+            message.subject,
+            json.dumps(list(message.headers.items()), ensure_ascii=False) if message.headers else "",
+            base64.b64encode(message.payload).decode() if text is None else text,
+            "base64" if text is None else "text",
+        ]
+    )
+    return stream.getvalue().encode("utf-8", "surrogateescape")
+
+
+def dump_frame(message: InspectedMessage) -> bytes:
+    """Return one frame of the binary dump."""
+    stream = message.stream.encode("utf-8", "surrogateescape")
+    subject = message.subject.encode("utf-8", "surrogateescape")
+    body = stream + subject + message.header_bytes + _PAYLOAD.pack(len(message.payload)) + message.payload
+    sizes = (message.sequence, message.time_ns, len(stream), len(subject), len(message.header_bytes))
+    return _FRAME.pack(zlib.crc32(body, zlib.crc32(struct.pack("<QqHHI", *sizes))), *sizes) + body
+
+
+def read_file(path: Path) -> Iterator[InspectedMessage]:
+    """Yield the messages of a file of any of the formats, known by how it begins.
+
+    Raises:
+        FileProblem: it is none of them, or damaged; says where.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+            if head == _MAGIC:
+                yield from _read_dump(file)
+                return
+            file.seek(0)
+            if head.lstrip()[:1] == b"{":
+                yield from _read_ndjson(file)
+            else:
+                yield from _read_csv(file)
+    except OSError as error:
+        raise FileProblem(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _read_dump(file: IO[bytes]) -> Iterator[InspectedMessage]:
+    number = 0
+    while head := file.read(_FRAME.size):
+        number += 1
+        if len(head) < _FRAME.size:
+            raise FileProblem(f"The dump ends in the middle of message {number}")
+        checksum, sequence, time_ns, stream_size, subject_size, header_size = _FRAME.unpack(head)
+        if header_size > MAX_PART:
+            raise FileProblem(f"Message {number} of the dump is damaged")
+        front = file.read(stream_size + subject_size + header_size + _PAYLOAD.size)
+        if len(front) < stream_size + subject_size + header_size + _PAYLOAD.size:
+            raise FileProblem(f"The dump ends in the middle of message {number}")
+        (size,) = _PAYLOAD.unpack(front[-_PAYLOAD.size :])
+        payload = file.read(size) if size <= MAX_PART else b""
+        if len(payload) != size:
+            raise FileProblem(f"The dump ends in the middle of message {number}")
+        if zlib.crc32(front + payload, zlib.crc32(head[4:])) != checksum:
+            raise FileProblem(f"Message {number} of the dump is damaged")
+        subject_end = stream_size + subject_size
+        yield InspectedMessage(
+            front[:stream_size].decode("utf-8", "surrogateescape"),
+            sequence,
+            time_ns,
+            front[stream_size:subject_end].decode("utf-8", "surrogateescape"),
+            front[subject_end : subject_end + header_size],
+            payload,
+        )
+
+
+def _read_ndjson(file: IO[bytes]) -> Iterator[InspectedMessage]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            record = parse(line.strip())
+            headers = record.get("headers") or {}
+            items = [
+                (name, str(value))
+                for name, values in headers.items()
+                for value in (values if isinstance(values, list) else [values])
+            ]
+            yield _message(record, Headers(items), _payload(record))
+        except (DecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise FileProblem(f"Line {number} is no message: {error}") from None
+
+
+def _payload(record: dict[str, Any]) -> bytes:
+    if "payload_base64" in record:
+        return base64.b64decode(str(record["payload_base64"]), validate=True)
+    payload = record.get("payload", "")
+    return payload.encode() if isinstance(payload, str) else write(payload, None).encode()
+
+
+def _message(record: dict[str, Any], headers: Headers, payload: bytes) -> InspectedMessage:
+    time_text = str(record.get("time") or "")
+    return InspectedMessage(
+        str(record.get("stream") or ""),
+        int(record.get("sequence") or 0),
+        parse_time(time_text) if time_text else 0,
+        str(record.get("subject") or ""),
+        headers.encode(),
+        payload,
+    )
+
+
+def _read_csv(file: IO[bytes]) -> Iterator[InspectedMessage]:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="", errors="surrogateescape")
+    csv.field_size_limit(MAX_PART)
+    rows = csv.DictReader(text)
+    try:
+        if not rows.fieldnames or not {"subject", "payload"} <= set(rows.fieldnames):
+            raise FileProblem(
+                "This is neither NDJSON, a dump, nor a CSV table with the columns subject and payload"
+            )
+        for row in rows:
+            try:
+                raw = row.get("payload") or ""
+                payload = (
+                    base64.b64decode(raw, validate=True)
+                    if row.get("encoding") == "base64"
+                    else raw.encode("utf-8", "surrogateescape")
+                )
+                headers = Headers(
+                    (str(name), str(value)) for name, value in json.loads(row.get("headers") or "[]")
+                )
+                yield _message(dict(row), headers, payload)
+            except (ValueError, TypeError) as error:
+                raise FileProblem(f"Line {rows.line_num} is no message: {error}") from None
+    except csv.Error as error:
+        raise FileProblem(f"Line {rows.line_num} is no CSV: {error}") from None
+    finally:
+        text.detach()
+
+
+async def messages_of(
+    path: Path, stop: Callable[[], bool] = lambda: False
+) -> AsyncIterator[InspectedMessage]:
+    """Yield a file's messages, reading in a thread slice by slice; raises FileProblem as `read_file` does."""
+    source = read_file(path)
+
+    def take() -> list[InspectedMessage]:
+        rows: list[InspectedMessage] = []
+        for message in source:
+            rows.append(message)
+            if len(rows) >= SLICE_ROWS:
+                break
+        return rows
+
+    while not stop():
+        rows = await asyncio.to_thread(take)
+        if not rows:
+            return
+        for message in rows:
+            yield message

@@ -1,0 +1,328 @@
+"""The decoders screen: which messages are read how, where schemas come from, and a bench to try bytes."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.inspect.decode import TITLES, Decoded, Verdict, decode, exact_json
+from memphis_desktop.inspect.decode.rules import KINDS, DecoderRule
+from memphis_desktop.inspect.decode.schemas import SchemaError
+from memphis_desktop.inspect.draft import parse_hex
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import FormDialog
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.screen import Command, Screen, ScreenContext
+from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier, save_decoders
+from memphis_desktop.ui.screens.messages.text_view import TextView
+from memphis_desktop.ui.theme import fonts
+
+
+class DecodersScreen(Screen):
+    """Rules above, sources and bench below."""
+
+    title = "Decoders"
+    route_name = "decoders"
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.header = PageHeader("Decoders")
+        self.header.set_title(
+            "Decoders",
+            "Payloads are read automatically; rules come first.",
+        )
+        self.header.add_action("Add schemas", self.add_source, icon_name="plus")
+        self.header.add_action("Add rule", self.add_rule, icon_name="plus", kind="primary")
+        self.rules = DataTable(
+            [
+                Column("for", "Messages", lambda row: row[1].description(), width=280, stretch=True),
+                Column("decoder", "Decoder", lambda row: TITLES.get(row[1].kind, row[1].kind), width=200),
+                Column("schema", "Type or schema", lambda row: row[1].schema, kind="mono", width=240),
+            ],
+            lambda row: (row[1].stream, row[1].subject, row[1].header),
+            "decoder_rules",
+            context_actions=self._rule_actions,
+        )
+        self.sources = DataTable(
+            [
+                Column("state", "State", lambda row: ("bad", "problem") if row[1] else ("good", "loaded"),
+                       kind="dot", width=110),
+                Column("path", "File or folder", lambda row: row[0], kind="mono", width=300, stretch=True),
+                Column("problem", "Problem", lambda row: row[1], width=260),
+            ],
+            lambda row: row[0],
+            "decoder_sources",
+            context_actions=self._source_actions,
+        )  # fmt: skip
+        self.rules.row_activated.connect(lambda row: self._edit(row[1]))
+        lower = QSplitter(Qt.Orientation.Horizontal)
+        lower.addWidget(_panel("Schemas", self.sources))
+        self.bench = Bench()
+        lower.addWidget(self.bench)
+        lower.setSizes([500, 500])
+        lower.setChildrenCollapsible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 20, 24, theme.SPACE_4)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(self.header)
+        layout.addWidget(_panel("Rules", self.rules), 2)
+        layout.addWidget(lower, 3)
+        notifier().changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the rules and sources as they are."""
+        decoders = current_decoders()
+        self.rules.set_rows(list(enumerate(decoders.settings.rules)))
+        if decoders.settings.rules:
+            self.rules.set_state("ready")
+        else:
+            text = "No rules: JSON, MsgPack, CBOR, Avro containers and protobuf are recognised by themselves."
+            self.rules.set_state("empty", text, ("Add rule", self.add_rule))
+        sources = [(source, decoders.problems.get(source, "")) for source in decoders.settings.sources]
+        self.sources.set_rows(sources)
+        if sources:
+            self.sources.set_state("ready")
+        else:
+            text = "No schemas yet. Add .proto files, a descriptor set or Avro schemas (.avsc)."
+            self.sources.set_state("empty", text, ("Add schemas", self.add_source))
+        self.bench.load_choices()
+
+    def commands(self) -> list[Command]:
+        """Adding rules and schemas."""
+        return [
+            Command("Add a decoder rule", "N", self.add_rule, "plus"),
+            Command("Add schemas", "S", self.add_source, "plus"),
+        ]
+
+    # Sources ------------------------------------------------------------------------------------
+
+    def add_source(self) -> None:
+        """Choose files."""
+        kinds = "Schemas (*.proto *.pb *.desc *.protoset *.bin *.avsc *.json);;All files (*)"
+        paths, _ = QFileDialog.getOpenFileNames(self, "Add schemas", "", kinds)
+        self.add_paths(paths)
+
+    def add_paths(self, paths: list[str]) -> None:
+        """Use files or folders as sources of schemas."""
+        decoders = current_decoders()
+        new = [path for path in paths if path not in decoders.settings.sources]
+        if not new:
+            return
+        decoders.settings.sources += new
+        save_decoders(reload=True)
+        problems = [decoders.problems[path] for path in new if path in decoders.problems]
+        if problems:
+            self.context.notify(problems[0], "bad")
+        else:
+            count = len(list(decoders.schemas()))
+            self.context.notify(f"{figures.count_noun(count, 'type')} can be chosen in rules.", "good")
+
+    def _source_actions(self, rows: list[Any]) -> list[Command]:
+        return [Command("Remove", "", lambda: self._remove_sources([row[0] for row in rows]), "trash")]
+
+    def _remove_sources(self, paths: list[str]) -> None:
+        decoders = current_decoders()
+        decoders.settings.sources = [path for path in decoders.settings.sources if path not in paths]
+        save_decoders(reload=True)
+
+    # Rules --------------------------------------------------------------------------------------
+
+    def add_rule(self) -> None:
+        """Describe a rule."""
+        self._edit(None)
+
+    def _edit(self, rule: DecoderRule | None) -> RuleDialog:
+        dialog = RuleDialog(self.window(), rule)
+        dialog.accepted.connect(lambda: self._take(dialog.rule(), rule))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+        return dialog
+
+    def _take(self, rule: DecoderRule, replaced: DecoderRule | None) -> None:
+        if replaced is not None:
+            self._remove_rules([replaced])
+        add_rule(rule)
+
+    def _rule_actions(self, rows: list[Any]) -> list[Command]:
+        rules = [row[1] for row in rows]
+        actions = [Command("Remove", "", lambda: self._remove_rules(rules), "trash")]
+        if len(rules) == 1:
+            actions.insert(0, Command("Edit", "", lambda: self._edit(rules[0]), "pencil-simple"))
+            actions.insert(1, Command("Put first", "", lambda: add_rule(rules[0]), "arrow-up"))
+        return actions
+
+    def _remove_rules(self, rules: list[DecoderRule]) -> None:
+        decoders = current_decoders()
+        decoders.settings.rules = [rule for rule in decoders.settings.rules if rule not in rules]
+        save_decoders()
+
+
+class RuleDialog(FormDialog):
+    """For which messages, which decoder."""
+
+    def __init__(self, parent: QWidget | None, rule: DecoderRule | None = None) -> None:
+        super().__init__(parent, "Decoder rule", "Save rule", width=520)
+        rule = rule or DecoderRule("json")
+        self.stream_field = _mono(rule.stream, "all, or a name such as orders-*")
+        self.subject_field = _mono(rule.subject, "all, or a pattern such as orders.*.created")
+        self.header_field = _mono(rule.header, "none, or Content-Type=application/x-protobuf")
+        self.decoder_box = QComboBox()
+        fill_decoders(self.decoder_box)
+        index = self.decoder_box.findData((rule.kind, rule.schema))
+        self.decoder_box.setCurrentIndex(max(index, 0))
+        self.add_row("Station", self.stream_field)
+        self.add_row("Subject", self.subject_field)
+        self.add_row("Header", self.header_field)
+        self.add_row("Decoder", self.decoder_box, "Types appear here once their schemas are added.")
+
+    def rule(self) -> DecoderRule:
+        """What was described."""
+        kind, schema = self.decoder_box.currentData()
+        return DecoderRule(
+            kind,
+            schema,
+            self.stream_field.text().strip(),
+            self.subject_field.text().strip(),
+            self.header_field.text().strip(),
+        )
+
+
+def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
+    """Put every decoder and loaded schema into a box; the data are (kind, schema)."""
+    box.clear()
+    if automatic:
+        box.addItem("Automatic", None)
+    for kind in KINDS:
+        if kind != "avro":
+            box.addItem(TITLES.get(kind, kind), (kind, ""))
+    for kind, schema in current_decoders().schemas():
+        box.addItem(f"{'Protobuf' if kind == 'protobuf' else 'Avro'} {schema}", (kind, schema))
+
+
+def decode_as(data: bytes, choice: tuple[str, str] | None) -> Decoded:
+    """Decode with a chosen decoder and schema; None is the automatic choice."""
+    if choice is None:
+        return decode(data)
+    kind, schema = choice
+    if kind in ("text", "binary"):
+        return decode(data, decoder=kind)
+    try:
+        parse = current_decoders().parser(kind, schema)
+    except SchemaError as error:
+        plain = decode(data)
+        missing = Verdict(f"{kind} {schema}", False, str(error))
+        return Decoded(
+            plain.kind, plain.value, plain.has_value, plain.text, plain.data, plain.steps,
+            (missing, *plain.report), plain.truncated or str(error),
+        )  # fmt: skip
+    title = f"{TITLES.get(kind, kind)} {schema}" if schema else kind
+    return decode(data, parse=(title, parse))
+
+
+class Bench(QFrame):
+    """Bytes in, every decoder's verdict out."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "surface")
+        self.input = QPlainTextEdit()
+        self.input.setPlaceholderText("Paste a payload: text, hex pairs or base64")
+        self.input.setFont(fonts.monospace(theme.SIZE_CAPTION))
+        self.input.setProperty("role", "mono")
+        self.input.setAccessibleName("Payload to try")
+        self.input.setMaximumHeight(90)
+        self.form_box = QComboBox()
+        self.form_box.addItems(["Text", "Hex", "Base64"])
+        self.form_box.setAccessibleName("Form of the payload")
+        self.decoder_box = QComboBox()
+        self.decoder_box.setAccessibleName("Decoder to try")
+        self.try_button = QPushButton("Decode")
+        self.try_button.clicked.connect(self.run)
+        self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self.output = TextView("Decoded")
+        line = QHBoxLayout()
+        line.setSpacing(theme.SPACE_2)
+        line.addWidget(PlainLabel("Try it", "section"))
+        line.addStretch()
+        for widget in (self.form_box, self.decoder_box, self.try_button):
+            line.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
+        layout.setSpacing(theme.SPACE_2)
+        layout.addLayout(line)
+        layout.addWidget(self.input)
+        layout.addWidget(self.note)
+        layout.addWidget(self.output, 1)
+
+    def load_choices(self) -> None:
+        """Offer what can be chosen now."""
+        chosen = self.decoder_box.currentData()
+        fill_decoders(self.decoder_box, automatic=True)
+        self.decoder_box.setCurrentIndex(max(0, self.decoder_box.findData(chosen)))
+
+    def run(self) -> None:
+        """Decode what is pasted."""
+        text = self.input.toPlainText()
+        try:
+            data = (
+                text.encode(),
+                parse_hex(text) if self.form_box.currentIndex() == 1 else b"",
+                base64.b64decode(text, validate=False) if self.form_box.currentIndex() == 2 else b"",
+            )[self.form_box.currentIndex()]
+        except ValueError as error:
+            self.note.setText(str(error))
+            self.note.setRole("bad")
+            return
+        decoded = decode_as(data, self.decoder_box.currentData())
+        self.note.setRole("caption")
+        steps = [f"{step.name} {figures.bytes_size(step.input_size)}" for step in decoded.steps]
+        self.note.setText("  →  ".join(steps) or "Empty")
+        lines = []
+        if decoded.has_value:
+            lines.append(exact_json.write(decoded.value))
+        elif decoded.text is not None:
+            lines.append(decoded.text)
+        lines.append("")
+        for verdict in decoded.report:
+            where = "" if verdict.offset is None else f" at byte {verdict.offset}"
+            mark = "✓" if verdict.applied else "–"
+            lines.append(f"{mark} {TITLES.get(verdict.decoder, verdict.decoder)}: {verdict.reason}{where}")
+        self.output.set_text("\n".join(lines))
+
+
+def _mono(text: str, hint: str) -> QLineEdit:
+    field = QLineEdit(text)
+    field.setPlaceholderText(hint)
+    field.setProperty("role", "mono")
+    return field
+
+
+def _panel(title: str, content: QWidget) -> QFrame:
+    frame = QFrame()
+    frame.setProperty("panel", "surface")
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(1, theme.SPACE_2, 1, 1)
+    layout.setSpacing(theme.SPACE_1)
+    label = PlainLabel(title, "section")
+    label.setContentsMargins(theme.SPACE_3, 0, 0, 0)
+    layout.addWidget(label)
+    layout.addWidget(content, 1)
+    return frame

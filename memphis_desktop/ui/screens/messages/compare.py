@@ -1,0 +1,92 @@
+"""The difference of two messages, place by place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QVBoxLayout, QWidget
+
+from memphis_desktop.inspect.diff import Change, ChangeKind, compare_messages
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.json_tree import preview
+from memphis_desktop.ui.components.labels import PlainLabel
+
+_DOTS = {ChangeKind.CHANGED: "warning", ChangeKind.ADDED: "good", ChangeKind.REMOVED: "bad"}
+
+
+class CompareDialog(QDialog):
+    """Left and right with every place that differs."""
+
+    def __init__(self, parent: QWidget | None, left: InspectedMessage, right: InspectedMessage) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Compare messages")
+        self.resize(980, 560)
+        self._left, self._right = left, right
+        self.title = PlainLabel(
+            f"{_name(left)}  ↔  {_name(right)}", "section", elide=Qt.TextElideMode.ElideMiddle
+        )
+        self.order_check = QCheckBox("Ignore the order of lists")
+        self.order_check.toggled.connect(self.refresh)
+        self.summary = PlainLabel("", "caption")
+        self.table = DataTable(
+            [
+                Column(
+                    "kind", "Difference", lambda row: (_DOTS[row.kind], row.kind.value), kind="dot", width=120
+                ),
+                Column("path", "Path", lambda row: row.path, kind="mono", width=240),
+                Column(
+                    "left",
+                    _name(left),
+                    lambda row: _side(row, ChangeKind.ADDED, row.left),
+                    kind="mono",
+                    width=250,
+                ),
+                Column(
+                    "right",
+                    _name(right),
+                    lambda row: _side(row, ChangeKind.REMOVED, row.right),
+                    kind="mono",
+                    width=250,
+                    stretch=True,
+                ),
+            ],
+            lambda row: (row.path, row.kind),
+            "compare",
+        )
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.order_check)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_3)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addLayout(head)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.summary)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Compare again."""
+        difference = compare_messages(self._left, self._right, ignore_order=self.order_check.isChecked())
+        self.table.set_rows(list(difference.changes))
+        if difference.changes:
+            self.table.set_state("ready")
+        else:
+            self.table.set_state("empty", "These messages are the same in subject, headers and payload.")
+        text = f"{figures.count_noun(len(difference.changes), 'difference')}"
+        if not difference.complete:
+            text += "; there are more, only the first are shown"
+        apart = abs(self._right.time_ns - self._left.time_ns) / 1e9
+        self.summary.setText(f"{text}  ·  {figures.duration(apart)} apart")
+
+
+def _side(change: Change, absent: ChangeKind, value: Any) -> str:
+    return "" if change.kind is absent else preview(value, 200)
+
+
+def _name(message: InspectedMessage) -> str:
+    return f"{message.stream} #{figures.integer(message.sequence)}"
