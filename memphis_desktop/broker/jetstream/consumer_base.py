@@ -260,6 +260,7 @@ class BaseConsumer(ABC):
         while limit > 0:
             sequences = self.cursor.peek(limit, self.visible)
             if not sequences:
+                self.cursor.pass_by(self.visible)
                 return None
             messages = self.stream.messages.read_many(sequences, SLICE_BYTES)
             if len(messages) < len(sequences):
@@ -423,18 +424,21 @@ class BaseConsumer(ABC):
             self.terminate(gone, DELETED_REASON)
             self.pump()
 
-    def purged(self) -> None:
-        """Forget what a purge removed."""
+    def purged(self, *, filtered: bool = False) -> None:
+        """Forget what a purge removed; what was pending is terminated when it was for some subjects only."""
         if self.stopped:
             return
         deliveries, cursor, messages = self.deliveries, self.cursor, self.stream.messages
         first = messages.first_sequence
         cursor.recount()
-        if cursor.position < first:
-            cursor.position = first
-            deliveries.delivered_stream = first - 1
+        cursor.pass_by(first - 1)
+        deliveries.delivered_stream = cursor.position - 1
         known = {*deliveries.pending, *deliveries.redeliveries}
-        deliveries.settle([sequence for sequence in known if messages.subject_of(sequence) is None])
+        gone = [sequence for sequence in sorted(known) if messages.subject_of(sequence) is None]
+        if filtered and gone:
+            self.terminate(gone, DELETED_REASON)
+        if deliveries.settle(gone):
+            deliveries.last_acked_ns = self.clock.time_ns()
         deliveries.raise_floor()
         deliveries.floor_stream = max(deliveries.floor_stream, first - 1)
         self.write_state()

@@ -153,6 +153,11 @@ class Cursor:
                 self.position = max(self.position, self.skip_until + 1)
                 self.skip_until = 0
 
+    def pass_by(self, sequence: int) -> None:
+        """Move past everything up to `sequence`: nothing is there for this consumer."""
+        if self._skip_head >= len(self._skip) and sequence >= self.position:
+            self.position = sequence + 1
+
     def matches(self, subject: bytes) -> bool:
         """Return whether messages of this subject are for this consumer."""
         if not self.filters or subject in self._literals:

@@ -62,8 +62,11 @@ class StreamConsumer(Protocol):
     def messages_removed(self, removed: Sequence[tuple[int, bytes]], reason: str) -> None:
         """These left the stream, whatever the cause (a RemovalReason)."""
 
-    def purged(self) -> None:
-        """The stream was purged; recompute what is pending and where the floors stand."""
+    def purged(self, *, filtered: bool = False) -> None:
+        """The stream was purged; recompute what is pending and where the floors stand.
+
+        With `filtered` it was for some subjects only: pending messages that are gone are terminated.
+        """
 
     def wants(self, sequence: int, subject: bytes) -> bool:
         """Return whether this message still has to be delivered to or acknowledged by this consumer."""
