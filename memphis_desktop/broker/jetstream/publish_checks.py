@@ -319,8 +319,11 @@ class PublishChecks:
         if publication.rollup:
             # It replaces the older ones of its subject, so that limit is kept.
             messages.limits = replace(limits, discard_new_per_subject=False)
+        size = len(publication.body)
+        if publication.header_size and self._stream.config.storage == "file":
+            size += 4  # what a header block costs there
         try:
-            return messages.refusal(publication.subject, len(publication.body))
+            return messages.refusal(publication.subject, size)
         finally:
             messages.limits = limits
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.jetstream import metadata
@@ -134,7 +135,11 @@ class Stream:
         self._subscribe()
         self.message_ids.window_ns = config.duplicate_window
         self.messages.id_window_ns = config.duplicate_window
-        self.messages.limits = stream_limits(config)
+        # The stream as a whole first, then its subjects, as the reference server does.
+        limits = stream_limits(config)
+        self.messages.limits = replace(limits, max_messages_per_subject=-1)
+        self.messages.enforce_limits()
+        self.messages.limits = limits
         self.messages.enforce_limits()
         self._direct_get.configure()
         self._configure_scheduler()

@@ -186,13 +186,16 @@ class IndexedStore(MessageStore):
             return "maximum messages exceeded"
         if limits.max_bytes > 0:
             needed = self._accounted(subject, size)
-            if full and state is not None:
-                found = self._table.find(state.first)
-                if found is not None:
-                    needed -= found[0].sizes[found[1]] + self._bias
-            if self.byte_count + needed > limits.max_bytes:
+            if self.byte_count + needed > limits.max_bytes and not (
+                full and state is not None and self._size_of(state.first) >= needed
+            ):
                 return "maximum bytes exceeded"
         return None
+
+    def _size_of(self, sequence: int) -> int:
+        """Return how nats-server counts an existing message, 0 when there is none."""
+        found = self._table.find(sequence)
+        return found[0].sizes[found[1]] + self._bias if found is not None else 0
 
     @abstractmethod
     def _accounted(self, subject: bytes, size: int) -> int:
