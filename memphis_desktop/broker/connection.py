@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 TIME_SLICE = 0.004
 # Frames for one connection are joined and written when they exceed this, even in the middle of a chunk.
 _WRITE_THRESHOLD = 512 * 1024
+# Answers there mean something to the server; a user with limited rights must not have others send them.
+_RESERVED_REPLIES = (b"$JS.ACK.", b"_R_.", b"$GR.", b"_GR_.")
 # How long a publisher waits when a subscriber of it has fallen behind (seconds).
 _STALL_TIME = 0.005
 
@@ -165,6 +167,7 @@ class ClientConnection(asyncio.Protocol):
         self.last_received = 0.0
         self.pings_out = 0
         self._ping_sent = 0.0
+        self._measured = False  # whether a PING was answered
         self._progress = (0, 0.0)
         self._more_planned = False
         self._stalled = False
@@ -332,8 +335,11 @@ class ClientConnection(asyncio.Protocol):
             self._first_byte(data)
         if self._layer is not None:
             data = self._through_layer(self._layer, data)
-            if not data:
-                return
+            if data:
+                self._work(data)
+            if self._layer.ended:
+                self.close(CloseReason.CLIENT_CLOSED)
+            return
         self._work(data)
 
     def _work(self, data: bytes) -> None:
@@ -456,7 +462,9 @@ class ClientConnection(asyncio.Protocol):
         may_publish = permissions.may_publish
         permitted = []
         for message in messages:
-            if may_publish(message[0]):
+            if message[1].startswith(_RESERVED_REPLIES):
+                self.send_error(f'Permissions Violation for Publish with Reply of "{_text(message[1])}"')
+            elif may_publish(message[0]):
                 permitted.append(message)
             else:
                 self.send_error(f'Permissions Violation for Publish to "{_text(message[0])}"')
@@ -534,6 +542,7 @@ class ClientConnection(asyncio.Protocol):
         self.pings_out = 0
         if self._ping_sent:
             self.round_trip = self.node.clock.monotonic() - self._ping_sent
+            self._measured = True
             self._ping_sent = 0.0
 
     def _connect(self, document: bytes) -> None:
@@ -608,6 +617,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _welcome(self, options: ConnectOptions) -> None:
         self.connected = True
+        if not self.round_trip:
+            # The first impression; the first PING measures it better.
+            self.round_trip = max((self.node.clock.time_ns() - self.start_ns) / 1e9, 1e-6)
         self._apply(options)
         self.node.client_connected(self)
 
@@ -713,7 +725,7 @@ class ClientConnection(asyncio.Protocol):
     def _send_ping(self, now: float) -> None:
         options = self.node.options
         self.next_ping = now + options.ping_interval
-        if self.round_trip and now - self.last_received < options.ping_interval:
+        if self._measured and now - self.last_received < options.ping_interval:
             self.pings_out = 0
             return
         if self.pings_out >= options.ping_max:

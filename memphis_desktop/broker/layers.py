@@ -33,6 +33,10 @@ class Layer(Protocol):
     def ready(self) -> bool:
         """Whether the handshake is complete, so that the protocol may begin."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the peer has said goodbye: nothing follows what `receive` returned."""
+
     def receive(self, data: bytes) -> bytes:
         """Take bytes from below, return those for above.
 
@@ -58,6 +62,7 @@ class TlsLayer:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.ready = False
+        self.ended = False
 
     def receive(self, data: bytes) -> bytes:
         """Decrypt."""
@@ -79,13 +84,13 @@ class TlsLayer:
             while True:
                 part = self._tls.read(_READ_SIZE)
                 if not part:
+                    self.ended = True
                     break
                 parts.append(part)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
-            if not parts:
-                raise LayerError(CloseReason.CLIENT_CLOSED) from None
+            self.ended = True
         return b"".join(parts)
 
     def send(self, data: bytes) -> bytes:
@@ -185,6 +190,11 @@ class Stack:
     def ready(self) -> bool:
         """Whether both are."""
         return self._below.ready and self._above.ready
+
+    @property
+    def ended(self) -> bool:
+        """Whether either is."""
+        return self._below.ended or self._above.ended
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes through both."""

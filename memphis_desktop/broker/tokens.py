@@ -64,10 +64,13 @@ def decode(token: str) -> Claims:
         raise TokenError("the JWT cannot be read") from None
     if not isinstance(header, dict) or not isinstance(claims, dict):
         raise TokenError("the JWT cannot be read")
-    if str(header.get("alg", "")).lower() not in _ALGORITHMS:
+    algorithm = str(header.get("alg", "")).lower()
+    if algorithm not in _ALGORITHMS:
         raise TokenError("the JWT is not signed with Ed25519")
     issuer = _text(claims, "iss")
-    if not verify(issuer, f"{parts[0]}.{parts[1]}".encode(), signature):
+    # The first version signs the claims alone, the second the header too.
+    signed = parts[1] if algorithm == "ed25519" else f"{parts[0]}.{parts[1]}"
+    if not verify(issuer, signed.encode(), signature):
         raise TokenError("the JWT is not signed by its issuer")
     body = claims.get("nats") or {}
     if not isinstance(body, dict):

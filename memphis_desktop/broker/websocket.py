@@ -72,7 +72,7 @@ class WebSocketLayer:
         self._compressed: list[bytes] = []
         self._compressed_size = 0
         self._control = bytearray()
-        self._closed = False
+        self.ended = False
 
     def outgoing(self) -> bytes:
         """Return handshake answers, pongs and close frames."""
@@ -175,7 +175,7 @@ class WebSocketLayer:
 
     # -- frames in -------------------------------------------------------------------------------------------
     def _frames(self, data: bytes) -> bytes:
-        if self._closed:
+        if self.ended:
             return b""
         data = self._buffer + data if self._buffer else data
         self._buffer = b""
@@ -190,7 +190,7 @@ class WebSocketLayer:
                 position = after
                 if self._left == 0:
                     self._frame_ends(found)
-                    if self._closed:
+                    if self.ended:
                         break
                 continue
             size = min(self._left, end - position)
@@ -203,10 +203,8 @@ class WebSocketLayer:
                 self._mask = self._mask[turn:] + self._mask[:turn]
             if self._left == 0:
                 self._frame_ends(found)
-                if self._closed:
+                if self.ended:
                     break
-        if self._closed and not found:
-            raise LayerError(CloseReason.CLIENT_CLOSED)
         return b"".join(found)
 
     def _frame_begins(self, data: bytes, position: int) -> int:
@@ -270,7 +268,7 @@ class WebSocketLayer:
             self._output += _frame(_PONG, bytes(self._control))
         elif self._opcode == _CLOSE:
             self._output += _frame(_CLOSE, bytes(self._control[:2]))
-            self._closed = True
+            self.ended = True
         elif self._opcode != _PONG and self._final:
             self._in_message = False
             if self._inflating:
@@ -296,7 +294,7 @@ class WebSocketLayer:
     # -- frames out ------------------------------------------------------------------------------------------
     def send(self, data: bytes) -> bytes:
         """Return binary frames."""
-        if self._closed:
+        if self.ended:
             return b""
         compressed = self._compresses and len(data) > _COMPRESSION_THRESHOLD
         if compressed:
@@ -318,9 +316,9 @@ class WebSocketLayer:
 
     def closing(self, reason: str) -> bytes:
         """Return the close frame."""
-        if self._closed or not self.ready:
+        if self.ended or not self.ready:
             return b""
-        self._closed = True
+        self.ended = True
         text = reason.encode()[:120]
         return _frame(_CLOSE, _STATUS.get(reason, 1008).to_bytes(2, "big") + text)
 
