@@ -24,7 +24,8 @@ from memphis_desktop.server_process import ServerProcess, broker_command
 from tests.reliability.crash_client import ACK_WAIT, STREAMS, value_of
 from tests.reliability.history import Contents, History, Rules, judge
 
-DRAIN_SECONDS = 60.0
+DRAIN_SECONDS = 120.0
+_START_SECONDS = 60.0  # the machine may be busy with other tests
 
 
 class CrashRun:
@@ -43,7 +44,7 @@ class CrashRun:
     def run(self, loops: int) -> list[str]:
         """Kill and restart `loops` times; return the faults found."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.server.start()
+        self.server.start(_START_SECONDS)
         try:
             asyncio.run(self._prepare())
             publisher = self._client("publisher", self.stop_publishing)
@@ -106,7 +107,7 @@ class CrashRun:
             time.sleep(self.chance.uniform(0.05, 0.7))
             half.kill()
             half.wait()
-        self.server.start()
+        self.server.start(_START_SECONDS)
 
     async def _prepare(self) -> None:
         client = await nats.connect(self.server.url)

@@ -88,6 +88,11 @@ class ManualWorkers(Workers):
         super().__init__(loop, name, most)
         self.queue: deque[tuple[Callable[[], None], Callable[[BaseException | None], None]]] = deque()
 
+    @property
+    def idle(self) -> bool:
+        """Whether the queue is empty."""
+        return not self.queue
+
     def submit(self, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
         """Put a job into the queue."""
         self.queue.append((work, done))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from memphis_desktop.broker.clock import Clock
-from memphis_desktop.broker.store.commit import Workers
+from memphis_desktop.broker.store.commit import Pace, Workers
 from memphis_desktop.broker.store.documents import (
     Document,
     decode_document,
@@ -443,6 +443,7 @@ def open_file_store(
     reserve_bytes: int = 4 * _MEBIBYTE,
     open_files: int = 256,
     sync_threads: int = 4,
+    sync_in_place: bool = False,
     files: FileSystem | None = None,
     make_workers: Callable[[AbstractEventLoop, str, int], Workers] = Workers,
 ) -> StoreRoot:
@@ -459,6 +460,7 @@ def open_file_store(
         recent_bytes: how much of what was appended last stays in memory, over all streams.
         reserve_bytes: room set aside for removals and acks when the disk is full.
         open_files: how many files are kept open.
+        sync_in_place: whether quick syncs may run on the loop itself (no window is there); see `Pace`.
         sync_threads: how many syncs may be under way.
         files, make_workers: the file system and threads; the real ones unless a test brings its own.
 
@@ -470,6 +472,7 @@ def open_file_store(
         files or OsFileSystem(),
         clock,
         make_workers(loop, "sync", sync_threads),
+        Pace(clock, allowed=sync_in_place),
         background,
         Slices(clock),
         Descriptors(open_files),

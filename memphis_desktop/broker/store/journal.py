@@ -72,6 +72,7 @@ class ConsumerJournal:
         self._quarantine = quarantine
         self._file: LogFile | None = None
         self._snapshot_end = 0
+        self._synced_end = 0  # of the file, when the last sync began
         self._states: dict[int, ConsumerState] = {}  # as recovered, until the consumer is opened
         self._open: dict[int, FileConsumerStore] = {}
         self._entries: list[_Entry] = []
@@ -82,7 +83,14 @@ class ConsumerJournal:
         self._syncing: LogFile | None = None
         self._dirty = False
         self._folder_changed = False
-        self._channel = Channel(settings.workers, settings.clock, self._begin_sync, self._end_sync)
+        self._channel = Channel(
+            settings.workers,
+            settings.pace,
+            settings.clock,
+            self._begin_sync,
+            self._end_sync,
+            self._unsynced_bytes,
+        )
         self._callbacks = TurnCallbacks(settings.clock)
         self._timer_set = False
         self._closed = False
@@ -351,6 +359,7 @@ class ConsumerJournal:
             return None
         leaving, self._old = self._old, []
         self._dirty = False
+        self._synced_end = file.end
         changed, self._folder_changed = self._folder_changed, False
         folder, files = self._folder, self._settings.files
         try:
@@ -376,6 +385,12 @@ class ConsumerJournal:
                     files.unlink(old.path)
 
         return work
+
+    def _unsynced_bytes(self) -> int:
+        """Return how much the next sync has to bring to the medium."""
+        if self._file is None or self._folder_changed or self._old:
+            return 1 << 62
+        return self._file.end - self._synced_end
 
     def _refuse(self) -> None:
         """Stand for the sync of a file that failed before: it is never tried again."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from memphis_desktop.broker.clock import Clock, Timer
-from memphis_desktop.broker.store.commit import Channel, SyncWork, TurnCallbacks, Workers
+from memphis_desktop.broker.store.commit import Channel, Pace, SyncWork, TurnCallbacks, Workers
 from memphis_desktop.broker.store.documents import Document
 from memphis_desktop.broker.store.files import NO_DESCRIPTORS, NO_ROOM, FileSystem
 from memphis_desktop.broker.store.index import Segment
@@ -60,6 +60,7 @@ class StoreSettings:
     files: FileSystem
     clock: Clock
     workers: Workers  # for syncs
+    pace: Pace
     background: Workers  # for everything that nobody waits for
     slices: Slices
     descriptors: Descriptors
@@ -105,7 +106,14 @@ class LogWriter(IndexedStore):
         self._target = 0
         self._syncing: list[LogFile] = []
         self._indexer = Indexer(settings.files, settings.slices, settings.background, settings.index_bytes)
-        self._channel = Channel(settings.workers, settings.clock, self._begin_sync, self._end_sync)
+        self._channel = Channel(
+            settings.workers,
+            settings.pace,
+            settings.clock,
+            self._begin_sync,
+            self._end_sync,
+            self._unsynced_bytes,
+        )
         self._callbacks = TurnCallbacks(settings.clock)
         self._timer: Timer | None = None
         self._to_erase: list[list[Run]] = []
@@ -369,6 +377,14 @@ class LogWriter(IndexedStore):
                 sync_folder(folder)
 
         return work
+
+    def _unsynced_bytes(self) -> int:
+        """Return how much the next sync has to bring to the medium."""
+        if self._folder_changed or len(self._unsynced) != 1:
+            return 1 << 62 if self._unsynced or self._folder_changed else 0
+        file, end = self._sync_end
+        newest = self._unsynced[0]
+        return newest.end - end if newest is file else 1 << 62
 
     def _refuse(self) -> None:
         """Stand for the sync of a file that failed before: it is never tried again."""
