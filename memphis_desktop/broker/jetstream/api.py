@@ -154,6 +154,7 @@ class Api:
         endpoint, tokens = found
         answer_type = f"{_TYPE}{endpoint.answer}_response"
         request = ApiRequest(self._streams, tokens, body[header_size:], sender, answer_type, reply)
+        request.respond = lambda fields: self.send(request, subject, fields)
         try:
             if header_size and level_refused(body[:header_size]):
                 raise ApiError(10185)

@@ -14,6 +14,7 @@ from memphis_desktop.broker.jetstream.typed_json import from_json
 if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Client
     from memphis_desktop.broker.jetstream.account import AccountStreams
+    from memphis_desktop.broker.store.interface import MessageStore, StorageError
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ class ApiRequest:
         client: who sent it, None for the node itself.
         answer_type: what the answer's ``type`` is.
         reply: where the answer goes.
+        respond: sends the answer of a handler that returned None, with these fields.
     """
 
     streams: AccountStreams
@@ -37,6 +39,7 @@ class ApiRequest:
     client: Client | None
     answer_type: str
     reply: bytes
+    respond: Callable[[dict[str, Any]], None] = lambda fields: None
 
     def read(self, record: type[T], name: str) -> T:
         """Decode the body strictly; an empty one gives the defaults.
@@ -77,6 +80,26 @@ class ApiRequest:
         """
         if not self.is_empty():
             raise ApiError(NOT_EMPTY_REQUEST)
+
+    def respond_when_durable(
+        self, messages: MessageStore, fields: Callable[[], dict[str, Any]], err_code: int
+    ) -> None:
+        """Answer once all that was written to a stream is durable.
+
+        Args:
+            messages: the stream's store.
+            fields: makes the answer.
+            err_code: of the answer when storing fails.
+        """
+
+        def answer(failure: StorageError | None) -> None:
+            if failure is None:
+                self.respond(fields())
+            else:
+                self.respond({"error": ApiError(err_code, failure).to_json()})
+            self.streams.node.flush()
+
+        messages.when_durable(answer)
 
     def is_empty(self) -> bool:
         """Return whether there is no body, or an empty JSON object."""

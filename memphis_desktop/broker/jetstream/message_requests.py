@@ -50,7 +50,7 @@ def get(request: ApiRequest) -> None:
     request.streams.account.publish((request.reply, b"", 0, answer))
 
 
-def delete(request: ApiRequest) -> dict[str, Any] | None:
+def delete(request: ApiRequest) -> None:
     """STREAM.MSG.DELETE.S; answered once the removal is durable."""
     asked = request.read_required(MessageDeleteRequest, "JSApiMsgDeleteRequest")
     stream = request.streams.find(request.tokens[0])
@@ -64,7 +64,7 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
         raise ApiError(10057, error) from None
     if not removed:
         raise _not_removed(stream, asked.seq)
-    return {"success": True}
+    request.respond_when_durable(stream.messages, lambda: {"success": True}, 10057)
 
 
 def _not_removed(stream: Stream, sequence: int) -> ApiError:

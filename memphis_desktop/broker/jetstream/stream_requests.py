@@ -11,6 +11,7 @@ from memphis_desktop.broker.jetstream.errors import (
     BAD_REQUEST,
     STREAM_INVALID_CONFIG,
     STREAM_NAME_MISMATCH,
+    STREAM_STORE_FAILED,
     ApiError,
 )
 from memphis_desktop.broker.jetstream.requests import PurgeRequest, StreamInfoRequest, StreamListRequest
@@ -30,7 +31,7 @@ def account_info(request: ApiRequest) -> dict[str, Any]:
     return request.streams.figures()
 
 
-def create(request: ApiRequest) -> dict[str, Any]:
+def create(request: ApiRequest) -> dict[str, Any] | None:
     """STREAM.CREATE.S"""
     asked = request.read(StreamConfigRequest, "StreamConfigRequest")
     config = asked.stream_config()
@@ -45,7 +46,11 @@ def create(request: ApiRequest) -> dict[str, Any]:
     if config.mirror_direct and config.mirror is None:
         raise ApiError(STREAM_INVALID_CONFIG, "stream has no mirror but does have mirror direct")
     stream = request.streams.create(config, pedantic=asked.pedantic)
-    return _with_time(stream, stream.info()) | {"did_create": True}
+    answer = _with_time(stream, stream.info()) | {"did_create": True}
+    if not config.first_seq:
+        return answer
+    request.respond_when_durable(stream.messages, lambda: answer, STREAM_STORE_FAILED)
+    return None
 
 
 def update(request: ApiRequest) -> dict[str, Any]:
@@ -98,7 +103,7 @@ def delete(request: ApiRequest) -> dict[str, Any]:
     return {"success": True}
 
 
-def purge(request: ApiRequest) -> dict[str, Any]:
+def purge(request: ApiRequest) -> None:
     """STREAM.PURGE.S"""
     asked = request.read_optional(PurgeRequest, "JSApiStreamPurgeRequest")
     if asked.seq and asked.keep:
@@ -112,7 +117,7 @@ def purge(request: ApiRequest) -> dict[str, Any]:
         purged = stream.purge(asked.filter.encode(), asked.seq, asked.keep)
     except StorageError as error:
         raise ApiError(10051, error) from None
-    return {"success": True, "purged": purged}
+    request.respond_when_durable(stream.messages, lambda: {"success": True, "purged": purged}, 10051)
 
 
 def snapshot(request: ApiRequest) -> dict[str, Any]:
