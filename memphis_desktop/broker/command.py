@@ -61,6 +61,7 @@ def run(arguments: list[str]) -> int:
             options.log_file, debug=options.debug, trace=options.trace, with_time=options.log_time
         )
         node = BrokerNode(options)
+        node.sync_in_place = True
         if line.config is not None:
             node.config_digest = digest(line.config)
             node.reloader = lambda: _options_again(arguments)

@@ -128,6 +128,7 @@ class BrokerNode:
         self.http_requests: dict[str, int] = {}
         self.meter = reports.ResourceMeter()
         self.config_loaded_ns = 0
+        self.sync_in_place = False  # set where no window shares the loop; see `store.commit.Pace`
         self.config_digest = ""
         self.max_memory_store = self.max_file_store = 0  # what JetStream may use, once started
         self.jetstream: JetStreamService | None = None
@@ -184,7 +185,11 @@ class BrokerNode:
                 self._store = store.MemoryRoot(self.clock)
             else:
                 self._store = store.open_file_store(
-                    self.options.store_folder, self.clock, loop, sync_always=self.options.sync_always
+                    self.options.store_folder,
+                    self.clock,
+                    loop,
+                    sync_always=self.options.sync_always,
+                    sync_in_place=self.sync_in_place,
                 )
         except (StorageError, OSError) as error:
             raise StartError(str(error)) from error
