@@ -102,13 +102,15 @@ def _against_limit(used: float, limit: float) -> Severity:
 def stream_findings(stream: StreamSnapshot) -> list[Finding]:
     """Return what is wrong with one stream."""
     name = stream.name
-    found = []
+    found: list[Finding] = []
+    refuses = stream.config.get("discard") == "new"
+    if not (stream.clustered or refuses or stream.mirror or stream.sources):
+        return found  # most, and there may be thousands
     if stream.clustered and not stream.leader:
         text, advice = "No leader", "Nothing can be written or read until one is elected."
         found.append(Finding(Severity.BAD, text, advice, name, check="leader"))
     found.extend(_peers(stream, name, ""))
     config = stream.config
-    refuses = config.get("discard") == "new"
     for what, used, key in (("messages", stream.messages, "max_msgs"), ("bytes", stream.bytes, "max_bytes")):
         limit = int(config.get(key) or -1)
         severity = _against_limit(used, limit)
@@ -140,7 +142,9 @@ def _peers(asset: StreamSnapshot | ConsumerSnapshot, stream: str, consumer: str)
 def consumer_findings(consumer: ConsumerSnapshot, history: History) -> list[Finding]:
     """Return what is wrong with one consumer."""
     stream, name = consumer.stream, consumer.name
-    found = []
+    found: list[Finding] = []
+    if not (consumer.num_pending or consumer.num_redelivered or consumer.clustered):
+        return found
 
     def add(severity: Severity, text: str, advice: str, check: str) -> None:
         found.append(Finding(severity, text, advice, stream, name, check))

@@ -59,6 +59,11 @@ class StreamSnapshot:
     mirror: Mapping[str, Any] | None = None  # source info as the broker gives it
     sources: tuple[Mapping[str, Any], ...] = ()
 
+    @property
+    def is_read(self) -> bool:
+        """Whether more than the name is known; long lists come as names first."""
+        return self.read_at_ns > 0
+
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSnapshot:

@@ -49,6 +49,7 @@ PAGE = 256
 FULL_PASS_PAGES = 2  # so many pages are read in each round; longer lists go in turn
 SNAPSHOT_EVERY_PAGES = 8
 PARALLEL = 6
+SLICE_SECONDS = 0.005  # work on the loop is interrupted after this
 PROBES = 5  # first undelivered messages read in a round
 MAX_FILTERS_PROBED = 4
 ADVISORIES = (
@@ -254,8 +255,11 @@ class Poller:
     async def _read_page(self, offset: int) -> None:
         """Read one page of streams."""
         answer, now = await self._ask("STREAM.LIST", {"offset": offset})
-        infos = answer.get("streams") or []
-        for info in infos:
+        sliced = time.perf_counter()
+        for info in answer.get("streams") or []:
+            if time.perf_counter() - sliced > SLICE_SECONDS:
+                await asyncio.sleep(0)
+                sliced = time.perf_counter()
             name = self._state.take_stream(info, now)
             self._seen.add(name)
             self._read_now.add(name)
@@ -264,16 +268,39 @@ class Poller:
         self._state.errors.pop("streams", None)
 
     async def _first_pass(self) -> None:
-        """Read every stream once, beyond the budget: an empty list helps nobody."""
+        """Read every stream once, beyond the budget: an empty list helps nobody.
+
+        Of a long list the names come first, then the streams that are in view, then the others.
+        """
         self._seen.clear()
         await self._read_page(0)
         self._session.publish_snapshot()
+        if self._total > PAGE * FULL_PASS_PAGES:
+            await self._read_names()
+            self._session.publish_snapshot()
+            await asyncio.sleep(WAKE_DELAY)  # the view tells what it shows
+            pages, singles = self._cover(self._wanted_streams())
+            await self._together(self._read_page, [page for page in pages if page])
+            await self._together(self._read_stream, singles[:PAGE])
+            self._session.publish_snapshot()
         offsets = list(range(PAGE, self._total, PAGE))
         for position in range(0, len(offsets), SNAPSHOT_EVERY_PAGES):
             await self._together(self._read_page, offsets[position : position + SNAPSHOT_EVERY_PAGES])
             self._session.publish_snapshot()
         self._end_pass(atomic=not offsets)
         self._state.complete = True
+
+    async def _read_names(self) -> None:
+        offset = 0
+        while True:
+            answer, _ = await self._ask("STREAM.NAMES", {"offset": offset})
+            names = answer.get("streams") or []
+            self._state.take_names(names)
+            offset += len(names)
+            if not names or offset >= int(answer.get("total") or 0):
+                break
+            await asyncio.sleep(0)
+        self._names = sorted(self._state.streams)
 
     async def _read_streams(self) -> None:
         try:

@@ -89,6 +89,27 @@ def stream(
     )
 
 
+def unread_stream(name: str) -> StreamSnapshot:
+    """Return the snapshot of a stream of which only the name is known yet."""
+    return StreamSnapshot(
+        name=name,
+        config={"name": name},
+        created="",
+        messages=0,
+        bytes=0,
+        first_sequence=0,
+        last_sequence=0,
+        first_time_ns=None,
+        last_time_ns=None,
+        subject_count=0,
+        deleted_count=0,
+        consumer_count=0,
+        in_messages_rate=None,
+        in_bytes_rate=None,
+        out_messages_rate=None,
+    )
+
+
 def consumer(
     info: Json,
     previous: ConsumerSnapshot | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -82,7 +82,8 @@ class ClusterState:
         name = str(info["config"]["name"])
         previous = self.streams.get(name)
         if previous is not None and previous.created != info.get("created"):
-            self.remove_stream(name)
+            if previous.is_read:
+                self.remove_stream(name)
             previous = None
         counters = self._stream_counters.get(name)
         if counters is None:
@@ -105,6 +106,12 @@ class ClusterState:
             (rate, bytes_rate, snapshot.out_messages_rate, snapshot.messages, snapshot.bytes),
         )
         return name
+
+    def take_names(self, names: Iterable[str]) -> None:
+        """Take names of streams of which nothing else is known yet."""
+        for name in names:
+            if name not in self.streams:
+                self.streams[name] = reading.unread_stream(name)
 
     @staticmethod
     def _bytes_rate(

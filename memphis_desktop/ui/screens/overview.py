@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import time
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,7 @@ from memphis_desktop.ui.screens.station_parts import (
 
 LAG_ROWS = 20
 STATION_ROWS = 20
+STREAMS_CHECKED = 2000  # a second
 SIGN_WIDTH = 180
 WIDE = 8 * (SIGN_WIDTH + 12) + 48  # from this width on the vital signs stand in one row
 
@@ -60,6 +63,7 @@ class OverviewScreen(Screen):
         super().__init__(context, parent)
         self._snapshot: ClusterSnapshot | None = None
         self._bytes = False
+        self._checked_at = float("-inf")
         self.time_range = TimeRange(300.0, self)
         self.header = PageHeader("Overview")
         self._units = _Segments(("Messages", "Bytes"))
@@ -273,6 +277,10 @@ class OverviewScreen(Screen):
         return latest
 
     def _show_health(self, snapshot: ClusterSnapshot) -> None:
+        now = time.monotonic()
+        if now - self._checked_at < len(snapshot.streams) / STREAMS_CHECKED - 1.0:
+            return  # thousands of streams are not checked each second
+        self._checked_at = now
         found = findings(snapshot, self.context.session.history)
         self.health.set_rows(found)
         if found:
@@ -282,8 +290,8 @@ class OverviewScreen(Screen):
 
     def _show_lags(self, snapshot: ClusterSnapshot) -> None:
         behind: list[ConsumerSnapshot] = [c for c in snapshot.consumers.values() if c.num_pending]
-        behind.sort(key=lambda c: (c.lag_seconds or 0.0, c.num_pending), reverse=True)
-        self.lag_board.set_rows(behind[:LAG_ROWS])
+        worst = heapq.nlargest(LAG_ROWS, behind, key=lambda c: (c.lag_seconds or 0.0, c.num_pending))
+        self.lag_board.set_rows(worst)
         if behind:
             self.lag_board.set_state("ready")
         elif snapshot.consumers:
@@ -294,9 +302,11 @@ class OverviewScreen(Screen):
             self.lag_board.set_state("empty", "There are no consumer groups yet.", icon="users-three")
 
     def _show_stations(self, snapshot: ClusterSnapshot) -> None:
-        busiest: list[StreamSnapshot] = [s for s in snapshot.streams.values() if not is_bucket(s.name)]
-        busiest.sort(key=lambda s: s.in_messages_rate or 0.0, reverse=True)
-        self.stations.set_rows(busiest[:STATION_ROWS])
+        streams = (s for s in snapshot.streams.values() if s.is_read and not is_bucket(s.name))
+        busiest: list[StreamSnapshot] = heapq.nlargest(
+            STATION_ROWS, streams, key=lambda s: s.in_messages_rate or 0.0
+        )
+        self.stations.set_rows(busiest)
         if busiest:
             self.stations.set_state("ready")
         elif "jetstream" in snapshot.errors:

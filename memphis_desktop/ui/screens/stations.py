@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QTimer
@@ -52,6 +53,8 @@ class StationsScreen(Screen):
         super().__init__(context, parent)
         self._actions = StationActions(context, self)
         self._rows: dict[str, StationRow] = {}
+        self._counted: dict[str, StationRow] | None = None
+        self._buckets = 0
         self._shown_at = 0.0
         self._snapshot: ClusterSnapshot | None = None
         self._visible_timer = QTimer(self)
@@ -138,8 +141,14 @@ class StationsScreen(Screen):
                 "Messages stored each second, over the last hour",
                 sort_value=lambda r: r.stream.in_messages_rate,
             ),
-            Column("messages", "Messages", lambda r: r.stream.messages, "number", 90),
-            Column("bytes", "Size", lambda r: r.stream.bytes, "bytes", 80),
+            Column(
+                "messages",
+                "Messages",
+                _figure("messages"),
+                "number",
+                90,
+            ),
+            Column("bytes", "Size", _figure("bytes"), "bytes", 80),
             Column(
                 "worst",
                 "Worst lag",
@@ -150,7 +159,13 @@ class StationsScreen(Screen):
                 text=figures.lag_seconds,
                 token=_lag_token,
             ),
-            Column("consumers", "Groups", lambda r: r.stream.consumer_count, "number", 68),
+            Column(
+                "consumers",
+                "Groups",
+                _figure("consumer_count"),
+                "number",
+                68,
+            ),
             Column("subjects", "Subjects", _subjects, "mono", 150),
             Column("retention", "Retention", _retention, "badge", 92),
             Column("lag", "Lag", lambda r: r.worst_lag, "number", 80, "Messages of the slowest group", False),
@@ -177,11 +192,33 @@ class StationsScreen(Screen):
             Column("storage", "Storage", lambda r: r.stream.config.get("storage"), "text", 70, "", False),
             Column("first", "First", lambda r: _time(r.stream.first_time_ns, r), "time", 90, "", False),
             Column("last", "Last", lambda r: _time(r.stream.last_time_ns, r), "time", 90, "", False),
-            Column("sequence", "Last sequence", lambda r: r.stream.last_sequence, "number", 110, "", False),
             Column(
-                "subject_count", "Subject count", lambda r: r.stream.subject_count, "number", 96, "", False
+                "sequence",
+                "Last sequence",
+                _figure("last_sequence"),
+                "number",
+                110,
+                "",
+                False,
             ),
-            Column("deleted", "Gaps", lambda r: r.stream.deleted_count, "number", 70, "", False),
+            Column(
+                "subject_count",
+                "Subject count",
+                _figure("subject_count"),
+                "number",
+                96,
+                "",
+                False,
+            ),
+            Column(
+                "deleted",
+                "Gaps",
+                _figure("deleted_count"),
+                "number",
+                70,
+                "",
+                False,
+            ),
             Column(
                 "replicas", "Replicas", lambda r: r.stream.config.get("num_replicas"), "number", 70, "", False
             ),
@@ -213,7 +250,8 @@ class StationsScreen(Screen):
         self._snapshot = snapshot
         self.banner.show_snapshot(snapshot)
         now = time.monotonic()
-        if now - self._shown_at < len(snapshot.streams) / _ROWS_PER_SECOND - 1.0 and self._rows:
+        known = len(self._rows) == len(snapshot.streams) and snapshot.complete
+        if known and now - self._shown_at < len(snapshot.streams) / _ROWS_PER_SECOND - 1.0:
             return
         self._shown_at = now
         lags = worst_lags(snapshot.consumers.values())
@@ -253,7 +291,9 @@ class StationsScreen(Screen):
         self.preview.show_snapshot(snapshot)
 
     def _count(self) -> None:
-        buckets = sum(is_bucket(name) for name in self._rows) if "buckets" not in self.filter.chips() else 0
+        if self._counted is not self._rows:
+            self._counted, self._buckets = self._rows, sum(map(is_bucket, self._rows))
+        buckets = 0 if "buckets" in self.filter.chips() else self._buckets
         total = len(self._rows) - buckets
         shown = self.table.model.rowCount()
         text = figures.count_noun(total, "station")
@@ -414,12 +454,25 @@ class StationsScreen(Screen):
         ]
 
 
+def _figure(name: str) -> Callable[[StationRow], Any]:
+    """What takes a figure from a row; None while only the station's name is known."""
+
+    def take(row: StationRow) -> Any:
+        return getattr(row.stream, name) if row.stream.is_read else None
+
+    return take
+
+
 def _subjects(row: StationRow) -> str:
+    if not row.stream.is_read:
+        return "–"
     return ", ".join(row.stream.config.get("subjects") or ()) or origin_text(row.stream)
 
 
 def _retention(row: StationRow) -> Any:
     retention = str(row.stream.config.get("retention", ""))
+    if not retention:
+        return None
     badges = [(_RETENTION.get(retention, retention), "muted")]
     if row.stream.config.get("sealed"):
         badges.append(("sealed", "information"))
