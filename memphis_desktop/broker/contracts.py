@@ -12,6 +12,7 @@ from memphis_desktop.protocol.message import Message
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.clock import Clock
+    from memphis_desktop.broker.jetstream.limits import AccountLimits
 
 # A server-side subscriber. It gets, once per chunk read from one connection, everything of that chunk that
 # its pattern matched, in order, and who sent it (None for the node itself). It must not block.
@@ -118,8 +119,8 @@ class Node(Protocol):
 class JetStreamService(Protocol):
     """JetStream as the node starts, ends and reports on it: what ``jetstream.service.JetStream`` is."""
 
-    def enable(self, account: Account) -> None:
-        """Serve the API in this account."""
+    def enable(self, account: Account, limits: AccountLimits | None = None) -> object:
+        """Serve the API in this account, within its limits."""
 
     def recover(self) -> None:
         """Open everything that is in the store; called once, before the node listens."""

@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +198,7 @@ class BrokerNode:
             self.jetstream.enable(self.default_account)
         for account in self.accounts.values():
             if account.options.jetstream is not None:
-                self.jetstream.enable(account)
+                self._enable_jetstream(self.jetstream, account)
         self.jetstream.recover()
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -445,8 +445,14 @@ class BrokerNode:
             account.connect_imports(self.account)  # described by a JWT that just came
         self.system_requests.add_account(account)
         if options.jetstream is not None and self.jetstream is not None:
-            self.jetstream.enable(account)
+            self._enable_jetstream(self.jetstream, account)
         return account
+
+    def _enable_jetstream(self, jetstream: JetStreamService, account: Account) -> None:
+        from memphis_desktop.broker.jetstream.limits import AccountLimits
+
+        given = account.options.jetstream
+        jetstream.enable(account, AccountLimits(**asdict(given)) if given is not None else None)
 
     def _connect_imports(self) -> None:
         for options in self.options.accounts:
