@@ -28,6 +28,7 @@ from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
 from memphis_desktop.ui.event_loop import EventLoop
+from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.screens.home.first_run import profile_for
 from memphis_desktop.ui.settings import Settings
 from memphis_desktop.ui.shell import log_memory, setting_keys
@@ -100,10 +101,11 @@ async def session(
     broker = LocalBroker(ports_folder)
     memory, end_log = log_memory.install(folders.log_folder())
     window = MainWindow(broker, ProfileStore(folder), ActivityLog(folders.data_folder()), memory)
+    preloader: _Preloader | None = None
     try:
         if show:
             window.show()
-        threading.Thread(target=_preload, name="preload", daemon=True).start()
+        preloader = _Preloader()
         _settle_memory()
         if demo:
             try:
@@ -116,6 +118,8 @@ async def session(
             _open_as_before(window)
         yield Program(window, broker)
     finally:
+        if preloader is not None:
+            preloader.end()
         await window.shut_down()
         await broker.stop()
         window.close()
@@ -134,10 +138,24 @@ def _open_as_before(window: MainWindow) -> None:
         window.tasks.run(window.restore_tabs(), "open the tabs of the last time")
 
 
-def _preload() -> None:
-    """Import what the first screens need while the user looks at the first page."""
-    for name in ("pyqtgraph", "memphis_desktop.ui.components.graph"):
-        importlib.import_module(name)
+class _Preloader:
+    """Imports what the screens need in a thread, while the user looks at the first page."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="preload", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for name in ("pyqtgraph", *registry.modules()):
+            if self._ended.is_set():
+                return
+            importlib.import_module(name)
+
+    def end(self) -> None:
+        """Stop after the module at hand."""
+        self._ended.set()
+        self._thread.join()
 
 
 def _settle_memory() -> None:

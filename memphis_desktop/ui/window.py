@@ -69,6 +69,7 @@ class MainWindow(QMainWindow):
         self._workspaces: list[Workspace] = []
         self._screen_shortcuts: list[QShortcut] = []
         self._closing = False
+        self._ending: set[asyncio.Task[None]] = set()
         self._to_forget: dict[str, ConnectionProfile] = {}
         self.setAcceptDrops(True)
         self._build()
@@ -175,7 +176,11 @@ class MainWindow(QMainWindow):
                 await self._close_workspace(workspace)
         connection = self._connections.pop(profile_id, None)
         if connection is not None:
-            await connection.close()
+            # Not a part of who asked: a connection that is being closed is closed even when that is cancelled.
+            ending = asyncio.get_running_loop().create_task(connection.close())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)
 
     def missing_requirement(self, entry: registry.ScreenEntry, connection: Connection | None) -> str:
         """Why a screen cannot be used on a connection; empty when it can."""
@@ -588,7 +593,9 @@ class MainWindow(QMainWindow):
         await self.tasks.cancel()
         for workspace in self._workspaces:
             await workspace.close_now()
-        await asyncio.gather(*(connection.close() for connection in self._connections.values()))
+        await asyncio.gather(
+            *self._ending, *(connection.close() for connection in self._connections.values())
+        )
         self._connections.clear()
         for profile in self._to_forget.values():
             await asyncio.to_thread(keychain.forget, profile)

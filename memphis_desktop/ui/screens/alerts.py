@@ -149,7 +149,7 @@ class AlertsScreen(Screen):
         )
         header.add_action("New rule", self.new, icon_name="plus", kind="primary", tooltip="N")
         halves = QSplitter(Qt.Orientation.Vertical)
-        halves.setHandleWidth(theme.SPACE_4)
+        halves.setHandleWidth(theme.SPACE_2)
         halves.setChildrenCollapsible(False)
         halves.addWidget(_panel("Now", self.table))
         halves.addWidget(_panel("Rules", self.rules))

@@ -38,16 +38,21 @@ class ScreenEntry:
     at_bottom: bool = False
 
 
-def lazy(path: str) -> Callable[[ScreenContext], Screen]:
+@dataclass(frozen=True)
+class lazy:
     """A factory that imports ``module:ClassName`` below ``ui.screens`` when the screen is first visited."""
-    module_name, class_name = path.split(":")
 
-    def factory(context: ScreenContext) -> Screen:
-        module = import_module(f"memphis_desktop.ui.screens.{module_name}")
-        screen: Screen = getattr(module, class_name)(context)
+    path: str
+
+    def __call__(self, context: ScreenContext) -> Screen:
+        """Make the screen."""
+        screen: Screen = getattr(import_module(self.module), self.path.split(":")[1])(context)
         return screen
 
-    return factory
+    @property
+    def module(self) -> str:
+        """The full name of the module."""
+        return f"memphis_desktop.ui.screens.{self.path.split(':')[0]}"
 
 
 # A line: ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream")
@@ -85,6 +90,7 @@ SCREENS: list[ScreenEntry] = [
         parent="stations",
         requires="jetstream",
     ),
+    ScreenEntry("live", "Live", "broadcast", lazy("live:LiveScreen")),
     ScreenEntry("replay", "Replay", "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
     ScreenEntry("decoders", "Decoders", "brackets-curly", lazy("decoders:DecodersScreen")),
     ScreenEntry("alerts", "Alerts", "bell", lazy("alerts:AlertsScreen"), scope="any", at_bottom=True),
@@ -105,3 +111,8 @@ SCREENS: list[ScreenEntry] = [
 def find(route_name: str) -> ScreenEntry | None:
     """The entry of a route name."""
     return next((entry for entry in SCREENS if entry.route_name == route_name), None)
+
+
+def modules() -> list[str]:
+    """The modules of all screens, for loading them before they are visited."""
+    return list(dict.fromkeys(entry.factory.module for entry in SCREENS if isinstance(entry.factory, lazy)))

@@ -168,9 +168,8 @@ def value_text(signal: str, value: float) -> str:
 def sentence(alert: Alert) -> str:
     """An alert in a sentence."""
     title = SIGNALS[alert.rule.signal].title
-    return (
-        f"{title}: {alert.subject.label} on {alert.connection}, {value_text(alert.rule.signal, alert.value)}."
-    )
+    value = value_text(alert.rule.signal, alert.value)
+    return f"{title}: {alert.subject.label} on {alert.connection} ({value})."
 
 
 def rule_text(rule: Rule) -> str:

@@ -46,7 +46,7 @@ QMainWindow, QDialog, QStackedWidget#content {{ background: {t.window}; }}
 QToolTip {{ background: {t.raised}; color: {t.text}; border: {t.line_width}px solid {t.line_strong};
     padding: 4px 8px; font-size: {SIZE_CAPTION}px; }}
 QSplitter::handle {{ background: transparent; }}
-QSplitter::handle:hover {{ background: {t.accent}; }}
+QSplitter::handle:hover {{ background: {t.line_strong}; border-radius: 2px; }}
 """
 
 
