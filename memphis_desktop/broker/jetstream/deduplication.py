@@ -46,9 +46,9 @@ class MessageIds:
         while groups and groups[0][0] <= oldest:
             _, sequences = groups.popleft()
             known = self.sequences
-            if len(sequences) == len(known):
+            if not groups:
                 known.clear()
-                continue
+                return
             for message_id, sequence in sequences.items():
                 if known.get(message_id) == sequence:
                     del known[message_id]
