@@ -747,7 +747,7 @@ async def test_answers_are_those_of_the_real_server(
     await compare(SCRIPTS[name], servers)
 
 
-@pytest.mark.parametrize("seed", (0, 1, 3, 4, 7, 11))
+@pytest.mark.parametrize("seed", [0, 1, 3, 4, 7, 11])
 async def test_random_scripts_have_the_same_answers(
     seed: int, servers: tuple[ServerProcess, ServerProcess]
 ) -> None:

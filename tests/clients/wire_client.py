@@ -134,7 +134,7 @@ class WireClient:
             await asyncio.wait_for(self._arrived.wait(), 10)
         raise AssertionError("no answer")
 
-    async def settle(self, quiet: float = 0.06) -> list[Frame]:
+    async def settle(self, quiet: float = 0.045) -> list[Frame]:
         """Wait until nothing has come for `quiet` seconds; return and forget what has come."""
         await self.ping()
         count = -1
