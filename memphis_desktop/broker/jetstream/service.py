@@ -36,6 +36,7 @@ class JetStream:
         self._root = root
         self._consumer_factory = consumer_factory
         self.accounts: dict[str, AccountStreams] = {}
+        self._recovered = False
 
     def enable(self, account: Account, limits: AccountLimits | None = None) -> None:
         """Give an account JetStream, or change its limits; the streams it has on disk come with `recover`."""
@@ -47,12 +48,16 @@ class JetStream:
             self._node, self._root, account, limits or AccountLimits(), self._consumer_factory
         )
         account.jetstream_enabled = True
+        if self._recovered:  # an account that came to be known while running
+            self.accounts[account.name].recover()
+            self.accounts[account.name].start()
 
     def recover(self) -> None:
         """Open what is stored of the enabled accounts and begin to answer; call before clients connect."""
         for name in self._root.accounts():
             if name not in self.accounts:
                 _log.warning("The store has streams of account '%s', which has no JetStream", name)
+        self._recovered = True
         for streams in self.accounts.values():
             streams.recover()
             streams.start()
