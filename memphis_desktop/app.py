@@ -150,7 +150,11 @@ class _Preloader:
         for name in ("pyqtgraph", *registry.modules()):
             if self._ended.is_set():
                 return
-            importlib.import_module(name)
+            try:
+                importlib.import_module(name)
+            except Exception:
+                # Whoever visits that screen meets the same failure, and is told.
+                log.exception("could not load %s ahead", name)
 
     def end(self) -> None:
         """Stop after the module at hand."""
