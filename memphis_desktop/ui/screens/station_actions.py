@@ -14,7 +14,13 @@ from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.code_block import CodeBlock
-from memphis_desktop.ui.components.dialogs import ConfirmDialog, Disclosure, FormDialog
+from memphis_desktop.ui.components.dialogs import (
+    ConfirmDialog,
+    Disclosure,
+    FormDialog,
+    add_form_row,
+    form_layout,
+)
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route, ScreenContext
 from memphis_desktop.ui.screens.station_fields import (
@@ -311,12 +317,11 @@ class PurgeDialog(ConfirmDialog):
         self._subject.setProperty("role", "mono")
         self._loss = PlainLabel("", wrap=True)
         self._command = CodeBlock(lines=8)
-        from memphis_desktop.ui.components.dialogs import add_form_row, form_layout
-
         form = form_layout()
         add_form_row(form, "Remove", self._what)
         add_form_row(form, "Number", self._number)
         add_form_row(form, "Subject", self._subject, "Only on this subject; * and > as wildcards.")
+        self._form = form
         self.body.insertWidget(0, self._loss)
         self.body.insertLayout(1, form)
         self.body.addWidget(Disclosure("Command", self._command))
@@ -339,7 +344,7 @@ class PurgeDialog(ConfirmDialog):
         )
 
     def _refresh(self) -> None:
-        self._number.setEnabled(self._what.currentIndex() > 0)
+        self._form.setRowVisible(self._number, self._what.currentIndex() > 0)
         stream = self._stream
         try:
             action = self.action()

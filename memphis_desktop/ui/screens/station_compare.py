@@ -18,11 +18,11 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import Dialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS
+from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS, value_text
 from memphis_desktop.ui.screens.station_form import difference
 from memphis_desktop.ui.screens.station_parts import panel
 
-_LABELS = {field.key: field.label for field in STREAM_FIELDS}
+_FIELDS = {field.key: field for field in STREAM_FIELDS}
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,19 @@ class DifferentSetting:
     @property
     def label(self) -> str:
         """The setting's name in forms."""
-        return _LABELS.get(self.key, self.key)
+        field = _FIELDS.get(self.key)
+        return field.label if field is not None else self.key
 
 
 def different_settings(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[DifferentSetting]:
     """Return what differs between two configurations, but for their names and what servers add."""
     rows = []
-    for key in dict.fromkeys([*_LABELS, *left, *right]):
+    for key in dict.fromkeys([*_FIELDS, *left, *right]):
         if "." in key or key == "name":
             continue
         first, second = _cleaned(key, left.get(key)), _cleaned(key, right.get(key))
         if first != second:
-            rows.append(DifferentSetting(key, _text(first), _text(second)))
+            rows.append(DifferentSetting(key, _text(key, left.get(key)), _text(key, right.get(key))))
     return rows
 
 
@@ -57,7 +58,10 @@ def _cleaned(key: str, value: Any) -> Any:
     return None if value in ("", [], {}, False) else value
 
 
-def _text(value: Any) -> str:
+def _text(key: str, value: Any) -> str:
+    field = _FIELDS.get(key)
+    if field is not None:
+        return value_text(field, value)
     if value is None:
         return "–"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from memphis_desktop.ui import format as figures
+
 FieldKind = Literal[
     "text", "subjects", "choice", "count", "size", "duration", "durations", "switch", "pairs", "json", "time"
 ]
@@ -415,3 +417,27 @@ NEW_CONSUMER: dict[str, Any] = {
 def sections(fields: Sequence[Field]) -> list[str]:
     """Return the sections in their order."""
     return list(dict.fromkeys(field.section for field in fields))
+
+
+def value_text(field: Field, value: object) -> str:
+    """A configuration value as people read it."""
+    if field.kind == "switch":
+        return "yes" if value else "no"
+    if value is None or value in ("", [], {}):
+        return "–"
+    if field.unlimited is not None and isinstance(value, int) and value <= 0:
+        return "unlimited"
+    if field.kind == "size" and isinstance(value, int):
+        return figures.bytes_size(value)
+    if field.kind == "duration" and isinstance(value, int):
+        return figures.duration(value / 1e9) if value else "none"
+    if field.kind == "count" and isinstance(value, int):
+        return figures.integer(value)
+    if field.kind == "choice":
+        return next((label for choice, label in field.choices if choice == value), str(value))
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    if isinstance(value, dict) and field.kind == "pairs":
+        shown = {k: v for k, v in value.items() if not k.startswith("_nats.")}
+        return ", ".join(f"{key}: {item}" for key, item in shown.items()) or "–"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)

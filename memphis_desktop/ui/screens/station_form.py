@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,7 @@ from memphis_desktop.ui.screens.station_fields import (
 )
 
 _API_VERSIONS = {1: "2.11", 2: "2.12", 4: "2.14", 5: "2.15"}
-_MULTILINE = {"subjects": 3, "pairs": 3, "json": 4}
+_MULTILINE = {"subjects": 3, "pairs": 2, "json": 2}
 
 
 class _Editor:
@@ -127,13 +128,14 @@ class ConfigurationForm(QScrollArea):
         column = QVBoxLayout(holder)
         column.setContentsMargins(0, 0, theme.SPACE_3, 0)
         column.setSpacing(theme.SPACE_3)
+        form = form_layout()  # one for all sections, so that the labels end at one edge
         for section in sections(fields):
-            column.addWidget(PlainLabel(section, "strong"))
-            form = form_layout()
+            heading = PlainLabel(section, "strong")
+            heading.setContentsMargins(0, theme.SPACE_3 if form.rowCount() else 0, 0, 0)
+            form.addRow(heading)
             for field in (field for field in fields if field.section == section):
                 self._add(form, field, editing=editing, level=level)
-            column.addLayout(form)
-            column.addSpacing(theme.SPACE_2)
+        column.addLayout(form)
         column.addStretch()
         self.setWidget(holder)
         self.setWidgetResizable(True)
@@ -281,8 +283,6 @@ class ConfigurationDialog(Dialog):
         except FieldError as error:
             self.show_error(str(error))
             return
-        import asyncio
-
         self._running = True
         self.verb_button.setEnabled(False)
         self._task = asyncio.ensure_future(self._run(action))

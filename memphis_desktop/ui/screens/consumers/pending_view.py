@@ -35,10 +35,10 @@ class PendingView(QWidget):
         self.table = DataTable(
             [
                 Column("mark", "", _mark, "dot", 28, "Red looks poisonous, amber was refused"),
-                Column("sequence", "Sequence", lambda m: m.sequence, "number", 100),
-                Column("subject", "Subject", lambda m: m.subject, "mono", 180, stretch=True),
-                Column("age", "Stored", lambda m: m.time_ns, "time", 110),
-                Column("size", "Size", lambda m: m.size, "bytes", 84),
+                Column("sequence", "Sequence", lambda m: m.sequence, "number", 90),
+                Column("subject", "Subject", lambda m: m.subject, "mono", 150, stretch=True),
+                Column("age", "Stored", lambda m: m.time_ns, "time", 90),
+                Column("size", "Size", lambda m: m.size, "bytes", 76),
                 Column(
                     "deliveries",
                     "Deliveries",
@@ -47,7 +47,7 @@ class PendingView(QWidget):
                     90,
                     "As advisories told since this page was opened",
                 ),
-                Column("state", "State", _state, "badge", 190),
+                Column("state", "State", _state, "badge", 150),
             ],
             lambda m: m.sequence,
             "pending_messages",
@@ -156,7 +156,7 @@ def pending_text(found: PendingMessages, now_ns: int) -> str:
 def _mark(message: PendingMessage) -> str:
     if message.suspicious:
         return "bad"
-    return "warning" if message.note else "good" if message.certain else "muted"
+    return "warning" if message.note else "information" if message.certain else "muted"
 
 
 def _state(message: PendingMessage) -> list[tuple[str, str]]:

@@ -73,6 +73,7 @@ class ResetDialog(ConfirmDialog):
         form = form_layout()
         add_form_row(form, "Move", self.where)
         add_form_row(form, "Place", self._values)
+        self._form = form
         self.body.insertLayout(0, form)
         self.body.insertWidget(1, self.result_label)
         self.body.addWidget(Disclosure("Command", self.command))
@@ -98,6 +99,7 @@ class ResetDialog(ConfirmDialog):
         choice = self.where.currentData()
         page = {SEQUENCE: 1, BACK: 1, TIME: 2, OTHER: 3}.get(choice, 0)
         self._values.setCurrentIndex(page)
+        self._form.setRowVisible(self._values, page > 0)
         self.number.setPlaceholderText("sequence" if choice == SEQUENCE else "messages")
         self.preview = None
         self.result_label.setText("Counting what will come again.")

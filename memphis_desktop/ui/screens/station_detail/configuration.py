@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
-from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -16,7 +15,7 @@ from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_facts import Facts
-from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS, Field, get_value, sections
+from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS, get_value, sections, value_text
 from memphis_desktop.ui.screens.station_parts import panel
 
 
@@ -82,27 +81,3 @@ class ConfigurationTab(StationTab):
         """Edit."""
         refusal = self.changes.refusal
         return [Command("Edit configuration", "Ctrl+E", self.edit, "pencil-simple", not refusal, refusal)]
-
-
-def value_text(field: Field, value: object) -> str:
-    """A configuration value as people read it."""
-    if field.kind == "switch":
-        return "yes" if value else "no"
-    if value is None or value in ("", [], {}):
-        return "–"
-    if field.unlimited is not None and isinstance(value, int) and value <= 0:
-        return "unlimited"
-    if field.kind == "size" and isinstance(value, int):
-        return figures.bytes_size(value)
-    if field.kind == "duration" and isinstance(value, int):
-        return figures.duration(value / 1e9) if value else "none"
-    if field.kind == "count" and isinstance(value, int):
-        return figures.integer(value)
-    if field.kind == "choice":
-        return next((label for choice, label in field.choices if choice == value), str(value))
-    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        return ", ".join(value)
-    if isinstance(value, dict) and field.kind == "pairs":
-        shown = {k: v for k, v in value.items() if not k.startswith("_nats.")}
-        return ", ".join(f"{key}: {item}" for key, item in shown.items()) or "–"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)

@@ -90,7 +90,7 @@ class SubjectModel(QAbstractItemModel):
     def _merge(self, old: SubjectNode, new: SubjectNode, index: QModelIndex) -> None:
         changed = (old.messages, old.subjects, old.own) != (new.messages, new.subjects, new.own)
         old.messages, old.subjects, old.own = new.messages, new.subjects, new.own
-        if old.order is None:
+        if old.order is None and old.children and old is not self._root:
             # Not opened yet: nobody has an index below, so the branch can be replaced as it is.
             old.children = new.children
             for child in old.children.values():
