@@ -7,6 +7,7 @@ Qt, numpy and nats-py are imported by the command that needs them and by no othe
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
 
 PROGRAM = "memphis-desktop"
-OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 # Platforms of Qt that draw without a display server.
 _DISPLAYLESS_PLATFORMS = {"offscreen", "minimal", "minimalegl", "vnc", "linuxfb", "eglfs"}
@@ -180,6 +181,7 @@ def _bench(arguments: list[str]) -> int:
 
     if options.job:
         return runner.run_job(options.job)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # unwinds, so that no server is left
     if options.window:
         return command.run_window(options.seconds, as_json=options.json)
     settings = runner.Settings(

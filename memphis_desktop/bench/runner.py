@@ -170,15 +170,9 @@ def _measure_side(
     if cores:
         os.sched_setaffinity(process.pid, cores)
     try:
-        output, errors = process.communicate(timeout=JOB_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise Failure(f"{measured.side.work} on {measured.side.server} did not end") from None
-    if process.returncode:
-        reason = errors.strip().rpartition("\n")[2] or f"code {process.returncode}"
-        raise Failure(f"{measured.side.work} on {measured.side.server}: {reason}")
-    result = json.loads(output)
+        result = finish_job(process)
+    except Failure as failure:
+        raise Failure(f"{measured.side.work} on {measured.side.server}: {failure}") from None
     measured.load_cpu = max(measured.load_cpu, result["load_cpu"])
     if unit == RATE:
         measured.values.append(result["messages"] / result["seconds"])
@@ -186,6 +180,26 @@ def _measure_side(
         latencies = result[_LATENCIES]
         measured.values.append(statistics.median(latencies))
         measured.percentiles = percentiles(latencies)
+
+
+def finish_job(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Return the figures that a process started with `job_command` prints; it never outlives this call.
+
+    Raises:
+        Failure: It failed, or did not end in five minutes.
+    """
+    try:
+        output, errors = process.communicate(timeout=JOB_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"the load did not end in {JOB_SECONDS:g} s") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    if process.returncode:
+        raise Failure(errors.strip().rpartition("\n")[2] or f"the load ended with code {process.returncode}")
+    figures: dict[str, Any] = json.loads(output)
+    return figures
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:

@@ -7,7 +7,6 @@ the PING waits beyond its own way is what the loop was busy with: routing, synci
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from memphis_desktop.bench.rows import OURS_DURABLE
-from memphis_desktop.bench.runner import job_command, percentiles, start_server
+from memphis_desktop.bench.runner import finish_job, job_command, percentiles, start_server
 from memphis_desktop.bench.wire import Wire
 from memphis_desktop.demo.stations import ORDERS
 from memphis_desktop.errors import Failure
@@ -80,13 +79,14 @@ def measure_window(seconds: float) -> WindowFigures:
         folder = Path(text)
         with _window(folder) as port:
             _await_sample_data(port)
-            idle = _finish(_start("ping", {"port": port, "seconds": seconds}))
+            idle = finish_job(_start("ping", {"port": port, "seconds": seconds}))
             publishing = _start("publish", {"port": port, "seconds": seconds + 1, **_PUBLISH})
-            pinging = _start("ping", {"port": port, "seconds": seconds})
-            loaded = _finish(pinging)
-            published = _finish(publishing)
+            try:
+                loaded = finish_job(_start("ping", {"port": port, "seconds": seconds}))
+            finally:
+                published = finish_job(publishing)
         with start_server(OURS_DURABLE, folder / "headless") as server:
-            headless = _finish(_start("publish", {"port": server.port, "seconds": seconds, **_PUBLISH}))
+            headless = finish_job(_start("publish", {"port": server.port, "seconds": seconds, **_PUBLISH}))
     return WindowFigures(
         percentiles(idle["latencies_us"]),
         percentiles(loaded["latencies_us"]),
@@ -132,11 +132,3 @@ def _start(work: str, parameters: dict[str, Any]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
     )
-
-
-def _finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    output, errors = process.communicate(timeout=300)
-    if process.returncode:
-        raise Failure(errors.strip().rpartition("\n")[2] or f"the load ended with code {process.returncode}")
-    result: dict[str, Any] = json.loads(output)
-    return result

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +113,22 @@ def test_every_work_runs_on_a_real_server(
     result = WORKS[work](nats_server.port, **parameters)
     assert result["messages"] > 0
     assert result["seconds"] > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process is told to end by signal")
+def test_a_bench_told_to_end_leaves_no_server_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "memphis_desktop", "bench", "--only", "core-0", "--seconds", "60"]
+    bench = subprocess.Popen([*command, "--folder", str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    assert bench.stderr is not None
+    assert "core publish" in bench.stderr.readline()
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.glob("*/ports-*/*.ports")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    bench.terminate()
+    _, errors = bench.communicate(timeout=30)
+    assert bench.returncode == 143, errors
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_work_runs_in_its_own_process(nats_server: ServerProcess) -> None:
