@@ -129,7 +129,8 @@ class BaseConsumer(ABC):
         if self._is_new and self.paused:
             self._pause_changed()
         self.rearm()
-        self.pump()
+        # In the next turn, so that the answer to the request that made it goes out first.
+        self._pump_soon()
 
     def listen(self, pattern: bytes, handler: Handler) -> None:
         """Subscribe until the consumer stops."""
