@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +26,8 @@ MAX_CONTROL_LINE = 1 << 20  # INFO of a large cluster passes nats-server's 4096 
 
 # header block (b"" when there is none), payload
 Handler = Callable[[bytes, bytes], None]
+# subject, reply (b"" when there is none), header block, payload
+WireHandler = Callable[[bytes, bytes, bytes, bytes], None]
 
 
 class ReadError(Failure):
@@ -47,7 +49,7 @@ class ReadError(Failure):
 class _WireParser(Parser):
     """Splits what the server sends; messages of registered subscriptions go out as bytes."""
 
-    def __init__(self, client: Client, handlers: dict[bytes, Callable[[bytes, bytes, bytes], None]]) -> None:
+    def __init__(self, client: Client, handlers: dict[bytes, WireHandler]) -> None:
         self.handlers = handlers
         self._parts: list[bytes] = []
         self._held = 0
@@ -95,11 +97,10 @@ class _WireParser(Parser):
                 handler = handlers.get(words[2])
                 header = buffer[body : body + header_size]
                 payload = buffer[body + header_size : body + size]
+                reply = words[3] if len(words) > (5 if first == 72 else 4) else b""
                 if handler is not None:
-                    handler(words[1], header, payload)
+                    handler(words[1], reply, header, payload)
                 else:
-                    has_reply = len(words) > (5 if first == 72 else 4)
-                    reply = words[3] if has_reply else b""
                     await self.nc._process_msg(int(words[2]), words[1], reply, payload, header or None)
             else:
                 line = buffer[position:line_end]
@@ -128,7 +129,7 @@ class _WireClient(Client):
 
     def __init__(self) -> None:
         super().__init__()
-        self.handlers: dict[bytes, Callable[[bytes, bytes, bytes], None]] = {}
+        self.handlers: dict[bytes, WireHandler] = {}
         self._ps = _WireParser(self, self.handlers)
 
 
@@ -211,7 +212,28 @@ class ReadConnection:
         subscription = await self._client.subscribe(f"{self._inbox}.*", cb=_never)
         self._client.handlers[str(subscription._id).encode()] = self._deliver
 
-    def _deliver(self, subject: bytes, header: bytes, payload: bytes) -> None:
+    async def listen(self, pattern: str, handler: WireHandler) -> Callable[[], Awaitable[None]]:
+        """Subscribe to a pattern; `handler` gets every message as bytes. Returns what ends it.
+
+        Raises:
+            ReadError: the subscription could not be made.
+        """
+        try:
+            subscription = await self._client.subscribe(pattern, cb=_never)
+        except (errors.Error, OSError, ValueError) as error:
+            raise ReadError(0, 0, f"Could not listen to {pattern}: {error}") from error
+        key = str(subscription._id).encode()
+        self._client.handlers[key] = handler
+
+        async def end() -> None:
+            self._client.handlers.pop(key, None)
+            if not self._client.is_closed:
+                with suppress(errors.Error, OSError):
+                    await subscription.unsubscribe()
+
+        return end
+
+    def _deliver(self, subject: bytes, reply: bytes, header: bytes, payload: bytes) -> None:
         handler = self._waiting.get(subject[len(self._inbox) + 1 :])
         if handler is not None:
             handler(header, payload)

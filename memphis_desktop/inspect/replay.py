@@ -15,12 +15,14 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Protocol
 
 from nats.aio.client import Client
 
 from memphis_desktop.inspect import words
 from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.inspect.files import FileProblem, messages_of
 from memphis_desktop.inspect.message import Headers, InspectedMessage, format_time
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError, check_subject
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
@@ -104,6 +106,28 @@ class GivenMessages:
     async def read(self, after: int) -> AsyncIterator[InspectedMessage]:
         for message in self.messages[after:]:
             yield message
+
+
+@dataclass(frozen=True)
+class FileMessages:
+    """The messages of an export file."""
+
+    path: Path
+
+    @property
+    def description(self) -> str:
+        return f"file {self.path.name}"
+
+    @property
+    def total(self) -> int | None:
+        return None
+
+    async def read(self, after: int) -> AsyncIterator[InspectedMessage]:
+        number = 0
+        async for message in messages_of(self.path):
+            number += 1
+            if number > after:
+                yield message
 
 
 @dataclass(frozen=True)
@@ -477,7 +501,7 @@ class ReplayRun:
                 self._finish(ReplayState.CANCELLED if self._cancelled else ReplayState.DONE)
             else:
                 self._finish(ReplayState.FAILED)
-        except (ReadError, PublishError) as error:
+        except (ReadError, PublishError, FileProblem) as error:
             self._reason = str(error)
             self._finish(ReplayState.FAILED)
         except asyncio.CancelledError:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from nats.aio.client import Client
 
@@ -112,13 +113,16 @@ def _usable(options: dict[str, Any], tls: Any, mailbox: _Mailbox) -> dict[str, A
     return options
 
 
+Receive = Callable[[tuple[Any, ...]], None]
+
+
 class ScanProcess:
     """A process that scans, one request after another; what it says arrives at `receive` in the loop."""
 
-    def __init__(self, client: Client, profile: Any, receive: Callable[[tuple[Any, ...]], None]) -> None:
+    def __init__(self, client: Client, profile: Any, receive: Receive) -> None:
         self._client = client
         self._profile = profile
-        self._receive = receive
+        self.receive = receive
         self._process: Any = None
         self._pipe: Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -154,15 +158,18 @@ class ScanProcess:
                 if message[0] == "login":
                     pipe.send(("login", self._login(*message[1:])))
                 else:
-                    loop.call_soon_threadsafe(self._receive, message)
+                    loop.call_soon_threadsafe(self._hand_on, message)
         except (EOFError, OSError):
             pass
         except RuntimeError:
             return  # the loop has ended
         try:
-            loop.call_soon_threadsafe(self._receive, ("gone",))
+            loop.call_soon_threadsafe(self._hand_on, ("gone",))
         except RuntimeError:
             return
+
+    def _hand_on(self, message: tuple[Any, ...]) -> None:
+        self.receive(message)
 
     def _login(self, what: str, nonce: str) -> bytes:
         client = self._client
@@ -181,9 +188,17 @@ class ScanProcess:
                 self._pipe = None
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop its messages arrive in."""
+        return self._loop
+
+    @property
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process is not None and self._process.is_alive()
+
+    def __del__(self) -> None:
+        self.kill()
 
     def kill(self) -> None:
         """End the process at once; what it has sent stays."""
@@ -194,3 +209,54 @@ class ScanProcess:
             process.join(1)
         if pipe is not None:
             pipe.close()
+
+
+IDLE_SECONDS = 60.0  # a process without work is kept this long: the next search starts at once
+STOP_SECONDS = 2.0  # a process told to stop has this long to say that it did
+
+_IDLE: WeakKeyDictionary[Client, ScanProcess] = WeakKeyDictionary()
+
+
+def take_process(client: Client, profile: Any, receive: Receive) -> ScanProcess:
+    """Return a process for a connection: one that is idle, else a new one."""
+    process = _IDLE.pop(client, None)
+    if process is not None and process.alive and process.loop is asyncio.get_running_loop():
+        process.receive = receive
+        return process
+    if process is not None:
+        process.kill()
+    process = ScanProcess(client, profile, receive)
+    process.start()
+    return process
+
+
+def give_back(client: Client, process: ScanProcess, *, working: bool) -> None:
+    """Keep a process for the next search; one that is `working` must say first that it has stopped."""
+    loop = asyncio.get_running_loop()
+
+    def keep() -> None:
+        process.receive = lambda message: None
+        other = _IDLE.get(client)
+        if other is not None or not process.alive:
+            process.kill()
+            return
+        _IDLE[client] = process
+        loop.call_later(IDLE_SECONDS, let_go)
+
+    def let_go() -> None:
+        if _IDLE.get(client) is process:
+            del _IDLE[client]
+            process.kill()
+
+    if not working:
+        keep()
+        return
+    late = loop.call_later(STOP_SECONDS, process.kill)
+
+    def ended(message: tuple[Any, ...]) -> None:
+        if message[0] in ("end", "failed"):
+            late.cancel()
+            keep()
+
+    process.receive = ended
+    process.send("stop")

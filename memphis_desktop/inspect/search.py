@@ -15,7 +15,7 @@ from memphis_desktop.inspect import words
 from memphis_desktop.inspect.filter import parse_filter
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.scan import Matched, ScanRequest, ScanState
-from memphis_desktop.inspect.scan_process import ScanProcess
+from memphis_desktop.inspect.scan_process import ScanProcess, give_back, take_process
 
 SILENCE_SECONDS = 15.0  # without any sign of life the scan is given up
 
@@ -91,7 +91,9 @@ class SearchJob:
         parse_filter(request.filter)
         self.request = request
         self._changed = changed
-        self._process = ScanProcess(client, profile, self._receive)
+        self._client = client
+        self._profile = profile
+        self._process: ScanProcess | None = None
         self.progress = SearchProgress(SearchState.STARTING, request)
         self._heard = 0.0
         self._watchdog: asyncio.Task[None] | None = None
@@ -99,7 +101,7 @@ class SearchJob:
 
     def start(self) -> None:
         """Begin."""
-        self._process.start()
+        self._process = take_process(self._client, self._profile, self._receive)
         self._process.send("run", self.request)
         self._heard = time.monotonic()
         self._watchdog = asyncio.get_running_loop().create_task(self._watch())
@@ -107,28 +109,26 @@ class SearchJob:
     def pause(self) -> None:
         """Read nothing more until `resume`."""
         if self.progress.state is SearchState.RUNNING:
-            self._process.send("pause")
+            self._send("pause")
             self._update(state=SearchState.PAUSED)
 
     def resume(self) -> None:
         """Go on."""
         if self.progress.state is SearchState.PAUSED:
-            self._process.send("resume")
+            self._send("resume")
             self._heard = time.monotonic()
             self._update(state=SearchState.RUNNING)
 
     def stop(self) -> None:
         """End; the matches so far stay."""
         if not self.progress.state.ended:
-            self._process.send("stop")
-            self._end(SearchState.STOPPED, "stopped by you")
+            self._end(SearchState.STOPPED, "stopped by you", working=True)
 
     def close(self) -> None:
         """End without a word."""
         self._changed = lambda progress, messages: None
         if not self.progress.state.ended:
-            self._end(SearchState.STOPPED, "")
-        self._process.kill()
+            self._end(SearchState.STOPPED, "", working=True)
 
     async def wait(self) -> SearchProgress:
         """Wait for the end."""
@@ -176,14 +176,19 @@ class SearchJob:
         self.progress = replace(self.progress, **changes)
         self._changed(self.progress, matches or [])
 
-    def _end(self, state: SearchState, reason: str) -> None:
+    def _send(self, command: str) -> None:
+        if self._process is not None:
+            self._process.send(command)
+
+    def _end(self, state: SearchState, reason: str, *, working: bool = False) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
         share = 1.0 if state is SearchState.DONE else self.progress.share
         self._update(state=state, reason=reason, share=share)
         self._ended.set()
-        loop = asyncio.get_running_loop()
-        loop.call_later(0.3, self._process.kill)  # it may still be writing its last report
+        if self._process is not None:
+            give_back(self._client, self._process, working=working)
+            self._process = None
 
     async def _watch(self) -> None:
         """Give up on a process that says nothing: a filter can get stuck where signals do not reach."""
@@ -191,7 +196,8 @@ class SearchJob:
             await asyncio.sleep(1.0)
             silent = time.monotonic() - self._heard
             if self.progress.state is not SearchState.PAUSED and silent > SILENCE_SECONDS:
-                self._process.kill()
+                if self._process is not None:
+                    self._process.kill()
                 self._end(
                     SearchState.FAILED, f"no sign of life for {silent:.0f} s; the filter may be too slow"
                 )

@@ -217,18 +217,18 @@ async def test_live_follows_pauses_and_stays_bounded(
     assert browser.live_button.isChecked()
     jetstream = client.jetstream()
     await jetstream.publish("S.even", b"new")
-    await until(lambda: shown(browser)[-1] == 51, "the new message")
+    await until(lambda: shown(browser)[-1:] == [51], "the new message")
     qtbot.keyClick(browser.list.table, Qt.Key.Key_P)
     for _ in range(3):
         await jetstream.publish("S.even", b"held")
     await until(lambda: browser.new_label.text() == "3 new", "the count")
     assert shown(browser)[-1] == 51
     qtbot.keyClick(browser.list.table, Qt.Key.Key_P)
-    await until(lambda: shown(browser)[-1] == 54, "what was held")
+    await until(lambda: shown(browser)[-1:] == [54], "what was held")
     browser.list.model.max_rows = 100
     for _ in range(60):
         await client.publish("S.even", b"more")
-    await until(lambda: shown(browser)[-1] == 114, "the rest")
+    await until(lambda: shown(browser)[-1:] == [114], "the rest")
     assert len(browser.list.model.rows) == 100
     assert browser.list.model.dropped == 14
     qtbot.keyClick(browser.list.table, Qt.Key.Key_T)

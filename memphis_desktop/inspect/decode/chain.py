@@ -8,8 +8,7 @@ from typing import Any
 
 from memphis_desktop.inspect.decode import cbor, exact_json, msgpack, protobuf_wire
 from memphis_desktop.inspect.decode.compression import unwrap
-from memphis_desktop.inspect.decode.model import MAX_OUTPUT, Decoded, DecodeError, Step, Verdict
-from memphis_desktop.inspect.decode.schemas import AVRO_MARK, parse_container
+from memphis_desktop.inspect.decode.model import AVRO_MARK, MAX_OUTPUT, Decoded, DecodeError, Step, Verdict
 from memphis_desktop.inspect.decode.text import control_at, decode_text
 
 INLINE_LIMIT = 32 << 10  # larger payloads are decoded in a thread
@@ -24,6 +23,14 @@ def _json(data: bytes) -> Any:
     if data[:1] not in _JSON_BEGINS and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         raise DecodeError("begins with no JSON value", 0)
     return exact_json.parse(data)
+
+
+def _avro_container(data: bytes) -> Any:
+    if not data.startswith(AVRO_MARK):
+        raise DecodeError("begins with no Avro mark", 0)
+    from memphis_desktop.inspect.decode.schemas import parse_container  # a slow import for a rare need
+
+    return parse_container(data)
 
 
 def _msgpack(data: bytes) -> Any:
@@ -41,7 +48,7 @@ def _cbor(data: bytes) -> Any:
 # Tried in this order on bytes that no rule claims. JSON before text, text before the binary guesses.
 AUTOMATIC: tuple[tuple[str, Parse], ...] = (
     ("json", _json),
-    ("avro-container", parse_container),
+    ("avro-container", _avro_container),
     ("msgpack", _msgpack),
     ("cbor", _cbor),
     ("protobuf", protobuf_wire.parse),
@@ -50,7 +57,7 @@ AUTOMATIC: tuple[tuple[str, Parse], ...] = (
 # What a person may ask for by name, without the doubts of the automatic choice.
 BY_NAME: dict[str, Parse] = {
     "json": exact_json.parse,
-    "avro-container": parse_container,
+    "avro-container": _avro_container,
     "msgpack": msgpack.parse,
     "cbor": cbor.parse,
     "protobuf": lambda data: protobuf_wire.parse(data, strict=False),

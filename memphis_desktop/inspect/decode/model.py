@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+AVRO_MARK = b"Obj\x01"
 MAX_OUTPUT = 8 << 20  # bytes a payload may grow to when unwrapped
 MAX_DEPTH = 1 << 20  # nesting kept; deeper is refused
 

@@ -19,11 +19,10 @@ from google.protobuf.message import DecodeError as ProtobufError
 from google.protobuf.message import Message
 
 from memphis_desktop.inspect.decode.compression import unwrap_one
-from memphis_desktop.inspect.decode.model import MAX_OUTPUT, DecodeError
+from memphis_desktop.inspect.decode.model import AVRO_MARK, MAX_OUTPUT, DecodeError
 from memphis_desktop.inspect.decode.proto_parser import ProtoSyntaxError, names, parse_proto, resolve_types
 from memphis_desktop.inspect.message import format_time
 
-AVRO_MARK = b"Obj\x01"
 MAX_FILES = 2_000
 MAX_FILE = 4 << 20
 MAX_RECORDS = 10_000

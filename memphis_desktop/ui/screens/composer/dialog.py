@@ -9,9 +9,12 @@ from PySide6.QtCore import QStringListModel, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QCheckBox,
+    QComboBox,
     QCompleter,
     QDialog,
     QDoubleSpinBox,
+    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -19,12 +22,14 @@ from PySide6.QtWidgets import (
     QMenu,
     QPlainTextEdit,
     QPushButton,
+    QSpinBox,
     QSplitter,
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
-from memphis_desktop.inspect.decode import DecodeError, decode, exact_json
+from memphis_desktop.inspect.decode import TITLES, DecodeError, decode, exact_json
 from memphis_desktop.inspect.draft import (
     HISTORY_BODY,
     HISTORY_LENGTH,
@@ -35,6 +40,7 @@ from memphis_desktop.inspect.draft import (
     parse_hex,
     storing_stream,
 )
+from memphis_desktop.inspect.encode import PLAIN, encode_json
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.publishing import (
     Acknowledgement,
@@ -44,12 +50,17 @@ from memphis_desktop.inspect.publishing import (
     publish,
     request,
 )
+from memphis_desktop.inspect.series import Series
+from memphis_desktop.inspect.templates import HELP as TEMPLATE_HELP
+from memphis_desktop.inspect.templates import MAX_COUNT, Template, TemplateError
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route, ScreenContext
 from memphis_desktop.ui.screens.composer.header_grid import HeaderGrid
+from memphis_desktop.ui.screens.decoders.choices import chosen, select_choice
+from memphis_desktop.ui.screens.decoders.store import current_decoders, notifier
 from memphis_desktop.ui.screens.messages.text_view import TextView
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import icon
@@ -94,6 +105,7 @@ class Composer(QDialog):
         self._form = BodyForm.JSON
         self._sending = False
         self._stored: Acknowledgement | None = None
+        self._series: Series | None = None
         self._check_timer = QTimer(self)
         self._check_timer.setSingleShot(True)
         self._check_timer.setInterval(_CHECK_MS)
@@ -136,6 +148,14 @@ class Composer(QDialog):
         self.body_editor.setTabChangesFocus(False)
         self.body_editor.setMinimumHeight(120)
         self.body_note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self.encoding_box = QComboBox()
+        self.encoding_box.setAccessibleName("Send as")
+        self.encoding_box.setToolTip("Send the JSON as MsgPack, CBOR, or a type of the decoders")
+        self.example_button = QPushButton("Example")
+        self.example_button.setProperty("kind", "ghost")
+        self.example_button.setAutoDefault(False)
+        self.example_button.setToolTip("Write every field of the type with its default")
+        self.example_button.clicked.connect(self.write_example)
         self.format_button = QPushButton("Format")
         self.format_button.setProperty("kind", "ghost")
         self.format_button.setAutoDefault(False)
@@ -157,6 +177,8 @@ class Composer(QDialog):
         body_line = QHBoxLayout()
         body_line.addWidget(_caption("Body"))
         body_line.addWidget(segments)
+        body_line.addWidget(self.encoding_box)
+        body_line.addWidget(self.example_button)
         body_line.addStretch()
         body_line.addWidget(self.format_button)
 
@@ -193,6 +215,37 @@ class Composer(QDialog):
         self.publish_button.setProperty("kind", "primary")
         self.publish_button.setToolTip("Send to the station and wait until it is stored  ( Ctrl+Enter )")
         self.publish_button.setIcon(icon("paper-plane-tilt", "on_accent"))
+        self.template_check = QCheckBox("Fill in {{placeholders}}")
+        self.template_check.setToolTip("\n".join(f"{name}  {meaning}" for name, meaning in TEMPLATE_HELP))
+        self.count_box = QSpinBox()
+        self.count_box.setRange(1, MAX_COUNT)
+        self.count_box.setPrefix("× ")
+        self.count_box.setGroupSeparatorShown(True)
+        self.count_box.setAccessibleName("How many messages")
+        self.count_box.setToolTip("How many messages to publish")
+        self.rate_box = QDoubleSpinBox()
+        self.rate_box.setRange(0, 1_000_000)
+        self.rate_box.setDecimals(1)
+        self.rate_box.setSpecialValueText("as fast as stored")
+        self.rate_box.setSuffix(" messages/s")
+        self.rate_box.setAccessibleName("Pace")
+        self.preview_button = QPushButton("Preview three")
+        self.preview_button.setProperty("kind", "ghost")
+        self.preview_button.setAutoDefault(False)
+        self.preview_button.clicked.connect(self.preview)
+        self.file_button = QPushButton("Send from a file")
+        self.file_button.setProperty("kind", "ghost")
+        self.file_button.setAutoDefault(False)
+        self.file_button.setToolTip("Publish the messages of an NDJSON, CSV or dump file")
+        self.file_button.clicked.connect(self.choose_file)
+        many = QHBoxLayout()
+        many.setSpacing(theme.SPACE_2)
+        for widget in (self.template_check, self.preview_button):
+            many.addWidget(widget)
+        many.addStretch()
+        many.addWidget(self.count_box)
+        many.addWidget(self.rate_box)
+        many.addWidget(self.file_button)
         foot = QHBoxLayout()
         foot.setSpacing(theme.SPACE_2)
         foot.addWidget(self.match_label, 1)
@@ -208,6 +261,7 @@ class Composer(QDialog):
         layout.addWidget(self.origin_note)
         layout.addLayout(subject_line)
         layout.addWidget(self._splitter, 1)
+        layout.addLayout(many)
         layout.addWidget(self.outcome)
         layout.addLayout(foot)
 
@@ -218,6 +272,14 @@ class Composer(QDialog):
         self.forms.idClicked.connect(lambda index: self.set_form(list(BodyForm)[index]))
         self.format_button.clicked.connect(self.format_body)
         self.history_button.clicked.connect(self._show_history)
+        self.encoding_box.currentIndexChanged.connect(lambda _: self.check())
+        self.template_check.toggled.connect(lambda _: self.check())
+        self.count_box.valueChanged.connect(lambda _: self._label_publish())
+        self._series_timer = QTimer(self)
+        self._series_timer.setInterval(200)
+        self._series_timer.timeout.connect(self._show_series)
+        notifier().changed.connect(self._load_encodings)
+        self._load_encodings()
         self.publish_button.clicked.connect(self.publish)
         self.request_button.clicked.connect(self.request)
 
@@ -302,18 +364,81 @@ class Composer(QDialog):
     def problem(self) -> str:
         """Why this cannot be sent, or nothing."""
         try:
-            check_subject(self.subject_field.text().strip())
-            self.draft().payload()
-        except ValueError as error:
+            draft = self._filled(0)
+            check_subject(draft.subject)
+            self.payload(draft)
+        except (ValueError, TemplateError) as error:
             return str(error)
         return self.header_grid.problem()
+
+    def _filled(self, index: int) -> Draft:
+        """The message of a number, placeholders filled in when that is wanted."""
+        draft = self.draft()
+        return Template(draft).make(index) if self.template_check.isChecked() else draft
+
+    def payload(self, draft: Draft) -> bytes:
+        """The bytes of a draft in the chosen encoding; raises ValueError when it does not fit."""
+        kind, schema = chosen(self.encoding_box) or ("json", "")
+        if draft.form is not BodyForm.JSON or kind == "json":
+            return draft.payload()
+        return encode_json(draft.body, kind, schema, current_decoders())
+
+    def _load_encodings(self) -> None:
+        before_choice = chosen(self.encoding_box)
+        before = self.encoding_box.blockSignals(True)
+        self.encoding_box.clear()
+        for kind in PLAIN:
+            self.encoding_box.addItem("as written" if kind == "json" else f"as {TITLES[kind]}", (kind, ""))
+        for kind, schema in current_decoders().schemas():
+            self.encoding_box.addItem(f"as {schema}", (kind, schema))
+        select_choice(self.encoding_box, before_choice)
+        self.encoding_box.blockSignals(before)
+
+    def write_example(self) -> None:
+        """Begin with every field of the chosen protobuf type."""
+        kind, schema = chosen(self.encoding_box) or ("json", "")
+        found = current_decoders().protobuf.get(schema) if kind == "protobuf" else None
+        if found is not None:
+            self.body_editor.setPlainText(exact_json.write(found.example()))
+
+    def preview(self) -> None:
+        """Show the first three messages as they would be sent."""
+        texts = []
+        try:
+            for index in range(3):
+                draft = self._filled(index)
+                headers = "".join(f"{name}: {value}\n" for name, value in draft.headers)
+                texts.append(f"{draft.subject}\n{headers}{draft.body}")
+        except TemplateError as error:
+            self._show("bad", str(error))
+            return
+        self.reply_view.set_text("\n\n".join(texts))
+        self._show_reply_view()
+
+    def choose_file(self) -> None:
+        """Publish from a file."""
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Send from a file", "", "Messages (*.ndjson *.jsonl *.json *.csv *.mdump);;All files (*)"
+        )
+        if path:
+            self.send_file(path)
+
+    def send_file(self, path: str) -> None:
+        """Open the replay dialog for a file."""
+        from memphis_desktop.ui.screens.replay import open_file_replay
+
+        open_file_replay(self.context, self.window(), path, self.subject_field.text().strip())
 
     def check(self) -> None:
         """Say where the message would go and what is wrong with it."""
         self._check_timer.stop()
         subject = self.subject_field.text().strip()
         text = self.body_text()
-        body_problem = json_problem(text) if self._form is BodyForm.JSON else ""
+        try:
+            text = self._filled(0).body
+            body_problem = json_problem(text) if self._form is BodyForm.JSON else ""
+        except TemplateError as error:
+            body_problem = str(error)
         if self._form is BodyForm.HEX:
             try:
                 parse_hex(text)
@@ -322,14 +447,22 @@ class Composer(QDialog):
         if body_problem:
             self.body_note.setText(body_problem)
             self.body_note.setRole("bad")
+        elif problem := self.problem():
+            self.body_note.setText(problem if self.subject_field.text().strip() else "")
+            self.body_note.setRole("bad")
         else:
-            size = len(self.draft().payload())
+            size = len(self.payload(self._filled(0)))
             self.body_note.setText(
                 f"{_TITLES[self._form]}, {figures.bytes_size(size)}" if size else "Empty body"
             )
             self.body_note.setRole("caption")
         self.format_button.setVisible(self._form is BodyForm.JSON)
+        self.encoding_box.setVisible(self._form is BodyForm.JSON)
+        kind, _ = chosen(self.encoding_box) or ("json", "")
+        self.example_button.setVisible(self._form is BodyForm.JSON and kind == "protobuf")
+        self.preview_button.setVisible(self.template_check.isChecked())
         self._check_target(subject)
+        self._label_publish()
         can = not self.problem() and not self._sending and not self.context.session.profile.read_only
         self.publish_button.setEnabled(can)
         self.request_button.setEnabled(can)
@@ -357,8 +490,60 @@ class Composer(QDialog):
     # Sending ------------------------------------------------------------------------------------
 
     def publish(self) -> None:
-        """Publish to a station and show the acknowledgement."""
-        self._send(self._publish, "publish the message")
+        """Publish to a station and show the acknowledgement; again while many are sent stops them."""
+        if self._series is not None and not self._series.progress.done:
+            self._series.cancel()
+        elif self.count_box.value() > 1:
+            self._send(self._publish_many, "publish the messages")
+        else:
+            self._send(self._publish, "publish the message")
+
+    def _label_publish(self) -> None:
+        if self._series is not None and not self._series.progress.done:
+            self.publish_button.setText("Stop")
+            self.publish_button.setEnabled(True)
+            return
+        count = self.count_box.value()
+        self.publish_button.setText("Publish" if count == 1 else f"Publish {figures.compact(count)}")
+
+    async def _publish_many(self, draft: Draft) -> None:
+        template = Template(draft) if self.template_check.isChecked() else _Fixed(draft)
+        rate = self.rate_box.value() or None
+        client = self.context.session.nats
+        self._series = Series(client, template, self.count_box.value(), rate, self.payload)
+        self._series_timer.start()
+        self._label_publish()
+        try:
+            await self._series.run()
+        finally:
+            if isValid(self):
+                self._series_timer.stop()
+                self._show_series()
+                self.check()
+        self._remember(draft)
+
+    def _show_series(self) -> None:
+        if self._series is None:
+            return
+        progress = self._series.progress
+        parts = [
+            f"{figures.integer(progress.sent)} of {figures.integer(progress.count)} sent",
+            f"{figures.integer(progress.stored)} stored",
+        ]
+        if progress.duplicates:
+            parts.append(f"{figures.count_noun(progress.duplicates, 'duplicate')} not stored again")
+        if progress.failed:
+            sample = next(iter(progress.errors))
+            parts.append(f"{figures.integer(progress.failed)} failed: {sample}")
+        parts.append(figures.rate(progress.rate))
+        if progress.reason:
+            parts.append(progress.reason)
+        kind = "bad" if progress.failed or (progress.done and not progress.stored) else "good"
+        action = None
+        if progress.done and progress.last is not None:
+            last = progress.last
+            action = ("Show", lambda: self._navigate(last))
+        self._show(kind if progress.done else "information", "  ·  ".join(parts), action)
 
     def request(self) -> None:
         """Send a request and show the reply."""
@@ -376,10 +561,11 @@ class Composer(QDialog):
     async def _publish(self, draft: Draft) -> None:
         self._set_sending(True)
         try:
+            draft = self._filled(0)
             ack = await publish(
                 self.context.session.nats,
                 draft.subject,
-                draft.payload(),
+                self.payload(draft),
                 draft.header_list(),
                 timeout=self.timeout_box.value(),
             )
@@ -394,10 +580,11 @@ class Composer(QDialog):
     async def _request(self, draft: Draft) -> None:
         self._set_sending(True)
         try:
+            draft = self._filled(0)
             reply = await request(
                 self.context.session.nats,
                 draft.subject,
-                draft.payload(),
+                self.payload(draft),
                 draft.header_list(),
                 timeout=self.timeout_box.value(),
             )
@@ -437,6 +624,9 @@ class Composer(QDialog):
         headers = "".join(f"{name}: {value}\n" for name, value in reply.headers)
         body = format_hex(reply.payload) if text is None else text
         self.reply_view.set_text(f"{headers}\n{body}" if headers else body)
+        self._show_reply_view()
+
+    def _show_reply_view(self) -> None:
         if self.reply_view.isHidden():
             self.reply_view.show()
             self._splitter.setSizes([100, 240, 200])
@@ -497,6 +687,14 @@ class Composer(QDialog):
             self.close()
             return
         super().keyPressEvent(event)
+
+
+class _Fixed(Template):
+    """The same message every time: nothing in it is a placeholder."""
+
+    def make(self, index: int) -> Draft:
+        """The draft as it is."""
+        return self.draft
 
 
 def _caption(text: str) -> QLabel:

@@ -19,9 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from memphis_desktop.inspect.decode import TITLES, Decoded, Verdict, decode, exact_json
-from memphis_desktop.inspect.decode.rules import KINDS, DecoderRule
-from memphis_desktop.inspect.decode.schemas import SchemaError
+from memphis_desktop.inspect.decode import TITLES, exact_json
+from memphis_desktop.inspect.decode.rules import DecoderRule
 from memphis_desktop.inspect.draft import parse_hex
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
@@ -30,6 +29,7 @@ from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
+from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier, save_decoders
 from memphis_desktop.ui.screens.messages.text_view import TextView
 from memphis_desktop.ui.theme import fonts
@@ -186,8 +186,7 @@ class RuleDialog(FormDialog):
         self.header_field = _mono(rule.header, "none, or Content-Type=application/x-protobuf")
         self.decoder_box = QComboBox()
         fill_decoders(self.decoder_box)
-        index = self.decoder_box.findData((rule.kind, rule.schema))
-        self.decoder_box.setCurrentIndex(max(index, 0))
+        select_choice(self.decoder_box, (rule.kind, rule.schema))
         self.add_row("Station", self.stream_field)
         self.add_row("Subject", self.subject_field)
         self.add_row("Header", self.header_field)
@@ -195,7 +194,7 @@ class RuleDialog(FormDialog):
 
     def rule(self) -> DecoderRule:
         """What was described."""
-        kind, schema = self.decoder_box.currentData()
+        kind, schema = chosen(self.decoder_box) or ("json", "")
         return DecoderRule(
             kind,
             schema,
@@ -203,38 +202,6 @@ class RuleDialog(FormDialog):
             self.subject_field.text().strip(),
             self.header_field.text().strip(),
         )
-
-
-def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
-    """Put every decoder and loaded schema into a box; the data are (kind, schema)."""
-    box.clear()
-    if automatic:
-        box.addItem("Automatic", None)
-    for kind in KINDS:
-        if kind != "avro":
-            box.addItem(TITLES.get(kind, kind), (kind, ""))
-    for kind, schema in current_decoders().schemas():
-        box.addItem(f"{'Protobuf' if kind == 'protobuf' else 'Avro'} {schema}", (kind, schema))
-
-
-def decode_as(data: bytes, choice: tuple[str, str] | None) -> Decoded:
-    """Decode with a chosen decoder and schema; None is the automatic choice."""
-    if choice is None:
-        return decode(data)
-    kind, schema = choice
-    if kind in ("text", "binary"):
-        return decode(data, decoder=kind)
-    try:
-        parse = current_decoders().parser(kind, schema)
-    except SchemaError as error:
-        plain = decode(data)
-        missing = Verdict(f"{kind} {schema}", False, str(error))
-        return Decoded(
-            plain.kind, plain.value, plain.has_value, plain.text, plain.data, plain.steps,
-            (missing, *plain.report), plain.truncated or str(error),
-        )  # fmt: skip
-    title = f"{TITLES.get(kind, kind)} {schema}" if schema else kind
-    return decode(data, parse=(title, parse))
 
 
 class Bench(QFrame):
@@ -274,9 +241,9 @@ class Bench(QFrame):
 
     def load_choices(self) -> None:
         """Offer what can be chosen now."""
-        chosen = self.decoder_box.currentData()
+        before = chosen(self.decoder_box)
         fill_decoders(self.decoder_box, automatic=True)
-        self.decoder_box.setCurrentIndex(max(0, self.decoder_box.findData(chosen)))
+        select_choice(self.decoder_box, before)
 
     def run(self) -> None:
         """Decode what is pasted."""
@@ -291,7 +258,7 @@ class Bench(QFrame):
             self.note.setText(str(error))
             self.note.setRole("bad")
             return
-        decoded = decode_as(data, self.decoder_box.currentData())
+        decoded = decode_as(data, chosen(self.decoder_box))
         self.note.setRole("caption")
         steps = [f"{step.name} {figures.bytes_size(step.input_size)}" for step in decoded.steps]
         self.note.setText("  →  ".join(steps) or "Empty")

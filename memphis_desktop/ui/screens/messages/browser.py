@@ -894,7 +894,16 @@ class MessageBrowser(QWidget):
         """Start a coroutine of a part of the browser."""
         self._run(coroutine, description)
 
+    def forget_reads(self) -> None:
+        """Whatever is being read now shall not be shown any more."""
+        self._generation += 1
+
     def _run(self, coroutine: Any, description: str) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # the program is ending and the widgets are only being taken down
+            coroutine.close()
+            return
         self.context.run(self._while_alive(coroutine), description)
 
     async def _while_alive(self, coroutine: Any) -> None:

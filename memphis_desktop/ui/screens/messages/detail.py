@@ -32,7 +32,7 @@ from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.json_tree import JsonTree
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.decoders.screen import decode_as, fill_decoders
+from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier
 from memphis_desktop.ui.screens.messages.hex_view import HexView
 from memphis_desktop.ui.screens.messages.text_view import TextView
@@ -235,9 +235,9 @@ class MessageDetail(QWidget):
         self.tabs.setCurrentIndex(TABS.index(name))
 
     def _load_decoders(self) -> None:
-        chosen = self.decoder_box.currentData()
+        before = chosen(self.decoder_box)
         fill_decoders(self.decoder_box, automatic=True)
-        self.decoder_box.setCurrentIndex(max(0, self.decoder_box.findData(chosen)))
+        select_choice(self.decoder_box, before)
 
     def _decoders_changed(self) -> None:
         self._load_decoders()
@@ -245,7 +245,7 @@ class MessageDetail(QWidget):
 
     def _rule_menu(self) -> None:
         """Make a rule of the decoder that is chosen."""
-        message, choice = self.message, self.decoder_box.currentData()
+        message, choice = self.message, chosen(self.decoder_box)
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         if message is not None and choice is not None:
@@ -270,7 +270,7 @@ class MessageDetail(QWidget):
         message = self.message
         if message is None:
             return
-        decoder = self.decoder_box.currentData()
+        decoder = chosen(self.decoder_box)
         if decoder is None:
             rule = current_decoders().rule_for(message)
             decoder = (rule.kind, rule.schema) if rule is not None else None

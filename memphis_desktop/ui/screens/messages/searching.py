@@ -82,6 +82,7 @@ class Searching(QObject):
 
     def _enter(self) -> None:
         browser = self._browser
+        browser.forget_reads()
         self.active = True
         browser.live_button.setChecked(False)
         browser.live_button.setEnabled(False)

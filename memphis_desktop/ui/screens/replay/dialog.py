@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -24,6 +25,7 @@ from memphis_desktop.inspect.draft import storing_stream
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.replay import (
+    FileMessages,
     MessageIds,
     MessageRange,
     ReplayOptions,
@@ -63,6 +65,17 @@ def open_replay(
     return dialog
 
 
+def open_file_replay(
+    context: ScreenContext, parent: QWidget | None, path: str, subject: str = ""
+) -> ReplayDialog:
+    """Open the dialog for the messages of a file; `subject` is where they go when they name none."""
+    dialog = ReplayDialog(context, parent, "", path=path)
+    if subject:
+        dialog.target_field.setText(subject)
+    context.run(dialog.carry_out(), "start the replay")
+    return dialog
+
+
 class ReplayDialog(FormDialog):
     """What, where to, how fast, with which ids."""
 
@@ -73,8 +86,11 @@ class ReplayDialog(FormDialog):
         stream: str,
         sequences: Sequence[int] = (),
         subject: str | None = None,
+        path: str = "",
     ) -> None:
-        super().__init__(parent, f"Replay messages of {stream}", "Start replay", width=640)
+        title = f"Publish the messages of {Path(path).name}" if path else f"Replay messages of {stream}"
+        super().__init__(parent, title, "Publish from file" if path else "Start replay", width=640)
+        self.path = path
         self.context = context
         self.stream = stream
         self.sequences = tuple(sequences)
@@ -82,6 +98,9 @@ class ReplayDialog(FormDialog):
         self._build_source(subject)
         self._build_target()
         self._build_how()
+        self.target_field.setFocus()
+        self.verb_button.setDefault(True)
+        self.cancel_button.setAutoDefault(False)
         for check in (self._range_problem, self._target_problem, self._permission_problem):
             self.add_validator(check)
         self._update()
@@ -130,7 +149,12 @@ class ReplayDialog(FormDialog):
         (self.selection_choice if self.sequences else self.range_choice).setChecked(True)
         self.selection_choice.toggled.connect(self._update)
         self.range_choice.toggled.connect(self._update)
-        self.add_row("What", holder)
+        if not self.path:
+            self.add_row("What", holder)
+        else:
+            holder.setParent(self)
+            holder.hide()
+            self.add_row("What", PlainLabel(self.path, "mono", elide=Qt.TextElideMode.ElideMiddle))
 
     def _build_target(self) -> None:
         self.target_field = QLineEdit("{subject}")
@@ -209,6 +233,8 @@ class ReplayDialog(FormDialog):
         return [(stream.name, list(stream.config.get("subjects") or [])) for stream in streams]
 
     def _target_text(self) -> tuple[str, str]:
+        if self.path and "{" in self.target_field.text():
+            return "Each message goes to the subject it names", "caption"
         example = self._example()
         try:
             subject = target_subject(self.target_field.text(), example)
@@ -226,7 +252,7 @@ class ReplayDialog(FormDialog):
         return f"{text}." if role in ("bad", "warning") else ""
 
     def _range_problem(self) -> str:
-        if self.range_choice.isChecked():
+        if self.range_choice.isChecked() and not self.path:
             for field in (self.from_field, self.to_field):
                 try:
                     self._seek(field)
@@ -260,7 +286,7 @@ class ReplayDialog(FormDialog):
         Raises:
             ValueError: an end of the range is no place.
         """
-        by_range = self.range_choice.isChecked()
+        by_range = self.range_choice.isChecked() and not self.path
         return ReplayRequest(
             self.stream,
             self.options(),
@@ -268,6 +294,7 @@ class ReplayDialog(FormDialog):
             self._seek(self.from_field) if by_range else None,
             self._seek(self.to_field) if by_range else None,
             (self.subject_field.text().strip() or None) if by_range else None,
+            self.path,
         )
 
     def accept(self) -> None:
@@ -294,6 +321,7 @@ class ReplayRequest:
     first: Seek | None = None
     last: Seek | None = None
     subject: str | None = None
+    path: str = ""
 
 
 async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEntry:
@@ -303,15 +331,31 @@ async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEnt
         ReadError: the station cannot be read, or the range holds nothing.
     """
     session = context.session
+    if request.path:
+        return _start(context, FileMessages(Path(request.path)), request.options, _nothing)
     reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
     try:
         source = await _source(reader, request)
     except BaseException:
         await reader.close()
         raise
-    run = ReplayRun(source, session.nats, request.options, run_id=new_run_id())
-    entry = RunEntry(run, source.description, request.options.subject)
-    return runs_of(session).start(entry, context.run, reader.close)
+    return _start(context, source, request.options, reader.close)
+
+
+def _start(
+    context: ScreenContext,
+    source: ReplaySource,
+    options: ReplayOptions,
+    finish: Callable[[], Awaitable[None]],
+) -> RunEntry:
+    session = context.session
+    run = ReplayRun(source, session.nats, options, run_id=new_run_id())
+    entry = RunEntry(run, source.description, options.subject)
+    return runs_of(session).start(entry, context.run, finish)
+
+
+async def _nothing() -> None:
+    """A file needs no closing."""
 
 
 async def _source(reader: MessageReader, request: ReplayRequest) -> ReplaySource:

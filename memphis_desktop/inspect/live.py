@@ -1,0 +1,198 @@
+"""Listening to core subjects: what passes by, in a bounded buffer, with replies folded into requests."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from memphis_desktop.inspect.connection import ReadConnection
+from memphis_desktop.inspect.message import InspectedMessage
+
+MAX_ROWS = 50_000
+MAX_BYTES = 64 << 20
+MAX_NODES = 20_000
+MAX_WAITING = 10_000  # requests whose reply may still come
+INBOXES = "_INBOX.>"
+HIDDEN = ("_INBOX.", "$JS.", "$SYS.", "$KV.", "_R_.")
+
+
+@dataclass(slots=True)
+class SubjectNode:
+    """One token of the subject tree."""
+
+    name: str
+    parent: SubjectNode | None = None
+    children: dict[str, SubjectNode] = field(default_factory=dict)
+    messages: int = 0
+    bytes: int = 0
+    counted: int = 0  # messages at the last measuring
+    rate: float = 0.0
+
+    def path(self) -> str:
+        """The subject so far."""
+        names: list[str] = []
+        node: SubjectNode | None = self
+        while node is not None and node.parent is not None:
+            names.append(node.name)
+            node = node.parent
+        return ".".join(reversed(names))
+
+
+class SubjectTree:
+    """Subjects being discovered, with counts; bounded, and what did not fit is counted."""
+
+    def __init__(self) -> None:
+        self.root = SubjectNode("")
+        self.nodes = 0
+        self.not_kept = 0
+
+    def add(self, subject: str, size: int) -> None:
+        """Count one message."""
+        node = self.root
+        node.messages += 1
+        node.bytes += size
+        for token in subject.split("."):
+            child = node.children.get(token)
+            if child is None:
+                if self.nodes >= MAX_NODES:
+                    self.not_kept += 1
+                    return
+                child = node.children[token] = SubjectNode(token, node)
+                self.nodes += 1
+            child.messages += 1
+            child.bytes += size
+            node = child
+
+    def measure(self, seconds: float) -> None:
+        """Work out rates since the last measuring."""
+        waiting = [self.root]
+        while waiting:
+            node = waiting.pop()
+            node.rate = (node.messages - node.counted) / seconds if seconds > 0 else 0.0
+            node.counted = node.messages
+            waiting.extend(node.children.values())
+
+
+@dataclass
+class LivePattern:
+    """One subscription."""
+
+    pattern: str
+    messages: int = 0
+    muted: bool = False
+    end: Callable[[], Awaitable[None]] | None = None
+
+
+class LiveCapture:
+    """Messages as they pass by. Times are when they arrived here; numbers count from 1.
+
+    `take` gives what is new since the last call, so that a screen draws ten times a second at most, whatever
+    the rate is.
+    """
+
+    def __init__(self, connection: ReadConnection) -> None:
+        self.connection = connection
+        self.patterns: dict[str, LivePattern] = {}
+        self.tree = SubjectTree()
+        self.received = 0
+        self.dropped = 0
+        self.hide_internal = True
+        self.latencies: dict[int, float] = {}
+        self._new: deque[InspectedMessage] = deque()
+        self._new_bytes = 0
+        self._waiting: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._inboxes: Callable[[], Awaitable[None]] | None = None
+        self._number = 0
+
+    @property
+    def folding(self) -> bool:
+        """Whether replies are listened to and folded into their requests."""
+        return self._inboxes is not None
+
+    async def add(self, pattern: str) -> LivePattern:
+        """Listen to a pattern too; raises ReadError when that is refused."""
+        if pattern in self.patterns:
+            return self.patterns[pattern]
+        entry = LivePattern(pattern)
+        self.patterns[pattern] = entry
+
+        def take(subject: bytes, reply: bytes, header: bytes, payload: bytes) -> None:
+            self._take(entry, subject, reply, header, payload)
+
+        try:
+            entry.end = await self.connection.listen(pattern, take)
+        except BaseException:
+            del self.patterns[pattern]
+            raise
+        return entry
+
+    async def remove(self, pattern: str) -> None:
+        """Listen to it no longer."""
+        entry = self.patterns.pop(pattern, None)
+        if entry is not None and entry.end is not None:
+            await entry.end()
+
+    async def fold_replies(self, on: bool) -> None:
+        """Listen to inboxes, to give each request its latency."""
+        if on and self._inboxes is None:
+            self._inboxes = await self.connection.listen(INBOXES, self._replied)
+        elif not on and self._inboxes is not None:
+            end, self._inboxes = self._inboxes, None
+            await end()
+
+    async def close(self) -> None:
+        """End everything."""
+        for pattern in list(self.patterns):
+            await self.remove(pattern)
+        await self.fold_replies(False)
+
+    def clear(self) -> None:
+        """Forget what passed by."""
+        self._new.clear()
+        self._new_bytes = 0
+        self.tree = SubjectTree()
+        self.received = self.dropped = self._number = 0
+        self.latencies.clear()
+        self._waiting.clear()
+
+    def take(self, most: int = 2_000) -> list[InspectedMessage]:
+        """Return what came since the last call, oldest first; of a flood only the newest `most`."""
+        while len(self._new) > most:
+            self._new_bytes -= self._new.popleft().cost
+            self.dropped += 1
+        messages = list(self._new)
+        self._new.clear()
+        self._new_bytes = 0
+        return messages
+
+    def _take(self, entry: LivePattern, subject: bytes, reply: bytes, header: bytes, payload: bytes) -> None:
+        name = subject.decode("utf-8", "surrogateescape")
+        if self.hide_internal and name.startswith(HIDDEN) and not entry.pattern.startswith(HIDDEN):
+            return
+        entry.messages += 1
+        self.received += 1
+        self.tree.add(name, len(header) + len(payload))
+        if entry.muted:
+            return
+        self._number += 1
+        if reply:
+            answer = reply.decode("utf-8", "surrogateescape")
+            self._waiting[answer] = (self._number, time.perf_counter())
+            if len(self._waiting) > MAX_WAITING:
+                self._waiting.popitem(last=False)
+        message = InspectedMessage("", self._number, time.time_ns(), name, header, payload)
+        self._new.append(message)
+        self._new_bytes += message.cost
+        while len(self._new) > MAX_ROWS or self._new_bytes > MAX_BYTES:
+            self._new_bytes -= self._new.popleft().cost
+            self.dropped += 1
+
+    def _replied(self, subject: bytes, _: bytes, header: bytes, payload: bytes) -> None:
+        waiting = self._waiting.pop(subject.decode("utf-8", "surrogateescape"), None)
+        if waiting is not None:
+            number, sent = waiting
+            self.latencies[number] = time.perf_counter() - sent
+            if len(self.latencies) > MAX_ROWS:
+                self.latencies.pop(next(iter(self.latencies)))

@@ -1,0 +1,58 @@
+"""Choosing a decoder by hand, and decoding with the choice."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QComboBox
+
+from memphis_desktop.inspect.decode import TITLES, Decoded, Verdict, decode
+from memphis_desktop.inspect.decode.rules import KINDS
+from memphis_desktop.inspect.decode.schemas import SchemaError
+from memphis_desktop.ui.screens.decoders.store import current_decoders
+
+
+def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
+    """Put every decoder and loaded schema into a box; the data are (kind, schema)."""
+    box.clear()
+    if automatic:
+        box.addItem("Automatic", None)
+    for kind in KINDS:
+        if kind != "avro":
+            box.addItem(TITLES.get(kind, kind), (kind, ""))
+    for kind, schema in current_decoders().schemas():
+        box.addItem(f"{'Protobuf' if kind == 'protobuf' else 'Avro'} {schema}", (kind, schema))
+
+
+def decode_as(data: bytes, choice: tuple[str, str] | None) -> Decoded:
+    """Decode with a chosen decoder and schema; None is the automatic choice."""
+    if choice is None:
+        return decode(data)
+    kind, schema = choice
+    if kind in ("text", "binary"):
+        return decode(data, decoder=kind)
+    try:
+        parse = current_decoders().parser(kind, schema)
+    except SchemaError as error:
+        plain = decode(data)
+        missing = Verdict(f"{kind} {schema}", False, str(error))
+        return Decoded(
+            plain.kind, plain.value, plain.has_value, plain.text, plain.data, plain.steps,
+            (missing, *plain.report), plain.truncated or str(error),
+        )  # fmt: skip
+    title = f"{TITLES.get(kind, kind)} {schema}" if schema else kind
+    return decode(data, parse=(title, parse))
+
+
+def select_choice(box: QComboBox, choice: tuple[str, str] | None) -> None:
+    """Choose an entry by its data; the first when there is none such. Qt does not compare Python tuples."""
+    for index in range(box.count()):
+        data = box.itemData(index)
+        if (tuple(data) if data is not None else None) == choice:
+            box.setCurrentIndex(index)
+            return
+    box.setCurrentIndex(0)
+
+
+def chosen(box: QComboBox) -> tuple[str, str] | None:
+    """The choice of a box."""
+    data = box.currentData()
+    return None if data is None else (str(data[0]), str(data[1]))

@@ -1,0 +1,381 @@
+"""Live: core subjects as they pass by, the subjects being discovered, requests with their latency."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QModelIndex, Qt, QTimer
+from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QTreeView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from memphis_desktop.cluster.profiles import Environment
+from memphis_desktop.inspect.connection import ReadConnection, ReadError
+from memphis_desktop.inspect.live import LiveCapture
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.page_cache import Page
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.empty_state import EmptyState
+from memphis_desktop.ui.components.filter_bar import FilterField
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.screen import Command, Screen, ScreenContext
+from memphis_desktop.ui.screens.live.subject_tree import SubjectTreeModel
+from memphis_desktop.ui.screens.messages.columns import MessageColumn, standard_columns
+from memphis_desktop.ui.screens.messages.detail import MessageDetail
+from memphis_desktop.ui.screens.messages.list_view import MessageListView
+from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS
+
+_REFRESH_MS = 120
+_MEASURE_SECONDS = 1.0
+
+
+class LiveScreen(Screen):
+    """Patterns above; subject tree, list and detail side by side."""
+
+    title = "Live"
+    route_name = "live"
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.capture: LiveCapture | None = None
+        self._connection: ReadConnection | None = None
+        self._opening = asyncio.Lock()
+        self._measured = time.monotonic()
+        self._timer = QTimer(self)
+        self._timer.setInterval(_REFRESH_MS)
+        self._timer.timeout.connect(self.refresh)
+        self._build()
+
+    # Building -----------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.header = PageHeader("Live")
+        self.header.set_title("Live", "Messages as they are published, stored or not")
+        self.header.add_action("Publish", self.publish, icon_name="paper-plane-tilt")
+        self.pattern_field = FilterField("Subject pattern, such as orders.> or *.created  ( S )")
+        self.pattern_field.returnPressed.connect(self.subscribe)
+        self.subscribe_button = QPushButton("Listen")
+        self.subscribe_button.setProperty("kind", "primary")
+        self.subscribe_button.clicked.connect(self.subscribe)
+        self.internal_check = QCheckBox("Internal subjects")
+        self.internal_check.setToolTip("Show _INBOX, $JS, $SYS and $KV subjects that a pattern matches too")
+        self.internal_check.toggled.connect(self._internal_toggled)
+        self.fold_check = QCheckBox("Reply latency")
+        self.fold_check.setToolTip(
+            "Listen to inboxes too, and show how long each request waited for its reply"
+        )
+        self.fold_check.toggled.connect(lambda on: self.context.run(self._fold(on), "listen to replies"))
+        self.pause_button = QPushButton("Pause")
+        self.pause_button.setCheckable(True)
+        self.pause_button.setProperty("kind", "chip")
+        self.clear_button = QPushButton("Clear")
+        self.clear_button.setProperty("kind", "ghost")
+        self.clear_button.clicked.connect(self.clear)
+        line = QHBoxLayout()
+        line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
+        line.setSpacing(theme.SPACE_2)
+        line.addWidget(self.pattern_field, 1)
+        for widget in (
+            self.subscribe_button, self.internal_check, self.fold_check, self.pause_button, self.clear_button,
+        ):  # fmt: skip
+            line.addWidget(widget)
+        self._chips = QHBoxLayout()
+        self._chips.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_3, theme.SPACE_2)
+        self._chips.setSpacing(theme.SPACE_2)
+        self._chips.addStretch()
+
+        self.tree_model = SubjectTreeModel()
+        self.tree = QTreeView()
+        self.tree.setModel(self.tree_model)
+        self.tree.setUniformRowHeights(True)
+        self.tree.setAccessibleName("Subjects")
+        self.tree.header().setStretchLastSection(False)
+        self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.tree.header().resizeSection(1, 76)
+        self.tree.header().resizeSection(2, 76)
+        self.tree.doubleClicked.connect(self._tree_opened)
+        self.list = MessageListView("live")
+        self.list.model.zone = self.context.zone
+        self.list.model.show_gaps = False
+        self.list.model.max_rows, self.list.model.max_bytes = LIVE_ROWS, LIVE_BYTES
+        self.list.model.set_columns(self._columns())
+        self.list.reset_columns()
+        self.list.current_changed.connect(self._current_changed)
+        self.list.preview_toggled.connect(self._toggle_detail)
+        self.list.first_requested.connect(lambda: self.list.select_row(0))
+        self.list.last_requested.connect(lambda: self.list.select_row(len(self.list.model.rows) - 1))
+        self.list.sequence_requested.connect(self._dragged)
+        self.detail = MessageDetail(self.context)
+        self.detail.edit_requested.connect(self.edit)
+        self.detail.copy_requested.connect(self.copy)
+        self.detail.closed.connect(self._toggle_detail)
+        self.detail.setMinimumWidth(320)
+        self.detail.hide()
+        self._empty = EmptyState(
+            "broadcast", "Type a subject pattern to listen to, such as orders.> or > for everything."
+        )
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self._empty)
+        self._stack.addWidget(self.list)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.setChildrenCollapsible(False)
+        for part in (self.tree, self._stack, self.detail):
+            self.splitter.addWidget(part)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setSizes([260, 700, 360])
+        self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self.note.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
+
+        panel = QFrame()
+        panel.setProperty("panel", "surface")
+        inner = QVBoxLayout(panel)
+        inner.setContentsMargins(1, 1, 1, 1)
+        inner.setSpacing(0)
+        inner.addLayout(line)
+        inner.addLayout(self._chips)
+        inner.addWidget(self.splitter, 1)
+        inner.addWidget(self.note)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 20, 24, theme.SPACE_4)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(self.header)
+        layout.addWidget(panel, 1)
+
+    def _columns(self) -> list[MessageColumn]:
+        columns = [column for column in standard_columns() if column.key != "age"]
+
+        def latency(message: InspectedMessage, zone: Any) -> str:
+            seconds = self.capture.latencies.get(message.sequence) if self.capture is not None else None
+            return "" if seconds is None else figures.duration(seconds)
+
+        columns.insert(
+            -1,
+            MessageColumn(
+                "latency", "Reply", latency, latency, width=72, right=True, mono=True,
+                help="How long the request waited for its reply",
+            ),
+        )  # fmt: skip
+        return columns
+
+    # Life ---------------------------------------------------------------------------------------
+
+    def activated(self) -> None:
+        """Draw while in view."""
+        self._timer.start()
+
+    def deactivated(self) -> None:
+        """Listening goes on in a bounded buffer; only drawing rests."""
+        self._timer.stop()
+
+    def subscribe(self) -> None:
+        """Listen to the pattern that is typed."""
+        pattern = self.pattern_field.text().strip()
+        tokens = pattern.split(".")
+        if not pattern or any(not token for token in tokens) or ">" in tokens[:-1] or " " in pattern:
+            self.context.notify("Type a subject or a pattern such as orders.>, *.created or >.", "warning")
+            return
+        self.context.run(self._subscribe(pattern), f"listen to {figures.visible_text(pattern, 60)}")
+
+    async def _subscribe(self, pattern: str) -> None:
+        if pattern == ">" and self.context.session.profile.environment is Environment.PRODUCTION:
+            text = "Everything that is published on this production connection will be sent to this window."
+            if not await self.context.confirm("Listen to everything?", text, "Listen"):
+                return
+        capture = await self._open()
+        await capture.add(pattern)
+        self.pattern_field.clear()
+        self._show_chips()
+        self._stack.setCurrentIndex(1)
+
+    async def _open(self) -> LiveCapture:
+        async with self._opening:
+            return await self._opened()
+
+    async def _opened(self) -> LiveCapture:
+        if self._connection is None or self._connection.closed:
+            self._connection = await ReadConnection.like(self.context.session.nats, "Memphis Desktop live")
+            self.capture = LiveCapture(self._connection)
+            self.capture.hide_internal = not self.internal_check.isChecked()
+            self.tree_model.set_tree(self.capture.tree)
+            self.destroyed.connect(_closer(self._connection))
+        assert self.capture is not None
+        return self.capture
+
+    async def _fold(self, on: bool) -> None:
+        try:
+            await (await self._open()).fold_replies(on)
+        except ReadError:
+            self.fold_check.setChecked(False)
+            raise
+
+    def unsubscribe(self, pattern: str) -> None:
+        """Listen to a pattern no longer."""
+        self.context.run(self._unsubscribe(pattern), "end listening")
+
+    async def _unsubscribe(self, pattern: str) -> None:
+        if self.capture is not None:
+            await self.capture.remove(pattern)
+            self._show_chips()
+
+    def _internal_toggled(self, on: bool) -> None:
+        if self.capture is not None:
+            self.capture.hide_internal = not on
+
+    def _show_chips(self) -> None:
+        while self._chips.count() > 1:
+            item = self._chips.takeAt(0)
+            chip = item.widget() if item is not None else None
+            if chip is not None:
+                chip.deleteLater()
+        patterns = self.capture.patterns if self.capture is not None else {}
+        for index, pattern in enumerate(patterns):
+            chip = QPushButton(f"{figures.visible_text(pattern, 40)}  ×".replace("&", "&&"))
+            chip.setProperty("kind", "chip")
+            chip.setToolTip("Stop listening to this pattern")
+            chip.clicked.connect(partial(self.unsubscribe, pattern))
+            self._chips.insertWidget(index, chip)
+
+    # Drawing ------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Take in what passed by since."""
+        capture = self.capture
+        if capture is None:
+            return
+        if not self.pause_button.isChecked():
+            messages = capture.take()
+            if messages:
+                self._add(messages)
+        now = time.monotonic()
+        if now - self._measured >= _MEASURE_SECONDS:
+            capture.tree.measure(now - self._measured)
+            self._measured = now
+            self.tree_model.sync()
+            if capture.latencies:
+                self.list.table.viewport().update()
+        rows = len(self.list.model.rows)
+        lost = capture.dropped + self.list.model.dropped
+        parts = [
+            f"{figures.integer(capture.received)} received",
+            figures.rate(capture.tree.root.rate),
+            f"{figures.count_noun(rows, 'row')}, {figures.bytes_size(self.list.model.bytes)} kept",
+        ]
+        if lost:
+            parts.append(f"{figures.integer(lost)} no longer kept")
+        if capture.tree.not_kept:
+            parts.append(f"{figures.integer(capture.tree.not_kept)} on subjects beyond the tree's limit")
+        self.note.setText("  ·  ".join(parts))
+
+    def _add(self, messages: list[InspectedMessage]) -> None:
+        page = Page(tuple(messages), messages[0].sequence, messages[-1].sequence)
+        follow = self.list.at_end
+        if self.list.model.rows:
+            self.list.add_newer(page, follow=follow)
+        else:
+            self.list.show_page(page, at_bottom=True)
+        self.list.set_bounds(self.list.model.first, self.list.model.last)
+
+    def _dragged(self, sequence: int) -> None:
+        bar = self.list.table.verticalScrollBar()
+        bar.setValue(self.list.model.row_of(int(sequence)) * self.list.row_height())
+
+    def clear(self) -> None:
+        """Forget what passed by; listening goes on."""
+        if self.capture is not None:
+            self.capture.clear()
+            self.tree_model.set_tree(self.capture.tree)
+        self.list.model.clear()
+        self.detail.show_message(None)
+
+    def _current_changed(self, message: InspectedMessage | None) -> None:
+        if message is not None:
+            self.detail.show_message(message)
+            self.detail.show()
+
+    def _toggle_detail(self) -> None:
+        self.detail.setVisible(self.detail.isHidden())
+
+    def _tree_opened(self, index: QModelIndex) -> None:
+        self.pattern_field.setText(self.tree_model.subject(index.siblingAtColumn(0)))
+        self.pattern_field.setFocus()
+
+    # Doing --------------------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Open the composer."""
+        from memphis_desktop.ui.screens.composer import open_composer
+
+        open_composer(self.context, self.window())
+
+    def edit(self) -> None:
+        """Open the composer with the message."""
+        from memphis_desktop.ui.screens.composer import open_composer
+
+        if self.detail.message is not None:
+            open_composer(self.context, self.window(), message=self.detail.message)
+
+    def copy(self) -> None:
+        """Copy the message as JSON."""
+        from PySide6.QtGui import QGuiApplication
+
+        from memphis_desktop.inspect.snippets import as_json
+
+        if self.detail.message is not None:
+            QGuiApplication.clipboard().setText(as_json(self.detail.message))
+            self.context.notify("Copied the message as JSON.", "good")
+
+    def focus_filter(self) -> None:
+        """Into the pattern field."""
+        self.pattern_field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.pattern_field.selectAll()
+
+    def commands(self) -> list[Command]:
+        """Listening and publishing."""
+        return [
+            Command("Listen to a subject", "S", self.focus_filter, "broadcast"),
+            Command("Pause", "P", self.pause_button.toggle, "pause"),
+            Command("Clear the list", "Ctrl+L", self.clear),
+            Command("Publish a message", "", self.publish, "paper-plane-tilt"),
+            Command("Edit and publish", "E", self.edit, "pencil-simple"),
+        ]
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Shortcuts also where no shell binds them."""
+        pressed = QKeySequence(event.keyCombination())
+        for command in self.commands():
+            if command.shortcut and QKeySequence(command.shortcut) == pressed:
+                command.callback()
+                return
+        super().keyPressEvent(event)
+
+
+_CLOSING: set[asyncio.Task[None]] = set()
+
+
+def _closer(connection: ReadConnection) -> Any:
+    """Return what closes the connection once the screen is gone."""
+
+    def close(*_: object) -> None:
+        try:
+            task = asyncio.get_running_loop().create_task(connection.close())
+        except RuntimeError:
+            return
+        _CLOSING.add(task)
+        task.add_done_callback(_CLOSING.discard)
+
+    return close
