@@ -17,7 +17,7 @@ from memphis_desktop.broker.jetstream.consumer_config import filters_of
 from memphis_desktop.broker.jetstream.consumer_cursor import Cursor
 from memphis_desktop.broker.jetstream.consumer_deliveries import NEVER, Deliveries, Exhausted
 from memphis_desktop.broker.jetstream.consumer_reset import ResetHandler
-from memphis_desktop.broker.jetstream.consumer_slice import Pace, Slice
+from memphis_desktop.broker.jetstream.consumer_slice import Brake, Pace, Slice
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.jetstream.typed_json import to_json
 from memphis_desktop.broker.store.interface import RemovalReason
@@ -35,8 +35,6 @@ log = logging.getLogger(__name__)
 SLICE_MESSAGES = 512  # most messages read and sent in one go
 SLICE_BYTES = 1 << 20  # bytes after which such a go ends
 TURN_SECONDS = 0.005  # after this long, the rest is left for the next turn of the loop
-BACKLOG_BYTES = 2 << 20  # a reader with more than this unsent is waited for
-BACKLOG_RETRY = 0.005  # seconds until it is looked at again
 
 _NS = 1_000_000_000
 DELETED_REASON = "Unacknowledged message was deleted"
@@ -65,6 +63,7 @@ class BaseConsumer(ABC):
         self.deliveries.configure(config.ack_wait, config.backoff, config.max_deliver)
         self.cursor = Cursor(stream.messages, filters_of(config))
         self.alarm = Alarm(self.clock, self._wake)
+        self.brake = Brake(self.account, self.clock, self.alarm)
         self.pace = Pace(config, stream)
         self.stopped = False
         self.last_activity = self.clock.monotonic()

@@ -6,8 +6,6 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.jetstream.consumer_base import (
-    BACKLOG_BYTES,
-    BACKLOG_RETRY,
     SLICE_MESSAGES,
     BaseConsumer,
 )
@@ -20,6 +18,7 @@ from memphis_desktop.broker.jetstream.consumer_pull import (
     parse_request,
 )
 from memphis_desktop.broker.jetstream.consumer_reset import needs_newer_server
+from memphis_desktop.broker.jetstream.consumer_slice import BACKLOG_RETRY
 from memphis_desktop.broker.jetstream.times import UNSET_TIME_NS, format_time
 from memphis_desktop.broker.nuid import next_id
 from memphis_desktop.protocol.headers import extend
@@ -57,8 +56,8 @@ class PullConsumer(BaseConsumer):
         self.pin = Pin()
         # Clients that lost their connection get a moment more than the threshold to come back.
         self._grace = 0.1 + random.random() * 0.9
-        self._held_until = 0.0
         self._looked_at = 0.0
+        self._behind: dict[bytes, bool] = {}
         super().__init__(stream, name, config, store, created_ns)
 
     def _start_delivery(self) -> None:
@@ -131,7 +130,7 @@ class PullConsumer(BaseConsumer):
     # -- delivering ------------------------------------------------------------------------------------------
     def _deliver(self) -> bool:
         requests = self.requests
-        if not len(requests) or self._is_held():
+        if not len(requests) or self.brake.is_on:
             return False
         now = self.clock.monotonic()
         head = requests.head
@@ -166,9 +165,8 @@ class PullConsumer(BaseConsumer):
             self.requests.drop_head()
         self.account.deliver(request.inbox, frames)
         self.delivered(taken, used)
-        if used == SLICE_MESSAGES and self.account.backlog(request.inbox) > BACKLOG_BYTES:
-            self._held_until = now + BACKLOG_RETRY
-            self.alarm.at(self._held_until)
+        if request.remaining > 0:
+            self.brake.wait_for(request.inbox)
         return True
 
     def _serve_in_turn(self, now: float) -> bool:
@@ -178,6 +176,7 @@ class PullConsumer(BaseConsumer):
         if taken is None:
             return False
         outgoing: dict[bytes, list[Message]] = {}
+        self._behind.clear()
         interest: dict[bytes, bool] = {}
         used = 0
         for frame in self.frames(taken):
@@ -185,8 +184,7 @@ class PullConsumer(BaseConsumer):
             if not self.pace.is_free:
                 ready = self.pace.ready_at(taken.messages[used], size, now)
                 if ready > now:
-                    self._held_until = ready
-                    self.alarm.at(ready)
+                    self.brake.hold(ready)
                     break
             request = self._next_request(size, taken, used, now, outgoing, interest)
             if request is None:
@@ -199,6 +197,8 @@ class PullConsumer(BaseConsumer):
             self.account.deliver(inbox, messages)
         if used:
             self.delivered(taken, used)
+        elif any(self._behind.values()):
+            self.brake.hold(now + BACKLOG_RETRY)
         return used > 0
 
     def _put(
@@ -279,8 +279,17 @@ class PullConsumer(BaseConsumer):
             requests.drop_head()
         return None
 
+    def _is_behind(self, inbox: bytes) -> bool:
+        """Return whether the reader of `inbox` is behind, as it was at the beginning of the slice."""
+        behind = self._behind.get(inbox)
+        if behind is None:
+            behind = self._behind[inbox] = self.brake.is_behind(inbox)
+        return behind
+
     def _stands_back(self, request: PullRequest, needs_pin: bool, taken: Slice, used: int) -> bool:
-        """Return whether others go first: it has no pin, or is for an overflow that is not there."""
+        """Return whether others go first: it has no pin, its reader is behind, or no overflow is there."""
+        if request.delivered and self._is_behind(request.inbox):
+            return True
         policy = self.config.priority_policy
         if policy == "pinned_client":
             return not request.pin_id and not needs_pin
@@ -294,12 +303,9 @@ class PullConsumer(BaseConsumer):
         unacked = len(self.deliveries.pending) + (used if taken.counts is None else 0)
         return not 0 < request.min_ack_pending <= unacked
 
-    def _is_held(self) -> bool:
-        return self._held_until > self.clock.monotonic()
-
     def _delivered_all(self) -> None:
         if self.requests.no_wait_count and not (
-            self._is_held() or self._is_stalled_by_acks() or (self.awaits_disk and not self.paused)
+            self.brake.is_on or self._is_stalled_by_acks() or (self.awaits_disk and not self.paused)
         ):
             self._look_through(self.clock.monotonic(), at_end=True)
 
@@ -342,10 +348,7 @@ class PullConsumer(BaseConsumer):
             self._unpin("timeout")
 
     def _next_time(self) -> float:
-        times = [self.requests.next_time(), self.pin.expires_at]
-        if self._is_held():
-            times.append(self._held_until)
-        return min(times)
+        return min(self.requests.next_time(), self.pin.expires_at, self.brake.next_time())
 
     # -- pins ------------------------------------------------------------------------------------------------
     @property

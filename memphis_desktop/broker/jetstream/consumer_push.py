@@ -6,8 +6,6 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.jetstream.consumer_base import (
-    BACKLOG_BYTES,
-    BACKLOG_RETRY,
     SLICE_MESSAGES,
     BaseConsumer,
 )
@@ -84,7 +82,6 @@ class PushConsumer(BaseConsumer):
         self.window = Window() if config.flow_control else None
         self._watch: InterestWatch | None = None
         self._heartbeat_at = float("inf")
-        self._held_until = 0.0
         super().__init__(stream, name, config, store, created_ns)
 
     def _start_delivery(self) -> None:
@@ -127,7 +124,7 @@ class PushConsumer(BaseConsumer):
     # -- delivering ------------------------------------------------------------------------------------------
     def _deliver(self) -> bool:
         window = self.window
-        if not self.active or (window is not None and window.is_full) or self._is_held():
+        if not self.active or (window is not None and window.is_full) or self.brake.is_on:
             return False
         taken = self.take(SLICE_MESSAGES)
         if taken is None:
@@ -145,8 +142,7 @@ class PushConsumer(BaseConsumer):
             return False
         self.delivered(taken, used)
         self._plan_heartbeat()
-        if self.account.backlog(self.inbox) > BACKLOG_BYTES:
-            self._hold(now + BACKLOG_RETRY)
+        self.brake.wait_for(self.inbox)
         return True
 
     def _fit(self, frames: list[Message], messages: list[Any], now: float) -> tuple[int, list[Message]]:
@@ -161,7 +157,7 @@ class PushConsumer(BaseConsumer):
             if not pace.is_free:
                 ready = pace.ready_at(message, size, now)
                 if ready > now:
-                    self._hold(ready)
+                    self.brake.hold(ready)
                     break
                 pace.sent(message, size, now)
             outgoing.append(frame)
@@ -197,13 +193,6 @@ class PushConsumer(BaseConsumer):
         if sequence > 0:
             self.acks.ack_up_to(sequence, number)
 
-    def _hold(self, until: float) -> None:
-        self._held_until = until
-        self.alarm.at(until)
-
-    def _is_held(self) -> bool:
-        return self._held_until > self.clock.monotonic()
-
     def _delivered_all(self) -> None:
         """Nothing is left over: heartbeats come by the alarm."""
 
@@ -231,7 +220,7 @@ class PushConsumer(BaseConsumer):
         self._plan_heartbeat()
 
     def _next_time(self) -> float:
-        return min(self._heartbeat_at, self._held_until) if self._is_held() else self._heartbeat_at
+        return min(self._heartbeat_at, self.brake.next_time())
 
     @property
     def threshold(self) -> float:

@@ -7,9 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memphis_desktop.broker.clock import Clock
+    from memphis_desktop.broker.contracts import Account
     from memphis_desktop.broker.jetstream.config import ConsumerConfig
+    from memphis_desktop.broker.jetstream.consumer_alarm import Alarm
     from memphis_desktop.broker.jetstream.contracts import StreamHost
     from memphis_desktop.broker.store.interface import StoredMessage
+
+BACKLOG_BYTES = 2 << 20  # a reader with more than this unsent is waited for
+BACKLOG_RETRY = 0.005  # seconds until it is looked at again
 
 _NS = 1_000_000_000
 _SHORTEST_GAP_NS = 1_000_000  # gaps up to a millisecond are not kept
@@ -56,6 +62,47 @@ class Slice:
     def keep(self, count: int) -> None:
         """Drop the messages behind the first `count` of a slice of first deliveries."""
         del self.messages[count:]
+
+
+class Brake:
+    """Holds deliveries back: until some time, and as long as a reader is behind."""
+
+    def __init__(self, account: Account, clock: Clock, alarm: Alarm) -> None:
+        self._account = account
+        self._clock = clock
+        self._alarm = alarm
+        self._behind = b""
+        self.until = 0.0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether nothing may be delivered now; the alarm rings when it is time to look again."""
+        now = self._clock.monotonic()
+        if self.until > now:
+            return True
+        if self._behind:
+            if self.is_behind(self._behind):
+                self.hold(now + BACKLOG_RETRY)
+                return True
+            self._behind = b""
+        return False
+
+    def is_behind(self, inbox: bytes) -> bool:
+        """Return whether too much waits for the reader of `inbox`."""
+        return self._account.backlog(inbox) > BACKLOG_BYTES
+
+    def hold(self, until: float) -> None:
+        """Deliver nothing before `until`."""
+        self.until = until
+        self._alarm.at(until)
+
+    def wait_for(self, inbox: bytes) -> None:
+        """Deliver nothing while the reader of `inbox` is behind."""
+        self._behind = inbox
+
+    def next_time(self) -> float:
+        """Return when it has to be looked at again; infinity when it is off."""
+        return self.until if self.until > self._clock.monotonic() else float("inf")
 
 
 class Pace:

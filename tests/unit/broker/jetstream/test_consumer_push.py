@@ -157,3 +157,16 @@ def test_acks_by_flow_control() -> None:
     world.account.send((request[1], b"", len(block), block))
     assert world.info()["num_ack_pending"] == 1
     assert world.info()["ack_floor"]["stream_seq"] == 2
+
+
+def test_a_slow_reader_is_waited_for() -> None:
+    world = World()
+    world.publish(*["s.a"] * 2000)
+    world.account.unsent[b"to"] = 100 << 20
+    world.consume(deliver_subject="to", ack_policy="none")
+    got = world.account.open(b"to")
+    world.clock.advance(5)
+    assert len(got) == 512
+    world.account.unsent.clear()
+    world.clock.advance(0.1)
+    assert len(got) == 2000
