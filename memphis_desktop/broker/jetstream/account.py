@@ -50,7 +50,8 @@ class AccountStreams:
         self.account = account
         self.limits = limits
         self.consumer_factory = consumer_factory
-        self.advisor = Advisor(node, account)
+        self.domain = str(node.server_info().get("domain", ""))
+        self.advisor = Advisor(node, account, self.domain)
         self.streams: dict[str, Stream] = {}
         self.unrecovered: list[str] = []  # streams on disk that could not be opened
         self.api = Api(self)
@@ -228,7 +229,7 @@ class AccountStreams:
 
     def figures(self) -> dict[str, Any]:
         """Return what account info says of usage, limits and API (2.3 of the protocol notes)."""
-        return {
+        figures: dict[str, Any] = {
             "memory": self.usage("memory"),
             "storage": self.usage("file"),
             "reserved_memory": self.reserved("memory"),
@@ -236,8 +237,11 @@ class AccountStreams:
             "streams": len(self.streams),
             "consumers": sum(len(stream.consumers) for stream in self.streams.values()),
             "limits": self.limits.to_json(),
-            "api": {"level": metadata.API_LEVEL, "total": self.api.requests, "errors": self.api.errors},
         }
+        if self.domain:
+            figures["domain"] = self.domain
+        api = {"level": metadata.API_LEVEL, "total": self.api.requests, "errors": self.api.errors}
+        return figures | {"api": api}
 
     # -- inside ----------------------------------------------------------------------------------------------
     def _recover_stream(self, storage: StreamStorage) -> Stream:

@@ -25,9 +25,10 @@ class Advisor:
     They go out in the next turn of the loop: what caused an event is finished before anybody hears of it.
     """
 
-    def __init__(self, node: Node, account: Account) -> None:
+    def __init__(self, node: Node, account: Account, domain: str) -> None:
         self._node = node
         self._account = account
+        self._domain = {"domain": domain} if domain else {}
         self._waiting: list[Message] = []
 
     def advise(self, kind: str, subject_suffix: str, fields: dict[str, Any]) -> None:
@@ -59,7 +60,9 @@ class Advisor:
             "type": event_type,
             "id": next_id(),
             "timestamp": format_time(self._node.clock.time_ns()),
-        } | make_fields()
+            **make_fields(),
+            **self._domain,
+        }
         if not self._waiting:
             self._node.clock.call_soon(self._send)
         self._waiting.append((target, b"", 0, encode_json(document)))

@@ -117,6 +117,9 @@ class Api:
         handler = self._receive
         account = self._streams.account
         self._subscriptions = [account.subscribe(pattern, handler) for pattern in _SUBSCRIBED]
+        if self._streams.domain:
+            prefix = f"$JS.{self._streams.domain}.API.".encode()
+            self._subscriptions.append(account.subscribe(prefix + b">", self._receive_for_domain))
 
     def stop(self) -> None:
         """Unsubscribe."""
@@ -145,6 +148,16 @@ class Api:
     def _receive(self, messages: list[Message], sender: Client | None) -> None:
         for message in messages:
             self._serve(message, sender)
+
+    def _receive_for_domain(self, messages: list[Message], sender: Client | None) -> None:
+        """Hand on what was sent with the domain in the subject: requests, and publishes to buckets."""
+        handed_on: list[Message] = []
+        for subject, reply, header_size, body in messages:
+            rest = subject.split(b".", 3)[3]
+            if not rest.startswith((b"$KV.", b"$O.")):
+                rest = b"$JS.API." + rest
+            handed_on.append((rest, reply, header_size, body))
+        self._streams.account.publish_many(handed_on)
 
     def _serve(self, message: Message, sender: Client | None) -> None:
         subject, reply, header_size, body = message

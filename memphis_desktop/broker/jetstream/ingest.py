@@ -77,7 +77,8 @@ class Ingest:
     def configure(self) -> None:
         """Work out from the configuration what has to be done; call when it has changed."""
         stream, config = self._stream, self._stream.config
-        self.prefix = encode_json({"stream": stream.name})[:-1] + b',"seq":'
+        named = {"stream": stream.name} | ({"domain": stream.owner.domain} if stream.owner.domain else {})
+        self.prefix = encode_json(named)[:-1] + b',"seq":'
         self._acknowledges = not config.no_ack
         self._plain = not (
             stream.refuses_when_full

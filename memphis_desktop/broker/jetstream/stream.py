@@ -381,9 +381,8 @@ class Stream:
         purged = self.messages.purge(pattern, below, keep)
         if below > self.messages.last_sequence + 1 and pattern in (b"", b">"):
             self.messages.skip_to(below)
-        if purged:
-            for consumer in list(self.consumers.values()):
-                consumer.purged()
+        for consumer in list(self.consumers.values()):
+            consumer.purged(filtered=bool(pattern))
         return purged
 
     def info(
@@ -393,6 +392,7 @@ class Stream:
         subjects: dict[str, int] | None = None,
         dynamic: bool = True,
         cluster: bool = False,
+        domain: bool = True,
     ) -> dict[str, Any]:
         """Return StreamInfo as far as the stream knows it.
 
@@ -401,6 +401,7 @@ class Stream:
             subjects: the counts of subjects to show, if any.
             dynamic: add the server's version to the metadata, as all answers but lists do.
             cluster: show the leader, which is this node.
+            domain: show the node's JetStream domain, if it has one; the answer to a create does not.
         """
         config = to_json(self.config)
         if dynamic:
@@ -413,6 +414,8 @@ class Stream:
             "created": format_time(self.created_ns),
             "state": state_of(self.messages, len(self.consumers), deleted=deleted, subjects=subjects),
         }
+        if self.owner.domain and domain:
+            shown["domain"] = self.owner.domain
         if cluster:
             shown["cluster"] = {"leader": self.node.server_name}
         if self._mirror is not None:

@@ -46,7 +46,7 @@ def create(request: ApiRequest) -> dict[str, Any] | None:
     if config.mirror_direct and config.mirror is None:
         raise ApiError(STREAM_INVALID_CONFIG, "stream has no mirror but does have mirror direct")
     stream = request.streams.create(config, pedantic=asked.pedantic)
-    answer = _with_time(stream, stream.info()) | {"did_create": True}
+    answer = _with_time(stream, stream.info(domain=False)) | {"did_create": True}
     if not config.first_seq:
         return answer
     request.respond_when_durable(stream.messages, lambda: answer, STREAM_STORE_FAILED)
