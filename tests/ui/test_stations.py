@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from memphis_desktop.ui.screens.consumers import ConsumerScreen, ConsumersScreen
 from memphis_desktop.ui.screens.consumers.fetch import FetchDialog
 from memphis_desktop.ui.screens.consumers.reset import ResetDialog
 from memphis_desktop.ui.screens.overview import OverviewScreen
+from memphis_desktop.ui.screens.station_backup import BackupDialog, RestoreDialog
 from memphis_desktop.ui.screens.station_compare import CompareDialog
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_detail.screen import TABS
@@ -490,3 +492,31 @@ async def test_a_station_is_sealed(client: Client, show: Show, until: Until) -> 
     dialog.verb_button.click()
     await until(lambda: "is sealed" in screen.notice.text(), "the seal")
     assert (await client.jetstream().stream_info("orders")).config.sealed
+
+
+async def test_a_station_is_backed_up_and_restored(
+    client: Client, show: Show, until: Until, qtbot: QtBot, tmp_path: Path
+) -> None:
+    await fill(client, messages=25)
+    screen = await show(Route("stations"))
+    await until(lambda: screen.table.rows() and screen.table.rows()[0].stream.messages == 25, "the station")
+    screen.table.select_key("orders")
+    run(screen, "Back up")
+    dialog = await until(lambda: dialog_of(BackupDialog), "the dialog")
+    folder = tmp_path / "copy"
+    dialog.folder.edit.setText(str(folder))
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: dialog_of() is None, "the end of the backup")
+    await client.jetstream().delete_stream("orders")
+    await until(lambda: not screen.table.rows(), "the empty list")
+    qtbot.mouseClick(screen.restore_button, Qt.MouseButton.LeftButton)
+    dialog = await until(lambda: dialog_of(RestoreDialog), "the dialog")
+    assert not dialog.verb_button.isEnabled()
+    dialog.folder.edit.setText(str(tmp_path))
+    assert "no finished backup" in dialog.status.text()
+    dialog.folder.edit.setText(str(folder))
+    assert "25 messages" in dialog.status.text()
+    assert dialog.name.text() == "orders"
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: dialog_of() is None, "the end of the restore")
+    assert (await client.jetstream().stream_info("orders")).state.messages == 25

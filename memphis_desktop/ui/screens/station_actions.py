@@ -29,20 +29,11 @@ from memphis_desktop.ui.screens.station_fields import (
     NEW_STREAM,
     STREAM_FIELDS,
     FieldError,
+    check_name,
     parse_count,
 )
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
 from memphis_desktop.ui.screens.station_parts import consumer_route, station_route
-
-BAD_NAME = set(" \t\r\n\f.*>/\\")
-
-
-def check_name(name: str, what: str) -> None:
-    """Raise `FieldError` when this cannot be a name."""
-    if not name:
-        raise FieldError(f"Give the {what} a name.")
-    if BAD_NAME & set(name) or len(name.encode()) > 255:
-        raise FieldError("A name has no spaces, dots, wildcards or slashes, and at most 255 bytes.")
 
 
 class StationActions:
@@ -113,6 +104,18 @@ class StationActions:
         from memphis_desktop.ui.screens.station_compare import CompareDialog
 
         await CompareDialog(self._parent, self._context, left, right).ask()
+
+    async def back_up(self, stream: StreamSnapshot) -> None:
+        """Write a station into a folder."""
+        from memphis_desktop.ui.screens.station_backup import BackupDialog
+
+        await BackupDialog(self._parent, self._context, stream).ask()
+
+    async def restore(self) -> None:
+        """Make a station from a folder."""
+        from memphis_desktop.ui.screens.station_backup import RestoreDialog
+
+        await RestoreDialog(self._parent, self._context).ask()
 
     async def purge_station(self, stream: StreamSnapshot, subject: str = "") -> None:
         """Remove messages, all or some; with a subject, only on that is offered first."""

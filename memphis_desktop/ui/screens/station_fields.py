@@ -441,3 +441,14 @@ def value_text(field: Field, value: object) -> str:
         shown = {k: v for k, v in value.items() if not k.startswith("_nats.")}
         return ", ".join(f"{key}: {item}" for key, item in shown.items()) or "–"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+
+
+BAD_NAME = set(" \t\r\n\f.*>/\\")
+
+
+def check_name(name: str, what: str) -> None:
+    """Raise `FieldError` when this cannot be a name."""
+    if not name:
+        raise FieldError(f"Give the {what} a name.")
+    if BAD_NAME & set(name) or len(name.encode()) > 255:
+        raise FieldError("A name has no spaces, dots, wildcards or slashes, and at most 255 bytes.")

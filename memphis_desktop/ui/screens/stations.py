@@ -65,6 +65,9 @@ class StationsScreen(Screen):
         self.preview_button = self.header.add_icon_action(
             "columns", "Preview  ( Space )", self._toggle_preview
         )
+        self.restore_button = self.header.add_icon_action(
+            "upload-simple", "Restore a station from a backup", self._restore
+        )
         self.create_button = self.header.add_action(
             "Create station", self._create, icon_name="plus", kind="primary", tooltip="N"
         )
@@ -106,6 +109,7 @@ class StationsScreen(Screen):
         self.table.set_state("loading")
         if self._actions.refusal:
             self.create_button.setEnabled(False)
+            self.restore_button.setEnabled(False)
             self.create_button.setToolTip(self._actions.refusal)
 
     def _columns(self) -> list[Column]:
@@ -365,11 +369,15 @@ class StationsScreen(Screen):
     def _create(self) -> None:
         self.context.run(self._actions.create_station(), "create the station")
 
+    def _restore(self) -> None:
+        self.context.run(self._actions.restore(), "restore a station")
+
     def commands(self) -> list[Command]:
         """The actions on the list and its selection."""
         refusal = self._actions.refusal
         create = Command("Create station", "N", self._create, "plus", not refusal, refusal)
-        return [create, *self._row_commands(self.table.selected_rows())]
+        restore = Command("Restore a station", "", self._restore, "upload-simple", not refusal, refusal)
+        return [create, restore, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, rows: list[StationRow]) -> list[Command]:
         context, actions, refusal = self.context, self._actions, self._actions.refusal
@@ -425,6 +433,13 @@ class StationsScreen(Screen):
                 "",
                 start_copy,
                 "copy",
+                missing,
+            ),
+            row(
+                "Back up",
+                "",
+                lambda: start(actions.back_up, "back up the station"),
+                "download-simple",
                 missing,
             ),
             row(

@@ -54,6 +54,7 @@ class StationDetailScreen(Screen):
         self.edit_button = self.header.add_action(
             "Edit", self._edit, icon_name="pencil-simple", tooltip="Ctrl+E"
         )
+        self.header.add_icon_action("download-simple", "Back up this station", self._back_up)
         self.purge_button = self.header.add_icon_action("eraser", "Remove messages", self._purge)
         self.delete_button = self.header.add_icon_action("trash", "Delete this station", self._delete)
         for button in (self.edit_button, self.purge_button, self.delete_button):
@@ -226,6 +227,10 @@ class StationDetailScreen(Screen):
         if self._snapshot is not None:
             self.context.run(self._actions.compare(self._snapshot), "compare the station")
 
+    def _back_up(self) -> None:
+        if self._snapshot is not None:
+            self.context.run(self._actions.back_up(self._snapshot), "back up the station")
+
     def _seal(self) -> None:
         if self._snapshot is not None:
             self.context.run(self._actions.seal_station(self._snapshot), "seal the station")
@@ -255,6 +260,7 @@ class StationDetailScreen(Screen):
                 "Previous part of the station", "Ctrl+Shift+Tab", lambda: self._next_tab(-1), "caret-left"
             ),
             Command("Compare this station", "=", self._compare, "columns"),
+            Command("Back up this station", "", self._back_up, "download-simple"),
             Command("Seal this station", "", self._seal, "lock-simple", not refusal, refusal, True),
             Command("Purge this station", "", self._purge, "eraser", not refusal, refusal, True),
             Command("Delete this station", "", self._delete, "trash", not refusal, refusal, True),
