@@ -85,7 +85,7 @@ def short_duration(nanoseconds: int) -> str:
 
 def round_trip_text(seconds: float) -> str:
     """Return a round trip time with its unit: ``249µs``, ``1.5ms``, ``2.01s``."""
-    microseconds = int(seconds * 1e6)
+    microseconds = round(seconds * 1e6)
     if microseconds < 1000:
         return f"{microseconds}µs"
     if microseconds < 1_000_000:
@@ -334,6 +334,7 @@ def subscription_detail(subscription: Subscriber, account: Account) -> dict[str,
     """Return one subscription as SUBSZ and CONNZ show it; the node's own have cid 0."""
     detail: dict[str, Any] = {
         "account": account.name,
+        "account_tag": account.name,
         "subject": _text(subscription.pattern),
     }
     if subscription.queue:

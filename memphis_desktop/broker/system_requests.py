@@ -94,7 +94,7 @@ class SystemRequests:
                 return
         except (RequestError, reports.NotFound, ValueError) as error:
             code = error.code if isinstance(error, RequestError) else 500
-            answered = self._wrap({"error": {"code": code, "description": str(error)}})
+            answered = self._wrap({"data": None, "error": {"code": code, "description": str(error)}})
         account = sender.account if sender is not None else self._node.system_account  # type: ignore[attr-defined]
         account.publish((reply, b"", 0, encode_json(answered)))
 
@@ -217,12 +217,21 @@ class SystemRequests:
         return {
             "INFO": detail,
             "CONNZ": lambda name, body: self._connz(body | {"acc": name}),
-            "SUBSZ": lambda name, body: self._wrap({"data": self._subsz(body | {"account": name})}),
+            "SUBSZ": lambda name, body: self._wrap(
+                {"data": self._subsz({"subscriptions": True} | body | {"account": name})}
+            ),
             "LEAFZ": lambda name, body: self._wrap({"data": reports.leafz(node)}),
-            "JSZ": lambda name, body: self._wrap({"data": self._jsz(body | {"account": name})}),
+            "JSZ": self._account_jetstream,
             "STATZ": lambda name, body: self._accstatz({"accounts": [name], "include_unused": True}),
             "CONNS": connections,
         }
+
+    def _account_jetstream(self, name: str, body: Body) -> _Answer:
+        reports.find_account(self._node, name)
+        details = self._jsz(body | {"account": name}).get("account_details")
+        if not details:
+            raise RequestError(f"jetstream is not enabled for account {name!r}")
+        return self._wrap({"data": details[0]})
 
     def _accstatz(self, body: Body) -> _Answer:
         accounts = body.get("accounts") or []
