@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from memphis_desktop.broker.jetstream import consumer_requests, message_requests, stream_requests
 from memphis_desktop.broker.jetstream.api_request import ApiRequest, Handler
 from memphis_desktop.broker.jetstream.direct_get import level_refused
-from memphis_desktop.broker.jetstream.errors import ApiError
+from memphis_desktop.broker.jetstream.errors import BAD_REQUEST, ApiError
 from memphis_desktop.broker.jetstream.typed_json import encode_json
 
 if TYPE_CHECKING:
@@ -174,6 +174,10 @@ class Api:
             fields = endpoint.handler(request)
         except ApiError as error:
             fields = {"error": error.to_json()} | _ERROR_FIELDS.get(endpoint.answer, {})
+        except Exception:
+            # A request that finds a fault of ours must not take the connection, and all it carries, with it.
+            _log.exception("The request %s failed: %r", subject, request.body[:1000])
+            fields = {"error": ApiError(BAD_REQUEST).to_json()}
         if fields is not None:
             self.send(request, subject, fields)
 

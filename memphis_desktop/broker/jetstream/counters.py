@@ -123,7 +123,17 @@ def load(messages: MessageStore, subject: bytes) -> Counter:
         sources = json.loads(text) if text else {}
     except ValueError:
         raise ApiError(10172) from None
+    if not isinstance(sources, dict) or not all(_is_sums(known) for known in sources.values()):
+        raise ApiError(10172)
     return Counter(total, sources)
+
+
+def _is_sums(known: object) -> bool:
+    """Return whether this is {subject: sum as text}; a client can set the header to anything."""
+    return isinstance(known, dict) and all(
+        isinstance(value, str) and _INTEGER.match(value.encode("utf-8", "replace"))
+        for value in known.values()
+    )
 
 
 def _value_of(payload: bytes) -> int:

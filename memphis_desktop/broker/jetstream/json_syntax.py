@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 _SPACE = " \t\r\n"
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LITERALS = {"t": "true", "f": "false", "n": "null"}
 
 
@@ -39,11 +42,22 @@ def decode_documents(
             return
         try:
             value, position = decoder.raw_decode(text, position)
+            if _ESCAPED_SURROGATE.search(text):
+                value = _without_surrogates(value)
         except RecursionError:
             raise InvalidJson("exceeded max depth") from None
         except ValueError:
             raise InvalidJson(_explain(document, text[:position])) from None
         yield value
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Return a decoded value with halves of surrogate pairs replaced: they can not be written again."""
+    if isinstance(value, str):
+        return type(value)(_SURROGATE.sub("\ufffd", value))
+    if isinstance(value, list | tuple):
+        return type(value)(_without_surrogates(element) for element in value)
+    return value
 
 
 def _refuse_constant(name: str) -> Any:

@@ -202,3 +202,38 @@ def test_republished_messages_tell_where_they_are_from(world: StreamWorld) -> No
     assert b"Nats-Sequence: 3\r\n" in world.heard[2][3]
     assert b"Nats-Last-Sequence: 1\r\n" in world.heard[2][3]
     assert world.heard[2][3].endswith(b"\r\n\r\n3")
+
+
+@pytest.mark.parametrize("sources", ["[1]", '{"A":[1]}', '{"A":{"b":"x"}}', "{"])
+def test_a_counter_with_sources_that_a_client_made_up_is_broken(world: StreamWorld, sources: str) -> None:
+    world.create(allow_msg_counter=True)
+    assert world.ack("s.a", b"", Nats_Incr="1", Nats_Counter_Sources=sources)["val"] == "1"
+    assert world.ack("s.a", b"", Nats_Incr="1")["error"]["err_code"] == 10172
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name":"S","subjects":["\\ud800"]}',
+        b'{"name":"S","\\ud800":1}',
+        b'{"name":"S","metadata":{"\\udfff":"\\ud800"}}',
+        b'{"name":"S","description":"\xff\xfe"}',
+        b'{"name":"S","max_msgs":' + b"9" * 5000 + b"}",
+    ],
+)
+def test_text_that_is_none_is_answered(world: StreamWorld, body: bytes) -> None:
+    assert world.request("STREAM.CREATE.S", body)["type"].endswith("stream_create_response")
+    assert world.request("STREAM.LIST")["total"] in (0, 1)
+
+
+def test_a_fault_of_ours_is_answered_and_logged(
+    world: StreamWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> dict[str, object]:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(world.streams, "figures", broken)
+    assert world.request("INFO")["error"]["err_code"] == 10003
+    assert "a bug" in caplog.text
+    monkeypatch.undo()
+    assert world.request("INFO")["streams"] == 0
