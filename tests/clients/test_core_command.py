@@ -1,0 +1,111 @@
+"""The broker as a program: its log, its files, its signals."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from memphis_desktop.server_process import ServerFailure, ServerProcess
+from tests.conftest import Connect, Starter
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - another process sets no event
+            await asyncio.sleep(0.01)
+
+
+def test_the_log_is_what_harnesses_wait_for(start_broker: Starter) -> None:
+    server: ServerProcess = start_broker(arguments=["-D"], monitoring=True)
+    lines = server.log().splitlines()
+    form = re.compile(r"\[\d+\] \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6} \[(INF|DBG|WRN|ERR)\] .")
+    assert all(form.match(line) for line in lines), lines
+    assert any(
+        line.endswith(f"Listening for client connections on 127.0.0.1:{server.port}") for line in lines
+    )
+    assert any("Starting http monitor on 127.0.0.1:" in line for line in lines)
+    assert lines[-1].endswith("[INF] Server is ready")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_in_order(start_broker: Starter, tmp_path: Path, number: signal.Signals) -> None:
+    pid_file = tmp_path / "pid"
+    server: ServerProcess = start_broker(arguments=["-P", str(pid_file)])
+    assert int(pid_file.read_text()) == server.pid
+    assert list(server.folder.glob("ports-*/*.ports"))
+    assert server.process is not None
+    server.send_signal(number)
+    assert server.process.wait(10) == 0
+    assert not pid_file.exists()
+    assert not list(server.folder.glob("ports-*/*.ports"))
+    assert "Server Exiting" in server.log()
+
+
+def test_a_taken_port_is_told_in_one_line(start_broker: Starter) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServerFailure, match=f"port {port} on 127.0.0.1 is taken") as raised:
+            start_broker(arguments=["-p", str(port)])
+    assert "Traceback" not in str(raised.value)
+    assert "code 1" in str(raised.value)
+
+
+async def test_hangup_reloads_users(start_broker: Starter, connect: Connect) -> None:
+    config = "authorization { users: [ {user: a, password: a}, {user: b, password: b} ] }"
+    server: ServerProcess = start_broker(config=config)
+    gone = asyncio.Event()
+
+    async def closed() -> None:
+        gone.set()
+
+    stays = await connect(server, user="a", password="a")
+    await connect(server, user="b", password="b", closed_cb=closed)
+    path = server.folder / "server.conf"
+    path.write_text("authorization { users: [ {user: a, password: a}, {user: c, password: c} ] }")
+    server.send_signal(signal.SIGHUP)
+    await asyncio.wait_for(gone.wait(), 10)
+    await stays.flush()
+    await connect(server, user="c", password="c")
+    path.write_text("authorization { users: [ {usr: a} ] }")
+    server.send_signal(signal.SIGHUP)
+    await until(lambda: "Failed to reload" in server.log())
+    await stays.flush()
+
+
+async def test_lame_duck(start_broker: Starter, connect: Connect) -> None:
+    config = 'lame_duck_grace_period: "50ms", lame_duck_duration: "100ms"'
+    server: ServerProcess = start_broker(config=config)
+    told, gone = asyncio.Event(), asyncio.Event()
+
+    async def lame_duck() -> None:
+        told.set()
+
+    async def closed() -> None:
+        gone.set()
+
+    await connect(server, lame_duck_mode_cb=lame_duck, closed_cb=closed)
+    server.send_signal(signal.SIGUSR2)
+    await asyncio.wait_for(told.wait(), 10)
+    await asyncio.wait_for(gone.wait(), 10)
+    assert server.process is not None
+    assert await asyncio.to_thread(server.process.wait, 10) == 0
+
+
+async def test_the_log_is_opened_anew(start_broker: Starter, tmp_path: Path, connect: Connect) -> None:
+    log = tmp_path / "broker.log"
+    server: ServerProcess = start_broker(arguments=["-l", str(log), "-D"])
+    assert "Server is ready" in log.read_text()
+    log.rename(tmp_path / "old.log")
+    server.send_signal(signal.SIGUSR1)
+    await until(log.exists)
+    await connect(server)
+    await until(lambda: "Client connection created" in log.read_text())
