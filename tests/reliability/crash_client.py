@@ -21,7 +21,7 @@ from nats.errors import Error
 from nats.js.errors import APIError
 
 STREAMS = ("LIMITS", "QUEUE")
-ACK_WAIT = 3.0
+ACK_WAIT = 5.0
 
 
 def valued(value: str) -> bytes:

@@ -113,6 +113,8 @@ class Session:
             self.deliver()
         elif kind < 0.68:
             self.ack()
+        elif kind < 0.72:
+            self.node.clock.advance(1.1)  # what is done now and then falls due
         else:
             self.node.work(self.chance)
 

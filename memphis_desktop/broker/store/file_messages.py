@@ -84,6 +84,8 @@ class FileMessageStore(LogFailure):
         for before, after in pairwise(segments):
             if after.base > before.last_sequence() + 1:
                 explained.append((before.last_sequence() + 1, after.base - 1))
+        if self.last_sequence > segments[-1].last_sequence():
+            explained.append((segments[-1].last_sequence() + 1, self.last_sequence))
         file: LogFile = segments[-1].file
         return Checkpoint(
             file.number, file.end, self.last_sequence, heads, self.damaged(), explained, self._identifiers

@@ -264,6 +264,10 @@ class MessageTable:
         self.segments.append(segment)
         self.bases.append(segment.base)
 
+    def replace(self, segment: Segment, other: Segment) -> None:
+        """Put another segment of the same base in the place of one."""
+        self.segments[self.segments.index(segment)] = other
+
     def drop(self, segment: Segment) -> None:
         """Forget a segment."""
         at = self.segments.index(segment)

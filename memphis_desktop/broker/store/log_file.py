@@ -23,7 +23,7 @@ _CHECKSUM = Struct("<I")
 FILE_HEADER_SIZE = 80
 WHOLE = (1 << 64) - 1  # the previous file counts to its end
 COMPACTED = 1
-_NAME = re.compile(r"(\d{10})-(\d{20})-([0-9a-f]{8})\.log\Z")
+_NAME = re.compile(r"(\d{10})-(\d{20})-([0-9a-f]{8})(?:-(\d+))?\.log\Z")
 
 
 class Descriptors:
@@ -70,6 +70,7 @@ class LogFile:
         "end",
         "end_sequence",
         "flags",
+        "generation",
         "identifier_time",
         "index_bytes",
         "indexed",
@@ -95,6 +96,7 @@ class LogFile:
         self.base = base
         self.salt = salt
         self.flags = 0
+        self.generation = 0  # how often it was compacted
         self.previous_number = 0
         self.previous_end = WHOLE  # what lies behind this in the previous file does not count
         self.end_sequence = 0
@@ -121,7 +123,9 @@ class LogFile:
         match = _NAME.match(path.name)
         if match is None:
             return None
-        return cls(files, descriptors, path, int(match[1]), int(match[2]), int(match[3], 16))
+        file = cls(files, descriptors, path, int(match[1]), int(match[2]), int(match[3], 16))
+        file.generation = int(match[4] or 0)
+        return file
 
     @classmethod
     def create(
@@ -137,7 +141,7 @@ class LogFile:
         previous_end: int = WHOLE,
         flags: int = 0,
         end_sequence: int = 0,
-        suffix: str = "",
+        generation: int = 0,
     ) -> LogFile:
         """Create a file and write its header. The folder is not synced.
 
@@ -145,12 +149,16 @@ class LogFile:
             OSError: as the system said.
         """
         salt = int.from_bytes(files.random_bytes(4), "little")
-        path = folder / f"{number:010d}-{base:020d}-{salt:08x}.log{suffix}"
+        # One that takes another's place gets its name when it is complete.
+        name = f"{number:010d}-{base:020d}-{salt:08x}"
+        name += f"-{generation}.log.tmp" if generation else ".log"
+        path = folder / name
         log_file = cls(files, descriptors, path, number, base, salt)
         log_file.previous_number = previous_number
         log_file.previous_end = previous_end
         log_file.flags = flags
         log_file.end_sequence = end_sequence
+        log_file.generation = generation
         file = retry_open(descriptors, lambda: files.create(path))
         head = _HEAD.pack(
             _MAGIC,
@@ -225,6 +233,10 @@ class LogFile:
             raise
         self.end += len(data)
         self.dirty = True
+
+    def final_path(self) -> Path:
+        """Return the name that a file made to take another's place gets."""
+        return self.path.with_name(self.path.name.removesuffix(".tmp"))
 
     def read(self, size: int, offset: int) -> bytes:
         """Return bytes of the file.

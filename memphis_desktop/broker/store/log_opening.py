@@ -13,8 +13,8 @@ from memphis_desktop.broker.store.indexed import Run
 from memphis_desktop.broker.store.interface import (
     StorageError,
 )
+from memphis_desktop.broker.store.log_compaction import LogCompaction
 from memphis_desktop.broker.store.log_file import LogFile
-from memphis_desktop.broker.store.log_removal import LogRemoval
 from memphis_desktop.broker.store.records import (
     CONFIGURATION,
     FLAG_DAMAGED,
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 Posting: TypeAlias = tuple[Segment, int, list[int], "array[int]", "array[int]"]
 
 
-class LogOpening(LogRemoval):
+class LogOpening(LogCompaction):
     """A stream's log as it is found."""
 
     # -- opening ---------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from heapq import merge
 
 from memphis_desktop.broker.store.files import NO_DESCRIPTORS
 from memphis_desktop.broker.store.index import Segment
@@ -187,9 +188,10 @@ class LogReading(LogWriter):
     # -- message ids -----------------------------------------------------------------------------------------
     def recent_ids(self, since_ns: int) -> Iterator[tuple[bytes, int, int]]:
         """Yield (message id, sequence, time) stored since then, of removed messages too."""
-        yield from sorted(
-            (entry for entry in self._identifiers if entry[2] >= since_ns), key=lambda entry: entry[1]
-        )
+        kept = sorted({entry for entry in self._identifiers if entry[2] >= since_ns}, key=_by_sequence)
+        return merge(kept, self._stored_ids(since_ns), key=_by_sequence)
+
+    def _stored_ids(self, since_ns: int) -> Iterator[tuple[bytes, int, int]]:
         for segment in list(self._table.segments):
             if not segment.has_ids or not len(segment):
                 continue
@@ -209,6 +211,10 @@ class LogReading(LogWriter):
         except OSError:
             return None
         return unpack_record(data, 0, segment.file.salt, segment.offsets[at])
+
+
+def _by_sequence(entry: tuple[bytes, int, int]) -> int:
+    return entry[1]
 
 
 def _with_sequences(sequence: int, time_ns: int, messages: Sequence[NewMessage]) -> list[StoredMessage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -35,6 +36,12 @@ logger = logging.getLogger(__name__)
 class LogRemoval(LogReading):
     """A stream's log as messages leave it."""
 
+    _compacting: Segment | None = None  # being written again just now
+
+    @abstractmethod
+    def _look_for_waste(self) -> None:
+        """Called when messages were removed: a file may have become mostly dead."""
+
     # -- removing --------------------------------------------------------------------------------------------
     def skip_to(self, sequence: int) -> None:
         """Make the next message get this sequence."""
@@ -51,6 +58,7 @@ class LogRemoval(LogReading):
     def _write_removal(self, runs: list[Run], *, erase: bool) -> None:
         body = pack_runs(runs, FLAG_ERASE if erase else 0)
         self._control.append((REMOVAL, self.last_sequence, self._clock.time_ns(), body))
+        self._look_for_waste()
         if erase:
             self._keep_ids(runs)
             self._erase_when_durable(runs)
@@ -139,7 +147,8 @@ class LogRemoval(LogReading):
         ready: list[Segment] = []
         waiting: list[Segment] = []
         for segment in self._doomed:
-            (waiting if self._holds_ids(segment, now) else ready).append(segment)
+            kept = segment is self._compacting or self._holds_ids(segment, now)
+            (waiting if kept else ready).append(segment)
         self._doomed = waiting
         if waiting:
             self._reclaiming = True

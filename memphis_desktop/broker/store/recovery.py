@@ -90,7 +90,8 @@ class LogReader:
             file = LogFile.parse_name(self._files, self._descriptors, path)
             if file is not None:
                 found.append(file)
-        found.sort(key=lambda file: file.number)
+        found.sort(key=lambda file: (file.number, -file.generation))
+        found = self._newest_generations(found)
         contents = [(file, file.read_header(_read(file, FILE_HEADER_SIZE, 0))) for file in found]
         self._read_checkpoint(found)
         for place, (file, whole) in enumerate(contents):
@@ -106,6 +107,17 @@ class LogReader:
             ended = (log.checkpoint.number, log.checkpoint.offset)
             log.closed_in_order = (newest.number, newest.end) == ended
         return log
+
+    def _newest_generations(self, found: list[LogFile]) -> list[LogFile]:
+        """Remove files whose compacted successor is complete."""
+        kept: list[LogFile] = []
+        for file in found:
+            if kept and kept[-1].number == file.number:
+                logger.info("%s: removed, it was compacted", file.path)
+                self._files.unlink(file.path)
+            else:
+                kept.append(file)
+        return kept
 
     def _read_checkpoint(self, found: list[LogFile]) -> None:
         try:
@@ -213,7 +225,9 @@ class LogReader:
 
     def _checkpointed(self, file: LogFile, offset: int) -> bool:
         checkpoint = self._log.checkpoint
-        return checkpoint is not None and (file.number, offset) < (checkpoint.number, checkpoint.offset)
+        if checkpoint is None or file.generation:
+            return False  # what was compacted may have been so since: its places are others now
+        return (file.number, offset) < (checkpoint.number, checkpoint.offset)
 
     def _scan_rest(self, segment: Segment, size: int, *, last_file: bool) -> None:
         """Scan what no index covers."""

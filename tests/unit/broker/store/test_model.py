@@ -124,7 +124,7 @@ class StoreModel(RuleBasedStateMachine):
         matching = [
             s for s in sorted(self.messages) if not pattern or matches_any([pattern], self.messages[s][0])
         ]
-        gone = matching[: len(matching) - keep] if keep else matching
+        gone = matching[: max(len(matching) - keep, 0)]
         assert self.store.purge(pattern, keep=keep) == len(gone)
         for sequence in gone:
             del self.messages[sequence]
