@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from memphis_desktop.broker.jetstream import metadata
+from memphis_desktop.broker.jetstream import documents, metadata
 from memphis_desktop.broker.jetstream.advisories import Advisor
 from memphis_desktop.broker.jetstream.api import Api
-from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig
+from memphis_desktop.broker.jetstream.config import StreamConfig
 from memphis_desktop.broker.jetstream.errors import (
     STREAM_NAME_IN_USE,
     STREAM_NOT_FOUND,
@@ -18,9 +17,9 @@ from memphis_desktop.broker.jetstream.errors import (
     ApiError,
 )
 from memphis_desktop.broker.jetstream.limits import AccountLimits
-from memphis_desktop.broker.jetstream.stream import Stream, stream_document
+from memphis_desktop.broker.jetstream.stream import Stream
 from memphis_desktop.broker.jetstream.stream_state import stream_limits
-from memphis_desktop.broker.jetstream.typed_json import copy_record, from_json
+from memphis_desktop.broker.jetstream.typed_json import copy_record
 from memphis_desktop.broker.jetstream.validation import check_stream_config, check_stream_update
 from memphis_desktop.broker.store.interface import StorageError, StoreRoot, StreamStorage
 from memphis_desktop.protocol import subjects
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.jetstream.sourcing import SourceReader
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class AccountStreams:
@@ -141,7 +138,7 @@ class AccountStreams:
             storage = self._root.create_stream(
                 self.account.name,
                 config.name,
-                stream_document(config, created_ns),
+                documents.write_stream(config, created_ns),
                 memory=config.storage == "memory",
                 limits=stream_limits(config),
                 sync_always=False if config.persist_mode == "async" else None,
@@ -245,7 +242,7 @@ class AccountStreams:
 
     # -- inside ----------------------------------------------------------------------------------------------
     def _recover_stream(self, storage: StreamStorage) -> Stream:
-        config, created_ns, positions = _read_document(StreamConfig, storage.configuration())
+        config, created_ns, positions = documents.read_stream(storage.configuration())
         if config.name != storage.name:
             raise ValueError(f"its configuration is that of {config.name!r}")
         storage.messages.limits = stream_limits(config)
@@ -254,7 +251,7 @@ class AccountStreams:
         stream.noted_positions = positions
         for name, document in storage.consumers().items():
             try:
-                consumer_config, consumer_created_ns, _ = _read_document(ConsumerConfig, document)
+                consumer_config, consumer_created_ns = documents.read_consumer(document)
                 stream.build_consumer(name, consumer_config, consumer_created_ns, None)
             except (ValueError, KeyError, ApiError, StorageError) as error:
                 _log.error(
@@ -302,10 +299,3 @@ def _check_consumer_limits(stream: Stream, config: StreamConfig) -> None:
     ]
     if violated:
         raise ApiError(10069, f"change to limits violates consumers: {', '.join(violated)}")
-
-
-def _read_document(record: type[T], document: bytes) -> tuple[T, int, dict[str, int]]:
-    """Return configuration, creation time and positions in sources of a stored document."""
-    content = json.loads(document)
-    config = json.dumps(content["config"]).encode()
-    return from_json(record, config, record.__name__), int(content["created"]), content.get("positions", {})

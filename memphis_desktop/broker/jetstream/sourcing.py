@@ -114,6 +114,11 @@ class SourceReader:
             shown["subject_transforms"] = [to_json(transform) for transform in source.subject_transforms]
         return shown
 
+    @property
+    def safe_position(self) -> int:
+        """The last sequence of the origin that the target has durably."""
+        return self._done if self.origin is not None else self.position or 0
+
     def _since_contact(self) -> int:
         """Return the nanoseconds since the last sign of the origin, -1 when there was none."""
         if not self._last_contact_ns:

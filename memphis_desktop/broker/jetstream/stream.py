@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from memphis_desktop.broker.jetstream import metadata
+from memphis_desktop.broker.jetstream import documents, metadata
 from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig
 from memphis_desktop.broker.jetstream.deduplication import MessageIds
 from memphis_desktop.broker.jetstream.direct_get import DirectGet
@@ -22,7 +22,7 @@ from memphis_desktop.broker.jetstream.source_positions import PositionSearch
 from memphis_desktop.broker.jetstream.sourcing import MirrorReader, SourceReader, index_name
 from memphis_desktop.broker.jetstream.stream_state import state_of, stream_limits
 from memphis_desktop.broker.jetstream.times import format_time
-from memphis_desktop.broker.jetstream.typed_json import encode_json, to_json
+from memphis_desktop.broker.jetstream.typed_json import to_json
 from memphis_desktop.broker.store.interface import NewMessage, RemovalReason, StorageError
 from memphis_desktop.broker.subject_transform import SubjectTransform
 from memphis_desktop.protocol import headers
@@ -160,8 +160,8 @@ class Stream:
         Raises:
             StorageError: it could not be written.
         """
-        positions = {reader.index_name: reader.position for reader in self._sources if reader.position}
-        self.storage.write_configuration(stream_document(self.config, self.created_ns, positions))
+        positions = {one.index_name: one.safe_position for one in self._sources if one.safe_position}
+        self.storage.write_configuration(documents.write_stream(self.config, self.created_ns, positions))
 
     # -- what consumers ask for ------------------------------------------------------------------------------
     @property
@@ -195,7 +195,7 @@ class Stream:
         """
         created_ns = self.node.clock.time_ns()
         try:
-            self.storage.write_consumer(name, consumer_document(config, created_ns))
+            self.storage.write_consumer(name, documents.write_consumer(config, created_ns))
             consumer = self.build_consumer(name, config, created_ns, requester)
         except (StorageError, ApiError) as error:
             self.storage.delete_consumer(name)
@@ -226,7 +226,7 @@ class Stream:
         Raises:
             StorageError: it could not be written.
         """
-        document = consumer_document(config or consumer.config, self._consumers_created[consumer.name])
+        document = documents.write_consumer(config or consumer.config, self._consumers_created[consumer.name])
         self.storage.write_consumer(consumer.name, document)
 
     def remove_consumer(self, name: str) -> None:
@@ -503,18 +503,3 @@ class Stream:
         self._expiry.removed(removed)
         for consumer in list(self.consumers.values()):
             consumer.messages_removed(removed, reason)
-
-
-def stream_document(
-    config: StreamConfig, created_ns: int, positions: Mapping[str, int | None] | None = None
-) -> bytes:
-    """Return what is stored of a stream besides its messages."""
-    document: dict[str, Any] = {"created": created_ns, "config": to_json(config)}
-    if positions:
-        document["positions"] = dict(positions)
-    return encode_json(document)
-
-
-def consumer_document(config: ConsumerConfig, created_ns: int) -> bytes:
-    """Return what is stored of a consumer besides its journal."""
-    return encode_json({"created": created_ns, "config": to_json(config)})
