@@ -16,12 +16,11 @@ from memphis_desktop.broker.jetstream.consumer_alarm import Alarm
 from memphis_desktop.broker.jetstream.consumer_config import filters_of
 from memphis_desktop.broker.jetstream.consumer_cursor import Cursor
 from memphis_desktop.broker.jetstream.consumer_deliveries import NEVER, Deliveries, Exhausted
+from memphis_desktop.broker.jetstream.consumer_info import consumer_info
 from memphis_desktop.broker.jetstream.consumer_reset import ResetHandler
-from memphis_desktop.broker.jetstream.consumer_slice import Brake, Pace, Slice
+from memphis_desktop.broker.jetstream.consumer_slice import Brake, Pace, Slice, headers_only
 from memphis_desktop.broker.jetstream.times import format_time
-from memphis_desktop.broker.jetstream.typed_json import to_json
 from memphis_desktop.broker.store.interface import RemovalReason
-from memphis_desktop.protocol.headers import extend
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Account, Handler, Subscription
@@ -37,6 +36,7 @@ SLICE_BYTES = 1 << 20  # bytes after which such a go ends
 TURN_SECONDS = 0.005  # after this long, the rest is left for the next turn of the loop
 
 _NS = 1_000_000_000
+_FOR_EVER = 1e9  # seconds
 DELETED_REASON = "Unacknowledged message was deleted"
 
 
@@ -173,7 +173,7 @@ class BaseConsumer(ABC):
         """Return when this kind wants to be woken."""
 
     @abstractmethod
-    def _delivery_info(self) -> dict[str, Any]:
+    def delivery_info(self) -> dict[str, Any]:
         """Return num_waiting and push_bound, as this kind has them."""
 
     @abstractmethod
@@ -322,7 +322,7 @@ class BaseConsumer(ABC):
                 add((subject, ack, header_size, body))
                 number += 1
         if self.config.headers_only:
-            return [_headers_only(frame) for frame in frames]
+            return [headers_only(frame) for frame in frames]
         return frames
 
     def commit(self, taken: Slice, used: int) -> None:
@@ -560,12 +560,15 @@ class BaseConsumer(ABC):
         """Seconds without use after which the consumer is deleted; 0 for never."""
 
     def _idle_end(self) -> float:
-        """Return when the consumer will have been unused for its threshold."""
+        """Return when the consumer will have been unused for its threshold, as far as is known now."""
         now = self.clock.monotonic()
+        end = self.last_activity + self.threshold
+        if end > now:
+            return end
         if self.in_use():
             return now + self.threshold
         # Messages may be in the hands of a reader as long as their ack wait runs.
-        return max(self.last_activity, min(self.deliveries.last_deadline, now + _NS)) + self.threshold
+        return max(end, min(self.deliveries.last_deadline, now + _FOR_EVER) + self.threshold)
 
     def _end_when_idle(self) -> bool:
         """Delete the consumer; return False when it is gone."""
@@ -577,36 +580,7 @@ class BaseConsumer(ABC):
     # -- info ------------------------------------------------------------------------------------------------
     def info(self) -> dict[str, Any]:
         """Return ConsumerInfo (2.6 of the protocol notes), without ``type``."""
-        deliveries = self.deliveries
-        delivery = self._delivery_info()
-        now_ns = self.clock.time_ns()
-        delivered = {"consumer_seq": deliveries.delivered_consumer, "stream_seq": deliveries.delivered_stream}
-        floor = {"consumer_seq": deliveries.floor_consumer, "stream_seq": deliveries.floor_stream}
-        if deliveries.last_delivered_ns:
-            delivered["last_active"] = format_time(deliveries.last_delivered_ns)  # type: ignore[assignment]
-        if deliveries.last_acked_ns:
-            floor["last_active"] = format_time(deliveries.last_acked_ns)  # type: ignore[assignment]
-        info: dict[str, Any] = {
-            "stream_name": self.stream.name,
-            "name": self.name,
-            "created": format_time(self.created_ns),
-            "config": to_json(self.config),
-            "delivered": delivered,
-            "ack_floor": floor,
-            "num_ack_pending": len(deliveries.pending),
-            "num_redelivered": len(deliveries.redeliveries) if self.config.max_deliver != 1 else 0,
-            "num_waiting": delivery["num_waiting"],
-            "num_pending": self.num_pending,
-        }
-        if delivery.get("push_bound"):
-            info["push_bound"] = True
-        if self.paused and self.config.pause_until is not None:
-            info["paused"] = True
-            info["pause_remaining"] = self.config.pause_until - now_ns
-        info["ts"] = format_time(now_ns)
-        if "priority_groups" in delivery:
-            info["priority_groups"] = delivery["priority_groups"]
-        return info
+        return consumer_info(self)
 
     def answer_when_durable(self, replies: list[Message]) -> None:
         """Publish answers to acks once the journal is on disk; not at all when that fails."""
@@ -617,10 +591,3 @@ class BaseConsumer(ABC):
                 self.stream.node.flush()
 
         self.journal.when_durable(publish)
-
-
-def _headers_only(frame: Message) -> Message:
-    subject, reply, header_size, body = frame
-    size = b"%d" % (len(body) - header_size)
-    block = extend(body[:header_size], [(b"Nats-Msg-Size", size)])
-    return (subject, reply, len(block), block)

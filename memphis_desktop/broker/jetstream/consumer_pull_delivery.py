@@ -405,7 +405,8 @@ class PullConsumer(BaseConsumer):
             self._look_through(self.clock.monotonic(), at_end=False)
         return len(self.requests) > 0
 
-    def _delivery_info(self) -> dict[str, Any]:
+    def delivery_info(self) -> dict[str, Any]:
+        """Return what info shows of waiting requests, interest and priority groups."""
         self._look_through(self.clock.monotonic(), at_end=False)
         info: dict[str, Any] = {"num_waiting": len(self.requests)}
         if self.config.priority_groups:

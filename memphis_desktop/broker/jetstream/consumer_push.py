@@ -240,7 +240,8 @@ class PushConsumer(BaseConsumer):
         """
         check_group(group, ())
 
-    def _delivery_info(self) -> dict[str, Any]:
+    def delivery_info(self) -> dict[str, Any]:
+        """Return what info shows of waiting requests, interest and priority groups."""
         return {"num_waiting": 0, "push_bound": self.active}
 
     def _updated(self, former: ConsumerConfig) -> None:

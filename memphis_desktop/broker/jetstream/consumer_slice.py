@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from memphis_desktop.protocol.headers import extend
+
 if TYPE_CHECKING:
     from memphis_desktop.broker.clock import Clock
     from memphis_desktop.broker.contracts import Account
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.jetstream.consumer_alarm import Alarm
     from memphis_desktop.broker.jetstream.contracts import StreamHost
     from memphis_desktop.broker.store.interface import StoredMessage
+    from memphis_desktop.protocol.message import Message
 
 BACKLOG_BYTES = 2 << 20  # a reader with more than this unsent is waited for
 BACKLOG_RETRY = 0.005  # seconds until it is looked at again
@@ -155,3 +158,11 @@ class Pace:
         earned = (now - self._credit_at) * self._bytes_per_second
         self._credit = min(self._burst, self._credit + earned)
         self._credit_at = now
+
+
+def headers_only(frame: Message) -> Message:
+    """Return a message with its headers and the size of its payload, but without it."""
+    subject, reply, header_size, body = frame
+    size = b"%d" % (len(body) - header_size)
+    block = extend(body[:header_size], [(b"Nats-Msg-Size", size)])
+    return (subject, reply, len(block), block)
