@@ -31,6 +31,7 @@ from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.station_parts import (
+    LONGEST,
     PAGE_MARGINS,
     SEVERITY_TOKEN,
     StateBanner,
@@ -70,7 +71,7 @@ class OverviewScreen(Screen):
         self._units.button(0).setToolTip("G")
         self._units.button(1).setToolTip("G")
         self._units.group.idToggled.connect(self._unit_chosen)
-        self.range_bar = TimeRangeBar(self.time_range)
+        self.range_bar = TimeRangeBar(self.time_range, longest=LONGEST)
         self.header.add_widget(self._units)
         self.header.add_widget(self.range_bar)
         self.banner = StateBanner()
@@ -139,8 +140,8 @@ class OverviewScreen(Screen):
         self.health.set_state("loading")
         self.lag_board = DataTable(
             [
-                Column("group", "Group", lambda c: c.name, "mono", 110, stretch=True),
-                Column("station", "Station", lambda c: c.stream, "mono", 100, stretch=True),
+                Column("group", "Group", lambda c: c.name, "mono", 100, stretch=True),
+                Column("station", "Station", lambda c: c.stream, "mono", 92, stretch=True),
                 Column(
                     "seconds",
                     "Behind",

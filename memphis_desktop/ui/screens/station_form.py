@@ -58,6 +58,9 @@ class _Editor:
             combo = QComboBox()
             for choice, label in field.choices:
                 combo.addItem(label, choice)
+            # Long labels are cut rather than making the whole form wider than its place.
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(12)
             index = combo.findData(value if value is not None else field.choices[0][0])
             combo.setCurrentIndex(max(0, index))
             combo.currentIndexChanged.connect(lambda _: changed())

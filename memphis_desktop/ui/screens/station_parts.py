@@ -32,7 +32,7 @@ SPARKLINE_POINTS = 60
 SHORTEST_SPARKLINE = 60.0
 PAGE_MARGINS = (24, 20, 24, 20)
 BUCKET_PREFIXES = ("KV_", "OBJ_", "$MEMPHIS", "$memphis", "MQTT_")
-STALE_AFTER = 5.0  # seconds
+LONGEST = 30 * 86400.0  # seconds of history that graphs can show
 
 
 @dataclass(frozen=True, slots=True)

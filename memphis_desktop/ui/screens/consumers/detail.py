@@ -25,6 +25,7 @@ from memphis_desktop.ui.screens.consumers.table import row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_facts import Facts
 from memphis_desktop.ui.screens.station_parts import (
+    LONGEST,
     PAGE_MARGINS,
     SEVERITY_TOKEN,
     StateBanner,
@@ -55,7 +56,7 @@ class ConsumerScreen(Screen):
         self.time_range = TimeRange(300.0, self)
         self.header = PageHeader("")
         self.header.navigated.connect(context.navigate)
-        self.range_bar = TimeRangeBar(self.time_range)
+        self.range_bar = TimeRangeBar(self.time_range, longest=LONGEST)
         self.header.add_widget(self.range_bar)
         self.reset_button = self.header.add_action(
             "Reset", self._reset, icon_name="arrow-counter-clockwise", tooltip="R"
@@ -292,7 +293,7 @@ class ConsumerScreen(Screen):
             ("Ack policy", str(consumer.config.get("ack_policy", ""))),
             ("Ack wait", figures.duration(int(consumer.config.get("ack_wait") or 0) / 1e9)),
             ("Deliveries at most", _limit(consumer.config.get("max_deliver"))),
-            ("Created", figures.visible_text(consumer.created[:19].replace("T", " "))),
+            ("Created", figures.visible_text(consumer.created[:16].replace("T", " "))),
         ]
         if consumer.paused:
             rest = consumer.pause_remaining_ns
@@ -314,9 +315,7 @@ class ConsumerScreen(Screen):
 
         self.lag_graph.set_series([line("lag", "Not delivered")])
         self.seconds_graph.set_series([line("lag_seconds", "Behind")])
-        station = history_line(
-            history, StreamKey(self._stream), "messages_in", "Into the station", time_range
-        )
+        station = history_line(history, StreamKey(self._stream), "messages_in", "In", time_range)
         self.rate_graph.set_series(
             [line("delivered_rate", "Out", fill=True), line("acked_rate", "Acked"), station]
         )

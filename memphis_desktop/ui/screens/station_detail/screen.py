@@ -19,7 +19,7 @@ from memphis_desktop.ui.screens.station_detail.messages import MessagesTab
 from memphis_desktop.ui.screens.station_detail.subjects import SubjectsTab
 from memphis_desktop.ui.screens.station_detail.summary import SummaryTab
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
-from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner
+from memphis_desktop.ui.screens.station_parts import LONGEST, PAGE_MARGINS, StateBanner
 
 TABS: tuple[type[StationTab], ...] = (
     SummaryTab,
@@ -49,7 +49,7 @@ class StationDetailScreen(Screen):
         self.time_range = TimeRange(300.0, self)
         self.header = PageHeader("")
         self.header.navigated.connect(context.navigate)
-        self.range_bar = TimeRangeBar(self.time_range)
+        self.range_bar = TimeRangeBar(self.time_range, longest=LONGEST)
         self.header.add_widget(self.range_bar)
         self.edit_button = self.header.add_action(
             "Edit", self._edit, icon_name="pencil-simple", tooltip="Ctrl+E"

@@ -71,7 +71,7 @@ class SummaryTab(StationTab):
         self.subjects = DataTable(
             [
                 Column("subject", "Subject", lambda s: s.subject, "mono", 150, stretch=True),
-                Column("messages", "Messages", lambda s: s.messages, "number", 84),
+                Column("messages", "Messages", lambda s: s.messages, "number", 100),
                 Column("share", "Share", lambda s: s.share, "bar", 76),
             ],
             lambda s: s.subject,
