@@ -19,8 +19,8 @@ from pathlib import Path
 
 from memphis_desktop.errors import Failure
 
-START_SECONDS = 15.0
-STOP_SECONDS = 15.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
 
 
 class ServerFailure(Failure):

@@ -87,7 +87,7 @@ async def connect() -> AsyncIterator[Connect]:
         options.setdefault("allow_reconnect", False)
         options.setdefault("max_reconnect_attempts", 1)  # the first connection's tries, too
         options.setdefault("reconnect_time_wait", 0)
-        options.setdefault("connect_timeout", 5)
+        options.setdefault("connect_timeout", 30)
         url = server.url if isinstance(server, ServerProcess) else server
         client = Client()
         clients.append(client)  # before it connects: one that was refused must be closed, too

@@ -22,5 +22,5 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
 
 @pytest_asyncio.fixture
 async def jetstream(client: Client) -> JetStreamContext:
-    """JetStream of `client`, patient for five seconds per request."""
-    return client.jetstream(timeout=5)
+    """JetStream of `client`, patient for half a minute per request, for machines with more to do."""
+    return client.jetstream(timeout=30)

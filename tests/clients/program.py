@@ -20,7 +20,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, StorageType
 
 STREAM = "WORK"
 WINDOW = 500
-ACK_WAIT = 3.0
+ACK_WAIT = 8.0
 """Seconds after which what was delivered and not acknowledged comes again."""
 
 
@@ -54,7 +54,7 @@ class Program:
     async def prepare(self) -> None:
         """Make the stream and the groups."""
         client = await self._connect()
-        jetstream = client.jetstream(timeout=5)
+        jetstream = client.jetstream(timeout=30)
         await jetstream.add_stream(
             name=STREAM, subjects=["work.>"], storage=StorageType.FILE, duplicate_window=120
         )
@@ -94,7 +94,7 @@ class Program:
 
     async def _publish(self) -> None:
         client = await self._connect()
-        jetstream = client.jetstream(timeout=5)
+        jetstream = client.jetstream(timeout=30)
         waiting = [f"id-{number}" for number in range(self.total)]
         while waiting:
             batch = waiting[:WINDOW]
@@ -106,7 +106,7 @@ class Program:
         """Publish a message; leave it for the next round when there is no answer."""
         subject = f"work.{hash(name) % 7}"
         try:
-            ack = await jetstream.publish(subject, name.encode(), timeout=2, headers={"Nats-Msg-Id": name})
+            ack = await jetstream.publish(subject, name.encode(), timeout=5, headers={"Nats-Msg-Id": name})
         except (Error, TimeoutError):
             return
         known = self.sequences.setdefault(name, ack.seq)
@@ -114,7 +114,7 @@ class Program:
 
     async def _consume(self, group: str) -> None:
         client = await self._connect()
-        jetstream = client.jetstream(timeout=5)
+        jetstream = client.jetstream(timeout=30)
         journal = self.journals[group]
         subscription = await jetstream.pull_subscribe_bind(durable=group, stream=STREAM)
         while True:
@@ -144,7 +144,7 @@ class Program:
         name = message.data.decode()
         self._note_delivery(journal, name)
         try:
-            await message.ack_sync(timeout=2)
+            await message.ack_sync(timeout=5)
         except (Error, TimeoutError):
             return
         journal.confirmed.add(name)
@@ -155,7 +155,7 @@ class Program:
         assert set(self.sequences) == names
         assert len(set(self.sequences.values())) == self.total, "two messages got the same sequence"
         client = await self._connect()
-        jetstream = client.jetstream(timeout=5)
+        jetstream = client.jetstream(timeout=30)
         info = await jetstream.stream_info(STREAM)
         assert info.state.messages == self.total, "messages were lost, or stored twice"
         stored = {}
@@ -175,7 +175,7 @@ async def _everything(jetstream: JetStreamContext, total: int) -> AsyncIterator[
     subscription = await jetstream.pull_subscribe("work.>", stream=STREAM)
     seen = 0
     while seen < total:
-        for message in await subscription.fetch(WINDOW, timeout=5):
+        for message in await subscription.fetch(WINDOW, timeout=30):
             seen += 1
             await message.ack()
             yield message

@@ -10,9 +10,9 @@ from memphis_desktop.bench.window import WindowFigures, measure_window
 def test_a_publisher_at_full_speed_does_not_hold_up_the_others() -> None:
     """A short look on whatever machine this is; the slow test below holds the figures promised."""
     figures = measure_window(seconds=2)
-    assert figures.publish_rate > 10_000
-    assert figures.loaded["p50"] < 50_000, figures.as_table()
-    assert figures.loaded["max"] < 1_000_000, figures.as_table()
+    assert figures.publish_rate > 1_000
+    assert figures.loaded["p50"] < 500_000, figures.as_table()
+    assert figures.loaded["max"] < 5_000_000, figures.as_table()
 
 
 @pytest.mark.slow

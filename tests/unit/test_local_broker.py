@@ -121,7 +121,7 @@ async def test_sample_traffic_comes_and_goes(local: LocalBroker, connect: Connec
     await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=True))
     assert local.sample_traffic
     client = await connect(local.url)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             if len(await client.jetstream().streams_info()) == len(stations.STREAMS):
                 break
