@@ -342,6 +342,40 @@ def copy_headers(message: InspectedMessage, subject: str, options: ReplayOptions
     return headers
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """One message of a dry run: what would be sent, or why it would not."""
+
+    original: InspectedMessage
+    subject: str
+    headers: Headers
+    problem: str = ""
+
+
+async def rehearse(
+    source: ReplaySource, options: ReplayOptions, run_id: str, most: int = 100
+) -> list[Rehearsed]:
+    """Return the first messages of a replay as they would be sent; nothing is sent.
+
+    Raises:
+        ReadError: the source cannot be read.
+    """
+    rehearsed: list[Rehearsed] = []
+    messages = source.read(0)
+    try:
+        async for message in messages:
+            try:
+                subject = target_subject(options.subject, message)
+                rehearsed.append(Rehearsed(message, subject, copy_headers(message, subject, options, run_id)))
+            except ValueError as error:
+                rehearsed.append(Rehearsed(message, "", Headers(), str(error)))
+            if len(rehearsed) >= most:
+                break
+    finally:
+        await messages.aclose()  # type: ignore[attr-defined]
+    return rehearsed
+
+
 @dataclass(slots=True)
 class _Counts:
     taken: int = 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memphis_desktop.inspect.replay import ReplayOptions, ReplayProgress, ReplayRun, ReplayState
+from memphis_desktop.inspect.replay_undo import Undo
 
 Start = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
 
@@ -35,6 +36,8 @@ class RunEntry:
     target: str
     started_ns: int = field(default_factory=time.time_ns)
     task: asyncio.Task[Any] | None = None
+    session: Any = None  # the connection the copies went to
+    undo: Undo | None = None
 
     @property
     def run_id(self) -> str:

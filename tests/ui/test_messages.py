@@ -27,7 +27,7 @@ from memphis_desktop.ui.screens.messages import MessageBrowser
 from memphis_desktop.ui.screens.messages.columns import standard_columns
 from memphis_desktop.ui.screens.messages.hex_view import HexView
 from memphis_desktop.ui.screens.messages.rows import Gap, MessageListModel
-from memphis_desktop.ui.screens.messages.text_view import MAX_LINE, TextView, breakable
+from memphis_desktop.ui.screens.messages_text import MAX_LINE, TextView, breakable
 from memphis_desktop.ui.screens.replay import ReplayDialog, ReplayScreen
 from tests.conftest import Connect
 

@@ -17,6 +17,7 @@ from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
+from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.inspect.files import read_file
 from memphis_desktop.inspect.live import SubjectTree
 from memphis_desktop.inspect.search import SearchState
@@ -30,7 +31,9 @@ from memphis_desktop.ui.screens.live.subject_tree import SubjectTreeModel
 from memphis_desktop.ui.screens.messages import MessageBrowser
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
-from memphis_desktop.ui.screens.replay import ReplayScreen
+from memphis_desktop.ui.screens.replay import ReplayScreen, open_replay
+from memphis_desktop.ui.screens.replay.dialog import DryRunDialog
+from memphis_desktop.ui.screens.replay.runs import runs_of
 from tests.conftest import Connect
 
 Until = Callable[..., Awaitable[Any]]
@@ -366,3 +369,47 @@ def test_the_subject_tree_model_passes_qts_tester(qtbot: QtBot) -> None:
     assert model.rowCount() == 2
     assert model.rowCount(model.index(0, 0)) == 7
     assert tester.model() is model
+
+
+async def test_a_replay_into_another_connection_with_dry_run_and_undo(
+    browse: Browse,
+    until: Until,
+    start_nats_server: Callable[..., ServerProcess],
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = start_nats_server()
+    target = await connect(other)
+    await target.jetstream().add_stream(StreamConfig(name="IN", subjects=["in.>"], allow_direct=True))
+    browser = await browse()
+    window = browser.window()
+    await window.open_profile(ConnectionProfile(name="other", urls=(other.url,)))
+    await until(lambda: len([w for w in window.workspaces() if w.connection is not None]) == 2, "both tabs")
+    second = window.workspaces()[-1].connection.session
+    await until(lambda: second.snapshot is not None and "IN" in second.snapshot.streams, "its stations")
+    dialog = open_replay(browser.context, window, "S")
+    await until(dialog.isVisible, "the dialog")
+    assert dialog.connection_box.count() == 2
+    dialog.connection_box.setCurrentText("other")
+    dialog.target_field.setText("in.{subject}")
+    dialog.dry_button.click()
+    rehearsal = await until(lambda: dialog.findChild(DryRunDialog), "the dry run")
+    assert len(rehearsal.table.rows()) == 100
+    assert rehearsal.table.rows()[0].subject == "in.S.odd"
+    rehearsal.close()
+    dialog.accept()
+    run = await until(lambda: next(iter(runs_of(browser.context.session).entries), None), "the run")
+    await until(lambda: run.progress.stored == 500, "the copies", timeout=30)
+    assert (await target.jetstream().stream_info("IN")).state.messages == 500
+
+    async def agree(*_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(type(browser.context), "confirm", agree)
+    screen = ReplayScreen(browser.context)
+    screen.panel.show_entry(run)
+    assert screen.panel.undo_button.isEnabled()
+    screen.panel.undo_button.click()
+    await until(lambda: run.undo is not None and run.undo.progress.removed == 500, "the undo", timeout=30)
+    assert (await target.jetstream().stream_info("IN")).state.messages == 0
+    screen.deleteLater()

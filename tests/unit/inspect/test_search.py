@@ -137,6 +137,7 @@ async def test_a_missing_station_and_a_dead_process_are_failures(client: Client)
     assert "not found" in progress.reason
     job = SearchJob(client, None, ScanRequest("S", 1, COUNT, "x"), lambda *_: None)
     job.start()
+    assert job._process is not None
     job._process._process.kill()
     async with asyncio.timeout(20):
         progress = await job.wait()

@@ -61,7 +61,7 @@ from memphis_desktop.ui.screen import Route, ScreenContext
 from memphis_desktop.ui.screens.composer.header_grid import HeaderGrid
 from memphis_desktop.ui.screens.decoders.choices import chosen, select_choice
 from memphis_desktop.ui.screens.decoders.store import current_decoders, notifier
-from memphis_desktop.ui.screens.messages.text_view import TextView
+from memphis_desktop.ui.screens.messages_text import TextView
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import icon
 

@@ -31,7 +31,7 @@ from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
 from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier, save_decoders
-from memphis_desktop.ui.screens.messages.text_view import TextView
+from memphis_desktop.ui.screens.messages_text import TextView
 from memphis_desktop.ui.theme import fonts
 
 

@@ -35,7 +35,7 @@ from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier
 from memphis_desktop.ui.screens.messages.hex_view import HexView
-from memphis_desktop.ui.screens.messages.text_view import TextView
+from memphis_desktop.ui.screens.messages_text import TextView
 from memphis_desktop.ui.theme.icons import icon
 
 Decoder: TypeAlias = tuple[str, str] | None  # kind and schema; None chooses automatically

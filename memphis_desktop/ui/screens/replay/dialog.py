@@ -6,20 +6,24 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QComboBox,
+    QDialog,
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
+    QPushButton,
     QRadioButton,
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from memphis_desktop.inspect.draft import storing_stream
 from memphis_desktop.inspect.message import InspectedMessage
@@ -28,16 +32,19 @@ from memphis_desktop.inspect.replay import (
     FileMessages,
     MessageIds,
     MessageRange,
+    Rehearsed,
     ReplayOptions,
     ReplayRun,
     ReplaySource,
     SelectedMessages,
+    rehearse,
     target_subject,
 )
 from memphis_desktop.inspect.replay_runs import RunEntry, new_run_id
 from memphis_desktop.inspect.seek import Seek, parse_seek, place
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route, ScreenContext
@@ -95,9 +102,15 @@ class ReplayDialog(FormDialog):
         self.stream = stream
         self.sequences = tuple(sequences)
         self._request: ReplayRequest | None = None
+        self._sessions = _open_sessions(context, parent)
         self._build_source(subject)
         self._build_target()
         self._build_how()
+        self.dry_button = QPushButton("Dry run")
+        self.dry_button.setAutoDefault(False)
+        self.dry_button.setToolTip("Show the first hundred messages as they would be sent")
+        self.dry_button.clicked.connect(self.show_dry_run)
+        self.buttons.insertWidget(0, self.dry_button)
         self.target_field.setFocus()
         self.verb_button.setDefault(True)
         self.cancel_button.setAutoDefault(False)
@@ -156,7 +169,21 @@ class ReplayDialog(FormDialog):
             holder.hide()
             self.add_row("What", PlainLabel(self.path, "mono", elide=Qt.TextElideMode.ElideMiddle))
 
+    def target_session(self) -> Any:
+        """The connection the copies go to."""
+        index = self.connection_box.currentIndex()
+        return self._sessions[index][1] if 0 <= index < len(self._sessions) else self.context.session
+
     def _build_target(self) -> None:
+        self.connection_box = QComboBox()
+        for name, _ in self._sessions:
+            self.connection_box.addItem(name)
+        self.connection_box.currentIndexChanged.connect(self._update)
+        if len(self._sessions) > 1:
+            self.add_row("To connection", self.connection_box, "Any connection that is open in a tab.")
+        else:
+            self.connection_box.setParent(self)
+            self.connection_box.hide()
         self.target_field = QLineEdit("{subject}")
         self.target_field.setProperty("role", "mono")
         self.target_field.textChanged.connect(self._update)
@@ -222,13 +249,14 @@ class ReplayDialog(FormDialog):
             self.target_note.setRole(role)
 
     def _example(self) -> InspectedMessage:
-        streams = dict(self._streams())
-        pattern = next(iter(streams.get(self.stream) or ["example"]))
+        snapshot = self.context.session.snapshot
+        known = snapshot.streams.get(self.stream) if snapshot is not None else None
+        pattern = next(iter((known.config.get("subjects") if known is not None else None) or ["example"]))
         subject = pattern.replace("*", "part").replace(">", "part")
         return InspectedMessage(self.stream, self.sequences[0] if self.sequences else 1, 0, subject, b"", b"")
 
     def _streams(self) -> list[tuple[str, list[str]]]:
-        snapshot = self.context.session.snapshot
+        snapshot = self.target_session().snapshot
         streams = snapshot.streams.values() if snapshot is not None else ()
         return [(stream.name, list(stream.config.get("subjects") or [])) for stream in streams]
 
@@ -243,7 +271,7 @@ class ReplayDialog(FormDialog):
         stream = storing_stream(self._streams(), subject)
         if stream is None:
             return f"{example.subject} → {subject}: no station stores it", "warning"
-        if stream == self.stream:
+        if stream == self.stream and self.target_session() is self.context.session:
             return f"{example.subject} → {subject}, stored in the same station", "caption"
         return f"{example.subject} → {subject}, stored in {stream}", "caption"
 
@@ -261,7 +289,7 @@ class ReplayDialog(FormDialog):
         return ""
 
     def _permission_problem(self) -> str:
-        return "This connection is read-only." if self.context.session.profile.read_only else ""
+        return "The target connection is read-only." if self.target_session().profile.read_only else ""
 
     def _seek(self, field: QLineEdit) -> Seek:
         return parse_seek(field.text(), self.context.zone, time.time_ns())
@@ -295,6 +323,7 @@ class ReplayDialog(FormDialog):
             self._seek(self.to_field) if by_range else None,
             (self.subject_field.text().strip() or None) if by_range else None,
             self.path,
+            self.target_session(),
         )
 
     def accept(self) -> None:
@@ -302,6 +331,21 @@ class ReplayDialog(FormDialog):
         super().accept()
         if self.isHidden():
             self._request = self.request()
+
+    def show_dry_run(self) -> None:
+        """Show what would be sent; nothing is."""
+        for check in (self._range_problem, self._target_problem):
+            problem = check()
+            if problem:
+                self.show_error(problem)
+                return
+        self.show_error("")
+        self.context.run(self._dry_run(self.request()), "rehearse the replay")
+
+    async def _dry_run(self, request: ReplayRequest) -> None:
+        rehearsed = await dry_run(self.context, request)
+        if isValid(self):
+            DryRunDialog(self, rehearsed).show()
 
     async def carry_out(self) -> None:
         """Ask, then start the replay and show it."""
@@ -322,6 +366,19 @@ class ReplayRequest:
     last: Seek | None = None
     subject: str | None = None
     path: str = ""
+    target: Any = None
+
+
+async def dry_run(context: ScreenContext, request: ReplayRequest) -> list[Rehearsed]:
+    """Return the first messages as they would be sent; raises ReadError when the source cannot be read."""
+    if request.path:
+        return await rehearse(FileMessages(Path(request.path)), request.options, new_run_id())
+    session = context.session
+    reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
+    try:
+        return await rehearse(await _source(reader, request), request.options, new_run_id())
+    finally:
+        await reader.close()
 
 
 async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEntry:
@@ -332,26 +389,39 @@ async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEnt
     """
     session = context.session
     if request.path:
-        return _start(context, FileMessages(Path(request.path)), request.options, _nothing)
+        return _start(context, FileMessages(Path(request.path)), request, _nothing)
     reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
     try:
         source = await _source(reader, request)
     except BaseException:
         await reader.close()
         raise
-    return _start(context, source, request.options, reader.close)
+    return _start(context, source, request, reader.close)
 
 
-def _start(
-    context: ScreenContext,
-    source: ReplaySource,
-    options: ReplayOptions,
-    finish: Callable[[], Awaitable[None]],
-) -> RunEntry:
+Finish = Callable[[], Awaitable[None]]
+
+
+def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest, finish: Finish) -> RunEntry:
     session = context.session
-    run = ReplayRun(source, session.nats, options, run_id=new_run_id())
-    entry = RunEntry(run, source.description, options.subject)
+    target = request.target or session
+    run = ReplayRun(source, target.nats, request.options, run_id=new_run_id())
+    where = (
+        request.options.subject if target is session else f"{target.profile.name}: {request.options.subject}"
+    )
+    entry = RunEntry(run, source.description, where, session=target)
     return runs_of(session).start(entry, context.run, finish)
+
+
+def _open_sessions(context: ScreenContext, parent: QWidget | None) -> list[tuple[str, Any]]:
+    """Every connection that is open in a tab of the window, this one first."""
+    sessions: list[tuple[str, Any]] = [(context.session.profile.name, context.session)]
+    workspaces = getattr(parent, "workspaces", None)
+    for workspace in workspaces() if workspaces is not None else ():
+        other = workspace.connection.session if workspace.connection is not None else None
+        if other is not None and all(other is not known for _, known in sessions) and other.connected:
+            sessions.append((other.profile.name, other))
+    return sessions
 
 
 async def _nothing() -> None:
@@ -364,3 +434,42 @@ async def _source(reader: MessageReader, request: ReplayRequest) -> ReplaySource
     first = await place(reader, request.first, end=False)
     last = await place(reader, request.last, end=True)
     return await MessageRange.counted(reader, first, last, request.subject)
+
+
+class DryRunDialog(QDialog):
+    """The first messages of a replay as they would be sent."""
+
+    def __init__(self, parent: QWidget | None, rehearsed: list[Rehearsed]) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Dry run")
+        self.resize(900, 520)
+        problems = sum(bool(row.problem) for row in rehearsed)
+        count = figures.count_noun(len(rehearsed), "message")
+        text = f"The first {count} as they would be sent. Nothing was sent."
+        if problems:
+            text += f" {figures.count_noun(problems, 'message')} would fail."
+        self.table = DataTable(
+            [
+                Column("state", "Result", _rehearsed_state, kind="dot", width=110),
+                Column("sequence", "Sequence", lambda row: row.original.sequence, kind="number", width=90),
+                Column("from", "Subject", lambda row: row.original.subject, kind="mono", width=190),
+                Column("to", "Sent to", lambda row: row.subject or row.problem, kind="mono", width=220),
+                Column("id", "Message id", lambda row: row.headers.get("Nats-Msg-Id") or "", kind="mono"),
+                Column("size", "Payload", lambda row: len(row.original.payload), kind="bytes", width=90),
+            ],
+            lambda row: row.original.identity,
+            "replay_dry_run",
+        )
+        self.table.set_rows(rehearsed)
+        if not rehearsed:
+            self.table.set_state("empty", "There is nothing to replay.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addWidget(PlainLabel(text, "muted", wrap=True))
+        layout.addWidget(self.table, 1)
+
+
+def _rehearsed_state(row: Rehearsed) -> tuple[str, str]:
+    return ("bad", "would fail") if row.problem else ("good", "ready")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFrame,
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.inspect.replay import ReplayState
 from memphis_desktop.inspect.replay_runs import RunEntry
+from memphis_desktop.inspect.replay_undo import Undo
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -92,6 +93,7 @@ class ReplayScreen(Screen):
         self.table.model.zone = context.zone
         self.table.current_changed.connect(self._show_entry)
         self.panel = RunPanel()
+        self.panel.undo_requested.connect(self.undo)
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
@@ -150,6 +152,28 @@ class ReplayScreen(Screen):
             Command("Cancel the replay", "Shift+Del", self.panel.cancel, "stop"),
         ]
 
+    def undo(self) -> None:
+        """Remove the copies of the run that is shown, after asking."""
+        if self.panel.entry is not None:
+            self.context.run(self._undo(self.panel.entry), "undo the replay")
+
+    async def _undo(self, entry: RunEntry) -> None:
+        stored = sum(len(sequences) for sequences in entry.run.stored_in.values())
+        streams = ", ".join(entry.run.stored_in)
+        count = figures.count_noun(stored, "message")
+        session = entry.session or self.context.session
+        text = f"{count} that this replay stored in {streams} will be removed for good. Others stay."
+        name = streams if session.profile.environment.value == "production" else None
+        if not await self.context.confirm("Undo this replay?", text, f"Remove {count}", name):
+            return
+        entry.undo = Undo(session.nats, entry.run.stored_in, session.profile.api_prefix)
+        progress = await entry.undo.run()
+        gone = f", {figures.integer(progress.gone)} were gone already" if progress.gone else ""
+        failed = f", {figures.integer(progress.failed)} failed: {progress.reason}" if progress.failed else ""
+        removed = figures.count_noun(progress.removed, "message")
+        self.context.notify(f"Removed {removed}{gone}{failed}.", "bad" if progress.failed else "good")
+        self.refresh()
+
     def _show_entry(self, entry: Any) -> None:
         if entry is not None:
             self.panel.show_entry(entry)
@@ -161,7 +185,9 @@ class ReplayScreen(Screen):
 
 
 class RunPanel(QFrame):
-    """One run: progress, figures, throttle, pause, cancel, errors."""
+    """One run: progress, figures, throttle, pause, cancel, errors, undo."""
+
+    undo_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -196,7 +222,11 @@ class RunPanel(QFrame):
         head.setSpacing(theme.SPACE_2)
         head.addWidget(self.title_label, 1)
         head.addWidget(PlainLabel("at most", "caption"))
-        for widget in (self.rate_box, self.pause_button, self.cancel_button):
+        self.undo_button = QPushButton("Undo")
+        self.undo_button.setIcon(icon("arrow-counter-clockwise"))
+        self.undo_button.setToolTip("Remove exactly the messages this replay stored")
+        self.undo_button.clicked.connect(self.undo_requested)
+        for widget in (self.rate_box, self.pause_button, self.cancel_button, self.undo_button):
             head.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_3)
@@ -261,6 +291,9 @@ class RunPanel(QFrame):
             parts.append(f"acknowledged in {figures.duration(progress.ack_seconds)}")
         if progress.remaining_seconds is not None:
             parts.append(f"{figures.duration(progress.remaining_seconds)} left")
+        if entry.undo is not None:
+            undone = entry.undo.progress
+            parts.append(f"undone: {figures.integer(undone.done)} of {figures.integer(undone.total)}")
         self.figures_label.setText("  ·  ".join(parts))
         stored = [
             f"{stream} #{figures.integer(first)} – #{figures.integer(last)}"
@@ -277,6 +310,7 @@ class RunPanel(QFrame):
         self.pause_button.setIcon(icon("play" if paused else "pause"))
         self.cancel_button.setEnabled(running)
         self.rate_box.setEnabled(running)
+        self.undo_button.setEnabled(not running and bool(entry.run.stored_in) and entry.undo is None)
         self._show_problem(entry)
 
     def _show_problem(self, entry: RunEntry) -> None:
