@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PLAIN = frozenset((b"", b"+ACK", b"+OK"))
+_UNCONFIRMED = {(b"", 0, b"")}  # what plain acks nobody waits for have behind their subject
+_FEW = 8  # so many acks are read one by one
 _NAK, _NEXT, _PROGRESS, _TERM = b"-NAK", b"+NXT", b"+WPI", b"+TERM"
 _NS = 1_000_000_000
 _HASH_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -51,6 +53,16 @@ def parse_delay(argument: bytes) -> float | None:
         log.warning("bad delay of a nak: %r", text[:64])
         return None
     return delay / _NS
+
+
+def _sequences_of(messages: list[Message]) -> list[int] | None:
+    """Return the stream sequences of ack subjects; None when one of them is not well formed."""
+    if {message[0].count(b".") for message in messages} != {8}:
+        return None
+    try:
+        return [int(message[0].split(b".", 6)[5]) for message in messages]
+    except ValueError:
+        return None
 
 
 class AckReader:
@@ -113,8 +125,15 @@ class AckReader:
         consumer = self._consumer
         deliveries = consumer.deliveries
         take = deliveries.pending.pop
+        if len(messages) > _FEW and {message[1:] for message in messages} == _UNCONFIRMED:
+            sequences = _sequences_of(messages)
+            if sequences is not None:
+                done = [sequence for sequence in sequences if take(sequence, None) is not None]
+                if len(done) < len(sequences) and deliveries.redeliveries:
+                    self._late += set(sequences).difference(done).intersection(deliveries.redeliveries)
+                return done
         skip = len(consumer.ack_prefix)
-        done: list[int] = []
+        done = []
         add = done.append
         for message in messages:
             subject, reply, header_size, body = message

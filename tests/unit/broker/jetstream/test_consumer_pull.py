@@ -199,6 +199,28 @@ def test_acks_in_one_chunk_are_answered_when_on_disk() -> None:
     assert [m[0] for m in world.account.published] == [b"reply.0", b"reply.1", b"reply.2"]
 
 
+def test_many_acks_of_which_some_are_strange() -> None:
+    world = World()
+    world.publish(*["s.a"] * 40)
+    world.consume(max_deliver=1, ack_wait=SECOND)
+    got = world.pull(body=b"2")
+    world.clock.advance(1.1)
+    assert world.info()["num_ack_pending"] == 0
+    got += world.pull("more", b"30")
+    again = [(message[1], b"", 0, b"") for message in got]
+    world.account.send(*again[:20], *again[:5])
+    assert world.info()["num_ack_pending"] == 12
+    assert world.journal.state is not None
+    assert world.journal.state.exhausted == {}
+    world.account.send(
+        *again[20:31], (b"$JS.ACK.S.C.1.32", b"", 0, b""), (b"$JS.ACK.S.C.1.x.1.1.1", b"", 0, b"")
+    )
+    assert world.info()["num_ack_pending"] == 1
+    world.account.send(*[again[31]] * 9, *[(b"$JS.ACK.S.C.1.39.39.1.1", b"", 0, b"")] * 3)
+    info = world.info()
+    assert (info["num_ack_pending"], info["ack_floor"]["stream_seq"]) == (0, 32)
+
+
 def test_acks_out_of_order_and_floors() -> None:
     world = World()
     world.publish(*["s.a"] * 4)
