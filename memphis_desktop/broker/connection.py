@@ -15,11 +15,11 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from memphis_desktop.broker.authentication import REFUSED, Identity, Login, Refusal
+from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.jetstream.times import format_time
-from memphis_desktop.broker.layers import TLS_HANDSHAKE, Layer, LayerError, Stack, TlsLayer
-from memphis_desktop.broker.options import TlsOptions, WebSocketOptions
+from memphis_desktop.broker.options import WebSocketOptions
 from memphis_desktop.broker.permissions import Permissions
-from memphis_desktop.broker.websocket import WebSocketLayer
+from memphis_desktop.broker.subscription import ClientSubscription
 from memphis_desktop.protocol import framing, subjects
 from memphis_desktop.protocol.commands import (
     CONNECT,
@@ -34,12 +34,10 @@ from memphis_desktop.protocol.commands import (
 from memphis_desktop.protocol.connect import ConnectOptions, info_line
 from memphis_desktop.protocol.errors import CloseReason, ProtocolError
 from memphis_desktop.protocol.message import Message
-from memphis_desktop.protocol.parser import ClientParser
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.accounts import Account
     from memphis_desktop.broker.node import BrokerNode
-    from memphis_desktop.broker.routing import Pending, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -65,74 +63,15 @@ def _fill_from_cookies(options: ConnectOptions, web: WebSocketOptions, cookies: 
     options.auth_token = options.auth_token or cookies.get(web.token_cookie, "")
 
 
-class ClientSubscription:
-    """A subscription of a connection."""
-
-    __slots__ = ("connection", "delivered", "denied", "maximum", "order", "pattern", "queue", "sid")
-
-    def __init__(self, connection: ClientConnection, pattern: bytes, queue: bytes, sid: bytes) -> None:
-        self.connection = connection
-        self.pattern = pattern
-        self.queue = queue
-        self.sid = sid
-        self.maximum = 0  # auto-unsubscribe after that many deliveries; 0: never
-        self.delivered = 0
-        self.denied: tuple[bytes, ...] = ()  # what a wildcard matches and permissions do not
-        self.order = 0
-
-    def belongs_to(self, sender: object) -> bool:
-        """Return whether `sender` is the connection of this subscription."""
-        return self.connection is sender
-
-    def backlog(self) -> int:
-        """Return the bytes that wait for the connection's peer."""
-        return self.connection.pending_bytes
-
-    def figures(self) -> tuple[bytes, int, int, int]:
-        """Return what monitoring shows."""
-        return self.sid, self.delivered, self.maximum, self.connection.client_id
-
-    def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> None:
-        """Put messages into the connection's out-buffer."""
-        connection = self.connection
-        if self.denied:
-            messages = [one for one in messages if not subjects.matches_any(self.denied, one[0])]
-            if not messages:
-                return
-        if self.maximum:
-            left = self.maximum - self.delivered
-            if left <= 0:
-                return
-            if len(messages) >= left:
-                messages = messages[:left]
-                connection.end_subscription(self)
-        self.delivered += len(messages)
-        connection.send_messages(self.sid, messages)
-        if connection.permissions is not None:
-            connection.permissions.requests_received(messages)
-        if connection.congested and sender is not None:
-            sender.stall()
-
-
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Channel):
     """The server's end of one client connection."""
 
     def __init__(self, node: BrokerNode, websocket: WebSocketOptions | None = None) -> None:
         """`websocket` has the options of its listener when the client came to that one."""
-        self.node = node
-        self._websocket = websocket
-        self._layer: Layer | None = None
-        self._tls: TlsLayer | None = None
-        self._web: WebSocketLayer | None = None
-        self._maybe_tls = False  # the client's first byte decides whether it speaks TLS
-        self._greeted = False
-        self.handshake_deadline = 0.0
+        super().__init__(node, websocket)
         options = node.options
         self.client_id: int = 0
         self.kind = "Client"
-        self.client_type = "nats" if websocket is None else "websocket"
-        self.address: tuple[str, int] = ("", 0)
-        self.parser: ClientParser = ClientParser(options.max_payload, options.max_control_line)
         self.options = ConnectOptions()
         self.connected = False  # CONNECT was accepted
         self.authenticated = not options.auth_required
@@ -146,32 +85,21 @@ class ClientConnection(asyncio.Protocol):
         self.headers = False
         self.no_responders = False
         self.subscriptions: dict[bytes, ClientSubscription] = {}
-        self.transport: asyncio.Transport | None = None
-        self.closed = False
-        self.close_reason: str = ""
-        self.congested = False
         self.start_ns: int = 0
         self.stop_ns: int = 0
-        self.last_activity_ns: int = 0
         self.out_messages: int = 0
         self.out_bytes: int = 0
         self.stalls: int = 0
         self.round_trip: float = 0.0
-        self._out: list[bytes] = []
-        self._out_size = 0
-        self._written = 0
         self._first_pong_sent = False
         # Timers, on the monotonic clock.
         self.auth_deadline = 0.0
         self.next_ping = 0.0
-        self.last_received = 0.0
         self.pings_out = 0
         self._ping_sent = 0.0
         self._measured = False  # whether a PING was answered
-        self._progress = (0, 0.0)
         self._more_planned = False
         self._stalled = False
-        self._step_limit = 0
 
     # -- life ------------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -191,114 +119,10 @@ class ClientConnection(asyncio.Protocol):
             return
         self._begin(now)
 
-    def _begin(self, now: float) -> None:
-        """Greet, or wait for the handshake that comes first."""
-        web, tls = self._websocket, self.node.options.tls
-        if web is not None:
-            self._web = WebSocketLayer(
-                web, lambda: self.parser.max_payload + 65536, secure=web.tls is not None
-            )
-            self._layer = self._web
-            if web.tls is not None:
-                self._tls = TlsLayer(self.node.tls_context(web.tls))
-                self._layer = Stack(self._tls, self._web)
-            self.handshake_deadline = now + web.handshake_timeout
-        elif tls is None:
-            self._greet()
-        elif tls.handshake_first is None:
-            self._greet()
-            self._maybe_tls = self.node.options.allow_non_tls
-            if not self._maybe_tls:
-                self._start_tls(tls, now)
-        elif tls.handshake_first == 0:
-            self._start_tls(tls, now)
-        else:
-            self._maybe_tls = True
-            self.handshake_deadline = now + tls.timeout
-            self.node.clock.call_later(tls.handshake_first, self._no_hello)
-
-    def _start_tls(self, tls: TlsOptions, now: float) -> None:
-        self._tls = TlsLayer(self.node.tls_context(tls))
-        self._layer = self._tls
-        self.handshake_deadline = now + tls.timeout
-
-    def _no_hello(self) -> None:
-        """The client did not begin with TLS in time: INFO comes first."""
-        tls = self.node.options.tls
-        if not self._greeted and self._layer is None and not self.closed and tls is not None:
-            self._greet()
-            self._maybe_tls = self.node.options.allow_non_tls
-            if not self._maybe_tls:
-                self._start_tls(tls, self.node.clock.monotonic())
-
     def _greet(self) -> None:
         self._greeted = True
         self._put(info_line(self.node.info(self)))
         self.flush()
-
-    def _first_byte(self, data: bytes) -> None:
-        """Decide by the first byte whether the client speaks TLS."""
-        self._maybe_tls = False
-        tls = self.node.options.tls
-        if tls is not None and (data[0] == TLS_HANDSHAKE or not self.node.options.allow_non_tls):
-            self._start_tls(tls, self.node.clock.monotonic())
-            return
-        self.handshake_deadline = 0.0
-        if not self._greeted:
-            self._greet()
-
-    def _through_layer(self, layer: Layer, data: bytes) -> bytes:
-        """Take bytes of the socket through TLS and WebSocket."""
-        try:
-            inside = layer.receive(data)
-        except LayerError as error:
-            log.debug("%s - %s: %s", self, error.reason, error)
-            self._write_raw(layer.outgoing())
-            self.close(error.reason)
-            return b""
-        self._write_raw(layer.outgoing())
-        if layer.ready and self.handshake_deadline:
-            self.handshake_deadline = 0.0
-            self._came_through()
-            if not self._greeted:
-                self._greet()
-        return inside
-
-    def _came_through(self) -> None:
-        """The handshakes are complete."""
-        if self._web is not None and self._web.forwarded_for:
-            self.address = (self._web.forwarded_for, self.address[1])
-
-    def _write_raw(self, data: bytes) -> None:
-        if data and self.transport is not None and not self.transport.is_closing():
-            self.transport.write(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The peer went away, or closing is complete."""
-        if not self.closed:
-            self._leave(CloseReason.READ_ERROR if exc else CloseReason.CLIENT_CLOSED)
-        self._out.clear()
-        self.transport = None
-
-    def close(self, reason: str) -> None:
-        """Write out what is buffered, and close; `reason` is shown by monitoring."""
-        if self.closed:
-            return
-        self.flush()
-        if self._layer is not None:
-            self._write_raw(self._layer.closing(reason))
-        self._leave(reason)
-        if self.transport is not None:
-            self.transport.close()
-
-    def abort(self, reason: str) -> None:
-        """Close at once and drop what is buffered."""
-        if self.closed:
-            return
-        self._out.clear()
-        self._leave(reason)
-        if self.transport is not None:
-            self.transport.abort()
 
     def _leave(self, reason: str) -> None:
         self.closed = True
@@ -325,23 +149,6 @@ class ClientConnection(asyncio.Protocol):
         return f"{self.address[0]}:{self.address[1]} - cid:{self.client_id}"
 
     # -- reading ---------------------------------------------------------------------------------------------
-    def data_received(self, data: bytes) -> None:
-        """Handle what the socket brought."""
-        if self.closed:
-            return
-        self.last_received = self.node.clock.monotonic()
-        self.last_activity_ns = self.node.clock.time_ns()
-        if self._maybe_tls:
-            self._first_byte(data)
-        if self._layer is not None:
-            data = self._through_layer(self._layer, data)
-            if data:
-                self._work(data)
-            if self._layer.ended:
-                self.close(CloseReason.CLIENT_CLOSED)
-            return
-        self._work(data)
-
     def _work(self, data: bytes) -> None:
         now = time.perf_counter()
         deadline = now + TIME_SLICE
@@ -352,11 +159,9 @@ class ClientConnection(asyncio.Protocol):
             commands = self.parser.feed(data)
             while True:
                 self._handle(commands)
-                if self.closed or not self.parser.runnable:
-                    break
-                if self._deciding:
-                    if self.transport is not None:
-                        self.transport.pause_reading()
+                if self._deciding and self.transport is not None:
+                    self.transport.pause_reading()
+                if self.closed or self._deciding or not self.parser.runnable:
                     break
                 if self._stalled or time.perf_counter() >= deadline:
                     self._plan_more()
@@ -385,7 +190,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if self.parser.runnable:
             self._work(b"")
-        if not self._more_planned and not self.closed and self.transport is not None:
+        if not (self._more_planned or self._deciding or self.closed) and self.transport is not None:
             self.transport.resume_reading()
 
     def stall(self) -> None:
@@ -640,12 +445,6 @@ class ClientConnection(asyncio.Protocol):
             self.send_error(error.text)
 
     # -- writing ---------------------------------------------------------------------------------------------
-    def _put(self, frame: bytes) -> None:
-        if not self._out:
-            self.node.has_output(self)
-        self._out.append(frame)
-        self._out_size += len(frame)
-
     def send_info(self, **changes: Any) -> None:
         """Send a further INFO, to clients that take one."""
         if self.connected and self.options.protocol >= 1:
@@ -664,37 +463,6 @@ class ClientConnection(asyncio.Protocol):
         if self._out_size > _WRITE_THRESHOLD:
             self.flush()
 
-    def flush(self) -> None:
-        """Write what was collected, in one call; cut the connection off when it has fallen too far behind."""
-        out = self._out
-        transport = self.transport
-        if not out or transport is None:
-            return
-        data = b"".join(out) if len(out) > 1 else out[0]
-        out.clear()
-        self._out_size = 0
-        if transport.is_closing():
-            return
-        if self._layer is not None and self._layer.ready:
-            data = self._layer.send(data)
-        self._written += len(data)
-        transport.write(data)
-        if transport.get_write_buffer_size() > self.node.options.max_pending:
-            self.node.slow_consumer(self, CloseReason.SLOW_PENDING)
-
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes that wait to be taken by the peer."""
-        return (self.transport.get_write_buffer_size() if self.transport else 0) + self._out_size
-
-    def pause_writing(self) -> None:
-        """The peer takes less than we send: publishers to it are slowed down from now on."""
-        self.congested = True
-
-    def resume_writing(self) -> None:
-        """The peer has caught up."""
-        self.congested = False
-
     # -- timers ----------------------------------------------------------------------------------------------
     def tick(self, now: float) -> None:
         """Check deadlines; called by the node's ticker."""
@@ -709,18 +477,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if now >= self.next_ping and self._greeted and not self.handshake_deadline:
             self._send_ping(now)
-        transport = self.transport
-        if transport is None:
-            return
-        waiting = transport.get_write_buffer_size()
-        if waiting:
-            gone = self._written - waiting
-            if gone != self._progress[0] or not self._progress[1]:
-                self._progress = (gone, now)
-            elif now - self._progress[1] >= self.node.options.write_deadline:
-                self.node.slow_consumer(self, CloseReason.SLOW_WRITE)
-        else:
-            self._progress = (0, 0.0)
+        self._check_progress(now)
 
     def _send_ping(self, now: float) -> None:
         options = self.node.options
@@ -736,6 +493,9 @@ class ClientConnection(asyncio.Protocol):
         self._ping_sent = now
         self._put(framing.PING)
 
+    def _fell_behind(self, reason: str) -> None:
+        self.node.slow_consumer(self, reason)
+
     def kick(self) -> None:
         """Close on an administrator's wish."""
         self.close(CloseReason.KICKED)
@@ -750,17 +510,6 @@ class ClientConnection(asyncio.Protocol):
     def login_kind(self) -> str:
         """How the client came, in the words of allowed_connection_types."""
         return "WEBSOCKET" if self.client_type == "websocket" else "STANDARD"
-
-    @property
-    def certificate_names(self) -> tuple[str, ...]:
-        """The names in the certificate the client showed."""
-        return self._tls.certificate_names() if self._tls is not None else ()
-
-    @property
-    def tls_session(self) -> tuple[str, str] | None:
-        """Version and cipher suite of a secured connection."""
-        tls = self._tls
-        return (tls.version, tls.cipher) if tls is not None and tls.ready else None
 
     def user_info(self) -> dict[str, Any]:
         """Return the answer to ``$SYS.REQ.USER.INFO``."""

@@ -5,7 +5,7 @@ The node implements `Node`, `Account` and `Client`; JetStream is written against
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from memphis_desktop.protocol.message import Message
@@ -104,6 +104,10 @@ class Node(Protocol):
     @property
     def system_account(self) -> Account:
         """The ``$SYS`` account."""
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """Every account by name, the system account included."""
 
     def flush(self) -> None:
         """Write out what this turn has put into connections' buffers: one write per connection.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker import authentication, monitoring, nkeys, reports
 from memphis_desktop.broker.accounts import GLOBAL_ACCOUNT, SYSTEM_ACCOUNT, Account
+from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.clock import Clock, LoopClock
 from memphis_desktop.broker.connection import ClientConnection
 from memphis_desktop.broker.http_server import HttpConnection
@@ -136,7 +137,7 @@ class BrokerNode:
         self._listeners: list[asyncio.Server] = []
         self._lame_duck = False
         self.reloader: Callable[[], BrokerOptions] | None = None
-        self._dirty: list[ClientConnection] = []
+        self._dirty: list[Channel] = []
         self._flush_planned = False
         self._next_client_id = 0
         self._event_sequence = 0
@@ -306,7 +307,7 @@ class BrokerNode:
             "host": self.host,
             "port": self.port,
             "headers": True,
-            "max_payload": self.options.max_payload,
+            "max_payload": connection.parser.max_payload,
             "jetstream": self.jetstream is not None,
             "domain": self.options.domain,
             "client_id": connection.client_id,
@@ -494,7 +495,7 @@ class BrokerNode:
         connection.abort(reason)
 
     # -- turns of the loop -----------------------------------------------------------------------------------
-    def has_output(self, connection: ClientConnection) -> None:
+    def has_output(self, connection: Channel) -> None:
         """A connection has something in its out-buffer, which was empty before."""
         self._dirty.append(connection)
         if not self.entered and not self._flush_planned:

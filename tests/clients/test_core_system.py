@@ -53,6 +53,9 @@ def shape(document: Any) -> Any:
     """Return the keys and kinds of a document, whatever the values."""
     if isinstance(document, dict):
         return {key: shape(value) for key, value in sorted(document.items()) if key not in ONLY_THEIRS}
+    if isinstance(document, list) and document and isinstance(document[0], dict):
+        everywhere = set.intersection(*[set(one) for one in document])
+        return [shape({key: value for key, value in document[0].items() if key in everywhere})]
     if isinstance(document, list):
         return [shape(document[0])] if document else []
     if isinstance(document, (int, float)) and not isinstance(document, bool):

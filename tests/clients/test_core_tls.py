@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
+import gc
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -170,3 +172,6 @@ async def test_websocket(
     await other.flush()
     await client.publish("from.web", b"hello")
     assert (await inbox.next_msg(timeout=5)).data == b"hello"
+    await client.close()
+    await asyncio.sleep(0)
+    gc.collect()  # what the client left open is reported here, not in another test

@@ -284,6 +284,11 @@ async def test_bcrypt_is_compared_in_a_thread(start_node: StartNode, open_client
         b"SUB x 1\r\nPUB x 1\r\ny\r\n"
     )
     assert await client.synchronise() == b"MSG x 1 1\r\ny\r\n"
+    patient = await open_client(node, None)
+    patient.send(b'CONNECT {"verbose":false,"pedantic":false,"user":"a","pass":"secret"}\r\n')
+    await patient.writer.drain()
+    await client.synchronise()  # what follows comes in a chunk of its own, while the thread compares
+    assert await patient.synchronise() == b""
     refused = await open_client(node, None)
     refused.send(b'CONNECT {"user":"a","pass":"wrong"}\r\nPUB x 1\r\nz\r\nPING\r\n')
     assert await refused.rest() == REFUSED + b"\r\n"

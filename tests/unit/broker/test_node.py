@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from memphis_desktop.broker.connection import TIME_SLICE, ClientConnection, ClientSubscription
+from memphis_desktop.broker.connection import TIME_SLICE, ClientConnection
 from memphis_desktop.broker.node import BrokerNode
 from memphis_desktop.broker.options import BrokerOptions, StartError
+from memphis_desktop.broker.subscription import ClientSubscription
 from memphis_desktop.protocol.errors import CloseReason
 from memphis_desktop.protocol.message import Message
 from tests.unit.broker.conftest import QUIET, OpenClient, StartNode
