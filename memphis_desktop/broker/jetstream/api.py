@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from memphis_desktop.broker.jetstream import consumer_requests, message_requests, stream_requests
 from memphis_desktop.broker.jetstream.api_request import ApiRequest, Handler
 from memphis_desktop.broker.jetstream.direct_get import level_refused
-from memphis_desktop.broker.jetstream.errors import BAD_REQUEST, ApiError
+from memphis_desktop.broker.jetstream.errors import BAD_REQUEST, NOT_ENABLED_FOR_ACCOUNT, ApiError
 from memphis_desktop.broker.jetstream.typed_json import encode_json
 
 if TYPE_CHECKING:
-    from memphis_desktop.broker.contracts import Client, Subscription
+    from memphis_desktop.broker.contracts import Account, Client, Subscription
     from memphis_desktop.broker.jetstream.account import AccountStreams
     from memphis_desktop.protocol.message import Message
 
@@ -180,6 +180,28 @@ class Api:
             fields = {"error": ApiError(BAD_REQUEST).to_json()}
         if fields is not None:
             self.send(request, subject, fields)
+
+
+class RefusedApi:
+    """Answers every request of an account that has no JetStream, on a node where others have it."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._subscriptions = [account.subscribe(pattern, self._receive) for pattern in _SUBSCRIBED]
+
+    def stop(self) -> None:
+        """Unsubscribe: the account has JetStream now, or the node ends."""
+        for subscription in self._subscriptions:
+            self._account.unsubscribe(subscription)
+
+    def _receive(self, messages: list[Message], sender: Client | None) -> None:
+        error = {"error": ApiError(NOT_ENABLED_FOR_ACCOUNT).to_json()}
+        for subject, reply, _, _ in messages:
+            found = _find(subject.decode("utf-8", "replace")[len(_PREFIX) :])
+            if found is not None and reply:
+                kind = found[0].answer
+                fields = {"type": f"{_TYPE}{kind}_response"} | error | _ERROR_FIELDS.get(kind, {})
+                self._account.publish((reply, b"", 0, encode_json(fields)))
 
 
 def _find(path: str) -> tuple[_Endpoint, list[str]] | None:

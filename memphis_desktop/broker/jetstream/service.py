@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.jetstream import metadata, reports
 from memphis_desktop.broker.jetstream.account import AccountStreams
+from memphis_desktop.broker.jetstream.api import RefusedApi
 from memphis_desktop.broker.jetstream.limits import AccountLimits
 
 if TYPE_CHECKING:
@@ -36,10 +37,17 @@ class JetStream:
         self._root = root
         self._consumer_factory = consumer_factory
         self.accounts: dict[str, AccountStreams] = {}
+        self._refused: dict[str, RefusedApi] = {}
         self._recovered = False
 
     def enable(self, account: Account, limits: AccountLimits | None = None) -> None:
-        """Give an account JetStream, or change its limits; the streams it has on disk come with `recover`."""
+        """Give an account JetStream, or change its limits.
+
+        The streams it has on disk come with `recover`, or at once when that has happened already.
+        """
+        refused = self._refused.pop(account.name, None)
+        if refused is not None:
+            refused.stop()
         known = self.accounts.get(account.name)
         if known is not None:
             known.change_limits(limits or AccountLimits())
@@ -52,6 +60,11 @@ class JetStream:
             self.accounts[account.name].recover()
             self.accounts[account.name].start()
 
+    def refuse(self, account: Account) -> None:
+        """Have requests of an account without JetStream answered with error 10039."""
+        if account.name not in self.accounts and account.name not in self._refused:
+            self._refused[account.name] = RefusedApi(account)
+
     def recover(self) -> None:
         """Open what is stored of the enabled accounts and begin to answer; call before clients connect."""
         for name in self._root.accounts():
@@ -61,11 +74,17 @@ class JetStream:
         for streams in self.accounts.values():
             streams.recover()
             streams.start()
+        for account in self._node.accounts.values():
+            if account is not self._node.system_account:
+                self.refuse(account)
 
     def shutdown(self) -> None:
         """End all consumers and streams in order; the store itself is the node's to close."""
         for streams in self.accounts.values():
             streams.stop()
+        for refused in self._refused.values():
+            refused.stop()
+        self._refused.clear()
         self.accounts.clear()
 
     def statistics(self) -> dict[str, Any]:

@@ -30,6 +30,9 @@ class SmallNode:
     def __init__(self) -> None:
         self.clock = MovedClock()
         self.flushes = 0
+        self.turn = Turn(self.clock.call_soon)
+        self.system_account = Account("$SYS", self.turn)
+        self.accounts = {"$SYS": self.system_account}
 
     def flush(self) -> None:
         self.flushes += 1
@@ -44,7 +47,9 @@ class StreamWorld:
     def __init__(self, limits: AccountLimits | None = None) -> None:
         self.node = SmallNode()
         self.clock = self.node.clock
-        self.account = Account("$G", Turn(self.clock.call_soon))
+        self.account = Account("$G", self.node.turn)
+        self.without = Account("WITHOUT", self.node.turn)
+        self.node.accounts |= {"$G": self.account, "WITHOUT": self.without}
         self.root = MemoryRoot(self.clock)  # type: ignore[arg-type]
         self.service = JetStream(self.node, self.root)  # type: ignore[arg-type]
         self.service.enable(self.account, limits)  # type: ignore[arg-type]

@@ -220,6 +220,22 @@ def test_account_limits_bound_streams() -> None:
     assert shown["api"]["errors"] == 3
 
 
+def test_an_account_without_jetstream_is_told_so(world: StreamWorld) -> None:
+    heard: list[bytes] = []
+    world.without.subscribe(b"reply", lambda messages, sender: heard.extend(one[3] for one in messages))
+    world.without.publish((b"$JS.API.INFO", b"reply", 0, b""))
+    world.without.publish((b"$JS.API.CONSUMER.MSG.NEXT.S.C", b"reply", 0, b""))
+    assert heard == [
+        b'{"type":"io.nats.jetstream.api.v1.account_info_response",'
+        b'"error":{"code":503,"err_code":10039,"description":"JetStream not enabled for account"}}'
+    ]
+    assert not world.node.system_account.has_interest(b"$JS.API.INFO")
+    world.service.enable(world.without)  # type: ignore[arg-type]
+    world.without.publish((b"$JS.API.INFO", b"reply", 0, b""))
+    assert len(heard) == 2
+    assert b'"streams":0' in heard[-1]
+
+
 def test_message_ids_are_forgotten_in_the_order_they_came() -> None:
     ids = MessageIds(10)
     ids.remember({b"a": 1}, 100)
