@@ -124,6 +124,7 @@ class LiveScreen(Screen):
         self.detail.edit_requested.connect(self.edit)
         self.detail.copy_requested.connect(self.copy)
         self.detail.closed.connect(self._toggle_detail)
+        self.detail.hide_station_actions()
         self.detail.setMinimumWidth(320)
         self.detail.hide()
         self._empty = EmptyState(
@@ -137,7 +138,7 @@ class LiveScreen(Screen):
         for part in (self.tree, self._stack, self.detail):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([260, 700, 360])
+        self.splitter.setSizes([220, 740, 340])
         self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.note.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
 

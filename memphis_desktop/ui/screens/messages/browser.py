@@ -98,7 +98,7 @@ class MessageBrowser(QWidget):
         self.jump_field = FilterField("Jump to #123 or -15m  ( G )")
         self.jump_field.setAccessibleName("Jump to")
         self.jump_field.setToolTip(f"A sequence, a time, a span back from now or a percentage:  {EXAMPLES}")
-        self.jump_field.setMinimumWidth(220)
+        self.jump_field.setMinimumWidth(244)
         self.jump_field.setMaximumWidth(320)
         self.live_button = _chip("Live", "broadcast", "Follow new messages  ( T )")
         self.pause_button = QToolButton()

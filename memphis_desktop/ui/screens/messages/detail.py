@@ -81,6 +81,7 @@ class MessageDetail(QWidget):
         self.decoded: Decoded | None = None
         self._task: asyncio.Task[Any] | None = None
         self._generation = 0
+        self._actions: dict[str, QToolButton] = {}
         self._build()
         self.show_message(None)
 
@@ -103,7 +104,8 @@ class MessageDetail(QWidget):
             ("download-simple", "Save the bytes to a file", self.save_requested.emit),
             ("x", "Close  ( Space )", self.closed.emit),
         ):
-            head.addWidget(_icon_button(name, tooltip, signal))
+            self._actions[name] = _icon_button(name, tooltip, signal)
+            head.addWidget(self._actions[name])
         top = QVBoxLayout()
         top.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_2, theme.SPACE_1)
         top.setSpacing(2)
@@ -229,6 +231,11 @@ class MessageDetail(QWidget):
         self.tabs.setTabText(3, f"Headers {len(message.headers)}" if message.headers else "Headers")
         self.hex_view.set_data(message.payload)
         self._decode_again()
+
+    def hide_station_actions(self) -> None:
+        """For messages that are not stored: no neighbours on the subject, nothing to replay."""
+        for name in ("arrow-up", "arrow-down", "repeat", "download-simple"):
+            self._actions[name].hide()
 
     def show_tab(self, name: str) -> None:
         """Bring a tab to the front."""
