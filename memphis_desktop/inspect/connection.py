@@ -22,6 +22,7 @@ from nats.protocol.parser import Parser
 from memphis_desktop.errors import Failure
 
 _REFUSED = re.compile(r'publish to "([^"]+)"', re.IGNORECASE)
+OPEN_SECONDS = 10.0  # nats-py itself would go on trying for minutes
 MAX_CONTROL_LINE = 1 << 20  # INFO of a large cluster passes nats-server's 4096 bytes for clients
 
 # header block (b"" when there is none), payload
@@ -192,9 +193,13 @@ class ReadConnection:
         client = connection._client
 
         try:
-            await client.connect(**{**options, "name": name, "error_cb": connection._error_reported})
+            connecting = client.connect(**{**options, "name": name, "error_cb": connection._error_reported})
+            await asyncio.wait_for(connecting, OPEN_SECONDS)
         except (errors.Error, OSError, TimeoutError) as error:
-            raise ReadError(0, 0, f"Could not open the reading connection: {error}") from error
+            with suppress(errors.Error, OSError):
+                await client.close()
+            text = str(error) or f"no answer in {OPEN_SECONDS:g} s"
+            raise ReadError(0, 0, f"Could not open the reading connection: {text}") from error
         await connection._subscribe()
         return connection
 

@@ -232,6 +232,33 @@ async def test_a_silent_server_is_an_error_in_time(nats_server: ServerProcess, c
         await connection.request("nobody", b"")
 
 
+async def test_a_server_that_is_gone_is_an_error_and_one_that_comes_back_is_read_again(
+    nats_server: ServerProcess, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await connect(nats_server, allow_reconnect=True, reconnect_time_wait=0.1)
+    await fill(client.jetstream(timeout=5), "S", 20)
+
+    class Source:
+        nats = client
+
+    reader = await MessageReader.open(Source(), "S")
+    nats_server.restart(crash=True)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await reader.refresh()
+                break
+            except ReadError:
+                await asyncio.sleep(0.1)
+    assert reader.bounds.messages == 20
+    assert len((await reader.forward(1, 50)).messages) == 20
+    await reader.close()
+    nats_server.kill()
+    monkeypatch.setattr("memphis_desktop.inspect.connection.OPEN_SECONDS", 0.5)
+    with pytest.raises(ReadError, match="Could not open"):
+        await ReadConnection.like(client)
+
+
 def _page(first: int, last: int, size: int = 10) -> Page:
     messages = tuple(InspectedMessage("S", n, 0, "s", b"", bytes(size)) for n in range(first, last + 1))
     return Page(messages, first, last)
