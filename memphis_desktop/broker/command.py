@@ -58,7 +58,11 @@ def run(arguments: list[str]) -> int:
         return OK
     try:
         handler = logfile.set_up(
-            options.log_file, debug=options.debug, trace=options.trace, with_time=options.log_time
+            options.log_file,
+            debug=options.debug,
+            trace=options.trace,
+            with_time=options.log_time,
+            utc=options.log_time_utc,
         )
         node = BrokerNode(options)
         node.sync_in_place = True

@@ -454,8 +454,6 @@ def _tls_version(value: Value) -> str:
 
 
 _WEBSOCKET_TEXTS = {
-    "advertise": "advertise",
-    "no_auth_user": "no_auth_user",
     "jwt_cookie": "jwt_cookie",
     "user_cookie": "user_cookie",
     "pass_cookie": "password_cookie",

@@ -20,6 +20,7 @@ from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.options import WebSocketOptions
 from memphis_desktop.broker.permissions import Permissions
 from memphis_desktop.broker.subscription import ClientSubscription
+from memphis_desktop.broker.tracing import trace_commands, trace_messages
 from memphis_desktop.protocol import framing, subjects
 from memphis_desktop.protocol.commands import (
     CONNECT,
@@ -200,6 +201,8 @@ class ClientConnection(Channel):
             self.stalls += 1
 
     def _handle(self, commands: list[tuple[Any, ...]]) -> None:
+        if self.node.options.trace:
+            trace_commands(self, commands)
         for command in commands:
             kind = command[0]
             if kind == PUBLISH:
@@ -290,6 +293,10 @@ class ClientConnection(Channel):
             return
         if not subjects.is_valid(subject):
             self.send_error("Invalid Subject")
+            return
+        tokens = self.node.options.max_subject_tokens
+        if 0 < tokens <= subject.count(b"."):
+            self.send_error("subject has exceeded number of tokens limit")
             return
         permissions = self.permissions
         if permissions is not None and not permissions.may_subscribe(subject, queue):
@@ -456,6 +463,8 @@ class ClientConnection(Channel):
             return
         if not self._out:
             self.node.has_output(self)
+        if self.node.options.trace:
+            trace_messages(self, sid, messages)
         size = framing.frame_messages(sid, messages, self.headers, self._out)
         self.out_messages += len(messages)
         self.out_bytes += size

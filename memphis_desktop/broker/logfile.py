@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 TRACE = 5
@@ -27,16 +27,17 @@ _LEVELS = {
 class ServerFormatter(logging.Formatter):
     """nats-server's line; an exception's traceback follows in debug only, else its last line."""
 
-    def __init__(self, *, with_time: bool = True) -> None:
+    def __init__(self, *, with_time: bool = True, utc: bool = False) -> None:
         super().__init__()
         self._with_time = with_time
+        self._zone = UTC if utc else None
         self._pid = os.getpid()
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line (more with a traceback)."""
         level = _LEVELS.get(record.levelno, "INF")
         moment = (
-            datetime.fromtimestamp(record.created).strftime("%Y/%m/%d %H:%M:%S.%f ")
+            datetime.fromtimestamp(record.created, self._zone).strftime("%Y/%m/%d %H:%M:%S.%f ")
             if self._with_time
             else ""
         )
@@ -65,14 +66,16 @@ class ReopenableHandler(logging.StreamHandler):  # type: ignore[type-arg]
             old.close()
 
 
-def set_up(path: Path | None, *, debug: bool, trace: bool, with_time: bool) -> ReopenableHandler:
+def set_up(
+    path: Path | None, *, debug: bool, trace: bool, with_time: bool, utc: bool = False
+) -> ReopenableHandler:
     """Send the broker's log to standard error, or to a file, in nats-server's format.
 
     Raises:
         OSError: the file cannot be opened.
     """
     handler = ReopenableHandler(path)
-    handler.setFormatter(ServerFormatter(with_time=with_time))
+    handler.setFormatter(ServerFormatter(with_time=with_time, utc=utc))
     logging.addLevelName(TRACE, "TRACE")
     logger = logging.getLogger(LOGGER)
     for old in list(logger.handlers):

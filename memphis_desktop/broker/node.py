@@ -340,6 +340,10 @@ class BrokerNode:
         described: dict[str, Any] = {"name": self.server_name, "host": self.host, "id": self.server_id}
         if self.options.domain:
             described["domain"] = self.options.domain
+        if self.options.tags:
+            described["tags"] = list(self.options.tags)
+        if self.options.metadata:
+            described["metadata"] = dict(self.options.metadata)
         return described | {
             "ver": self.version,
             "jetstream": self.jetstream is not None,

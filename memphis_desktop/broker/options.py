@@ -147,8 +147,6 @@ class WebSocketOptions:
     allowed_origins: tuple[str, ...] = ()
     compression: bool = False
     handshake_timeout: float = 2.0
-    advertise: str = ""
-    no_auth_user: str = ""
     jwt_cookie: str = ""
     user_cookie: str = ""
     password_cookie: str = ""

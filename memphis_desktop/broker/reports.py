@@ -120,6 +120,10 @@ def varz(node: BrokerNode) -> dict[str, Any]:
         report["auth_required"] = True
     if options.client_advertise:
         report["connect_urls"] = [options.client_advertise]
+    if options.tags:
+        report["tags"] = list(options.tags)
+    if options.metadata:
+        report["metadata"] = dict(options.metadata)
     report |= {
         "max_connections": options.max_connections,
         "ping_interval": int(options.ping_interval * SECOND_NS),

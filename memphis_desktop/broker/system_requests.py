@@ -114,7 +114,8 @@ class SystemRequests:
             wanted = body.get(key) or ""
             if wanted and (wanted != own if exact else str(wanted) not in own):
                 return False
-        return not body.get("tags")
+        wanted_tags = body.get("tags") or []
+        return isinstance(wanted_tags, list) and set(map(str, wanted_tags)) <= set(node.options.tags)
 
     # -- servers ---------------------------------------------------------------------------------------------
     def _server_answers(self) -> dict[bytes, Callable[[Body], _Answer | None]]:

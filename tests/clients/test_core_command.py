@@ -109,3 +109,17 @@ async def test_the_log_is_opened_anew(start_broker: Starter, tmp_path: Path, con
     await until(log.exists)
     await connect(server)
     await until(lambda: "Client connection created" in log.read_text())
+
+
+async def test_trace_shows_the_protocol_but_no_secrets(start_broker: Starter, connect: Connect) -> None:
+    server: ServerProcess = start_broker(arguments=["-DV", "--user", "me", "--pass", "geheim"])
+    client = await connect(server, user="me", password="geheim")
+    inbox = await client.subscribe("a.*")
+    await client.publish("a.b", b"payload")
+    await inbox.next_msg(timeout=5)
+    log = server.log()
+    assert re.search(r"\[TRC\] .* - cid:\d+ - <<- \[SUB a\.\*", log)
+    assert "<<- [PUB a.b 7]" in log
+    assert "->> [MSG a.b 7 to 1]" in log
+    assert "geheim" not in log
+    assert "payload" not in log

@@ -161,6 +161,14 @@ async def test_maximum_subscriptions_refuses_only_that_one(
     assert await client.synchronise() == b"MSG c 3 1\r\nx\r\n"
 
 
+async def test_maximum_tokens_refuses_only_that_one(start_node: StartNode, open_client: OpenClient) -> None:
+    node = await start_node(max_subject_tokens=2)
+    client = await open_client(node)
+    client.send(b"SUB a.b.c 1\r\nSUB a.b 2\r\nPUB a.b 1\r\nx\r\n")
+    expected = b"-ERR 'subject has exceeded number of tokens limit'\r\nMSG a.b 2 1\r\nx\r\n"
+    assert await client.synchronise() == expected
+
+
 async def test_maximum_payload_closes(start_node: StartNode, open_client: OpenClient) -> None:
     node = await start_node(max_payload=10)
     client = await open_client(node)
