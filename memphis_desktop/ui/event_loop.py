@@ -38,6 +38,7 @@ class _Scheduler(QObject):
         self._turn = QBasicTimer()  # armed while something is ready
         self._alarm = QBasicTimer()  # armed for the earliest of what is later
         self._alarm_at = 0.0
+        self._inside = False  # a callback is being run
 
     def add_ready(self, handle: asyncio.Handle) -> None:
         """Run it in the next turn."""
@@ -68,7 +69,8 @@ class _Scheduler(QObject):
 
     def timerEvent(self, event: QTimerEvent) -> None:
         """A turn, or the alarm."""
-        if not self._loop.is_running():
+        if not self._loop.is_running() or self._inside:
+            # Inside: a callback lets Qt process events. Entering a second task from there would break both.
             self._turn.stop()
             self._alarm.stop()
         elif event.timerId() == self._turn.timerId():
@@ -83,17 +85,21 @@ class _Scheduler(QObject):
         end = time.perf_counter() + _SLICE_SECONDS
         # As in asyncio, what becomes ready meanwhile waits for the next turn, after sockets had theirs.
         for _ in range(len(ready)):
-            if not ready:
-                break  # a callback ran a Qt loop of its own, which took the rest
             handle = ready.popleft()
             if not handle._cancelled:
-                handle._run()
+                self._inside = True
+                try:
+                    handle._run()
+                finally:
+                    self._inside = False
             if not self._loop.is_running() or time.perf_counter() > end:
                 break
         if not ready:
             self._turn.stop()
         elif not self._turn.isActive():
             self._turn.start(0, self)
+        if self._later and not self._alarm.isActive():
+            self._set_alarm()
 
     def _collect_due(self) -> None:
         now = self._loop.time() + _NOW

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from memphis_desktop.app import Program
 from memphis_desktop.cluster.model import ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 from memphis_desktop.ui.screen import Route
@@ -199,3 +200,31 @@ def test_what_does_not_match_is_left_out(query: str, title: str) -> None:
 def test_what_is_typed_becomes_a_profile(typed: str, urls: tuple[str, ...], environment: Environment) -> None:
     profile = profile_for(typed)
     assert (profile.urls, profile.environment) == (urls, environment)
+
+
+async def test_a_data_folder_in_use_is_told_and_a_temporary_broker_offered(
+    program: Program, until: Until, qtbot: QtBot
+) -> None:
+    other = LocalBroker()
+    await other.start(BrokerChoice(0, persistent=True, sample_traffic=False))
+    try:
+        cards = first_run(program)
+        cards.samples.setChecked(False)
+        cards.start_broker(0)
+        await until(lambda: not cards.broker_card.banner.isHidden(), "the failure")
+        assert "Another copy" in cards.broker_card.banner.text()
+        qtbot.mouseClick(cards.broker_card.banner.button(), Qt.MouseButton.LeftButton)
+        await until(lambda: program.broker.state is BrokerState.RUNNING, "the temporary broker")
+        assert program.broker.data_folder is None
+    finally:
+        await other.stop()
+
+
+async def test_a_place_without_connection_says_so_and_leads_home(program: Program, qtbot: QtBot) -> None:
+    window = program.window
+    window.navigate(Route("stations"))  # from Home there is no connection to show
+    workspace = window.current_workspace()
+    assert workspace.current_screen is None
+    assert "needs one" in workspace._unavailable.sentence()
+    qtbot.mouseClick(workspace._unavailable._button, Qt.MouseButton.LeftButton)
+    assert workspace.route == Route("home")

@@ -23,7 +23,7 @@ class FilterField(QLineEdit):
         self.setPlaceholderText(hint)
         self.setAccessibleName(hint)
         self.setClearButtonEnabled(False)
-        search = QAction(icon("magnifying-glass", "muted"), "", self)
+        search = QAction(icon("magnifying-glass", "muted"), hint, self)
         self.addAction(search, QLineEdit.ActionPosition.LeadingPosition)
         self._clear = QAction(icon("x", "muted"), "Clear", self)
         self._clear.triggered.connect(self.clear)

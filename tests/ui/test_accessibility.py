@@ -1,0 +1,85 @@
+"""Every screen can be used without seeing it, and without a mouse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QScrollBar,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop.app import Program
+from memphis_desktop.ui.broker_control import BrokerChoice
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.registry import SCREENS
+from memphis_desktop.ui.shell.connection import LOCAL_ID
+
+Until = Callable[..., Awaitable[Any]]
+_CONTROLS = (QAbstractButton, QLineEdit, QComboBox, QAbstractSpinBox)
+
+
+def nameless(root: QWidget) -> list[str]:
+    """The controls below ``root`` that a screen reader could not name."""
+    found = []
+    for control in root.findChildren(QWidget):
+        if not isinstance(control, _CONTROLS) or not control.isVisibleTo(root):
+            continue
+        if isinstance(control.parent(), (QComboBox, QAbstractSpinBox, QScrollBar)):
+            continue  # a part of a control that has the name
+        if control.objectName().startswith(("qt_", "ScrollLeft", "ScrollRight")):
+            continue
+        text = control.text() if isinstance(control, QAbstractButton) else ""
+        if not (control.accessibleName() or text):
+            found.append(f"{type(control).__name__} in {type(control.parent()).__name__}")
+    return found
+
+
+async def test_every_control_of_every_screen_has_a_name(program: Program, until: Until) -> None:
+    window = program.window
+    await window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    assert nameless(window) == []
+    problems: dict[str, list[str]] = {}
+    for entry in SCREENS:
+        if not entry.in_rail:
+            continue
+        window.select_connection(LOCAL_ID)
+        window.navigate(Route(entry.route_name))
+        await asyncio.sleep(0)
+        screen = window.current_workspace().current_screen
+        assert screen is not None, entry.route_name
+        if missing := nameless(screen):
+            problems[entry.route_name] = missing
+    assert problems == {}
+
+
+async def test_the_keyboard_reaches_places_and_comes_back(
+    program: Program, until: Until, qtbot: QtBot
+) -> None:
+    window = program.window
+    await window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    window.activateWindow()
+    shortcuts = {entry.route_name: keys for keys, entry in window.rail.shortcuts()}
+    assert shortcuts["overview"] == "Ctrl+2"
+    window.navigate(Route("stations"))
+    window.navigate(Route("consumers"))
+    workspace = window.current_workspace()
+    workspace.go(-1)
+    assert workspace.route == Route("stations")
+    workspace.go(1)
+    assert workspace.route == Route("consumers")
+    assert window.rail.items["consumers"].isChecked()
+    window.command_palette.open("@")
+    qtbot.keyClick(window.command_palette.field, Qt.Key.Key_Escape)
+    window.command_palette.open()
+    qtbot.keyClicks(window.command_palette.field, "stations")
+    qtbot.keyClick(window.command_palette.field, Qt.Key.Key_Return)
+    assert workspace.route == Route("stations")

@@ -1,0 +1,177 @@
+"""Graphs: gaps stay gaps, ranges are shared, legends are whole, the same data is a table."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta, timezone
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.graph import (
+    Mark,
+    Series,
+    TimeSeriesGraph,
+    nice_step,
+    tick_times,
+    value_at,
+    with_gaps,
+)
+from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
+
+START = 1_700_000_000.0
+
+
+def series(name: str, count: int = 120, *, fill: bool = False) -> Series:
+    times = START + np.arange(count, dtype=np.float64)
+    return Series(name, times, np.linspace(0.0, 100.0, count), fill)
+
+
+@pytest.fixture
+def graph(qtbot: QtBot) -> TimeSeriesGraph:
+    graph = TimeSeriesGraph("Throughput", "messages/s")
+    qtbot.addWidget(graph)
+    graph.resize(700, 240)
+    graph.show()
+    graph.time_range.fix(START, START + 120)
+    return graph
+
+
+def test_missing_samples_break_the_line() -> None:
+    times = np.array([0.0, 1.0, 2.0, 30.0, 31.0])
+    values = np.ones(5)
+    new_times, new_values = with_gaps(times, values)
+    assert len(new_times) == 6
+    assert np.isnan(new_values[3])
+    assert 2.0 < new_times[3] < 30.0
+    same_times, _ = with_gaps(times[:3], values[:3])
+    assert len(same_times) == 3
+
+
+def test_the_value_under_the_crosshair_is_the_one_before_it() -> None:
+    one = Series("a", np.array([1.0, 2.0, 3.0]), np.array([10.0, np.nan, 30.0]))
+    assert value_at(one, None) == 30.0
+    assert value_at(one, 1.5) == 10.0
+    assert value_at(one, 2.5) is None
+    assert value_at(one, 0.5) is None
+
+
+@pytest.mark.parametrize(("raw", "step"), [(0.9, 1), (1.0, 1), (1.1, 2), (23, 50), (0.03, 0.05)])
+def test_steps_are_round(raw: float, step: float) -> None:
+    assert nice_step(raw) == pytest.approx(step)
+
+
+def test_ticks_are_round_times_of_the_zone() -> None:
+    east = timezone(timedelta(hours=5, minutes=30))
+    labels = [label for _, label in tick_times(START, START + 7200, 6, east)]
+    assert labels
+    assert all(label.endswith((":00", ":30")) or " " in label for label in labels)
+    seconds = [label for _, label in tick_times(START, START + 30, 5, UTC)]
+    assert all(label.count(":") == 2 for label in seconds)
+    assert len(tick_times(START, START + 86400 * 30, 8, UTC)) <= 10
+
+
+def test_all_graphs_of_a_page_share_range_and_crosshair(qtbot: QtBot) -> None:
+    shared = TimeRange()
+    first, second = TimeSeriesGraph("A", time_range=shared), TimeSeriesGraph("B", time_range=shared)
+    for graph in (first, second):
+        qtbot.addWidget(graph)
+        graph.set_series([series("in")])
+    shared.fix(START, START + 60)
+    for graph in (first, second):
+        assert graph._plot.viewRange()[0] == pytest.approx([START, START + 60])
+    shared.set_cursor(START + 10)
+    assert first._crosshair.isVisible()
+    assert second._crosshair.isVisible()
+    shared.set_cursor(None)
+    assert not second._crosshair.isVisible()
+
+
+def test_the_wheel_zooms_and_a_double_click_follows_again(graph: TimeSeriesGraph, qtbot: QtBot) -> None:
+    graph.set_series([series("in")])
+    QApplication.processEvents()
+    place = QPointF(350.0, 100.0)
+    wheel = QWheelEvent(
+        place,
+        graph._widget.mapToGlobal(place),
+        QPoint(0, 0),
+        QPoint(0, 120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(graph._widget.viewport(), wheel)
+    start, end = graph.time_range.bounds()
+    assert end - start == pytest.approx(120 * 0.8)
+    qtbot.mouseDClick(graph._widget.viewport(), Qt.MouseButton.LeftButton, pos=place.toPoint())
+    assert graph.time_range.following
+
+
+def test_brushing_shows_the_stretch(graph: TimeSeriesGraph) -> None:
+    graph.brush(START + 10, START + 50, False)
+    assert graph._brushed.isVisible()
+    graph.brush(START + 10, START + 50, True)
+    assert not graph._brushed.isVisible()
+    assert graph.time_range.bounds() == (START + 10, START + 50)
+
+
+def test_a_legend_goes_below_a_narrow_title_and_stays_whole(graph: TimeSeriesGraph) -> None:
+    names = ["sample-analytics", "sample-billing", "sample-shipping"]
+    graph.set_series([series(name) for name in names])
+    legend = graph._legend
+    graph.resize(900, 240)
+    QApplication.processEvents()
+    assert not legend.below
+    graph.resize(340, 240)
+    QApplication.processEvents()
+    assert legend.below
+    assert legend.height() >= 40
+    for row in legend._rows(legend.width()):
+        assert sum(legend._width(one) for one in row) <= legend.width()
+
+
+def test_the_same_data_is_a_table(graph: TimeSeriesGraph, qtbot: QtBot) -> None:
+    graph.set_series([series("in"), series("out")])
+    graph.time_range.fix(START, START + 9)
+    qtbot.mouseClick(graph._table_button, Qt.MouseButton.LeftButton)
+    rows = graph._table.rows()
+    assert len(rows) == 10
+    assert rows[0][0] == int((START + 9) * 1e9)
+    assert rows[0][1][0] == rows[0][1][1]
+
+
+def test_it_speaks_to_screen_readers(graph: TimeSeriesGraph) -> None:
+    graph.set_series([series("in")])
+    assert graph.accessibleName() == "Throughput"
+    assert "in: now 100/s" in graph.accessibleDescription()
+
+
+def test_colours_follow_the_theme_and_marks_stay(graph: TimeSeriesGraph) -> None:
+    graph.set_series([series("in", fill=True)])
+    graph.set_marks([Mark(START + 5, "Leader changed", "warning")])
+    before = graph._curves[0].opts["pen"].color().name()
+    theme.manager().set_mode("light")
+    after = graph._curves[0].opts["pen"].color().name()
+    assert before != after
+    assert after.upper() == theme.manager().current.series[0]
+    assert graph._mark_lines[0].pen.color().name().upper() == theme.manager().current.warning
+
+
+def test_the_bar_chooses_pauses_and_follows(qtbot: QtBot) -> None:
+    shared = TimeRange()
+    bar = TimeRangeBar(shared)
+    qtbot.addWidget(bar)
+    qtbot.mouseClick(bar._spans[3600.0], Qt.MouseButton.LeftButton)
+    assert shared.span == 3600.0
+    bar.toggle_pause()
+    assert not shared.following
+    assert not any(button.isChecked() for button in bar._spans.values())
+    bar.toggle_pause()
+    assert shared.following
+    bar.next_preset()
+    assert shared.span == 6 * 3600.0
