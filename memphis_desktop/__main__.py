@@ -7,6 +7,10 @@ import sys
 
 def main() -> int:
     """Carry out the command line and return the exit code."""
+    if getattr(sys, "frozen", False):  # a packaged program starts itself again for its search process
+        from multiprocessing import freeze_support
+
+        freeze_support()
     from memphis_desktop.cli import run
 
     return run(sys.argv[1:])
