@@ -296,7 +296,7 @@ class ClientConnection(Channel):
             return
         tokens = self.node.options.max_subject_tokens
         if 0 < tokens <= subject.count(b"."):
-            self.send_error("subject has exceeded number of tokens limit")
+            self.send_error(f'Permissions Violation for Subscription to "{_text(subject)}", too many tokens')
             return
         permissions = self.permissions
         if permissions is not None and not permissions.may_subscribe(subject, queue):

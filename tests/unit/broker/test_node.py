@@ -165,7 +165,9 @@ async def test_maximum_tokens_refuses_only_that_one(start_node: StartNode, open_
     node = await start_node(max_subject_tokens=2)
     client = await open_client(node)
     client.send(b"SUB a.b.c 1\r\nSUB a.b 2\r\nPUB a.b 1\r\nx\r\n")
-    expected = b"-ERR 'subject has exceeded number of tokens limit'\r\nMSG a.b 2 1\r\nx\r\n"
+    expected = (
+        b"-ERR 'Permissions Violation for Subscription to \"a.b.c\", too many tokens'\r\nMSG a.b 2 1\r\nx\r\n"
+    )
     assert await client.synchronise() == expected
 
 
