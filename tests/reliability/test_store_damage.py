@@ -153,11 +153,11 @@ def test_flipped_bits(closed: bool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("closed", [True, False])
-def test_every_bit_of_a_small_store(closed: bool) -> None:
+def test_10000_flipped_bits(closed: bool) -> None:
     made = Made(closed=closed)
-    for path, bit in bits(made):
+    for path, bit in random.Random(9).sample(list(bits(made)), 10_000):
         flip_and_judge(made, path, bit, closed=closed)
 
 

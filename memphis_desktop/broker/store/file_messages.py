@@ -61,9 +61,8 @@ class FileMessageStore(LogFailure):
 
     def _write_snapshots(self) -> None:
         """Bring the indexes and the checkpoint up to date, so that the next start need not scan."""
-        names = self._names()
         for segment in self._table.segments:
-            self._indexer.finish(segment, names, self.last_time_ns)
+            self._indexer.finish(segment, self._name_of, self.last_time_ns)
         checkpoint = self._checkpoint()
         if checkpoint is not None:
             try:

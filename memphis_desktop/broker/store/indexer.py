@@ -85,21 +85,19 @@ class Indexer:
             return False
         return sealed or file.end - file.indexed_end >= self._part_bytes
 
-    def begin(
-        self, segment: Segment, names: Callable[[], list[bytes | None]], last_time: Callable[[], int]
-    ) -> None:
+    def begin(self, segment: Segment, name_of: Callable[[int], bytes], last_time: Callable[[], int]) -> None:
         """Continue a segment's index in the background."""
         self._busy.add(segment.file.number)
-        self._slices.add(self._work(segment, names, last_time))
+        self._slices.add(self._work(segment, name_of, last_time))
 
     def _work(
-        self, segment: Segment, names: Callable[[], list[bytes | None]], last_time: Callable[[], int]
+        self, segment: Segment, name_of: Callable[[int], bytes], last_time: Callable[[], int]
     ) -> Iterator[None]:
         file: LogFile = segment.file
         if file.removed or self._closed:
             return
         part: Part | None = None
-        for step in cut_part(segment, file.indexed, file.indexed_end, names(), last_time()):
+        for step in cut_part(segment, file.indexed, file.indexed_end, name_of, last_time()):
             part = step
             if self._closed:
                 return
@@ -142,12 +140,12 @@ class Indexer:
         self._closed = True
         self._background.wait()
 
-    def finish(self, segment: Segment, names: list[bytes | None], last_time: int) -> None:
+    def finish(self, segment: Segment, name_of: Callable[[int], bytes], last_time: int) -> None:
         """Continue a segment's index at once, before the stream is closed."""
         file: LogFile = segment.file
         if file.end <= file.indexed_end:
             return
-        *_, part = cut_part(segment, file.indexed, file.indexed_end, names, last_time)
+        *_, part = cut_part(segment, file.indexed, file.indexed_end, name_of, last_time)
         assert part is not None
         content = encode_part(part, file.salt)
         try:

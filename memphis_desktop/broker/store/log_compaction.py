@@ -95,8 +95,9 @@ class LogCompaction(LogRemoval):
         copy = Segment(segment.base, file)
         copy.time_base = segment.time_base
         copy.has_ids = segment.has_ids
+        origins = array("I")  # where each message of the copy is in the segment
         try:
-            yield from self._copy(segment, copy)
+            yield from self._copy(segment, copy, origins)
         except OSError as error:
             logger.warning("%s: could not be compacted: %s", old.path, error)
             self._give_up(file)
@@ -117,11 +118,11 @@ class LogCompaction(LogRemoval):
                 self._give_up(file)
                 return
             file.path = final
-            self._take_place(segment, copy)
+            self._take_place(segment, copy, origins)
 
         self._settings.background.submit(work, done)
 
-    def _copy(self, segment: Segment, copy: Segment) -> Iterator[None]:
+    def _copy(self, segment: Segment, copy: Segment, origins: array[int]) -> Iterator[None]:
         """Write the living messages, the ids of removed ones, and the removals of older messages."""
         file: LogFile = copy.file
         old: LogFile = segment.file
@@ -147,6 +148,7 @@ class LogCompaction(LogRemoval):
                     copy.times.append(segment.times[at])
                     copy.subjects.append(segment.subjects[at])
                     copy.keys.append(segment.sequence(at) - segment.base)
+                    origins.append(at)
                 elif part:
                     file.controls.append(end)
             else:
@@ -202,7 +204,7 @@ class LogCompaction(LogRemoval):
                 record = record._replace(body=pack_runs(runs, flags))
         return _repack(record, file, end)
 
-    def _take_place(self, segment: Segment, copy: Segment) -> None:
+    def _take_place(self, segment: Segment, copy: Segment, origins: array[int]) -> None:
         """Let the copy stand in the table, with the removals that came meanwhile."""
         self._compacting = None
         copy.file.pins -= 1
@@ -211,9 +213,14 @@ class LogCompaction(LogRemoval):
             return
         copy.live = len(copy.sizes)
         copy.live_bytes = sum(copy.sizes)
-        for at in range(len(copy.sizes)):
-            if segment.find(copy.sequence(at)) < 0:
-                copy.kill(at)
+        if segment.alive is None:  # a purge took everything meanwhile
+            flags = bytes(len(origins))
+        else:
+            flags = bytes(map(segment.alive.__getitem__, origins))
+        at = flags.find(0)
+        while at >= 0:
+            copy.kill(at)
+            at = flags.find(0, at + 1)
         self._table.replace(segment, copy)
         if segment in self._doomed:
             self._doomed.remove(segment)

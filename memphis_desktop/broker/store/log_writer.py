@@ -233,10 +233,12 @@ class LogWriter(IndexedStore):
 
     def _continue_index(self, segment: Segment, *, sealed: bool) -> None:
         if self._indexer.due(segment.file, sealed=sealed):
-            self._indexer.begin(segment, self._names, lambda: self.last_time_ns)
+            self._indexer.begin(segment, self._name_of, lambda: self.last_time_ns)
 
-    def _names(self) -> list[bytes | None]:
-        return [None if subject is None else subject.name for subject in self._subjects.by_number]
+    def _name_of(self, number: int) -> bytes:
+        by_number = self._subjects.by_number
+        subject = by_number[number] if number < len(by_number) else None
+        return b"" if subject is None else subject.name
 
     def _pack_control(self, file: LogFile) -> bytes:
         if not self._control:

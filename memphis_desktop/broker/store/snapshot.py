@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import NamedTuple
@@ -62,12 +62,12 @@ class Part:
 
 
 def cut_part(
-    segment: Segment, first: int, start: int, names: list[bytes | None], last_time: int
+    segment: Segment, first: int, start: int, name_of: Callable[[int], bytes], last_time: int
 ) -> Iterator[Part | None]:
     """Yield None between steps of bounded work, then the part from index `first` to the segment's end now.
 
     Args:
-        names: the names of the stream's subjects by number.
+        name_of: gives the name of a subject by its number, b"" for one that is gone, as all its messages are.
     """
     file: LogFile = segment.file
     end = file.end
@@ -99,8 +99,10 @@ def cut_part(
             if number not in local:
                 local[number] = len(local)
         yield None
-    # A number beyond `names` is of a subject that is gone, as all its messages are.
-    part.names = [(names[number] if number < len(names) else None) or b"" for number in local]
+    ordered = list(local)
+    for step in range(0, len(ordered), _STEP):
+        part.names.extend(map(name_of, ordered[step : step + _STEP]))
+        yield None
     if len(local) > 1:
         for step in range(0, len(numbers), _STEP):
             part.subjects.extend(map(local.__getitem__, numbers[step : step + _STEP]))

@@ -74,6 +74,27 @@ def test_removals_while_a_file_is_written_again_are_kept() -> None:
     assert stream.messages.damaged() == []
 
 
+def test_a_purge_while_a_file_is_written_again_takes_everything() -> None:
+    node = SimulatedNode(**OPTIONS)
+    store = node.root.create_stream("$G", "S", b"{}", memory=False, limits=Limits()).messages
+    for _ in range(4):
+        store.append([(b"a", 0, bytes(100))] * 100, node.clock.time_ns())
+    store.remove(range(2, 140), RemovalReason.DELETE)
+    node.clock.advance(1.01)
+    assert any(path.name.endswith(".tmp") for path in node.files.files)
+    assert store.purge() == 400 - 138
+    store.append([(b"b", 0, b"new")], node.clock.time_ns())
+    store.when_durable(lambda failure: None)
+    node.settle()
+    for _ in range(4):
+        node.wait(2)
+    assert store.next_sequences(1, 1000) == [401]
+    assert log_bytes(node) < 40_000
+    (stream,) = SimulatedNode(node.files.after_kill(), **OPTIONS).root.open_streams("$G")
+    assert stream.messages.next_sequences(1, 1000) == [401]
+    assert stream.messages.damaged() == []
+
+
 def test_message_ids_of_what_was_left_out_are_kept_for_their_window() -> None:
     node = SimulatedNode(**OPTIONS)
     store = node.root.create_stream("$G", "S", b"{}", memory=False, limits=Limits()).messages
