@@ -176,7 +176,7 @@ class MainWindow(QMainWindow):
                 await self._close_workspace(workspace)
         connection = self._connections.pop(profile_id, None)
         if connection is not None:
-            # Not a part of who asked: a connection that is being closed is closed even when that is cancelled.
+            # Not a part of who asked: closing goes on even when that is cancelled.
             ending = asyncio.get_running_loop().create_task(connection.close())
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)

@@ -115,6 +115,9 @@ class StatusBar(QFrame):
         self._state.setText("No connection")
         for label in (self._server, self._rtt, self._in, self._out, self._errors, self._poll):
             label.hide()
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()  # at once: the next paint may come before the layout's own turn
 
     def show_snapshot(self, name: str, snapshot: ClusterSnapshot) -> None:
         """The figures of a connection."""
