@@ -16,11 +16,10 @@ from memphis_desktop.ui.components.graph import (
     Mark,
     Series,
     TimeSeriesGraph,
-    nice_step,
-    tick_times,
     value_at,
     with_gaps,
 )
+from memphis_desktop.ui.components.graph_axes import nice_step, tick_times
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 
 START = 1_700_000_000.0

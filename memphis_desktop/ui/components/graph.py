@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QToolButton, 
 
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.graph_axes import TimeAxis, ValueAxis
 from memphis_desktop.ui.components.graph_legend import Legend, LegendEntry
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.time_range import TimeRange
@@ -77,105 +78,6 @@ def unit_formatter(unit: str) -> Callable[[float | None], str]:
     if unit.endswith("/s"):
         return figures.rate
     return figures.compact
-
-
-def tick_times(start: float, end: float, room: int, zone: tzinfo) -> list[tuple[float, str]]:
-    """Round times of day between two moments, about one in ``room``, with their labels in a zone."""
-    span = max(1.0, end - start)
-    steps = (
-        1,
-        2,
-        5,
-        10,
-        15,
-        30,
-        60,
-        120,
-        300,
-        600,
-        900,
-        1800,
-        3600,
-        7200,
-        10800,
-        21600,
-        43200,
-        86400,
-        172800,
-        604800,
-    )
-    step = next((step for step in steps if span / step <= max(1, room)), 604800 * 4)
-    offset = datetime.fromtimestamp(start, UTC).astimezone(zone).utcoffset() or datetime.now(
-        UTC
-    ) - datetime.now(UTC)
-    shift = offset.total_seconds()
-    first = np.ceil((start + shift) / step) * step - shift
-    pattern = "%H:%M:%S" if step < 60 else "%H:%M" if step < 86400 else "%d %b"
-    result = []
-    for moment in np.arange(first, end + 1e-6, step):
-        local = datetime.fromtimestamp(float(moment), UTC).astimezone(zone)
-        midnight = local.hour == local.minute == local.second == 0
-        result.append((float(moment), local.strftime("%d %b" if midnight and step < 86400 else pattern)))
-    return result
-
-
-class _TimeAxis(pg.AxisItem):  # type: ignore[misc]
-    """The time axis in the chosen zone."""
-
-    def __init__(self) -> None:
-        super().__init__("bottom")
-        self.zone: tzinfo = UTC
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
-        """One level of ticks at round times of day."""
-        ticks = tick_times(minVal, maxVal, int(size / 90), self.zone)
-        spacing = ticks[1][0] - ticks[0][0] if len(ticks) > 1 else 1.0
-        return [(spacing, [moment for moment, _ in ticks])]
-
-    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
-        """Their labels."""
-        if not values:
-            return []
-        labels = dict(
-            tick_times(
-                min(values),
-                max(values),
-                10**6 if spacing <= 0 else max(1, int((max(values) - min(values)) / spacing)),
-                self.zone,
-            )
-        )
-        return [labels.get(value) or self._label(value, spacing) for value in values]
-
-    def _label(self, value: float, spacing: float) -> str:
-        local = datetime.fromtimestamp(value, UTC).astimezone(self.zone)
-        return local.strftime("%H:%M:%S" if spacing < 60 else "%H:%M" if spacing < 86400 else "%d %b")
-
-
-class _ValueAxis(pg.AxisItem):  # type: ignore[misc]
-    """The value axis, in the words of its unit."""
-
-    def __init__(self, formatter: Callable[[float | None], str]) -> None:
-        super().__init__("left")
-        self.formatter = formatter
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
-        """Three to five round values."""
-        span = maxVal - minVal
-        if span <= 0 or size <= 0:
-            return []
-        step = nice_step(span / max(2, min(5, size / 36)))
-        first = np.ceil(minVal / step) * step
-        return [(step, [float(value) for value in np.arange(first, maxVal + step * 0.001, step)])]
-
-    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
-        """Without the "/s" that the title says already."""
-        return [self.formatter(value).removesuffix("/s") for value in values]
-
-
-def nice_step(raw: float) -> float:
-    """The next of 1, 2, 5 × 10ⁿ."""
-    power = 10.0 ** np.floor(np.log10(raw))
-    return float(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999))
 
 
 class _Box(pg.ViewBox):  # type: ignore[misc]
@@ -353,9 +255,9 @@ class TimeSeriesGraph(QFrame):
         head.addWidget(self._table_button)
         self._legend_below = False
 
-        self._time_axis = _TimeAxis()
+        self._time_axis = TimeAxis()
         self._time_axis.zone = self._zone
-        self._value_axis = _ValueAxis(self._format)
+        self._value_axis = ValueAxis(self._format)
         self._box = _Box(self)
         self._widget = pg.PlotWidget(
             viewBox=self._box, axisItems={"bottom": self._time_axis, "left": self._value_axis}
