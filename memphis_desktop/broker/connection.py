@@ -291,9 +291,6 @@ class ClientConnection(Channel):
     def _subscribe(self, subject: bytes, queue: bytes, sid: bytes) -> None:
         if self._refuse_unauthenticated():
             return
-        if not subjects.is_valid(subject):
-            self.send_error("Invalid Subject")
-            return
         tokens = self.node.options.max_subject_tokens
         if 0 < tokens <= subject.count(b"."):
             self.send_error(f'Permissions Violation for Subscription to "{_text(subject)}", too many tokens')
@@ -303,9 +300,12 @@ class ClientConnection(Channel):
             using = f' using queue "{_text(queue)}"' if queue else ""
             self.send_error(f'Permissions Violation for Subscription to "{_text(subject)}"{using}')
             return
-        if sid not in self.subscriptions:
+        if sid not in self.subscriptions:  # a second one with a live sid is ignored, whatever it says
             if not self._may_have_another():
                 self.send_error("maximum subscriptions exceeded")
+                return
+            if not subjects.is_valid(subject):
+                self.send_error("Invalid Subject")
                 return
             subscription = ClientSubscription(self, subject, queue, sid)
             if permissions is not None:

@@ -5,10 +5,13 @@ Every session ends with PING, so its end is known without waiting: as many PONG 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
 from tests.clients.wire import session
@@ -129,3 +132,38 @@ def test_both_servers_say_the_same(servers: tuple[ServerProcess, ServerProcess],
     assert session(ours, sent, len(sent)) == expected
     if len(sent) < 300 and not expected[1]:  # a socket closed with input unread may lose what was said before
         assert session(ours, sent, 7) == expected
+
+
+subjects = st.lists(st.sampled_from([b"a", b"b", b"*", b">", b""]), min_size=1, max_size=3).map(b".".join)
+published = st.lists(st.sampled_from([b"a", b"b", b"*"]), min_size=1, max_size=3).map(b".".join)
+sids = st.sampled_from([b"1", b"2", b"3", b"4"])
+commands = st.one_of(
+    st.tuples(subjects, sids).map(lambda drawn: b"SUB %b %b\r\n" % drawn),
+    st.tuples(subjects, sids).map(lambda drawn: b"SUB %b q%b %b\r\n" % (drawn[0], drawn[1], drawn[1])),
+    sids.map(lambda sid: b"UNSUB %b\r\n" % sid),
+    st.tuples(sids, st.integers(0, 3)).map(lambda drawn: b"UNSUB %b %d\r\n" % drawn),
+    published.map(lambda subject: b"PUB %b 1\r\nx\r\n" % subject),
+    st.tuples(published, published).map(lambda drawn: b"PUB %b %b 2\r\nhi\r\n" % drawn),
+    published.map(lambda subject: b"HPUB %b 12 13\r\nNATS/1.0\r\n\r\nx\r\n" % subject),
+    st.just(b"PING\r\n"),
+)
+
+
+def frames(answer: tuple[bytes, bool]) -> tuple[list[list[bytes]], bool]:
+    """Return what came before each PONG; subscriptions of one connection have no order among each other."""
+    received, closed = answer
+    found = []
+    for part in received.split(b"PONG\r\n"):
+        pieces = re.split(rb"(?=^(?:MSG|HMSG|-ERR|\+OK))", part, flags=re.MULTILINE)
+        found.append(sorted(piece for piece in pieces if piece))
+    return found, closed
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(hello=st.sampled_from([CONNECT, VERBOSE, PEDANTIC, NO_ECHO]), sent=st.lists(commands, max_size=25))
+def test_random_sessions(
+    servers: tuple[ServerProcess, ServerProcess], hello: bytes, sent: list[bytes]
+) -> None:
+    whole = hello + b"".join(sent) + PING
+    expected, answer = [frames(session(server, whole, len(whole))) for server in servers]
+    assert answer == expected
