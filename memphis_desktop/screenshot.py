@@ -6,6 +6,7 @@ Qt is told by the caller to draw off-screen, before it is imported here.
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,13 +16,14 @@ from pathlib import Path
 from PySide6.QtCore import QAbstractItemModel
 from PySide6.QtWidgets import QAbstractItemView
 
-from memphis_desktop import app
+from memphis_desktop import app, folders
 from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.toast import Toast
 from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screen import Route, Screen
 from memphis_desktop.ui.screens import registry
@@ -82,8 +84,8 @@ async def _draw_all(
     only: frozenset[str],
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="memphis-desktop-") as text:
-        settings = Path(text)  # the user's own settings and profiles stay out of the pictures
-        async with app.session(demo=connect is None, config_folder=settings) as program:
+        os.environ[folders.HOME_VARIABLE] = text  # the user's own things stay out of the pictures
+        async with app.session(demo=connect is None) as program:
             window = program.window
             window.resize(*size)
             if connect is not None:
@@ -111,6 +113,8 @@ async def _go(window: MainWindow, profile: ConnectionProfile, route: Route) -> N
 
 
 def _save(window: MainWindow, path: Path) -> None:
+    for toast in window.findChildren(Toast):
+        toast.dismissed.emit()  # a passing message would hide what the picture is for
     if not window.grab().save(str(path)):
         raise Failure(f"{path} could not be written")
     print(path, flush=True)
