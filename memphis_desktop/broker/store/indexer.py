@@ -105,21 +105,24 @@ class Indexer:
         if part is None or file.removed:
             self._busy.discard(file.number)
             return
-        content = encode_part(part, file.salt)
-        yield None
-        if self._closed:
-            return
         done_part = part
+        lengths: list[int] = []
+        before = file.index_bytes
+
+        def work() -> None:
+            # What is encoded are copies: the thread has them to itself.
+            content = encode_part(done_part, file.salt)
+            self._write(file.index_path, before, content)
+            lengths.append(len(content))
 
         def done(error: BaseException | None) -> None:
             self._busy.discard(file.number)
             if error is None:
-                _note(file, done_part, len(content))
+                _note(file, done_part, lengths[0])
             elif not file.removed:
                 logger.warning("%s: the index could not be written: %s", file.path, error)
 
-        before = file.index_bytes
-        self._background.submit(lambda: self._write(file.index_path, before, content), done)
+        self._background.submit(work, done)
 
     def _write(self, path: Path, before: int, content: bytes) -> None:
         if before:

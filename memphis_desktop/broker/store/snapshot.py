@@ -31,7 +31,7 @@ _ONE_SUBJECT = 4
 
 # Subjects are grouped in the index unless there is about one for every few messages.
 _GROUPING = 8
-_STEP = 16384
+_STEP = 4096
 
 
 @dataclass(slots=True)
