@@ -103,10 +103,11 @@ async def test_rates_lag_and_history_follow_traffic(
     await jetstream.add_consumer("A", durable_name="odd", ack_policy="explicit", filter_subject="a.1")
     session = await open_session(any_server)
     release = session.watch_detail("A")
+    enough = asyncio.Event()
 
     async def publish() -> None:
         number = 0
-        while True:
+        while not enough.is_set():  # a flush that is cut off would break the client's reading
             for _ in range(10):
                 number += 1
                 await client.publish(f"a.{number % 2}", b"x" * 50)
@@ -132,7 +133,8 @@ async def test_rates_lag_and_history_follow_traffic(
         assert consumer.delivered_rate == 0
         snapshot = await seen(session, lambda s: s.consumers["A", "c"].drain_seconds == math.inf)
     finally:
-        traffic.cancel()
+        enough.set()
+        await traffic
     # Drain it: the lag falls to nothing and the graph's history shows it.
     subscription = await jetstream.pull_subscribe_bind("c", "A")
     while True:
