@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from array import array
 from collections.abc import Iterator
+from heapq import merge
+from itertools import repeat
 
 from memphis_desktop.broker.store.index import Segment
 from memphis_desktop.broker.store.log_file import COMPACTED, LogFile
@@ -130,10 +132,8 @@ class LogCompaction(LogRemoval):
         parts: list[bytes] = []
         size = 0
         now = self._clock.time_ns()
-        places: list[tuple[int, int]] = sorted(
-            [(offset, at) for at, offset in enumerate(segment.offsets)]
-            + [(offset, -1) for offset in old.controls]
-        )
+        messages = zip(segment.offsets, range(len(segment.offsets)), strict=True)
+        places = merge(messages, zip(old.controls, repeat(-1), strict=False))
         for done, (offset, at) in enumerate(places):
             if done % _STEP == 0:
                 yield
