@@ -48,6 +48,9 @@ QT_PACKAGES = {
 TOOL_PACKAGES = {"xvfb": "/usr/bin/Xvfb", "xauth": "/usr/bin/xauth"}
 FONT_PACKAGES = {"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"}
 
+# Every index that pip is configured for counts alike; the hashes in the lock file guard what comes from it.
+INDEX_STRATEGY = "unsafe-best-match"
+
 USAGE = """usage: python3 dev.py run [arguments of memphis-desktop]
        python3 dev.py test [--fast] [arguments of pytest]
        python3 dev.py setup
@@ -231,6 +234,7 @@ def lock() -> int:
     """Write ``requirements.lock`` anew from ``pyproject.toml``."""
     command = [find_uv(), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
     command += ["--generate-hashes", "--no-header", "--no-emit-index-url", "--extra", "dev"]
+    command += ["--index-strategy", INDEX_STRATEGY]
     command += ["--output-file", str(LOCK), "pyproject.toml"]
     return subprocess.run(command, cwd=ROOT, env=uv_environment(), check=False).returncode
 
