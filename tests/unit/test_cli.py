@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_an_interruption_has_the_shells_code(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("linux", {}, False),
         ("linux", {"DISPLAY": ""}, False),
-        ("linux", {"DISPLAY": ":0"}, True),
+        ("linux", {"DISPLAY": ":64001"}, False),
         ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True),
         ("linux", {"QT_QPA_PLATFORM": "offscreen"}, True),
         ("linux", {"QT_QPA_PLATFORM": "offscreen:size=800x600"}, True),
@@ -85,6 +86,15 @@ def test_an_interruption_has_the_shells_code(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_display(platform: str, environment: dict[str, str], expected: bool) -> None:
     assert cli.display_available(environment, platform) is expected
+
+
+def test_an_x_server_is_asked_whether_it_is_there(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("\0/tmp/.X11-unix/X64002")
+        server.listen()
+        assert cli.display_available({"DISPLAY": ":64002.0"}, "linux")
+        assert cli.display_available({"DISPLAY": "unix:64002"}, "linux")
+    assert not cli.display_available({"DISPLAY": ":64002"}, "linux")
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
