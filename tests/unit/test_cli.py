@@ -88,6 +88,7 @@ def test_display(platform: str, environment: dict[str, str], expected: bool) -> 
     assert cli.display_available(environment, platform) is expected
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X servers listen there on Linux only")
 def test_an_x_server_is_asked_whether_it_is_there(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("\0/tmp/.X11-unix/X64002")
