@@ -70,7 +70,12 @@ def browse(
         screen = window.current_workspace().current_screen
         browser = screen.browser
         assert isinstance(browser, MessageBrowser)
-        await until(lambda: browser.reader is not None and not browser.list._asking, "the reader")
+        await until(
+            lambda: (
+                browser.reader is not None and not browser.list._asking and browser._stack.currentIndex() != 1
+            ),
+            "the first page",
+        )
         return browser
 
     return open_browser

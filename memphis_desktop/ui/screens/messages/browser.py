@@ -374,13 +374,13 @@ class MessageBrowser(QWidget):
         )
 
     async def _load(self, read: Callable[[MessageReader], Any], newer: bool) -> None:
-        if self.reader is None:
+        if self.reader is None or self.searching.active:  # what was found has no neighbours to read
             self.list.asked(False)
             return
         generation = self._generation
         with self._asking():
             page = await read(self.reader)
-            if generation == self._generation:
+            if generation == self._generation and not self.searching.active:
                 if newer:
                     self.list.add_newer(page)
                 else:
