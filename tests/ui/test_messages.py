@@ -71,9 +71,7 @@ def browse(
         browser = screen.browser
         assert isinstance(browser, MessageBrowser)
         await until(
-            lambda: (
-                browser.reader is not None and not browser.list._asking and browser._stack.currentIndex() != 1
-            ),
+            lambda: browser.places.settled and not browser.shows_loading,
             "the first page",
         )
         return browser
@@ -125,7 +123,7 @@ async def test_reading_jumping_and_moving(client: Client, browse: Browse, until:
             lambda sequence=sequence: (m := browser.list.current_message()) and m.sequence == sequence, text
         )
         assert sequence in shown(browser)
-    await browser._jump(3000)
+    await browser.places.jump(3000)
     browser.jump_field.setText("-1h")
     qtbot.keyClick(browser.jump_field, Qt.Key.Key_Return)
     await until(lambda: browser.list.current_message().sequence == 1, "an hour ago")
@@ -133,14 +131,14 @@ async def test_reading_jumping_and_moving(client: Client, browse: Browse, until:
     qtbot.keyClick(browser.jump_field, Qt.Key.Key_Return)
     assert browser.jump_field.property("invalid")
 
-    await browser._jump(2500)
+    await browser.places.jump(2500)
     before = shown(browser)
     assert before[0] == 2500
     bar = table.verticalScrollBar()
     for _ in range(80):  # scrolling up reads older pages under way and never jumps
         top = shown(browser)[0]
         bar.setValue(bar.value() - 10 * browser.list.row_height())
-        await until(lambda: not browser.list._asking, "the page")
+        await until(lambda: browser.places.settled, "the page")
         assert shown(browser)[0] == max(1, top - 10)
     assert len(browser.list.model.rows) <= browser.list.model.max_rows
     consumers = await client.jetstream().consumers_info("S")
@@ -181,7 +179,7 @@ async def test_gaps_and_deleting(
 
     monkeypatch.setattr(type(browser.context), "confirm", agree)
     browser.list.select_sequence(50)
-    browser.delete()
+    browser.message_actions.delete()
     model = browser.list.model
     await until(lambda: isinstance(model.rows[model.row_of(50)], Gap), "the gap")
     assert (await jetstream.stream_info("S")).state.messages == 95
@@ -206,7 +204,7 @@ async def test_subject_filter_is_done_by_the_server(
     await until(lambda: browser.list.model.rows and shown(browser)[-1] == 599, "the last odd one")
     assert all(message.subject == "S.odd" for message in browser.list.model.messages())
     browser.set_subject("S.nothing")
-    await until(lambda: "Nothing on S.nothing" in browser._message.sentence(), "the empty state")
+    await until(lambda: "Nothing on S.nothing" in browser.sentence(), "the empty state")
     browser.set_subject("S..x")
     assert browser.subject_field.property("invalid")
     browser.set_subject("")
@@ -226,7 +224,7 @@ async def test_live_follows_pauses_and_stays_bounded(
     qtbot.keyClick(browser.list.table, Qt.Key.Key_P)
     for _ in range(3):
         await jetstream.publish("S.even", b"held")
-    await until(lambda: browser.new_label.text() == "3 new", "the count")
+    await until(lambda: browser.toolbar.new_label.text() == "3 new", "the count")
     assert shown(browser)[-1] == 51
     qtbot.keyClick(browser.list.table, Qt.Key.Key_P)
     await until(lambda: shown(browser)[-1:] == [54], "what was held")
@@ -294,21 +292,21 @@ async def test_copying(client: Client, browse: Browse, until: Until, qtbot: QtBo
     browser.list.select_sequence(1)
     qtbot.keyClick(browser.list.table, Qt.Key.Key_Y)
     assert clipboard.text() == '{"id": 9007199254740993, "price": 1.10}'
-    browser.copy_as("JSON")
+    browser.message_actions.copy_as("JSON")
     assert '"id": 9007199254740993' in clipboard.text()
     assert '"price": 1.10' in clipboard.text()
     assert '"sequence": 1' in clipboard.text()
     browser.list.select_sequence(2)
-    browser.copy_as("nats command")
+    browser.message_actions.copy_as("nats command")
     assert clipboard.text() == "nats pub --header Index:2 S.even 'it'\"'\"'s $HOME'"
     browser.list.select_sequence(3)
-    browser.copy_as("nats command")
+    browser.message_actions.copy_as("nats command")
     assert "base64 -d" in clipboard.text()
-    browser.copy_as("Python")
+    browser.message_actions.copy_as("Python")
     compile(clipboard.text(), "snippet", "exec")
-    browser.copy_as("cURL (Memphis REST)")
+    browser.message_actions.copy_as("cURL (Memphis REST)")
     assert "/stations/S/produce/single" in clipboard.text()
-    browser._row_menu(browser.mapToGlobal(QPoint(50, 50)))
+    browser.message_actions.row_menu(browser.mapToGlobal(QPoint(50, 50)))
     menus = [menu for menu in browser.findChildren(QMenu) if menu.isVisible()]
     assert any(action.text().startswith("Delete 1 message") for menu in menus for action in menu.actions())
     for menu in menus:
@@ -359,7 +357,7 @@ async def test_replay_of_a_selection_appears_in_the_other_station(
     await until(lambda: browser.list.current_message() is not None, "the message")
     qtbot.keyClick(browser.list.table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
     qtbot.keyClick(browser.list.table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
-    assert [message.sequence for message in browser.selected()] == [100, 101, 102]
+    assert [message.sequence for message in browser.message_actions.selected()] == [100, 101, 102]
     qtbot.keyClick(browser.list.table, Qt.Key.Key_R)
     dialog = await until(lambda: window.findChild(ReplayDialog), "the dialog")
     snapshot = lambda: browser.context.session.snapshot  # noqa: E731
@@ -390,14 +388,14 @@ async def test_a_missing_stream_says_so(
 ) -> None:
     await fill(client, "S", [])
     browser = await browse("S")
-    assert "holds no messages" in browser._message.sentence()
+    assert "holds no messages" in browser.sentence()
     await client.jetstream().publish("S.even", b"first")
     browser.activated()
     await until(lambda: len(browser.list.model.rows) == 1, "the first message")
     await client.jetstream().delete_stream("S")
     await browser.shut_down()
     browser.activated()
-    await until(lambda: "There is no stream S" in browser._message.sentence(), "the error")
+    await until(lambda: "There is no stream S" in browser.sentence(), "the error")
 
 
 def _page(first: int, last: int, step: int = 1) -> Page:

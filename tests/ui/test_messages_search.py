@@ -84,7 +84,7 @@ def browse(go: Go, until: Until) -> Browse:
     async def open_browser() -> MessageBrowser:
         screen: Any = await go(Route("messages", {"stream": "S"}))
         browser = screen.browser
-        await until(lambda: browser.list.model.rows, "the rows")
+        await until(lambda: browser.places.settled and browser.list.model.rows, "the rows")
         assert isinstance(browser, MessageBrowser)
         return browser
 
@@ -129,7 +129,7 @@ async def test_what_is_not_understood_is_marked_and_nothing_found_is_said(
     assert browser.searching.job is None
     browser.search_bar.field.setText("nowhere to be found")
     qtbot.keyClick(browser.search_bar.field, Qt.Key.Key_Return)
-    await until(lambda: "nothing matched" in browser._message.sentence(), "the sentence", timeout=30)
+    await until(lambda: "nothing matched" in browser.sentence(), "the sentence", timeout=30)
     assert browser.searching.job.progress.state is SearchState.DONE
     browser.search_bar.field.setText("refund")
     browser.search_bar.save("refunds")
@@ -155,18 +155,18 @@ async def test_a_range_dragged_over_the_histogram(browse: Browse, until: Until, 
 
 async def test_columns_from_json_and_headers(browse: Browse, until: Until) -> None:
     browser = await browse()
-    dialog = browser.add_column("$..wrong")
+    dialog = browser.columns.add("$..wrong")
     dialog.accept()
     assert "no path" in dialog.error.text()
     dialog.reject()
     for source in ("$.customer.name", "header:Type"):
-        browser.add_column(source).accept()
+        browser.columns.add(source).accept()
     titles = [column.title for column in browser.list.model.columns]
     assert titles[-3:] == ["$.customer.name", "Type", "Payload"]
     row = browser.list.model.row_of(493)
     assert browser.list.model.index(row, len(titles) - 3).data() == "Ada"
     assert browser.list.model.index(row, len(titles) - 2).data() == "sale"
-    browser.remove_column("header:Type")
+    browser.columns.remove("header:Type")
     assert "Type" not in [column.title for column in browser.list.model.columns]
 
 
@@ -192,7 +192,7 @@ async def test_exporting_and_publishing_from_the_file(
 ) -> None:
     await client.jetstream().add_stream(StreamConfig(name="COPY", subjects=["copy"], allow_direct=True))
     browser = await browse()
-    browser.export()
+    browser.message_actions.export()
     dialog = await until(lambda: browser.window().findChild(ExportDialog), "the dialog")
     path = tmp_path / "station.mdump"
     dialog.form_box.setCurrentIndex(dialog.form_box.findData("dump"))

@@ -14,6 +14,7 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelInde
 from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QHeaderView, QMenu, QTreeView, QVBoxLayout, QWidget
 
+from memphis_desktop.inspect.decode.exact_json import write
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import plain_tooltip
 from memphis_desktop.ui.format import count_noun, visible_text
@@ -260,4 +261,4 @@ def value_text(value: Any) -> str:
         return value
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).hex()
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return write(value)

@@ -413,6 +413,11 @@ class MessageListView(QWidget):
         if not asking:
             self._ask_near_ends()
 
+    @property
+    def asks(self) -> bool:
+        """Whether a page was asked for and has not come."""
+        return self._asking
+
     def _scrolled(self, _: int) -> None:
         self._moved()
 

@@ -45,9 +45,9 @@ class LiveTail(QObject):
         self.skipped = 0
         model = self._browser.list.model
         model.max_rows, model.max_bytes = (LIVE_ROWS, LIVE_BYTES) if live else (WINDOW_ROWS, WINDOW_BYTES)
-        self._browser.show_new_count(0, 0)
+        self._browser.toolbar.show_new_count(0, 0)
         if live:
-            self._browser.go_last()
+            self._browser.places.go_last()
             self._start()
         else:
             self.stop()
@@ -105,12 +105,12 @@ class LiveTail(QObject):
         if self._paused or not listed.at_end:
             bounds = await reader.refresh()
             listed.set_bounds(bounds.first, bounds.last)
-            browser.show_new_count(max(0, bounds.last - listed.model.last), self.skipped)
+            browser.toolbar.show_new_count(max(0, bounds.last - listed.model.last), self.skipped)
             browser.update_foot()
             return COUNT_INTERVAL
         page = await reader.forward(listed.model.last + 1, PAGE_ROWS, browser.subject)
         if not page.messages or page.first != listed.model.last + 1 or not self._live:
-            browser.show_new_count(0, self.skipped)
+            browser.toolbar.show_new_count(0, self.skipped)
             return INTERVAL
         full = len(page.messages) >= PAGE_ROWS
         if full:
@@ -121,11 +121,11 @@ class LiveTail(QObject):
                 self.skipped += max(0, page.first - listed.model.last - 1)
                 listed.show_page(page, at_bottom=True)
                 listed.set_bounds(bounds.first, bounds.last)
-                browser.show_new_count(0, self.skipped)
+                browser.toolbar.show_new_count(0, self.skipped)
                 return INTERVAL
         listed.set_bounds(listed.scroll_bar.first, max(listed.scroll_bar.last, page.last))
         listed.add_newer(page, follow=True)
         browser.show_list()
-        browser.show_new_count(0, self.skipped)
+        browser.toolbar.show_new_count(0, self.skipped)
         browser.update_foot()
         return 0.0 if full else INTERVAL

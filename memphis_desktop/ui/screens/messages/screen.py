@@ -41,7 +41,7 @@ class MessagesScreen(Screen):
         if route.get("subject"):
             browser.set_subject(route.get("subject"))
         if route.get("sequence").isdecimal():
-            browser.go_to(Seek(SeekKind.SEQUENCE, int(route.get("sequence"))))
+            browser.places.go_to(Seek(SeekKind.SEQUENCE, int(route.get("sequence"))))
 
     def _replace_browser(self, stream: str) -> None:
         if self.browser is not None:

@@ -82,7 +82,7 @@ class Searching(QObject):
 
     def _enter(self) -> None:
         browser = self._browser
-        browser.forget_reads()
+        browser.places.forget_reads()
         self.active = True
         browser.live_button.setChecked(False)
         browser.live_button.setEnabled(False)
@@ -153,9 +153,9 @@ class Searching(QObject):
         browser.live_button.setEnabled(True)
         browser.histogram.clear_matches()
         if message is not None:
-            browser.go_to(Seek(SeekKind.SEQUENCE, message.sequence))
+            browser.places.go_to(Seek(SeekKind.SEQUENCE, message.sequence))
         else:
-            browser.go_last()
+            browser.places.go_last()
 
     def _stop_job(self) -> None:
         if self.job is not None:
@@ -180,4 +180,4 @@ class Searching(QObject):
         if self.active or self._browser.search_bar.text():
             self.start()
         else:
-            self._browser.go_to(Seek(SeekKind.TIME, first_ns))
+            self._browser.places.go_to(Seek(SeekKind.TIME, first_ns))

@@ -1,0 +1,219 @@
+"""What can be done with the messages of a browser: copying, publishing, comparing, deleting and the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QPoint, Qt
+from PySide6.QtGui import QCursor, QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+
+from memphis_desktop.cluster.actions import delete_message
+from memphis_desktop.inspect import snippets
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.screens.messages.compare import CompareDialog
+from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
+
+if TYPE_CHECKING:
+    from memphis_desktop.ui.screens.messages.browser import MessageBrowser
+
+
+class MessageActions(QObject):
+    """Works on the selection of a browser, or on the message in its pane."""
+
+    def __init__(self, browser: MessageBrowser) -> None:
+        super().__init__(browser)
+        self._browser = browser
+        self._list = browser.list
+        self._context = browser.context
+        self._marked: InspectedMessage | None = None
+
+    @property
+    def _window(self) -> QWidget:
+        return self._browser.window()
+
+    def selected(self) -> list[InspectedMessage]:
+        """The selected messages, or the one in the pane."""
+        messages = self._list.selected_messages()
+        if not messages and self._browser.detail.message is not None:
+            messages = [self._browser.detail.message]
+        return messages
+
+    def copy_payload(self) -> None:
+        """Put the payloads of the selection on the clipboard: text as it is, other bytes as hex."""
+        messages = self.selected()
+        if not messages:
+            return
+        texts = [_payload_text(message) for message in messages]
+        self._copy("\n".join(texts), "the payload" if len(texts) == 1 else f"{len(texts)} payloads")
+
+    def copy_as(self, name: str) -> None:
+        """Put the selection on the clipboard in one of the forms of the copy menu."""
+        messages = self.selected()
+        if not messages:
+            return
+        url = self._context.session.server_url
+        makers: dict[str, Callable[[InspectedMessage], str]] = {
+            "JSON": snippets.as_json,
+            "nats command": snippets.as_nats_pub,
+            "cURL (Memphis REST)": lambda message: snippets.as_curl(message, self._browser.stream),
+            "Python": lambda message: snippets.as_python(message, url),
+        }
+        self._copy("\n".join(makers[name](message) for message in messages), f"as {name}")
+
+    def copy_menu(self) -> None:
+        """Offer every way to copy."""
+        menu = QMenu(self._browser)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.fill_copy_menu(menu)
+        menu.popup(QCursor.pos())
+
+    def fill_copy_menu(self, menu: QMenu) -> None:
+        menu.addAction("Payload\tY", self.copy_payload)
+        for name in ("JSON", "nats command", "cURL (Memphis REST)", "Python"):
+            menu.addAction(f"Message as {name}", partial(self.copy_as, name))
+        menu.addSeparator()
+        messages = self.selected()
+        subjects = "\n".join(message.subject for message in messages)
+        sequences = "\n".join(str(message.sequence) for message in messages)
+        menu.addAction("Subject", lambda: self._copy(subjects, "the subject"))
+        menu.addAction("Sequence", lambda: self._copy(sequences, "the sequence"))
+
+    def _copy(self, text: str, what: str) -> None:
+        QGuiApplication.clipboard().setText(text)
+        self._context.notify(f"Copied {what}.", "good")
+
+    def edit_and_publish(self) -> None:
+        """Open the composer with a copy of the message."""
+        from memphis_desktop.ui.screens.composer import open_composer
+
+        message = self._list.current_message() or self._browser.detail.message
+        if message is not None:
+            open_composer(self._context, self._window, message=message)
+
+    def publish(self) -> None:
+        """Open the composer for this station."""
+        from memphis_desktop.ui.screens.composer import open_composer
+
+        open_composer(self._context, self._window, stream=self._browser.stream)
+
+    def replay(self) -> None:
+        """Open the replay dialog for the selection or a range."""
+        from memphis_desktop.ui.screens.replay import open_replay
+
+        if self._browser.reader is not None:
+            sequences = [message.sequence for message in self._list.selected_messages()]
+            open_replay(self._context, self._window, self._browser.stream, sequences, self._browser.subject)
+
+    def save_payload(self) -> None:
+        """Write the payload's bytes, unchanged, to a file."""
+        message = self._browser.detail.message
+        if message is None:
+            return
+        suggested = f"{self._browser.stream}-{message.sequence}.bin"
+        path, _ = QFileDialog.getSaveFileName(self._browser, "Save payload", suggested)
+        if path:
+            self._browser.run(self._write_file(path, message.payload), "save the payload")
+
+    async def _write_file(self, path: str, data: bytes) -> None:
+        def write() -> None:
+            with open(path, "wb") as file:
+                file.write(data)
+
+        await asyncio.to_thread(write)
+        self._context.notify(f"Saved {figures.bytes_size(len(data))} to {path}.", "good")
+
+    def delete(self, *, erase: bool = False) -> None:
+        """Delete the selected messages after asking; with `erase` their bytes are overwritten too."""
+        messages = self._list.selected_messages()
+        if messages:
+            self._browser.run(self._delete(messages, erase), "delete the messages")
+
+    async def _delete(self, messages: list[InspectedMessage], erase: bool) -> None:
+        stream, session = self._browser.stream, self._context.session
+        count = figures.count_noun(len(messages), "message")
+        size = figures.bytes_size(sum(message.size for message in messages))
+        text = f"{count} ({size}) will be removed from {stream} for good. Their sequences stay empty."
+        if erase:
+            text += " Their bytes on disk are overwritten with random ones."
+        verb = "Erase" if erase else "Delete"
+        name = stream if session.profile.environment.value == "production" else None
+        if not await self._context.confirm(f"{verb} {count}?", text, f"{verb} {count}", name):
+            return
+        for message in messages:
+            await delete_message(stream, message.sequence, erase=erase).run(session)
+            self._list.model.remove_message(message.sequence)
+        await self._browser.places.refresh()
+        self._context.notify(f"{verb}d {count} from {stream}.", "good")
+
+    def row_menu(self, point: QPoint) -> None:
+        messages = self._list.selected_messages()
+        if not messages:
+            return
+        menu = QMenu(self._browser)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.fill_copy_menu(menu.addMenu("Copy"))
+        menu.addSeparator()
+        if len(messages) == 1:
+            menu.addAction("Edit and publish\tE", self.edit_and_publish)
+            menu.addAction("Only this subject", lambda: self._browser.set_subject(messages[0].subject))
+        if len(messages) <= 2:
+            title = "Compare the two\tD" if len(messages) == 2 else "Compare with the one before or marked\tD"
+            menu.addAction(title, self.compare)
+            menu.addAction("Mark to compare\tM", self.mark)
+        menu.addAction("Export", self.export)
+        menu.addAction(f"Replay {figures.count_noun(len(messages), 'message')}\tR", self.replay)
+        menu.addSeparator()
+        count = figures.count_noun(len(messages), "message")
+        for action in (
+            menu.addAction(f"Delete {count}", self.delete),
+            menu.addAction(f"Erase {count} securely", partial(self.delete, erase=True)),
+        ):
+            action.setEnabled(not self._context.session.profile.read_only)
+        menu.popup(point)
+
+    def mark(self) -> None:
+        """Mark the message with the cursor, to compare another with it; again takes the mark away."""
+        message = self._list.current_message()
+        if message is None:
+            return
+        same = self._marked is not None and self._marked.identity == message.identity
+        self._marked = None if same else message
+        self._list.delegate.marked = set() if same else {message.sequence}
+        self._list.table.viewport().update()
+
+    def compare(self) -> None:
+        """Compare two selected messages; or this one with the marked one, else with the one before it."""
+        selected = self._list.selected_messages()
+        message = self._list.current_message() or self._browser.detail.message
+        if len(selected) == 2:
+            CompareDialog(self._window, *selected).show()
+        elif message is None:
+            return
+        elif self._marked is not None and self._marked.identity != message.identity:
+            CompareDialog(self._window, self._marked, message).show()
+        else:
+            self._browser.run(self._compare_with_previous(message), "find the message before")
+
+    async def _compare_with_previous(self, message: InspectedMessage) -> None:
+        if self._browser.reader is None:
+            return
+        page = await self._browser.reader.backward(message.sequence - 1, 1, message.subject)
+        if page.messages:
+            CompareDialog(self._window, page.messages[-1], message).show()
+        else:
+            self._context.notify(f"There is no message before this one on {message.subject} to compare with.")
+
+    def export(self) -> None:
+        """Write messages to a file."""
+        if self._browser.reader is not None and self._browser.reader.bounds.messages:
+            ExportDialog(self._browser).open()
+
+
+def _payload_text(message: InspectedMessage) -> str:
+    text = snippets.plain_text(message.payload)
+    return message.payload.hex() if text is None else text

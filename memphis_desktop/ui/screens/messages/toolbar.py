@@ -1,0 +1,118 @@
+"""The first line of a browser: subject filter, jump box, following, and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QToolButton, QWidget
+
+from memphis_desktop.inspect.seek import EXAMPLES
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.filter_bar import FilterField
+from memphis_desktop.ui.theme.icons import icon
+
+
+class BrowserToolbar(QWidget):
+    """Fields and buttons; the browser connects them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.subject_field = FilterField("Subject, such as orders.>  ( / )")
+        self.subject_field.setToolTip("The server sends only messages whose subject matches")
+        self.jump_field = FilterField("Jump to #123 or -15m  ( G )")
+        self.jump_field.setAccessibleName("Jump to")
+        self.jump_field.setToolTip(f"A sequence, a time, a span back from now or a percentage:  {EXAMPLES}")
+        self.jump_field.setMinimumWidth(190)
+        self.jump_field.setMaximumWidth(320)
+        self.live_button = chip("Live", "broadcast", "Follow new messages  ( T )")
+        self.pause_button = QToolButton()
+        self.pause_button.setCheckable(True)
+        self.pause_button.setIcon(icon("pause", "muted", name_on="play", token_on="accent"))
+        self.pause_button.setToolTip("Pause: new messages are counted, not shown  ( P )")
+        self.pause_button.setAccessibleName("Pause live")
+        self.pause_button.hide()
+        self.new_label = QPushButton()
+        self.new_label.setProperty("kind", "link")
+        self.new_label.hide()
+        self.first_button = tool_button("arrow-line-up", "First message  ( Home )")
+        self.last_button = tool_button("arrow-line-down", "Last message  ( End )")
+        self.columns_button = tool_button("columns", "Choose columns")
+        self.export_button = tool_button("export", "Export to a file  ( Ctrl+Shift+E )")
+        self.replay_button = QPushButton("Replay")
+        self.replay_button.setIcon(icon("repeat"))
+        self.replay_button.setToolTip("Publish the selected messages, or a range, again  ( R )")
+        self.publish_button = QPushButton("Publish")
+        self.publish_button.setIcon(icon("paper-plane-tilt"))
+        line = QHBoxLayout(self)
+        line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
+        line.setSpacing(theme.SPACE_2)
+        line.addWidget(self.subject_field, 3)
+        line.addWidget(self.jump_field, 2)
+        for widget in (
+            self.first_button,
+            self.last_button,
+            self.live_button,
+            self.pause_button,
+            self.new_label,
+        ):
+            line.addWidget(widget)
+        line.addStretch(1)
+        for button in (self.columns_button, self.export_button, self.replay_button, self.publish_button):
+            line.addWidget(button)
+
+    def show_new_count(self, count: int, skipped: int) -> None:
+        """How many messages came while paused, and how many a full flood made us leave out."""
+        texts = []
+        if count:
+            texts.append(f"{figures.integer(count)} new")
+        if skipped:
+            texts.append(f"{figures.integer(skipped)} not shown: too fast")
+        self.new_label.setText("  ·  ".join(texts))
+        self.new_label.setVisible(bool(texts))
+
+
+def subject_problem(text: str) -> str:
+    """Return why a text is no subject filter, or nothing."""
+    if not text:
+        return ""
+    tokens = text.split(".")
+    if any(not token for token in tokens) or any(character.isspace() for character in text):
+        return f"{text!r} is no subject: parts are joined by single dots, without spaces."
+    if ">" in tokens[:-1]:
+        return "> stands for the rest and can only be the last part of a subject."
+    return ""
+
+
+def chip(title: str, icon_name: str, tooltip: str) -> QPushButton:
+    """Return a switch that looks like a chip."""
+    button = QPushButton(title)
+    button.setCheckable(True)
+    button.setProperty("kind", "chip")
+    button.setIcon(icon(icon_name, "muted", token_on="accent"))
+    button.setIconSize(QSize(14, 14))
+    button.setToolTip(tooltip)
+    return button
+
+
+def tool_button(
+    icon_name: str, tooltip: str, callback: Callable[[], object] | None = None, *, checkable: bool = False
+) -> QToolButton:
+    """Return a button that is an icon; its name is the tooltip without the shortcut."""
+    button = QToolButton()
+    button.setCheckable(checkable)
+    button.setIcon(icon(icon_name, "muted", token_on="accent") if checkable else icon(icon_name, "muted"))
+    button.setIconSize(QSize(16, 16))
+    button.setToolTip(tooltip)
+    button.setAccessibleName(tooltip.split("  (")[0])
+    if callback is not None:
+        button.clicked.connect(lambda: callback())
+    return button
+
+
+def line() -> QFrame:
+    """Return a faint line between parts."""
+    frame = QFrame()
+    frame.setProperty("panel", "line")
+    return frame
