@@ -249,6 +249,44 @@ def _screenshot(arguments: list[str]) -> int:
     )
 
 
+def _cluster(arguments: list[str]) -> int:
+    """a local cluster of three nats-servers: up, down, status, and taking single nodes down"""
+    if arguments == ["supervise"]:  # the process behind it, see cluster.lab.supervisor
+        from memphis_desktop.cluster.lab import supervisor
+
+        return supervisor.run()
+    parser = _parser(
+        "cluster",
+        "Run three real nats-servers on loopback as one cluster with JetStream and a system account.\n"
+        "It goes on in the background until it is told to end; its data is kept for the next time.",
+        epilog="The window shows it under Home, and its elections under Cluster.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    start = actions.add_parser("up", help="start it; returns when it has a leader", allow_abbrev=False)
+    start.add_argument(
+        "--port", type=_count, metavar="N", help="clients connect there and on the two ports behind it"
+    )
+    start.add_argument("--temporary", action="store_true", help="keep no data when it ends")
+    end = actions.add_parser("down", help="end it", allow_abbrev=False)
+    show = actions.add_parser("status", help="servers, leader, URLs, credentials", allow_abbrev=False)
+    for one in (start, end, show):
+        one.add_argument("--json", action="store_true", help="print JSON")
+    from memphis_desktop.cluster import command
+
+    for order in command.NODE_ORDERS:
+        text = {"kill": "kill a node as a crash would", "pause": "halt a node as a hang would"}
+        one = actions.add_parser(order, help=text.get(order, f"{order} a node"), allow_abbrev=False)
+        one.add_argument("node", metavar="NODE", help="n1, n2 or n3")
+    options = parser.parse_args(arguments)
+    if options.action == "up":
+        return command.up(first_port=options.port, temporary=options.temporary, as_json=options.json)
+    if options.action == "down":
+        return command.down(as_json=options.json)
+    if options.action == "status":
+        return command.status(as_json=options.json)
+    return command.order(options.action, options.node)
+
+
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     size = int(width), int(height)
@@ -269,4 +307,5 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sample": _sample,
     "screenshot": _screenshot,
     "bench": _bench,
+    "cluster": _cluster,
 }

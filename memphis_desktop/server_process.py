@@ -42,11 +42,15 @@ def nats_server_command() -> list[str]:
     return [program]
 
 
+def program_command(*arguments: str) -> list[str]:
+    """Return the command that runs this program again, with arguments."""
+    start = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "memphis_desktop"]
+    return [*start, *arguments]
+
+
 def broker_command() -> list[str]:
     """Return the command that runs our broker without a window."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "broker"]
-    return [sys.executable, "-m", "memphis_desktop", "broker"]
+    return program_command("broker")
 
 
 class ServerProcess:

@@ -1,8 +1,9 @@
 """Fixtures for every test: real servers as processes on free ports, and real clients.
 
 ``nats_server`` is a real ``nats-server``, ``broker`` is ours, and ``any_server`` is each of them in turn, for
-what must work the same on both. The ``start_…`` fixtures start as many as a test wants, with its own
-arguments. All are ready when the test gets them and ended after it, whatever happens.
+what must work the same on both. ``three_node_cluster`` is a cluster of real ones. The ``start_…`` fixtures
+start as many as a test wants, with its own arguments. All are ready when the test gets them, and ended after
+it, whatever happens.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
+from memphis_desktop.cluster.lab import LocalCluster
+from memphis_desktop.cluster.lab.layout import quiet_nodes
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -73,6 +76,19 @@ def any_server(request: pytest.FixtureRequest) -> ServerProcess:
     server = request.getfixturevalue(name)
     assert isinstance(server, ServerProcess)
     return server
+
+
+@pytest.fixture
+def three_node_cluster(tmp_path: Path) -> Iterator[LocalCluster]:
+    """Three real nats-servers as one cluster, with a meta leader when the test gets it.
+
+    ``cluster.urls``, ``cluster.view()``, ``cluster.kill_node("n1")`` and so on; ``cluster.profile()`` holds
+    the system account's credentials too. Calls block: asyncio tests put them in a thread.
+    """
+    cluster = LocalCluster(tmp_path / "cluster")
+    cluster.start(nodes=quiet_nodes())
+    yield cluster
+    cluster.stop()
 
 
 @pytest_asyncio.fixture

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+
+from memphis_desktop.server_process import program_command
 
 STOP_SECONDS = 5.0
 
 
 def sample_command(url: str) -> list[str]:
     """Return the command that feeds the sample stations of the server at `url`."""
-    start = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "memphis_desktop"]
-    return [*start, "sample", "--quiet", "--with-parent", url]
+    return program_command("sample", "--quiet", "--with-parent", url)
 
 
 class SampleTraffic:
