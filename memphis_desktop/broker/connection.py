@@ -14,7 +14,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from memphis_desktop.broker.authentication import REFUSED, Identity, Login, Refusal
+from memphis_desktop.broker.authentication import REFUSED, Identity, Login, Outcome, Refusal
 from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.options import WebSocketOptions
@@ -101,6 +101,10 @@ class ClientConnection(Channel):
         self._measured = False  # whether a PING was answered
         self._more_planned = False
         self._stalled = False
+
+    def info_fields(self) -> dict[str, Any]:
+        """Return what INFO has beside or instead of the usual fields."""
+        return {}
 
     # -- life ------------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -228,13 +232,16 @@ class ClientConnection(Channel):
         """Return whether a command came before its time; the first may still come from the nameless user."""
         if self.authenticated:
             return False
-        anonymous = self.node.authenticator.anonymous()
+        anonymous = self._anonymous()
         refusal = self.node.admit(self, anonymous) if anonymous is not None else REFUSED
         if refusal is not None:
             self.node.refuse(self, refusal)
             return True
         self.node.client_connected(self)
         return False
+
+    def _anonymous(self) -> Identity | None:
+        return self.node.authenticator.anonymous()
 
     # -- commands --------------------------------------------------------------------------------------------
     def _publish(self, messages: list[Message]) -> None:
@@ -275,8 +282,11 @@ class ClientConnection(Channel):
             elif may_publish(message[0]):
                 permitted.append(message)
             else:
-                self.send_error(f'Permissions Violation for Publish to "{_text(message[0])}"')
+                self._refuse_publish(message)
         return permitted
+
+    def _refuse_publish(self, message: Message) -> None:
+        self.send_error(f'Permissions Violation for Publish to "{_text(message[0])}"')
 
     def tell_no_responders(self, message: Message) -> None:
         """Send the 503 to this connection's own subscription to the reply subject, if there is one."""
@@ -297,8 +307,7 @@ class ClientConnection(Channel):
             return
         permissions = self.permissions
         if permissions is not None and not permissions.may_subscribe(subject, queue):
-            using = f' using queue "{_text(queue)}"' if queue else ""
-            self.send_error(f'Permissions Violation for Subscription to "{_text(subject)}"{using}')
+            self._refuse_subscription(subject, queue)
             return
         if sid not in self.subscriptions:  # a second one with a live sid is ignored, whatever it says
             if not self._may_have_another():
@@ -314,6 +323,10 @@ class ClientConnection(Channel):
             self.account.insert(subscription)
         if self.options.verbose:
             self._put(framing.OK)
+
+    def _refuse_subscription(self, subject: bytes, queue: bytes) -> None:
+        using = f' using queue "{_text(queue)}"' if queue else ""
+        self.send_error(f'Permissions Violation for Subscription to "{_text(subject)}"{using}')
 
     def _may_have_another(self) -> bool:
         """Return whether no limit of subscriptions, the server's, the user's or the account's, is reached."""
@@ -374,7 +387,7 @@ class ClientConnection(Channel):
         self._decide(login, {})
 
     def _decide(self, login: Login, checked: dict[str, bool]) -> None:
-        outcome = self.node.identify(login, checked)
+        outcome = self._identify(login, checked)
         if isinstance(outcome, Identity):
             refusal = self.node.admit(self, outcome)
             if refusal is None:
@@ -386,6 +399,9 @@ class ClientConnection(Channel):
             return
         self._deciding = True
         self.node.in_thread(outcome, lambda: self._decided(login, checked))
+
+    def _identify(self, login: Login, checked: dict[str, bool]) -> Outcome:
+        return self.node.identify(login, checked)
 
     def _decided(self, login: Login, checked: dict[str, bool]) -> None:
         """Go on when a thread has checked what it had to."""

@@ -24,6 +24,7 @@ from memphis_desktop.broker.connection import ClientConnection
 from memphis_desktop.broker.http_server import HttpConnection
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.layers import tls_context
+from memphis_desktop.broker.memphis import MemphisConnection
 from memphis_desktop.broker.options import (
     ANY_PORT,
     AccountOptions,
@@ -40,6 +41,7 @@ from memphis_desktop.protocol.errors import CloseReason
 if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import JetStreamService
     from memphis_desktop.broker.store.interface import StoreRoot
+    from memphis_desktop.protocol.memphis import Directory
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ _FIXED_OPTIONS = (
     "port",
     "http_host",
     "http_port",
+    "memphis_port",
     "server_name",
     "jetstream",
     "store_dir",
@@ -125,6 +128,7 @@ class BrokerNode:
         self.host, self.port = options.host, 0
         self.monitoring_port = 0
         self.websocket_port = 0
+        self.memphis_port = 0
         self._tls_contexts: dict[TlsOptions, ssl.SSLContext] = {}
         self.http_requests: dict[str, int] = {}
         self.meter = reports.ResourceMeter()
@@ -212,6 +216,20 @@ class BrokerNode:
             scheme = "wss" if web.tls is not None else "ws"
             log.info("Listening for websocket clients on %s://%s:%d", scheme, host, self.websocket_port)
 
+    async def listen_for_memphis(self, directory: Directory) -> None:
+        """Let Memphis SDKs in on the port of the options, once somebody knows their users.
+
+        Raises:
+            StartError: the port is taken.
+        """
+        self.memphis_port = await self._open(
+            asyncio.get_running_loop(),
+            lambda: MemphisConnection(self, directory),
+            self.host,
+            self.options.memphis_port,
+        )
+        log.info("Listening for Memphis clients on %s:%d", self.host, self.memphis_port)
+
     async def _listen_for_monitoring(self, loop: asyncio.AbstractEventLoop) -> None:
         host = self.options.http_host or self.host
         self.monitoring_port = await self._open(
@@ -286,6 +304,8 @@ class BrokerNode:
         if self.websocket_port and web is not None:
             scheme = "wss" if web.tls is not None else "ws"
             listed["websocket"] = [f"{scheme}://{_reachable(web.host or self.host)}:{self.websocket_port}"]
+        if self.memphis_port:
+            listed["memphis"] = [f"nats://{_reachable(self.host)}:{self.memphis_port}"]
         if self.monitoring_port:
             host = _reachable(self.options.http_host or self.host)
             listed["monitoring"] = [f"http://{host}:{self.monitoring_port}"]
@@ -323,7 +343,7 @@ class BrokerNode:
             fields["connect_info"] = True
             fields["remote_account"] = connection.account.name
             fields["acc_is_sys"] = connection.account is self._system_account
-        return fields
+        return fields | connection.info_fields()
 
     def _tls_fields(self, connection: ClientConnection) -> dict[str, Any]:
         web = self.options.websocket
@@ -381,7 +401,7 @@ class BrokerNode:
             return
         self.connections[connection.client_id] = connection
         connection.next_ping = now + _FIRST_PING * (1 + 0.2 * random.random())
-        if self.options.auth_required:
+        if not connection.authenticated:
             tls = self.options.tls
             connection.auth_deadline = now + self.options.auth_timeout + (tls.timeout + 1 if tls else 0)
         log.debug("%s - Client connection created", connection)

@@ -2,7 +2,8 @@
 
 The checks and their order are those of 2.5 of the protocol notes. What most streams get, messages without
 ``Nats-`` headers or with ``Nats-Msg-Id`` alone, takes a way on which nothing is done per message but to put
-it on a list; everything else becomes a `Publication` and goes through `PublishChecks`.
+it on a list; everything else becomes a `Publication` and goes through `PublishChecks`. The streams of Memphis
+stations also know the id by its Memphis name.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from memphis_desktop.broker.jetstream.publish_checks import (
 from memphis_desktop.broker.jetstream.republish import republished
 from memphis_desktop.broker.jetstream.typed_json import encode_json
 from memphis_desktop.broker.store.interface import NewMessage, StorageError
+from memphis_desktop.protocol.memphis import STATION_METADATA, copy_message_id
 from memphis_desktop.protocol.message import HEADER_SIZE, REPLY, Message
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Ingest:
         named = {"stream": stream.name} | ({"domain": stream.owner.domain} if stream.owner.domain else {})
         self.prefix = encode_json(named)[:-1] + b',"seq":'
         self._acknowledges = not config.no_ack
+        self._copies_ids = STATION_METADATA in config.metadata
         self._plain = not (
             stream.refuses_when_full
             or stream.input_transform is not None
@@ -104,6 +107,8 @@ class Ingest:
     def receive(self, messages: list[Message], sender: Client | None) -> None:
         """Take the messages of one chunk that match the stream's subjects."""
         replies = list(map(_reply, messages))
+        if self._copies_ids:
+            messages = [(one[0], one[1], *copy_message_id(one[2], one[3])) for one in messages]
         if not self._plain or FAST_SUFFIX in b"\n".join((*replies, b"")):
             self._forget_old_ids()
             for message in messages:
