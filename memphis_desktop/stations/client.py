@@ -1,0 +1,267 @@
+"""The Memphis layer as the window and the gateways see it.
+
+Reading goes straight to the buckets, so it works on any server that has them, the service running or not.
+Changing is asked of the service, which answers on ``$memphis_manage.>``; every failure is one `StationsError`
+with a code and a sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import nats.errors
+import orjson
+from nats.aio.client import Client
+
+from memphis_desktop.stations import model
+from memphis_desktop.stations.control.routes import MANAGE_PREFIX
+from memphis_desktop.stations.errors import StationsError, StorageError
+from memphis_desktop.stations.metadata import Metadata, TableView, key_for, pattern_for
+from memphis_desktop.stations.model import (
+    AuditEntry,
+    Connection,
+    Consumer,
+    DeadLetter,
+    Producer,
+    Schema,
+    Settings,
+    Station,
+    StationState,
+    User,
+)
+
+Record = TypeVar("Record")
+
+_TIMEOUT = 20.0  # a creation of many partitions takes its time
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A producer or consumer, and whether its connection is open."""
+
+    record: Producer | Consumer
+    active: bool
+
+
+class StationsClient:
+    """Reads and changes the Memphis layer over one connection."""
+
+    def __init__(self, client: Client, *, username: str = "", api_prefix: str = "$JS.API") -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            client: A connection to the server.
+            username: Who changes things, for the audit log.
+            api_prefix: Where the account's JetStream API is.
+        """
+        self.metadata = Metadata(client, api_prefix)
+        self.username = username
+        self._client = client
+
+    # What is there ------------------------------------------------------------------------------------------
+
+    async def available(self) -> bool:
+        """Return whether the server has a Memphis layer at all."""
+        return await self.metadata.stations.bucket.exists()
+
+    async def service_running(self) -> bool:
+        """Return whether a copy of the service answers, so that changes are possible."""
+        try:
+            await self.manage("status", {}, timeout=2.0)
+        except StationsError:
+            return False
+        return True
+
+    # Reading ------------------------------------------------------------------------------------------------
+
+    async def stations(self) -> list[Station]:
+        """Return the stations, by name."""
+        found = await self.metadata.stations.all()
+        return sorted((s for s in found if s.state is StationState.READY), key=lambda s: s.name)
+
+    async def station(self, name: str) -> Station | None:
+        """Return one station, or None."""
+        return await self.metadata.station(name.lower())
+
+    async def producers(self, station: str | None = None) -> list[Producer]:
+        """Return the producers of a station, or of all."""
+        return await self.metadata.producers.all(_pattern(station))
+
+    async def consumers(self, station: str | None = None) -> list[Consumer]:
+        """Return the members of a station's groups, or of all."""
+        return await self.metadata.consumers.all(_pattern(station))
+
+    async def connections(self) -> dict[str, Connection]:
+        """Return what is known of connections, by their id; one without a record counts as open."""
+        return {connection.id: connection for connection in await self.metadata.connections.all()}
+
+    async def dead_letters(self, station: str | None = None) -> list[DeadLetter]:
+        """Return the dead letters of a station, or of all, the newest first; without their payloads."""
+        found = await self.metadata.dead_letters.all(_pattern(station))
+        return sorted(found, key=lambda letter: letter.created_at, reverse=True)
+
+    async def dead_letter(self, station: str, letter_id: int) -> DeadLetter | None:
+        """Return one dead letter, or None."""
+        return await self.metadata.dead_letters.find(station, str(letter_id))
+
+    async def dead_letter_payload(self, station: str, letter_id: int) -> bytes | None:
+        """Return the payload of a dead letter; None when it is gone."""
+        entry = await self.metadata.payloads.get(key_for(station, str(letter_id)))
+        return None if entry is None else entry.value
+
+    async def schemas(self) -> list[Schema]:
+        """Return the schemas, by name."""
+        return sorted(await self.metadata.schemas.all(), key=lambda schema: schema.name)
+
+    async def schema(self, name: str) -> Schema | None:
+        """Return one schema, or None."""
+        return await self.metadata.schemas.find(name.lower())
+
+    async def users(self) -> list[User]:
+        """Return the users, by name."""
+        return sorted(await self.metadata.users.all(), key=lambda user: user.name)
+
+    async def audit(self, station: str | None = None) -> list[AuditEntry]:
+        """Return the audit log of a station, or all of it, the newest line first."""
+        found = await self.metadata.audit.all(_pattern(station))
+        return sorted(found, key=lambda entry: entry.time, reverse=True)
+
+    async def settings(self) -> Settings:
+        """Return what holds for all stations."""
+        return await self.metadata.read_settings()
+
+    def live(self) -> LiveMetadata:
+        """Return views that follow the metadata, for screens; start and stop them."""
+        return LiveMetadata(self.metadata)
+
+    # Stations -----------------------------------------------------------------------------------------------
+
+    async def create_station(self, name: str, **options: Any) -> Station:
+        """Create a station.
+
+        Args:
+            name: Its name.
+            options: ``retention_type``, ``retention_value``, ``storage_type``, ``replicas``,
+                ``idempotency_window_in_ms``, ``partitions_number``, ``schema_name``, ``dls_station``,
+                ``tags``, ``dls_configuration`` (``poison``, ``schemaverse``): as in the Memphis protocol.
+
+        Raises:
+            StationsError: It exists, an option is not allowed, or the service is not there.
+        """
+        return _record(Station, await self.manage("stations.create", {"name": name, **options}))
+
+    async def edit_station(self, name: str, **options: Any) -> Station:
+        """Change a station: those options of `create_station` that can be changed, the rest stays."""
+        return _record(Station, await self.manage("stations.edit", {"name": name, **options}))
+
+    async def destroy_station(self, name: str) -> None:
+        """Remove a station with its messages, producers, consumers and dead letters."""
+        await self.manage("stations.destroy", {"name": name})
+
+    # Dead letters -------------------------------------------------------------------------------------------
+
+    async def resend_dead_letters(
+        self, station: str, letter_ids: Sequence[int] = (), group: str = ""
+    ) -> dict[str, Any]:
+        """Send dead letters again to the groups that failed them, all of a station when no id is given.
+
+        A letter stays until the group acknowledges it. Those of a plain JetStream consumer are published
+        again to their subject, which reaches every group there.
+
+        Returns:
+            ``sent``: how many, and ``failed``: why others were not, by id.
+        """
+        body = {"station": station, "ids": list(letter_ids), "group": group}
+        return dict(await self.manage("dead_letters.resend", body))
+
+    async def resend_edited(
+        self, station: str, letter_id: int, payload: bytes, headers: dict[str, str], group: str = ""
+    ) -> None:
+        """Send a dead letter again with another payload and headers; the letter itself stays as it was."""
+        body = {"station": station, "id": letter_id, "group": group}
+        edited = {"payload_hex": payload.hex(), "headers": headers}
+        await self.manage("dead_letters.resend_edited", {**body, **edited})
+
+    async def drop_dead_letters(self, station: str, letter_ids: Sequence[int] = (), kind: str = "") -> int:
+        """Drop dead letters, all of a station (of a kind, if given) when no id is given; returns how many."""
+        body = {"station": station, "ids": list(letter_ids), "kind": kind}
+        return int(await self.manage("dead_letters.drop", body))
+
+    # Everything else ----------------------------------------------------------------------------------------
+
+    async def change_settings(self, **settings: int) -> Settings:
+        """Change what holds for all stations; see `model.Settings` for the names."""
+        return _record(Settings, await self.manage("settings.edit", settings))
+
+    async def manage(self, request: str, body: Mapping[str, object], *, timeout: float = _TIMEOUT) -> Any:
+        """Ask the service for something and return its result as JSON gives it.
+
+        Raises:
+            StationsError: With the service's code, or ``no_service``, ``timeout``, ``failed``.
+        """
+        payload = orjson.dumps({"username": self.username, **body})
+        try:
+            answer = await self._client.request(MANAGE_PREFIX + request, payload, timeout=timeout)
+        except nats.errors.NoRespondersError:
+            raise StationsError(
+                "No stations service answers. Run `memphis-desktop stations --connect URL` beside it.",
+                "no_service",
+            ) from None
+        except nats.errors.TimeoutError:
+            raise StationsError("The stations service did not answer in time.", "timeout") from None
+        except nats.errors.Error as error:
+            raise StationsError(f"The request could not be sent: {error}", "failed") from error
+        document = orjson.loads(answer.data)
+        if "error" in document:
+            raise StationsError(document["error"]["message"], document["error"]["code"])
+        return document.get("result")
+
+
+class LiveMetadata:
+    """The tables a screen shows, followed as they change."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self.stations: TableView[Station] = metadata.stations.view()
+        self.producers: TableView[Producer] = metadata.producers.view()
+        self.consumers: TableView[Consumer] = metadata.consumers.view()
+        self.connections: TableView[Connection] = metadata.connections.view()
+        self.dead_letters: TableView[DeadLetter] = metadata.dead_letters.view()
+        self.schemas: TableView[Schema] = metadata.schemas.view()
+        self.users: TableView[User] = metadata.users.view()
+        self._views = (
+            self.stations,
+            self.producers,
+            self.consumers,
+            self.connections,
+            self.dead_letters,
+            self.schemas,
+            self.users,
+        )
+
+    def start(self) -> None:
+        """Begin to follow; a view is filled when its `complete` is set."""
+        for view in self._views:
+            view.start()
+
+    async def stop(self) -> None:
+        """End."""
+        for view in self._views:
+            with contextlib.suppress(StorageError):
+                await view.stop()
+
+    def activity(self) -> list[Activity]:
+        """Return all producers and consumers, each with whether its connection is open."""
+        closed = {connection.id for connection in self.connections.records if not connection.active}
+        records: list[Producer | Consumer] = [*self.producers.records, *self.consumers.records]
+        return [Activity(record, record.connection_id not in closed) for record in records]
+
+
+def _pattern(station: str | None) -> str:
+    return ">" if station is None else pattern_for(station)
+
+
+def _record(record_type: type[Record], result: object) -> Record:
+    return model.from_json(record_type, orjson.dumps(result))

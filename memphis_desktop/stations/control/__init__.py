@@ -1,0 +1,11 @@
+"""What SDKs and the window ask the service for: one file per kind of request, each with its `ROUTES`."""
+
+from __future__ import annotations
+
+from memphis_desktop.stations.control import stations, status
+from memphis_desktop.stations.control.routes import Route
+
+
+def all_routes() -> tuple[Route, ...]:
+    """Return everything the service answers."""
+    return status.ROUTES + stations.ROUTES

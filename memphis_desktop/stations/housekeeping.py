@@ -1,0 +1,52 @@
+"""What the service does by itself from time to time. Each copy does it, and doing it twice harms nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from memphis_desktop.stations import lifecycle
+from memphis_desktop.stations.control.routes import Context
+from memphis_desktop.stations.errors import StationsError
+
+log = logging.getLogger(__name__)
+
+Duty = Callable[[Context], Awaitable[object]]
+
+DUTIES: tuple[tuple[float, Duty], ...] = ((10.0, lifecycle.resume_stale),)
+
+
+class Housekeeping:
+    """Runs each duty at its own interval, a little varied so that copies do not all work at once."""
+
+    def __init__(self, context: Context, duties: tuple[tuple[float, Duty], ...] = DUTIES) -> None:
+        self._context = context
+        self._duties = duties
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin; each duty is done once at the start."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._run(interval, duty)) for interval, duty in self._duties]
+
+    async def stop(self) -> None:
+        """End; a duty under way is broken off, and done by another copy or at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+
+    async def _run(self, interval: float, duty: Duty) -> None:
+        while True:
+            try:
+                await duty(self._context)
+            except StationsError as error:
+                log.warning("housekeeping: %s", error)
+            except Exception:
+                log.exception("housekeeping failed")
+            await asyncio.sleep(interval * random.uniform(0.9, 1.1))
