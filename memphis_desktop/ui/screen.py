@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore
     from memphis_desktop.cluster.session import Session
     from memphis_desktop.ui.broker_control import BrokerChoice, BrokerControl
+    from memphis_desktop.ui.lab.control import LabControl
     from memphis_desktop.ui.settings import Settings
     from memphis_desktop.ui.shell.alert_center import AlertCenter
     from memphis_desktop.ui.shell.log_memory import LogMemory
@@ -66,6 +67,10 @@ class Shell(Protocol):
     @property
     def broker(self) -> BrokerControl:
         """The broker inside the program."""
+
+    @property
+    def lab(self) -> LabControl:
+        """The local cluster of three servers."""
 
     @property
     def profiles(self) -> ProfileStore:

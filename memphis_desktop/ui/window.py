@@ -20,6 +20,7 @@ from memphis_desktop.cluster.session import Session
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerControl
 from memphis_desktop.ui.components.toast import ToastStack
+from memphis_desktop.ui.lab.control import LabControl
 from memphis_desktop.ui.screen import Action, Command, Route
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell import palette_entries, time_zones
@@ -63,6 +64,7 @@ class MainWindow(QMainWindow):
         self.activity = activity or ActivityLog(None)
         self.log_memory = log_memory or LogMemory()
         self.tasks = TaskSet(lambda text: self.notify(text, "bad"))
+        self.lab = LabControl(parent=self)
         self.alerts = AlertCenter(self)
         self.alerts.changed.connect(self._alerts_changed)
         self._connections: dict[str, Connection] = {}
@@ -597,6 +599,7 @@ class MainWindow(QMainWindow):
             *self._ending, *(connection.close() for connection in self._connections.values())
         )
         self._connections.clear()
+        await self.lab.shut_down()
         for profile in self._to_forget.values():
             await asyncio.to_thread(keychain.forget, profile)
         self.hide()

@@ -1,4 +1,4 @@
-"""The three ways to begin: start a local broker, connect to a server, or see it with data."""
+"""The ways to begin: a local broker, a server, the demo with data, or a local cluster."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from PySide6.QtWidgets import (
 from memphis_desktop.cluster.contexts import FoundContext, find_contexts
 from memphis_desktop.cluster.failures import ConnectionFailure, Stage
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.errors import Failure
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import DEFAULT_PORT, BrokerChoice, BrokerStartError
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import visible_text
+from memphis_desktop.ui.lab.panel import ABOUT
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.theme.icons import icon
 
@@ -103,6 +105,61 @@ class ContextButton(QPushButton):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
 
+class ClusterCard(QFrame):
+    """The way for those who want to see replication: a low card below the others."""
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "surface")
+        self.setAccessibleName("Start a local cluster")
+        self._context = context
+        self._lab = context.shell.lab
+        self._picture = QLabel()
+        self.button = QPushButton("Start cluster")
+        self.button.setAutoDefault(True)
+        self.button.clicked.connect(self.start)
+        self.banner = Banner("bad")
+        self.banner.hide()
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addWidget(PlainLabel("Start a local cluster", "section"))
+        words.addWidget(PlainLabel(f"{ABOUT}.", "muted", wrap=True))
+        line = QHBoxLayout()
+        line.setSpacing(theme.SPACE_4)
+        line.addWidget(self._picture)
+        line.addLayout(words, 1)
+        line.addWidget(self.button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_5, theme.SPACE_4, theme.SPACE_5, theme.SPACE_4)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addLayout(line)
+        layout.addWidget(self.banner)
+        theme.manager().changed.connect(self._redraw)
+        self._redraw()
+
+    def start(self) -> None:
+        """Start it and show it."""
+        self.banner.hide()
+        self.button.setText("Starting…")
+        self.setEnabled(False)
+        self._context.run(self._start(), "start the local cluster")
+
+    async def _start(self) -> None:
+        try:
+            await self._lab.start()
+            await self._context.shell.open_profile(self._lab.profile())
+        except (Failure, ConnectionFailure) as failure:
+            self.banner.set_content("bad", sentence(str(failure)))
+            self.banner.show()
+        finally:
+            self.button.setText("Start cluster")
+            self.setEnabled(True)
+
+    def _redraw(self) -> None:
+        pixmap = icon("tree-structure", "accent").pixmap(QSize(28, 28), self.devicePixelRatioF())
+        self._picture.setPixmap(pixmap)
+
+
 class FirstRun(QWidget):
     """The cards. Says nothing of what it opened: the shell shows that."""
 
@@ -127,9 +184,12 @@ class FirstRun(QWidget):
         cards.setSpacing(theme.SPACE_4)
         for card in (self.broker_card, self.connect_card, self.demo_card):
             cards.addWidget(card, 1)
+        self.cluster_card = ClusterCard(context)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_4)
         layout.addLayout(cards)
+        layout.addWidget(self.cluster_card)
         self.refresh()
 
     # Building ---------------------------------------------------------------------------------

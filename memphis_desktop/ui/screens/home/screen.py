@@ -26,6 +26,7 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.format import count_noun
+from memphis_desktop.ui.lab import LabPanel
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.home.broker_panel import BrokerPanel
 from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, KINDS, ConnectionForm
@@ -95,6 +96,8 @@ class HomeScreen(Screen):
         self.first_run.credentials_wanted.connect(lambda profile: self.edit(profile, new=True))
         self.broker_panel = BrokerPanel(context)
         self.broker_panel.changed.connect(self._choose_page)
+        self.lab_panel = LabPanel(context)
+        context.shell.lab.changed.connect(self._choose_page)
         self.table = DataTable(
             COLUMNS, lambda row: row.profile.id, "connections", context_actions=self._row_actions
         )
@@ -160,6 +163,7 @@ class HomeScreen(Screen):
         layout.setSpacing(theme.SPACE_4)
         layout.addWidget(header)
         layout.addWidget(self.broker_panel)
+        layout.addWidget(self.lab_panel)
         layout.addWidget(self.filter)
         layout.addWidget(SplitView(panel, self.details, "home", share=0.34), 1)
         return page
@@ -169,6 +173,7 @@ class HomeScreen(Screen):
     def activated(self) -> None:
         """Follow states while visible; a newcomer's first button has the focus."""
         self.broker_panel.watch(True)
+        self.lab_panel.watch(True)
         self.refresh()
         self._timer.start()
         if self._pages.currentIndex() == 0:
@@ -181,6 +186,7 @@ class HomeScreen(Screen):
         """Stop following."""
         self._timer.stop()
         self.broker_panel.watch(False)
+        self.lab_panel.watch(False)
 
     def refresh(self) -> None:
         """Read the profiles and the states of their connections again."""
@@ -207,7 +213,8 @@ class HomeScreen(Screen):
     def _choose_page(self) -> None:
         state = self.context.shell.broker.state
         idle = state in (BrokerState.STOPPED, BrokerState.FAILED, BrokerState.STARTING)
-        newcomer = idle and not self.table.model.total() and self.table.state() != "error"
+        alone = self.context.shell.lab.view is None
+        newcomer = idle and alone and not self.table.model.total() and self.table.state() != "error"
         self._pages.setCurrentIndex(0 if newcomer else 1)
 
     def _show_details(self) -> None:
@@ -341,7 +348,7 @@ class HomeScreen(Screen):
                 Command("Test connection", "T", self.details.test, "stethoscope"),
                 Command("Delete connection", "Del", self.delete, "trash", danger=True),
             ]
-        return [*found, *self.broker_panel.commands()]
+        return [*found, *self.broker_panel.commands(), *self.lab_panel.commands()]
 
     def show_route(self, route: Route) -> None:
         """``new`` opens the form; ``connection`` marks one."""

@@ -1,0 +1,137 @@
+"""One server of the local cluster: how it is, and the buttons that take it down and bring it back."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.lab import NodeView
+from memphis_desktop.cluster.lab.local import can_pause
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.shell.status_bar import StatusMark
+from memphis_desktop.ui.theme.icons import icon
+
+_BUTTONS = {
+    "start": ("Bring back", "play", "Start the server again: it catches up with the others"),
+    "resume": ("Resume", "play", "Let the halted process go on"),
+    "pause": ("Pause", "pause", "Halt the process (SIGSTOP): connections stay, nothing answers"),
+    "stop": ("Stop", "stop", "End it in order: it hands its leaderships on first"),
+    "kill": ("Kill", "lightning", "End it at once (SIGKILL), as a crash would"),
+}
+_ORDERS = {
+    "running": ("pause", "stop", "kill"),
+    "paused": ("resume", "stop", "kill"),
+}
+_BUSY = {
+    "start": "Starting…",
+    "resume": "Resuming…",
+    "pause": "Pausing…",
+    "stop": "Stopping…",
+    "kill": "Killing…",
+}
+NO_PAUSE = "This system cannot halt a process"
+
+
+class NodeCard(QFrame):
+    """See the module."""
+
+    order_requested = Signal(str, str)  # what, and the node's name
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "raised")
+        self._node: NodeView | None = None
+        self._mark = StatusMark()
+        self.name = PlainLabel("", "strong")
+        self.state = PlainLabel("", "muted", elide=Qt.TextElideMode.ElideRight)
+        self._crown = QLabel()
+        self._crown.setToolTip("Leader of the meta group, which decides where streams and consumers live")
+        self.url = PlainLabel("", "mono", selectable=True)
+        self.figures = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self.buttons: dict[str, QPushButton] = {}
+        first = QHBoxLayout()
+        first.setSpacing(theme.SPACE_2)
+        first.addWidget(self._mark)
+        first.addWidget(self.name)
+        first.addWidget(self.state, 1)
+        first.addWidget(self._crown)
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE_1)
+        row.setContentsMargins(-theme.SPACE_2, 0, 0, 0)  # the buttons' words in line with the text above
+        for key, (title, icon_name, tooltip) in _BUTTONS.items():
+            row.addWidget(self._make_button(key, title, icon_name, tooltip))
+        row.addStretch()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
+        layout.setSpacing(theme.SPACE_1)
+        layout.addLayout(first)
+        layout.addWidget(self.url)
+        layout.addWidget(self.figures)
+        layout.addLayout(row)
+        theme.manager().changed.connect(self._redraw)
+        self._redraw()
+
+    def _make_button(self, key: str, title: str, icon_name: str, tooltip: str) -> QPushButton:
+        button = QPushButton(title)
+        button.setProperty("kind", "ghost")
+        button.setIcon(icon(icon_name, "muted"))
+        button.setIconSize(QSize(14, 14))
+        button.setToolTip(tooltip)
+        button.clicked.connect(lambda: self._order(key))
+        self.buttons[key] = button
+        return button
+
+    def _order(self, key: str) -> None:
+        if self._node is not None:
+            self.order_requested.emit(key, self._node.name)
+
+    def show_node(self, node: NodeView, busy: str) -> None:
+        """Show this state; ``busy`` is the order under way, empty for none."""
+        self._node = node
+        token, word = _state_of(node)
+        self._mark.set_token("information" if busy else token)
+        self.name.setText(node.name)
+        self.state.setText(_BUSY.get(busy, word))
+        self.url.setText(node.url)
+        self.figures.setText(_figures_of(node))
+        self._crown.setVisible(node.leads_meta)
+        possible = _ORDERS.get(node.condition, ("start",))
+        for key, button in self.buttons.items():
+            button.setVisible(key in possible)
+            button.setEnabled(not busy and (key != "pause" or can_pause()))
+            button.setAccessibleName(f"{_BUTTONS[key][0]} {node.name}")
+        if not can_pause():
+            self.buttons["pause"].setToolTip(NO_PAUSE)
+        leads = ", leader of the meta group" if node.leads_meta else ""
+        self.setAccessibleName(f"Server {node.name}: {word}{leads}")
+
+    def _redraw(self) -> None:
+        picture = icon("crown-simple", "warning").pixmap(QSize(16, 16), self.devicePixelRatioF())
+        self._crown.setPixmap(picture)
+
+
+def _state_of(node: NodeView) -> tuple[str, str]:
+    """The colour token and the words of a node's state."""
+    if node.condition == "paused":
+        return "warning", "Paused"
+    if node.condition == "running":
+        if node.healthy:
+            return "good", "Running"
+        problem = node.problem or "starting"
+        return ("warning" if node.answers else "bad"), problem[:1].upper() + problem[1:]
+    if node.condition == "stopped":
+        return "muted", "Stopped"
+    ended = "Killed" if node.condition == "killed" else "Ended by itself"
+    return "bad", ended if node.exit_code in (None, 0, -9) else f"{ended}, exit code {node.exit_code}"
+
+
+def _figures_of(node: NodeView) -> str:
+    if not node.answers:
+        return f"process {node.pid}" if node.pid else "no process"
+    words = [f"up {node.uptime}", figures.bytes_size(node.memory), f"{node.cpu:.0f} % CPU"]
+    words.append(figures.count_noun(node.connections, "client"))
+    if node.streams is not None and node.streams_led is not None:
+        words.append(f"leads {node.streams_led} of {figures.count_noun(node.streams, 'stream')}")
+    return " · ".join(words)
