@@ -33,6 +33,8 @@ from .history import (
     ServerKey,
     StreamKey,
 )
+from .raft import timeline_rows
+from .raft.timeline import LeaderEvent
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,19 @@ class _Request:
 
 
 @dataclass(slots=True)
+class _Watched:
+    start: float
+    end: float
+
+
+@dataclass(slots=True)
+class _Leaders:
+    """The wish to have the kept leader events; `take` is called in the thread."""
+
+    take: Callable[[list[LeaderEvent], list[tuple[float, float]]], None]
+
+
+@dataclass(slots=True)
 class _Sample:
     key: SeriesKey
     created: str
@@ -81,7 +96,9 @@ class HistoryStore:
     def __init__(self, path: Path, history: History) -> None:
         self.path = path
         self._history = history
-        self._queue: queue.SimpleQueue[_Sample | _Request | Callable[[], None] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Sample | _Request | _Watched | _Leaders | LeaderEvent | None] = (
+            queue.SimpleQueue()
+        )
         self._created: dict[SeriesKey, str] = {}
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._lines: dict[tuple[str, str, str, str], _Line] = {}
@@ -103,6 +120,18 @@ class HistoryStore:
     def forget(self, key: SeriesKey) -> None:
         """A stream or consumer is gone; what is on disk stays until it is old."""
         self._created.pop(key, None)
+
+    def read_leaders(self, take: Callable[[list[LeaderEvent], list[tuple[float, float]]], None]) -> None:
+        """Have `take` called with the kept leader events and watched stretches, in the store's thread."""
+        self._queue.put(_Leaders(take))
+
+    def keep_leader_event(self, event: LeaderEvent) -> None:
+        """Keep an event of the leader timeline, or replace it by one that knows its term."""
+        self._queue.put(event)
+
+    def keep_watched(self, start: float, end: float) -> None:
+        """Note until when this run has watched who leads."""
+        self._queue.put(_Watched(start, end))
 
     def _take_minute(self, key: SeriesKey, middle: float, row: FloatArray) -> None:
         created = self._created.get(key)
@@ -172,6 +201,7 @@ class HistoryStore:
                         f" time REAL NOT NULL, joined INTEGER NOT NULL, {columns},"
                         " PRIMARY KEY (line, time)) WITHOUT ROWID"
                     )
+                timeline_rows.prepare(connection)
                 connection.execute(f"PRAGMA user_version={VERSION}")
         except BaseException:
             connection.close()
@@ -180,6 +210,8 @@ class HistoryStore:
 
     def _work(self, connection: sqlite3.Connection) -> None:
         samples: list[_Sample] = []
+        events: list[LeaderEvent] = []
+        watched: _Watched | None = None
         written_at = time.monotonic()
         cleaned_at = float("-inf")
         running = True
@@ -193,8 +225,21 @@ class HistoryStore:
                 running = False
             elif isinstance(item, _Request):
                 self._bring(connection, item)
-            elif isinstance(item, _Sample) and len(item.row):
+            elif isinstance(item, _Leaders):
+                item.take(*timeline_rows.read(connection, time.time() - KEEP_SECONDS))
+            elif isinstance(item, LeaderEvent):
+                events.append(item)
+            elif isinstance(item, _Watched):
+                watched = item
+            elif len(item.row):
                 samples.append(item)
+            if (events or watched) and (not running or time.monotonic() - written_at >= WRITE_EVERY):
+                with connection:
+                    timeline_rows.write(connection, events)
+                    if watched is not None:
+                        timeline_rows.write_watched(connection, (watched.start, watched.end))
+                events.clear()
+                watched = None
             if samples and (not running or time.monotonic() - written_at >= WRITE_EVERY):
                 self._write(connection, samples)
                 samples.clear()
@@ -265,6 +310,7 @@ class HistoryStore:
             with connection:
                 for kind in _METRICS:
                     connection.execute(f"DELETE FROM {kind}_minutes WHERE time<?", (horizon,))
+                timeline_rows.clean(connection, horizon)
                 self._drop_empty_lines(connection)
             connection.execute("PRAGMA incremental_vacuum").fetchall()
             pages = connection.execute("PRAGMA page_count").fetchone()[0]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from .raft.model import NOTHING, PeerSnapshot, RaftSnapshot
+
 
 class ConnectionState(Enum):
     """Where a session stands."""
@@ -20,17 +22,6 @@ class ConnectionState(Enum):
     RECONNECTING = "reconnecting"
     FAILED = "failed"
     CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class PeerSnapshot:
-    """A follower in a Raft group, as its leader sees it."""
-
-    name: str
-    current: bool
-    offline: bool
-    active_ns: int
-    lag: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +49,9 @@ class StreamSnapshot:
     clustered: bool = False  # only then does a missing leader mean anything
     mirror: Mapping[str, Any] | None = None  # source info as the broker gives it
     sources: tuple[Mapping[str, Any], ...] = ()
+    raft_group: str = ""
+    leader_since_ns: int | None = None
+    moving: bool = False  # on its way to other servers
 
     @property
     def is_read(self) -> bool:
@@ -96,6 +90,9 @@ class ConsumerSnapshot:
     pause_remaining_ns: int | None = None
     lag_at_edge: bool = False  # what comes next was removed by the stream's limits already
     pinned: Mapping[str, str] = field(default_factory=dict)  # priority group -> id of the pinned client
+    raft_group: str = ""
+    leader_since_ns: int | None = None
+    moving: bool = False
 
     @property
     def lag(self) -> int:
@@ -171,3 +168,4 @@ class ClusterSnapshot:
     poll_rate: float = 0.0  # requests a second this console makes
     errors: Mapping[str, str] = field(default_factory=dict)  # part of the round -> why it could not be read
     complete: bool = False  # whether every stream was read at least once
+    raft: RaftSnapshot = NOTHING

@@ -32,7 +32,8 @@ from .failures import (
 )
 from .lag import FirstUndelivered, filters
 from .model import ConnectionState
-from .server_stats import ServerStatistics
+from .raft.model import GroupKey, GroupKind
+from .raft.reading import peers_of
 from .state import ClusterState, ConsumerName
 from .times import parse_time
 
@@ -71,7 +72,6 @@ class Poller:
         self._session = session
         self._state = state
         self._budget = PollBudget(session.profile.poll_budget)
-        self._statistics = ServerStatistics(session, state)
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._watched: Tally[str] = Tally()
@@ -88,6 +88,11 @@ class Poller:
         self.rate = 0.0  # requests a second, over the last rounds
 
     # Control
+
+    @property
+    def budget(self) -> PollBudget:
+        """What this console may ask, shared with who else asks on the same connection."""
+        return self._budget
 
     def start(self) -> None:
         """Begin the rounds."""
@@ -143,7 +148,6 @@ class Poller:
 
     async def _run(self) -> None:
         await self._listen_to_advisories()
-        await self._statistics.listen()
         # `stop` forgets the task too: wait_for may swallow a cancellation that meets an answer (until 3.12).
         while self._task is asyncio.current_task():
             started = time.monotonic()
@@ -182,7 +186,6 @@ class Poller:
     async def _round(self) -> None:
         self._state.errors.pop("round", None)
         self._read_now.clear()
-        await self._read_server()
         if not await self._read_account():
             return
         if not self._state.complete:
@@ -214,11 +217,7 @@ class Poller:
             if isinstance(result, BaseException):
                 raise result
 
-    # The server and the account
-
-    async def _read_server(self) -> None:
-        self._budget.spend()
-        await self._statistics.ask()
+    # The account
 
     async def _read_account(self) -> bool:
         """Read the account info; False when there is no JetStream to look at."""
@@ -541,11 +540,22 @@ class Poller:
         elif kind == "CONSUMER" and event == "DELETED":
             self._state.remove_consumer(stream, tokens[6])
             self.refresh(stream)
-        elif event not in ("MAX_DELIVERIES", "MSG_TERMINATED"):  # many may come; the next round shows them
-            self.refresh(stream)
+        elif event not in ("MAX_DELIVERIES", "MSG_TERMINATED", "LEADER_ELECTED", "QUORUM_LOST"):
+            self.refresh(stream)  # many of the others may come; the next round shows them
         try:
             advisory = orjson.loads(message.data)
         except orjson.JSONDecodeError:
             return
-        if isinstance(advisory, dict):
-            self._session.hand_on_advisory(message.subject, advisory)
+        if not isinstance(advisory, dict):
+            return
+        if event == "LEADER_ELECTED":
+            self._take_election(kind, advisory)
+        self._session.hand_on_advisory(message.subject, advisory)
+
+    def _take_election(self, kind: str, advisory: Mapping[str, Any]) -> None:
+        """Take a new leader at once: readings may have to wait for the rest of the cluster."""
+        stream, consumer = str(advisory.get("stream") or ""), str(advisory.get("consumer") or "")
+        key = GroupKey(GroupKind[kind], stream, consumer)
+        leader, peers = str(advisory.get("leader") or ""), peers_of(advisory.get("replicas") or ())
+        if not self._state.take_leader(key, leader, peers) or stream in self._wanted_streams():
+            self.refresh(stream)

@@ -5,49 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .model import AccountSnapshot, ConsumerSnapshot, PeerSnapshot, StreamSnapshot
+from .model import AccountSnapshot, ConsumerSnapshot, StreamSnapshot
+from .raft.reading import peers_of
 from .times import parse_time
 
 Json = Mapping[str, Any]
 
-MINIMUM_INTERVAL = 0.2  # seconds; closer readings say nothing about a rate
 
-
-class Counter:
-    """A figure that only grows, read now and then; its rate is the growth since the reading before."""
-
-    __slots__ = ("rate", "time", "value")
-
-    def __init__(self) -> None:
-        self.value = 0
-        self.time = float("-inf")
-        self.rate: float | None = None
-
-    def read(self, value: int, now: float) -> float | None:
-        """Take a reading at `now` (monotonic seconds) and return the rate; None at first and on a reset."""
-        seconds = now - self.time
-        if self.time == float("-inf") or value < self.value:
-            self.rate = None
-        elif seconds < MINIMUM_INTERVAL:
-            return self.rate
-        else:
-            self.rate = (value - self.value) / seconds
-        self.value, self.time = value, now
-        return self.rate
-
-
-def peers(cluster: Json) -> tuple[PeerSnapshot, ...]:
-    """Return the followers in a cluster object."""
-    return tuple(
-        PeerSnapshot(
-            name=str(peer.get("name", "")),
-            current=bool(peer.get("current")),
-            offline=bool(peer.get("offline")),
-            active_ns=int(peer.get("active") or 0),
-            lag=int(peer.get("lag") or 0),
-        )
-        for peer in cluster.get("replicas") or ()
-    )
+def is_moving(cluster: Json, config: Json) -> bool:
+    """Whether an asset is on its way to other servers: more members than replicas, or the server says so."""
+    if cluster.get("desired"):
+        return True
+    replicas = int(config.get("num_replicas") or 0)
+    return replicas > 0 and len(cluster.get("replicas") or ()) + bool(cluster.get("leader")) > replicas
 
 
 def stream(
@@ -81,11 +51,14 @@ def stream(
         in_bytes_rate=bytes_in,
         out_messages_rate=messages_out,
         leader=cluster.get("leader") or None,
-        peers=peers(cluster),
+        peers=peers_of(cluster.get("replicas") or ()),
         read_at_ns=read_at_ns,
         clustered="name" in cluster,
         mirror=info.get("mirror"),
         sources=tuple(info.get("sources") or ()),
+        raft_group=str(cluster.get("raft_group") or ""),
+        leader_since_ns=parse_time(cluster.get("leader_since")),
+        moving=is_moving(cluster, config),
     )
 
 
@@ -149,7 +122,7 @@ def consumer(
         lag_seconds=lag_seconds,
         drain_seconds=drain_seconds,
         leader=cluster.get("leader") or None,
-        peers=peers(cluster),
+        peers=peers_of(cluster.get("replicas") or ()),
         read_at_ns=read_at_ns,
         clustered="name" in cluster,
         pause_remaining_ns=info.get("pause_remaining") or None,
@@ -159,6 +132,9 @@ def consumer(
             for group in info.get("priority_groups") or ()
             if group.get("pinned_client_id")
         },
+        raft_group=str(cluster.get("raft_group") or ""),
+        leader_since_ns=parse_time(cluster.get("leader_since")),
+        moving=is_moving(cluster, config),
     )
 
 

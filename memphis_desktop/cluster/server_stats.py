@@ -9,25 +9,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from .counter import Counter
 from .model import ServerSnapshot
-from .reading import Counter
 from .state import ClusterState
 
 if TYPE_CHECKING:
     from .session import Session
 
 ACCOUNT_STATISTICS = "$SYS.REQ.ACCOUNT.PING.STATZ"
+EVERY_SERVER = b'{"include_unused":true}'  # those without a client of the account answer too
 FORGET_AFTER = 5.0  # seconds without an answer until a server's figures do not count any more
 RETRY_AFTER = 30.0  # seconds until a broker that does not answer is asked again
 RTT_EVERY = 3.0
 RTT_LIMIT = 2.0
+
+AnswerListener = Callable[[Mapping[str, Any], tuple[float | None, ...], int, int], None]
 
 
 class _Figures:
@@ -53,9 +56,11 @@ class _Figures:
 class ServerStatistics:
     """Asks for these figures without waiting: answers count from the next round on."""
 
-    def __init__(self, session: Session, state: ClusterState) -> None:
+    def __init__(self, session: Session, state: ClusterState, on_answer: AnswerListener) -> None:
+        """Each server's answer is handed to `on_answer` with its rates, connections and slow consumers."""
         self._session = session
         self._state = state
+        self._on_answer = on_answer
         self._inbox = ""
         self._system_inbox = ""
         self._servers: dict[str, _Figures] = {}
@@ -63,6 +68,7 @@ class ServerStatistics:
         self._refused_at = float("-inf")
         self._rtt: float | None = None
         self._rtt_at = float("-inf")
+        self._measuring: asyncio.Task[None] | None = None
 
     async def listen(self) -> None:
         """Subscribe to the answers, once for the life of the connection."""
@@ -80,14 +86,20 @@ class ServerStatistics:
         """Send the question of this round, measure the round trip now and then, and update the server."""
         now = time.monotonic()
         if now - self._refused_at > RETRY_AFTER:
-            await self._session.nats.publish(ACCOUNT_STATISTICS, b"", reply=self._inbox)
+            await self._session.nats.publish(ACCOUNT_STATISTICS, EVERY_SERVER, reply=self._inbox)
         system = self._session.system
         if system is not None and system.is_connected:
             server_id = self._session.server_info.get("server_id", "")
             await system.publish(f"$SYS.REQ.SERVER.{server_id}.STATSZ", b"", reply=self._system_inbox)
-        if now - self._rtt_at >= RTT_EVERY:
-            await self._measure_rtt(now)
+        if now - self._rtt_at >= RTT_EVERY and (self._measuring is None or self._measuring.done()):
+            self._measuring = asyncio.create_task(self._measure_rtt(now), name="measure the round trip")
         self._update(time.monotonic())
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        if self._measuring is not None:
+            self._measuring.cancel()
+            await asyncio.gather(self._measuring, return_exceptions=True)
 
     async def _measure_rtt(self, now: float) -> None:
         """Time a PING. Not with `flush`: a PONG that comes after its timeout would break the connection."""
@@ -116,6 +128,8 @@ class ServerStatistics:
                     total["msgs"] += int(part.get("msgs") or 0)
                     total["bytes"] += int(part.get("bytes") or 0)
             figures.take(received, sent, now)
+            rates = tuple(figures.rates)
+            self._on_answer(answer, rates, figures.connections, figures.slow_consumers)
 
     async def _take_server(self, message: Msg) -> None:
         if message.headers and message.headers.get("Status"):

@@ -7,6 +7,7 @@ reason, and polling goes on when the broker is back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
@@ -35,6 +36,8 @@ from .history_store import HistoryStore, history_path
 from .model import ClusterSnapshot, ConnectionState
 from .polling import Poller
 from .profiles import ConnectionProfile, without_secret
+from .raft.timeline import LeaderEvent
+from .raft.watcher import RaftWatcher
 from .state import ClusterState
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class Session:
         history: The figures of the past.
         nats: The client; usable once `connect` has returned.
         system: A client of the system account, when the profile has credentials for it and they work.
+        raft: The watch over the cluster's servers and consensus, with the leader timeline.
         jetstream: nats-py's JetStream context with the profile's API prefix.
     """
 
@@ -69,10 +73,14 @@ class Session:
         self._jetstream: JetStreamContext | None = None
         self._cluster = ClusterState(self.history, self._store)
         self._poller = Poller(self, self._cluster)
+        self.raft = RaftWatcher(self, self._cluster, self._poller.budget)
+        if self._store is not None:
+            self.raft.timeline.on_event = self._store.keep_leader_event
         self._listeners: list[Listener] = []
         self._advisory_listeners: list[AdvisoryListener] = []
         self._action_listeners: list[ActionListener] = []
         self._failed_attempts = 0
+        self._leaders_brought = False
         self.snapshot: ClusterSnapshot = self._cluster.snapshot(self.state, self.detail, 0.0)
 
     # The connection
@@ -108,8 +116,23 @@ class Session:
         await self._connect_system()
         if self._store is not None:
             self._store.start()
+            self._bring_leaders(self._store)
         self._set_state(ConnectionState.CONNECTED, "")
         self._poller.start()
+        self.raft.start()
+
+    def _bring_leaders(self, store: HistoryStore) -> None:
+        """Bring the leader events of earlier runs, once."""
+        if self._leaders_brought:
+            return
+        self._leaders_brought = True
+        loop = asyncio.get_running_loop()
+
+        def take(events: list[LeaderEvent], watched: list[tuple[float, float]]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(self.raft.timeline.load, events, watched)
+
+        store.read_leaders(take)
 
     async def _connect_system(self) -> None:
         """Open the second connection when the profile asks for it; its failure is told, not raised."""
@@ -131,6 +154,7 @@ class Session:
 
     async def close(self) -> None:
         """Stop polling and close the connection; what is known stays readable."""
+        await self.raft.stop()
         await self._poller.stop()
         clients = [client for client in (self._client, self.system) if client is not None]
         self._client = self.system = self._jetstream = None
@@ -140,6 +164,11 @@ class Session:
             await asyncio.to_thread(self._store.close)
         if self.state is not ConnectionState.FAILED:
             self._set_state(ConnectionState.CLOSED, "closed")
+
+    @property
+    def store(self) -> HistoryStore | None:
+        """What keeps the past on disk; None when nothing does."""
+        return self._store
 
     @property
     def connected(self) -> bool:
@@ -198,6 +227,7 @@ class Session:
     async def _on_closed(self) -> None:
         if self._client is not None:  # not by our own close
             self._client = self._jetstream = None
+            await self.raft.stop()
             await self._poller.stop()
             reason = "The broker closed the connection."
             self._set_state(ConnectionState.FAILED, reason)

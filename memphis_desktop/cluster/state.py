@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from . import reading
+from .counter import MINIMUM_INTERVAL, Counter
 from .history import ConsumerKey, History, ServerKey, StreamKey
 from .history_store import HistoryStore
 from .lag import FirstUndelivered, SequenceClock, drain_time, filters
@@ -19,7 +20,7 @@ from .model import (
     ServerSnapshot,
     StreamSnapshot,
 )
-from .reading import Counter
+from .raft.model import NOTHING, GroupKey, GroupKind, PeerSnapshot
 from .times import parse_time
 
 Json = Mapping[str, Any]
@@ -69,6 +70,9 @@ class ClusterState:
         self._stream_counters: dict[str, _StreamCounters] = {}
         self._consumer_counters: dict[ConsumerName, _ConsumerCounters] = {}
         self._api_errors = Counter()
+        self.raft = NOTHING
+        self.on_group: Callable[[StreamSnapshot | ConsumerSnapshot], None] | None = None
+        self.on_gone: Callable[[GroupKey], None] | None = None
 
     # Answers
 
@@ -96,6 +100,7 @@ class ClusterState:
         bytes_rate = self._bytes_rate(counters, previous, state, rate, now)
         snapshot = reading.stream(info, previous, rate, bytes_rate, self._out_rate(name), time.time_ns())
         self.streams[name] = snapshot
+        self._tell_group(snapshot, previous)
         if snapshot.messages and snapshot.first_time_ns and snapshot.last_time_ns:
             counters.clock.add(snapshot.first_sequence, snapshot.first_time_ns)
             counters.clock.add(snapshot.last_sequence, snapshot.last_time_ns)
@@ -124,7 +129,7 @@ class ClusterState:
         """Return bytes stored a second: exact while nothing is removed, else from the mean message size."""
         size, first = int(state.get("bytes") or 0), int(state.get("first_seq") or 0)
         before, seconds = counters.bytes, now - counters.last_bytes_at
-        if previous is not None and seconds < reading.MINIMUM_INTERVAL:
+        if previous is not None and seconds < MINIMUM_INTERVAL:
             return previous.in_bytes_rate
         untouched = (
             previous is not None
@@ -192,6 +197,42 @@ class ClusterState:
             info, previous, delivered_rate, acked_rate, lag_seconds, drain, edge, time.time_ns()
         )
         self.consumers_of.setdefault(key[0], set()).add(key[1])
+        self._tell_group(self.consumers[key], previous)
+
+    def _tell_group(
+        self,
+        now: StreamSnapshot | ConsumerSnapshot,
+        before: StreamSnapshot | ConsumerSnapshot | None,
+    ) -> None:
+        """Tell of a leader or members that are others than at the reading before."""
+        if self.on_group is None or not now.clustered:
+            return
+        if (
+            before is None
+            or now.leader != before.leader
+            or now.leader_since_ns != before.leader_since_ns
+            or len(now.peers) != len(before.peers)
+            or any(a.name != b.name for a, b in zip(now.peers, before.peers, strict=True))
+        ):
+            self.on_group(now)
+
+    def take_leader(self, key: GroupKey, leader: str, peers: tuple[PeerSnapshot, ...]) -> bool:
+        """Take who was elected from an advisory; False when the stream or consumer is not known."""
+        followers = tuple(peer for peer in peers if peer.name != leader)
+        now_ns = time.time_ns()
+        if key.consumer:
+            consumer = self.consumers.get((key.stream, key.consumer))
+            if consumer is None:
+                return False
+            self.consumers[key.stream, key.consumer] = replace(
+                consumer, leader=leader, peers=followers, leader_since_ns=now_ns
+            )
+            return True
+        stream = self.streams.get(key.stream)
+        if stream is None or not stream.is_read:
+            return False
+        self.streams[key.stream] = replace(stream, leader=leader, peers=followers, leader_since_ns=now_ns)
+        return True
 
     def _lag_seconds(
         self, key: ConsumerName, info: Json, counters: _ConsumerCounters
@@ -262,6 +303,8 @@ class ClusterState:
         self._consumer_counters.pop((stream, name), None)
         self.consumers_of.get(stream, set()).discard(name)
         self._forget(ConsumerKey(stream, name))
+        if self.on_gone is not None:
+            self.on_gone(GroupKey(GroupKind.CONSUMER, stream, name))
 
     def remove_stream(self, name: str) -> None:
         """Forget a stream that was deleted, and its consumers."""
@@ -271,8 +314,12 @@ class ClusterState:
             self.consumers.pop((name, consumer), None)
             self._consumer_counters.pop((name, consumer), None)
             self._forget(ConsumerKey(name, consumer))
+            if self.on_gone is not None:
+                self.on_gone(GroupKey(GroupKind.CONSUMER, name, consumer))
         self.consumers_read_at.pop(name, None)
         self._forget(StreamKey(name))
+        if self.on_gone is not None:
+            self.on_gone(GroupKey(GroupKind.STREAM, name))
 
     def _forget(self, key: StreamKey | ConsumerKey) -> None:
         self.history.forget(key)
@@ -320,4 +367,5 @@ class ClusterState:
             poll_rate=poll_rate,
             errors=dict(self.errors),
             complete=self.complete,
+            raft=self.raft,
         )

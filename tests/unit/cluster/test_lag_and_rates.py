@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memphis_desktop.cluster.budget import PollBudget
+from memphis_desktop.cluster.counter import Counter
 from memphis_desktop.cluster.history import History
 from memphis_desktop.cluster.lag import MAX_POINTS, SequenceClock, drain_time, filters
-from memphis_desktop.cluster.reading import Counter
 from memphis_desktop.cluster.state import ClusterState
 from memphis_desktop.cluster.times import parse_time
 

@@ -1,0 +1,1 @@
+"""A cluster's servers and its consensus: who leads what, who follows how closely, and how that changed."""

@@ -1,0 +1,206 @@
+"""Raft groups of an account, from what streams and consumers tell and who is there. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
+
+from .model import (
+    META,
+    GroupKey,
+    GroupKind,
+    GroupPeer,
+    PeerSnapshot,
+    PeerStatus,
+    Quorum,
+    RaftGroup,
+    RaftSnapshot,
+)
+
+
+def stream_key(name: str) -> GroupKey:
+    """The group of a stream of the own account."""
+    return GroupKey(GroupKind.STREAM, name)
+
+
+def consumer_key(stream: str, name: str) -> GroupKey:
+    """The group of a consumer of the own account."""
+    return GroupKey(GroupKind.CONSUMER, stream, name)
+
+
+def key_of(asset: StreamSnapshot | ConsumerSnapshot) -> GroupKey:
+    """The group of a stream or a consumer."""
+    if isinstance(asset, StreamSnapshot):
+        return stream_key(asset.name)
+    return consumer_key(asset.stream, asset.name)
+
+
+def group_of(asset: StreamSnapshot | ConsumerSnapshot, gone: Collection[str]) -> RaftGroup:
+    """The group of a stream or consumer; `gone` are the servers that are not there."""
+    return make_group(
+        key_of(asset),
+        asset.raft_group,
+        asset.leader or "",
+        asset.peers,
+        gone,
+        leader_since_ns=asset.leader_since_ns,
+        read_at_ns=asset.read_at_ns,
+        configured=int(asset.config.get("num_replicas") or 0),
+        moving=asset.moving,
+    )
+
+
+def make_group(
+    key: GroupKey,
+    raft_group: str,
+    leader: str,
+    replicas: Iterable[PeerSnapshot],
+    gone: Collection[str],
+    *,
+    leader_since_ns: int | None = None,
+    read_at_ns: int = 0,
+    configured: int = 0,
+    moving: bool = False,
+    needed: int = 0,
+) -> RaftGroup:
+    """Judge a group.
+
+    Args:
+        key: Which.
+        raft_group: Its name in Raft.
+        leader: Who leads, as last read; empty for nobody.
+        replicas: The other members as the leader sees them.
+        gone: Servers that are known not to be there, whatever was read before.
+        leader_since_ns: Since when it leads.
+        read_at_ns: When that was read.
+        configured: Replicas that are wanted; counts when more than are seen.
+        moving: Whether it is on its way to other servers.
+        needed: Members that must agree, when the group itself tells; else a majority.
+    """
+    members = [_follower(peer, gone) for peer in replicas]
+    led = bool(leader) and leader not in gone
+    if leader:
+        status = PeerStatus.LEADER if led else PeerStatus.OFFLINE
+        members.append(GroupPeer(leader, status))
+    members.sort(key=lambda peer: peer.server)
+    size = max(len(members), 0 if moving else configured, 1)
+    present = sum(peer.status is not PeerStatus.OFFLINE for peer in members)
+    if members and present < (needed or size // 2 + 1):
+        quorum = Quorum.LOST
+    elif not led:
+        quorum = Quorum.NO_LEADER
+    else:
+        quorum = Quorum.HELD
+    return RaftGroup(
+        key=key,
+        raft_group=raft_group,
+        size=size,
+        leader=leader if quorum is Quorum.HELD else "",
+        last_leader=leader,
+        peers=tuple(members),
+        quorum=quorum,
+        leader_since_ns=leader_since_ns,
+        read_at_ns=read_at_ns,
+        moving=moving,
+    )
+
+
+def _follower(peer: PeerSnapshot, gone: Collection[str]) -> GroupPeer:
+    if peer.offline or peer.name in gone:
+        status = PeerStatus.OFFLINE
+    elif not peer.current:
+        status = PeerStatus.LAGGING
+    else:
+        status = PeerStatus.CURRENT
+    return GroupPeer(peer.name, status, peer.lag, peer.active_ns)
+
+
+def meta_group(raft: RaftSnapshot) -> RaftGroup | None:
+    """The meta group; None where there is none or nobody tells."""
+    meta = raft.meta
+    if meta is None:
+        return None
+    # Only the leader knows who is current; a follower lists all others but the leader as not current.
+    peers = meta.peers if meta.told_by_leader else tuple(_unjudged(peer) for peer in meta.peers)
+    return make_group(
+        META,
+        "_meta_",
+        meta.leader,
+        peers,
+        raft.gone,
+        read_at_ns=meta.read_at_ns,
+        configured=meta.size,
+        needed=meta.needed,
+    )
+
+
+def _unjudged(peer: PeerSnapshot) -> PeerSnapshot:
+    return PeerSnapshot(peer.name, True, peer.offline, peer.active_ns, 0)
+
+
+class GroupTable:
+    """All groups of a connection, made anew only where something changed since the call before."""
+
+    def __init__(self) -> None:
+        self._made: dict[GroupKey, tuple[object, frozenset[str], RaftGroup]] = {}
+
+    def update(self, snapshot: ClusterSnapshot) -> list[RaftGroup]:
+        """Return the meta group first, then streams and consumers by name, R1 ones too when clustered."""
+        gone = snapshot.raft.gone
+        made: dict[GroupKey, tuple[object, frozenset[str], RaftGroup]] = {}
+        groups: list[RaftGroup] = []
+        meta = meta_group(snapshot.raft)
+        if meta is not None:
+            groups.append(meta)
+        for asset in _assets(snapshot):
+            key = key_of(asset)
+            before = self._made.get(key)
+            if before is not None and before[0] is asset and before[1] == gone:
+                entry = before
+            else:
+                entry = (asset, gone, group_of(asset, gone))
+            made[key] = entry
+            groups.append(entry[2])
+        self._made = made
+        groups.extend(snapshot.raft.foreign)
+        return groups
+
+
+def _assets(snapshot: ClusterSnapshot) -> Iterable[StreamSnapshot | ConsumerSnapshot]:
+    for stream in snapshot.streams.values():
+        if stream.clustered:
+            yield stream
+    for consumer in snapshot.consumers.values():
+        if consumer.clustered:
+            yield consumer
+
+
+def leaders_held(groups: Iterable[RaftGroup]) -> dict[str, tuple[int, int, int]]:
+    """How many groups each server leads, as (meta, streams, consumers)."""
+    held: dict[str, tuple[int, int, int]] = {}
+    place = {GroupKind.META: 0, GroupKind.STREAM: 1, GroupKind.CONSUMER: 2}
+    for group in groups:
+        if group.leader:
+            counts = list(held.get(group.leader, (0, 0, 0)))
+            counts[place[group.key.kind]] += 1
+            held[group.leader] = (counts[0], counts[1], counts[2])
+    return held
+
+
+def write_refusal(snapshot: ClusterSnapshot, stream: str = "") -> str:
+    """Why a stream (or without one, the cluster) cannot be written to at this moment; empty if it can.
+
+    What the servers themselves answered last is said too.
+    """
+    raft = snapshot.raft
+    said = f" The server says: {raft.reason}" if raft.reason else ""
+    asset = snapshot.streams.get(stream) if stream else None
+    if asset is not None and asset.clustered and asset.is_read:
+        group = group_of(asset, raft.gone)
+        if group.quorum is not Quorum.HELD:
+            return f"{stream}: {group.problem}.{said}"
+    meta = meta_group(raft)
+    if meta is not None and meta.quorum is not Quorum.HELD:
+        return f"The cluster's meta group has {meta.problem}.{said}"
+    return ""
