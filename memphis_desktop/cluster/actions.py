@@ -33,6 +33,7 @@ class Action:
         stream: The stream it concerns, read again afterwards.
         before: The configuration it replaces or removes, for the record and for going back.
         destroys: Whether messages or state are lost for good.
+        system: Whether it goes through the system account, at the API's own prefix.
     """
 
     title: str
@@ -42,6 +43,11 @@ class Action:
     stream: str
     before: Config | None = None
     destroys: bool = False
+    system: bool = False
+
+    def subject(self, session: Session) -> str:
+        """Return the whole API subject."""
+        return f"$JS.API.{self.suffix}" if self.system else session.api_subject(self.suffix)
 
     async def run(self, session: Session) -> dict[str, Any]:
         """Do it and return the broker's answer.
@@ -54,7 +60,8 @@ class Action:
         problem = ""
         try:
             session.require_writable()
-            answer = await session.api(self.suffix, self.body)
+            ask = session.system_api if self.system else session.api
+            answer = await ask(self.suffix, self.body)
             return answer
         except Exception as error:
             problem = str(error)
@@ -63,12 +70,12 @@ class Action:
             session.hand_on_action(
                 ActionRecord(time.time_ns(), self, answer, problem, time.monotonic() - started)
             )
-            session.refresh(self.stream)
+            session.refresh(self.stream or None)
 
     def equivalent(self, session: Session) -> str:
         """Return the command line, the API subject and the body, fit to copy."""
         lines = [self.command, ""] if self.command else []
-        lines.append(session.api_subject(self.suffix))
+        lines.append(self.subject(session))
         if self.body is not None:
             lines.append(json.dumps(self.body, indent=2, ensure_ascii=False))
         return "\n".join(lines)
@@ -250,6 +257,59 @@ def step_down(stream: str, consumer: str | None = None, preferred: str = "") -> 
     command = _command("nats", "consumer", "cluster", "step-down", stream, consumer, *flags)
     title = f"Step down leader of consumer {consumer} on {stream}"
     return Action(title, f"CONSUMER.LEADER.STEPDOWN.{stream}.{consumer}", body, command, stream)
+
+
+# Clusters
+
+
+def step_down_meta(preferred: str = "") -> Action:
+    """Make the leader of the meta group hand over; needs the system account."""
+    body = {"placement": {"preferred": preferred}} if preferred else None
+    host = [f"--host={preferred}"] if preferred else []
+    command = _command("nats", "server", "cluster", "step-down", *host, "--force")
+    return Action("Step down the meta leader", "META.LEADER.STEPDOWN", body, command, "", system=True)
+
+
+def remove_peer(stream: str, peer: str) -> Action:
+    """Take a server out of a stream's group; the cluster puts another in its place when it has one."""
+    command = _command("nats", "stream", "cluster", "peer-remove", stream, peer, "--force")
+    title = f"Remove {peer} from {stream}"
+    return Action(title, f"STREAM.PEER.REMOVE.{stream}", {"peer": peer}, command, stream)
+
+
+def remove_server(name: str, peer_id: str) -> Action:
+    """Take a server that is gone for good out of the meta group; needs the system account."""
+    body = {"peer": name, **({"peer_id": peer_id} if peer_id else {})}
+    command = _command("nats", "server", "cluster", "peer-remove", peer_id or name, "--force")
+    return Action(f"Remove server {name}", "SERVER.REMOVE", body, command, "", destroys=True, system=True)
+
+
+def scale_stream(config: Config, replicas: int) -> Action:
+    """Change how many copies of a stream there are."""
+    made = update_stream({**config, "num_replicas": replicas}, config)
+    return replace(made, title=f"Scale {config['name']} to {replicas} replicas")
+
+
+def move_stream(config: Config, cluster: str, tags: Sequence[str]) -> Action:
+    """Move a stream to servers of a cluster or with tags; with neither, to wherever there is room."""
+    placement: dict[str, Any] = {}
+    if cluster:
+        placement["cluster"] = cluster
+    if tags:
+        placement["tags"] = list(tags)
+    changed = {**config, "placement": placement} if placement else {**config}
+    if not placement:
+        changed.pop("placement", None)
+    made = update_stream(changed, config)
+    where = " ".join([cluster, *tags]) or "anywhere"
+    return replace(made, title=f"Move {config['name']} to {where}")
+
+
+def cancel_move(stream: str, account: str = "") -> Action:
+    """Leave a stream where it is; with `account` through the system account, for servers before 2.15."""
+    suffix = f"ACCOUNT.STREAM.CANCEL_MOVE.{account}.{stream}" if account else f"STREAM.CANCEL_MOVE.{stream}"
+    command = _command("nats", "request", f"$JS.API.{suffix}", "")
+    return Action(f"Cancel the move of {stream}", suffix, None, command, stream, system=bool(account))
 
 
 # Command lines

@@ -53,6 +53,13 @@ class NotConnected(ClusterError):
         super().__init__("There is no connection to the broker at the moment.")
 
 
+class NeedsSystemAccount(ClusterError):
+    """Only the system account may do this."""
+
+    def __init__(self) -> None:
+        super().__init__("Only the system account may do this. Add its login to the connection.")
+
+
 class ReadOnlyConnection(ClusterError):
     """A change was asked for on a connection that is marked read-only."""
 

@@ -25,6 +25,7 @@ from .connection import GuardedClient, close_client, open_client
 from .failures import (
     ApiError,
     ConnectionFailure,
+    NeedsSystemAccount,
     NoResponder,
     NotConnected,
     ReadOnlyConnection,
@@ -333,9 +334,26 @@ class Session:
             ReadOnlyConnection: It would change something on a read-only connection.
             NotConnected: There is no connection.
         """
-        subject = self.api_subject(suffix)
+        return await self._api(self._client, self.api_subject(suffix), body, timeout)
+
+    async def system_api(
+        self, suffix: str, body: Mapping[str, Any] | None = None, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Make a request of the operator's API; raises as `api` does.
+
+        Raises:
+            NeedsSystemAccount: There is no login for the system account, or it does not work.
+        """
+        client = self.raft.system_client
+        if client is None:
+            raise NeedsSystemAccount
+        return await self._api(client, f"$JS.API.{suffix}", body, timeout)
+
+    async def _api(
+        self, client: Client | None, subject: str, body: Mapping[str, Any] | None, timeout: float | None
+    ) -> dict[str, Any]:
         payload = orjson.dumps(body) if body is not None else b""
-        message = await self.request(subject, payload, timeout=timeout)
+        message = await self._request(client, subject, payload, None, timeout)
         try:
             answer = orjson.loads(message.data)
         except orjson.JSONDecodeError as error:
@@ -361,7 +379,16 @@ class Session:
         timeout: float | None = None,
     ) -> Msg:
         """Make any request; raises as `api` does, but for `ApiError`."""
-        client = self._client
+        return await self._request(self._client, subject, payload, headers, timeout)
+
+    async def _request(
+        self,
+        client: Client | None,
+        subject: str,
+        payload: bytes,
+        headers: dict[str, str] | None,
+        timeout: float | None,
+    ) -> Msg:
         if client is None or not client.is_connected:
             raise NotConnected
         seconds = self.profile.request_timeout if timeout is None else timeout

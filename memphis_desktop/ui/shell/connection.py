@@ -83,8 +83,7 @@ class Connection(QObject):
         self.closed.emit()
 
     def _on_action(self, record: ActionRecord) -> None:
-        subject = self.session.api_subject(record.action.suffix)
-        self._activity.add_action(self.profile, subject, record)
+        self._activity.add_action(self.profile, record.action.subject(self.session), record)
 
     def _on_advisory(self, subject: str, advisory: Mapping[str, Any]) -> None:
         """Somebody changed a stream: note it, unless it is the echo of what we did ourselves."""
