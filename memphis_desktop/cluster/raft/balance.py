@@ -165,7 +165,7 @@ class BalanceRun:
         self._go.set()
 
     async def run(self) -> None:
-        """Do all steps; the first refusal by the connection itself ends it, other failures only their step."""
+        """Do all steps in turn; a step that fails is told and the next one begins."""
         try:
             for index in range(len(self.steps)):
                 await self._go.wait()
