@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
-from memphis_desktop.stations import lifecycle
+from memphis_desktop.stations import connections, dead_letters, lifecycle
 from memphis_desktop.stations.control.routes import Context
 from memphis_desktop.stations.errors import StationsError
 
@@ -16,7 +16,12 @@ log = logging.getLogger(__name__)
 
 Duty = Callable[[Context], Awaitable[object]]
 
-DUTIES: tuple[tuple[float, Duty], ...] = ((10.0, lifecycle.resume_stale),)
+DUTIES: tuple[tuple[float, Duty], ...] = (  # seconds between two times
+    (10.0, lifecycle.resume_stale),
+    (30.0, connections.reconcile),
+    (120.0, dead_letters.remove_old),
+    (900.0, connections.remove_old),
+)
 
 
 class Housekeeping:

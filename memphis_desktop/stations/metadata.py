@@ -269,8 +269,7 @@ class Metadata:
 
 
 def _audit_key(entry: AuditEntry) -> str:
-    station = key_token(entry.station) if entry.station else "="  # a token that no name has
-    return f"{station}.{int(entry.time.timestamp() * 1e6)}-{new_id()}"
+    return f"{key_token(entry.station)}.{int(entry.time.timestamp() * 1e6)}-{new_id()}"
 
 
 def replace(record: Record, **changes: object) -> Record:

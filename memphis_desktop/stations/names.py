@@ -90,8 +90,11 @@ def key_token(name: str) -> str:
     """Return any name as one token of a bucket's key, where only ``A-Z a-z 0-9 _ - / =`` are allowed.
 
     A dot becomes a slash, so that Memphis names stay readable; other characters become ``=`` and their bytes
-    in hexadecimal, so that names of any stream can be keys. Reversed by `name_of_token`.
+    in hexadecimal, so that names of any stream can be keys; no name at all becomes ``=``. Reversed by
+    `name_of_token`.
     """
+    if not name:
+        return "="
     if name.isascii() and name.replace(".", "").replace("_", "").replace("-", "").isalnum():
         return name.replace(".", "/")
     return "".join(
@@ -105,6 +108,8 @@ def name_of_token(token: str) -> str:
     plain = token.replace("/", ".")
     if "=" not in plain:
         return plain
+    if token == "=":
+        return ""
     return re.sub(
         r"=((?:[0-9a-f]{2})+)=", lambda m: bytes.fromhex(m[1]).decode("utf-8", "surrogateescape"), plain
     )

@@ -16,9 +16,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from memphis_desktop.stations import control
+from memphis_desktop.stations import control, events
 from memphis_desktop.stations.control.routes import Access, Context, OpenAccess, Request, Route
 from memphis_desktop.stations.errors import StationsError, StorageError
+from memphis_desktop.stations.events import EventReader
 from memphis_desktop.stations.housekeeping import Housekeeping
 from memphis_desktop.stations.metadata import Metadata
 
@@ -48,6 +49,7 @@ class StationsService:
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._free = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._events = EventReader(self.context)
         self._housekeeping = Housekeeping(self.context)
 
     async def start(self) -> None:
@@ -56,32 +58,34 @@ class StationsService:
         Raises:
             StorageError: The account has no JetStream.
         """
-        self.context.replicas = await self._make_buckets()
+        await self._make_buckets()
         for route in self._routes:
             subscription = await self.context.client.subscribe(
                 route.subject, queue=_QUEUE, cb=self._receiver(route)
             )
             self._subscriptions.append(subscription)
+        self._events.start()
         self._housekeeping.start()
         await self.context.client.flush()
         log.info("Stations service is ready")
 
-    async def _make_buckets(self) -> int:
-        """Make the missing buckets, on three servers where there are as many; returns on how many."""
+    async def _make_buckets(self) -> None:
+        """Make the missing buckets and streams, on three servers where there are as many."""
         metadata = self.context.metadata
         clustered = bool(self.context.client._server_info.get("cluster"))
         for attempt in range(_ATTEMPTS):
             try:
                 replicas = await metadata.replicas() or (_REPLICAS if clustered else 1)
                 await metadata.create(replicas)
-                return replicas
+                self.context.replicas = replicas
+                await events.create(self.context)
+                return
             except StorageError as error:
                 if error.status not in (400, 408, 503) or attempt == _ATTEMPTS - 1:
                     raise
                 if error.status != 408 and clustered and attempt >= _PEERS_ATTEMPTS:
                     clustered = False  # a cluster of less than three
                 await asyncio.sleep(_LEADER_WAIT)
-        raise AssertionError  # the last attempt raised
 
     async def stop(self) -> None:
         """Take no further request, finish those being answered, end."""
@@ -89,6 +93,7 @@ class StationsService:
             with contextlib.suppress(nats.errors.Error):  # the connection may be gone
                 await subscription.unsubscribe()
         self._subscriptions.clear()
+        await self._events.stop()
         await self._housekeeping.stop()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=5)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from memphis_desktop.protocol.memphis import STATION_METADATA
 from memphis_desktop.stations.errors import Refusal, StorageError
 from memphis_desktop.stations.jetstream import NOT_ENOUGH_PEERS, STREAM_NAME_IN_USE, JetStream
 from memphis_desktop.stations.model import RetentionType, Station
 
-_STATION, _ID = "memphis.station", "memphis.station.id"
+_ID = "memphis.station.id"
 _AT_ONCE = 16
 _TOO_MANY_REPLICAS = (
     "station can not be created, probably since replicas count is larger than the cluster size"
@@ -34,7 +35,7 @@ def stream_config(station: Station, stream: str) -> dict[str, Any]:
         "num_replicas": station.replicas,
         "duplicate_window": station.idempotency_window_ms * 1_000_000,
         "allow_direct": True,
-        "metadata": {_STATION: station.name, _ID: station.id},
+        "metadata": {STATION_METADATA: station.name, _ID: station.id},
     }
 
 
@@ -105,7 +106,7 @@ async def update_streams(jetstream: JetStream, before: Station, after: Station) 
 
 def owner(info: dict[str, Any] | None) -> str:
     """Return the station that a stream was made for, from its information; nothing for somebody else's."""
-    return str(((info or {}).get("config", {}).get("metadata") or {}).get(_STATION, ""))
+    return str(((info or {}).get("config", {}).get("metadata") or {}).get(STATION_METADATA, ""))
 
 
 async def _for_each(streams: tuple[str, ...], work: Any) -> None:

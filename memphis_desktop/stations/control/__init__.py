@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from memphis_desktop.stations.control import stations, status
+from memphis_desktop.stations.control import consumers, dead_letters, producers, settings, stations, status
 from memphis_desktop.stations.control.routes import Route
 
 
 def all_routes() -> tuple[Route, ...]:
     """Return everything the service answers."""
-    return status.ROUTES + stations.ROUTES
+    return (
+        *status.ROUTES,
+        *settings.ROUTES,
+        *stations.ROUTES,
+        *producers.ROUTES,
+        *consumers.ROUTES,
+        *dead_letters.ROUTES,
+    )

@@ -99,6 +99,7 @@ class Request:
         if not isinstance(document, dict):
             raise Refusal("the request is not a JSON object")
         self.fields: dict[str, Any] = _lower(document)
+        self.raw: dict[str, Any] = document  # as it was sent, for maps whose keys are names
 
     def text(self, key: str, default: str = "") -> str:
         """Return a string; refuses another type."""

@@ -1,0 +1,124 @@
+"""Which SDK connections are open, as told by those who take them: a node's Memphis port, or a front door.
+
+Producers and consumers are active while their connection is; a reconnection revives them. What nobody tells
+of, such as an SDK on a plain NATS port, counts as open until it is destroyed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import nats.errors
+import orjson
+from nats.aio.msg import Msg
+
+from memphis_desktop.stations import model
+from memphis_desktop.stations.control.routes import Context
+from memphis_desktop.stations.metadata import replace
+from memphis_desktop.stations.model import Connection, Consumer
+
+SUBJECT, STATUS_SUBJECT = "$memphis_connections", "$memphis_connection_status"
+CONNECTED, DISCONNECTED = "connected", "disconnected"
+
+_ANSWERS_WITHIN = 2.0
+_GRACE = timedelta(seconds=60)  # a connection this young may not be in the answers
+
+
+async def changed(context: Context, event: dict[str, Any], time: datetime) -> None:
+    """Note that a connection was opened or closed.
+
+    Args:
+        context: Where.
+        event: ``connection_id``, ``event``, ``username``, ``server``, and in ``sessions`` how many sessions
+            of that id are left: an SDK opens two in quick succession and closes the first.
+        time: When it was told; what was told later counts.
+    """
+    identifier, kind = str(event.get("connection_id", "")), event.get("event")
+    if not identifier or kind not in (CONNECTED, DISCONNECTED):
+        return
+    active = kind == CONNECTED or int(event.get("sessions", 0)) > 0
+    told = Connection(
+        identifier, active, time.astimezone(UTC), str(event.get("username", "")), str(event.get("server", ""))
+    )
+
+    def decide(present: Connection | None) -> Connection | None:
+        return present if present is not None and present.changed_at >= told.changed_at else told
+
+    await context.metadata.connections.change((identifier,), decide)
+
+
+async def reconcile(context: Context) -> None:
+    """Ask who has which connections, and correct what was missed: a server that died tells of nobody."""
+    answers = await _ask_all(context)
+    if not answers:
+        return  # nobody takes SDK connections, or nobody answers: nothing is known
+    asked_at = model.now()
+    live = {identifier for answer in answers for identifier in answer}
+    for connection in await context.metadata.connections.all():
+        is_live = connection.id in live
+        if is_live == connection.active or asked_at - connection.changed_at < _GRACE:
+            continue
+        corrected = replace(connection, active=is_live, changed_at=asked_at)
+        await context.metadata.connections.change((connection.id,), _instead_of(connection, corrected))
+
+
+def _instead_of(seen: Connection, corrected: Connection) -> Callable[[Connection | None], Connection | None]:
+    return lambda present: corrected if present == seen else present
+
+
+async def _ask_all(context: Context) -> list[list[str]]:
+    answers: list[list[str]] = []
+
+    async def note(message: Msg) -> None:
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            answers.append([str(each) for each in orjson.loads(message.data)["connections"]])
+
+    inbox = context.client.new_inbox()
+    try:
+        subscription = await context.client.subscribe(inbox, cb=note)
+        await context.client.publish(STATUS_SUBJECT, b"", reply=inbox)
+        await asyncio.sleep(_ANSWERS_WITHIN)
+        await subscription.unsubscribe()
+    except nats.errors.Error:
+        return []
+    return answers
+
+
+async def remove_old(context: Context) -> None:
+    """Forget producers, consumers and connections that have been closed for as long as the settings allow.
+
+    Of a group without any open connection one member stays: its durable lives on, and so shall its name.
+    """
+    metadata = context.metadata
+    settings = await metadata.read_settings()
+    limit = model.now() - timedelta(hours=settings.disconnected_hours)
+    closed = {c.id: c for c in await metadata.connections.all() if not c.active}
+    old = {identifier for identifier, connection in closed.items() if connection.changed_at < limit}
+    if not old:
+        return
+    for producer in await metadata.producers.all():
+        if producer.connection_id in old:
+            await metadata.producers.delete(producer)
+    consumers = await metadata.consumers.all()
+    kept = _last_of_their_groups(consumers, old)
+    for consumer in consumers:
+        if consumer.connection_id in old and consumer not in kept:
+            await metadata.consumers.delete(consumer)
+    for identifier in old - {consumer.connection_id for consumer in kept}:
+        await metadata.connections.delete(closed[identifier])
+
+
+def _last_of_their_groups(consumers: list[Consumer], old: set[str]) -> list[Consumer]:
+    """Return the newest member of each group whose members are all long gone."""
+    groups: dict[tuple[str, str], list[Consumer]] = {}
+    for consumer in consumers:
+        groups.setdefault((consumer.station, consumer.group), []).append(consumer)
+    return [
+        max(members, key=lambda member: member.created_at)
+        for members in groups.values()
+        if all(member.connection_id in old for member in members)
+    ]

@@ -1,0 +1,226 @@
+"""What SDKs and servers tell without waiting for an answer: failed messages, dead-letter acks, connections.
+
+A work-queue stream takes all of it, so nothing is lost while no copy of the service runs, and the copies
+share the work through one durable consumer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import nats.errors
+import orjson
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.errors import Error as JetStreamError
+
+from memphis_desktop.stations import connections, dead_letters
+from memphis_desktop.stations.control.routes import Context
+from memphis_desktop.stations.dead_letters import Failure
+from memphis_desktop.stations.errors import StationsError, StorageError
+from memphis_desktop.stations.model import DeadLetter, DeadLetterKind, JourneyStep
+from memphis_desktop.stations.names import external_name, internal_name, partition_stream
+
+log = logging.getLogger(__name__)
+
+STREAM, DURABLE = "memphis_events", "service"
+MAX_DELIVERIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."
+TERMINATED = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."
+
+_BATCH, _WAIT = 64, 20.0
+_AT_ONCE = 16
+_DAY = 86_400_000_000_000
+_ACK_WAIT = 30_000_000_000
+_MOST_MESSAGES = 1_000_000
+_MOST_ATTEMPTS, _LATER = 10, 2.0
+
+Event = dict[str, Any]
+
+
+async def create(context: Context) -> None:
+    """Make the stream and its durable, if they are missing."""
+    jetstream = context.jetstream
+    if await jetstream.stream_info(STREAM) is None:
+        config = {
+            "name": STREAM,
+            "description": "Memphis: what the stations service has to hear of",
+            "subjects": [f"{MAX_DELIVERIES}>", f"{TERMINATED}>", *(s for s in HANDLERS if s[-1] != ".")],
+            "retention": "workqueue",
+            "storage": "file",
+            "max_age": _DAY,
+            "max_msgs": _MOST_MESSAGES,
+            "discard": "old",
+            "num_replicas": context.replicas,
+        }
+        await jetstream.create_stream(config)
+    durable = {
+        "durable_name": DURABLE,
+        "ack_policy": "explicit",
+        "ack_wait": _ACK_WAIT,
+        "max_deliver": -1,
+        "max_ack_pending": 1000,
+    }
+    await jetstream.create_durable(STREAM, durable)
+
+
+class EventReader:
+    """Takes events from the stream and sees to them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """End; what is under way is done again by another copy."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        while True:
+            subscription: JetStreamContext.PullSubscription | None = None
+            try:
+                context = self._context.client.jetstream()
+                subscription = await context.pull_subscribe_bind(DURABLE, STREAM)
+                while True:
+                    with contextlib.suppress(nats.errors.TimeoutError):
+                        messages = await subscription.fetch(_BATCH, timeout=_WAIT)
+                        await asyncio.gather(*(self._see_to(message) for message in messages))
+            except (nats.errors.Error, JetStreamError, OSError) as error:
+                log.debug("reading events: %s", error)
+                await asyncio.sleep(_LATER)
+            finally:
+                if subscription is not None:
+                    with contextlib.suppress(Exception):  # the connection may be gone
+                        await subscription.unsubscribe()
+
+    async def _see_to(self, message: Msg) -> None:
+        async with self._free:
+            try:
+                await _handle(self._context, message)
+            except StorageError as error:
+                if message.metadata.num_delivered < _MOST_ATTEMPTS:
+                    await message.nak(delay=_LATER)
+                    return
+                log.error("an event of %s was given up: %s", message.subject, error)
+            except (StationsError, ValueError, KeyError, TypeError, AttributeError) as error:
+                log.warning("an event of %s makes no sense: %s", message.subject, error)
+            except Exception:
+                log.exception("an event of %s failed", message.subject)
+            await message.ack()
+
+
+async def _handle(context: Context, message: Msg) -> None:
+    subject = message.subject
+    for prefix in (MAX_DELIVERIES, TERMINATED):
+        if subject.startswith(prefix):
+            subject = prefix
+    event = {key.lower(): value for key, value in orjson.loads(message.data).items()}
+    event["_sequence"], event["_time"] = message.metadata.sequence.stream, message.metadata.timestamp
+    await HANDLERS[subject](context, event)
+
+
+async def _deliveries_exceeded(context: Context, event: Event) -> None:
+    failure = Failure(
+        event["stream"],
+        event["consumer"],
+        event["stream_seq"],
+        event.get("deliveries", 0),
+        time=event["_time"],
+    )
+    await dead_letters.record_failure(context, failure)
+
+
+async def _terminated(context: Context, event: Event) -> None:
+    failure = Failure(
+        event["stream"],
+        event["consumer"],
+        event["stream_seq"],
+        event.get("deliveries", 0),
+        event.get("reason", ""),
+        terminated=True,
+        time=event["_time"],
+    )
+    await dead_letters.record_failure(context, failure)
+
+
+async def _nacked(context: Context, event: Event) -> None:
+    """An SDK gave a message up, with a reason (3.12)."""
+    failure = Failure(
+        partition_stream(event["station_name"], int(event["partition"])),
+        internal_name(event["cg_name"]),
+        int(event["seq"]),
+        reason=str(event.get("error", "")),
+        terminated=True,
+        time=event["_time"],
+    )
+    await dead_letters.record_failure(context, failure)
+
+
+async def _refused(context: Context, event: Event) -> None:
+    """An SDK refused to produce a message that does not fit its schema (3.11)."""
+    message = {key.lower(): value for key, value in event["message"].items()}
+    producer = event.get("producer") or {}
+    data = _from_hex(message.get("data", ""))
+    station = external_name(event["station_name"])
+    name, error = str(producer.get("name", "")) or "unknown", str(event.get("validation_error", ""))
+    time: datetime = event["_time"]
+    letter = DeadLetter(
+        dead_letters.letter_id(station, "schema", event["_sequence"], time.isoformat()),
+        station,
+        DeadLetterKind.SCHEMA,
+        partition=int(event.get("partition_number", 0)),
+        producer=name,
+        connection_id=str(producer.get("connection_id", "")),
+        validation_error=error,
+        created_at=time.astimezone(UTC),
+        updated_at=time.astimezone(UTC),
+        headers=tuple((str(k), str(v)) for k, v in (message.get("headers") or {}).items()),
+        size=len(data),
+        preview=data[:80].hex(),
+        journey=(JourneyStep("refused", time.astimezone(UTC), who=name, detail=error),),
+    )
+    await dead_letters.record_refusal(context, letter, data)
+
+
+def _from_hex(text: str) -> bytes:
+    """Return the bytes of hexadecimal text; memphis-dev writes bytes below 16 as one digit: no hex."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return text.encode()
+
+
+async def _letter_acknowledged(context: Context, event: Event) -> None:
+    await dead_letters.acknowledged(context.metadata, int(event["id"]), str(event["cg_name"]).lower())
+
+
+async def _notified(context: Context, event: Event) -> None:
+    await context.audit(f"{event.get('title', '')}: {event.get('msg', '')}")
+
+
+async def _connection_changed(context: Context, event: Event) -> None:
+    await connections.changed(context, event, event["_time"])
+
+
+HANDLERS: dict[str, Callable[[Context, Event], Awaitable[None]]] = {
+    MAX_DELIVERIES: _deliveries_exceeded,
+    TERMINATED: _terminated,
+    "$memphis_nacked_dls": _nacked,
+    "$memphis_schemaverse_dls": _refused,
+    "$memphis_pm_acks": _letter_acknowledged,
+    "$memphis_notifications": _notified,
+    connections.SUBJECT: _connection_changed,
+}
