@@ -104,6 +104,8 @@ async def _serve(node: BrokerNode, handler: logfile.ReopenableHandler) -> int:
     log.info("  Protocol: nats-server %s", SERVER_VERSION)
     log.info("  Name:     %s", node.server_name)
     log.info("  ID:       %s", node.server_id)
+    for warning in node.options.warnings:
+        log.warning("%s", warning)
     ended = asyncio.Event()
     _install_signals(node, handler, ended)
     await node.start()
@@ -173,14 +175,21 @@ def _write_files(node: BrokerNode) -> list[Path]:
         options.pid_file.write_text(str(os.getpid()), encoding="utf-8")
         written.append(options.pid_file)
     if options.ports_file_dir is not None:
-        path = options.ports_file_dir / f"{_program_name()}_{os.getpid()}.ports"
-        beside = path.with_suffix(".writing")
-        beside.write_text(json.dumps(node.ports()), encoding="utf-8")
-        beside.replace(path)  # readers never see half of it
-        written.append(path)
+        for name in _program_names():
+            path = options.ports_file_dir / f"{name}_{os.getpid()}.ports"
+            beside = path.with_suffix(".writing")
+            beside.write_text(json.dumps(node.ports()), encoding="utf-8")
+            beside.replace(path)  # readers never see half of it
+            written.append(path)
     return written
 
 
-def _program_name() -> str:
+def _program_names() -> list[str]:
+    """Return the names under which the ports are looked for.
+
+    nats-server takes its program file's name; harnesses of clients look for nats-server's whatever they
+    started under that name.
+    """
     name = Path(sys.argv[0]).stem
-    return PROGRAM if name.startswith("__") or not name else name
+    own = PROGRAM if name.startswith("__") or not name else name
+    return list(dict.fromkeys((own, "nats-server")))

@@ -24,6 +24,7 @@ from memphis_desktop.broker.config_values import (
     flag,
     host_and_port,
     integer,
+    items,
     refuse_unknown,
     text,
     texts,
@@ -114,6 +115,27 @@ def _tags(options: BrokerOptions, value: Value) -> None:
 
 def _metadata(options: BrokerOptions, value: Value) -> None:
     options.metadata = {one.key: text(one) for one in block(value).values()}
+
+
+# -- what a single node is without ---------------------------------------------------------------------------
+def _linked(what: str, solicited: str) -> Setter:
+    """Return how to read a block for links to other servers.
+
+    Waiting for links that nobody makes is harmless: the block is passed over with a warning, so that
+    configurations written for nats-server work. One that asks for links (`solicited`) cannot be served.
+    """
+
+    def setter(options: BrokerOptions, value: Value) -> None:
+        asked = block(value).get(solicited)
+        if asked is not None and items(asked):
+            raise asked.fail(f"{what} are not supported: this node stands alone")
+        options.warnings.append(f"{value.key!r} is passed over: this node stands alone, without {what}")
+
+    return setter
+
+
+def _without_effect(options: BrokerOptions, value: Value) -> None:
+    """Pass over a key that tunes nats-server's insides and changes nothing that a client sees."""
 
 
 # -- JetStream -----------------------------------------------------------------------------------------------
@@ -220,4 +242,21 @@ _KEYS: dict[str, Setter] = {
     "jetstream": _jetstream,
     "store_dir": _set("store_dir", _path),
     "storedir": _set("store_dir", _path),
+    "leafnodes": _linked("leaf nodes", "remotes"),
+    "leaf": _linked("leaf nodes", "remotes"),
+    "cluster": _linked("routes", "routes"),
+    "gateway": _linked("gateways", "gateways"),
+    **dict.fromkeys(
+        (
+            "connect_error_reports",
+            "disable_sublist_cache",
+            "feature_flags",
+            "no_fast_producer_stall",
+            "no_sublist_cache",
+            "prof_block_rate",
+            "reconnect_error_reports",
+            "write_timeout",
+        ),
+        _without_effect,
+    ),
 }

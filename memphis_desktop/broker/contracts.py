@@ -102,6 +102,10 @@ class Node(Protocol):
     clock: Clock
 
     @property
+    def max_payload(self) -> int:
+        """The largest message that clients may publish, in bytes."""
+
+    @property
     def system_account(self) -> Account:
         """The ``$SYS`` account."""
 

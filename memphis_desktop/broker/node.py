@@ -312,6 +312,11 @@ class BrokerNode:
         return listed
 
     @property
+    def max_payload(self) -> int:
+        """The largest message that clients may publish, in bytes."""
+        return self.options.max_payload
+
+    @property
     def system_account(self) -> Account:
         """The ``$SYS`` account."""
         return self._system_account

@@ -221,6 +221,9 @@ class BrokerOptions:
     memphis_port: int = 0
     rest_port: int = 0
 
+    # What the configuration asks for and this node does not do, told in the log when it starts.
+    warnings: list[str] = field(default_factory=list)
+
     @property
     def auth_required(self) -> bool:
         """Whether a client has to prove who it is."""

@@ -28,22 +28,21 @@ def trace_commands(connection: object, commands: Sequence[Command]) -> None:
                 )
         elif kind in _NAMES:
             arguments = () if kind == CONNECT else command[1:]
-            log.log(
-                TRACE, "%s - <<- [%s]", connection, " ".join([_NAMES[kind], *map(_text, arguments)]).strip()
-            )
+            words = [_text(argument) for argument in arguments if argument not in (b"", 0)]
+            log.log(TRACE, "%s - <<- [%s]", connection, " ".join([_NAMES[kind], *words]))
 
 
 def trace_messages(connection: object, sid: bytes, messages: Sequence[Message]) -> None:
     """Log what is delivered to one subscription of a client."""
     for message in messages:
         name = "HMSG" if message[2] else "MSG"
-        log.log(TRACE, "%s - ->> [%s %s to %s]", connection, name, _line(message), _text(sid))
+        log.log(TRACE, "%s - ->> [%s %s]", connection, name, _line(message, sid))
 
 
-def _line(message: Message) -> str:
+def _line(message: Message, sid: bytes = b"") -> str:
     subject, reply, header_size, body = message
     sizes = f"{header_size} {len(body)}" if header_size else f"{len(body)}"
-    return " ".join(part for part in (_text(subject), _text(reply), sizes) if part)
+    return " ".join(part for part in (_text(subject), _text(sid), _text(reply), sizes) if part)
 
 
 def _text(part: object) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from memphis_desktop.broker.jetstream import documents, metadata
 from memphis_desktop.broker.jetstream.advisories import Advisor
 from memphis_desktop.broker.jetstream.api import Api
+from memphis_desktop.broker.jetstream.backup.restore import Restore
 from memphis_desktop.broker.jetstream.config import StreamConfig
 from memphis_desktop.broker.jetstream.errors import (
     STREAM_NAME_IN_USE,
@@ -21,11 +22,12 @@ from memphis_desktop.broker.jetstream.stream import Stream
 from memphis_desktop.broker.jetstream.stream_state import stream_limits
 from memphis_desktop.broker.jetstream.typed_json import copy_record
 from memphis_desktop.broker.jetstream.validation import check_stream_config, check_stream_update
-from memphis_desktop.broker.store.interface import StorageError, StoreRoot, StreamStorage
+from memphis_desktop.broker.store.interface import Limits, StorageError, StoreRoot, StreamStorage
 from memphis_desktop.protocol import subjects
 
 if TYPE_CHECKING:
-    from memphis_desktop.broker.contracts import Account, Node
+    from memphis_desktop.broker.contracts import Account, Client, Node
+    from memphis_desktop.broker.jetstream.backup.consumer_states import SavedConsumer
     from memphis_desktop.broker.jetstream.contracts import ConsumerFactory
     from memphis_desktop.broker.jetstream.sourcing import SourceReader
 
@@ -51,6 +53,7 @@ class AccountStreams:
         self.advisor = Advisor(node, account, self.domain)
         self.streams: dict[str, Stream] = {}
         self.unrecovered: list[str] = []  # streams on disk that could not be opened
+        self.restores: dict[str, Restore] = {}  # those under way, by stream
         self.api = Api(self)
         self._root = root
 
@@ -60,6 +63,10 @@ class AccountStreams:
         recovered = []
         for storage in self._root.open_streams(self.account.name):
             try:
+                if documents.read_stream(storage.configuration()).restoring:
+                    _log.warning("Stream '%s > %s' was not restored whole", self.account.name, storage.name)
+                    self._root.delete_stream(self.account.name, storage.name)
+                    continue
                 recovered.append(self._recover_stream(storage))
             except (ValueError, KeyError, ApiError, StorageError) as error:
                 _log.error("Stream '%s > %s' is left alone: %s", self.account.name, storage.name, error)
@@ -74,6 +81,8 @@ class AccountStreams:
     def stop(self) -> None:
         """End everything, keeping all data."""
         self.api.stop()
+        for restoring in list(self.restores.values()):
+            restoring.cancel()
         for stream in self.streams.values():
             stream.stop(deleted=False)
             stream.storage.close()
@@ -125,6 +134,8 @@ class AccountStreams:
         config = check_stream_config(requested, self.config_of, self.limits, pedantic=pedantic)
         if config.num_replicas > 1:
             raise ApiError(10074)
+        if config.name in self.restores:
+            raise ApiError(STREAM_NAME_IN_USE)
         existing = self.streams.get(config.name)
         if existing is not None:
             metadata.copy_required_level(config, existing.config.metadata)
@@ -189,6 +200,75 @@ class AccountStreams:
         finally:
             self.advisor.stream_action(stream.name, "delete", "DELETED")
 
+    # -- restoring -------------------------------------------------------------------------------------------
+    def restore(self, requested: StreamConfig, client: Client | None) -> Restore:
+        """Return a restore of a stream with this configuration, to be started.
+
+        Raises:
+            ApiError: it may not be, or there is such a stream.
+        """
+        config = check_stream_config(requested, self.config_of, self.limits)
+        if config.num_replicas > 1:
+            raise ApiError(10074)
+        self._check_stream_count(config)
+        if config.name in self.streams or config.name in self.restores:
+            raise ApiError(10130)
+        restoring = self.restores[config.name] = Restore(self, config, client)
+        return restoring
+
+    def create_restoring(self, config: StreamConfig) -> StreamStorage:
+        """Make the place of a stream that is being restored; no limits hold in it yet.
+
+        Raises:
+            ApiError: its subjects belong to another stream.
+            StorageError: it can not be made.
+        """
+        self._check_overlap(config)
+        return self._root.create_stream(
+            self.account.name,
+            config.name,
+            documents.write_stream(config, self.node.clock.time_ns(), restoring=True),
+            memory=config.storage == "memory",
+            limits=Limits(),
+            sync_always=False if config.persist_mode == "async" else None,
+        )
+
+    def remove_restoring(self, name: str) -> None:
+        """Remove what was restored of a stream until now."""
+        try:
+            self._root.delete_stream(self.account.name, name)
+        except StorageError as error:
+            _log.error("Stream '%s > %s' can not be removed: %s", self.account.name, name, error)
+
+    def activate_restored(
+        self, storage: StreamStorage, config: StreamConfig, consumers: Iterable[SavedConsumer]
+    ) -> Stream:
+        """Make a live stream of what was restored, with its consumers.
+
+        Raises:
+            ApiError: a consumer can not be made; nothing is left of the stream.
+            StorageError: it can not be stored; nothing is left either.
+        """
+        created_ns = self.node.clock.time_ns()
+        try:
+            self._check_overlap(config)  # with streams that were made meanwhile
+            storage.messages.limits = stream_limits(config)
+            storage.messages.enforce_limits()
+            stream = Stream(self, storage, config, created_ns)
+            for name, consumer_config, state in consumers:
+                consumer_config.name = name
+                storage.write_consumer(name, documents.write_consumer(consumer_config, created_ns))
+                stream.build_consumer(name, consumer_config, created_ns, None, state)
+            stream.write_configuration()
+        except (StorageError, ApiError):
+            self.remove_restoring(config.name)
+            raise
+        self.streams[stream.name] = stream
+        stream.start()
+        self._origin_appeared(stream)
+        self.advisor.stream_action(stream.name, "create", "CREATED")
+        return stream
+
     # -- mirrors and sources ---------------------------------------------------------------------------------
     def attach(self, reader: SourceReader) -> None:
         """Give a reader its origin, now if it exists, else when it is created."""
@@ -242,7 +322,7 @@ class AccountStreams:
 
     # -- inside ----------------------------------------------------------------------------------------------
     def _recover_stream(self, storage: StreamStorage) -> Stream:
-        config, created_ns, positions = documents.read_stream(storage.configuration())
+        config, created_ns, positions, _ = documents.read_stream(storage.configuration())
         if config.name != storage.name:
             raise ValueError(f"its configuration is that of {config.name!r}")
         storage.messages.limits = stream_limits(config)

@@ -94,6 +94,7 @@ _ERROR_FIELDS: dict[str, dict[str, Any]] = {
     "consumer_names": {**_PAGE, "consumers": []},
     "consumer_list": {**_PAGE, "consumers": []},
     "stream_purge": {"purged": 0},
+    "stream_restore": {"deliver_subject": ""},
     "consumer_pause": {"paused": False, "pause_until": "0001-01-01T00:00:00Z"},
 }
 

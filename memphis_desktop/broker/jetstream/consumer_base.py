@@ -78,9 +78,9 @@ class BaseConsumer(ABC):
         self._pump_planned = False
         self._pause_reported = False
         self._recover()
-        store.state_source = self._state
+        store.state_source = self.saved_state
 
-    def _state(self) -> ConsumerState:
+    def saved_state(self) -> ConsumerState:
         """Return all that has to survive a restart; the journal asks for it when it starts a new file."""
         return self.deliveries.state(self.cursor.skip_until)
 
@@ -521,7 +521,7 @@ class BaseConsumer(ABC):
 
     def write_state(self) -> None:
         """Write the whole state to the journal."""
-        self.journal.reset(self._state())
+        self.journal.reset(self.saved_state())
         self.journal.flush()
 
     # -- time ------------------------------------------------------------------------------------------------

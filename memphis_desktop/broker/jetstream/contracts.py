@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Account, Client, Node
     from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig
-    from memphis_desktop.broker.store.interface import ConsumerStore, MessageStore
+    from memphis_desktop.broker.store.interface import ConsumerState, ConsumerStore, MessageStore
 
 
 class StreamHost(Protocol):
@@ -86,6 +86,9 @@ class StreamConsumer(Protocol):
 
     def info(self) -> dict[str, Any]:
         """Return ConsumerInfo (2.6 of the protocol notes), without ``type``."""
+
+    def saved_state(self) -> ConsumerState:
+        """Return all that it remembers across a restart."""
 
     def stop(self, *, deleted: bool) -> None:
         """End: tell waiting pull requests ``409 Consumer Deleted`` or ``Server Shutdown``; write state."""

@@ -19,6 +19,7 @@ class StreamDocument(NamedTuple):
     config: StreamConfig
     created_ns: int
     positions: dict[str, int]
+    restoring: bool  # it was being restored when the node ended: what there is of it is not whole
 
 
 class ConsumerDocument(NamedTuple):
@@ -28,9 +29,17 @@ class ConsumerDocument(NamedTuple):
     created_ns: int
 
 
-def write_stream(config: StreamConfig, created_ns: int, positions: Mapping[str, int] | None = None) -> bytes:
+def write_stream(
+    config: StreamConfig,
+    created_ns: int,
+    positions: Mapping[str, int] | None = None,
+    *,
+    restoring: bool = False,
+) -> bytes:
     """Return the document of a stream."""
     document: dict[str, Any] = {"created": created_ns, "config": to_json(config)}
+    if restoring:
+        document["restoring"] = True
     if positions:
         document["positions"] = dict(positions)
     return encode_json(document)
@@ -51,7 +60,8 @@ def read_stream(document: bytes) -> StreamDocument:
     positions = content.get("positions", {})
     if not isinstance(positions, dict):
         raise ValueError("its positions are no object")
-    return StreamDocument(_config(StreamConfig, content), content["created"], positions)
+    restoring = content.get("restoring") is True
+    return StreamDocument(_config(StreamConfig, content), content["created"], positions, restoring)
 
 
 def read_consumer(document: bytes) -> ConsumerDocument:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memphis_desktop.broker.jetstream.config import StreamConfig
 from memphis_desktop.broker.jetstream.typed_json import (
+    ANYTHING,
     BOOLEAN,
     INT,
     STRING,
     TIME,
     UINT64,
     ListOf,
+    Record,
     attribute,
 )
 
@@ -85,3 +88,40 @@ class UnpinRequest:
     """CONSUMER.UNPIN."""
 
     group: str = attribute(STRING)
+
+
+@dataclass(slots=True)
+class SnapshotRequest:
+    """STREAM.SNAPSHOT."""
+
+    deliver_subject: str = attribute(STRING)
+    no_consumers: bool = attribute(BOOLEAN)
+    chunk_size: int = attribute(INT)
+    window_size: int = attribute(INT)
+    jsck: bool = attribute(BOOLEAN)
+
+
+@dataclass(slots=True)
+class SnapshotState:
+    """A stream's state as snapshots hold it, and the clients that made them."""
+
+    messages: int = attribute(UINT64)
+    bytes: int = attribute(UINT64)
+    first_seq: int = attribute(UINT64)
+    first_ts: int | None = attribute(TIME)
+    last_seq: int = attribute(UINT64)
+    last_ts: int | None = attribute(TIME)
+    num_subjects: int = attribute(INT)
+    subjects: object = attribute(ANYTHING)
+    num_deleted: int = attribute(INT)
+    deleted: list[int] = attribute(ListOf(UINT64))
+    lost: object = attribute(ANYTHING)
+    consumer_count: int = attribute(INT)
+
+
+@dataclass(slots=True)
+class RestoreRequest:
+    """STREAM.RESTORE."""
+
+    config: StreamConfig = attribute(Record(StreamConfig, "StreamConfig", optional=False))
+    state: SnapshotState = attribute(Record(SnapshotState, "StreamState", optional=False))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Client, Subscription
     from memphis_desktop.broker.jetstream.account import AccountStreams
     from memphis_desktop.broker.jetstream.contracts import StreamConsumer
-    from memphis_desktop.broker.store.interface import StreamStorage
+    from memphis_desktop.broker.store.interface import ConsumerState, StreamStorage
 
 _log = logging.getLogger(__name__)
 
@@ -206,15 +206,30 @@ class Stream:
         return consumer
 
     def build_consumer(
-        self, name: str, config: ConsumerConfig, created_ns: int, requester: Client | None
+        self,
+        name: str,
+        config: ConsumerConfig,
+        created_ns: int,
+        requester: Client | None,
+        state: ConsumerState | None = None,
     ) -> StreamConsumer:
         """Build a consumer over its journal, new or recovered, without starting it.
+
+        Args:
+            name: its name.
+            config: validated.
+            created_ns: when it was created.
+            requester: who asked for it.
+            state: what a new one begins with, when it is not the start of its deliver policy.
 
         Raises:
             StorageError: the journal can not be opened.
             ApiError: the consumer can not be made.
         """
         store = self.storage.open_consumer(name, config.mem_storage)
+        if state is not None:
+            store.reset(state)
+            store.flush()
         consumer = self.owner.consumer_factory(self, name, config, store, created_ns, requester)
         self.consumers[name] = consumer
         self._consumers_created[name] = created_ns

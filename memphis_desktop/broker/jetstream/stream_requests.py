@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.jetstream import metadata
 from memphis_desktop.broker.jetstream.api_request import ApiRequest
+from memphis_desktop.broker.jetstream.backup.snapshot import Snapshot
 from memphis_desktop.broker.jetstream.config import StreamConfigRequest
 from memphis_desktop.broker.jetstream.errors import (
     BAD_REQUEST,
@@ -14,9 +15,17 @@ from memphis_desktop.broker.jetstream.errors import (
     STREAM_STORE_FAILED,
     ApiError,
 )
-from memphis_desktop.broker.jetstream.requests import PurgeRequest, StreamInfoRequest, StreamListRequest
+from memphis_desktop.broker.jetstream.requests import (
+    PurgeRequest,
+    RestoreRequest,
+    SnapshotRequest,
+    StreamInfoRequest,
+    StreamListRequest,
+)
 from memphis_desktop.broker.jetstream.times import format_time
+from memphis_desktop.broker.jetstream.typed_json import to_json
 from memphis_desktop.broker.store.interface import StorageError
+from memphis_desktop.protocol.subjects import is_literal
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.jetstream.stream import Stream
@@ -120,19 +129,31 @@ def purge(request: ApiRequest) -> None:
     request.respond_when_durable(stream.messages, lambda: {"success": True, "purged": purged}, 10051)
 
 
-def snapshot(request: ApiRequest) -> dict[str, Any]:
-    """STREAM.SNAPSHOT.S: refused, because snapshots are nats-server's own files and ours are others."""
+def snapshot(request: ApiRequest) -> None:
+    """STREAM.SNAPSHOT.S: the answer, and then the snapshot in chunks to the deliver subject."""
     if request.is_empty():
         raise ApiError(BAD_REQUEST)
-    request.streams.find(request.tokens[0])
-    raise ApiError(10064, "this broker keeps streams in another format than snapshots have")
+    stream = request.streams.find(request.tokens[0])
+    asked = request.read(SnapshotRequest, "JSApiStreamSnapshotRequest")
+    if not is_literal(asked.deliver_subject.encode("utf-8", "surrogateescape")):
+        raise ApiError(10015)
+    sending = Snapshot(stream, asked, request.client)
+    request.respond({"config": to_json(stream.config), "state": sending.state})
+    sending.start()
 
 
 def restore(request: ApiRequest) -> dict[str, Any]:
-    """STREAM.RESTORE.S: refused, for the same reason."""
-    if request.is_empty():
-        raise ApiError(BAD_REQUEST)
-    raise ApiError(10062, "this broker keeps streams in another format than snapshots have")
+    """STREAM.RESTORE.S: where to send the chunks of a snapshot."""
+    asked = request.read_required(RestoreRequest, "JSApiStreamRestoreRequest")
+    name, config = request.tokens[0], asked.config
+    config.name = config.name or name
+    if config.name != name:
+        raise ApiError(STREAM_NAME_MISMATCH)
+    if "\\" in name or "/" in name:
+        raise ApiError(10128)
+    restoring = request.streams.restore(config, request.client)
+    restoring.start()
+    return {"deliver_subject": restoring.subject}
 
 
 def _with_time(stream: Stream, answer: dict[str, Any]) -> dict[str, Any]:

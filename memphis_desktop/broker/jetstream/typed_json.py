@@ -199,6 +199,15 @@ class _Metadata(Kind):
         return dict(sorted(value.items()))
 
 
+class _Anything(Kind):
+    """A value that is taken as it is, and not looked into."""
+
+    type_name = "interface {}"
+
+    def decode(self, value: Any, path: tuple[str, ...], decoding: Decoding, in_struct: bool) -> Any:
+        return value
+
+
 class Record(Kind):
     """A nested record; `optional` ones are None until given."""
 
@@ -233,6 +242,7 @@ UINT64 = _Integer("uint64", 0, (1 << 64) - 1)
 DURATION = _Integer("time.Duration", -(1 << 63), (1 << 63) - 1)
 TIME = _Time()
 METADATA = _Metadata()
+ANYTHING = _Anything()
 
 
 class JsonObject(list[tuple[str, Any]]):

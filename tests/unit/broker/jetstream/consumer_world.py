@@ -226,6 +226,7 @@ class Node:
 
     server_id = server_name = "N"
     version = "2.15.1"
+    max_payload = 1 << 20
 
     def __init__(self, clock: MovedClock) -> None:
         self.clock = clock

@@ -26,6 +26,7 @@ class SmallNode:
 
     server_id = server_name = "N" * 56
     version = "2.15.1"
+    max_payload = 1 << 20
 
     def __init__(self) -> None:
         self.clock = MovedClock()
