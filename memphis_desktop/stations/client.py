@@ -32,6 +32,9 @@ from memphis_desktop.stations.model import (
     StationState,
     User,
 )
+from memphis_desktop.stations.schemas.checking import violations
+from memphis_desktop.stations.schemas.violations import ContentError
+from memphis_desktop.stations.schemas.worker import SchemaWorker, WorkerBusy
 
 Record = TypeVar("Record")
 
@@ -60,6 +63,7 @@ class StationsClient:
         self.metadata = Metadata(client, api_prefix)
         self.username = username
         self._client = client
+        self._worker = SchemaWorker()
 
     # What is there ------------------------------------------------------------------------------------------
 
@@ -189,6 +193,83 @@ class StationsClient:
         """Drop dead letters, all of a station (of a kind, if given) when no id is given; returns how many."""
         body = {"station": station, "ids": list(letter_ids), "kind": kind}
         return int(await self.manage("dead_letters.drop", body))
+
+    # Schemas ------------------------------------------------------------------------------------------------
+
+    async def create_schema(
+        self, name: str, kind: str, content: str, *, message: str = "", tags: Sequence[str] = ()
+    ) -> Schema:
+        """Create a schema.
+
+        Args:
+            name: Its name.
+            kind: ``protobuf``, ``json``, ``avro`` or ``graphql``.
+            content: Its text.
+            message: Protobuf: the message that producers send; the first of the file if left out.
+            tags: Words to find it by.
+
+        Raises:
+            StationsError: It exists, the text is no schema of its type, or the service is not there.
+        """
+        body = {"type": kind, "schema_content": content, "message_struct_name": message, "tags": list(tags)}
+        return _record(Schema, await self.manage("schemas.create", {"name": name, **body}))
+
+    async def create_schema_version(
+        self, name: str, content: str, *, message: str = "", activate: bool = False
+    ) -> Schema:
+        """Add a version to a schema; with `activate` new producers are given it."""
+        body = {"schema_content": content, "message_struct_name": message, "activate": activate}
+        return _record(Schema, await self.manage("schemas.create_version", {"name": name, **body}))
+
+    async def activate_schema_version(self, name: str, number: int) -> Schema:
+        """Make another version the active one, an earlier one too.
+
+        Producers that run keep theirs until the schema is attached to their station again.
+        """
+        return _record(
+            Schema, await self.manage("schemas.activate", {"name": name, "version_number": number})
+        )
+
+    async def remove_schema(self, name: str) -> None:
+        """Remove a schema; stations that enforce it do so no more."""
+        await self.manage("schemas.remove", {"name": name})
+
+    async def attach_schema(self, name: str, stations: Sequence[str]) -> list[Station]:
+        """Enforce a schema's active version on stations; producers that run are told."""
+        body = {"name": name, "station_names": list(stations)}
+        return [_record(Station, one) for one in await self.manage("schemas.attach", body)]
+
+    async def detach_schema(self, station: str) -> Station:
+        """Take the schema off a station; producers that run are told."""
+        return _record(Station, await self.manage("schemas.detach", {"station_name": station}))
+
+    async def check_schema(self, kind: str, content: str, message: str = "") -> tuple[str, ...]:
+        """Return the messages of a Protobuf file, nothing for another type. No service is asked.
+
+        Raises:
+            StationsError: The text is no schema of that type.
+        """
+        try:
+            return (await self._worker.check(kind, content, message=message)).messages
+        except (ContentError, WorkerBusy) as error:
+            raise StationsError(str(error), "invalid") from None
+
+    async def check_messages(self, station: str, payloads: Sequence[bytes]) -> list[str | None]:
+        """Return for each message what is wrong with it by the station's schema, None when it fits.
+
+        No service is asked.
+
+        Raises:
+            StationsError: The station does not exist, or its schema cannot be used.
+        """
+        found = await self.station(station)
+        if found is None:
+            raise StationsError(f"Station {station} does not exist", "not_found")
+        return await violations(self.metadata, self._worker, found, payloads)
+
+    async def close(self) -> None:
+        """End the process that checks schemas, if there was need of one."""
+        await self._worker.close()
 
     # Everything else ----------------------------------------------------------------------------------------
 

@@ -99,6 +99,7 @@ class StationsService:
             _, late = await asyncio.wait(self._tasks, timeout=5)
             for task in late:
                 task.cancel()
+        await self.context.schemas.close()
 
     def _receiver(self, route: Route) -> Callable[[Msg], Awaitable[None]]:
         async def receive(message: Msg) -> None:

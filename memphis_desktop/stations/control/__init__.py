@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from memphis_desktop.stations.control import consumers, dead_letters, producers, settings, stations, status
+from memphis_desktop.stations.control import (
+    consumers,
+    dead_letters,
+    producers,
+    schemas,
+    settings,
+    stations,
+    status,
+)
 from memphis_desktop.stations.control.routes import Route
 
 
@@ -14,5 +22,6 @@ def all_routes() -> tuple[Route, ...]:
         *stations.ROUTES,
         *producers.ROUTES,
         *consumers.ROUTES,
+        *schemas.ROUTES,
         *dead_letters.ROUTES,
     )

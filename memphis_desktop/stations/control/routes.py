@@ -18,6 +18,7 @@ from memphis_desktop.stations.errors import Refusal, StationsError
 from memphis_desktop.stations.jetstream import JetStream
 from memphis_desktop.stations.metadata import Metadata
 from memphis_desktop.stations.model import Station
+from memphis_desktop.stations.schemas.worker import SchemaWorker
 
 CONTROL_PREFIX = "$memphis_"
 MANAGE_PREFIX = "$memphis_manage."
@@ -60,6 +61,7 @@ class Context:
     metadata: Metadata
     access: Access = field(default_factory=OpenAccess)
     replicas: int = 1  # of the layer's own streams
+    schemas: SchemaWorker = field(default_factory=SchemaWorker)
 
     @property
     def jetstream(self) -> JetStream:

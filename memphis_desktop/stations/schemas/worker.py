@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import multiprocessing
 import signal
 import sys
@@ -19,18 +20,29 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from memphis_desktop.stations.schemas.violations import (
+    AVRO,
+    GRAPHQL,
+    JSON,
     MAX_CONTENT,
+    PROTOBUF,
     Content,
     ContentError,
     Violation,
     shortened,
 )
 
-TIME_LIMIT = 2.0  # seconds for one question
-_START_LIMIT = 20.0  # for the process to begin, on a busy machine
+TIME_LIMIT = 2.0  # seconds of processor time for one question, where the system can measure it
+_WALL_LIMIT = 20.0  # and of any time, also for the process to begin on a busy machine
 _MEMORY_LIMIT = 1 << 30  # bytes of address space
+_IDLE_TIME = 60.0  # seconds a process without work is kept
 _MOST_WAITING = 256
 _CACHED_VALIDATORS = 64
+_LIBRARIES = {
+    PROTOBUF: ("google.protobuf.message_factory", "memphis_desktop.inspect.decode.schemas"),
+    JSON: ("jsonschema", "referencing"),
+    AVRO: ("fastavro", "fastavro.validation"),
+    GRAPHQL: ("graphql",),
+}
 _READY = "ready"
 _TOO_LONG = "checking it against the schema takes too much time or memory"
 _MOST_TOO_LONG = 3  # messages of one request; those after them are not tried
@@ -47,6 +59,7 @@ class SchemaWorker:
         self._time_limit = time_limit
         self._thread = ThreadPoolExecutor(1, "schemas")
         self._waiting = 0
+        self._idle: asyncio.TimerHandle | None = None
         self._process: Any = None
         self._pipe: Connection | None = None
 
@@ -97,7 +110,9 @@ class SchemaWorker:
         return found
 
     async def close(self) -> None:
-        """End the process."""
+        """End the process, if there is one."""
+        if self._idle is not None:
+            self._idle.cancel()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
         self._thread.shutdown(wait=False)
 
@@ -105,39 +120,43 @@ class SchemaWorker:
         """Return the answer; None when there was none within the bounds."""
         if self._waiting >= _MOST_WAITING:
             raise WorkerBusy("too many messages and schemas wait to be checked; try again")
+        loop = asyncio.get_running_loop()
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask_now, question)
+            return await loop.run_in_executor(self._thread, self._ask_now, question)
         finally:
             self._waiting -= 1
+            if self._idle is not None:
+                self._idle.cancel()
+            self._idle = loop.call_later(_IDLE_TIME, self._thread.submit, self._end)
 
     # -- in the thread ---------------------------------------------------------------------------------------
     def _ask_now(self, question: tuple[Any, ...]) -> tuple[str, Any] | None:
-        for fresh in (self._process is None, True):
-            if fresh and not self._start():
-                return None
-            assert self._pipe is not None
-            with contextlib.suppress(OSError, EOFError):
-                self._pipe.send(question)
-                if self._pipe.poll(self._time_limit):
-                    answer: tuple[str, Any] = self._pipe.recv()
-                    return answer
-                self._end()
-                return None
-            self._end()  # it died
-            if fresh:
-                return None
+        if not self._alive() and not self._start():
+            return None
+        assert self._pipe is not None
+        with contextlib.suppress(OSError, EOFError):  # the alarm has ended it
+            self._pipe.send(question)
+            if self._pipe.poll(_WALL_LIMIT):
+                answer: tuple[str, Any] = self._pipe.recv()
+                return answer
+        self._end()
         return None
+
+    def _alive(self) -> bool:
+        return self._process is not None and self._process.is_alive()
 
     def _start(self) -> bool:
         self._end()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_child, args=(theirs,), daemon=True, name="memphis-schemas")
+        self._process = context.Process(
+            target=_child, args=(theirs, self._time_limit), daemon=True, name="memphis-schemas"
+        )
         self._process.start()
         theirs.close()
         with contextlib.suppress(OSError, EOFError):
-            if self._pipe.poll(_START_LIMIT) and self._pipe.recv() == _READY:
+            if self._pipe.poll(_WALL_LIMIT) and self._pipe.recv() == _READY:
                 return True
         self._end()
         return False
@@ -153,7 +172,7 @@ class SchemaWorker:
             pipe.close()
 
 
-def _child(pipe: Connection) -> None:
+def _child(pipe: Connection, time_limit: float) -> None:
     """Main of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal ends the program, which ends this
     _limit_memory()
@@ -161,7 +180,25 @@ def _child(pipe: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         pipe.send(_READY)
         while True:
-            pipe.send(_answer(pipe.recv(), validators))
+            question = pipe.recv()
+            _import_library(question[1])
+            _set_alarm(time_limit)
+            answer = _answer(question, validators)
+            _set_alarm(0)
+            pipe.send(answer)
+
+
+def _import_library(kind: str) -> None:
+    """Import what a type needs before time counts."""
+    importlib.import_module("memphis_desktop.stations.schemas.content")
+    for name in _LIBRARIES.get(kind, ()):
+        importlib.import_module(name)
+
+
+def _set_alarm(seconds: float) -> None:
+    """Have the system end this process after so much work; Python itself may not get to run by then."""
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _limit_memory() -> None:
