@@ -16,7 +16,9 @@ from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig
 def test_a_stream_reads_back_as_it_was_written() -> None:
     config = StreamConfig(name="S", subjects=["s.*"], sources=[StreamSource(name="O", opt_start_time=5)])
     written = documents.write_stream(config, 17, {"O > >": 4})
-    assert documents.read_stream(written) == (config, 17, {"O > >": 4})
+    assert documents.read_stream(written) == (config, 17, {"O > >": 4}, False)
+    half = documents.write_stream(config, 17, restoring=True)
+    assert documents.read_stream(half) == (config, 17, {}, True)
 
 
 def test_a_consumer_reads_back_as_it_was_written() -> None:
