@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import logging
 import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlparse
@@ -136,6 +138,8 @@ async def open_client(
         if failure.stage is Stage.GREETING and client._server_info.get("auth_required"):
             # A server that refuses closes at once, and its reason can get lost with the connection.
             failure = refused_login(without_secret(address))
+        if failure.stage is Stage.LOGIN:
+            failure = expired_login(await asyncio.to_thread(jwt_expiry, credentials)) or failure
         raise failure from error
     finally:
         gave_up.cancel()
@@ -200,6 +204,36 @@ def _login_options(credentials: Credentials) -> dict[str, Any]:
             jwt, seed = resolve(credentials.user_jwt).strip(), resolve(credentials.user_seed).strip()
     _check_seed(seed)
     return {"user_jwt_cb": lambda: bytearray(jwt.encode()), "signature_cb": _signer(seed)}
+
+
+def jwt_expiry(credentials: Credentials) -> datetime | None:
+    """Return when the JWT of a login ends, as it says itself; None without a JWT or an end.
+
+    Reads files, so it belongs in a thread. Raises `ConnectionFailure` when they cannot be read.
+    """
+    if credentials.kind is CredentialKind.CREDS:
+        jwt, _ = parse_creds(_read_text(expand_path(credentials.creds_path), "creds file"))
+    elif credentials.kind is CredentialKind.JWT:
+        jwt = resolve(credentials.user_jwt).strip()
+    else:
+        return None
+    try:
+        body = jwt.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return datetime.fromtimestamp(int(claims["exp"]), UTC)
+    except (IndexError, ValueError, KeyError, TypeError, OverflowError, OSError):
+        return None
+
+
+def expired_login(expiry: datetime | None) -> ConnectionFailure | None:
+    """The server says only that it refuses: say it when the JWT has ended."""
+    if expiry is None or expiry > datetime.now(UTC):
+        return None
+    return ConnectionFailure(
+        Stage.LOGIN,
+        f"The server refused the login: its JWT has expired on {expiry:%Y-%m-%d %H:%M} UTC.",
+        "Ask for new credentials.",
+    )
 
 
 def _signer(seed: str) -> Callable[[str], bytes]:
@@ -278,13 +312,43 @@ def _read_text(path: str, what: str) -> str:
         ) from error
 
 
+class _NamedContext(ssl.SSLContext):
+    """A context that asks for a name of its own, also where a library would ask for the URL's (WebSocket)."""
+
+    server_name = ""
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Begin a handshake in which the server's certificate must be for `server_name`."""
+        return super().wrap_bio(incoming, outgoing, server_side, self.server_name, session)
+
+
+def _new_context(tls: TlsOptions) -> ssl.SSLContext:
+    ca_path = expand_path(tls.ca_path) or None
+    if not tls.server_name:
+        return ssl.create_default_context(cafile=ca_path)
+    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.server_name = tls.server_name
+    if ca_path is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca_path)
+    return context
+
+
 def tls_context(tls: TlsOptions, urls: tuple[str, ...]) -> ssl.SSLContext | None:
     """Return the TLS context of a profile, or None when the client's default serves."""
     wanted = any(urlparse(url).scheme in ("tls", "wss") for url in urls)
     if tls == TlsOptions() and not wanted:
         return None
     try:
-        context = ssl.create_default_context(cafile=expand_path(tls.ca_path) or None)
+        context = _new_context(tls)
         if tls.cert_path:
             context.load_cert_chain(expand_path(tls.cert_path), expand_path(tls.key_path) or None)
     except (OSError, ssl.SSLError) as error:

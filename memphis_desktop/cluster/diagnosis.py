@@ -6,25 +6,27 @@ Each step ends before the next begins; after one that failed the rest is not tri
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlparse
 
 from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
 
-from .connection import GuardedClient, _client_options, close_client, open_client, tls_context
-from .failures import ConnectionFailure, Stage, explain
-from .profiles import ConnectionProfile, without_secret
+from .connection import GuardedClient, _client_options, close_client, jwt_expiry, open_client
+from .failures import JETSTREAM_NOT_ENABLED, ConnectionFailure, Stage, explain
+from .permitted import UserInfo, abilities, expiry, user_info
+from .probe import Probe, Target
+from .profiles import ConnectionProfile, Credentials
 
 _TIMEOUT = 5.0
-_DEFAULT_PORTS = {"nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
+_MEMPHIS_TIMEOUT = 2.0
 _ROUND_TRIPS = 5
+# What the Memphis layer answers on; the constant lives in a package that this one does not know.
+_MEMPHIS_STATUS = "$memphis_manage.status"
 
 TITLES = {
     "profile": "Read the credentials",
@@ -35,8 +37,9 @@ TITLES = {
     "login": "Log in",
     "round_trip": "Round trip",
     "jetstream": "JetStream",
-    "streams": "List streams",
+    "permissions": "Permissions",
     "system": "System account",
+    "memphis": "Memphis layer",
 }
 PENDING, RUNNING, PASSED, FAILED, SKIPPED = "pending", "running", "passed", "failed", "skipped"
 
@@ -63,19 +66,22 @@ class Diagnosis:
         self, profile: ConnectionProfile, on_change: Callable[[Sequence[Step]], None] = lambda _: None
     ) -> None:
         self.profile = profile
-        self.steps = [Step(key, title) for key, title in TITLES.items()]
         self._on_change = on_change
-        url = profile.urls[0] if profile.urls else ""
-        parsed = urlparse(url if "://" in url else f"nats://{url}")
-        self._scheme = parsed.scheme
-        self._host = parsed.hostname or ""
-        self._port = parsed.port or _DEFAULT_PORTS.get(parsed.scheme, 4222)
-        self._address = without_secret(url)
-        self._addresses: list[str] = []
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-        self._greeting: dict[str, Any] = {}
+        self._address = profile.address
+        self._probes: list[Probe] = []
         self._client: GuardedClient | None = None
+        self._complaints: list[str] = []
+        self._user: UserInfo | None = None
+        self.steps = [Step(key, TITLES[key]) for key in self._order()]
+
+    def _order(self) -> list[str]:
+        """TLS comes before the greeting where the handshake is the first thing that happens."""
+        keys = list(TITLES)
+        secure = any(url.startswith("wss://") for url in self.profile.urls[:1])
+        if secure or self.profile.tls.handshake_first:
+            greeting, tls = keys.index("greeting"), keys.index("tls")
+            keys[greeting], keys[tls] = keys[tls], keys[greeting]
+        return keys
 
     @property
     def passed(self) -> bool:
@@ -93,15 +99,17 @@ class Diagnosis:
             "login": self._log_in,
             "round_trip": self._measure,
             "jetstream": self._ask_jetstream,
-            "streams": self._list_streams,
+            "permissions": self._ask_permissions,
             "system": self._ask_system,
+            "memphis": self._ask_memphis,
         }
         try:
             for index, step in enumerate(self.steps):
                 if not await self._do(index, work[step.key]):
                     break
         finally:
-            self._close_socket()
+            for probe in self._probes:
+                probe.close()
             if self._client is not None:
                 await close_client(self._client)
         return self.steps
@@ -125,83 +133,113 @@ class Diagnosis:
         self.steps[index] = replace(self.steps[index], **changes)
         self._on_change(tuple(self.steps))
 
-    # The steps --------------------------------------------------------------------------------
+    # The servers ------------------------------------------------------------------------------
 
     async def _read_profile(self) -> str:
-        if not self.profile.urls or not self._host:
+        if not self.profile.urls:
             raise ConnectionFailure(Stage.PROFILE, "The connection has no server URL.", "Add one.")
+        self._probes = [Probe(Target(url), self.profile.tls) for url in self.profile.urls]
+        if len({probe.target.websocket for probe in self._probes}) > 1:
+            raise ConnectionFailure(
+                Stage.PROFILE, "The URLs mix WebSocket and plain NATS.", "Use one kind in a connection."
+            )
         await asyncio.to_thread(_client_options, self.profile, self.profile.credentials)
+        if self.profile.system_credentials is not None:
+            await asyncio.to_thread(_client_options, self.profile, self.profile.system_credentials)
         kind = self.profile.credentials.kind.value
-        return "no credentials needed" if kind == "none" else f"logs in with {kind}"
+        if kind == "none":
+            return "no credentials given"
+        ends = await asyncio.to_thread(jwt_expiry, self.profile.credentials)
+        return f"logs in with {kind}" + (f", good until {ends:%Y-%m-%d %H:%M} UTC" if ends else "")
 
     async def _resolve(self) -> str:
-        found = await asyncio.get_running_loop().getaddrinfo(self._host, self._port)
-        self._addresses = sorted({str(entry[4][0]) for entry in found})
-        return ", ".join(self._addresses[:4])
+        loop = asyncio.get_running_loop()
+
+        async def resolve(probe: Probe) -> str:
+            found = await loop.getaddrinfo(probe.target.host, probe.target.port)
+            return ", ".join(sorted({str(entry[4][0]) for entry in found})[:4])
+
+        return await self._try_all(resolve)
 
     async def _connect(self) -> str:
-        async with asyncio.timeout(_TIMEOUT):
-            self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
-        return f"port {self._port} answers"
+        async def connect(probe: Probe) -> str:
+            await probe.connect()
+            return f"port {probe.target.port} answers"
+
+        return await self._try_all(connect)
+
+    async def _try_all(self, work: Callable[[Probe], Awaitable[str]]) -> str:
+        """Do it with every server at once; those that fail are told and left out, unless all do."""
+        outcomes = await asyncio.gather(*(work(probe) for probe in self._probes), return_exceptions=True)
+        good: list[tuple[Probe, str]] = []
+        bad: list[ConnectionFailure] = []
+        for probe, outcome in zip(self._probes, outcomes, strict=True):
+            if isinstance(outcome, str):
+                good.append((probe, outcome))
+            elif isinstance(outcome, Exception):
+                bad.append(explain(outcome, probe.target.address))
+            elif isinstance(outcome, BaseException):
+                raise outcome
+        if not good:
+            raise bad[0]
+        self._probes = [probe for probe, _ in good]
+        self._address = self._probes[0].target.address
+        parts = [good[0][1]]
+        if len(good) > 1:
+            parts.append(f"and {len(good) - 1} more" if len(good) > 2 else f"and {good[1][1]}")
+        return "; ".join([", ".join(parts), *(failure.text.rstrip(".") for failure in bad)])
+
+    @property
+    def _probe(self) -> Probe:
+        """The first server that can be reached: that which a client takes too."""
+        return self._probes[0]
 
     async def _greet(self) -> str:
-        if self._scheme in ("ws", "wss"):
-            raise _Skip("comes after the WebSocket handshake")
-        if self.profile.tls.handshake_first:
-            raise _Skip("comes after TLS")
-        assert self._reader is not None
-        async with asyncio.timeout(_TIMEOUT):
-            line = await self._reader.readline()
-        if not line.startswith(b"INFO "):
-            raise ConnectionFailure(
-                Stage.GREETING,
-                f"What listens at {self._address} does not greet like a NATS server.",
-                "Check the port; with “TLS first” servers switch that option on.",
-            )
-        self._greeting = json.loads(line[5:])
-        parts = [f"server {self._greeting.get('version', '?')}"]
-        name = str(self._greeting.get("server_name") or "")
-        if name and name != self._greeting.get("server_id"):
+        greeting = await self._probe.greet()
+        parts = [f"server {greeting.get('version', '?')}"]
+        name = str(greeting.get("server_name") or "")
+        if name and name != greeting.get("server_id"):
             parts.append(name)
-        if self._greeting.get("auth_required"):
+        if greeting.get("cluster"):
+            parts.append(f"cluster {greeting['cluster']}")
+        if greeting.get("auth_required"):
             parts.append("wants a login")
-        if self._greeting.get("tls_required"):
+        if greeting.get("tls_required"):
             parts.append("wants TLS")
         return ", ".join(parts)
 
     async def _secure(self) -> str:
-        first = self.profile.tls.handshake_first
-        wanted = self._scheme in ("tls", "wss") or first or bool(self._greeting.get("tls_required"))
-        if not wanted:
-            self._close_socket()
+        if not self._probe.tls_wanted:
             raise _Skip("not used")
-        if self._scheme == "wss":
-            self._close_socket()
-            raise _Skip("done with the WebSocket handshake")
-        context = await asyncio.to_thread(tls_context, self.profile.tls, self.profile.urls)
-        assert self._writer is not None
-        name = self.profile.tls.server_name or self._host
-        async with asyncio.timeout(_TIMEOUT):
-            await self._writer.start_tls(context or ssl.create_default_context(), server_hostname=name)
-        detail = _tls_detail(self._writer)
-        self._close_socket()
-        return detail
+        return await self._probe.secure()
+
+    # The login --------------------------------------------------------------------------------
 
     async def _log_in(self) -> str:
-        async def ignore(*_: object) -> None:
+        self._client = await self._open(self.profile.credentials)
+        self._user = await user_info(self._client)
+        if self._user is None:
+            return "accepted"
+        named = f"as {self._user.user}" if self._user.user else ""
+        parts = [f"accepted {named}".strip(), f"account {self._user.account}"]
+        return ", ".join([*parts, *filter(None, [expiry(self._user.expires_seconds)])])
+
+    async def _open(self, credentials: Credentials) -> GuardedClient:
+        async def note(error: Exception) -> None:
+            self._complaints.append(str(error).removeprefix("nats: "))
+
+        async def ignore() -> None:
             return
 
-        self._client = await open_client(
-            self.profile,
-            self.profile.credentials,
-            on_error=ignore,
+        reachable = tuple(probe.target.url for probe in self._probes)
+        return await open_client(
+            replace(self.profile, urls=reachable),
+            credentials,
+            on_error=note,
             on_disconnected=ignore,
             on_reconnected=ignore,
             on_closed=ignore,
         )
-        info = self._client._server_info
-        account = info.get("account") or ""
-        return f"accepted, account {account}" if account else "accepted"
 
     async def _measure(self) -> str:
         client = self._connected()
@@ -214,32 +252,28 @@ class Diagnosis:
 
     async def _ask_jetstream(self) -> str:
         answer = await self._api("INFO")
-        limits = answer.get("limits", {})
         parts = [f"{answer.get('streams', 0)} streams, {answer.get('consumers', 0)} consumers"]
-        store = limits.get("max_storage", -1)
-        parts.append("no limit of storage" if store < 0 else f"{store / 2**30:.1f} GiB of storage allowed")
+        parts.append(_limits(answer))
+        if answer.get("domain"):
+            parts.append(f"domain {answer['domain']}")
         return ", ".join(parts)
 
-    async def _list_streams(self) -> str:
-        answer = await self._api("STREAM.NAMES")
-        return f"allowed, {answer.get('total', 0)} found"
+    async def _ask_permissions(self) -> str:
+        """Try the list, which everything begins with, and work out the rest from the user's permissions."""
+        await self._api("STREAM.NAMES")
+        if self._user is None:
+            return "may list streams; the server does not tell the rest"
+        may, may_not = abilities(self._user, self.profile.api_prefix)
+        if not may_not:
+            return "everything"
+        return f"may {', '.join(may) or 'list streams'}; may not {', '.join(may_not)}"
 
     async def _ask_system(self) -> str:
         credentials = self.profile.system_credentials
         if credentials is None:
             raise _Skip("no credentials for it; cluster screens show the account's own view")
 
-        async def ignore(*_: object) -> None:
-            return
-
-        client = await open_client(
-            self.profile,
-            credentials,
-            on_error=ignore,
-            on_disconnected=ignore,
-            on_reconnected=ignore,
-            on_closed=ignore,
-        )
+        client = await self._open(credentials)
         try:
             answer = await client.request("$SYS.REQ.SERVER.PING", b"", timeout=_TIMEOUT)
             return f"accepted, server {json.loads(answer.data)['server']['name']} answers"
@@ -247,8 +281,23 @@ class Diagnosis:
             raise ConnectionFailure(
                 Stage.LOGIN, "The login works, but it is not the system account.", "Use its credentials."
             ) from error
+        except NatsTimeoutError as error:
+            raise ConnectionFailure(
+                Stage.LOGIN,
+                f"The login works, but no server answers within {_TIMEOUT:g} s{self._complaint()}.",
+                "The user needs permission for $SYS.REQ.> and its inbox.",
+            ) from error
         finally:
             await close_client(client)
+
+    async def _ask_memphis(self) -> str:
+        try:
+            message = await self._connected().request(_MEMPHIS_STATUS, b"{}", timeout=_MEMPHIS_TIMEOUT)
+            answer = json.loads(message.data)
+        except (NoRespondersError, NatsTimeoutError, ValueError):
+            raise _Skip("nothing of Memphis answers here; plain JetStream works without it") from None
+        version = answer.get("version") if isinstance(answer, dict) else None
+        return f"answers, version {version}" if version else "answers"
 
     # Helpers ----------------------------------------------------------------------------------
 
@@ -264,44 +313,46 @@ class Diagnosis:
             raise ConnectionFailure(
                 Stage.JETSTREAM,
                 f"Nothing answers {subject}.",
-                "Enable JetStream for this account, or set its domain or API prefix.",
+                self._domain_advice()
+                or "Enable JetStream for this account, or set its domain or API prefix.",
             ) from error
-        except TimeoutError as error:
+        except NatsTimeoutError as error:
             raise ConnectionFailure(
                 Stage.JETSTREAM,
-                f"No answer to {subject} within {_TIMEOUT:g} s.",
-                "The user may not have permission to publish there, or to read the answer.",
+                f"No answer to {subject} within {_TIMEOUT:g} s{self._complaint()}.",
+                "The user needs permission to publish there and to subscribe to its inbox"
+                " (or set the inbox prefix it may use).",
             ) from error
         answer: dict[str, Any] = json.loads(message.data)
         problem = answer.get("error")
         if problem:
             text = str(problem.get("description", "refused"))
-            raise ConnectionFailure(
-                Stage.JETSTREAM, f"{text[:1].upper()}{text[1:]} (error {problem.get('err_code')}).", ""
-            )
+            code = problem.get("err_code")
+            off = code in JETSTREAM_NOT_ENABLED
+            advice = "Enable JetStream on the server and for this account." if off else ""
+            raise ConnectionFailure(Stage.JETSTREAM, f"{text[:1].upper()}{text[1:]} (error {code}).", advice)
         return answer
 
-    def _close_socket(self) -> None:
-        if self._writer is not None:
-            with contextlib.suppress(Exception):  # the peer may be gone already
-                self._writer.close()
-            self._writer = None
+    def _domain_advice(self) -> str:
+        """What the server says of its JetStream domain, when that may be why nothing answers."""
+        domain = str(self._connected()._server_info.get("domain") or "")
+        if domain and domain != self.profile.jetstream_domain:
+            return f"This server's JetStream domain is {domain}: set that, or none."
+        return ""
+
+    def _complaint(self) -> str:
+        """What the server complained of meanwhile, such as a missing permission."""
+        return f" ({self._complaints[-1]})" if self._complaints else ""
 
 
-def _tls_detail(writer: asyncio.StreamWriter) -> str:
-    secure = writer.get_extra_info("ssl_object")
-    parts = [str(secure.version())] if secure is not None else []
-    certificate = writer.get_extra_info("peercert")
-    if certificate:
-        expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
-        days = (expires - datetime.now(UTC)).days
-        names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
-        if names:
-            parts.append(f"certificate for {', '.join(names[:3])}")
-        parts.append(f"valid for {days} days more")
-    else:
-        parts.append("certificate not checked")
-    return ", ".join(parts)
+def _limits(answer: dict[str, Any]) -> str:
+    """The storage an account may use, over all tiers, in words."""
+    tiers = answer.get("tiers") or {}
+    limits = [tier.get("limits") or {} for tier in tiers.values()] or [answer.get("limits") or {}]
+    allowed = [int(one.get("max_storage", -1)) for one in limits]
+    if any(size < 0 for size in allowed):
+        return "no limit of storage"
+    return f"{sum(allowed) / 2**30:.1f} GiB of storage allowed"
 
 
 def report(profile: ConnectionProfile, steps: Sequence[Step]) -> str:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from memphis_desktop.broker import nkeys, tokens
 from memphis_desktop.broker.options import (
@@ -24,33 +21,8 @@ from memphis_desktop.broker.options import (
     User,
 )
 from memphis_desktop.broker.permissions import Permissions
+from tests.operators import Key
 from tests.unit.broker.conftest import OpenClient, RawClient, StartNode
-
-
-@dataclass
-class Key:
-    """A key pair of some kind."""
-
-    kind: int
-    private: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
-
-    @property
-    def public(self) -> str:
-        raw = self.private.public_key().public_bytes(
-            serialization.Encoding.Raw, serialization.PublicFormat.Raw
-        )
-        return nkeys.encode_public(self.kind, raw)
-
-    def sign(self, message: bytes) -> str:
-        return base64.urlsafe_b64encode(self.private.sign(message)).rstrip(b"=").decode()
-
-    def issue(self, subject: str, body: dict[str, Any], **claims: Any) -> str:
-        header = {"typ": "JWT", "alg": "ed25519-nkey"}
-        content = {"iss": self.public, "sub": subject, "iat": int(time.time()), "nats": body, **claims}
-        parts = [
-            base64.urlsafe_b64encode(orjson.dumps(one)).rstrip(b"=").decode() for one in (header, content)
-        ]
-        return ".".join([*parts, self.sign(".".join(parts).encode())])
 
 
 def operator() -> Key:

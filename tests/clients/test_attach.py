@@ -1,0 +1,544 @@
+"""Attaching to real nats-servers of every kind: logins, TLS, WebSocket, domains; what the staged test says.
+
+Each kind is a server with its configuration and the profile that gets in. The same profile serves a session,
+which reads streams, and the staged test, which must pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+
+import nkeys
+import pytest
+from cryptography import x509
+
+from memphis_desktop.cluster.diagnosis import FAILED, PASSED, SKIPPED, Diagnosis, Step
+from memphis_desktop.cluster.failures import ConnectionFailure, NoResponder, Stage
+from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions
+from memphis_desktop.cluster.session import Session
+from memphis_desktop.server_process import ServerProcess
+from tests.clients.test_core_tls import write_certificate
+from tests.conftest import Starter
+from tests.operators import Operator, write_creds
+
+pytestmark = pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # nats-py's aiohttp
+
+PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """An authority, a server's certificate for loopback, a client's, all as PEM files."""
+
+    folder: Path
+
+    def path(self, name: str) -> str:
+        return str(self.folder / f"{name}.pem")
+
+    def block(self, more: str = "", server: str = "server") -> str:
+        return (
+            f'tls {{ cert_file: "{self.path(server)}", key_file: "{self.path(server + "-key")}",'
+            f' ca_file: "{self.path("ca")}", timeout: 5, {more} }}'
+        )
+
+    @property
+    def trust(self) -> TlsOptions:
+        return TlsOptions(ca_path=self.path("ca"))
+
+    @property
+    def mutual(self) -> TlsOptions:
+        return replace(self.trust, cert_path=self.path("client"), key_path=self.path("client-key"))
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = write_certificate(folder, "ca", [], None)
+    here = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    write_certificate(folder, "server", here, authority)
+    write_certificate(folder, "elsewhere", [x509.DNSName("nats.example.org")], authority)
+    write_certificate(folder, "client", [x509.RFC822Name("someone@example.org")], authority)
+    return Certificates(folder)
+
+
+@dataclass
+class World:
+    """What a kind needs to build its server and its profile."""
+
+    start: Starter
+    folder: Path
+    certificates: Certificates
+
+    def serve(self, config: str, **profile: object) -> ConnectionProfile:
+        """Start a server; returns the profile for it."""
+        server = self.start(config=config)
+        assert isinstance(server, ServerProcess)
+        values = {"name": "test", "urls": (server.url,), **profile}
+        return ConnectionProfile(**values)  # type: ignore[arg-type]
+
+    def websocket(self, config: str, scheme: str, **profile: object) -> ConnectionProfile:
+        """The same over WebSocket."""
+        server = self.start(config=config)
+        assert isinstance(server, ServerProcess)
+        found = re.search(r"Listening for websocket clients on wss?://127\.0\.0\.1:(\d+)", server.log())
+        assert found is not None
+        values = {"name": "test", "urls": (f"{scheme}://127.0.0.1:{found[1]}",), **profile}
+        return ConnectionProfile(**values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world(start_nats_server: Starter, tmp_path: Path, certificates: Certificates) -> World:
+    return World(start_nats_server, tmp_path, certificates)
+
+
+def password(user: str, word: str) -> Credentials:
+    return Credentials(CredentialKind.PASSWORD, user=user, password=word)
+
+
+def new_user_key() -> tuple[str, str]:
+    """A seed and its public key."""
+    seed = nkeys.encode_seed(b"0123456789abcdef0123456789abcdef", nkeys.PREFIX_BYTE_USER)
+    return bytes(seed).decode(), bytes(nkeys.from_seed(bytearray(seed)).public_key).decode()
+
+
+# The kinds ------------------------------------------------------------------------------------
+
+Kind = Callable[[World], ConnectionProfile]
+ACCOUNTS = """accounts {
+    APP { jetstream: enabled, users: [{ user: app, password: geheim }] }
+    $SYS { users: [{ user: sys, password: geheim }] }
+}"""
+
+
+def no_login(world: World) -> ConnectionProfile:
+    return world.serve("")
+
+
+def token(world: World) -> ConnectionProfile:
+    return world.serve(
+        "authorization { token: geheim }", credentials=Credentials(CredentialKind.TOKEN, token="geheim")
+    )
+
+
+def token_in_url(world: World) -> ConnectionProfile:
+    profile = world.serve("authorization { token: geheim }")
+    return replace(profile, urls=(profile.urls[0].replace("//", "//geheim@"),))
+
+
+def user_in_url(world: World) -> ConnectionProfile:
+    profile = world.serve("authorization { users: [{ user: ada, password: geheim }] }")
+    return replace(profile, urls=(profile.urls[0].replace("//", "//ada:geheim@"),))
+
+
+def user_and_system(world: World) -> ConnectionProfile:
+    return world.serve(
+        ACCOUNTS, credentials=password("app", "geheim"), system_credentials=password("sys", "geheim")
+    )
+
+
+def nkey(world: World) -> ConnectionProfile:
+    seed, public = new_user_key()
+    path = world.folder / "user.nk"
+    path.write_text(seed + "\n")
+    return world.serve(
+        f"authorization {{ users: [{{ nkey: {public} }}] }}",
+        credentials=Credentials(CredentialKind.NKEY, nkey_path=str(path)),
+    )
+
+
+def creds_and_system_creds(world: World) -> ConnectionProfile:
+    operator = Operator()
+    files = [
+        write_creds(world.folder / f"{name}.creds", *account.user(name))
+        for name, account in (("app", operator.application), ("sys", operator.system))
+    ]
+    application, system = (Credentials(CredentialKind.CREDS, creds_path=str(path)) for path in files)
+    return world.serve(operator.config(), credentials=application, system_credentials=system)
+
+
+def jwt_and_seed(world: World) -> ConnectionProfile:
+    operator = Operator()
+    jwt, seed = operator.application.user("app")
+    return world.serve(
+        operator.config(),
+        credentials=Credentials(CredentialKind.JWT, user_jwt=jwt, user_seed=f"data:,{seed}"),
+    )
+
+
+def tls(world: World) -> ConnectionProfile:
+    return world.serve(world.certificates.block(), tls=world.certificates.trust)
+
+
+def tls_scheme(world: World) -> ConnectionProfile:
+    profile = tls(world)
+    return replace(profile, urls=(profile.urls[0].replace("nats://", "tls://"),))
+
+
+def tls_unverified(world: World) -> ConnectionProfile:
+    return world.serve(world.certificates.block(), tls=TlsOptions(skip_verify=True))
+
+
+def tls_other_name(world: World) -> ConnectionProfile:
+    block = world.certificates.block(server="elsewhere")
+    return world.serve(block, tls=replace(world.certificates.trust, server_name="nats.example.org"))
+
+
+def mutual_tls(world: World) -> ConnectionProfile:
+    return world.serve(world.certificates.block("verify: true"), tls=world.certificates.mutual)
+
+
+def user_of_the_certificate(world: World) -> ConnectionProfile:
+    block = world.certificates.block("verify_and_map: true")
+    users = 'authorization { users: [{ user: "someone@example.org" }] }'
+    return world.serve(f"{block}\n{users}", tls=world.certificates.mutual)
+
+
+def tls_first(world: World) -> ConnectionProfile:
+    return world.serve(
+        world.certificates.block("handshake_first: true"),
+        tls=replace(world.certificates.trust, handshake_first=True),
+    )
+
+
+def websocket(world: World) -> ConnectionProfile:
+    return world.websocket('websocket { listen: "127.0.0.1:-1", no_tls: true }', "ws")
+
+
+def secure_websocket(world: World) -> ConnectionProfile:
+    block = f'websocket {{ listen: "127.0.0.1:-1", {world.certificates.block()} }}'
+    return world.websocket(block, "wss", tls=world.certificates.trust)
+
+
+def secure_websocket_other_name(world: World) -> ConnectionProfile:
+    block = f'websocket {{ listen: "127.0.0.1:-1", {world.certificates.block(server="elsewhere")} }}'
+    trust = replace(world.certificates.trust, server_name="nats.example.org")
+    return world.websocket(block, "wss", tls=trust)
+
+
+def secure_websocket_with_login(world: World) -> ConnectionProfile:
+    block = f'websocket {{ listen: "127.0.0.1:-1", {world.certificates.block("verify: true")} }}'
+    return world.websocket(
+        f"{block}\n{ACCOUNTS}",
+        "wss",
+        tls=world.certificates.mutual,
+        credentials=password("app", "geheim"),
+        system_credentials=password("sys", "geheim"),
+    )
+
+
+def own_inbox(world: World) -> ConnectionProfile:
+    users = """authorization { users: [{ user: ada, password: geheim, permissions: {
+        publish: ">", subscribe: { allow: ["_INBOX_ada.>", "$JS.EVENT.>", "$SYS.>"] } } }] }"""
+    return world.serve(users, credentials=password("ada", "geheim"), inbox_prefix="_INBOX_ada")
+
+
+def own_domain(world: World) -> ConnectionProfile:
+    return world.serve("jetstream { domain: hub }", jetstream_domain="hub")
+
+
+def domain_behind_a_leaf(world: World) -> ConnectionProfile:
+    hub = world.start(
+        config='jetstream { domain: hub }\nleafnodes { listen: "127.0.0.1:-1" }\nserver_name: hub',
+    )
+    assert isinstance(hub, ServerProcess)
+    found = re.search(r"Listening for leafnode connections on 127\.0\.0\.1:(\d+)", hub.log())
+    assert found is not None
+    leaf = f'leafnodes {{ remotes: [{{ url: "nats://127.0.0.1:{found[1]}" }}] }}\nserver_name: leaf'
+    return world.serve(f"jetstream {{ domain: leaf }}\n{leaf}", jetstream_domain="hub")
+
+
+def other_prefix(world: World) -> ConnectionProfile:
+    accounts = """accounts {
+        OWNER { jetstream: enabled, users: [{ user: owner, password: geheim }], exports: [
+            { service: "$JS.API.>", response_type: stream }, { service: orders } ] }
+        APP { users: [{ user: app, password: geheim }], imports: [
+            { service: { account: OWNER, subject: "$JS.API.>" }, to: "owner.API.>" },
+            { service: { account: OWNER, subject: orders } } ] }
+    }"""
+    return world.serve(accounts, credentials=password("app", "geheim"), jetstream_api_prefix="owner.API")
+
+
+KINDS: list[Kind] = [
+    no_login,
+    token,
+    token_in_url,
+    user_in_url,
+    user_and_system,
+    nkey,
+    creds_and_system_creds,
+    jwt_and_seed,
+    tls,
+    tls_scheme,
+    tls_unverified,
+    tls_other_name,
+    mutual_tls,
+    user_of_the_certificate,
+    tls_first,
+    websocket,
+    secure_websocket,
+    secure_websocket_other_name,
+    secure_websocket_with_login,
+    own_inbox,
+    own_domain,
+    domain_behind_a_leaf,
+    other_prefix,
+]
+
+
+async def seen(session: Session, condition: Callable[[ClusterSnapshot], object]) -> ClusterSnapshot:
+    """Wait for a snapshot that fits."""
+    found: asyncio.Future[ClusterSnapshot] = asyncio.get_running_loop().create_future()
+
+    def look(snapshot: ClusterSnapshot) -> None:
+        if not found.done() and condition(snapshot):
+            found.set_result(snapshot)
+
+    unsubscribe = session.subscribe(look)
+    look(session.snapshot)
+    try:
+        return await asyncio.wait_for(found, PATIENCE)
+    finally:
+        unsubscribe()
+
+
+async def test_it(profile: ConnectionProfile) -> dict[str, Step]:
+    """Run the staged test of a connection."""
+    return {step.key: step for step in await Diagnosis(profile).run()}
+
+
+test_it.__test__ = False  # type: ignore[attr-defined]
+
+
+async def make_stream(session: Session) -> None:
+    """Make a stream as soon as the API can be reached: through a leaf node that takes a moment."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            await session.api("STREAM.CREATE.orders", {"name": "orders", "subjects": ["orders"]})
+        except NoResponder:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)  # polls; the deadline is what counts
+        else:
+            return
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+async def test_a_session_reads_streams_and_the_test_passes(kind: Kind, world: World) -> None:
+    profile = kind(world)
+    session = Session(profile)
+    try:
+        await session.connect()
+        await make_stream(session)
+        await seen(session, lambda snapshot: "orders" in snapshot.streams)
+        assert not session.snapshot.errors or kind is domain_behind_a_leaf
+        assert (session.system is not None) == (profile.system_credentials is not None)
+        stored = await session.jetstream.publish("orders", b"one", stream="orders", timeout=10)
+        assert stored.seq == 1
+        message = await session.jetstream.get_msg("orders", 1)
+        assert message.data == b"one"
+    finally:
+        await session.close()
+    steps = await test_it(profile)
+    states = {key: step.state for key, step in steps.items()}
+    assert set(states.values()) <= {PASSED, SKIPPED}, steps
+    secured = profile.tls != TlsOptions()
+    assert (states["tls"] == PASSED) == secured, steps["tls"]
+    assert states["greeting"] == PASSED
+    assert (states["system"] == PASSED) == (profile.system_credentials is not None)
+    assert FAILED not in states.values()
+
+
+async def refused(profile: ConnectionProfile) -> ConnectionFailure:
+    """Connect, and expect it to fail."""
+    session = Session(profile)
+    with pytest.raises(ConnectionFailure) as caught:
+        await session.connect()
+    await session.close()
+    return caught.value
+
+
+# What is wrong, and where --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A profile that does not get in, or not everywhere: the step that fails, and words in what it says."""
+
+    build: Kind
+    step: str
+    words: tuple[str, ...]
+
+
+def expired_creds(world: World) -> ConnectionProfile:
+    operator = Operator()
+    path = write_creds(world.folder / "old.creds", *operator.application.user("old", int(time.time()) - 60))
+    return world.serve(operator.config(), credentials=Credentials(CredentialKind.CREDS, creds_path=str(path)))
+
+
+def creds_of_a_stranger(world: World) -> ConnectionProfile:
+    path = write_creds(world.folder / "other.creds", *Operator().application.user("other"))
+    return world.serve(
+        Operator().config(), credentials=Credentials(CredentialKind.CREDS, creds_path=str(path))
+    )
+
+
+def no_jetstream_for_the_account(world: World) -> ConnectionProfile:
+    accounts = """accounts {
+        APP { jetstream: enabled, users: [{ user: app, password: geheim }] }
+        OTHER { users: [{ user: other, password: geheim }] }
+    }"""
+    return world.serve(accounts, credentials=password("other", "geheim"))
+
+
+def no_inbox(world: World) -> ConnectionProfile:
+    profile = own_inbox(world)
+    return replace(profile, inbox_prefix="")
+
+
+def system_login_of_another_account(world: World) -> ConnectionProfile:
+    profile = user_and_system(world)
+    return replace(profile, system_credentials=password("app", "geheim"))
+
+
+def wrong_system_password(world: World) -> ConnectionProfile:
+    profile = user_and_system(world)
+    return replace(profile, system_credentials=password("sys", "falsch"))
+
+
+def plain(world: World, **changes: object) -> ConnectionProfile:
+    return replace(world.serve(""), **changes)  # type: ignore[arg-type]
+
+
+def missing_client_certificate(world: World) -> ConnectionProfile:
+    return replace(mutual_tls(world), tls=world.certificates.trust)
+
+
+def missing_client_certificate_first(world: World) -> ConnectionProfile:
+    block = world.certificates.block("verify: true, handshake_first: true")
+    return world.serve(block, tls=replace(world.certificates.trust, handshake_first=True))
+
+
+def monitoring_port_as_websocket(world: World) -> ConnectionProfile:
+    server = world.start(config="")
+    assert isinstance(server, ServerProcess)
+    return ConnectionProfile("test", urls=(f"ws://127.0.0.1:{server.monitoring_port}",))
+
+
+WRONG = {
+    "nobody listens": Wrong(
+        lambda world: plain(world, urls=("nats://127.0.0.1:1",)), "connect", ("Nothing listens",)
+    ),
+    "no such host": Wrong(
+        lambda world: plain(world, urls=("nats://no-such-host.invalid",)), "resolve", ("not known",)
+    ),
+    "no such scheme": Wrong(
+        lambda world: plain(world, urls=("http://127.0.0.1:4222",)), "profile", ("nats://host:port",)
+    ),
+    "no file": Wrong(
+        lambda world: plain(world, credentials=Credentials(CredentialKind.CREDS, creds_path="/none.creds")),
+        "profile",
+        ("/none.creds", "cannot be read"),
+    ),
+    "websocket at the monitoring port": Wrong(
+        monitoring_port_as_websocket, "greeting", ("not as a WebSocket", "HTTP 200")
+    ),
+    "tls first with a server that greets": Wrong(
+        lambda world: plain(world, tls=TlsOptions(handshake_first=True)), "tls", ("TLS first",)
+    ),
+    "greeting first with a server that wants tls": Wrong(
+        lambda world: replace(tls_first(world), tls=world.certificates.trust), "greeting", ("TLS first",)
+    ),
+    "an authority nobody knows": Wrong(
+        lambda world: replace(tls(world), tls=TlsOptions(server_name="localhost")),
+        "tls",
+        ("for localhost, 127.0.0.1, issued by ca, valid until", "authority's file"),
+    ),
+    "a certificate for another host": Wrong(
+        lambda world: replace(tls_other_name(world), tls=world.certificates.trust),
+        "tls",
+        ("for nats.example.org, issued by ca", "set the server name"),
+    ),
+    "another host over websocket": Wrong(
+        lambda world: replace(secure_websocket_other_name(world), tls=world.certificates.trust),
+        "tls",
+        ("for nats.example.org, issued by ca", "set the server name"),
+    ),
+    "no client certificate": Wrong(missing_client_certificate, "tls", ("client certificate",)),
+    "no client certificate, tls first": Wrong(
+        missing_client_certificate_first, "greeting", ("client certificate",)
+    ),
+    "wrong password": Wrong(
+        lambda world: replace(user_and_system(world), credentials=password("app", "falsch")),
+        "login",
+        ("refused the login",),
+    ),
+    "expired": Wrong(expired_creds, "login", ("expired",)),
+    "a stranger": Wrong(creds_of_a_stranger, "login", ("refused the login",)),
+    "no jetstream": Wrong(no_jetstream_for_the_account, "jetstream", ("not enabled", "Enable JetStream")),
+    "wrong domain": Wrong(
+        lambda world: replace(own_domain(world), jetstream_domain="hup"),
+        "jetstream",
+        ("Nothing answers $JS.hup.API.INFO", "domain is hub"),
+    ),
+    "no inbox": Wrong(no_inbox, "jetstream", ("subscription to", "inbox prefix")),
+    "system login of another account": Wrong(
+        system_login_of_another_account, "system", ("not the system account",)
+    ),
+    "wrong system password": Wrong(wrong_system_password, "system", ("refused the login",)),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_the_step_that_fails_is_named_with_the_mend(name: str, world: World) -> None:
+    wrong = WRONG[name]
+    steps = await test_it(wrong.build(world))
+    failed = [step for step in steps.values() if step.state == FAILED]
+    assert [step.key for step in failed] == [wrong.step], steps
+    for words in wrong.words:
+        assert words in failed[0].detail
+    order = list(steps)
+    later = order[order.index(wrong.step) + 1 :]
+    assert all(steps[key].state == "pending" for key in later)
+
+
+async def test_a_session_says_the_same_of_a_login_that_has_expired(world: World) -> None:
+    failure = await refused(expired_creds(world))
+    assert failure.stage is Stage.LOGIN
+    assert "expired" in str(failure)
+
+
+async def test_of_several_servers_those_that_do_not_answer_are_told(world: World) -> None:
+    profile = no_login(world)
+    urls = ("nats://127.0.0.1:1", *profile.urls, "nats://no-such-host.invalid:4222")
+    steps = await test_it(replace(profile, urls=urls))
+    assert {step.state for step in steps.values()} <= {PASSED, SKIPPED}
+    assert "no-such-host.invalid is not known" in steps["resolve"].detail
+    assert "Nothing listens at nats://127.0.0.1:1" in steps["connect"].detail
+
+
+async def test_what_a_user_may_do_is_said(world: World) -> None:
+    users = """authorization { users: [{ user: ada, password: geheim, permissions: { publish: { allow: [
+        "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.*",
+        "$JS.API.CONSUMER.LIST.*", "$JS.API.DIRECT.GET.>", "$SYS.REQ.USER.INFO" ] } } }] }"""
+    steps = await test_it(world.serve(users, credentials=password("ada", "geheim")))
+    assert steps["login"].detail == "accepted as ada, account $G"
+    assert steps["permissions"].detail == (
+        "may list streams, list groups, read messages; may not create streams, create groups, delete streams"
+    )
+
+
+async def test_when_a_login_ends_is_said(world: World) -> None:
+    operator = Operator()
+    soon = int(time.time()) + 3 * 86400 + 600
+    path = write_creds(world.folder / "soon.creds", *operator.application.user("soon", soon))
+    steps = await test_it(
+        world.serve(operator.config(), credentials=Credentials(CredentialKind.CREDS, creds_path=str(path)))
+    )
+    assert "in 3 days" in steps["login"].detail
