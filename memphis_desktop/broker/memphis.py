@@ -67,7 +67,7 @@ class MemphisConnection(ClientConnection):
     def become(self, identity: Identity, account: Any) -> None:
         """Come in as this user; what it may do is asked from the directory each time."""
         super().become(identity, account)
-        if self._access is not None:
+        if self._access is not None and self._access.limited:
             self.permissions = StationPermissions(self._access, self.node.clock.monotonic)
         given = self._attempt.given
         name = ClientName.parse(given.name)
@@ -87,8 +87,9 @@ class MemphisConnection(ClientConnection):
 
     def tick(self, now: float) -> None:
         """Check deadlines, and whether the user is still welcome."""
-        if self._access is not None and self._access.revoked:
-            self.fail(REFUSED.text, CloseReason.REVOKED)
+        access = self._access
+        if access is not None and (access.revoked or access.outdated):
+            self.fail(REFUSED.text if access.revoked else None, CloseReason.REVOKED)
             return
         super().tick(now)
 
@@ -100,8 +101,10 @@ class MemphisConnection(ClientConnection):
             return permitted
         allowed = []
         for message in permitted:
-            subject, _, header_size, body = message
-            if subject.startswith(_REQUESTS) and not access.may_send(subject, body[header_size:]):
+            subject, reply, header_size, body = message
+            if not access.may_receive(reply) or (
+                subject.startswith(_REQUESTS) and not access.may_send(subject, body[header_size:])
+            ):
                 self._refuse_publish(message)
             else:
                 allowed.append(message)

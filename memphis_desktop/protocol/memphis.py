@@ -66,11 +66,22 @@ class Access(Protocol):
     """What one user may do. Asked again for each message, so that changes hold at once."""
 
     @property
+    def limited(self) -> bool:
+        """Whether there is anything the user may not do; for others nothing has to be asked."""
+
+    @property
     def revoked(self) -> bool:
         """Whether the user is gone or has another password: the connection has to end."""
 
+    @property
+    def outdated(self) -> bool:
+        """Whether the user's rights have changed: the connection has to end, and may come back."""
+
     def may_publish(self, subject: bytes) -> bool:
         """Return whether something may be published to this literal subject."""
+
+    def may_receive(self, reply: bytes) -> bool:
+        """Return whether answers to the user's requests may be sent to this subject."""
 
     def may_send(self, subject: bytes, content: bytes) -> bool:
         """Return whether this request may be sent to a subject that `may_publish` allows.
@@ -88,10 +99,10 @@ class Access(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """As whom a client comes in; `access` None is everything."""
+    """As whom a client comes in, and what it may do."""
 
     user: str
-    access: Access | None = None
+    access: Access
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,13 @@ from nats.aio.client import Client
 from memphis_desktop.stations import model
 from memphis_desktop.stations.control.routes import MANAGE_PREFIX
 from memphis_desktop.stations.errors import StationsError, StorageError
-from memphis_desktop.stations.metadata import Metadata, TableView, key_for, pattern_for
+from memphis_desktop.stations.metadata import Metadata, TableView, key_for, pattern_for, replace
 from memphis_desktop.stations.model import (
     AuditEntry,
     Connection,
     Consumer,
     DeadLetter,
+    Permissions,
     Producer,
     Schema,
     Settings,
@@ -125,8 +126,14 @@ class StationsClient:
         return await self.metadata.schemas.find(name.lower())
 
     async def users(self) -> list[User]:
-        """Return the users, by name."""
-        return sorted(await self.metadata.users.all(), key=lambda user: user.name)
+        """Return the users, by name, without the hashes of their passwords."""
+        found = [replace(user, password_hash="") for user in await self.metadata.users.all()]
+        return sorted(found, key=lambda user: user.name)
+
+    async def connection_token(self) -> str:
+        """Return what SDKs may show instead of a password, "" when there is none."""
+        found = await self.metadata.connection_token.find(self.metadata.TOKEN_KEY)
+        return found.token if found is not None else ""
 
     async def audit(self, station: str | None = None) -> list[AuditEntry]:
         """Return the audit log of a station, or all of it, the newest line first."""
@@ -271,6 +278,53 @@ class StationsClient:
         """End the process that checks schemas, if there was need of one."""
         await self._worker.close()
 
+    # Users --------------------------------------------------------------------------------------------------
+
+    async def add_user(
+        self,
+        name: str,
+        password: str,
+        kind: str = "application",
+        *,
+        permissions: Permissions | None = None,
+        **details: str,
+    ) -> User:
+        """Add a user.
+
+        Args:
+            name: 1 to 60 of ``a-z 0-9 _ . -``; capitals become small.
+            password: 8 to 20 characters, upper and lower case, a digit and one of ``!?-@#$%``.
+            kind: ``application``, which SDKs log in as, or ``management``.
+            permissions: Which stations an application user may use; everything if left out.
+            details: ``full_name``, ``team``, ``position``, ``description``, ``owner``.
+
+        Raises:
+            StationsError: The name is taken or not allowed, the password too simple, the service not there.
+        """
+        body = {"name": name, "password": password, "type": kind, **_permissions(permissions), **details}
+        return _record(User, await self.manage("users.add", body))
+
+    async def edit_user(self, name: str, *, permissions: Permissions | None = None, **details: str) -> User:
+        """Change a user's permissions and details; what is left out stays as it is.
+
+        Empty permissions are none, and that is everything. With other permissions connections end, and may
+        come back.
+        """
+        body = _permissions(permissions) if permissions is not None else {}
+        return _record(User, await self.manage("users.edit", {"name": name, **body, **details}))
+
+    async def remove_user(self, name: str) -> None:
+        """Remove a user; its connections end."""
+        await self.manage("users.remove", {"name": name})
+
+    async def change_password(self, name: str, password: str) -> None:
+        """Give a user another password; connections made with the old one end."""
+        await self.manage("users.change_password", {"name": name, "password": password})
+
+    async def change_connection_token(self, token: str) -> None:
+        """Change what SDKs may show instead of a password; connections made with the old one stay."""
+        await self.manage("users.change_token", {"token": token})
+
     # Everything else ----------------------------------------------------------------------------------------
 
     async def change_settings(self, **settings: int) -> Settings:
@@ -342,6 +396,16 @@ class LiveMetadata:
 
 def _pattern(station: str | None) -> str:
     return ">" if station is None else pattern_for(station)
+
+
+def _permissions(permissions: Permissions | None) -> dict[str, list[str]]:
+    given = permissions or Permissions()
+    return {
+        "allow_read_permissions": list(given.allow_read),
+        "allow_write_permissions": list(given.allow_write),
+        "deny_read_permissions": list(given.deny_read),
+        "deny_write_permissions": list(given.deny_write),
+    }
 
 
 def _record(record_type: type[Record], result: object) -> Record:

@@ -23,6 +23,7 @@ from memphis_desktop.stations.jetstream import JetStream
 from memphis_desktop.stations.model import (
     AuditEntry,
     Connection,
+    ConnectionToken,
     Consumer,
     DeadLetter,
     Producer,
@@ -188,6 +189,8 @@ def pattern_for(*names: str) -> str:
 class Metadata:
     """All tables. Reading works without any service; `create` makes what is missing."""
 
+    TOKEN_KEY = "connection_token"
+
     def __init__(self, client: Client, api_prefix: str = "$JS.API") -> None:
         self.jetstream = js = JetStream(client, api_prefix)
         self.stations = Table(js, "memphis_stations", Station, lambda r: key_for(r.name))
@@ -201,6 +204,7 @@ class Metadata:
         self.schemas = Table(js, "memphis_schemas", Schema, lambda r: key_for(r.name))
         self.users = Table(js, "memphis_users", User, lambda r: key_for(r.name))
         self.settings = Table(js, "memphis_settings", Settings, lambda r: "settings")
+        self.connection_token = Table(js, "memphis_settings", ConnectionToken, lambda r: self.TOKEN_KEY)
         self.audit = Table(js, "memphis_audit", AuditEntry, _audit_key)
         self.dead_letters = Table(
             js, "memphis_dead_letters", DeadLetter, lambda r: key_for(r.station, str(r.id))

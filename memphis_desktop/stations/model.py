@@ -211,6 +211,13 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionToken:
+    """What SDKs show instead of a password; the user is the one they name."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """Who changed what, and when."""
 

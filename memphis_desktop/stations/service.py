@@ -17,11 +17,12 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from memphis_desktop.stations import control, events
-from memphis_desktop.stations.control.routes import Access, Context, OpenAccess, Request, Route
+from memphis_desktop.stations.control.routes import Access, Context, Request, Route
 from memphis_desktop.stations.errors import StationsError, StorageError
 from memphis_desktop.stations.events import EventReader
 from memphis_desktop.stations.housekeeping import Housekeeping
 from memphis_desktop.stations.metadata import Metadata
+from memphis_desktop.stations.users import StoredUsers, make_root
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +42,11 @@ class StationsService:
 
         Args:
             client: A connection that may use JetStream and subjects that begin with ``$memphis``.
-            access: Who may do what; everybody everything if left out.
+            access: Who may do what; the users in the metadata say so if left out.
             routes: What is answered; all there is if left out.
         """
-        self.context = Context(client, Metadata(client), access or OpenAccess())
+        metadata = Metadata(client)
+        self.context = Context(client, metadata, access or StoredUsers(metadata))
         self._routes = tuple(control.all_routes() if routes is None else routes)
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,6 +61,7 @@ class StationsService:
             StorageError: The account has no JetStream.
         """
         await self._make_buckets()
+        await make_root(self.context.metadata)
         for route in self._routes:
             subscription = await self.context.client.subscribe(
                 route.subject, queue=_QUEUE, cb=self._receiver(route)

@@ -10,6 +10,7 @@ from memphis_desktop.stations.control import (
     settings,
     stations,
     status,
+    users,
 )
 from memphis_desktop.stations.control.routes import Route
 
@@ -24,4 +25,5 @@ def all_routes() -> tuple[Route, ...]:
         *consumers.ROUTES,
         *schemas.ROUTES,
         *dead_letters.ROUTES,
+        *users.ROUTES,
     )

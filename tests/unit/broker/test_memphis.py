@@ -34,13 +34,19 @@ from tests.unit.broker.conftest import RawClient, StartNode
 class Access:
     """May use what begins with ``mine.``, and ask for nothing of others."""
 
-    revoked = False
+    revoked = outdated = False
+
+    def __init__(self, limited: bool) -> None:
+        self.limited = limited
 
     def may_publish(self, subject: bytes) -> bool:
         return subject.startswith((b"mine.", b"$memphis_"))
 
     def may_send(self, subject: bytes, content: bytes) -> bool:
         return b"other" not in content
+
+    def may_receive(self, reply: bytes) -> bool:
+        return not reply.startswith(b"foreign.")
 
     def may_subscribe(self, pattern: bytes) -> bool:
         return pattern in (b">", b"mine.>")
@@ -53,7 +59,7 @@ class Directory:
     """``root`` with the password ``memphis``, checked in a thread, and ``app`` with fewer rights."""
 
     def __init__(self) -> None:
-        self.access = Access()
+        self.access = Access(limited=True)
         self.seen: list[tuple[str, Session]] = []
         self.left = asyncio.Event()
 
@@ -65,7 +71,7 @@ class Directory:
             return lambda: shown.update(right=attempt.given.password == "memphis")
         if not shown["right"]:
             return None
-        return Admission("root") if user == "root$1" else Admission("app", self.access)
+        return Admission("root", Access(limited=False)) if user == "root$1" else Admission("app", self.access)
 
     def connected(self, session: Session) -> None:
         self.seen.append(("connected", session))
@@ -157,6 +163,8 @@ async def test_permissions_hold_and_end(start: Start, open_raw: OpenMemphis) -> 
     client.send(b"SUB other 1\r\nSUB > 2\r\nPUB other.a 1\r\nx\r\n")
     assert await client.synchronise() == refusal * 2
     client.send(b'PUB $memphis_creations 15\r\n{"user":"other"}'[:-1] + b"\r\n")
+    assert await client.synchronise() == refusal
+    client.send(b"PUB mine.a foreign.b 1\r\nx\r\n")
     assert await client.synchronise() == refusal
     client.send(b"PUB mine.a 1\r\nx\r\n")
     assert b"MSG mine.a 2 1\r\nx\r\n" in await client.synchronise()
