@@ -22,14 +22,13 @@ from PySide6.QtWidgets import QApplication
 
 from memphis_desktop import folders
 from memphis_desktop.cluster.activity import ActivityLog
-from memphis_desktop.cluster.profiles import ProfileStore
+from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore, profile_for
 from memphis_desktop.errors import Failure
 from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
 from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screens import registry
-from memphis_desktop.ui.screens.home.first_run import profile_for
 from memphis_desktop.ui.settings import Settings
 from memphis_desktop.ui.shell import log_memory, setting_keys
 from memphis_desktop.ui.shell.logo import program_icon
@@ -74,7 +73,7 @@ def _scale_as_set() -> None:
 async def session(
     *,
     demo: bool = False,
-    connect: str | None = None,
+    connect: ConnectionProfile | str | None = None,
     config_folder: Path | None = None,
     ports_folder: Path | None = None,
     show: bool = True,
@@ -84,7 +83,7 @@ async def session(
 
     Args:
         demo: start a throw-away broker with sample traffic and show it.
-        connect: connect to this URL and show it.
+        connect: connect so, or to this URL, and show it.
         config_folder: where settings and profiles are, by default the user's.
         ports_folder: where the broker writes its ports file, for programs that wait for it.
         show: whether the window appears.
@@ -113,7 +112,8 @@ async def session(
             except BrokerStartError as error:
                 raise Failure(str(error)) from error
         elif connect is not None:
-            window.tasks.run(window.open_profile(profile_for(connect)), f"connect to {connect}")
+            profile = profile_for(connect) if isinstance(connect, str) else connect
+            window.tasks.run(window.open_profile(profile), f"connect to {profile.address}")
         elif restore:
             _open_as_before(window)
         yield Program(window, broker)
@@ -189,7 +189,7 @@ def dress(app: QApplication) -> None:
     store.changed.connect(apply)
 
 
-def run(*, demo: bool, connect: str | None, ports_folder: Path | None = None) -> int:
+def run(*, demo: bool, connect: ConnectionProfile | None, ports_folder: Path | None = None) -> int:
     """Open the window and stay until it is closed; the exit code.
 
     Raises:
@@ -202,7 +202,7 @@ def run(*, demo: bool, connect: str | None, ports_folder: Path | None = None) ->
         return int(loop.run_until_complete(_main(demo=demo, connect=connect, ports_folder=ports_folder)))
 
 
-async def _main(*, demo: bool, connect: str | None, ports_folder: Path | None) -> int:
+async def _main(*, demo: bool, connect: ConnectionProfile | None, ports_folder: Path | None) -> int:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     with _signals_end(loop, ended):

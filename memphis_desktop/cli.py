@@ -21,6 +21,8 @@ from memphis_desktop.errors import Failure
 if TYPE_CHECKING:
     import argparse
 
+    from memphis_desktop.cluster.profiles import ConnectionProfile
+
 PROGRAM = "memphis-desktop"
 OK, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
@@ -105,10 +107,23 @@ def _parser(command: str, description: str, **options: str) -> argparse.Argument
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
-    """Add the two ways to say which broker is meant."""
+    """Add the ways to say which broker is meant, and how to log in there."""
+    from memphis_desktop.cluster import options
+
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--demo", action="store_true", help="a fresh local broker with sample stations")
-    group.add_argument("--connect", metavar="URL", help="a running server, for example nats://host:4222")
+    group.add_argument(
+        "--connect", metavar="URL", help="a running server, nats://host:4222; several with commas between"
+    )
+    group.add_argument("--context", metavar="NAME", help="a context of the nats command line")
+    options.add_options(parser)
+
+
+def _source(options: argparse.Namespace) -> ConnectionProfile | None:
+    """Return the connection that was asked for; raises `Failure`."""
+    from memphis_desktop.cluster.options import profile_from
+
+    return profile_from(options)
 
 
 def _positive(text: str) -> float:
@@ -136,7 +151,8 @@ def _window(arguments: list[str]) -> int:
         "",
         "A desktop console for message streams, with a NATS-compatible broker inside.\n"
         "Without a command it opens the window.",
-        usage=f"{PROGRAM} [--demo | --connect URL]\n       {PROGRAM} COMMAND [options]",
+        usage=f"{PROGRAM} [--demo | --connect URL | --context NAME] [options]\n"
+        f"       {PROGRAM} COMMAND [options]",
         epilog=f"commands:\n{listing}\n\nEach command has its own --help.\n"
         "MEMPHIS_DESKTOP_HOME names a folder for settings and data instead of the system's usual ones.",
     )
@@ -151,14 +167,15 @@ def _window(arguments: list[str]) -> int:
     if arguments and not arguments[0].startswith("-"):
         parser.error(f"unknown command {arguments[0]!r}")
     options = parser.parse_args(arguments)
+    connection = _source(options)
     if not display_available():
         print(f"{PROGRAM}: no display; showing the broker in the terminal", file=sys.stderr)
         from memphis_desktop import terminal
 
-        return terminal.run(demo=options.demo, connect=options.connect, ports_folder=options.ports_file_dir)
+        return terminal.run(demo=options.demo, connect=connection, ports_folder=options.ports_file_dir)
     from memphis_desktop import app
 
-    return app.run(demo=options.demo, connect=options.connect, ports_folder=options.ports_file_dir)
+    return app.run(demo=options.demo, connect=connection, ports_folder=options.ports_file_dir)
 
 
 def _broker(arguments: list[str]) -> int:
@@ -233,15 +250,16 @@ def _screenshot(arguments: list[str]) -> int:
         "--only", action="append", default=[], metavar="NAME", help="this picture only; repeatable"
     )
     options = parser.parse_args(arguments)
-    if not options.demo and options.connect is None:
-        parser.error("say what to show: --demo or --connect URL")
+    connection = _source(options)
+    if not options.demo and connection is None:
+        parser.error("say what to show: --demo, --connect URL or --context NAME")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"  # no display is needed, and none is used
     from memphis_desktop import screenshot
 
     themes = ("dark", "light") if options.theme == "both" else (options.theme,)
     return screenshot.run(
         options.folder,
-        connect=options.connect,
+        connect=connection,
         themes=themes,
         size=options.size,
         history=options.history,

@@ -45,7 +45,7 @@ class Shot:
 def run(
     folder: Path,
     *,
-    connect: str | None,
+    connect: ConnectionProfile | None,
     themes: tuple[str, ...],
     size: tuple[int, int],
     history: float,
@@ -55,7 +55,7 @@ def run(
 
     Args:
         folder: Where the pictures go; made when missing.
-        connect: The server to show; None for a fresh broker with sample stations.
+        connect: The connection to show; None for a fresh broker with sample stations.
         themes: ``dark``, ``light`` or both.
         size: Of the window, in pixels.
         history: Seconds to watch the connection before the first picture, so that the graphs are filled.
@@ -77,7 +77,7 @@ def run(
 
 async def _draw_all(
     folder: Path,
-    connect: str | None,
+    connect: ConnectionProfile | None,
     themes: tuple[str, ...],
     size: tuple[int, int],
     history: float,
@@ -130,11 +130,11 @@ async def _until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-async def _connect(window: MainWindow, url: str) -> None:
+async def _connect(window: MainWindow, profile: ConnectionProfile) -> None:
     try:
-        await window.open_profile(ConnectionProfile(name=url.rpartition("@")[2], urls=(url,)))
+        await window.open_profile(profile)
     except ConnectionFailure as failure:
-        raise Failure(f"cannot connect to {url}: {failure}") from None
+        raise Failure(f"cannot connect to {profile.address}: {failure}") from None
 
 
 async def _ready(window: MainWindow, history: float) -> ClusterSnapshot:

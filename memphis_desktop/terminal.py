@@ -31,8 +31,8 @@ UNKNOWN = "–"
 _REFRESH_SECONDS = 0.5
 
 
-def run(*, demo: bool, connect: str | None, ports_folder: Path | None = None) -> int:
-    """Show a server until interrupted: the one at `connect`, or a broker started here.
+def run(*, demo: bool, connect: ConnectionProfile | None, ports_folder: Path | None = None) -> int:
+    """Show a server until interrupted: that of `connect`, or a broker started here.
 
     With `ports_folder` the broker writes a ports file there once it listens.
 
@@ -44,7 +44,7 @@ def run(*, demo: bool, connect: str | None, ports_folder: Path | None = None) ->
 
 
 async def _show(
-    broker: AbstractAsyncContextManager[str] | None, connect: str | None, console: Console
+    broker: AbstractAsyncContextManager[str] | None, connect: ConnectionProfile | None, console: Console
 ) -> int:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -52,12 +52,15 @@ async def _show(
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends it
             loop.add_signal_handler(number, ended.set)
     async with contextlib.AsyncExitStack() as stack:
-        url = connect or ""
         if broker is not None:
             url = await stack.enter_async_context(broker)
-        session = await stack.enter_async_context(_session(url))
+            connect = ConnectionProfile(name="terminal", urls=(url,))
+        assert connect is not None  # one of the two is given
+        session = await stack.enter_async_context(_session(connect))
+        url = session.server_url
         if not console.is_terminal:
-            print(f"broker on {url}; standard output is no terminal, so there is no live view", flush=True)
+            what = "broker on" if broker is not None else "connected to"
+            print(f"{what} {url}; standard output is no terminal, so there is no live view", flush=True)
             await ended.wait()
             return 0
         with Live(console=console, auto_refresh=False, screen=True) as live:
@@ -86,8 +89,8 @@ async def _broker(demo: bool, ports_folder: Path | None) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _session(url: str) -> AsyncIterator[Session]:
-    session = Session(ConnectionProfile(name="terminal", urls=(url,)))
+async def _session(profile: ConnectionProfile) -> AsyncIterator[Session]:
+    session = Session(profile)
     try:
         await session.connect()
     except ConnectionFailure as failure:

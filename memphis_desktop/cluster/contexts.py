@@ -1,4 +1,4 @@
-"""Connections that are on this machine already: contexts of the ``nats`` command line, and its environment.
+"""Connections that are on this machine already: contexts of ``nats``, its environment, users of ``nsc``.
 
 The context files are read as they lie on disk and never written. A secret given by path or reference stays a
 reference in the profile.
@@ -6,13 +6,15 @@ reference in the profile.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .nsc import NscUser, find_user, find_users
 from .profiles import DEFAULT_URL, ConnectionProfile, CredentialKind, Credentials, TlsOptions
 
 
@@ -42,19 +44,45 @@ def contexts_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def find_contexts(environment: Mapping[str, str] = os.environ) -> list[FoundContext]:
-    """Return every connection found on this machine: the environment's first, then the contexts by name."""
+    """Return every connection found on this machine.
+
+    The environment's first, then the ``nats`` command's contexts (the selected one, then by name), then users
+    of nsc stores that none of these uses.
+    """
     found: list[FoundContext] = []
     from_environment = environment_profile(environment)
     if from_environment is not None:
         found.append(FoundContext("environment", "NATS_URL", from_environment))
     folder = contexts_folder(environment)
-    try:
-        selected = (folder / "context.txt").read_text(encoding="utf-8").strip()
-    except OSError:
-        selected = ""
-    for path in sorted((folder / "context").glob("*.json")):
+    selected = environment.get("NATS_CONTEXT", "")
+    if not selected:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            selected = (folder / "context.txt").read_text(encoding="utf-8").strip()
+    for path in sorted((folder / "context").glob("*.json"), key=lambda path: (path.stem != selected, path)):
         found.append(read_context(path, selected=path.stem == selected, environment=environment))
+    used = {one.profile.credentials.creds_path for one in found if one.profile is not None}
+    found += [_nsc_context(user) for user in find_users(environment) if user.creds_path not in used]
     return found
+
+
+def _nsc_context(user: NscUser) -> FoundContext:
+    """A user of an nsc store that no context uses."""
+    name = f"{user.account}/{user.user}"
+    profile = ConnectionProfile(
+        name=name,
+        urls=user.urls or (DEFAULT_URL,),
+        credentials=Credentials(CredentialKind.CREDS, creds_path=user.creds_path),
+        system_credentials=_system_of(user),
+        description=f"user {user.user} of account {user.account}, operator {user.operator}",
+        origin=user.reference,
+    )
+    return FoundContext(name, user.reference, profile)
+
+
+def _system_of(user: NscUser) -> Credentials | None:
+    if not user.system_creds_path:
+        return None
+    return Credentials(CredentialKind.CREDS, creds_path=user.system_creds_path)
 
 
 def read_context(
@@ -70,13 +98,23 @@ def read_context(
         return FoundContext(name, str(path), None, f"is not valid JSON: {error}", selected)
     if not isinstance(values, dict):
         return FoundContext(name, str(path), None, "is not a JSON object", selected)
-    if values.get("nsc"):
-        problem = "refers to an nsc user; export its creds file with `nsc generate creds` and use that"
-        if not values.get("creds"):
+    user = None
+    if values.get("nsc") and not values.get("creds"):
+        user = find_user(str(values["nsc"]), environment)
+        if user is None:
+            problem = "refers to an nsc user without a creds file here; make one with `nsc generate creds`"
             return FoundContext(name, str(path), None, problem, selected)
     if values.get("socks_proxy"):
         return FoundContext(name, str(path), None, "needs a SOCKS proxy, which is not supported", selected)
-    return FoundContext(name, str(path), _context_profile(name, values, path, environment), "", selected)
+    profile = _context_profile(name, values, path, environment)
+    if user is not None:
+        profile = replace(
+            profile,
+            urls=profile.urls if values.get("url") else user.urls or profile.urls,
+            credentials=Credentials(CredentialKind.CREDS, creds_path=user.creds_path),
+            system_credentials=_system_of(user),
+        )
+    return FoundContext(name, str(path), profile, "", selected)
 
 
 def _context_profile(

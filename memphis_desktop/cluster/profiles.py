@@ -22,6 +22,7 @@ from memphis_desktop.folders import config_folder
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
 FILE_VERSION = 1
+_URL_SCHEMES = ("nats://", "tls://", "ws://", "wss://")
 
 
 class Environment(Enum):
@@ -158,6 +159,18 @@ def without_secret(url: str) -> str:
         return f"{scheme}://{rest}"
     user, colon, _ = login.partition(":")
     return f"{scheme}://{user}@{host}" if colon else f"{scheme}://{host}"
+
+
+def profile_for(text: str) -> ConnectionProfile:
+    """A profile from what a user types: one or several URLs, the scheme may be left away."""
+    urls = []
+    for part in text.replace(",", " ").split():
+        urls.append(part if part.startswith(_URL_SCHEMES) else f"nats://{part}")
+    name = urls[0].split("://", 1)[1].rpartition("@")[2]
+    near = name.startswith(("127.", "localhost", "[::1]"))
+    environment = Environment.LOCAL if near else Environment.DEVELOPMENT
+    # The same address is the same connection next time, with its history.
+    return ConnectionProfile(name=name, urls=tuple(urls), environment=environment, id=f"address-{name}")
 
 
 def to_json(profile: ConnectionProfile) -> dict[str, Any]:

@@ -7,7 +7,9 @@ which reads streams, and the staged test, which must pass.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +25,8 @@ from memphis_desktop.cluster.failures import ConnectionFailure, NoResponder, Sta
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions
 from memphis_desktop.cluster.session import Session
-from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.folders import HOME_VARIABLE
+from memphis_desktop.server_process import ServerProcess, program_command
 from tests.clients.test_core_tls import write_certificate
 from tests.conftest import Starter
 from tests.operators import Operator, write_creds
@@ -542,3 +545,31 @@ async def test_when_a_login_ends_is_said(world: World) -> None:
         world.serve(operator.config(), credentials=Credentials(CredentialKind.CREDS, creds_path=str(path)))
     )
     assert "in 3 days" in steps["login"].detail
+
+
+def test_the_command_line_takes_servers_and_logins(world: World) -> None:
+    """Without a display it shows in the terminal which server took it in."""
+    profile = creds_and_system_creds(world)
+    assert profile.system_credentials is not None
+    arguments = ["--connect", f"nats://127.0.0.1:1,{profile.urls[0]}"]
+    arguments += ["--creds", profile.credentials.creds_path]
+    arguments += ["--system-creds", profile.system_credentials.creds_path]
+    environment = {key: value for key, value in os.environ.items() if "DISPLAY" not in key}
+    environment.pop("QT_QPA_PLATFORM", None)
+    environment[HOME_VARIABLE] = str(world.folder / "home")
+    with subprocess.Popen(
+        program_command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith(f"connected to {profile.urls[0]};")
+        program.terminate()
+        assert program.wait(PATIENCE) == 0
+    refusal = subprocess.run(
+        program_command(*arguments[:2]), capture_output=True, text=True, env=environment, check=False
+    )
+    assert refusal.returncode == 1
+    assert "refused the login" in refusal.stderr

@@ -52,7 +52,7 @@ async def test_screens_are_drawn_in_both_themes(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "--demo or --connect"),
+        ((), 2, "--demo, --connect"),
         (("--demo", "--size", "12"), 2, "invalid size value"),
         (("--connect", "nats://127.0.0.1:1"), 1, "cannot connect"),
     ],

@@ -46,7 +46,8 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplicat
     home = tmp_path / "home"
     monkeypatch.setenv(folders.HOME_VARIABLE, str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    for variable in ("NATS_URL", "NATS_CREDS", "NATS_CONTEXT"):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg-data"))
+    for variable in ("NATS_URL", "NATS_CREDS", "NATS_CONTEXT", "NKEYS_PATH"):
         monkeypatch.delenv(variable, raising=False)
     settings.use(settings.Settings())
     theme.manager().set_mode("dark")

@@ -13,12 +13,12 @@ from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.cluster.model import ConnectionState
-from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.cluster.profiles import ConnectionProfile, Environment, profile_for
 from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 from memphis_desktop.ui.screen import Route
-from memphis_desktop.ui.screens.home.first_run import FirstRun, profile_for
+from memphis_desktop.ui.screens.home.first_run import FirstRun
 from memphis_desktop.ui.shell.palette import ACTION, OBJECT, PLACE, Entry, rank, score
 
 Until = Callable[..., Awaitable[Any]]

@@ -153,6 +153,8 @@ def test_contexts_are_found_as_they_lie_on_disk(tmp_path: Path) -> None:
     assert found["broken"].profile is None
     assert "JSON" in found["broken"].problem
     assert "nsc" in found["nsc"].problem
+    assert not find_contexts({**environment, "NATS_CONTEXT": "user"})[1].selected
+    assert find_contexts({**environment, "NATS_CONTEXT": "user"})[0].name == "user", "the selected one first"
 
 
 def test_the_environment_makes_a_profile_that_holds_no_secret() -> None:

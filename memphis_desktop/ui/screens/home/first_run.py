@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.cluster.contexts import FoundContext, find_contexts
 from memphis_desktop.cluster.failures import ConnectionFailure, Stage
-from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.cluster.profiles import ConnectionProfile, profile_for
 from memphis_desktop.errors import Failure
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import DEFAULT_PORT, BrokerChoice, BrokerStartError
@@ -35,7 +35,6 @@ from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.theme.icons import icon
 
 _CONTEXTS_SHOWN = 4
-_URL_SCHEMES = ("nats://", "tls://", "ws://", "wss://")
 
 
 class Card(QFrame):
@@ -329,18 +328,6 @@ class FirstRun(QWidget):
         present = shell.profiles.load()
         if not any(one.urls == profile.urls and one.origin == profile.origin for one in present):
             shell.profiles.put(profile)
-
-
-def profile_for(text: str) -> ConnectionProfile:
-    """A profile from what a user types: one or several URLs, the scheme may be left away."""
-    urls = []
-    for part in text.replace(",", " ").split():
-        urls.append(part if part.startswith(_URL_SCHEMES) else f"nats://{part}")
-    name = urls[0].split("://", 1)[1].rpartition("@")[2]
-    near = name.startswith(("127.", "localhost", "[::1]"))
-    environment = Environment.LOCAL if near else Environment.DEVELOPMENT
-    # The same address is the same connection next time, with its history.
-    return ConnectionProfile(name=name, urls=tuple(urls), environment=environment, id=f"address-{name}")
 
 
 def sentence(text: str) -> str:

@@ -12,6 +12,17 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import Dialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import visible_text
+from memphis_desktop.ui.screens.home.connection_form import KINDS
+
+
+def summary(profile: ConnectionProfile) -> str:
+    """Where it goes and how it logs in, in a line."""
+    parts = [profile.address, KINDS[profile.credentials.kind].lower()]
+    if len(profile.urls) > 1:
+        parts[0] += f" and {len(profile.urls) - 1} more"
+    if profile.system_credentials is not None:
+        parts.append("with the system account")
+    return " · ".join(parts)
 
 
 class ImportDialog(Dialog):
@@ -25,8 +36,8 @@ class ImportDialog(Dialog):
         origins = {profile.origin for profile in present if profile.origin}
         self.body.addWidget(
             PlainLabel(
-                "Contexts of the nats command line and NATS_URL. Their files are read, never changed;"
-                " credentials stay where they are.",
+                "Contexts of the nats command line, NATS_URL, and users of nsc. Their files are read,"
+                " never changed; credentials stay where they are.",
                 "muted",
                 wrap=True,
             )
@@ -37,7 +48,7 @@ class ImportDialog(Dialog):
             column.addWidget(self._row(one, origins))
         if not found:
             column.addWidget(
-                PlainLabel("None were found in ~/.config/nats/context, nor in NATS_URL.", wrap=True)
+                PlainLabel("None were found in ~/.config/nats/context, NATS_URL or nsc's stores.", wrap=True)
             )
         column.addStretch()
         holder = QWidget()
@@ -71,7 +82,7 @@ class ImportDialog(Dialog):
             box.setChecked(True)
             box.toggled.connect(self._count)
             self._boxes.append((box, one.profile))
-            layout.addWidget(PlainLabel(f"      {one.profile.address}", "caption"))
+            layout.addWidget(PlainLabel(f"      {summary(one.profile)}", "caption"))
         return row
 
     def _count(self) -> None:
