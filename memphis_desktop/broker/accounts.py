@@ -90,6 +90,10 @@ class Account:
             messages = [(rewrite(one[0]), one[1], one[2], one[3]) for one in messages]
         self.publish_through(messages, sender)
 
+    def mapped(self, subject: bytes) -> bytes:
+        """Return what the account's mappings make of a subject."""
+        return self._mappings.apply(subject) if self._mappings else subject
+
     def publish_through(self, messages: Sequence[Message], sender: Publisher | None) -> None:
         """Route messages as they are, in the name of a connection, which may be one of another account."""
         pending = Pending(sender, self._turn)

@@ -34,6 +34,7 @@ class Identity:
     credential: str = field(default="", repr=False)  # the stored password it was compared with
     permissions: PermissionRules | None = None
     expires_at: int = 0
+    expires: str = "User"  # what it is that ends then: User or Account
     max_subscriptions: int = -1
     max_payload: int = -1
     issuer: str = ""
@@ -227,11 +228,13 @@ class Authenticator:
         if types and login.kind not in [str(one).upper() for one in types]:
             return REFUSED
         options = tokens.account_options(account)
+        expires_at = min((one.expires_at for one in (user, account) if one.expires_at), default=0)
         return Identity(
             user=user.subject,
             account=account.subject,
             permissions=tokens.permissions(body) or options.default_permissions,
-            expires_at=min((one.expires_at for one in (user, account) if one.expires_at), default=0),
+            expires_at=expires_at,
+            expires="Account" if expires_at and expires_at == account.expires_at else "User",
             max_subscriptions=_smaller(body.get("subs"), options.max_subscriptions),
             max_payload=_smaller(body.get("payload"), options.max_payload),
             issuer=user.issuer,

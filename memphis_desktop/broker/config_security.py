@@ -286,7 +286,7 @@ def _export(value: Value) -> Export:
             export = replace(export, response_threshold=duration(one))
         elif key == "account_token_position":
             export = replace(export, account_token_position=integer(one))
-        elif key != kind:
+        elif key not in (kind, "allow_trace"):
             refuse_unknown(one)
     return export
 
@@ -327,6 +327,8 @@ def _import(value: Value) -> Import:
             imported = replace(imported, to=f"{text(one)}.{imported.subject}")
         elif key == "to":
             imported = replace(imported, to=text(one))
+        elif key == "share" and kind == "service":
+            imported = replace(imported, share=flag(one))
         elif key not in (kind, "share", "allow_trace"):
             refuse_unknown(one)
     return imported

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from memphis_desktop.broker.authentication import REFUSED, Identity, Login, Outcome, Refusal
 from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.jetstream.times import format_time
+from memphis_desktop.broker.message_trace import is_traced, publish_traced
 from memphis_desktop.broker.options import WebSocketOptions
 from memphis_desktop.broker.permissions import Permissions
 from memphis_desktop.broker.subscription import ClientSubscription
@@ -248,12 +249,29 @@ class ClientConnection(Channel):
         if not self.authenticated and self._refuse_unauthenticated():
             return
         options = self.options
+        if self.parser.has_used_headers and any(map(is_traced, messages)):
+            self._publish_with_traces(messages)
+            return
         if self.permissions is not None:
             messages = self._permitted(messages, self.permissions)
         if options.verbose or options.pedantic:
             self._publish_checked(messages)
         else:
             self.account.publish_from(messages, self)
+
+    def _publish_with_traces(self, messages: list[Message]) -> None:
+        """Publish one by one: some ask to be traced."""
+        for message in messages:
+            permitted = [message]
+            if self.permissions is not None:
+                permitted = self._permitted(permitted, self.permissions)
+            if is_traced(message):
+                refusal = f'Permissions Violation for Publish to "{_text(message[0])}"'
+                publish_traced(message, self, "" if permitted else refusal)
+                if self.options.verbose:
+                    self._put(framing.OK)
+            elif permitted:
+                self._publish_checked(permitted)
 
     def _publish_checked(self, messages: list[Message]) -> None:
         """Publish with the answers that verbose and pedantic clients get, each at its place."""
@@ -492,7 +510,7 @@ class ClientConnection(Channel):
     def tick(self, now: float) -> None:
         """Check deadlines; called by the node's ticker."""
         if self.identity.expires_at and self.node.clock.time_ns() >= self.identity.expires_at * 1_000_000_000:
-            self.fail("User Authentication Expired", CloseReason.AUTHENTICATION_EXPIRED)
+            self.fail(f"{self.identity.expires} Authentication Expired", CloseReason.AUTHENTICATION_EXPIRED)
             return
         if self.handshake_deadline and now >= self.handshake_deadline:
             self.abort(CloseReason.TLS_HANDSHAKE if self._tls is not None else CloseReason.PROTOCOL_VIOLATION)
@@ -550,6 +568,14 @@ class ClientConnection(Channel):
         if self.identity.expires_at:
             info["expires"] = max(self.identity.expires_at * 1_000_000_000 - self.node.clock.time_ns(), 0)
         return info
+
+    def request_info(self, *, detailed: bool) -> dict[str, Any]:
+        """Return what a service in another account is told of a requester: its account, or all."""
+        if not detailed:
+            return {"acc": self.account.name, "rtt": int(self.round_trip * 1e9)}
+        told = self.describe()
+        extra = {"jwt": self.identity.token, "issuer_key": self.identity.issuer}
+        return told | {key: value for key, value in extra.items() if value}
 
     def describe(self) -> dict[str, Any]:
         """Return the ``client`` object of advisories."""

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from memphis_desktop.broker.options import Export, Import
+import orjson
+
+from memphis_desktop.broker.options import AccountOptions, Export, Import
 from memphis_desktop.broker.routing import Pending, Publisher, Subscriber
 from memphis_desktop.broker.subject_mapping import SubjectMapping, intersection
-from memphis_desktop.protocol import subjects
+from memphis_desktop.broker.tokens import activates
+from memphis_desktop.protocol import headers, subjects
 from memphis_desktop.protocol.message import Message
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_OWN_LINE = (headers.REQUEST_INFO + b":",)
 _REPLY_PREFIX = b"_R_."
 # Requests that wait for their answer, per service import; beyond this the oldest are given up.
 _MAX_WAITING = 100_000
@@ -137,6 +142,8 @@ class ServiceImport:
     """One service import: a responder in the importing account."""
 
     queue = b""
+    # How many imports the request that is under way has come through already.
+    _passed = 0
 
     def __init__(self, importer: Account, exporter: Account, imported: Import, export: Export) -> None:
         local = (imported.to or imported.subject).encode()
@@ -145,12 +152,22 @@ class ServiceImport:
         self._importer = importer
         self._exporter = exporter
         self._export = export
+        self._share = imported.share
         self._mapping = _service_mapping(local, imported.subject.encode())
         self._prefix = _REPLY_PREFIX + secrets.token_hex(6).encode() + b"."
         self._waiting: dict[bytes, bytes] = {}  # our reply token: the requester's reply subject
         self._count = 0
         self._busy = False
         self._answers = exporter.subscribe(self._prefix + b"*", self._answered)
+
+    @property
+    def exporter_name(self) -> str:
+        """The account whose service this is."""
+        return self._exporter.name
+
+    def target_of(self, subject: bytes) -> bytes:
+        """Return under which subject a request appears there."""
+        return self._mapping.apply(subject)
 
     def belongs_to(self, sender: object) -> bool:
         """A service belongs to no connection."""
@@ -180,9 +197,36 @@ class ServiceImport:
             return False
         requests: list[Message] = []
         for subject, reply, header_size, body in messages:
-            requests.append((self._mapping.apply(subject), self._reply(reply), header_size, body))
-        self._exporter.publish_through(requests, sender)
+            block = self._introduced(body[:header_size], sender)
+            body = block + body[header_size:]
+            requests.append((self._mapping.apply(subject), self._reply(reply), len(block), body))
+        ServiceImport._passed += 1
+        try:
+            self._exporter.publish_through(requests, sender)
+        finally:
+            ServiceImport._passed -= 1
         return True
+
+    def _introduced(self, block: bytes, sender: Publisher | None) -> bytes:
+        """Return a request's headers with who asks in them: its account, or all that is known of it.
+
+        A request that has come through another import says that already; then the account in between is
+        noted. What a client itself says there does not count.
+        """
+        known = headers.get(block, headers.REQUEST_INFO) if block and ServiceImport._passed else None
+        info: dict[str, Any] | None = None
+        if known is not None:
+            try:
+                info = orjson.loads(known) | {"svc": self._importer.name}
+            except (ValueError, TypeError):
+                info = None
+        if info is None:
+            if sender is None:
+                return headers.without(block, _OWN_LINE) if block else block
+            info = sender.request_info(detailed=self._share)
+        if block:
+            block = headers.without(block, _OWN_LINE)
+        return headers.extend(block, [(headers.REQUEST_INFO, orjson.dumps(info))])
 
     def _reply(self, reply: bytes) -> bytes:
         if not reply:
@@ -238,10 +282,10 @@ class _Callable(SubjectMapping):
         return self._function(subject)
 
 
-def allowed_export(exports: tuple[Export, ...], imported: Import, importer: str) -> Export | None:
+def allowed_export(exporter: AccountOptions, imported: Import, importer: str) -> Export | None:
     """Return the export that permits an import; None when there is none."""
     subject = imported.subject.encode()
-    for export in exports:
+    for export in exporter.exports:
         if export.kind != imported.kind or not subjects.is_subset(subject, export.subject.encode()):
             continue
         position = export.account_token_position
@@ -250,6 +294,8 @@ def allowed_export(exports: tuple[Export, ...], imported: Import, importer: str)
             if len(tokens) < position or tokens[position - 1] != importer:
                 continue
         elif export.accounts and importer not in export.accounts:
+            continue
+        if export.token_required and not activates(exporter, export, imported, importer, time.time()):
             continue
         return export
     return None
@@ -269,7 +315,7 @@ class Crossings:
         account = self._account
         for imported in imports:
             exporter = find_account(imported.account)
-            export = allowed_export(exporter.options.exports, imported, account.name) if exporter else None
+            export = allowed_export(exporter.options, imported, account.name) if exporter else None
             if exporter is None or export is None or exporter is account:
                 log.warning(
                     "Account %s may not import %r from %s", account.name, imported.subject, imported.account

@@ -72,6 +72,8 @@ class Export:
     response_type: str = "singleton"  # of services: singleton, stream or chunked
     response_threshold: float = 120.0  # seconds a requester waits at most
     account_token_position: int = 0  # 1 and up: that token of the subject is the importer's name
+    token_required: bool = False  # an importer shows an activation token of the exporter
+    revocations: tuple[tuple[str, int], ...] = ()  # importers whose tokens issued until then do not hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Import:
     account: str
     subject: str  # in the exporting account
     to: str = ""  # in this account; "" is the same
+    share: bool = False  # of services: the exporter sees who asks, not just from which account
+    token: str = field(default="", repr=False)  # the exporter's activation, a JWT
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class AccountOptions:
 
     name: str
     nkey: str = ""
+    signing_keys: tuple[str, ...] = ()  # further keys that sign for it
     exports: tuple[Export, ...] = ()
     imports: tuple[Import, ...] = ()
     mappings: tuple[Mapping, ...] = ()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from random import random
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from memphis_desktop.protocol import subjects
 from memphis_desktop.protocol.message import Message
@@ -46,6 +46,9 @@ class Publisher(Protocol):
 
     def stall(self) -> None:
         """Slow it down: a subscriber has fallen behind."""
+
+    def request_info(self, *, detailed: bool) -> dict[str, Any]:
+        """Return what a service in another account is told of it: its account, or all."""
 
 
 class Subscriber(Protocol):

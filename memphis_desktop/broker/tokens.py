@@ -20,6 +20,7 @@ from memphis_desktop.broker.options import (
     ResponseRule,
     SubjectRule,
 )
+from memphis_desktop.protocol import subjects
 
 SECOND_NS = 1_000_000_000
 _ALGORITHMS = ("ed25519-nkey", "ed25519")
@@ -173,6 +174,7 @@ def account_options(claims: Claims) -> AccountOptions:
     options = AccountOptions(
         name=claims.subject,
         nkey=claims.subject,
+        signing_keys=tuple(signing_keys(claims)),
         exports=tuple(_export(one) for one in _list(claims.body, "exports") if isinstance(one, dict)),
         imports=tuple(_import(one) for one in _list(claims.body, "imports") if isinstance(one, dict)),
         mappings=_mappings(claims.body.get("mappings")),
@@ -205,6 +207,46 @@ def _export(given: dict[str, Any]) -> Export:
         response_type=response if response in ("singleton", "stream", "chunked") else "singleton",
         response_threshold=(_number(given, "response_threshold", 0) or 120 * SECOND_NS) / SECOND_NS,
         account_token_position=_number(given, "account_token_position", 0),
+        token_required=given.get("token_req") is True,
+        revocations=_revocations(given.get("revocations")),
+    )
+
+
+def _revocations(given: Any) -> tuple[tuple[str, int], ...]:
+    if not isinstance(given, dict):
+        return ()
+    return tuple((key, moment) for key, moment in given.items() if isinstance(moment, int))
+
+
+def activates(exporter: AccountOptions, export: Export, imported: Import, importer: str, now: float) -> bool:
+    """Return whether an import's token permits it: the exporter issued it to this importer for this subject.
+
+    Args:
+        exporter: the account that exports.
+        export: what it exports, with what it revoked.
+        imported: the import, with its token.
+        importer: the key of the account that imports.
+        now: seconds since 1970.
+    """
+    try:
+        claims = decode(imported.token)
+    except TokenError:
+        return False
+    if claims.kind != "activation" or claims.subject != importer or not claims.valid_at(now):
+        return False
+    if claims.issuer not in (exporter.nkey, *exporter.signing_keys):
+        return False
+    behalf = _text(claims.body, "issuer_account")
+    if claims.issuer != exporter.nkey and behalf not in ("", exporter.nkey):
+        return False
+    subject = _text(claims.body, "subject").encode()
+    kind = _text(claims.body, "kind") or imported.kind
+    if kind != imported.kind or not subjects.is_valid(subject):
+        return False
+    if not subjects.is_subset(imported.subject.encode(), subject):
+        return False
+    return not any(
+        key in (importer, "*") and claims.issued_at <= moment for key, moment in export.revocations
     )
 
 
@@ -216,7 +258,8 @@ def _import(given: dict[str, Any]) -> Import:
         subject, local = to, subject  # in old claims `to` is the exporter's side
     elif to and not local:
         local = to
-    return Import(kind, _text(given, "account"), subject, local)
+    share = given.get("share") is True
+    return Import(kind, _text(given, "account"), subject, local, share=share, token=_text(given, "token"))
 
 
 def _mappings(given: Any) -> tuple[Mapping, ...]:

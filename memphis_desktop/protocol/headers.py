@@ -11,6 +11,9 @@ from typing import NamedTuple
 VERSION_LINE = b"NATS/1.0"
 CRLF = b"\r\n"
 
+# What a request that crosses to another account says of who asks.
+REQUEST_INFO = b"Nats-Request-Info"
+
 
 class Headers(NamedTuple):
     """A parsed block. `fields` keeps order, repetition and the case of keys."""

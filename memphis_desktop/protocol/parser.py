@@ -89,6 +89,7 @@ class ClientParser:
         max_payload: bytes; a larger announcement fails before any of it is buffered. 0 is unlimited.
         max_control_line: bytes of a line's arguments.
         headers: whether HPUB was negotiated; set it when CONNECT has been handled.
+        has_used_headers: whether a message with headers was published so far.
         message_count, payload_bytes: how much was published so far, header blocks included.
     """
 
@@ -96,6 +97,7 @@ class ClientParser:
         self.max_payload = max_payload
         self.max_control_line = max_control_line
         self.headers = False
+        self.has_used_headers = False
         self.failed = False
         self.message_count = 0
         self.payload_bytes = 0
@@ -214,7 +216,11 @@ class ClientParser:
                 if messages is None:
                     messages = []
                     commands.append((PUBLISH, messages))
-                messages.append((subject, reply, header_size if header_size > 0 else 0, data[start:stop]))
+                if header_size > 0:
+                    self.has_used_headers = True
+                    messages.append((subject, reply, header_size, data[start:stop]))
+                else:
+                    messages.append((subject, reply, 0, data[start:stop]))
                 count += 1
                 payload += size
                 length = stop + 2 - position

@@ -28,6 +28,7 @@ from memphis_desktop.broker.jetstream.publish_checks import (
 from memphis_desktop.broker.jetstream.republish import republished
 from memphis_desktop.broker.jetstream.typed_json import encode_json
 from memphis_desktop.broker.store.interface import NewMessage, StorageError
+from memphis_desktop.protocol.headers import REQUEST_INFO
 from memphis_desktop.protocol.memphis import STATION_METADATA, copy_message_id
 from memphis_desktop.protocol.message import HEADER_SIZE, REPLY, Message
 
@@ -74,6 +75,8 @@ class Ingest:
         self._last_id = b""
         self._answers: list[Message] = []
         self._waits = False
+        self.traced_stream = stream.name  # what message tracing shows
+        self.last_refusal = ""
         self.configure()
 
     def configure(self) -> None:
@@ -168,6 +171,8 @@ class Ingest:
         if transform is not None:
             subject = transform.apply(subject) or subject
         publication = Publication(subject, header_size, body)
+        if REQUEST_INFO in publication.fields:  # it came from another account
+            publication.remove_header(REQUEST_INFO)
         if reply.endswith(FAST_SUFFIX):
             self._fast.take(publication, reply)
         elif publication.fields.get(BATCH_ID):
@@ -286,6 +291,7 @@ class Ingest:
 
     def refuse(self, reply: bytes, error: ApiError) -> None:
         """Answer that a message is refused."""
+        self.last_refusal = error.description
         if reply and self._acknowledges:
             answer = {"error": error.to_json(), "stream": self._stream.name, "seq": 0}
             self._answers.append((reply, b"", 0, encode_json(answer)))

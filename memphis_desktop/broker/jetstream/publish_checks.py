@@ -83,6 +83,13 @@ class Publication:
         self.header_size = len(block)
         self.fields[key] = value
 
+    def remove_header(self, key: bytes) -> None:
+        """Take a header out, and the whole block when nothing is left in it."""
+        block = headers.without(self.body[: self.header_size], (key + b":",))
+        self.body = block + self.body[self.header_size :]
+        self.header_size = len(block)
+        self.fields.pop(key, None)
+
 
 @dataclass(slots=True)
 class StagedSubject:
