@@ -34,6 +34,7 @@ class Action:
         before: The configuration it replaces or removes, for the record and for going back.
         destroys: Whether messages or state are lost for good.
         system: Whether it goes through the system account, at the API's own prefix.
+        shown_as: What it used, when that is not one API request: fit to show, nothing to send to.
     """
 
     title: str
@@ -44,9 +45,12 @@ class Action:
     before: Config | None = None
     destroys: bool = False
     system: bool = False
+    shown_as: str = ""
 
     def subject(self, session: Session) -> str:
         """Return the whole API subject."""
+        if self.shown_as:
+            return self.shown_as
         return f"$JS.API.{self.suffix}" if self.system else session.api_subject(self.suffix)
 
     async def run(self, session: Session) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from nats.aio.client import Client
@@ -40,6 +40,9 @@ from .profiles import ConnectionProfile, without_secret
 from .raft.timeline import LeaderEvent
 from .raft.watcher import RaftWatcher
 from .state import ClusterState
+
+if TYPE_CHECKING:
+    from .dead_letters.engine import DeadLetters
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +85,7 @@ class Session:
         self._action_listeners: list[ActionListener] = []
         self._failed_attempts = 0
         self._leaders_brought = False
+        self._dead_letters: DeadLetters | None = None
         self.snapshot: ClusterSnapshot = self._cluster.snapshot(self.state, self.detail, 0.0)
 
     # The connection
@@ -153,10 +157,21 @@ class Session:
         except ConnectionFailure as failure:
             self._cluster.errors["system account"] = str(failure)
 
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The dead letters of this connection; they listen from the first time somebody asks for them."""
+        if self._dead_letters is None:
+            from .dead_letters.engine import DeadLetters  # here, since it needs what reads messages
+
+            self._dead_letters = DeadLetters(self)
+        return self._dead_letters
+
     async def close(self) -> None:
         """Stop polling and close the connection; what is known stays readable."""
         await self.raft.stop()
         await self._poller.stop()
+        if self._dead_letters is not None:
+            await self._dead_letters.close()
         clients = [client for client in (self._client, self.system) if client is not None]
         self._client = self.system = self._jetstream = None
         for client in clients:
