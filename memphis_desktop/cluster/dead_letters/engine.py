@@ -175,10 +175,16 @@ class DeadLetters:
     def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
         if self._users and snapshot.state is ConnectionState.CONNECTED:
             self._ensure_running()
-            if any(self._is_stale(snapshot, name) for name in self._sources(snapshot)) or not self._loaded:
+            sources = self._sources(snapshot)
+            if not self._loaded or set(sources) != self._known_sources():
+                self._wake.set()
+            elif any(self._is_stale(snapshot, name) for name in sources):
                 self._wake.set()
             elif self.view.status != capture_status(snapshot):
                 self._publish()
+
+    def _known_sources(self) -> set[str]:
+        return self._read_to.keys() | self._station_letters.keys()
 
     def _on_advisory(self, subject: str, advisory: Mapping[str, Any]) -> None:
         failure = parse_advisory(advisory)
@@ -277,6 +283,7 @@ class DeadLetters:
         for gone in self._station_letters.keys() - set(stations):
             del self._station_letters[gone]
             self._forget_source(gone)
+            self._changed = True
         kept = capture_status(snapshot).streams
         for gone in [name for name in self._read_to if name not in kept and name not in stations]:
             self._forget_capture()
@@ -304,6 +311,7 @@ class DeadLetters:
             self._keep(key, [failure for failure in failures if not failure.record], len(failures))
         self._marks.clear()
         self._letters.clear()
+        self._changed = True
         self._dropped = 0
 
     async def _reader(self, stream: str) -> MessageReader:
