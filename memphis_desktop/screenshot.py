@@ -175,6 +175,7 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     for entry in registry.SCREENS:
         if entry.in_rail:
             yield Shot(entry.route_name, Route(entry.route_name))
+    yield Shot("dead_letter", Route("dead_letters", {"newest": "yes"}))
     busiest = max(
         snapshot.streams.values(),
         key=lambda stream: stream.consumer_count * 1e9 + stream.messages,

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from .dead_letters.names import DEFAULT_PATTERNS as DEAD_LETTER_PATTERNS
+from .dead_letters.names import station_matches
 from .model import ClusterSnapshot, ConnectionState
 
 WARNING, BAD = "warning", "bad"
@@ -92,6 +94,11 @@ def _stream_used(stream: Any) -> float | None:
     return max(shares) * 100 if shares and refuses else None
 
 
+def _dead_letter_station(stream: Any) -> float | None:
+    subjects = stream.config.get("subjects") or ()
+    return float(stream.messages) if station_matches(stream.name, subjects, DEAD_LETTER_PATTERNS) else None
+
+
 def _account_used(snapshot: ClusterSnapshot) -> Measured:
     account = snapshot.account
     if account is not None and account.max_storage > 0:
@@ -125,6 +132,9 @@ SIGNALS: Mapping[str, Signal] = {
         "Messages redelivered", "messages", _consumers(lambda one: float(one.num_redelivered))
     ),
     "dead_letters": Signal("Dead letters in five minutes", "messages", _nothing),
+    "dead_letter_stations": Signal(
+        "Messages in a dead-letter station", "messages", _streams(_dead_letter_station)
+    ),
     "rate_low": Signal(
         "A station receives too little", "/s", _streams(lambda one: one.in_messages_rate), below=True
     ),

@@ -26,6 +26,9 @@ from memphis_desktop.demo.payments import METHODS, payment_class
 POISON_EVERY = 200
 """One payment in so many cannot be decoded and ends as a dead letter."""
 
+REFUSE_EVERY = 60
+"""One paid order in so many is terminated with a reason by the group that ships."""
+
 LAG_SECONDS, DRAIN_SECONDS = 30.0, 20.0
 """How long the slow group lags in each cycle, and how long it has to catch up."""
 
@@ -264,11 +267,16 @@ class Traffic:
                     await message.ack()
 
     async def _ship(self) -> None:
+        shipped = 0
         async with self._member(stations.ORDERS, stations.SHIPPING) as subscription:
             while True:
                 for message in await self._fetch(subscription, 10):
                     await asyncio.sleep(0.02)
-                    await message.ack()
+                    shipped += 1
+                    if shipped % REFUSE_EVERY == REFUSE_EVERY // 4:
+                        await self._client.publish(message.reply, b"+TERM no address")
+                    else:
+                        await message.ack()
 
     async def _analyse(self) -> None:
         """Read a little for a while, so that the lag grows, then as much as there is, in cycles."""

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from memphis_desktop.inspect.connection import ReadConnection, ReadError
-from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.message import Headers, InspectedMessage
+from memphis_desktop.inspect.publishing import publish
 from memphis_desktop.inspect.reader import MessageReader
 
 from ..failures import ClusterError
@@ -38,8 +39,8 @@ from .letters import (
     from_failures,
     from_station,
     parse_advisory,
-    station_matches,
 )
+from .names import DEFAULT_PATTERNS, station_matches
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -53,7 +54,6 @@ PAGE_ROWS = 500
 PARALLEL = 24
 SLICE_SECONDS = 0.004
 READERS = 64
-DEFAULT_PATTERNS = ("*.dlq", "*-dlq", "*_dlq", "dlq-*", "dlq_*", "*dead-letter*", "*dead_letter*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +176,11 @@ class DeadLetters:
         if self._users and snapshot.state is ConnectionState.CONNECTED:
             self._ensure_running()
             sources = self._sources(snapshot)
-            if not self._loaded or set(sources) != self._known_sources():
-                self._wake.set()
-            elif any(self._is_stale(snapshot, name) for name in sources):
+            if (
+                not self._loaded
+                or set(sources) != self._known_sources()
+                or any(self._is_stale(snapshot, name) for name in sources)
+            ):
                 self._wake.set()
             elif self.view.status != capture_status(snapshot):
                 self._publish()
@@ -408,6 +410,18 @@ class DeadLetters:
                 self._touch(letter)
             self._changed = True
 
+    async def record_resent(self, letter: DeadLetter, copy: Resent) -> None:
+        """Note a copy that was sent by hand, here and in the capture stream.
+
+        Raises:
+            PublishError: It could not be noted there.
+        """
+        self.note_resent((letter.stream, letter.consumer, letter.sequence), copy)
+        self._publish()
+        if self.status.marks:
+            subject = f"{MARK_PREFIX}.{letter.stream}"
+            await publish(self._session.nats, subject, mark_contents(letter, copy), Headers())
+
     async def _read_station(self, name: str) -> None:
         reader = await self._reader(name)
         bounds = await reader.refresh()
@@ -577,6 +591,21 @@ class DeadLetters:
                     original = replace(letter.original, presence=Presence.GONE, why_gone=why)
                     self._originals[letter.stream, letter.sequence] = original
                     self._letters[key] = replace(letter, original=original)
+
+
+def mark_contents(letter: DeadLetter, copy: Resent) -> bytes:
+    """Return the note that a copy of a letter was sent, as it is kept in the capture stream."""
+    return orjson.dumps(
+        {
+            "stream": letter.stream,
+            "consumer": letter.consumer,
+            "sequence": letter.sequence,
+            "attempt": copy.attempt,
+            "subject": copy.subject,
+            "stored_stream": copy.stream,
+            "stored_sequence": copy.sequence,
+        }
+    )
 
 
 def _state_of(snapshot: ClusterSnapshot, name: str) -> tuple[str, int, int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -353,16 +352,6 @@ def group_key(letter: DeadLetter) -> tuple[str, str, str]:
     original = letter.original
     shape = original.shape if original.presence is Presence.THERE else original.presence.value
     return letter.consumer, letter.cause, shape
-
-
-def station_matches(name: str, subjects: Iterable[str], patterns: Iterable[str]) -> bool:
-    """Whether a station is one for dead letters: its name or one of its subjects fits a pattern.
-
-    Patterns are as in file names (``*.DLQ``, ``dead-*``); case does not count.
-    """
-    names = [name.casefold(), *(subject.casefold() for subject in subjects)]
-    wanted = [pattern.strip().casefold() for pattern in patterns if pattern.strip()]
-    return any(fnmatch.fnmatchcase(one, pattern) for pattern in wanted for one in names)
 
 
 def _first(headers: Headers, names: Iterable[str]) -> str:

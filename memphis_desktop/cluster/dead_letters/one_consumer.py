@@ -107,7 +107,7 @@ def _private_subject(
         after = {key: value for key, value in target.config.items() if key != "filter_subject"}
         after["filter_subjects"] = [*wanted, private]
         changes.append(update_consumer(target.stream, after, target.config))
-    text = f"Copies go to {private}, a subject that only {target.name} takes; the original subject is in a header."
+    text = f"Copies go to {private}, which only {target.name} takes; a header has the original subject."
     if changes:
         places = " and ".join(_what(change) for change in changes)
         text += f" Before that, it is added to {places}, and stays there."

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from memphis_desktop.inspect import snippets
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import Headers, InspectedMessage
@@ -24,7 +22,7 @@ from ..actions import Action, ActionRecord
 from ..failures import ClusterError
 from .capture import MARK_PREFIX
 from .dropping import drop_letters
-from .engine import DeadLetters
+from .engine import DeadLetters, mark_contents
 from .letters import (
     HEADER_ATTEMPT,
     HEADER_CONSUMER,
@@ -228,17 +226,8 @@ class ResendRun:
         if not self._book.status.marks:
             return
         for letter, copy in marks:
-            contents = {
-                "stream": letter.stream,
-                "consumer": letter.consumer,
-                "sequence": letter.sequence,
-                "attempt": copy.attempt,
-                "subject": copy.subject,
-                "stored_stream": copy.stream,
-                "stored_sequence": copy.sequence,
-            }
             subject = f"{MARK_PREFIX}.{letter.stream}"
-            await publisher.publish(None, subject, orjson.dumps(contents), Headers())
+            await publisher.publish(None, subject, mark_contents(letter, copy), Headers())
 
     def _record(self, problem: str, seconds: float) -> None:
         progress = self.progress

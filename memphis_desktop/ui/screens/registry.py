@@ -91,6 +91,13 @@ SCREENS: list[ScreenEntry] = [
         requires="jetstream",
     ),
     ScreenEntry("live", "Live", "broadcast", lazy("live:LiveScreen")),
+    ScreenEntry(
+        "dead_letters",
+        "Dead letters",
+        "warning-octagon",
+        lazy("dead_letters:DeadLettersScreen"),
+        requires="jetstream",
+    ),
     ScreenEntry("replay", "Replay", "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
     ScreenEntry("decoders", "Decoders", "brackets-curly", lazy("decoders:DecodersScreen")),
     ScreenEntry("alerts", "Alerts", "bell", lazy("alerts:AlertsScreen"), scope="any", at_bottom=True),

@@ -44,6 +44,7 @@ class StationRow:
     problem: str
     worst_lag: int | None
     worst_lag_seconds: float | None
+    dead_letters: int = 0
 
     @property
     def name(self) -> str:

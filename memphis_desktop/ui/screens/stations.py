@@ -56,6 +56,7 @@ class StationsScreen(Screen):
         self._counted: dict[str, StationRow] | None = None
         self._buckets = 0
         self._shown_at = 0.0
+        self._release_letters: Callable[[], None] | None = None
         self._snapshot: ClusterSnapshot | None = None
         self._visible_timer = QTimer(self)
         self._visible_timer.setSingleShot(True)
@@ -141,7 +142,7 @@ class StationsScreen(Screen):
                 "Last hour",
                 lambda r: stream_sparkline(history, r.name),
                 "sparkline",
-                96,
+                80,
                 "Messages stored each second, over the last hour",
                 sort_value=lambda r: r.stream.in_messages_rate,
             ),
@@ -170,7 +171,16 @@ class StationsScreen(Screen):
                 "number",
                 68,
             ),
-            Column("subjects", "Subjects", _subjects, "mono", 150),
+            Column(
+                "dead",
+                "Dead letters",
+                lambda r: r.dead_letters,
+                "number",
+                98,
+                "Messages that were given up, as far as they are captured or were heard of",
+                token=lambda r: "bad" if r.dead_letters else None,
+            ),
+            Column("subjects", "Subjects", _subjects, "mono", 110),
             Column("retention", "Retention", _retention, "badge", 92),
             Column("lag", "Lag", lambda r: r.worst_lag, "number", 80, "Messages of the slowest group", False),
             Column(
@@ -259,15 +269,17 @@ class StationsScreen(Screen):
             return
         self._shown_at = now
         lags = worst_lags(snapshot.consumers.values())
+        letters = self.context.session.dead_letters.view.by_station
         before = self._rows
         rows: dict[str, StationRow] = {}
         for name, stream in snapshot.streams.items():
             lag, seconds = lags.get(name, (None, None))
+            dead = letters.get(name, 0)
             old = before.get(name)
             if (
                 old is not None
                 and old.stream is stream
-                and (old.worst_lag, old.worst_lag_seconds) == (lag, seconds)
+                and (old.worst_lag, old.worst_lag_seconds, old.dead_letters) == (lag, seconds, dead)
             ):
                 rows[name] = old
                 continue
@@ -279,6 +291,7 @@ class StationsScreen(Screen):
                 worst.text if worst else "",
                 lag,
                 seconds,
+                dead,
             )
         self._rows = rows
         self.table.set_rows(rows.values())
@@ -334,11 +347,16 @@ class StationsScreen(Screen):
 
     def deactivated(self) -> None:
         """Nothing of this list is looked at any more."""
+        if self._release_letters is not None:
+            self._release_letters()
+            self._release_letters = None
         self.context.session.set_visible_streams(self, ())
         self.preview.set_station(None)
 
     def activated(self) -> None:
         """Read first what this list shows."""
+        if self._release_letters is None:
+            self._release_letters = self.context.session.dead_letters.use()
         self._shown_at = 0.0
         self._current_changed(self.table.current_row())
         self.table.setFocus()

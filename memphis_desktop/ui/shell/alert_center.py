@@ -137,7 +137,10 @@ class AlertCenter(QObject):
         """Go to the group or station that an alert is about."""
         self._window.select_connection(alert.profile_id)
         subject = alert.subject
-        if subject.consumer:
+        if alert.rule.signal.startswith("dead_letter"):
+            words = subject.consumer or subject.stream
+            self._window.navigate(Route("dead_letters", {"filter": words, "newest": "yes"}))
+        elif subject.consumer:
             self._window.navigate(Route("consumer", {"stream": subject.stream, "consumer": subject.consumer}))
         elif subject.stream:
             self._window.navigate(Route("station", {"stream": subject.stream}))

@@ -32,6 +32,7 @@ class Connection(QObject):
     ) -> None:
         super().__init__(parent)
         self.session = Session(profile, folders.data_folder())
+        self.session.dead_letters.refresh()  # they are heard from now on, whether a screen looks or not
         self.users = 0  # tabs that show it
         self._shown_state: tuple[ConnectionState, str] | None = None
         self._last_delivery = 0.0

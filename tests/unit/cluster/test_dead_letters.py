@@ -33,8 +33,8 @@ from memphis_desktop.cluster.dead_letters.letters import (
     group_letters,
     parse_advisory,
     payload_shape,
-    station_matches,
 )
+from memphis_desktop.cluster.dead_letters.names import station_matches
 from memphis_desktop.cluster.dead_letters.one_consumer import NotPossible, plan_for
 from memphis_desktop.cluster.dead_letters.resend import Fate, ResendOptions, ResendRun, exact_command
 from memphis_desktop.cluster.failures import ReadOnlyConnection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QStringListModel, Qt, QTimer
+from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -95,6 +95,8 @@ def open_composer(
 
 class Composer(QDialog):
     """Publishes and requests. Stays open, so that one message after another can be sent."""
+
+    published = Signal(object)  # the Acknowledgement of a message that was stored
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -612,6 +614,7 @@ class Composer(QDialog):
         else:
             value = f" The counter is now {ack.value}." if ack.value else ""
             self._show("good", f"Stored in {where} after {took}.{value}", show)
+            self.published.emit(ack)
 
     def _navigate(self, ack: Acknowledgement) -> None:
         self.context.navigate(Route("messages", {"stream": ack.stream, "sequence": str(ack.sequence)}))

@@ -14,6 +14,7 @@ from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.configuration import ConfigurationTab
+from memphis_desktop.ui.screens.station_detail.dead_letters import DeadLettersTab
 from memphis_desktop.ui.screens.station_detail.groups import GroupsTab
 from memphis_desktop.ui.screens.station_detail.messages import MessagesTab
 from memphis_desktop.ui.screens.station_detail.subjects import SubjectsTab
@@ -26,6 +27,7 @@ TABS: tuple[type[StationTab], ...] = (
     MessagesTab,
     GroupsTab,
     SubjectsTab,
+    DeadLettersTab,
     ConfigurationTab,
 )
 _WITH_TIME = ("summary", "groups")

@@ -1,0 +1,202 @@
+"""What can be done with dead letters: each asks, shows its command, acts, and says that it did."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+
+from memphis_desktop.cluster.dead_letters.capture import CAPTURE_STREAM, start_capture, stop_capture
+from memphis_desktop.cluster.dead_letters.dropping import drop_letters
+from memphis_desktop.cluster.dead_letters.letters import DeadLetter, Resent
+from memphis_desktop.cluster.dead_letters.names import station_matches
+from memphis_desktop.cluster.profiles import Environment
+from memphis_desktop.inspect import snippets
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.publishing import Acknowledgement
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import settings
+from memphis_desktop.ui.components.dialogs import ConfirmDialog
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.composer import open_composer
+from memphis_desktop.ui.screens.dead_letters.dialogs import (
+    DropDialog,
+    LettersExportDialog,
+    PatternsDialog,
+    ResendDialog,
+    capture_dialog,
+    marked,
+)
+from memphis_desktop.ui.screens.station_parts import station_route
+
+PATTERNS_KEY = "dead_letters/patterns"
+
+
+class LetterActions:
+    """The actions of one view. `parent` is the widget their dialogs stand before."""
+
+    def __init__(self, context: ScreenContext, parent: QWidget) -> None:
+        self._context = context
+        self._parent = parent
+        self._book = context.session.dead_letters
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing can be changed here; empty when it can."""
+        return "This connection is read-only." if self._context.session.profile.read_only else ""
+
+    def _typed(self, letters: Iterable[DeadLetter]) -> str | None:
+        if self._context.session.profile.environment is not Environment.PRODUCTION:
+            return None
+        stations = {letter.stream for letter in letters}
+        return stations.pop() if len(stations) == 1 else "dead letters"
+
+    def start_capture(self) -> None:
+        """Ask, then make the capture stream."""
+        self._context.run(self._start_capture(), "start capturing")
+
+    async def _start_capture(self) -> None:
+        session = self._context.session
+        try:
+            action = start_capture(session.snapshot)
+        except ValueError as error:
+            self._context.notify(f"{error}.", "warning")
+            return
+        if await capture_dialog(self._parent.window(), session, action).ask():
+            await action.run(session)
+            self._context.notify(f"Dead letters are captured in {CAPTURE_STREAM} from now on.", "good")
+
+    def stop_capture(self) -> None:
+        """Ask, then delete the capture stream."""
+        self._context.run(self._stop_capture(), "stop capturing")
+
+    async def _stop_capture(self) -> None:
+        session = self._context.session
+        action = stop_capture(session.snapshot)
+        stream = session.snapshot.streams.get(CAPTURE_STREAM)
+        if action is None or stream is None:
+            self._context.notify(
+                "What captures them was not made here: delete that station yourself.", "warning"
+            )
+            return
+        records = figures.count_noun(stream.messages, "record")
+        text = (
+            f"The stream {CAPTURE_STREAM} is deleted with its {records}. Your messages stay where they are."
+        )
+        production = session.profile.environment is Environment.PRODUCTION
+        dialog = ConfirmDialog(
+            self._parent.window(),
+            "Stop capturing dead letters?",
+            text,
+            "Stop and delete records",
+            CAPTURE_STREAM if production else None,
+            command=action.equivalent(session),
+        )
+        if await dialog.ask():
+            await action.run(session)
+            self._context.notify("Dead letters are no longer captured.", "good")
+
+    def edit_patterns(self) -> None:
+        """Ask which stations hold dead letters."""
+        self._context.run(self._edit_patterns(), "choose the dead-letter stations")
+
+    async def _edit_patterns(self) -> None:
+        streams = self._context.session.snapshot.streams
+
+        def matching(patterns: list[str]) -> list[str]:
+            return [
+                name
+                for name, stream in streams.items()
+                if name != CAPTURE_STREAM
+                and station_matches(name, stream.config.get("subjects") or (), patterns)
+            ]
+
+        dialog = PatternsDialog(self._parent.window(), self._book.patterns, matching)
+        if await dialog.ask():
+            settings.current().set(PATTERNS_KEY, dialog.patterns())
+            self._book.set_patterns(dialog.patterns())
+
+    def resend(self, letters: list[DeadLetter]) -> None:
+        """Send letters again, after asking how."""
+        if letters and not self.refusal:
+            ResendDialog(self._context, self._parent.window(), letters, self._typed(letters)).open()
+
+    def edit_and_resend(self, letter: DeadLetter | None, message: InspectedMessage | None) -> None:
+        """Open the composer with the letter's message, marked as a copy."""
+        if letter is None or message is None:
+            self._context.notify("The message is gone: there is nothing to edit.", "warning")
+            return
+        copy = marked(letter, message, letter.attempts + 1)
+        subject = letter.home_subject or message.headers.get("Memphis-Dead-Letter-Subject") or message.subject
+        draft = InspectedMessage(
+            copy.stream, copy.sequence, copy.time_ns, subject, copy.header_bytes, copy.payload
+        )
+        composer = open_composer(self._context, self._parent.window(), message=draft)
+        composer.published.connect(lambda ack: self._edited(letter, subject, ack))
+
+    def _edited(self, letter: DeadLetter, subject: str, ack: Acknowledgement) -> None:
+        copy = Resent(time.time_ns(), letter.attempts + 1, subject, ack.stream, ack.sequence)
+        self._context.run(self._book.record_resent(letter, copy), "note what was sent")
+
+    def drop(self, letters: list[DeadLetter]) -> None:
+        """Drop letters, after asking."""
+        if letters and not self.refusal:
+            self._context.run(self._drop(letters), "drop the dead letters")
+
+    async def _drop(self, letters: list[DeadLetter]) -> None:
+        session = self._context.session
+        dialog = DropDialog(self._parent.window(), session, letters, self._typed(letters))
+        if not await dialog.ask():
+            return
+        dropped = await drop_letters(session, letters, messages=dialog.messages.isChecked())
+        count = figures.count_noun(len(letters), "dead letter")
+        if dropped.failed:
+            failed = figures.count_noun(dropped.failed, "deletion")
+            self._context.notify(f"{failed} failed. {dropped.problem}", "bad")
+        else:
+            deleted = (
+                f", {figures.count_noun(dropped.messages, 'message')} deleted" if dropped.messages else ""
+            )
+            self._context.notify(f"Dropped {count}{deleted}.", "good")
+
+    def export(self, letters: list[DeadLetter]) -> None:
+        """Write letters to a file."""
+        if letters:
+            LettersExportDialog(self._context, self._parent.window(), letters).open()
+
+    def copy_payload(self, message: InspectedMessage | None) -> None:
+        """Put the payload on the clipboard: text as it is, other bytes as hex."""
+        if message is not None:
+            text = snippets.plain_text(message.payload)
+            QGuiApplication.clipboard().setText(message.payload.hex() if text is None else text)
+            self._context.notify("Copied the payload.", "good")
+
+    def save_payload(self, message: InspectedMessage | None) -> None:
+        """Write the payload's bytes to a file."""
+        if message is None:
+            return
+        suggested = f"{message.stream}-{message.sequence}.bin"
+        path, _ = QFileDialog.getSaveFileName(self._parent, "Save payload", suggested)
+        if path:
+            self._context.run(self._write(path, message.payload), "save the payload")
+
+    async def _write(self, path: str, data: bytes) -> None:
+        await asyncio.to_thread(Path(path).write_bytes, data)
+        self._context.notify(f"Saved {figures.bytes_size(len(data))} to {path}.", "good")
+
+    def fill_capture_menu(self, menu: QMenu) -> None:
+        """What can be done about capturing."""
+        status = self._book.status
+        for name in status.streams:
+            menu.addAction(f"Open {name}", partial(self._context.navigate, station_route(name)))
+        start = menu.addAction("Start capturing", self.start_capture)
+        start.setEnabled(not self.refusal and not status.complete)
+        stop = menu.addAction("Stop capturing", self.stop_capture)
+        stop.setEnabled(not self.refusal and status.active)
+        menu.addSeparator()
+        menu.addAction("Choose the dead-letter stations", self.edit_patterns)
