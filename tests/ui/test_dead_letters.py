@@ -85,7 +85,7 @@ async def fail(client: Client, *payloads: bytes, reason: str = "", stream: str =
 
 
 async def press(screen: DeadLettersScreen, key: Qt.Key, until: Until, qtbot: QtBot) -> None:
-    """Press a key on the list; shortcuts belong to the active window, and no window manager restores it here."""
+    """Press a key on the list; shortcuts belong to the active window, which nobody restores here."""
     screen.window().activateWindow()
     await until(screen.window().isActiveWindow, "the active window")
     screen.view.table.view.setFocus()
@@ -183,7 +183,7 @@ async def test_a_letter_is_edited_and_resent(client: Client, show: Show, until: 
     await until(lambda: view.detail.message is not None, "the message")
     await press(screen, Qt.Key.Key_E, until, qtbot)
     composer: Composer = await until(lambda: dialog_of(Composer), "the composer")
-    composer.body_edit.setPlainText('{"amount": 1}')
+    composer.body_editor.setPlainText('{"amount": 1}')
     await until(lambda: composer.publish_button.isEnabled(), "the button")
     qtbot.mouseClick(composer.publish_button, Qt.MouseButton.LeftButton)
     await until(lambda: view.table.rows()[0].resent, "the mark")

@@ -245,7 +245,7 @@ class ResendRun:
         stream = streams.pop() if len(streams) == 1 else ""
         target = f" to {self.options.plan.consumer}" if self.options.plan is not None else ""
         title = f"Resend {len(self.letters)} dead letter{'s' if len(self.letters) != 1 else ''}{target}"
-        action = Action(title, "", body, command_lines(self.letters), stream, subject="(messages)")
+        action = Action(title, "", body, command_lines(self.letters), stream, shown_as="(messages published)")
         failed = problem or self._reason
         self._session.hand_on_action(ActionRecord(time.time_ns(), action, None, failed, seconds))
         self._session.refresh(stream or None)
