@@ -51,10 +51,16 @@ FONT_PACKAGES = {"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSa
 # Every index that pip is configured for counts alike; the hashes in the lock file guard what comes from it.
 INDEX_STRATEGY = "unsafe-best-match"
 
+# Brings protoc; generated code needs a protobuf at least as new as it: see pyproject.toml.
+PROTOC_PACKAGE = "grpcio-tools==1.85.1"
+# .proto file -> the folder of the Python code generated from it
+PROTOCOLS = {"resources/proto/nats_streaming.proto": "memphis_desktop/stations/streaming"}
+
 USAGE = """usage: python3 dev.py run [arguments of memphis-desktop]
        python3 dev.py test [--fast] [arguments of pytest]
        python3 dev.py setup
-       python3 dev.py lock"""
+       python3 dev.py lock
+       python3 dev.py proto"""
 
 
 def fail(message: str, code: int = 1) -> None:
@@ -239,6 +245,24 @@ def lock() -> int:
     return subprocess.run(command, cwd=ROOT, env=uv_environment(), check=False).returncode
 
 
+def proto() -> int:
+    """Write the Python code of our .proto files anew, with the protoc that `PROTOC_PACKAGE` brings."""
+    command = [find_uv(), "tool", "run", "--index-strategy", INDEX_STRATEGY, "--from", PROTOC_PACKAGE]
+    command += ["python", "-m", "grpc_tools.protoc"]
+    for source, folder in PROTOCOLS.items():
+        path = ROOT / source
+        options = [
+            f"--proto_path={path.parent}",
+            f"--python_out={ROOT / folder}",
+            f"--pyi_out={ROOT / folder}",
+        ]
+        if code := subprocess.run(
+            [*command, *options, str(path)], env=uv_environment(), check=False
+        ).returncode:
+            return code
+    return 0
+
+
 def main() -> int:
     """Carry out the command given on the command line."""
     if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before anything checked the version
@@ -254,6 +278,8 @@ def main() -> int:
         return 0
     if command == "lock" and not arguments:
         return lock()
+    if command == "proto" and not arguments:
+        return proto()
     print(USAGE, file=sys.stderr)
     return 0 if command in {"-h", "--help"} else 2
 

@@ -1,0 +1,80 @@
+"""The gateway from outside: start it, stop it. It waits for the lease, works while it holds it, and so on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+import nats.errors
+from nats.aio.client import Client
+
+from memphis_desktop.stations.control.routes import Context
+from memphis_desktop.stations.errors import StorageError
+from memphis_desktop.stations.metadata import Metadata
+from memphis_desktop.stations.streaming.lease import Lease
+from memphis_desktop.stations.streaming.options import StreamingOptions
+from memphis_desktop.stations.streaming.records import Records
+from memphis_desktop.stations.streaming.session import Session
+
+log = logging.getLogger(__name__)
+
+_RETRY = 1.0
+
+
+class StreamingGateway:
+    """One copy of the gateway for one cluster id, on a connection that its caller opened and closes."""
+
+    def __init__(self, client: Client, options: StreamingOptions | None = None) -> None:
+        """Prepare a copy.
+
+        Args:
+            client: A connection that may use JetStream, ``_STAN.>`` and the inboxes of clients.
+            options: Its settings.
+        """
+        self.options = options or StreamingOptions()
+        self.context = Context(client, Metadata(client), replicas=self.options.replicas)
+        self._records = Records(self.context.jetstream, self.options.cluster)
+        self._lease = Lease(
+            self.context.jetstream, f"streaming_{self.options.cluster}_lease", self.options.lease
+        )
+        self._campaign: asyncio.Task[None] | None = None
+        self.working = asyncio.Event()
+        """Set while this copy is the one that works."""
+
+    async def start(self) -> None:
+        """Make the buckets and begin; this copy works as soon as no other does.
+
+        Raises:
+            StorageError: The account has no JetStream, or it does not answer.
+        """
+        await self.context.metadata.create(self.options.replicas)
+        await self._records.create(self.options.replicas)
+        await self._lease.create(self.options.replicas)
+        self._campaign = asyncio.get_running_loop().create_task(self._work())
+
+    async def stop(self) -> None:
+        """Finish what is under way, and let another copy take over at once."""
+        campaign, self._campaign = self._campaign, None
+        if campaign is not None:
+            campaign.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await campaign
+
+    async def _work(self) -> None:
+        while True:
+            await self._lease.acquire()
+            session = Session(self.context, self._records, self.options)
+            try:
+                await session.start()
+                self.working.set()
+                log.info("Streaming gateway is ready: cluster id %s", self.options.cluster)
+                await self._lease.keep()
+                log.warning("another copy of the streaming gateway took over, or the server is away")
+            except (StorageError, nats.errors.Error, ExceptionGroup) as error:
+                log.warning("the streaming gateway cannot work: %s", error)
+                await asyncio.sleep(_RETRY)
+            finally:
+                self.working.clear()
+                await session.stop()
+                await self._lease.release()
