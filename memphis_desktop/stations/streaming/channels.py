@@ -115,7 +115,7 @@ class Channels:
                 station,
                 retention_type=RetentionType.MESSAGES,
                 retention_value=self._options.channel_messages,
-                replicas=self._options.replicas,
+                replicas=self._context.replicas,
                 created_by=name and "streaming",
             )
             found, _ = await create_station(self._context, wanted)
@@ -134,7 +134,7 @@ class Channels:
                 stream,
                 retention_type=RetentionType.MESSAGES,
                 retention_value=self._options.channel_messages,
-                replicas=self._options.replicas,
+                replicas=self._context.replicas,
             ),
             stream,
         )

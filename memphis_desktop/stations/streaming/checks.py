@@ -33,7 +33,7 @@ def inbox_is_safe(subject: str) -> bool:
     if not subject or len(subject) > 1024 or _UNSPEAKABLE.search(subject):
         return False
     tokens = subject.split(".")
-    if "" in tokens or "*" in tokens or ">" in tokens:
+    if "" in tokens or "*" in subject or ">" in subject:
         return False
     if tokens[0] == "_STAN":
         return len(tokens) > 1 and tokens[1] not in wire.REQUEST_KINDS

@@ -126,6 +126,11 @@ class Feed:
         for sequence in range(first, last + 1):
             subject = ack_subject(self.stream, self.group.consumer, sequence, delivered["consumer_seq"])
             await self._client.publish(subject, _NAK)
+        # The answer to an acknowledgement that changes nothing: by then all of that is done. After a pull
+        # request that came first, some of it would be delivered, and given back once more.
+        done = ack_subject(self.stream, self.group.consumer, first - 1)
+        with contextlib.suppress(nats.errors.Error):
+            await self._client.request(done, _ACK, timeout=2.0)
 
     async def join(self, member: Member) -> None:
         """Add a member, and pull if it is the first."""

@@ -33,7 +33,7 @@ class StreamingGateway:
             options: Its settings.
         """
         self.options = options or StreamingOptions()
-        self.context = Context(client, Metadata(client), replicas=self.options.replicas)
+        self.context = Context(client, Metadata(client))
         self._records = Records(self.context.jetstream, self.options.cluster)
         self._lease = Lease(
             self.context.jetstream, f"streaming_{self.options.cluster}_lease", self.options.lease
@@ -41,6 +41,8 @@ class StreamingGateway:
         self._campaign: asyncio.Task[None] | None = None
         self.working = asyncio.Event()
         """Set while this copy is the one that works."""
+        self.session: Session | None = None
+        """Its state meanwhile."""
 
     async def start(self) -> None:
         """Make the buckets and begin; this copy works as soon as no other does.
@@ -48,9 +50,11 @@ class StreamingGateway:
         Raises:
             StorageError: The account has no JetStream, or it does not answer.
         """
-        await self.context.metadata.create(self.options.replicas)
-        await self._records.create(self.options.replicas)
-        await self._lease.create(self.options.replicas)
+        replicas = self.options.replicas or await self.context.metadata.replicas() or 1
+        self.context.replicas = replicas
+        await self.context.metadata.create(replicas)
+        await self._records.create(replicas)
+        await self._lease.create(replicas)
         self._campaign = asyncio.get_running_loop().create_task(self._work())
 
     async def stop(self) -> None:
@@ -67,6 +71,7 @@ class StreamingGateway:
             session = Session(self.context, self._records, self.options)
             try:
                 await session.start()
+                self.session = session
                 self.working.set()
                 log.info("Streaming gateway is ready: cluster id %s", self.options.cluster)
                 await self._lease.keep()
@@ -76,5 +81,6 @@ class StreamingGateway:
                 await asyncio.sleep(_RETRY)
             finally:
                 self.working.clear()
+                self.session = None
                 await session.stop()
                 await self._lease.release()

@@ -19,14 +19,14 @@ class StreamingOptions:
 
     Attributes:
         cluster: The cluster id that clients name; one token of a subject.
-        replicas: How many servers keep channels and state.
+        replicas: How many servers keep channels and state; 0 for as many as keep the rest of the layer.
         lease: How long the working copy may be silent before another takes its place.
         duplicate_timeout: How long a client has to prove that it lives when another wants its id.
         publish_timeout: How long a message may take to be stored before its client is told that it failed.
     """
 
     cluster: str = DEFAULT_CLUSTER
-    replicas: int = 1
+    replicas: int = 0
     heartbeats: Heartbeats = field(default_factory=Heartbeats)
     lease: float = 6.0
     duplicate_timeout: float = 0.5

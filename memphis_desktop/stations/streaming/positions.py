@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from memphis_desktop.stations.streaming import nats_streaming_pb2 as pb
 
 _UNREADABLE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -48,7 +50,7 @@ class Group:
         if self.unique:
             return f"stan-{_readable(self.client_id)}-{self.unique}"
         parts = (self.client_id, self.queue_group, self.durable_name)
-        digest = hashlib.sha256("\0".join((self.channel, *parts)).encode()).hexdigest()[:12]
+        digest = hashlib.sha256(orjson.dumps((self.channel, *parts))).hexdigest()[:12]
         return "-".join(["stan", *(_readable(part) for part in parts if part), digest])
 
 

@@ -27,7 +27,7 @@ StartGateway = Callable[..., Awaitable[StreamingGateway]]
 
 @pytest_asyncio.fixture
 async def start_gateway(connect: Connect) -> AsyncIterator[StartGateway]:
-    """Start a gateway, ``await start_gateway(server, **StreamingOptions)``; it works when the test gets it."""
+    """Start a gateway: ``await start_gateway(server, **StreamingOptions)``, returned when it works."""
     gateways: list[StreamingGateway] = []
 
     async def start(server: ServerProcess, *, wait: bool = True, **options: object) -> StreamingGateway:
