@@ -24,13 +24,14 @@ from nats.errors import Error as NatsError
 
 from memphis_desktop.cluster.budget import PollBudget
 from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.cluster.history import ServerKey
 from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.server_stats import ServerStatistics
 from memphis_desktop.cluster.state import ClusterState
 
 from . import reading
 from .groups import consumer_key, group_of, stream_key
-from .model import META, GroupKey, GroupKind, MetaGroup, Presence, Quorum, RaftNode, RaftSnapshot
+from .model import META, GroupKey, GroupKind, MetaGroup, Presence, Quorum, RaftNode, RaftSnapshot, ServerState
 from .recorder import LeaderRecorder
 from .servers import CONFIRM, LinkTable, Server, ServerTable
 from .timeline import LeaderTimeline
@@ -484,6 +485,39 @@ class RaftWatcher:
 
     # Out
 
+    def _record_figures(self, servers: Mapping[str, ServerState]) -> None:
+        """Add each server's traffic to the history, about once a second; a gap while it is not there."""
+        if not self._due("figures", ASK_EVERY - TICK / 2, time.monotonic()):
+            return
+        now = time.time()
+        for name, server in servers.items():
+            key = ServerKey(name)
+            if self._session.store is not None:
+                self._session.store.watch(key, "")
+            here = server.presence is Presence.HERE
+            values = (
+                server.in_messages_rate,
+                server.out_messages_rate,
+                server.in_bytes_rate,
+                server.out_bytes_rate,
+            )
+            rates = values if here else (None, None, None, None)
+            self._session.history.record(
+                key,
+                now,
+                (
+                    None,
+                    None,
+                    *rates,
+                    None,
+                    server.connections if here else None,
+                    server.store_used if here else None,
+                    None,
+                    server.slow_consumers if here else None,
+                    server.answer_seconds if here else None,
+                ),
+            )
+
     def update(self) -> None:
         """Put what is known now into the state, for the next snapshot."""
         self._changed = False
@@ -498,6 +532,7 @@ class RaftWatcher:
         servers = {
             name: self._table.servers[name].state(ids.get(name, "")) for name in sorted(self._table.servers)
         }
+        self._record_figures(servers)
         errors = self._state.errors
         reason = next((errors[part] for part in ("round", "account", "streams") if part in errors), "")
         foreign = (

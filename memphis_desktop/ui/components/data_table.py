@@ -26,11 +26,11 @@ from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.table_delegate import TableDelegate
 from memphis_desktop.ui.components.table_header import TableHeader
-from memphis_desktop.ui.components.table_model import Column, TableModel
+from memphis_desktop.ui.components.table_model import Column, IconText, TableModel
 from memphis_desktop.ui.screen import Action, Command
 from memphis_desktop.ui.theme.icons import icon
 
-__all__ = ["Column", "DataTable", "TableModel"]
+__all__ = ["Column", "DataTable", "IconText", "TableModel"]
 
 _MINIMUM_WIDTH = 40
 
@@ -354,7 +354,7 @@ class DataTable(QWidget):
 
     def _header_clicked(self, index: int) -> None:
         column = self.model.columns[index]
-        figures = column.kind not in ("text", "mono", "badge")
+        figures = column.kind not in ("text", "mono", "badge", "icon")
         key = column.key
         # First click: the useful direction (largest first for figures); second: the other; third: none.
         if self._sorted_by is None or self._sorted_by[0] != key:

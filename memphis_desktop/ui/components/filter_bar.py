@@ -92,6 +92,11 @@ class FilterBar(QWidget):
         """The keys of the chips that are on."""
         return {key for key, chip in self._chips.items() if chip.isChecked()}
 
+    def set_chips(self, keys: set[str]) -> None:
+        """Have just these chips on."""
+        for key, chip in self._chips.items():
+            chip.setChecked(key in keys)
+
     def add_widget(self, widget: QWidget) -> None:
         """Something at the right end."""
         self._end.addWidget(widget)

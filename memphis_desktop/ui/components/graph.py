@@ -201,6 +201,10 @@ class TimeSeriesGraph(QFrame):
         self._time_axis.picture = None
         self._time_axis.update()
 
+    def set_axis_width(self, width: int) -> None:
+        """Make room at the left, so that the plot begins where something above it does."""
+        self._value_axis.setWidth(width)
+
     def set_maximum(self, value: float | None) -> None:
         """Draw a limit as a dashed line and keep it in view when values come near."""
         self._maximum = value

@@ -11,8 +11,16 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem,
 
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.sparkline import paint_sparkline
-from memphis_desktop.ui.components.table_model import RIGHT_ALIGNED, Column, TableModel, badges, display_value
+from memphis_desktop.ui.components.table_model import (
+    RIGHT_ALIGNED,
+    Column,
+    IconText,
+    TableModel,
+    badges,
+    display_value,
+)
 from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.icons import paint_icon
 
 _PAD = 8
 _KNOWN_TOKENS = {"good", "warning", "bad", "information", "muted", "accent", "text", "faint"}
@@ -35,7 +43,7 @@ class TableDelegate(QStyledItemDelegate):
         column = self._model.columns[index.column()]
         text = self._text(column, self._model.row_at(index.row()))
         metrics = self._mono_metrics if column.kind == "mono" else self._plain_metrics
-        extra = {"dot": 20, "bar": 72, "badge": 16, "sparkline": 100}.get(column.kind, 0)
+        extra = {"dot": 20, "bar": 72, "badge": 16, "sparkline": 100, "icon": 24}.get(column.kind, 0)
         return QSize(metrics.horizontalAdvance(text) + 2 * _PAD + 4 + extra, theme.manager().density.row)
 
     def paint(
@@ -65,6 +73,8 @@ class TableDelegate(QStyledItemDelegate):
             self._paint_bar(painter, area, column, value, token, look)
         elif kind == "badge":
             self._paint_badges(painter, area, value, look)
+        elif isinstance(value, IconText):
+            self._paint_icon(painter, area, value, look)
         else:
             self._paint_text(painter, area, column, value, token, look)
 
@@ -112,6 +122,16 @@ class TableDelegate(QStyledItemDelegate):
             text_area = area.adjusted(17, 0, 0, 0)
             text = self._plain_metrics.elidedText(str(word), Qt.TextElideMode.ElideRight, text_area.width())
             painter.drawText(text_area, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), text)
+
+    def _paint_icon(self, painter: QPainter, area: QRect, value: IconText, look: theme.Theme) -> None:
+        square = QRect(area.left(), area.center().y() - 7, 15, 15)
+        paint_icon(painter, square, value.icon, look.colour(value.token))
+        if value.written:
+            painter.setFont(self._plain)
+            painter.setPen(QColor(look.text))
+            place = area.adjusted(20, 0, 0, 0)
+            text = self._plain_metrics.elidedText(value.text, Qt.TextElideMode.ElideRight, place.width())
+            painter.drawText(place, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), text)
 
     def _paint_bar(
         self, painter: QPainter, area: QRect, column: Column, value: Any, token: str | None, look: theme.Theme

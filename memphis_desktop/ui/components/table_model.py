@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
@@ -15,11 +15,20 @@ from memphis_desktop.ui.components.labels import plain_tooltip
 
 Index = QModelIndex | QPersistentModelIndex
 Kind = Literal[
-    "text", "number", "bytes", "rate", "time", "duration", "dot", "bar", "sparkline", "badge", "mono"
+    "text", "number", "bytes", "rate", "time", "duration", "dot", "bar", "sparkline", "badge", "mono", "icon"
 ]
 RIGHT_ALIGNED = {"number", "bytes", "rate", "duration"}
 _NO_TEXT = {"sparkline"}
 _COMPARE_LIMIT = 2000  # above this many rows a new object counts as a change without comparing
+
+
+class IconText(NamedTuple):
+    """A cell of kind ``icon``: a picture in a token's colour and its meaning, written beside it or not."""
+
+    icon: str
+    token: str
+    text: str
+    written: bool = True
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,8 @@ class Column:
         title: the header; the unit goes here.
         value: takes the row, gives the value. By kind: number, bytes (bytes), rate (a second), time (ns),
             duration (s); dot gives a token (``good``) or (token, word); bar gives a share of one or
-            (share, text); badge gives text, (text, token) or a list of them; sparkline gives the values.
+            (share, text); badge gives text, (text, token) or a list of them; sparkline gives the values;
+            icon gives an `IconText`.
         width: the initial width.
         tooltip: says what the column means.
         visible: shown before the user chooses.
@@ -83,6 +93,8 @@ def display_value(kind: Kind, value: Any, zone: tzinfo = UTC, now_ns: int | None
         if isinstance(value, tuple):
             return str(value[1])
         return figures.percent(value)
+    if kind == "icon":
+        return str(value.text) if isinstance(value, IconText) else figures.visible_text(str(value))
     if kind == "badge":
         return ", ".join(text for text, _ in badges(value))
     return figures.visible_text(str(value))
@@ -113,6 +125,7 @@ class TableModel(QAbstractTableModel):
         self._sort: tuple[Column, bool] | None = None
         self._filter_words: list[str] = []
         self._predicate: Callable[[Any], bool] | None = None
+        self.pinned: Callable[[Any], bool] | None = None  # rows that stay on top, whatever the order
         self._texts: dict[Hashable, tuple[Any, str]] = {}
 
     # What views ask ---------------------------------------------------------------------------
@@ -227,6 +240,11 @@ class TableModel(QAbstractTableModel):
                 known = [key for key in keys if not _unknown(pick(everything[key]))]
                 if len(known) != len(keys):
                     keys = known + [key for key in keys if _unknown(pick(everything[key]))]
+        if self.pinned is not None:
+            first = [key for key in keys if self.pinned(self._all[key])]
+            if first:
+                on_top = set(first)
+                keys = first + [key for key in keys if key not in on_top]
         return keys
 
     def _passes(self, key: Hashable, row: Any) -> bool:
@@ -241,7 +259,7 @@ class TableModel(QAbstractTableModel):
         kept = self._texts.get(key)
         if kept is not None and kept[0] is row:
             return kept[1]
-        searchable = ("text", "mono", "badge", "dot")
+        searchable = ("text", "mono", "badge", "dot", "icon")
         parts = [column.display(row, self.zone) for column in self.columns if column.kind in searchable]
         text = "\n".join(parts).lower()
         self._texts[key] = (row, text)

@@ -32,6 +32,9 @@ class TimeRange(QObject):
         super().__init__(parent)
         self.span = span
         self._fixed: tuple[float, float] | None = None
+        self.anchor: float | None = (
+            None  # while following, the end for all who share this, when a page sets it
+        )
         self.cursor: float | None = None
 
     @property
@@ -43,7 +46,7 @@ class TimeRange(QObject):
         """Start and end in seconds since 1970."""
         if self._fixed is not None:
             return self._fixed
-        end = time.time() if now is None else now
+        end = self.anchor or (time.time() if now is None else now)
         return end - self.span, end
 
     def follow(self, span: float | None = None) -> None:

@@ -99,6 +99,7 @@ SCREENS: list[ScreenEntry] = [
         requires="jetstream",
     ),
     ScreenEntry("replay", "Replay", "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
+    ScreenEntry("cluster", "Cluster", "tree-structure", lazy("cluster:ClusterScreen")),
     ScreenEntry("decoders", "Decoders", "brackets-curly", lazy("decoders:DecodersScreen")),
     ScreenEntry("alerts", "Alerts", "bell", lazy("alerts:AlertsScreen"), scope="any", at_bottom=True),
     ScreenEntry(

@@ -84,7 +84,7 @@ class StationActions:
 
     async def edit_station(self, stream: StreamSnapshot) -> None:
         """Change a station's configuration."""
-        before = _without_server_metadata(stream.config)
+        before = without_server_metadata(stream.config)
         dialog = ConfigurationDialog(
             self._parent,
             f"Edit station {stream.name}",
@@ -164,7 +164,7 @@ class StationActions:
 
     async def seal_station(self, stream: StreamSnapshot) -> None:
         """Close a station for good."""
-        action = actions.seal_stream(_without_server_metadata(stream.config))
+        action = actions.seal_stream(without_server_metadata(stream.config))
         text = (
             "Nothing can be added, removed or changed any more, and this cannot be taken back. "
             f"Its {figures.count_noun(stream.messages, 'message')} stay readable."
@@ -179,7 +179,7 @@ class StationActions:
         """Ask for a configuration and make a consumer."""
         config = dict(template) if template is not None else dict(NEW_CONSUMER)
         if template is not None:
-            config = _without_server_metadata(config)
+            config = without_server_metadata(config)
             config["durable_name"] = ""
             config.pop("name", None)
             single = config.pop("filter_subject", None)
@@ -202,7 +202,7 @@ class StationActions:
 
     async def edit_consumer(self, consumer: ConsumerSnapshot) -> None:
         """Change a consumer's configuration."""
-        before = _without_server_metadata(consumer.config)
+        before = without_server_metadata(consumer.config)
         shown = dict(before)
         single = shown.pop("filter_subject", None)
         if single:
@@ -441,7 +441,7 @@ def _one_filter(config: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _without_server_metadata(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_server_metadata(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without what servers add to it."""
     cleaned = dict(config)
     metadata = {k: v for k, v in (cleaned.get("metadata") or {}).items() if not k.startswith("_nats.")}

@@ -1,0 +1,280 @@
+"""One Raft group in full: its state, its members, and who led it lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.raft.model import (
+    GroupKey,
+    GroupKind,
+    GroupPeer,
+    Quorum,
+    RaftGroup,
+    RaftNode,
+    RaftSnapshot,
+)
+from memphis_desktop.cluster.raft.timeline import LeaderEvent
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.data_table import Column, DataTable, IconText
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.cluster.parts import EVENT_ICON, event_text, peer_cell, quorum_mark, since
+from memphis_desktop.ui.screens.cluster.steering import Steering
+from memphis_desktop.ui.screens.station_facts import Facts
+from memphis_desktop.ui.screens.station_parts import consumer_route, panel, station_route
+from memphis_desktop.ui.theme.icons import icon
+
+EVENTS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A member with what it says of itself and what its leader says of it."""
+
+    peer: GroupPeer
+    node: RaftNode | None
+    replicated: int | None  # the last entry it is known to have
+    tags: tuple[str, ...]
+
+
+class GroupDetail(QWidget):
+    """Follows the group that was chosen."""
+
+    def __init__(
+        self,
+        context: ScreenContext,
+        steering: Steering,
+        parent: QWidget | None = None,
+        *,
+        framed: bool = True,
+    ) -> None:
+        super().__init__(parent)
+        self._context = context
+        self._steering = steering
+        self.group: RaftGroup | None = None
+        self.title = PlainLabel("", "section", elide=Qt.TextElideMode.ElideMiddle)
+        self.open_button = QPushButton("Open")
+        self.open_button.clicked.connect(lambda: self.open_asset(self.group))
+        self.problem = Banner("bad")
+        self.problem.hide()
+        self.facts = Facts(2)
+        self.facts.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.step_down_button = QPushButton("Step down")
+        self.step_down_button.setIcon(icon("arrows-down-up"))
+        self.step_down_button.clicked.connect(self._step_down)
+        self.scale_button = QPushButton("Scale")
+        self.scale_button.clicked.connect(self._scale)
+        self.move_button = QPushButton("Move")
+        self.move_button.clicked.connect(self._move)
+        self.remove_button = QPushButton("Remove member")
+        self.remove_button.clicked.connect(self._remove)
+        self.members = DataTable(
+            [
+                Column("server", "Server", lambda r: r.peer.server, "mono", 90, stretch=True),
+                Column("status", "Member", lambda r: peer_cell(r.peer)._replace(written=True), "icon", 104),
+                Column("seen", "Heard", _heard, "duration", 70, "Since the leader last heard of it"),
+                Column("index", "Entry", _index, "number", 80, "The last entry of its log"),
+                Column("applied", "Applied", lambda r: r.node and r.node.applied, "number", 80),
+                Column("term", "Term", lambda r: r.node and r.node.term, "number", 56),
+                Column("log", "Log", lambda r: r.node and r.node.log_bytes, "bytes", 76, "Bytes on disk"),
+                Column("tags", "Tags", lambda r: ", ".join(r.tags), "text", 110, visible=False),
+            ],
+            lambda r: r.peer.server,
+            "cluster_members",
+        )
+        self.members.setMinimumHeight(128)
+        self.events = DataTable(
+            [
+                Column("time", "When", lambda e: int(e.time * 1e9), "time", 92),
+                Column("what", "What happened", _event_cell, "icon", 180, stretch=True),
+            ],
+            lambda e: (e.time, e.kind),
+            "cluster_group_events",
+        )
+        self._arrange(framed)
+        self.show_group(None, context.session.snapshot)
+
+    def _arrange(self, framed: bool) -> None:
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.open_button)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE_2)
+        for button in (self.step_down_button, self.scale_button, self.move_button, self.remove_button):
+            buttons.addWidget(button)
+        buttons.addStretch()
+        inner = QVBoxLayout()
+        inner.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_3)
+        inner.setSpacing(theme.SPACE_3)
+        if framed:
+            inner.addLayout(head)
+        inner.addWidget(self.problem)
+        inner.addWidget(self.facts)
+        inner.addLayout(buttons)
+        frame = panel()
+        column = frame.layout()
+        assert isinstance(column, QVBoxLayout)
+        column.addLayout(inner)
+        if framed:
+            column.addWidget(self.members, 2)
+            column.addWidget(self.events, 3)
+            layout = QVBoxLayout(self)
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.addWidget(frame)
+            return
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_4)
+        layout.addWidget(frame)
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE_4)
+        row.addWidget(panel(self.members, title="Members"), 3)
+        row.addWidget(panel(self.events, title="Elections and losses"), 2)
+        layout.addLayout(row, 1)
+
+    # News
+
+    def show_group(self, group: RaftGroup | None, snapshot: ClusterSnapshot) -> None:
+        """Show a group as it is now."""
+        self.group = group
+        if group is None:
+            self.title.setText("No group chosen")
+            for widget in (self.problem, self.facts, self.members, self.events, self.open_button):
+                widget.hide()
+            self._show_buttons(None)
+            return
+        for shown in (self.facts, self.members, self.events):
+            shown.show()
+        self.title.setText(group.key.label)
+        self.open_button.setVisible(group.key.kind is not GroupKind.META and not group.key.account)
+        kind = "bad" if group.quorum is not Quorum.HELD else "warning"
+        if group.problem:
+            text = f"{group.problem[:1].upper()}{group.problem[1:]}."
+            said = snapshot.raft.reason
+            self.problem.set_content(kind, f"{text} {said}" if said and kind == "bad" else text)
+        self.problem.setVisible(bool(group.problem))
+        nodes = {node.server: node for node in snapshot.raft.nodes.get(group.raft_group, ())}
+        self.facts.set_facts(group_facts(group, nodes, snapshot.raft))
+        self.members.set_rows(member_rows(group, nodes, snapshot.raft))
+        self.members.set_state("ready")
+        timeline = self._context.session.raft.timeline
+        events = timeline.events(group.key)[-EVENTS_SHOWN:]
+        self.events.set_rows(reversed(events))
+        if events:
+            self.events.set_state("ready")
+        else:
+            self.events.set_state("empty", "No election was seen yet.", icon="clock-counter-clockwise")
+        self._show_buttons(group)
+
+    def _show_buttons(self, group: RaftGroup | None) -> None:
+        for button, refusal in (
+            (self.step_down_button, self._steering.step_down_refusal(group)),
+            (self.scale_button, self._steering.stream_refusal(group)),
+            (self.move_button, self._steering.stream_refusal(group)),
+            (self.remove_button, self._steering.remove_refusal(group)),
+        ):
+            button.setEnabled(not refusal)
+            button.setToolTip(refusal)
+        moving = group is not None and group.moving
+        self.move_button.setText("Cancel move" if moving else "Move")
+
+    # Doing
+
+    def open_asset(self, group: RaftGroup | None) -> None:
+        """Go to the station or the group."""
+        if group is None or group.key.kind is GroupKind.META or group.key.account:
+            return
+        key: GroupKey = group.key
+        route = consumer_route(key.stream, key.consumer) if key.consumer else station_route(key.stream)
+        self._context.navigate(route)
+
+    def _step_down(self) -> None:
+        if self.group is not None:
+            self._context.run(self._steering.step_down(self.group), "hand the leadership over")
+
+    def _scale(self) -> None:
+        if self.group is not None:
+            self._context.run(self._steering.scale(self.group), "scale the station")
+
+    def _move(self) -> None:
+        if self.group is None:
+            return
+        if self.group.moving:
+            self._context.run(self._steering.cancel_move(self.group), "cancel the move")
+        else:
+            self._context.run(self._steering.move(self.group), "move the station")
+
+    def _remove(self) -> None:
+        if self.group is not None:
+            self._context.run(self._steering.remove_peer(self.group), "remove the member")
+
+
+def group_facts(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot) -> list[tuple[str, str]]:
+    """The state of a group, as (name, value)."""
+    known = raft.nodes.get(group.raft_group)
+    leader = nodes.get(group.leader) or max(nodes.values(), key=lambda n: n.committed, default=None)
+    facts = [
+        ("Leader", group.leader or "none"),
+        ("Led for", since(group.leader_since_ns) if group.leader else figures.UNKNOWN),
+        ("Quorum", f"{quorum_mark(group)[1]}, {group.needed} needed"),
+        ("Raft group", group.raft_group or "none"),
+    ]
+    if leader is not None:
+        facts += [
+            ("Term", figures.integer(leader.term)),
+            ("Committed", figures.integer(leader.committed)),
+            ("Applied", figures.integer(leader.applied)),
+            (
+                "Log",
+                f"{figures.count_noun(leader.log_entries, 'entry', 'entries')}, "
+                f"{figures.bytes_size(leader.log_bytes)}",
+            ),
+            ("Queued", figures.integer(leader.queued)),
+        ]
+        if leader.log_error:
+            facts.append(("Log error", leader.log_error))
+    elif not raft.system:
+        facts.append(("Term, log", "seen by the system account only"))
+    elif known is None and group.size == 1:
+        facts.append(("Term, log", "none: a single copy elects nobody"))
+    if group.moving:
+        facts.append(("Moving", "to other servers"))
+    if raft.meta is not None and group.key.kind is GroupKind.META:
+        facts.append(("Pending", figures.integer(raft.meta.pending)))
+    return facts
+
+
+def member_rows(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot) -> list[MemberRow]:
+    """The members, the leader first."""
+    leader = nodes.get(group.leader)
+    replicated = {peer.name: peer.last_index for peer in leader.peers} if leader is not None else {}
+    rows = []
+    for peer in sorted(group.peers, key=lambda p: (p.server != group.leader, p.server)):
+        server = raft.servers.get(peer.server)
+        rows.append(
+            MemberRow(
+                peer,
+                nodes.get(peer.server),
+                replicated.get(peer.server),
+                server.tags if server is not None else (),
+            )
+        )
+    return rows
+
+
+def _heard(row: MemberRow) -> float | None:
+    return row.peer.active_ns / 1e9 if row.peer.active_ns else None
+
+
+def _index(row: MemberRow) -> int | None:
+    return row.node.last_index if row.node is not None else row.replicated
+
+
+def _event_cell(event: LeaderEvent) -> IconText:
+    return IconText(*EVENT_ICON[event.kind], event_text(event))

@@ -1,0 +1,140 @@
+"""Pieces that the cluster's views share: how members, servers and events look and read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.raft.model import (
+    GroupKey,
+    GroupKind,
+    GroupPeer,
+    PeerStatus,
+    Presence,
+    Quorum,
+    RaftGroup,
+    ServerState,
+)
+from memphis_desktop.cluster.raft.timeline import EventKind, LeaderEvent
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.components.data_table import IconText
+from memphis_desktop.ui.screen import Route
+
+CROWN = "crown-simple-fill"
+STATUS_ICON = {
+    PeerStatus.LEADER: (CROWN, "accent"),
+    PeerStatus.CURRENT: ("check", "good"),
+    PeerStatus.LAGGING: ("hourglass-medium", "warning"),
+    PeerStatus.OFFLINE: ("x-circle", "bad"),
+    PeerStatus.OBSERVER: ("eye", "muted"),
+}
+STATUS_ORDER = {status: order for order, status in enumerate(PeerStatus)}
+EVENT_ICON = {
+    EventKind.SEEN: ("eye", "muted"),
+    EventKind.ELECTED: (CROWN, "accent"),
+    EventKind.LEADER_LOST: ("prohibit", "warning"),
+    EventKind.QUORUM_LOST: ("warning-octagon", "bad"),
+    EventKind.MEMBERS: ("users-three", "information"),
+}
+KIND_WORD = {GroupKind.META: "meta", GroupKind.STREAM: "station", GroupKind.CONSUMER: "group"}
+
+
+def presence_mark(server: ServerState) -> tuple[str, str]:
+    """How a server stands, as (token, word)."""
+    if server.presence is Presence.SILENT:
+        return "bad", "silent"
+    if server.presence is Presence.STOPPED:
+        return "bad", "stopped"
+    if server.presence is Presence.UNKNOWN:
+        return "muted", "unknown"
+    if server.lame_duck:
+        return "warning", "lame duck"
+    if server.health not in (None, "ok"):
+        return "warning", "unhealthy"
+    return "good", "up"
+
+
+def member_cell(group: RaftGroup, server: str) -> IconText | None:
+    """How a server stands in a group; None when it is no member."""
+    peer = group.on(server)
+    return peer_cell(peer) if peer is not None else None
+
+
+def peer_cell(peer: GroupPeer) -> IconText:
+    """The picture and the words of a member."""
+    icon, token = STATUS_ICON[peer.status]
+    if peer.status is PeerStatus.LAGGING:
+        return IconText(icon, token, f"{figures.integer(peer.lag)} behind" if peer.lag else "not current")
+    if peer.status is PeerStatus.CURRENT and peer.lag:
+        return IconText(icon, token, f"{figures.integer(peer.lag)} behind")
+    written = peer.status in (PeerStatus.LEADER, PeerStatus.OFFLINE, PeerStatus.OBSERVER)
+    return IconText(icon, token, peer.status.value, written)
+
+
+def member_order(group: RaftGroup, server: str) -> float | None:
+    """Where a member stands when the matrix is ordered by a server: trouble last."""
+    peer = group.on(server)
+    return STATUS_ORDER[peer.status] * 1e9 + peer.lag if peer is not None else None
+
+
+def quorum_mark(group: RaftGroup) -> tuple[str, str]:
+    """Whether a group can decide, as (token, word)."""
+    if group.quorum is Quorum.LOST:
+        return "bad", "no quorum"
+    if group.quorum is Quorum.NO_LEADER:
+        return "bad", "no leader"
+    if not group.all_current:
+        return "warning", f"{group.present} of {group.size}"
+    return "good", f"{group.present} of {group.size}" if group.size > 1 else "single"
+
+
+def event_text(event: LeaderEvent) -> str:
+    """What happened, in words."""
+    term = f", term {event.term}" if event.term is not None else ""
+    if event.kind is EventKind.ELECTED:
+        return f"{event.leader} was elected{term}"
+    if event.kind is EventKind.SEEN:
+        return f"{event.leader or 'nobody'} was found leading{term}"
+    if event.kind is EventKind.LEADER_LOST:
+        return "The leader was lost" + (f": {event.text}" if event.text else "")
+    if event.kind is EventKind.QUORUM_LOST:
+        return "The quorum was lost"
+    return event.text or "The members changed"
+
+
+def group_route(key: GroupKey) -> Route:
+    """The place of a group in the matrix."""
+    return Route(
+        "cluster",
+        {"tab": "groups", "kind": key.kind.value, "stream": key.stream, "consumer": key.consumer}
+        | ({"account": key.account} if key.account else {}),
+    )
+
+
+def key_of_route(route: Route) -> GroupKey | None:
+    """The group that a route names."""
+    kind = route.get("kind")
+    if kind not in {one.value for one in GroupKind}:
+        return None
+    return GroupKey(GroupKind(kind), route.get("stream"), route.get("consumer"), route.get("account"))
+
+
+def since(nanoseconds: int | None) -> str:
+    """How long ago, for how long something holds."""
+    if nanoseconds is None:
+        return figures.UNKNOWN
+    return figures.duration(max(0.0, (time.time_ns() - nanoseconds) / 1e9))
+
+
+def server_columns(snapshot: ClusterSnapshot, groups: Iterable[RaftGroup]) -> tuple[str, ...]:
+    """The servers that the matrix has columns for: all that are known or are members."""
+    names = set(snapshot.raft.servers)
+    for group in groups:
+        names.update(peer.server for peer in group.peers)
+    return tuple(sorted(names))
+
+
+def series_token(server: str, servers: Sequence[str]) -> str:
+    """The colour that a server's leadership has."""
+    return f"series{servers.index(server)}" if server in servers else "muted"
