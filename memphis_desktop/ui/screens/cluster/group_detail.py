@@ -240,7 +240,7 @@ def group_facts(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot
         if leader.log_error:
             facts.append(("Log error", leader.log_error))
     elif not raft.system:
-        facts.append(("Term, log", "seen by the system account only"))
+        facts.append(("Term, log", "system account only"))
     elif known is None and group.size == 1:
         facts.append(("Term, log", "none: a single copy elects nobody"))
     if group.moving:

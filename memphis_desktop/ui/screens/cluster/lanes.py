@@ -136,7 +136,9 @@ class LaneView(QAbstractScrollArea):
         self._fit()
 
     def _area(self) -> QRect:
-        return QRect(NAMES, 0, max(10, self.viewport().width() - NAMES - RIGHT), self.viewport().height())
+        bar = self.verticalScrollBar()
+        right = max(0, RIGHT - (bar.width() if bar.isVisible() else 0))  # where the graphs below end
+        return QRect(NAMES, 0, max(10, self.viewport().width() - NAMES - right), self.viewport().height())
 
     def _x(self, moment: float) -> float:
         start, end = self.time_range.bounds()

@@ -67,6 +67,7 @@ class TimelineView(QWidget):
         self.export_button = QPushButton("Export")
         self.export_button.setIcon(icon("export"))
         self.export_button.clicked.connect(self.export)
+        self.below = QStackedWidget()
         self.list_button = QPushButton("Events")
         self.list_button.setIcon(icon("table", "muted", token_on="accent"))
         self.list_button.setCheckable(True)
@@ -107,7 +108,6 @@ class TimelineView(QWidget):
         graphs_layout.setSpacing(theme.SPACE_2)
         graphs_layout.addWidget(self.throughput, 1)
         graphs_layout.addWidget(self.lag, 1)
-        self.below = QStackedWidget()
         self.below.addWidget(graphs)
         self.below.addWidget(panel(self.events))
         self.split = SplitView(

@@ -1,0 +1,278 @@
+"""The cluster's page on a real cluster of three servers, used as a person would."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QComboBox, QDialog
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop import app
+from memphis_desktop.cluster.lab import LocalCluster
+from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.cluster.raft.groups import stream_key
+from memphis_desktop.cluster.raft.model import META, Quorum, RaftGroup
+from memphis_desktop.cluster.raft.timeline import EventKind
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.cluster.balance import BalanceDialog
+from memphis_desktop.ui.screens.cluster.screen import ClusterScreen
+from memphis_desktop.ui.screens.cluster.steering import ActionDialog
+
+Until = Callable[..., Awaitable[Any]]
+Start = Callable[..., Awaitable[ClusterScreen]]
+D = TypeVar("D", bound=QDialog)
+LONG = 30.0  # seconds: an election on a busy machine
+
+
+@pytest_asyncio.fixture
+async def client(
+    three_node_cluster: LocalCluster, connect: Callable[..., Awaitable[Client]]
+) -> AsyncIterator[Client]:
+    """A client with a replicated station `orders` and its group `billing`, and `audit` with one copy."""
+    nats = await connect(
+        three_node_cluster.urls[0],
+        allow_reconnect=True,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.2,
+    )
+    stream = nats.jetstream(timeout=20)
+    await stream.add_stream(name="orders", subjects=["orders.>"], num_replicas=3)
+    await stream.add_stream(name="audit", subjects=["audit.>"], num_replicas=1)
+    await stream.add_consumer("orders", ConsumerConfig(durable_name="billing", ack_policy="explicit"))
+    for number in range(20):
+        await stream.publish("orders.new", str(number).encode())
+    yield nats
+
+
+@pytest_asyncio.fixture
+async def start(
+    client: Client,
+    three_node_cluster: LocalCluster,
+    open_window: Callable[..., Awaitable[app.Program]],
+    until: Until,
+) -> Start:
+    """Open the window on the cluster's page: ``screen = await start(tab, **changes of the profile)``."""
+
+    async def open_(tab: str = "groups", **changes: Any) -> ClusterScreen:
+        program = await open_window()
+        profile: ConnectionProfile = replace(three_node_cluster.profile(), **changes)
+        await program.window.open_profile(profile, Route("cluster", {"tab": tab}))
+        screen = program.window.current_workspace().current_screen
+        assert isinstance(screen, ClusterScreen)
+        await until(lambda: len(screen.context.session.snapshot.raft.servers) == 3, "three servers", LONG)
+        await until(lambda: group(screen, "orders"), "the group of orders", LONG)
+        return screen
+
+    return open_
+
+
+def group(screen: ClusterScreen, name: str) -> RaftGroup | None:
+    """The group of a station as the page has it."""
+    return next((one for one in screen._groups if one.key == stream_key(name)), None)
+
+
+def leader(screen: ClusterScreen, name: str = "orders") -> str:
+    """Who leads a station, as shown."""
+    found = group(screen, name)
+    return found.leader if found is not None else ""
+
+
+def dialog(kind: type[D]) -> D | None:
+    """The dialog of a kind that is open."""
+    return next(
+        (one for one in QApplication.topLevelWidgets() if isinstance(one, kind) and one.isVisible()), None
+    )
+
+
+async def test_servers_and_groups_are_shown_as_they_are(start: Start, until: Until) -> None:
+    screen = await start("servers")
+    table = screen.servers.table
+    await until(lambda: len(table.rows()) == 3, "three rows")
+    await until(lambda: all(row.server.memory for row in table.rows()), "the servers' own figures", LONG)
+    assert [row.server.name for row in table.rows()] == ["n1", "n2", "n3"]
+    await until(lambda: sum(row.meta_leader for row in table.rows()) == 1, "one crown", LONG)
+    await until(lambda: all(row.server.health == "ok" for row in table.rows()), "healthy servers", LONG)
+    assert sum(row.held[1] for row in table.rows()) == 2  # both stations are led by somebody
+
+    screen.tab_bar.setCurrentIndex(1)
+    matrix = screen.groups.table
+    assert [g.key.label for g in matrix.rows()] == ["Meta group", "orders", "orders › billing"]
+    assert [column.title for column in matrix.model.columns[3:6]] == ["n1", "n2", "n3"]
+    matrix.sort_by("name", True)
+    assert matrix.rows()[0].key == META  # pinned
+    screen.groups.filter.set_chips(set())
+    assert "audit" in [g.key.label for g in matrix.rows()]
+    screen.groups.filter.set_chips({"trouble"})
+    assert [g.key.label for g in matrix.rows()] == ["Meta group"]
+    screen.groups.filter.set_chips({"replicated"})
+
+    screen.groups.select(stream_key("orders"))
+    facts = screen.groups.detail.facts
+    await until(lambda: "Term" in facts.values(), "what Raft itself says", LONG)
+    assert facts.values()["Quorum"] == "3 of 3, 2 needed"
+    assert int(facts.values()["Committed"].replace("\u202f", "").replace("\u2009", "")) >= 20
+    members = screen.groups.detail.members.rows()
+    assert members[0].peer.server == leader(screen)
+    assert all(row.node is not None for row in members)
+
+    screen.tab_bar.setCurrentIndex(3)
+    await until(lambda: len(screen.links.table.rows()) >= 6, "routes", LONG)
+    assert {link.remote for link in screen.links.table.rows()} == {"n1", "n2", "n3"}
+
+
+async def test_a_leader_is_asked_to_step_down_in_favour_of_another(
+    start: Start, until: Until, qtbot: QtBot
+) -> None:
+    screen = await start()
+    screen.groups.select(stream_key("orders"))
+    before = leader(screen)
+    detail = screen.groups.detail
+    await until(lambda: detail.step_down_button.isEnabled(), "the button")
+    qtbot.mouseClick(detail.step_down_button, Qt.MouseButton.LeftButton)
+    asked = await until(lambda: dialog(ActionDialog), "the dialog")
+    choice = asked.findChild(QComboBox)
+    assert choice is not None
+    wanted = next(name for name in ("n1", "n2", "n3") if name != before)
+    choice.setCurrentIndex(choice.findData(wanted))
+    assert f"--preferred={wanted}" in asked._command.text()
+    assert "$JS.API.STREAM.LEADER.STEPDOWN.orders" in asked._command.text()
+    assert "0.3 s" in asked.sentence.text()
+    qtbot.mouseClick(asked.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: leader(screen) == wanted, f"{wanted} as the leader", LONG)
+    timeline = screen.context.session.raft.timeline
+    await until(lambda: timeline.latest(stream_key("orders")).leader == wanted, "the mark", LONG)
+    assert timeline.latest(stream_key("orders")).kind is EventKind.ELECTED
+    activity = screen.context.shell.activity.entries()
+    assert activity[-1].title == "Step down leader of orders"
+    assert activity[-1].body == {"placement": {"preferred": wanted}}
+
+
+async def test_a_killed_leader_is_missed_at_once_and_its_successor_shown(
+    start: Start, until: Until, three_node_cluster: LocalCluster, client: Client, tmp_path: Path
+) -> None:
+    screen = await start()
+    before = leader(screen)
+    clock = asyncio.get_running_loop().time
+    await asyncio.to_thread(three_node_cluster.kill_node, before)
+    killed = clock()
+    await until(lambda: group(screen, "orders").quorum is not Quorum.HELD, "no leader", LONG)
+    missed = clock() - killed
+    assert not screen.trouble.isHidden()
+    assert "orders" in screen.trouble.text() or "meta" in screen.trouble.text().lower()
+    await until(lambda: leader(screen) not in ("", before), "a new leader", LONG)
+    await until(lambda: group(screen, "orders").on(before).status.value == "offline", "the dead one", LONG)
+    timeline = screen.context.session.raft.timeline
+    kinds = [event.kind for event in timeline.events(stream_key("orders"))]
+    assert kinds[-2:] == [EventKind.LEADER_LOST, EventKind.ELECTED]
+    assert missed < 10.0  # two seconds on a machine that is not busy
+
+    screen.tab_bar.setCurrentIndex(2)
+    lanes = screen.timeline.lanes
+    await until(lambda: stream_key("orders") in [lane.key for lane in lanes.lanes()], "its lane")
+    shown = [segment.leader for segment in lanes.segments(stream_key("orders"))]
+    assert shown[-3:] == [before, "", leader(screen)]
+    path = tmp_path / "leaders.json"
+    screen.timeline.export_to(str(path))
+    exported = json.loads(path.read_text(encoding="utf-8"))
+    assert {"elected", "leader lost"} <= {row["event"] for row in exported if row["stream"] == "orders"}
+
+    await asyncio.to_thread(three_node_cluster.start_node, before)
+    await until(lambda: group(screen, "orders").all_current, "all current again", 60.0)
+
+
+async def test_leaders_are_balanced_step_by_step(
+    start: Start, until: Until, qtbot: QtBot, client: Client
+) -> None:
+    stream = client.jetstream(timeout=20)
+    for name in ("a", "b", "c"):
+        await stream.add_stream(name=name, subjects=[f"{name}.>"], num_replicas=3)
+    screen = await start()
+    await until(lambda: all(leader(screen, name) for name in ("a", "b", "c")), "their leaders", LONG)
+    for name in ("orders", "a", "b", "c"):  # all to one server
+        if leader(screen, name) != "n1":
+            body = json.dumps({"placement": {"preferred": "n1"}}).encode()
+            await client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{name}", body, timeout=20)
+    await until(
+        lambda: all(leader(screen, n) == "n1" for n in ("orders", "a", "b", "c")), "one leads all", LONG
+    )
+    qtbot.mouseClick(screen.balance_button, Qt.MouseButton.LeftButton)
+    asked = await until(lambda: dialog(BalanceDialog), "the plan")
+    moves = len(asked.run_.steps)
+    assert moves >= 2
+    assert "n1" in asked.sentence.text()
+    qtbot.mouseClick(asked.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: asked.run_.finished, "the end of the plan", 60.0)
+    assert asked.verb_button.text() == "Close"
+    assert asked.sentence.text().startswith(f"{moves} of {moves}")
+    qtbot.mouseClick(asked.verb_button, Qt.MouseButton.LeftButton)
+    held = [leader(screen, name) for name in ("orders", "a", "b", "c")]
+    assert held.count("n1") < 4
+
+
+async def test_read_only_refuses_below_the_window(start: Start, until: Until) -> None:
+    from memphis_desktop.cluster import actions
+    from memphis_desktop.cluster.failures import ReadOnlyConnection
+
+    screen = await start(read_only=True)
+    detail = screen.groups.detail
+    assert not detail.step_down_button.isEnabled()
+    assert detail.step_down_button.toolTip() == "This connection is read-only."
+    session = screen.context.session
+    for action in (
+        actions.step_down("orders"),
+        actions.step_down_meta(),
+        actions.remove_peer("orders", "n1"),
+    ):
+        with pytest.raises(ReadOnlyConnection):
+            await action.run(session)
+    await session.raft.wait_ready()
+    with pytest.raises(ReadOnlyConnection):  # the client itself refuses, whoever asks
+        await session.system_api("META.LEADER.STEPDOWN")
+
+
+async def test_without_the_system_account_it_says_what_is_missing(start: Start, until: Until) -> None:
+    screen = await start("servers", system_credentials=None)
+    await until(lambda: not screen.lacking.isHidden(), "the explanation", LONG)
+    assert "system account" in screen.lacking.text()
+    rows = screen.servers.table.rows()
+    assert [row.server.name for row in rows] == ["n1", "n2", "n3"]
+    assert all(row.server.here and row.server.memory is None for row in rows)
+    found = group(screen, "orders")
+    assert found is not None
+    assert found.all_current
+    assert screen._steering.step_down_refusal(found) == ""
+
+
+async def test_production_wants_the_name_typed(start: Start, until: Until, qtbot: QtBot) -> None:
+    screen = await start(environment=Environment.PRODUCTION)
+    screen.groups.select(stream_key("orders"))
+    qtbot.mouseClick(screen.groups.detail.step_down_button, Qt.MouseButton.LeftButton)
+    asked = cast(ActionDialog, await until(lambda: dialog(ActionDialog), "the dialog"))
+    assert not asked.verb_button.isEnabled()
+    assert asked.field is not None
+    qtbot.keyClicks(asked.field, "orders")
+    assert asked.verb_button.isEnabled()
+    asked.reject()
+
+
+async def test_a_single_server_is_explained(
+    open_window: Callable[..., Awaitable[app.Program]], nats_server: Any, until: Until
+) -> None:
+    program = await open_window()
+    await program.window.open_profile(
+        ConnectionProfile(name="one", urls=(nats_server.url,)), Route("cluster")
+    )
+    screen = program.window.current_workspace().current_screen
+    assert isinstance(screen, ClusterScreen)
+    await until(lambda: screen.pages.currentWidget() is screen.single, "the explanation", LONG)
+    assert "single server" in screen.single.sentence()
