@@ -195,14 +195,17 @@ class ClusterScreen(Screen):
     def _show_banners(self, snapshot: ClusterSnapshot, single: bool) -> None:
         raft = snapshot.raft
         meta = meta_group(raft)
-        troubled = [group for group in self._groups if not group.leader]
-        text = ""
+        troubled = [group for group in self._groups if not group.leader and group.key != META]
+        sentences = []
         if meta is not None and not meta.leader:
-            text = f"The cluster has {meta.problem}. Nothing can be created, changed or deleted now."
-        elif troubled:
+            sentences.append(
+                f"The meta group has {meta.problem}: nothing can be created, changed or deleted now."
+            )
+        if troubled:
             names = ", ".join(group.key.label for group in troubled[:4])
             more = f" and {len(troubled) - 4} more" if len(troubled) > 4 else ""
-            text = f"{figures.count_noun(len(troubled), 'group')} without a leader: {names}{more}."
+            sentences.append(f"{figures.count_noun(len(troubled), 'group')} without a leader: {names}{more}.")
+        text = " ".join(sentences)
         if text and raft.reason:
             text += f" The server says: {raft.reason}"
         if text:
