@@ -59,6 +59,7 @@ PROTOCOLS = {"resources/proto/nats_streaming.proto": "memphis_desktop/stations/s
 USAGE = """usage: python3 dev.py run [arguments of memphis-desktop]
        python3 dev.py test [--fast] [arguments of pytest]
        python3 dev.py setup
+       python3 dev.py package
        python3 dev.py lock
        python3 dev.py proto"""
 
@@ -236,6 +237,22 @@ def test(arguments: list[str]) -> int:
     return 0
 
 
+def package() -> int:
+    """Build the wheel and the packages of this system into ``dist``."""
+    ensure_environment()
+    ensure_system_libraries(for_tests=False)
+    python = str(SCRIPTS / f"python{SUFFIX}")
+    steps = [
+        [find_uv(), "build", "--quiet", "--wheel", "--out-dir", str(ROOT / "dist")],
+        [python, str(ROOT / "packaging" / "build.py")],
+    ]
+    for step in steps:
+        code = subprocess.run(step, cwd=ROOT, env=uv_environment(), check=False).returncode
+        if code:
+            return code
+    return 0
+
+
 def lock() -> int:
     """Write ``requirements.lock`` anew from ``pyproject.toml``."""
     command = [find_uv(), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
@@ -276,6 +293,8 @@ def main() -> int:
         ensure_environment()
         ensure_system_libraries(for_tests=True)
         return 0
+    if command == "package" and not arguments:
+        return package()
     if command == "lock" and not arguments:
         return lock()
     if command == "proto" and not arguments:
