@@ -22,15 +22,18 @@ from PySide6.QtWidgets import QApplication
 
 from memphis_desktop import folders
 from memphis_desktop.cluster.activity import ActivityLog
-from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore, profile_for
+from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore
+from memphis_desktop.crash_report import CrashRecorder
 from memphis_desktop.errors import Failure
 from memphis_desktop.local_broker import LocalBroker
+from memphis_desktop.opening import Opening, from_json
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
 from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.settings import Settings
-from memphis_desktop.ui.shell import log_memory, setting_keys
+from memphis_desktop.ui.shell import crash_notice, log_memory, setting_keys, update_notice
+from memphis_desktop.ui.shell.instance import Instance
 from memphis_desktop.ui.shell.logo import program_icon
 from memphis_desktop.ui.window import MainWindow
 
@@ -189,28 +192,87 @@ def dress(app: QApplication) -> None:
     store.changed.connect(apply)
 
 
-def run(*, demo: bool, connect: ConnectionProfile | None, ports_folder: Path | None = None) -> int:
+def run(
+    *,
+    demo: bool,
+    connect: ConnectionProfile | None,
+    ports_folder: Path | None = None,
+    opening: Opening | None = None,
+) -> int:
     """Open the window and stay until it is closed; the exit code.
+
+    Where another window has the same data folder, what is asked for is handed over to it instead.
 
     Raises:
         Failure: a mistake that the user can understand, before the window could tell it.
     """
     app = application()
+    asked = opening or Opening()
+    instance = Instance(folders.data_folder())
+    if not instance.claim():
+        return _hand_over(instance, Opening(demo, connect.urls if connect else (), ()), asked)
+    recorder = CrashRecorder(folders.log_folder())
+    report = recorder.collect()
+    recorder.start()
     loop = EventLoop(app)
     asyncio.set_event_loop(loop)
-    with loop:
-        return int(loop.run_until_complete(_main(demo=demo, connect=connect, ports_folder=ports_folder)))
+    try:
+        with loop:
+            main = _main(instance, asked, report, demo=demo, connect=connect, ports_folder=ports_folder)
+            code = int(loop.run_until_complete(main))
+        recorder.stop()  # only an orderly end leaves nothing
+        return code
+    except Failure:
+        recorder.stop()
+        raise
+    except Exception as error:
+        recorder.note(type(error), error, error.__traceback__)
+        raise
+    finally:
+        instance.release()
 
 
-async def _main(*, demo: bool, connect: ConnectionProfile | None, ports_folder: Path | None) -> int:
+def _hand_over(instance: Instance, first: Opening, then: Opening) -> int:
+    asked = Opening(first.demo, first.links + then.links, then.files)
+    if not instance.hand_over(asked.to_json()):
+        raise Failure(
+            "another window has this data folder and does not answer;"
+            f" close it, or set {folders.HOME_VARIABLE} to use another folder"
+        )
+    print("memphis-desktop: a window is open already and shows it", file=sys.stderr)
+    return 0
+
+
+async def _main(
+    instance: Instance,
+    asked: Opening,
+    report: Path | None,
+    *,
+    demo: bool,
+    connect: ConnectionProfile | None,
+    ports_folder: Path | None,
+) -> int:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     with _signals_end(loop, ended):
-        async with session(demo=demo, connect=connect, ports_folder=ports_folder, restore=True) as program:
-            program.window.close_requested.connect(ended.set)
-            with _failures_shown(loop, program.window):
+        restore = not asked
+        async with session(demo=demo, connect=connect, ports_folder=ports_folder, restore=restore) as program:
+            window = program.window
+            window.close_requested.connect(ended.set)
+            instance.asked.connect(lambda request: _asked_again(window, from_json(request)))
+            with _failures_shown(loop, window):
+                window.opener.open(asked)
+                if report is not None:
+                    crash_notice.tell(window, report)
+                if settings.current().get(setting_keys.CHECK_UPDATES, False):
+                    window.tasks.run(update_notice.check_quietly(window), "look for updates")
                 await ended.wait()
     return 0
+
+
+def _asked_again(window: MainWindow, asked: Opening) -> None:
+    window.tray.show_window()
+    window.opener.open(asked)
 
 
 @contextlib.contextmanager

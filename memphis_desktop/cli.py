@@ -151,7 +151,7 @@ def _window(arguments: list[str]) -> int:
         "",
         "A desktop console for message streams, with a NATS-compatible broker inside.\n"
         "Without a command it opens the window.",
-        usage=f"{PROGRAM} [--demo | --connect URL | --context NAME] [options]\n"
+        usage=f"{PROGRAM} [--demo | --connect URL | --context NAME] [options] [FILE or nats://… …]\n"
         f"       {PROGRAM} COMMAND [options]",
         epilog=f"commands:\n{listing}\n\nEach command has its own --help.\n"
         "MEMPHIS_DESKTOP_HOME names a folder for settings and data instead of the system's usual ones.",
@@ -163,11 +163,17 @@ def _window(arguments: list[str]) -> int:
         metavar="DIR",
         help="write the ports of the local broker to a file there, once it listens",
     )
+    parser.add_argument(
+        "words", nargs="*", metavar="FILE or LINK", help="exported messages, a workspace, or nats://host:port"
+    )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    if arguments and not arguments[0].startswith("-"):
+    if arguments and not arguments[0].startswith("-") and not _names_file_or_link(arguments[0]):
         parser.error(f"unknown command {arguments[0]!r}")
     options = parser.parse_args(arguments)
     connection = _source(options)
+    from memphis_desktop.opening import opening
+
+    asked = opening(options.words)
     if not display_available():
         print(f"{PROGRAM}: no display; showing the broker in the terminal", file=sys.stderr)
         from memphis_desktop import terminal
@@ -175,7 +181,12 @@ def _window(arguments: list[str]) -> int:
         return terminal.run(demo=options.demo, connect=connection, ports_folder=options.ports_file_dir)
     from memphis_desktop import app
 
-    return app.run(demo=options.demo, connect=connection, ports_folder=options.ports_file_dir)
+    return app.run(demo=options.demo, connect=connection, ports_folder=options.ports_file_dir, opening=asked)
+
+
+def _names_file_or_link(word: str) -> bool:
+    """Return whether a word can only be a file or a link, not a mistyped command."""
+    return "://" in word or "." in word or "/" in word or os.sep in word
 
 
 def _broker(arguments: list[str]) -> int:

@@ -1,6 +1,6 @@
 """Build the packages of the system this runs on, into ``dist``: ``python3 dev.py package``.
 
-Linux: a tarball of the bundle and a ``.deb``. Windows: a zip and, where Inno Setup is installed, an installer.
+Linux: a tarball of the bundle and a ``.deb``. Windows: a zip and, with Inno Setup, an installer.
 macOS: an app bundle and, by hdiutil, a disk image. The wheel is built by ``dev.py`` beside them.
 """
 
@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import contents  # noqa: E402
 from memphis_desktop import __version__  # noqa: E402
 
 NAME = "memphis-desktop"
@@ -148,7 +147,7 @@ def debian_package() -> Path:
         if not item.is_symlink():
             executable = item.is_dir() or item.stat().st_mode & 0o100
             item.chmod(0o755 if executable else 0o644)
-    run("dpkg-deb", "--root-owner-group", "-Zzstd", "--build", str(tree), str(path), stdout=subprocess.DEVNULL)
+    run("dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(path), stdout=subprocess.DEVNULL)
     return path
 
 
@@ -162,9 +161,7 @@ def _install_desktop_files(tree: Path) -> None:
         ROOT / "LICENSE": share / "doc" / NAME / "copyright",
     }
     for size in (16, 24, 32, 48, 64, 128, 256, 512):
-        places[WORK / "icons" / f"{size}.png"] = (
-            share / f"icons/hicolor/{size}x{size}/apps" / f"{NAME}.png"
-        )
+        places[WORK / "icons" / f"{size}.png"] = share / f"icons/hicolor/{size}x{size}/apps" / f"{NAME}.png"
     for source, place in places.items():
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place)
@@ -207,7 +204,9 @@ def windows_packages() -> None:
     if compiler is None:
         say("no installer: Inno Setup (iscc) is not on the PATH")
         return
-    run(compiler, f"/DVersion={__version__}", f"/O{DIST}", str(ROOT / "packaging/windows/memphis-desktop.iss"))
+    run(
+        compiler, f"/DVersion={__version__}", f"/O{DIST}", str(ROOT / "packaging/windows/memphis-desktop.iss")
+    )
 
 
 def mac_packages() -> None:

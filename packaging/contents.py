@@ -59,7 +59,8 @@ _UNWANTED = re.compile(
     | plugins/imageformats/libq(tiff|tga|wbmp|webp|icns|pdf)
     | plugins/platforminputcontexts/.*virtualkeyboard
     | plugins/platformthemes/libqgtk3
-    | ^lib(gtk-3|gdk-3|gdk_pixbuf|pango|pangocairo|pangoft2|cairo|cairo-gobject|atk|atk-bridge|atspi|epoxy)[-.]
+    | ^lib(gtk-3|gdk-3|gdk_pixbuf|pango|pangocairo|pangoft2|cairo|cairo-gobject)[-.]
+    | ^lib(atk|atk-bridge|atspi|epoxy)[-.]
     | wayland-graphics-integration-server
     | PySide6/(Qt/)?translations/
     | qtawesome/fonts/(?!phosphor-)

@@ -17,6 +17,7 @@ from memphis_desktop.cluster.activity import ActivityLog
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment, ProfileStore
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.opening import CREDENTIAL_SUFFIXES
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerControl
 from memphis_desktop.ui.components.toast import ToastStack
@@ -27,6 +28,7 @@ from memphis_desktop.ui.shell import palette_entries, time_zones
 from memphis_desktop.ui.shell.alert_center import AlertCenter
 from memphis_desktop.ui.shell.connection import LOCAL_ID, Connection
 from memphis_desktop.ui.shell.log_memory import LogMemory
+from memphis_desktop.ui.shell.opener import Opener
 from memphis_desktop.ui.shell.palette import Palette
 from memphis_desktop.ui.shell.rail import Rail
 from memphis_desktop.ui.shell.shortcut_sheet import TABLE_KEYS, ShortcutSheet
@@ -34,6 +36,7 @@ from memphis_desktop.ui.shell.status_bar import HEIGHT as STATUS_HEIGHT
 from memphis_desktop.ui.shell.status_bar import STATE_WORDS, StatusBar
 from memphis_desktop.ui.shell.tasks import TaskSet
 from memphis_desktop.ui.shell.top_bar import EnvironmentStrip, TopBar
+from memphis_desktop.ui.shell.tray import Tray
 from memphis_desktop.ui.shell.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -65,6 +68,8 @@ class MainWindow(QMainWindow):
         self.log_memory = log_memory or LogMemory()
         self.tasks = TaskSet(lambda text: self.notify(text, "bad"))
         self.lab = LabControl(parent=self)
+        self.tray = Tray(self)
+        self.opener = Opener(self)
         self.alerts = AlertCenter(self)
         self.alerts.changed.connect(self._alerts_changed)
         self._connections: dict[str, Connection] = {}
@@ -374,6 +379,8 @@ class MainWindow(QMainWindow):
             Command("Close tab", "Ctrl+W", self.close_tab, "x"),
             Command("Next tab", "Ctrl+PgDown", lambda: self._step_tab(1), "caret-right"),
             Command("Previous tab", "Ctrl+PgUp", lambda: self._step_tab(-1), "caret-left"),
+            Command("Open a file", "Ctrl+O", self.opener.ask_for_file, "folder-open"),
+            Command("Save the tabs as a workspace", "", self.opener.ask_where_to_save, "floppy-disk"),
             Command("Filter this list", "/", self._focus_filter, "funnel"),
             Command("Keyboard shortcuts", "?", self.show_shortcuts, "keyboard"),
             Command(
@@ -387,6 +394,8 @@ class MainWindow(QMainWindow):
 
     def _bind_keys(self) -> None:
         for command in self.window_commands():
+            if not command.shortcut:
+                continue
             shortcut = QShortcut(QKeySequence(command.shortcut), self)
             shortcut.activated.connect(command.callback)
         for sequence, entry in self.rail.shortcuts():
@@ -439,7 +448,7 @@ class MainWindow(QMainWindow):
             (c.shortcut, c.title) for c in (screen.commands() if screen is not None else []) if c.shortcut
         ]
         places = [(keys, entry.title) for keys, entry in self.rail.shortcuts()]
-        everywhere = [(c.shortcut, c.title) for c in self.window_commands()]
+        everywhere = [(c.shortcut, c.title) for c in self.window_commands() if c.shortcut]
         groups = [(screen.title if screen is not None else "", here), ("Lists", TABLE_KEYS)]
         ShortcutSheet(self, [*groups, ("Places", places), ("Everywhere", everywhere)]).open()
 
@@ -534,9 +543,11 @@ class MainWindow(QMainWindow):
     def offer_file(self, path: str) -> bool:
         """Give a file to whoever can use it; False when nobody can."""
         screen = self.current_workspace().current_screen
-        if screen is not None and screen.accept_file(path):
-            return True
-        if not path.endswith((".creds", ".nk", ".seed")):
+        return (screen is not None and screen.accept_file(path)) or self.opener.open_file(path)
+
+    def offer_credentials(self, path: str) -> bool:
+        """Give a file of credentials to Home; False when it is none."""
+        if not path.lower().endswith(CREDENTIAL_SUFFIXES):
             return False
         self.navigate(HOME)
         home = self.current_workspace().current_screen
@@ -590,6 +601,7 @@ class MainWindow(QMainWindow):
         if self._closing:
             return
         self._closing = True
+        self.tray.end()
         self.remember()
         settings.current().flush()
         await self.tasks.cancel()

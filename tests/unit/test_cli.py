@@ -37,7 +37,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["brokr"], "unknown command 'brokr'"),
         (["--dmeo"], "unrecognized arguments: --dmeo"),
-        (["--demo", "surplus"], "unrecognized arguments: surplus"),
+        (["--demo", "--surplus"], "unrecognized arguments: --surplus"),
         (["--connect"], "argument --connect: expected one argument"),
         (["--demo", "--connect", "nats://h"], "not allowed with argument"),
     ],

@@ -58,6 +58,15 @@ class lazy:
 # A line: ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream")
 SCREENS: list[ScreenEntry] = [
     ScreenEntry("home", "Home", "house", lazy("home:HomeScreen"), scope="window"),
+    ScreenEntry(
+        "file",
+        "File",
+        "file",
+        lazy("message_file:MessageFileScreen"),
+        in_rail=False,
+        parent="home",
+        scope="any",
+    ),
     ScreenEntry("overview", "Overview", "gauge", lazy("overview:OverviewScreen")),
     ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream"),
     ScreenEntry(

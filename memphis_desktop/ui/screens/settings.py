@@ -28,7 +28,7 @@ from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.segments import Segments
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
 from memphis_desktop.ui.shell import setting_keys as keys
-from memphis_desktop.ui.shell import time_zones
+from memphis_desktop.ui.shell import time_zones, update_notice
 
 _WIDTH = 820
 _SCALES = (100, 110, 125, 150, 175, 200)
@@ -178,11 +178,24 @@ class SettingsScreen(Screen):
         section.addWidget(
             PlainLabel(
                 "This program sends nothing anywhere but to the servers you connect to: no telemetry,"
-                " no check for updates, no account.",
+                " no account, reports of faults stay on this machine.",
                 "muted",
                 wrap=True,
             )
         )
+        self.updates = QCheckBox()
+        self.updates.toggled.connect(lambda on: self.context.settings.set(keys.CHECK_UPDATES, on or None))
+        self._row(
+            section,
+            "Look for updates at start",
+            self.updates,
+            "Asks the release page for the latest version number. Nothing is downloaded or sent along.",
+        )
+        look = QPushButton("Look now")
+        look.clicked.connect(
+            lambda: self.context.run(update_notice.check_now(self.context), "look for updates")
+        )
+        self._row(section, "Look for updates now", look)
 
     # Doing ------------------------------------------------------------------------------------
 
@@ -195,6 +208,7 @@ class SettingsScreen(Screen):
         for box, key, default in (
             (self.restore, keys.RESTORE_TABS, True),
             (self.autostart, keys.START_BROKER, False),
+            (self.updates, keys.CHECK_UPDATES, False),
         ):
             box.blockSignals(True)
             box.setChecked(bool(store.get(key, default)))
@@ -213,6 +227,7 @@ class SettingsScreen(Screen):
             keys.SCALE,
             keys.RESTORE_TABS,
             keys.START_BROKER,
+            keys.CHECK_UPDATES,
             time_zones.SETTING,
         ):
             self._refresh()

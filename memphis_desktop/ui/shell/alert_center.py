@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QApplication, QSystemTrayIcon
+from PySide6.QtWidgets import QApplication
 
 from memphis_desktop.cluster.alerts import (
     SIGNALS,
@@ -43,7 +43,6 @@ class AlertCenter(QObject):
         self._window = window
         self.engine = AlertEngine(load_rules())
         self._last: dict[str, float] = {}
-        self._tray: QSystemTrayIcon | None = None
 
     def watch(self, connection: Connection) -> None:
         """Evaluate the rules on this connection while it is open."""
@@ -117,21 +116,11 @@ class AlertCenter(QObject):
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.alert(self._window)
-        if not (QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()):
-            return
-        if self._tray is None:
-            self._tray = QSystemTrayIcon(self._window.windowIcon(), self)
-            self._tray.setToolTip("Memphis Desktop")
-            self._tray.activated.connect(self._raise)
-            self._tray.messageClicked.connect(self._raise)
-            self._tray.show()
-        self._tray.showMessage(f"{alert.connection}: {SIGNALS[alert.rule.signal].title}", text)
-
-    def _raise(self, *_: object) -> None:
-        self._window.show()
-        self._window.raise_()
-        self._window.activateWindow()
-        self._window.navigate(Route("alerts"))
+        self._window.tray.tell(
+            f"{alert.connection}: {SIGNALS[alert.rule.signal].title}",
+            text,
+            lambda: self._window.navigate(Route("alerts")),
+        )
 
     def show_subject(self, alert: Alert) -> None:
         """Go to the group or station that an alert is about."""

@@ -7,3 +7,4 @@ DENSITY = "look/density"
 SCALE = "look/scale"  # per cent, from the next start
 RESTORE_TABS = "start/restore_tabs"
 START_BROKER = "start/local_broker"
+CHECK_UPDATES = "start/check_updates"  # off unless the user turns it on

@@ -1,0 +1,119 @@
+"""Opens in the window what the user asked for outside of it: links, exported messages, workspaces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QFileDialog
+
+from memphis_desktop.cluster.profiles import profile_for
+from memphis_desktop.opening import MESSAGE_SUFFIXES, WORKSPACE_SUFFIX, Opening
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.shell.workspace_file import (
+    Place,
+    WorkspaceProblem,
+    profile_of,
+    read_workspace,
+    write_workspace,
+)
+
+if TYPE_CHECKING:
+    from memphis_desktop.ui.window import MainWindow
+
+
+class Opener:
+    """One for the window."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+
+    def open(self, asked: Opening) -> None:
+        """Open everything asked for; what fails says so and does not keep the rest."""
+        window = self._window
+        if asked.demo and window.broker.state is BrokerState.RUNNING:
+            window.tasks.run(self._show_demo(), "show the sample stations")
+        elif asked.demo:
+            choice = BrokerChoice(port=0, persistent=False, sample_traffic=True)
+            window.tasks.run(window.start_local_broker(choice), "start the demo")
+        for link in asked.links:
+            window.tasks.run(window.open_profile(profile_for(link)), f"connect to {link}")
+        for path in asked.files:
+            self.open_file(path)
+
+    async def _show_demo(self) -> None:
+        await self._window.open_local()
+        await self._window.broker.start_sample_traffic()
+
+    def open_file(self, path: str) -> bool:
+        """Open a file by its suffix; False when nothing can be done with it."""
+        suffix = Path(path).suffix.lower()
+        if suffix in MESSAGE_SUFFIXES:
+            self._window.navigate(Route("home"))
+            self._window.navigate(Route("file", {"path": path}))
+            return True
+        if suffix == WORKSPACE_SUFFIX:
+            self.open_workspace(path)
+            return True
+        return self._window.offer_credentials(path)
+
+    def open_workspace(self, path: str) -> None:
+        """Open the tabs of a workspace file beside those that are there."""
+        window = self._window
+        try:
+            places = read_workspace(Path(path))
+        except WorkspaceProblem as problem:
+            window.notify(str(problem), "bad")
+            return
+        profiles = window.profiles.load()
+        missing = []
+        for place in places:
+            profile = profile_of(place, profiles)
+            if profile is None:
+                missing.append(place.name or "a connection without a name")
+            elif registry.find(place.route.name) is not None:
+                window.tasks.run(
+                    window.open_profile(profile, place.route, new_tab=True), f"connect to {profile.name}"
+                )
+        if missing:
+            names = ", ".join(sorted(set(missing)))
+            window.notify(f"This workspace needs connections that are not here: {names}.", "warning")
+        elif not places:
+            window.notify(f"{Path(path).name} holds no tabs.", "warning")
+
+    def ask_for_file(self) -> None:
+        """Let the user choose a file to open."""
+        patterns = " ".join(f"*{suffix}" for suffix in (*MESSAGE_SUFFIXES, WORKSPACE_SUFFIX))
+        dialog = QFileDialog(self._window, "Open a file", "", f"Messages and workspaces ({patterns})")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(self.open_file)
+        dialog.open()
+
+    def ask_where_to_save(self) -> None:
+        """Let the user choose where the open tabs are saved."""
+        dialog = QFileDialog(
+            self._window,
+            "Save the tabs as a workspace",
+            f"workspace{WORKSPACE_SUFFIX}",
+            f"Workspace (*{WORKSPACE_SUFFIX})",
+        )
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(WORKSPACE_SUFFIX.removeprefix("."))
+        dialog.fileSelected.connect(self.save_workspace)
+        dialog.open()
+
+    def save_workspace(self, path: str) -> None:
+        """Write the open tabs to a file."""
+        places = [
+            Place(workspace.connection.profile.id, workspace.connection.profile.name, workspace.route)
+            for workspace in self._window.workspaces()
+            if workspace.connection is not None and workspace.route is not None
+        ]
+        try:
+            write_workspace(Path(path), places)
+        except OSError as error:
+            self._window.notify(f"Could not save the workspace. {error.strerror}.", "bad")
+            return
+        self._window.notify(f"Saved {len(places)} {'tab' if len(places) == 1 else 'tabs'}.", "good")
