@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QApplication
 
 from memphis_desktop import folders
 from memphis_desktop.cluster.activity import ActivityLog
-from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore
+from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore, profile_for
 from memphis_desktop.crash_report import CrashRecorder
 from memphis_desktop.errors import Failure
 from memphis_desktop.local_broker import LocalBroker
