@@ -122,13 +122,7 @@ async def test_the_tray_starts_and_stops_the_broker(open_window: OpenWindow, unt
     program = await open_window()
     tray = program.window.tray
     assert tray.state_action.text() == "Local broker: stopped"
-<<<<<<< HEAD
     await program.broker.start(BrokerChoice(port=0, persistent=False, sample_traffic=False))
-=======
-    await program.broker.start(
-        BrokerChoice(port=0, persistent=False, sample_traffic=False)
-    )
->>>>>>> 622944c (Workflows that test and package, and a smoke test of the bundle)
     assert program.broker.url in tray.state_action.text()
     tray.broker_action.trigger()
     await until(lambda: program.broker.state is BrokerState.STOPPED, "the end of the broker")
