@@ -42,6 +42,8 @@ def run(arguments: Sequence[str]) -> int:
         The exit code: 0 fine, 1 a failure told in one line on standard error, 2 wrong usage, 130 interrupted.
     """
     words = list(arguments)
+    if Path(sys.argv[0]).stem == "nats-server":  # a link of that name stands in for the real one
+        return _broker(words)
     command = COMMANDS.get(words[0], _window) if words else _window
     try:
         return command(words[1:] if command is not _window else words)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from memphis_desktop.broker import routing
-from memphis_desktop.broker.crossing import Crossings
+from memphis_desktop.broker.crossing import REPLY_PREFIX, Crossings, ServiceImport
 from memphis_desktop.broker.options import AccountOptions
 from memphis_desktop.broker.routing import HandlerSubscription, Pending, Publisher, SubjectRouter, Turn, Watch
 from memphis_desktop.broker.subject_mapping import AccountMappings
@@ -28,6 +28,7 @@ class Account:
         self.options = options or AccountOptions(name)
         self._mappings = AccountMappings(self.options.mappings)
         self._crossings = Crossings(self)
+        self.services_asked: dict[bytes, ServiceImport] = {}  # by the beginning of their reply subjects
         self.router = SubjectRouter()
         self._turn = turn
         self.connections: set[ClientConnection] = set()
@@ -113,6 +114,10 @@ class Account:
 
     def deliver(self, inbox: bytes, messages: Sequence[Message]) -> bool:
         """Send `messages` to whoever subscribes to `inbox`, each showing its own subject."""
+        if inbox.startswith(REPLY_PREFIX):
+            asked = self.asked(inbox)
+            if asked is not None:
+                return asked.deliver(inbox, messages)
         route = self.router.route(inbox)
         if not route:
             return False
@@ -154,18 +159,34 @@ class Account:
             sent, received = _plus(sent, received, connection)
         return sent, received, self._slow_consumers
 
+    def asked(self, reply: bytes) -> ServiceImport | None:
+        """Return through which import a request came that is answered to `reply`; None for other subjects."""
+        return self.services_asked.get(reply[: reply.rfind(b".") + 1])
+
     # -- interest --------------------------------------------------------------------------------------------
     def has_interest(self, subject: bytes) -> bool:
         """Return whether anybody subscribes to what matches this literal subject."""
+        if subject.startswith(REPLY_PREFIX):
+            asked = self.asked(subject)
+            if asked is not None:
+                return asked.is_awaited(subject)
         return bool(self.router.route(subject))
 
     def backlog(self, inbox: bytes) -> int:
         """Return the bytes waiting in the fullest connection among those that subscribe to `inbox`."""
+        asked = self.asked(inbox) if inbox.startswith(REPLY_PREFIX) else None
+        if asked is not None:
+            return asked.backlog_of(inbox)
         route = self.router.route(inbox)
         return max((one.backlog() for group in (route.members, *route.groups) for one in group), default=0)
 
     def watch_interest(self, subject: bytes, changed: Callable[[bool], None]) -> Watch:
         """Call `changed` when interest in a literal subject begins (True) or ends (False)."""
+        asked = self.asked(subject) if subject.startswith(REPLY_PREFIX) else None
+        if asked is not None:
+            watch = asked.watch(subject, changed)
+            if watch is not None:
+                return watch
         return self._watches.add(subject, changed)
 
 

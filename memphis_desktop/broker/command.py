@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memphis_desktop import __version__
-from memphis_desktop.broker import flags, logfile
+from memphis_desktop.broker import flags, logfile, signalling
 from memphis_desktop.broker.config_file import ConfigError
 from memphis_desktop.broker.config_options import digest
 from memphis_desktop.broker.node import SERVER_VERSION, BrokerNode
@@ -23,7 +23,10 @@ from memphis_desktop.broker.options import BrokerOptions, ReloadError, StartErro
 log = logging.getLogger(__name__)
 
 PROGRAM = "memphis-desktop"
+NATS_SERVER = "nats-server"
 OK, FAILED, WRONG_USAGE = 0, 1, 2
+# Under the name nats-server the program listens where that does.
+DROP_IN_HOST = "0.0.0.0"
 _COLLECTOR_THRESHOLDS = (20_000, 20, 50)
 
 
@@ -36,8 +39,9 @@ def run(arguments: list[str]) -> int:
     Returns:
         0 when it was ended in order, 1 when it could not start (told in one line), 2 for wrong usage.
     """
+    host = DROP_IN_HOST if _stands_in() else ""
     try:
-        line = flags.parse(arguments)
+        line = flags.parse(arguments, host=host)
     except UsageError as error:
         print(f"{PROGRAM} broker: {error} (see {PROGRAM} broker --help)", file=sys.stderr)
         return WRONG_USAGE
@@ -46,6 +50,13 @@ def run(arguments: list[str]) -> int:
         return FAILED
     if line.show_help:
         print(flags.help_text())
+        return OK
+    if line.signal:
+        try:
+            signalling.send(line.signal)
+        except signalling.SignalFailure as failure:
+            print(f"{PROGRAM}: {failure}", file=sys.stderr)
+            return FAILED
         return OK
     if line.show_version:
         print(f"{PROGRAM}: v{__version__} (compatible with nats-server: v{SERVER_VERSION})")
@@ -63,12 +74,14 @@ def run(arguments: list[str]) -> int:
             trace=options.trace,
             with_time=options.log_time,
             utc=options.log_time_utc,
+            size_limit=options.log_size_limit,
+            max_files=options.log_max_files,
         )
         node = BrokerNode(options)
         node.sync_in_place = True
         if line.config is not None:
             node.config_digest = digest(line.config)
-            node.reloader = lambda: _options_again(arguments)
+            node.reloader = lambda: _options_again(arguments, host)
         return _loop_runner()(_serve(node, handler))
     except StartError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
@@ -78,9 +91,9 @@ def run(arguments: list[str]) -> int:
         return FAILED
 
 
-def _options_again(arguments: list[str]) -> BrokerOptions:
+def _options_again(arguments: list[str], host: str) -> BrokerOptions:
     try:
-        return flags.parse(arguments).options
+        return flags.parse(arguments, host=host).options
     except (ConfigError, UsageError) as error:
         raise ReloadError(str(error)) from None
 
@@ -192,4 +205,9 @@ def _program_names() -> list[str]:
     """
     name = Path(sys.argv[0]).stem
     own = PROGRAM if name.startswith("__") or not name else name
-    return list(dict.fromkeys((own, "nats-server")))
+    return list(dict.fromkeys((own, NATS_SERVER)))
+
+
+def _stands_in() -> bool:
+    """Return whether the program was started as nats-server, by a link of that name."""
+    return Path(sys.argv[0]).stem == NATS_SERVER

@@ -87,7 +87,7 @@ class _Reader:
         return f"{self.name}:{line}:{at - self.line_starts[line - 1] + 1}"
 
     def fail(self, text: str, position: int | None = None) -> ConfigError:
-        return ConfigError(f"{self.place(position)}: {text}")
+        return ConfigError(f"{self.place(position)}: Parse error: {text}")
 
     def peek(self) -> str:
         return self.text[self.position : self.position + 1]

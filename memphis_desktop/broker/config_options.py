@@ -29,7 +29,7 @@ from memphis_desktop.broker.config_values import (
     text,
     texts,
 )
-from memphis_desktop.broker.options import BrokerOptions
+from memphis_desktop.broker.options import BrokerOptions, JetStreamLimits
 
 Setter: TypeAlias = Callable[[BrokerOptions, Value], None]
 
@@ -77,6 +77,8 @@ def _check(options: BrokerOptions, document: dict[str, Value]) -> None:
         raise document.get("authorization", next(iter(document.values()))).fail(
             "a token and users exclude each other"
         )
+    if options.https_port and options.tls is None:
+        raise ConfigError("https requires TLS configuration")
     if options.max_payload > options.max_pending > 0:
         raise ConfigError(
             f"max_payload ({options.max_payload}) cannot be higher than max_pending ({options.max_pending})"
@@ -102,6 +104,10 @@ def _listen(options: BrokerOptions, value: Value) -> None:
 
 def _http(options: BrokerOptions, value: Value) -> None:
     options.http_host, options.http_port = host_and_port(value)
+
+
+def _https(options: BrokerOptions, value: Value) -> None:
+    options.https_host, options.https_port = host_and_port(value)
 
 
 def _limit(value: Value) -> int:
@@ -169,6 +175,18 @@ def _sync_interval(options: BrokerOptions, value: Value) -> None:
         options.sync_interval = duration(value)
 
 
+def _jetstream_limits(options: BrokerOptions, value: Value) -> None:
+    changed: dict[str, Any] = {}
+    for key, one in block(value).items():
+        if key in ("max_ack_pending", "max_request_batch"):
+            changed[key] = max(integer(one), 0)
+        elif key == "duplicate_window":
+            changed[key] = duration(one)
+        elif key not in ("max_ha_assets", "batch"):
+            refuse_unknown(one)
+    options.jetstream_limits = JetStreamLimits(**changed)
+
+
 _JETSTREAM_KEYS: dict[str, Setter] = {
     "enabled": _set("jetstream", _enabled),
     "enable": _set("jetstream", _enabled),
@@ -180,8 +198,27 @@ _JETSTREAM_KEYS: dict[str, Setter] = {
     "max_file_store": _set("max_file_store", integer),
     "max_file": _set("max_file_store", integer),
     "domain": _set("domain", text),
+    "limits": _jetstream_limits,
+    "store": _set("store_dir", _path),
     "sync": _sync_interval,
     "sync_interval": _sync_interval,
+    **dict.fromkeys(
+        (
+            "extension_hint",
+            "info_queue_limit",
+            "max_buffered_msgs",
+            "max_buffered_size",
+            "max_concurrent_io",
+            "max_outstanding_catchup",
+            "meta_compact",
+            "meta_compact_size",
+            "meta_compact_sync",
+            "request_queue_limit",
+            "strict",
+            "unique_tag",
+        ),
+        _without_effect,
+    ),
 }
 
 _KEYS: dict[str, Setter] = {
@@ -202,7 +239,13 @@ _KEYS: dict[str, Setter] = {
     "pid_file": _set("pid_file", _path),
     "pidfile": _set("pid_file", _path),
     "ports_file_dir": _set("ports_file_dir", _path),
+    "logfile_size_limit": _set("log_size_limit", integer),
+    "log_size_limit": _set("log_size_limit", integer),
+    "logfile_max_num": _set("log_max_files", integer),
+    "log_max_num": _set("log_max_files", integer),
     "http": _http,
+    "https": _https,
+    "https_port": _set("https_port", integer),
     "http_port": _set("http_port", integer),
     "monitor_port": _set("http_port", integer),
     "http_base_path": _set("http_base_path", text),
@@ -211,6 +254,7 @@ _KEYS: dict[str, Setter] = {
     "max_subscriptions": _set("max_subscriptions", _limit),
     "max_subs": _set("max_subscriptions", _limit),
     "max_sub_tokens": _set("max_subject_tokens", _limit),
+    "max_subscription_tokens": _set("max_subject_tokens", _limit),
     "max_control_line": _set("max_control_line", integer),
     "max_payload": _set("max_payload", integer),
     "max_pending": _set("max_pending", integer),
@@ -229,7 +273,13 @@ _KEYS: dict[str, Setter] = {
     "maps": _set("mappings", lambda value: list(read_mappings(value))),
     "operator": read_operators,
     "operators": read_operators,
+    "root": read_operators,
+    "roots": read_operators,
+    "root_operator": read_operators,
+    "root_operators": read_operators,
     "resolver": read_resolver,
+    "account_resolver": read_resolver,
+    "accounts_resolver": read_resolver,
     "resolver_preload": _set(
         "account_tokens", lambda value: {one.key: text(one) for one in block(value).values()}
     ),
@@ -251,6 +301,7 @@ _KEYS: dict[str, Setter] = {
             "connect_error_reports",
             "disable_sublist_cache",
             "feature_flags",
+            "max_traced_msg_len",
             "no_fast_producer_stall",
             "no_sublist_cache",
             "prof_block_rate",

@@ -113,7 +113,8 @@ class ClientConnection(Channel):
         transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
         self.transport = transport
         peer = transport.get_extra_info("peername") or ("", 0)
-        self.address = (peer[0], peer[1]) if len(peer) >= 2 else ("", 0)
+        # On a socket for both versions of IP, addresses of version 4 come in the dress of version 6.
+        self.address = (peer[0].removeprefix("::ffff:"), peer[1]) if len(peer) >= 2 else ("", 0)
         transport.set_write_buffer_limits(high=max(self.node.options.max_pending * 3 // 4, 1))
         self.start_ns = self.last_activity_ns = self.node.clock.time_ns()
         now = self.node.clock.monotonic()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from memphis_desktop.broker.options import AccountOptions, Export, Import
-from memphis_desktop.broker.routing import Pending, Publisher, Subscriber
+from memphis_desktop.broker.routing import Pending, Publisher, Subscriber, Watch
 from memphis_desktop.broker.subject_mapping import SubjectMapping, intersection
 from memphis_desktop.broker.tokens import activates
 from memphis_desktop.protocol import headers, subjects
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OWN_LINE = (headers.REQUEST_INFO + b":",)
-_REPLY_PREFIX = b"_R_."
+REPLY_PREFIX = b"_R_."
 # Requests that wait for their answer, per service import; beyond this the oldest are given up.
 _MAX_WAITING = 100_000
 
@@ -154,11 +154,12 @@ class ServiceImport:
         self._export = export
         self._share = imported.share
         self._mapping = _service_mapping(local, imported.subject.encode())
-        self._prefix = _REPLY_PREFIX + secrets.token_hex(6).encode() + b"."
+        self._prefix = REPLY_PREFIX + secrets.token_hex(6).encode() + b"."
         self._waiting: dict[bytes, bytes] = {}  # our reply token: the requester's reply subject
         self._count = 0
         self._busy = False
         self._answers = exporter.subscribe(self._prefix + b"*", self._answered)
+        exporter.services_asked[self._prefix] = self
 
     @property
     def exporter_name(self) -> str:
@@ -255,8 +256,37 @@ class ServiceImport:
         if answers:
             self._importer.publish_many(answers)
 
+    # Answers that keep their own subject, as those of consumers do: what `reply` stands for is asked here.
+    def _target(self, reply: bytes) -> bytes:
+        return self._waiting.get(reply[len(self._prefix) :], b"")
+
+    def deliver(self, reply: bytes, messages: Sequence[Message]) -> bool:
+        """Deliver messages to the requester that `reply` stands for."""
+        target = self._target(reply)
+        if not target or not self._importer.deliver(target, messages):
+            self._waiting.pop(reply[len(self._prefix) :], None)
+            return False
+        if self._export.response_type == "singleton":
+            del self._waiting[reply[len(self._prefix) :]]
+        return True
+
+    def is_awaited(self, reply: bytes) -> bool:
+        """Return whether the requester still listens."""
+        target = self._target(reply)
+        return bool(target) and self._importer.has_interest(target)
+
+    def backlog_of(self, reply: bytes) -> int:
+        """Return the bytes that wait for the requester."""
+        return self._importer.backlog(self._target(reply))
+
+    def watch(self, reply: bytes, changed: Callable[[bool], None]) -> Watch | None:
+        """Watch the requester's interest; None when nobody waits for this answer."""
+        target = self._target(reply)
+        return self._importer.watch_interest(target, changed) if target else None
+
     def end(self) -> None:
         """Answer nothing any more."""
+        self._exporter.services_asked.pop(self._prefix, None)
         self._exporter.unsubscribe(self._answers)
         self._waiting.clear()
 

@@ -22,6 +22,7 @@ class CommandLine:
     show_help: bool = False
     show_version: bool = False
     check_only: bool = False
+    signal: str = ""
     tls: dict[str, Any] = field(default_factory=dict)
     config: Path | None = None
 
@@ -120,6 +121,10 @@ def _config(line: CommandLine, value: str) -> None:
     line.config = Path(value)
 
 
+def _signal(line: CommandLine, value: str) -> None:
+    line.signal = value
+
+
 def _check_only(line: CommandLine, value: bool) -> None:
     line.check_only = value
 
@@ -130,12 +135,21 @@ FLAGS: tuple[_Flag, ...] = (
     _Flag(
         ("m", "http_port"), "PORT", "port for HTTP monitoring; -1 for any free one", _set("http_port", _port)
     ),
+    _Flag(
+        ("ms", "https_port"), "PORT", "the same over HTTPS, with the TLS options", _set("https_port", _port)
+    ),
     _Flag(("n", "name", "server_name"), "NAME", "the server's name", _set("server_name")),
     _Flag(("client_advertise",), "HOST:PORT", "address told to clients", _set("client_advertise")),
     _Flag(("P", "pid"), "FILE", "write the process id to a file", _set("pid_file", Path)),
     _Flag(("ports_file_dir",), "DIR", "write the ports in use to a file there", _set("ports_file_dir", Path)),
     _Flag(("c", "config"), "FILE", "configuration file in nats-server's format", _config),
     _Flag(("t",), "", "check the configuration and exit", _check_only),
+    _Flag(
+        ("sl", "signal"),
+        "SIGNAL[=PID]",
+        "tell a running broker: reload, reopen, ldm, quit, term, stop",
+        _signal,
+    ),
     _Flag(("max_payload",), "BYTES", "largest message (1048576)", _set("max_payload", _positive)),
     _Flag(("js", "jetstream"), "", "switch JetStream on", _switch("jetstream")),
     _Flag(("sd", "store_dir"), "DIR", "where JetStream keeps its data", _set("store_dir", Path)),
@@ -154,30 +168,47 @@ FLAGS: tuple[_Flag, ...] = (
     _Flag(("tlscacert",), "FILE", "certificates that clients' are signed with", _tls("ca_file")),
     _Flag(("tlsverify",), "", "demand certificates of clients", _tls("verify")),
     _Flag(("l", "log"), "FILE", "write the log to a file", _set("log_file", Path)),
+    _Flag(
+        ("log_size_limit",),
+        "BYTES",
+        "begin a new log file beyond this size",
+        _set("log_size_limit", _integer),
+    ),
     _Flag(("T", "logtime"), "", "times in the log (on)", _switch("log_time")),
+    _Flag(("logtime_utc",), "", "times in UTC", _switch("log_time_utc")),
     _Flag(("D", "debug"), "", "debugging lines in the log", _switch("debug")),
-    _Flag(("V", "trace"), "", "protocol lines in the log", _switch("trace")),
-    _Flag(("DV",), "", "both", _switch("debug", "trace")),
+    _Flag(("V", "VV", "trace"), "", "protocol lines in the log", _switch("trace")),
+    _Flag(("DV", "DVV"), "", "both", _switch("debug", "trace")),
     _Flag(("h", "help"), "", "show this", _help),
     _Flag(("v", "version"), "", "show the version", _version),
 )
 _BY_NAME = {name: flag for flag in FLAGS for name in flag.names}
 
 
-def parse(arguments: list[str]) -> CommandLine:
+def parse(arguments: list[str], *, host: str = "") -> CommandLine:
     """Read a command line.
 
     A configuration file is read first: flags beat it.
+
+    Args:
+        arguments: the words of the line.
+        host: listened on when neither flags nor file name one.
 
     Raises:
         UsageError: an option is unknown, lacks its value, or has an impossible one.
         ConfigError: the configuration file has a mistake.
     """
-    line = _read(arguments, CommandLine())
+
+    def beginning() -> BrokerOptions:
+        return BrokerOptions(host=host) if host else BrokerOptions()
+
+    line = _read(arguments, CommandLine(beginning()))
+    if line.signal:
+        return line
     if line.config is not None and not line.show_help and not line.show_version:
         from memphis_desktop.broker import config_options
 
-        line = _read(arguments, CommandLine(config_options.load(line.config, BrokerOptions())))
+        line = _read(arguments, CommandLine(config_options.load(line.config, beginning())))
         _check(line.options)
     elif line.check_only:
         raise UsageError("option '-t' needs '-c FILE'")

@@ -7,12 +7,13 @@ import errno
 import logging
 import random
 import shutil
+import socket
 import ssl
 import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,8 @@ _FIXED_OPTIONS = (
     "port",
     "http_host",
     "http_port",
+    "https_host",
+    "https_port",
     "memphis_port",
     "server_name",
     "jetstream",
@@ -64,6 +67,9 @@ _FIXED_OPTIONS = (
     "domain",
     "system_account",
 )
+
+# Hosts that stand for every address of the machine, of either version of IP.
+_EVERYWHERE = ("0.0.0.0", "", "::")
 
 _TICK = 0.25
 _FIRST_PING = 2.0
@@ -127,6 +133,7 @@ class BrokerNode:
         self.stopping = False
         self.host, self.port = options.host, 0
         self.monitoring_port = 0
+        self.secure_monitoring_port = 0
         self.websocket_port = 0
         self.memphis_port = 0
         self._tls_contexts: dict[TlsOptions, ssl.SSLContext] = {}
@@ -170,7 +177,7 @@ class BrokerNode:
                 self.account(name)
             if self.options.jetstream:
                 self._start_jetstream(loop)
-            if self.options.http_port:
+            if self.options.http_port or self.options.https_port:
                 await self._listen_for_monitoring(loop)
             await self._listen(loop)
         except BaseException:
@@ -200,7 +207,7 @@ class BrokerNode:
             raise StartError(str(error)) from error
         self.jetstream = JetStream(self, self._store)
         if not self.options.accounts:
-            self.jetstream.enable(self.default_account)
+            self._enable_jetstream(self.jetstream, self.default_account)
         for account in self.accounts.values():
             if account.options.jetstream is not None:
                 self._enable_jetstream(self.jetstream, account)
@@ -231,18 +238,43 @@ class BrokerNode:
         log.info("Listening for Memphis clients on %s:%d", self.host, self.memphis_port)
 
     async def _listen_for_monitoring(self, loop: asyncio.AbstractEventLoop) -> None:
-        host = self.options.http_host or self.host
-        self.monitoring_port = await self._open(
-            loop, lambda: HttpConnection(partial(monitoring.respond, self)), host, self.options.http_port
-        )
-        log.info("Starting http monitor on %s:%d", host, self.monitoring_port)
+        options = self.options
+
+        def connection() -> HttpConnection:
+            return HttpConnection(partial(monitoring.respond, self))
+
+        if options.http_port:
+            host = options.http_host or self.host
+            self.monitoring_port = await self._open(loop, connection, host, options.http_port)
+            log.info("Starting http monitor on %s:%d", host, self.monitoring_port)
+        if options.https_port:
+            if options.tls is None:
+                raise StartError("https requires TLS configuration")
+            host = options.https_host or self.host
+            context = self.tls_context(replace(options.tls, verify=False, verify_and_map=False))
+            self.secure_monitoring_port = await self._open(
+                loop, connection, host, options.https_port, context
+            )
+            log.info("Starting https monitor on %s:%d", host, self.secure_monitoring_port)
 
     async def _open(
-        self, loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], host: str, port: int
+        self,
+        loop: asyncio.AbstractEventLoop,
+        factory: Callable[[], asyncio.Protocol],
+        host: str,
+        port: int,
+        context: ssl.SSLContext | None = None,
     ) -> int:
         """Listen; return the port."""
+        number = 0 if port == ANY_PORT else port
         try:
-            server = await loop.create_server(factory, host, 0 if port == ANY_PORT else port, backlog=1024)
+            if host in _EVERYWHERE and socket.has_dualstack_ipv6():
+                both = socket.create_server(
+                    ("::", number), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True
+                )
+                server = await loop.create_server(factory, sock=both, backlog=1024, ssl=context)
+            else:
+                server = await loop.create_server(factory, host, number, backlog=1024, ssl=context)
         except OSError as error:
             raise StartError(_listen_failure(host, port, error)) from error
         self._listeners.append(server)
@@ -309,6 +341,9 @@ class BrokerNode:
         if self.monitoring_port:
             host = _reachable(self.options.http_host or self.host)
             listed["monitoring"] = [f"http://{host}:{self.monitoring_port}"]
+        if self.secure_monitoring_port:
+            host = _reachable(self.options.https_host or self.host)
+            listed.setdefault("monitoring", []).append(f"https://{host}:{self.secure_monitoring_port}")
         return listed
 
     @property
@@ -481,8 +516,14 @@ class BrokerNode:
     def _enable_jetstream(self, jetstream: JetStreamService, account: Account) -> None:
         from memphis_desktop.broker.jetstream.limits import AccountLimits
 
-        given = account.options.jetstream
-        jetstream.enable(account, AccountLimits(**asdict(given)) if given is not None else None)
+        given, server = account.options.jetstream, self.options.jetstream_limits
+        limits = AccountLimits(
+            **(asdict(given) if given is not None else {}),
+            server_max_ack_pending=server.max_ack_pending,
+            server_max_batch=server.max_request_batch,
+            server_duplicate_window=int(server.duplicate_window * 1e9),
+        )
+        jetstream.enable(account, limits)
 
     def _connect_imports(self) -> None:
         for options in self.options.accounts:
@@ -641,7 +682,7 @@ class BrokerNode:
 
 def _reachable(host: str) -> str:
     """Return how to reach a listener from this machine."""
-    if host in ("0.0.0.0", "", "::"):
+    if host in _EVERYWHERE:
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 

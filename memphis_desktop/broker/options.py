@@ -111,6 +111,15 @@ class JetStreamAccountLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class JetStreamLimits:
+    """What the server allows every stream and consumer; 0 is no cap. The window is in seconds."""
+
+    max_ack_pending: int = 0
+    max_request_batch: int = 0
+    duplicate_window: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class AccountOptions:
     """One account; limits of -1 are none."""
 
@@ -204,6 +213,8 @@ class BrokerOptions:
 
     http_host: str = ""
     http_port: int = 0
+    https_host: str = ""
+    https_port: int = 0
     http_base_path: str = "/"
 
     jetstream: bool = False
@@ -212,6 +223,7 @@ class BrokerOptions:
     sync_always: bool = True
     max_memory_store: int = -1
     max_file_store: int = -1
+    jetstream_limits: JetStreamLimits = field(default_factory=lambda: JetStreamLimits())
     domain: str = ""
     sync_interval: float = 120.0  # seconds, where sync_always is off
 
@@ -220,6 +232,8 @@ class BrokerOptions:
     log_time: bool = True
     log_time_utc: bool = False
     log_file: Path | None = None
+    log_size_limit: int = 0  # 0: one file for ever
+    log_max_files: int = 0  # older ones are removed; 0: all are kept
     pid_file: Path | None = None
     ports_file_dir: Path | None = None
 

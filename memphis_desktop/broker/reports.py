@@ -131,7 +131,7 @@ def varz(node: BrokerNode) -> dict[str, Any]:
         "http_host": options.http_host or options.host,
         "http_port": node.monitoring_port,
         "http_base_path": options.http_base_path.rstrip("/"),
-        "https_port": 0,
+        "https_port": node.secure_monitoring_port,
         "auth_timeout": options.auth_timeout,
         "max_control_line": options.max_control_line,
         "max_payload": options.max_payload,

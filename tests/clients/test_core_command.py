@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from memphis_desktop.server_process import ServerFailure, ServerProcess
+from memphis_desktop.server_process import ServerFailure, ServerProcess, broker_command
 from tests.conftest import Connect, Starter
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -120,6 +123,68 @@ async def test_trace_shows_the_protocol_but_no_secrets(start_broker: Starter, co
     log = server.log()
     assert re.search(r"\[TRC\] .* - cid:\d+ - <<- \[SUB a\.\*", log)
     assert "<<- [PUB a.b 7]" in log
-    assert "->> [MSG a.b 7 to 1]" in log
+    assert "->> [MSG a.b 1 7]" in log
     assert "geheim" not in log
     assert "payload" not in log
+
+
+def broker_says(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end."""
+    return subprocess.run(
+        [*broker_command(), *arguments], capture_output=True, text=True, timeout=90, check=False
+    )
+
+
+def test_signals_are_sent_by_the_program_itself(start_broker: Starter, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    server: ServerProcess = start_broker(config="debug: false", arguments=["-P", str(pid_file)])
+    assert broker_says("--signal", f"reload={server.pid}").returncode == 0
+    deadline = time.monotonic() + 30
+    while "Reloaded server configuration" not in server.log() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "Reloaded server configuration" in server.log()
+    for text, complaint in (
+        ("dance", "unknown signal"),
+        ("reload=x", "invalid pid"),
+        ("reload=999999999", "no process"),
+    ):
+        done = broker_says("-sl", text)
+        assert done.returncode == 1
+        assert complaint in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert server.process is not None
+    assert broker_says("-sl", f"quit={pid_file}").returncode == 0
+    assert server.process.wait(30) == 0
+
+
+def test_a_link_named_nats_server_stands_in(tmp_path: Path) -> None:
+    """It takes nats-server's place: no command, every address, and its name in the ports file."""
+    link = tmp_path / "nats-server"
+    link.symlink_to(Path(sys.executable).with_name("memphis-desktop"))
+    command = [str(link), "-p", "-1", "--ports_file_dir", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "Listening for client connections on" in line:
+                assert " on 0.0.0.0:" in line
+            if "Server is ready" in line:
+                break
+        ports = json.loads((tmp_path / f"nats-server_{process.pid}.ports").read_text())
+        port = int(ports["nats"][0].rpartition(":")[2])
+        for host in ("127.0.0.1", "::1") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+            with socket.create_connection((host, port), 30) as connection:
+                info = json.loads(connection.makefile("rb").readline().removeprefix(b"INFO "))
+                assert info["client_ip"] == host
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_the_log_begins_anew_beyond_its_limit(start_broker: Starter, tmp_path: Path) -> None:
+    log = tmp_path / "broker.log"
+    start_broker(arguments=["-l", str(log), "--log_size_limit", "200"])
+    older = list(tmp_path.glob("broker.log.*"))
+    assert older
+    assert all(200 < path.stat().st_size < 600 for path in older)

@@ -159,6 +159,8 @@ def _create(request: ApiRequest, asked: CreateConsumerRequest, name: str) -> dic
         config.pause_until = existing.config.pause_until
     metadata.set_static(config)
     caps = ConsumerCaps(
+        server_max_ack_pending=streams.limits.server_max_ack_pending,
+        server_max_batch=streams.limits.server_max_batch,
         account_max_ack_pending=streams.limits.max_ack_pending,
         account_max_consumers=streams.limits.max_consumers,
     )

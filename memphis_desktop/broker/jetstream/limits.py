@@ -15,7 +15,10 @@ MAX_METADATA_LENGTH = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
-    """Caps of one account; -1 is none (0 for the two stream sizes too)."""
+    """Caps of one account; -1 is none (0 for the two stream sizes too).
+
+    Those that begin with ``server`` are the server's for all accounts; 0 is none, the window in nanoseconds.
+    """
 
     max_memory: int = -1
     max_storage: int = -1
@@ -25,10 +28,13 @@ class AccountLimits:
     memory_max_stream_bytes: int = -1
     storage_max_stream_bytes: int = -1
     max_bytes_required: bool = False
+    server_max_ack_pending: int = 0
+    server_max_batch: int = 0
+    server_duplicate_window: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the ``limits`` object of account info."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if not key.startswith("server_")}
 
     def check_stream_bytes(self, config: StreamConfig) -> None:
         """Refuse a stream without max_bytes where one is required, or with too large a one.

@@ -17,7 +17,7 @@ from memphis_desktop.broker.jetstream.limits import (
     MAX_NAME_LENGTH,
     AccountLimits,
 )
-from memphis_desktop.broker.jetstream.times import MILLISECOND_NS, SECOND_NS
+from memphis_desktop.broker.jetstream.times import MILLISECOND_NS, SECOND_NS, format_duration
 from memphis_desktop.broker.jetstream.typed_json import copy_record
 from memphis_desktop.broker.jetstream.validation_sources import check_cycles, check_mirror, check_sources
 from memphis_desktop.broker.subject_transform import SubjectTransform, TransformError, check_mapping
@@ -63,7 +63,7 @@ def check_stream_config(
     config = copy_record(requested)
     _check_replicas(config)
     _fill_limits(config, pedantic)
-    _check_age_and_window(config, pedantic)
+    _check_age_and_window(config, pedantic, limits.server_duplicate_window)
     if config.deny_purge and config.allow_rollup_hdrs:
         raise invalid("roll-ups require the purge permission")
     _check_counter(config)
@@ -160,14 +160,18 @@ def _fill_limits(config: StreamConfig, pedantic: bool) -> None:
             setattr(config, key, -1)
 
 
-def _check_age_and_window(config: StreamConfig, pedantic: bool) -> None:
+def _check_age_and_window(config: StreamConfig, pedantic: bool, cap: int) -> None:
     if config.max_age < 0:
         raise invalid("max age can not be negative")
     if 0 < config.max_age < 100 * MILLISECOND_NS:
         raise invalid("max age needs to be >= 100ms")
     if config.duplicate_window == 0 and config.mirror is None and not config.sources:
         config.duplicate_window = DEFAULT_DUPLICATE_WINDOW_NS
-        if 0 < config.max_age < DEFAULT_DUPLICATE_WINDOW_NS:
+        if 0 < cap < DEFAULT_DUPLICATE_WINDOW_NS:
+            if pedantic:
+                raise ApiError(10157, "duplicate window limits are higher than current limits")
+            config.duplicate_window = cap
+        if 0 < config.max_age < config.duplicate_window:
             if pedantic:
                 raise ApiError(10157, "duplicate window cannot be bigger than max age")
             config.duplicate_window = config.max_age
@@ -175,6 +179,9 @@ def _check_age_and_window(config: StreamConfig, pedantic: bool) -> None:
         raise invalid("duplicates window can not be negative")
     if 0 < config.max_age < config.duplicate_window:
         raise invalid("duplicates window can not be larger then max age")
+    if 0 < cap < config.duplicate_window:
+        text = format_duration(cap)
+        raise invalid(f"duplicates window can not be larger then server limit of {text}")
     if 0 < config.duplicate_window < 100 * MILLISECOND_NS:
         raise invalid("duplicates window needs to be >= 100ms")
 

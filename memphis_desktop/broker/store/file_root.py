@@ -392,7 +392,7 @@ def _take_lock(files: FileSystem, folder: Path) -> File:
     except BlockingIOError as error:
         raise FolderInUse(f"{folder} is in use by another process") from error
     except OSError as error:
-        raise StorageError(f"{folder} cannot be used: {error.strerror or error}") from error
+        raise StorageError(f"{folder} cannot be used: {_why(error)}") from error
 
 
 def _make_folders(files: FileSystem, folder: Path) -> None:
@@ -485,3 +485,10 @@ def open_file_store(
     )
     path = Path(folder).absolute()
     return FileRoot(path if files is not None else path.resolve(), settings)
+
+
+def _why(error: OSError) -> str:
+    """Return what is wrong with the data folder, in nats-server's words where tools look for them."""
+    if isinstance(error, (NotADirectoryError, FileExistsError)):
+        return "the storage directory is not a directory"
+    return error.strerror or str(error)

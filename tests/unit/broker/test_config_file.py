@@ -17,6 +17,7 @@ from memphis_desktop.broker.options import (
     Export,
     Import,
     JetStreamAccountLimits,
+    JetStreamLimits,
     Mapping,
     ResponseRule,
 )
@@ -191,6 +192,29 @@ def test_simple_options() -> None:
         True,
     )
     assert (made.max_memory_store, made.max_file_store) == (10**9, 2 * 1024**3)
+
+
+def test_blocks_for_links_are_passed_over_unless_they_ask_for_one() -> None:
+    made = options(
+        """
+        leafnodes { listen: "127.0.0.1:-1" }, cluster { name: C, listen: "127.0.0.1:-1" }, gateway { name: G }
+        jetstream {
+          limits { max_ack_pending: 100, max_request_batch: 10, duplicate_window: "1m" }
+          strict: true
+        }
+        log_size_limit: 1MB, log_max_num: 3, no_sublist_cache: true, max_subscription_tokens: 8
+        """
+    )
+    assert [warning.split("'")[1] for warning in made.warnings] == ["leafnodes", "cluster", "gateway"]
+    assert made.jetstream_limits == JetStreamLimits(100, 10, 60.0)
+    assert (made.log_size_limit, made.log_max_files, made.max_subject_tokens) == (1024**2, 3, 8)
+    for text in (
+        'leafnodes { remotes: [ { url: "nats://there" } ] }',
+        'cluster { routes: ["nats://there"] }',
+        "https: 8443",
+    ):
+        with pytest.raises(ConfigError):
+            options(text)
 
 
 def test_users_accounts_and_what_crosses_between_them() -> None:

@@ -68,6 +68,14 @@ def test_wrong_usage(arguments: tuple[str, ...], words: str) -> None:
         options(*arguments)
 
 
+def test_more_flags_of_nats_server() -> None:
+    made = options("-DVV", "--logtime_utc", "-ms", "8443", "--log_size_limit", "1000", "-VV")
+    assert (made.debug, made.trace, made.log_time_utc, made.https_port) == (True, True, True, 8443)
+    assert made.log_size_limit == 1000
+    assert flags.parse(["--signal", "reload=12"]).signal == "reload=12"
+    assert flags.parse([], host="0.0.0.0").options.host == "0.0.0.0"
+
+
 def test_flags_beat_the_file(tmp_path: Path) -> None:
     path = tmp_path / "server.conf"
     path.write_text("port: 1, server_name: file, max_payload: 5", encoding="utf-8")
