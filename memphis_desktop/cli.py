@@ -280,6 +280,36 @@ def _screenshot(arguments: list[str]) -> int:
     )
 
 
+def _check(arguments: list[str]) -> int:
+    """test a connection step by step: where it fails, and the mend"""
+    from memphis_desktop.cluster import options as connection_options
+
+    parser = _parser(
+        "check",
+        "Test a connection step by step: addresses, TLS, login, JetStream, permissions, the system account,\n"
+        "the Memphis layer. It says where exactly it fails and what to do. Exit code 1 when something fails.",
+    )
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--connect", metavar="URL", help="the servers, with commas between")
+    group.add_argument("--context", metavar="NAME", help="a context of the nats command line")
+    connection_options.add_options(parser)
+    parser.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        choices=["system", "memphis"],
+        help="fail also when this is not there; repeatable",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--quiet", action="store_true", help="print failures only: for probes")
+    options = parser.parse_args(arguments)
+    profile = connection_options.profile_from(options)
+    assert profile is not None  # one of the two is required
+    from memphis_desktop.cluster import check_command
+
+    return check_command.run(profile, require=options.require, as_json=options.json, quiet=options.quiet)
+
+
 def _cluster(arguments: list[str]) -> int:
     """a local cluster of three nats-servers: up, down, status, and taking single nodes down"""
     if arguments == ["supervise"]:  # the process behind it, see cluster.lab.supervisor
@@ -339,4 +369,5 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "screenshot": _screenshot,
     "bench": _bench,
     "cluster": _cluster,
+    "check": _check,
 }

@@ -7,6 +7,7 @@ which reads streams, and the staged test, which must pass.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -573,3 +574,25 @@ def test_the_command_line_takes_servers_and_logins(world: World) -> None:
     )
     assert refusal.returncode == 1
     assert "refused the login" in refusal.stderr
+
+
+def test_check_prints_the_steps_and_tells_by_its_exit_code(world: World) -> None:
+    """For a terminal, for scripts, and for the probes of a container."""
+    profile = user_and_system(world)
+
+    def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = program_command("check", "--connect", profile.urls[0], "--user", "app", *arguments)
+        environment = {**os.environ, "WORD": "geheim", HOME_VARIABLE: str(world.folder / "home")}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    good = check("--password", "env://WORD")
+    assert good.returncode == 0, good.stdout
+    assert re.search(r"^ok +Log in +\d+ ms  accepted as app, account APP$", good.stdout, re.MULTILINE)
+    told = json.loads(check("--password", "env://WORD", "--json").stdout)
+    assert told["ok"]
+    bad = check("--password", "falsch", "--quiet")
+    assert (bad.returncode, bad.stdout) == (1, "")
+    assert bad.stderr.startswith("Log in: ")
+    missing = check("--password", "env://WORD", "--require", "memphis")
+    assert missing.returncode == 1
+    assert re.search(r"^MISSING +Memphis layer", missing.stdout, re.MULTILINE)
