@@ -121,7 +121,7 @@ class Account:
         route = self.router.route(inbox)
         if not route:
             return False
-        pending = Pending(None, self._turn)
+        pending = Pending(None, self._turn, inbox)
         routing.deliver(route, messages if isinstance(messages, list) else list(messages), None, pending)
         if pending.batches:
             self._run(pending)

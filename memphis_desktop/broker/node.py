@@ -30,6 +30,7 @@ from memphis_desktop.broker.options import (
     ANY_PORT,
     AccountOptions,
     BrokerOptions,
+    JetStreamAccountLimits,
     ReloadError,
     StartError,
     TlsOptions,
@@ -514,11 +515,14 @@ class BrokerNode:
         return account
 
     def _enable_jetstream(self, jetstream: JetStreamService, account: Account) -> None:
-        from memphis_desktop.broker.jetstream.limits import AccountLimits
+        from memphis_desktop.broker.jetstream.limits import SINGLE, AccountLimits
 
         given, server = account.options.jetstream, self.options.jetstream_limits
+        tiers = tuple((name, AccountLimits(**_plain(one))) for name, one in given.tiers) if given else ()
+        chosen = dict(given.tiers).get(SINGLE, given) if given else None
         limits = AccountLimits(
-            **(asdict(given) if given is not None else {}),
+            **(_plain(chosen) if chosen is not None else {}),
+            tiers=tiers,
             server_max_ack_pending=server.max_ack_pending,
             server_max_batch=server.max_request_batch,
             server_duplicate_window=int(server.duplicate_window * 1e9),
@@ -678,6 +682,11 @@ class BrokerNode:
             out_bytes=counters.out_bytes + sum(one.out_bytes for one in live),
             slow_consumers=counters.slow_consumers,
         )
+
+
+def _plain(limits: JetStreamAccountLimits) -> dict[str, Any]:
+    """Return the limits themselves, those by replicas left out."""
+    return {key: value for key, value in asdict(limits).items() if key != "tiers"}
 
 
 def _reachable(host: str) -> str:

@@ -108,6 +108,8 @@ class JetStreamAccountLimits:
     memory_max_stream_bytes: int = -1
     storage_max_stream_bytes: int = -1
     max_bytes_required: bool = False
+    # Limits by the number of replicas, "R1" and so on, which then stand in place of the ones above.
+    tiers: tuple[tuple[str, JetStreamAccountLimits], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,9 +136,11 @@ def call_handlers(batches: Batches, sender: Publisher | None) -> None:
 class Pending:
     """What one chunk holds for server-side handlers, until they are called: one list for each handler."""
 
-    __slots__ = ("batches", "sender", "turn")
+    __slots__ = ("batches", "inbox", "sender", "turn")
 
-    def __init__(self, sender: Publisher | None, turn: Turn) -> None:
+    def __init__(self, sender: Publisher | None, turn: Turn, inbox: bytes = b"") -> None:
+        """`inbox` is where messages go that keep their own subject."""
+        self.inbox = inbox
         self.sender = sender
         self.turn = turn
         self.batches: Batches = {}

@@ -183,20 +183,28 @@ def account_options(claims: Claims) -> AccountOptions:
         max_payload=_number(limits, "payload", -1),
         default_permissions=permissions(claims.body.get("default_permissions") or {}),
     )
-    memory, storage = _number(limits, "mem_storage", 0), _number(limits, "disk_storage", 0)
-    if memory or storage:
-        jetstream = JetStreamAccountLimits(
-            max_memory=memory,
-            max_storage=storage,
-            max_streams=_number(limits, "streams", -1),
-            max_consumers=_number(limits, "consumer", -1),
-            max_ack_pending=_number(limits, "max_ack_pending", -1),
-            memory_max_stream_bytes=_number(limits, "mem_max_stream_bytes", -1),
-            storage_max_stream_bytes=_number(limits, "disk_max_stream_bytes", -1),
-            max_bytes_required=bool(limits.get("max_bytes_required")),
-        )
-        options = replace(options, jetstream=jetstream)
+    tiers = limits.get("tiered_limits")
+    if isinstance(tiers, dict) and tiers:
+        listed = sorted((name, one) for name, one in tiers.items() if isinstance(one, dict))
+        named = tuple((name, _jetstream_limits(one, tiered=True)) for name, one in listed)
+        options = replace(options, jetstream=JetStreamAccountLimits(tiers=named))
+    elif _number(limits, "mem_storage", 0) or _number(limits, "disk_storage", 0):
+        options = replace(options, jetstream=_jetstream_limits(limits))
     return options
+
+
+def _jetstream_limits(limits: dict[str, Any], *, tiered: bool = False) -> JetStreamAccountLimits:
+    unlimited = 0 if tiered else -1
+    return JetStreamAccountLimits(
+        max_memory=_number(limits, "mem_storage", 0),
+        max_storage=_number(limits, "disk_storage", 0),
+        max_streams=_number(limits, "streams", unlimited),
+        max_consumers=_number(limits, "consumer", unlimited),
+        max_ack_pending=_number(limits, "max_ack_pending", 0) or -1,
+        memory_max_stream_bytes=_number(limits, "mem_max_stream_bytes", 0) or -1,
+        storage_max_stream_bytes=_number(limits, "disk_max_stream_bytes", 0) or -1,
+        max_bytes_required=bool(limits.get("max_bytes_required")),
+    )
 
 
 def _export(given: dict[str, Any]) -> Export:

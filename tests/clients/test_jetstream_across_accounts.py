@@ -20,6 +20,7 @@ accounts {
       { service: "$JS.API.>", response_type: stream }
       { service: "$JS.ACK.>", response_type: stream }
       { service: "orders.*" }
+      { stream: "deliver.>" }
     ]
   }
   A {
@@ -28,6 +29,7 @@ accounts {
       { service: { subject: "$JS.API.>", account: JS }, to: "JSAPI.>" }
       { service: { subject: "$JS.ACK.>", account: JS } }
       { service: { subject: "orders.*", account: JS } }
+      { stream: { subject: "deliver.>", account: JS }, prefix: from }
     ]
   }
 }
@@ -69,3 +71,22 @@ async def test_a_pull_consumer_is_read_from_another_account(accounts: Any, conne
     await owner.flush(timeout=TIMEOUT)
     info = await jetstream.consumer_info("ORDERS", "D")
     assert (info.num_ack_pending, info.ack_floor.stream_seq) == (0, 3)
+
+
+async def test_a_push_consumer_delivers_to_another_account(accounts: Any, connect: Connect) -> None:
+    owner = await connect(accounts, user="js", password="js")
+    client = await connect(accounts, user="a", password="a")
+    jetstream = owner.jetstream(timeout=TIMEOUT)
+    await jetstream.add_stream(name="ORDERS", subjects=["orders.*"])
+    await jetstream.publish("orders.1", b"one")
+    inbox = await client.subscribe("from.deliver.here")
+    await client.flush(timeout=TIMEOUT)
+    config = {"durable_name": "P", "name": "P", "ack_policy": "explicit", "deliver_subject": "deliver.here"}
+    body = json.dumps({"stream_name": "ORDERS", "config": config}).encode()
+    await client.request("JSAPI.CONSUMER.CREATE.ORDERS.P", body, timeout=TIMEOUT)
+    message = await inbox.next_msg(timeout=TIMEOUT)
+    assert (message.subject, message.data) == ("orders.1", b"one")
+    await message.respond(b"+ACK")
+    await client.flush(timeout=TIMEOUT)
+    await owner.flush(timeout=TIMEOUT)
+    assert (await jetstream.consumer_info("ORDERS", "P")).ack_floor.stream_seq == 1

@@ -17,7 +17,7 @@ from memphis_desktop.broker.jetstream.errors import (
     STREAM_STORE_FAILED,
     ApiError,
 )
-from memphis_desktop.broker.jetstream.limits import AccountLimits
+from memphis_desktop.broker.jetstream.limits import SINGLE, AccountLimits
 from memphis_desktop.broker.jetstream.stream import Stream
 from memphis_desktop.broker.jetstream.stream_state import stream_limits
 from memphis_desktop.broker.jetstream.typed_json import copy_record
@@ -315,10 +315,24 @@ class AccountStreams:
             "consumers": sum(len(stream.consumers) for stream in self.streams.values()),
             "limits": self.limits.to_json(),
         }
+        tiers = self._tiers(figures)
         if self.domain:
             figures["domain"] = self.domain
         api = {"level": metadata.API_LEVEL, "total": self.api.requests, "errors": self.api.errors}
-        return figures | {"api": api}
+        return figures | {"api": api} | tiers
+
+    def _tiers(self, figures: dict[str, Any]) -> dict[str, Any]:
+        """Return usage and limits by number of replicas, where limits are so; all streams have one."""
+        if not self.limits.tiers:
+            return {}
+        used = {key: value for key, value in figures.items() if key != "limits"}
+        unused = dict.fromkeys(used, 0)
+        shown = {
+            name: (used if name == SINGLE else unused) | {"limits": limits.to_json()}
+            for name, limits in self.limits.tiers
+        }
+        figures["limits"] = dict.fromkeys(self.limits.to_json(), 0) | {"max_bytes_required": False}
+        return {"tiers": shown}
 
     # -- inside ----------------------------------------------------------------------------------------------
     def _recover_stream(self, storage: StreamStorage) -> Stream:
@@ -345,6 +359,7 @@ class AccountStreams:
         return stream
 
     def _check_stream_count(self, config: StreamConfig) -> None:
+        self.limits.check_tier()
         others = len(self.streams) - (config.name in self.streams)
         if 0 < self.limits.max_streams <= others:
             raise ApiError(10027)

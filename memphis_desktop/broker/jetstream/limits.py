@@ -8,6 +8,7 @@ from typing import Any
 from memphis_desktop.broker.jetstream.config import StreamConfig
 from memphis_desktop.broker.jetstream.errors import ApiError
 
+SINGLE = "R1"
 MAX_NAME_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 4096
 MAX_METADATA_LENGTH = 128 * 1024
@@ -31,10 +32,23 @@ class AccountLimits:
     server_max_ack_pending: int = 0
     server_max_batch: int = 0
     server_duplicate_window: int = 0
+    # The limits by number of replicas, where they are given so: those of one replica are the ones above.
+    tiers: tuple[tuple[str, AccountLimits], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the ``limits`` object of account info."""
-        return {key: value for key, value in asdict(self).items() if not key.startswith("server_")}
+        shown = {key: value for key, value in asdict(self).items() if not key.startswith("server_")}
+        del shown["tiers"]
+        return shown
+
+    def check_tier(self) -> None:
+        """Refuse a stream where there are limits by replicas, and none for a single one.
+
+        Raises:
+            ApiError: 10120.
+        """
+        if self.tiers and SINGLE not in dict(self.tiers):
+            raise ApiError(10120)
 
     def check_stream_bytes(self, config: StreamConfig) -> None:
         """Refuse a stream without max_bytes where one is required, or with too large a one.
