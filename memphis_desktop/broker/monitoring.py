@@ -14,6 +14,7 @@ from memphis_desktop.broker.http_server import Answer, Query, plain_text
 if TYPE_CHECKING:
     from memphis_desktop.broker.node import BrokerNode
 
+_UNCOUNTED = ("/raftz", "/ipqueuesz", "/stacksz", "/debug/vars")
 _CALLBACK = re.compile(r"[\w$.]+\Z", re.ASCII)
 
 
@@ -27,7 +28,9 @@ def respond(node: BrokerNode, path: str, query: Query) -> Answer:
     name = path.removeprefix(base).rstrip("/") if path.startswith(base) else None
     if name is None or name not in _ENDPOINTS:
         return plain_text(HTTPStatus.NOT_FOUND, "404 page not found\n")
-    node.http_requests[name or "/"] = node.http_requests.get(name or "/", 0) + 1
+    if name not in _UNCOUNTED:
+        counted = "/subsz" if name == "/subscriptionsz" else name or "/"
+        node.http_requests[counted] = node.http_requests.get(counted, 0) + 1
     try:
         answer = _ENDPOINTS[name](node, query)
     except reports.NotFound as missing:
@@ -110,6 +113,7 @@ def _jsz(node: BrokerNode, query: Query) -> Answer:
         streams=_flag(query, "streams"),
         consumers=_flag(query, "consumers"),
         config=_flag(query, "config"),
+        raft=_flag(query, "raft"),
         offset=max(_number(query, "offset"), 0),
         limit=_number(query, "limit", reports.DEFAULT_LIMIT),
     )
@@ -122,9 +126,18 @@ def _healthz(node: BrokerNode, query: Query) -> Answer:
     )
     if code == 200:
         return _json({"status": "ok"}, indent=None)
-    report: dict[str, Any] = {"status": "unavailable" if code == 503 else "error"}
-    if _flag(query, "details"):
-        report["errors"] = [{"type": "UNKNOWN", "error": error}]
+    detailed = _flag(query, "details")
+    report: dict[str, Any] = {"status": "error" if detailed or code == 400 else "unavailable"}
+    if detailed:
+        named = {key: query[key] for key in ("account", "stream", "consumer") if query.get(key)}
+        kind = (
+            list(named)[-1].upper()
+            if named and code == 404
+            else "BAD_REQUEST"
+            if code == 400
+            else "JETSTREAM"
+        )
+        report["errors"] = [{"type": kind} | named | {"error": error}]
     else:
         report["error"] = error
     return _json(report, HTTPStatus(code), indent=None)
@@ -158,4 +171,7 @@ _ENDPOINTS: dict[str, Callable[[BrokerNode, Query], Answer]] = {
     "/gatewayz": lambda node, query: _json(reports.gatewayz(node)),
     "/raftz": _raftz,
     "/healthz": _healthz,
+    "/ipqueuesz": lambda node, query: _json({}),
+    "/stacksz": lambda node, query: plain_text(HTTPStatus.OK, reports.stacks()),
+    "/debug/vars": lambda node, query: _json(reports.process_variables()),
 }

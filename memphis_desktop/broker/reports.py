@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.accounts import Account
     from memphis_desktop.broker.connection import ClientConnection
     from memphis_desktop.broker.node import BrokerNode
+    from memphis_desktop.broker.options import Export, Import
 
 SECOND_NS = 1_000_000_000
 DEFAULT_LIMIT = 1024
@@ -178,11 +181,15 @@ def varz(node: BrokerNode) -> dict[str, Any]:
     return report
 
 
+# Caps that hold where nobody sets others; those that are unlimited are left out.
+_LIMITS = {"default_max_consumers": 1000}
+
+
 def jetstream_varz(node: BrokerNode) -> dict[str, Any]:
     """Return the JetStream part of the general report; empty when it is off."""
     if node.jetstream is None:
         return {}
-    return {"config": jetstream_config(node), "stats": node.jetstream.statistics(), "limits": {}}
+    return {"config": jetstream_config(node), "stats": node.jetstream.statistics(), "limits": _LIMITS}
 
 
 def jetstream_config(node: BrokerNode) -> dict[str, Any]:
@@ -246,19 +253,21 @@ def connz(node: BrokerNode, query: ConnectionsQuery) -> dict[str, Any]:
     """
     if query.sort not in _SORT_KEYS:
         raise ValueError(f"invalid sorting option: {query.sort}")
-    if query.sort in ("stop", "reason") and query.state == "open":
+    if query.sort in ("stop", "reason") and query.state != "closed":
         raise ValueError(f"sort by {query.sort} only valid on closed connections")
     found: list[ClientConnection] = []
     if query.state in ("open", "all"):
         found += node.connections.values()
     if query.state in ("closed", "all"):
         found += node.closed_connections
+    if query.account:
+        found = [one for one in found if one.account.name == query.account]
+    total = len(found)  # of which the page, or what is asked for, is a part
     found = [one for one in found if _wanted(one, query)]
     now = node.clock.time_ns()
     key, descending = _SORT_KEYS[query.sort]
     found.sort(key=lambda one: key(one, now), reverse=descending)
-    total = len(found)
-    limit = query.limit if query.limit > 0 else DEFAULT_LIMIT
+    limit = 1 if query.cid else query.limit if query.limit > 0 else DEFAULT_LIMIT
     page = found[query.offset : query.offset + limit]
     return header(node) | {
         "num_connections": len(page),
@@ -272,11 +281,9 @@ def connz(node: BrokerNode, query: ConnectionsQuery) -> dict[str, Any]:
 def _wanted(one: ClientConnection, query: ConnectionsQuery) -> bool:
     if query.cid and one.client_id != query.cid:
         return False
-    if query.account and one.account.name != query.account:
-        return False
     if query.user and one.user_name != query.user:
         return False
-    if query.filter_subject:
+    if query.filter_subject and query.account:
         wanted = query.filter_subject.encode()
         return any(subjects.matches(sub.pattern, wanted) for sub in one.subscriptions.values())
     return True
@@ -320,13 +327,12 @@ def _connection(one: ClientConnection, query: ConnectionsQuery, now: int) -> dic
         optional["authorized_user"] = one.user_name
         optional["account"] = one.account.name
     report |= {key: value for key, value in optional.items() if value}
-    if query.subscriptions == "list":
+    if query.subscriptions == "list" and one.subscriptions:
         report["subscriptions_list"] = [_text(sub.pattern) for sub in one.subscriptions.values()]
-    elif query.subscriptions == "detail":
-        report["subscriptions_list_detail"] = [
-            subscription_detail(sub, one.account) for sub in one.subscriptions.values()
-        ]
-    report["name_tag"] = one.account.name
+    elif query.subscriptions == "detail" and one.subscriptions:
+        report["subscriptions_list_detail"] = [subscription_detail(sub) for sub in one.subscriptions.values()]
+    if query.auth:
+        report["name_tag"] = one.account.name
     return report
 
 
@@ -334,13 +340,12 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def subscription_detail(subscription: Subscriber, account: Account) -> dict[str, Any]:
-    """Return one subscription as SUBSZ and CONNZ show it; the node's own have cid 0."""
-    detail: dict[str, Any] = {
-        "account": account.name,
-        "account_tag": account.name,
-        "subject": _text(subscription.pattern),
-    }
+def subscription_detail(subscription: Subscriber, account: Account | None = None) -> dict[str, Any]:
+    """Return one subscription as SUBSZ (with its account) and CONNZ show it; the node's own have cid 0."""
+    detail: dict[str, Any] = {}
+    if account is not None:
+        detail |= {"account": account.name, "account_tag": account.name}
+    detail["subject"] = _text(subscription.pattern)
     if subscription.queue:
         detail["qgroup"] = _text(subscription.queue)
     sid, delivered, maximum, client_id = subscription.figures()
@@ -379,7 +384,7 @@ def subsz(node: BrokerNode, query: SubscriptionsQuery) -> dict[str, Any]:
         for subscription in account.router
         if not test or subjects.matches(subscription.pattern, test)
     ]
-    shown = query.listed or bool(test)
+    shown = query.listed
     limit = query.limit if query.limit > 0 else DEFAULT_LIMIT
     report |= {"total": len(found) if shown else 0, "offset": query.offset, "limit": limit}
     page = found[query.offset : query.offset + limit]
@@ -449,17 +454,59 @@ def find_account(node: BrokerNode, name: str) -> Account:
 
 def account_detail(node: BrokerNode, account: Account) -> dict[str, Any]:
     """Return what ACCOUNTZ and the account's INFO tell of one account."""
-    return {
+    options = account.options
+    detail: dict[str, Any] = {
         "account_name": account.name,
         "update_time": format_time(node.config_loaded_ns),
+    }
+    if account is node.system_account:
+        detail["is_system"] = True
+    detail |= {
         "expired": False,
         "complete": True,
         "jetstream_enabled": account.jetstream_enabled,
         "leafnode_connections": 0,
         "client_connections": len(account.connections),
         "subscriptions": account.router.count,
-        "name_tag": account.name,
-        "sublist_stats": routing_figures([account]),
+    }
+    mappings = {
+        one.source: [
+            {"subject": target, "weight": weight, "cluster": ""} for target, weight in one.destinations
+        ]
+        for one in options.mappings
+    }
+    crossing = {
+        "mappings": mappings,
+        "exports": [_export(one) for one in options.exports],
+        "imports": [_import(one) for one in options.imports],
+    }
+    detail |= {key: value for key, value in crossing.items() if value}
+    return detail | {"name_tag": account.name, "sublist_stats": routing_figures([account])}
+
+
+def _export(export: Export) -> dict[str, Any]:
+    shown: dict[str, Any] = {"subject": export.subject, "type": export.kind}
+    if export.token_required:
+        shown["token_req"] = True
+    if export.kind == "service":
+        shown["response_type"] = export.response_type.capitalize()
+        shown["response_threshold"] = int(export.response_threshold * SECOND_NS)
+    if export.account_token_position:
+        shown["account_token_position"] = export.account_token_position
+    if export.accounts:
+        shown["approved_accounts"] = list(export.accounts)
+    return shown
+
+
+def _import(imported: Import) -> dict[str, Any]:
+    return {
+        "subject": imported.subject,
+        "account": imported.account,
+        "to": imported.to or imported.subject,
+        "type": imported.kind,
+        "invalid": False,
+        "share": imported.share,
+        "tracking": False,
     }
 
 
@@ -519,6 +566,7 @@ def statsz(node: BrokerNode) -> dict[str, Any]:
     }
     if node.jetstream is not None:
         report["jetstream"] = jetstream_varz(node)
+        report["jetstream"]["config"].pop("store_dir", None)
     return report | {"gomaxprocs": 1}
 
 
@@ -542,16 +590,13 @@ class JetStreamQuery:
     streams: bool = False
     consumers: bool = False
     config: bool = False
+    raft: bool = False
     offset: int = 0
     limit: int = DEFAULT_LIMIT
 
 
 def jsz(node: BrokerNode, query: JetStreamQuery) -> dict[str, Any]:
-    """Return the report on JetStream.
-
-    Raises:
-        NotFound: the account does not exist or has no JetStream.
-    """
+    """Return the report on JetStream."""
     if node.jetstream is None:
         return header(node) | {
             "disabled": True,
@@ -570,8 +615,6 @@ def jsz(node: BrokerNode, query: JetStreamQuery) -> dict[str, Any]:
             "bytes": 0,
             "total": 0,
         }
-    if query.account and query.account not in node.accounts:
-        raise NotFound(f"account {query.account!r} not found")
     details = node.jetstream.account_details(
         account=query.account,
         streams=query.streams or query.consumers,
@@ -581,10 +624,16 @@ def jsz(node: BrokerNode, query: JetStreamQuery) -> dict[str, Any]:
     every = details if not query.account else node.jetstream.account_details()
     totals = node.jetstream.totals()
     report = (
-        node.jetstream.statistics() | header(node) | {"config": jetstream_config(node), "limits": {}} | totals
+        node.jetstream.statistics()
+        | header(node)
+        | {"config": jetstream_config(node), "limits": _LIMITS}
+        | totals
     )
-    if query.accounts or query.account or query.streams or query.consumers:
-        report["account_details"] = details[query.offset : query.offset + max(query.limit, 1)]
+    if query.raft:  # of one's own everything is led
+        report |= {"streams_leader": totals["streams"], "consumers_leader": totals["consumers"]}
+    page = details[query.offset : query.offset + max(query.limit, 1)]
+    if page and (query.accounts or query.account or query.streams or query.consumers):
+        report["account_details"] = page
     return report | {"total": len(every)}
 
 
@@ -601,6 +650,21 @@ def healthz(node: BrokerNode, account: str = "", stream: str = "", consumer: str
     if node.jetstream is None:
         return 503, "JetStream not enabled"
     if account and account not in node.accounts:
-        return 404, f"JetStream account {account!r} not found"
+        return 404, f'JetStream account "{account}" not found'
     error = node.jetstream.check_health(account, stream, consumer)
     return (404 if "not found" in error else 503) if error else 200, error
+
+
+# -- the process -----------------------------------------------------------------------------------------
+def stacks() -> str:
+    """Return where every thread is."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    parts = []
+    for ident, frame in sys._current_frames().items():
+        parts.append(f"thread {names.get(ident, ident)}:\n" + "".join(traceback.format_stack(frame)))
+    return "\n".join(parts)
+
+
+def process_variables() -> dict[str, Any]:
+    """Return the command line and the memory of the process."""
+    return {"cmdline": list(sys.argv), "memstats": {"Sys": ResourceMeter.memory_bytes()}}

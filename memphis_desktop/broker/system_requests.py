@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Body: TypeAlias = dict[str, Any]
 _Answer: TypeAlias = dict[str, Any]
 
+_UNREADABLE = 400
 _STATES = {0: "open", 1: "closed", 2: "all"}
 
 
@@ -94,7 +95,9 @@ class SystemRequests:
                 return
         except (RequestError, reports.NotFound, ValueError) as error:
             code = error.code if isinstance(error, RequestError) else 500
-            answered = self._wrap({"data": None, "error": {"code": code, "description": str(error)}})
+            described = {"error": {"code": code, "description": str(error)}}
+            # Where a report was tried there is a place for it.
+            answered = self._wrap(described if code == _UNREADABLE else {"data": None} | described)
         account = sender.account if sender is not None else self._node.system_account  # type: ignore[attr-defined]
         account.publish((reply, b"", 0, encode_json(answered)))
 
@@ -136,6 +139,9 @@ class SystemRequests:
             b"ACCOUNTZ": data(lambda body: reports.accountz(node, _text(body, "account"))),
             b"JSZ": data(self._jsz),
             b"HEALTHZ": data(self._healthz),
+            b"RAFTZ": data(lambda body: {}),
+            b"IPQUEUESZ": data(lambda body: {}),
+            b"EXPVARZ": data(lambda body: reports.process_variables()),
         }
 
     def statsz(self) -> _Answer:
@@ -178,6 +184,7 @@ class SystemRequests:
             streams=bool(body.get("streams")),
             consumers=bool(body.get("consumer")),
             config=bool(body.get("config")),
+            raft=bool(body.get("raft")),
             offset=max(_number(body, "offset"), 0),
             limit=_number(body, "limit") or reports.DEFAULT_LIMIT,
         )
@@ -189,7 +196,7 @@ class SystemRequests:
         )
         if code == 200:
             return {"status": "ok", "status_code": 200}
-        return {"status": "unavailable" if code == 503 else "error", "status_code": code, "error": error}
+        return {"status": "error" if code == 400 else "unavailable", "status_code": code, "error": error}
 
     # -- accounts and users ----------------------------------------------------------------------------------
     def _account_request(self, messages: list[Message], sender: Client | None) -> None:
@@ -280,21 +287,21 @@ def _body(message: Message) -> Body:
     try:
         body = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        raise RequestError(str(error), 400) from None
+        raise RequestError(str(error), _UNREADABLE) from None
     if not isinstance(body, dict):
-        raise RequestError("the request is no JSON object", 400)
+        raise RequestError("the request is no JSON object", _UNREADABLE)
     return body
 
 
 def _text(body: Body, key: str) -> str:
     value = body.get(key) or ""
     if not isinstance(value, str):
-        raise RequestError(f"{key} is a text", 400)
+        raise RequestError(f"{key} is a text", _UNREADABLE)
     return value
 
 
 def _number(body: Body, key: str) -> int:
     value = body.get(key) or 0
     if not isinstance(value, int):
-        raise RequestError(f"{key} is a number", 400)
+        raise RequestError(f"{key} is a number", _UNREADABLE)
     return value

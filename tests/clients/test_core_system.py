@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
+from nats.js.api import AckPolicy
 
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect, Starter
@@ -24,7 +27,6 @@ ONLY_THEIRS = {
     "git_commit",
     "feature_flags",
     "disk_io_wait_stats",
-    "default_max_consumers",
     "imports",
     "name_tag",
     "cache_hit_rate",
@@ -177,8 +179,6 @@ async def test_a_kicked_client_hears_why(both: tuple[ServerProcess, ServerProces
 async def test_monitoring_over_http_has_the_fields_of_the_reference(
     start_nats_server: Starter, start_broker: Starter, connect: Connect
 ) -> None:
-    import urllib.request
-
     def get(server: ServerProcess, path: str) -> Any:
         with urllib.request.urlopen(server.monitoring_url + path, timeout=5) as answer:
             return json.loads(answer.read())
@@ -208,3 +208,165 @@ async def test_monitoring_over_http_has_the_fields_of_the_reference(
         if found:
             lacking[path] = found
     assert lacking == {}
+
+
+# Paths, and where the values differ by nature: keys are compared, and that no other one is there.
+QUERIES = [
+    "/connz?subs=1",
+    "/connz?auth=true&subs=1&sort=subs",
+    "/connz?state=closed",
+    "/connz?state=all",
+    "/connz?limit=1&offset=1",
+    "/connz?cid=999",
+    "/connz?acc=A",
+    "/connz?user=a&auth=1",
+    "/connz?filter_subject=foo.bar&acc=A&subs=1",
+    "/connz?filter_subject=foo.bar",
+    "/subsz",
+    "/subsz?test=foo.bar",
+    "/subscriptionsz",
+    "/accountz",
+    "/accstatz?unused=1",
+    "/jsz",
+    "/jsz?accounts=1",
+    "/jsz?acc=A&streams=1",
+    "/jsz?acc=A&consumers=1",
+    "/jsz?acc=A&consumers=1&config=1&raft=1",
+    "/jsz?acc=NONE",
+    "/jsz?accounts=1&offset=5",
+    "/healthz?js-enabled-only=1",
+    "/healthz?js-server-only=true",
+    "/healthz?account=A&stream=S&consumer=C",
+    "/ipqueuesz",
+]
+# These are answered in the same words.
+WORDS = [
+    "/connz?sort=nonsense",
+    "/connz?sort=stop",
+    "/connz?state=all&sort=stop",
+    "/connz?state=x",
+    "/connz?limit=x",
+    "/subsz?test=foo.*",
+    "/accountz?acc=NONE",
+    "/healthz?account=NO",
+    "/healthz?account=NO&details=1",
+    "/healthz?account=A&stream=NO",
+    "/healthz?account=A&stream=S&consumer=N",
+    "/healthz?stream=S",
+    "/healthz?consumer=x",
+    "/raftz",
+    "/nowhere",
+]
+
+
+def fetched(server: ServerProcess, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(server.monitoring_url + path, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+
+
+async def occupied(start: Starter, connect: Connect) -> ServerProcess:
+    """Return a server with clients, one of them gone, a stream and a consumer."""
+    config = """
+      accounts {
+        A { jetstream: enabled, users: [{user: a, password: a}] }
+        B { users: [{user: b, password: b}] }
+      }
+    """
+    server: ServerProcess = start(monitoring=True, config=config)
+    client = await connect(server, user="a", password="a", name="named")
+    await connect(server, user="b", password="b")
+    gone = await connect(server, user="b", password="b")
+    await client.subscribe("foo.*")
+    await client.subscribe("foo.bar", queue="q")
+    jetstream = client.jetstream(timeout=30)
+    await jetstream.add_stream(name="S", subjects=["s.*"])
+    await jetstream.publish("s.1", b"abc")
+    await jetstream.add_consumer("S", durable_name="C", ack_policy=AckPolicy.EXPLICIT)
+    await gone.close()
+    async with asyncio.timeout(30):
+        while '"stop"' not in (await asyncio.to_thread(fetched, server, "/connz?state=closed"))[1]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return server
+
+
+async def test_query_options_are_those_of_the_reference(
+    start_nats_server: Starter, start_broker: Starter, connect: Connect
+) -> None:
+    servers = [await occupied(start, connect) for start in (start_nats_server, start_broker)]
+    for path in QUERIES:
+        (code, theirs), (own_code, ours) = [
+            await asyncio.to_thread(fetched, server, path) for server in servers
+        ]
+        assert own_code == code, path
+        expected, found = shape(json.loads(theirs)), shape(json.loads(ours))
+        for config in (found.get("config"), expected.get("config")):
+            if isinstance(config, dict):
+                config.pop("sync_always", None)
+        if path.startswith("/ipqueuesz"):
+            expected = {}
+        assert found == expected, path
+    for path in WORDS:
+        expected, found = [await asyncio.to_thread(fetched, server, path) for server in servers]
+        assert found == expected, path
+
+
+async def test_what_exporters_and_nats_top_read(start_broker: Starter, connect: Connect) -> None:
+    """The keys that prometheus-nats-exporter and nats-top look up, with values of the right kind."""
+    server = await occupied(start_broker, connect)
+
+    async def read(path: str) -> dict[str, Any]:
+        content = json.loads((await asyncio.to_thread(fetched, server, path))[1])
+        assert isinstance(content, dict)
+        return content
+
+    varz = await read("/varz")
+    for key in (
+        *("cpu", "mem", "in_msgs", "out_msgs", "in_bytes", "out_bytes", "slow_consumers", "connections"),
+        *("total_connections", "subscriptions", "routes", "remotes", "leafnodes", "max_connections"),
+        *("max_payload", "max_pending", "max_control_line", "ping_interval", "ping_max", "cores", "port"),
+    ):
+        assert isinstance(varz[key], (int, float)), key
+    for key in ("server_id", "server_name", "version", "uptime", "start", "now"):
+        assert varz[key], key
+    assert {"clients", "routes", "gateways", "leafs"} <= varz["slow_consumer_stats"].keys()
+    assert {"max_memory", "max_storage"} <= varz["jetstream"]["config"].keys()
+    assert varz["jetstream"]["stats"]["api"].keys() >= {"total", "errors"}
+
+    connz = await read("/connz?limit=1024&sort=cid&auth=1&subs=1")
+    assert connz["num_connections"] == 2
+    for key in (
+        "cid",
+        "port",
+        "pending_bytes",
+        "in_msgs",
+        "out_msgs",
+        "in_bytes",
+        "out_bytes",
+        "subscriptions",
+    ):
+        assert isinstance(connz["connections"][0][key], int), key
+    for key in ("ip", "name", "lang", "version", "start", "last_activity", "uptime", "idle", "rtt"):
+        assert connz["connections"][0][key], key
+    assert connz["connections"][0]["authorized_user"] == "a"
+    assert set(connz["connections"][0]["subscriptions_list"]) >= {"foo.*", "foo.bar"}
+
+    jsz = await read("/jsz?consumers=true&config=true&raft=true&accounts=true")
+    for key in ("memory", "storage", "streams", "consumers", "messages", "bytes"):
+        assert isinstance(jsz[key], int), key
+    (account,) = jsz["account_details"]
+    (stream,) = account["stream_detail"]
+    assert (stream["name"], stream["state"]["messages"], stream["cluster"]["leader"]) == (
+        "S",
+        1,
+        varz["server_name"],
+    )
+    (consumer,) = stream["consumer_detail"]
+    assert consumer["delivered"].keys() >= {"consumer_seq", "stream_seq"}
+    for key in ("num_ack_pending", "num_redelivered", "num_waiting", "num_pending"):
+        assert isinstance(consumer[key], int), key
+    assert (await read("/healthz"))["status"] == "ok"
+    assert (await read("/subsz"))["num_subscriptions"] > 0
+    assert (await read("/accstatz?unused=1"))["account_statz"]

@@ -46,7 +46,7 @@ def stream_detail(stream: Stream, *, consumers: bool, config: bool) -> dict[str,
             info = consumer.info()
             if not config:
                 info.pop("config", None)
-            shown.append(info | {"cluster": leader})
+            shown.append(info)
         if shown:
             row["consumer_detail"] = shown
     return row
