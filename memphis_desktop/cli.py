@@ -234,6 +234,16 @@ def _bench(arguments: list[str]) -> int:
     parser.add_argument(
         "--window", action="store_true", help="measure instead how a window and its broker share one loop"
     )
+    parser.add_argument(
+        "--console", action="store_true", help="measure instead the message browser on a large station"
+    )
+    parser.add_argument(
+        "--messages",
+        type=_count,
+        default=10_000_000,
+        metavar="N",
+        help="with --console: how large (10000000)",
+    )
     parser.add_argument("--job", help=argparse.SUPPRESS)  # one work, in a process of its own
     options = parser.parse_args(arguments)
     from memphis_desktop.bench import command, runner
@@ -243,6 +253,8 @@ def _bench(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # unwinds, so that no server is left
     if options.window:
         return command.run_window(options.seconds, as_json=options.json)
+    if options.console:
+        return command.run_console(options.messages, options.folder, as_json=options.json)
     settings = runner.Settings(
         options.rounds, options.seconds, options.against is not None, options.folder, options.pin
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from memphis_desktop import folders
 from memphis_desktop.bench import report
+from memphis_desktop.bench.console import measure_console
 from memphis_desktop.bench.rows import ROWS
 from memphis_desktop.bench.runner import Settings, measure
 from memphis_desktop.bench.window import measure_window
@@ -55,6 +56,18 @@ def run_window(seconds: float, *, as_json: bool) -> int:
     figures = measure_window(seconds)
     if as_json:
         about = report.machine(Path(tempfile.gettempdir()))
+        json.dump({"date": report.now(), "machine": about, **figures.as_json()}, sys.stdout, indent=2)
+        print()
+    else:
+        print(figures.as_table())
+    return 0
+
+
+def run_console(messages: int, folder: Path | None, *, as_json: bool) -> int:
+    """Measure the message browser on a station of so many messages; prints a table or JSON."""
+    figures = measure_console(messages, folder, _tell)
+    if as_json:
+        about = report.machine(folder or folders.data_folder())
         json.dump({"date": report.now(), "machine": about, **figures.as_json()}, sys.stdout, indent=2)
         print()
     else:

@@ -8,6 +8,7 @@ was: near 1 the generator, not the server, was the limit.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import select
 import selectors
@@ -22,6 +23,8 @@ from memphis_desktop.errors import Failure
 REPLY = b"_INBOX.bench.r"
 ACK = b'"seq":'
 CHUNK_MESSAGES = 256
+STATION = "BENCH"
+_NAMES = (b"Ada", b"Grace", b"Emre", b"Linus", b"Barbara", b"Ken", b"Frances")
 _BUFFER = 1 << 20
 
 Result = dict[str, Any]
@@ -76,7 +79,7 @@ def windowed(
 
     Args:
         connection: Where to write; its answers are fed to `acknowledged`.
-        chunks: Commands to write, each with `chunk_messages` messages.
+        chunks: Commands to write, each with `chunk_messages` messages; may end.
         chunk_messages: Messages in a chunk.
         window: How many messages may be unanswered.
         seconds: For how long to begin new chunks.
@@ -100,7 +103,11 @@ def windowed(
         if now > deadline + 60:
             raise Failure(f"{sent - answered} of {sent} messages were not acknowledged within a minute")
         if not pending and running and sent - answered + chunk_messages <= window:
-            pending = memoryview(next(chunks))
+            chunk = next(chunks, None)
+            if chunk is None:
+                deadline = now
+                continue
+            pending = memoryview(chunk)
             sent += chunk_messages
         readable, writable, _ = select.select([connection], [connection] if pending else [], [], 1.0)
         if writable:
@@ -422,6 +429,82 @@ def ping(port: int, seconds: float) -> Result:
     return result
 
 
+def fill(port: int, messages: int, size: int) -> Result:
+    """Put so many JSON messages of `size` bytes into a stream that stays."""
+    wire = Wire(port)
+    create_stream(wire, STATION, f"{STATION}.>", allow_direct=True)
+    wire.send(b"SUB " + REPLY + b" r\r\n")
+    wire.ping()
+    watch = Stopwatch()
+    counter = Counter(ACK)
+    chunks = json_chunks(messages, size)
+    left = messages
+    while left:
+        part = min(left, 250 * CHUNK_MESSAGES)
+        count = part if part < CHUNK_MESSAGES else CHUNK_MESSAGES
+        some = itertools.islice(chunks, part // count)
+        left -= windowed(wire.socket, some, count, 16 * CHUNK_MESSAGES, float("inf"), counter)
+    wire.close()
+    return watch.result(messages)
+
+
+def append(port: int, seconds: float, stream: str, rate: int = 0) -> Result:
+    """Publish to a stream that is there already: at full speed, or so many messages a second."""
+    wire = Wire(port)
+    wire.send(b"SUB " + REPLY + b" r\r\n")
+    wire.ping()
+    chunk = publish_chunk([f"{stream}.eu.new".encode()] * CHUNK_MESSAGES, REPLY, b"x" * 200)
+    watch = Stopwatch()
+    if rate:
+        messages = _paced(wire, stream, seconds, rate)
+        wire.close()
+        return watch.result(messages)
+    window = 16 * CHUNK_MESSAGES
+    messages = windowed(wire.socket, repeat(chunk), CHUNK_MESSAGES, window, seconds, Counter(ACK))
+    wire.close()
+    return watch.result(messages)
+
+
+def _paced(wire: Wire, stream: str, seconds: float, rate: int) -> int:
+    """Publish in even portions, without waiting for answers; returns how many."""
+    part = max(1, rate // 100)
+    chunk = publish_chunk([f"{stream}.eu.new".encode()] * part, b"", b"x" * 200)
+    started, sent = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - started) < seconds:
+        while sent < rate * elapsed:
+            wire.send(chunk)
+            sent += part
+        time.sleep(0.01)
+    wire.ping()
+    return sent
+
+
+def json_chunks(messages: int, size: int) -> Iterator[bytes]:
+    """Yield chunks of JSON messages; the last is shorter."""
+    subjects = [f"{STATION}.{place}.{step}".encode() for place in ("eu", "us") for step in ("new", "paid")]
+    for start in range(0, messages, CHUNK_MESSAGES):
+        parts: list[bytes] = []
+        for number in range(start, min(start + CHUNK_MESSAGES, messages)):
+            body = b'{"id": %d, "total": %d, "customer": {"name": "%s", "id": %d}, "note": "' % (
+                number,
+                number * 7919 % 100_000,
+                _NAMES[number % len(_NAMES)],
+                number * 31 % 65_536,
+            )
+            body += b"." * (size - len(body) - 2) + b'"}'
+            parts.append(
+                b"PUB %s %s %d\r\n%s\r\n" % (subjects[number % len(subjects)], REPLY, len(body), body)
+            )
+        yield b"".join(parts)
+
+
+def console(messages: int) -> Result:
+    """What the message browser takes; see `console_window`."""
+    from memphis_desktop.bench.console_window import run  # Qt, which no other work needs
+
+    return run(messages)
+
+
 WORKS: dict[str, Callable[..., Result]] = {
     "publish": publish,
     "latency": latency,
@@ -430,4 +513,7 @@ WORKS: dict[str, Callable[..., Result]] = {
     "core": core,
     "crowd": crowd,
     "ping": ping,
+    "append": append,
+    "fill": fill,
+    "console": console,
 }

@@ -182,16 +182,16 @@ def _measure_side(
         measured.percentiles = percentiles(latencies)
 
 
-def finish_job(process: subprocess.Popen[str]) -> dict[str, Any]:
+def finish_job(process: subprocess.Popen[str], seconds: float = JOB_SECONDS) -> dict[str, Any]:
     """Return the figures that a process started with `job_command` prints; it never outlives this call.
 
     Raises:
-        Failure: It failed, or did not end in five minutes.
+        Failure: It failed, or did not end in so many seconds.
     """
     try:
-        output, errors = process.communicate(timeout=JOB_SECONDS)
+        output, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        raise Failure(f"the load did not end in {JOB_SECONDS:g} s") from None
+        raise Failure(f"the load did not end in {seconds:g} s") from None
     finally:
         if process.poll() is None:
             process.kill()

@@ -51,17 +51,20 @@ class MessageBrowser(QWidget):
         self._opening: asyncio.Task[Any] | None = None
         self._detail_wanted = True
         self._state_seen: tuple[int, int, int] | None = None
-        self.toolbar = BrowserToolbar()
-        self.list = MessageListView("messages")
+        # Every part has its parent from the start: taking another one later styles it all over again.
+        self._panel = QFrame(self)
+        self._stack = QStackedWidget(self._panel)
+        self.toolbar = BrowserToolbar(self._panel)
+        self.list = MessageListView("messages", self._stack)
         self.list.model.zone = context.zone
-        self.detail = MessageDetail(context)
+        self.detail = MessageDetail(context, self._panel)
         self.places = Places(self)
         self.message_actions = MessageActions(self)
         self.columns = ColumnChooser(self)
         self.tail = LiveTail(self)
-        self.search_bar = SearchBar()
-        self.search_status = SearchStatus()
-        self.histogram = HistogramView()
+        self.search_bar = SearchBar(self._panel)
+        self.search_status = SearchStatus(self._panel)
+        self.histogram = HistogramView(self._panel)
         self.histogram.zone = context.zone
         self.histogram.hide()
         self.searching = Searching(self)
@@ -77,11 +80,10 @@ class MessageBrowser(QWidget):
         self.jump_field = self.toolbar.jump_field
         self.live_button = self.toolbar.live_button
         self.pause_button = self.toolbar.pause_button
-        self._message = EmptyState("tray", "")
-        self._stack = QStackedWidget()
-        for page in (self.list, SkeletonRows(), self._message):
+        self._message = EmptyState("tray", "", parent=self._stack)
+        for page in (self.list, SkeletonRows(self._stack), self._message):
             self._stack.addWidget(page)
-        self.split = SplitView(self._stack, self.detail, "messages", share=0.4)
+        self.split = SplitView(self._stack, self.detail, "messages", share=0.4, parent=self._panel)
         self.split.set_preview_visible(False)  # until there is a message to show
         self.detail.setMinimumWidth(340)
         self._stack.setMinimumWidth(320)
@@ -95,7 +97,7 @@ class MessageBrowser(QWidget):
         foot.addWidget(self._figures)
         foot.addWidget(self._method)
 
-        panel = QFrame()
+        panel = self._panel
         panel.setProperty("panel", "surface")
         inner = QVBoxLayout(panel)
         inner.setContentsMargins(1, 1, 1, 1)

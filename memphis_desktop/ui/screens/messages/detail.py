@@ -112,13 +112,16 @@ class MessageDetail(QWidget):
         top.addLayout(head)
         top.addWidget(self._facts)
 
-        self.tabs = QTabWidget()
+        # Every part has its parent from the start: taking another one later styles it all over again.
+        self._stack = QStackedWidget(self)
+        page = QWidget(self._stack)
+        self.tabs = QTabWidget(page)
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self._decoded_tab(), "Decoded")
-        self.text_view = TextView("Payload as text")
+        self.text_view = TextView("Payload as text", self.tabs)
         self.text_view.save_requested.connect(self.save_requested)
         self.tabs.addTab(self.text_view, "Text")
-        self.hex_view = HexView()
+        self.hex_view = HexView(self.tabs)
         self.tabs.addTab(self.hex_view, "Hex")
         self.headers_table = DataTable(
             [
@@ -130,18 +133,18 @@ class MessageDetail(QWidget):
             ],
             lambda row: row[0],
             "message_headers",
+            self.tabs,
         )  # fmt: skip
         self.tabs.addTab(self.headers_table, "Headers")
         self.tabs.addTab(self._report_tab(), "Report")
 
-        page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(top)
         layout.addWidget(self.tabs, 1)
-        self._empty = EmptyState("envelope-simple-open", "Select a message to see what is in it.")
-        self._stack = QStackedWidget()
+        text = "Select a message to see what is in it."
+        self._empty = EmptyState("envelope-simple-open", text, parent=self._stack)
         self._stack.addWidget(self._empty)
         self._stack.addWidget(page)
         outer = QVBoxLayout(self)
@@ -150,7 +153,9 @@ class MessageDetail(QWidget):
 
     def _decoded_tab(self) -> QWidget:
         self._chain = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
-        self.decoder_box = QComboBox()
+        page = QWidget(self.tabs)
+        self._views = QStackedWidget(page)
+        self.decoder_box = QComboBox(page)
         self.decoder_box.setAccessibleName("Decoder")
         self.decoder_box.setToolTip("Which decoder reads this payload")
         self._load_decoders()
@@ -169,15 +174,13 @@ class MessageDetail(QWidget):
         line.addWidget(self.rule_button)
         self._notice = Banner("warning")
         self._notice.hide()
-        self.tree = JsonTree()
-        self._plain = TextView("Payload as text")
+        self.tree = JsonTree(self._views)
+        self._plain = TextView("Payload as text", self._views)
         self._plain.save_requested.connect(self.save_requested)
-        self._bytes = HexView()
-        self._waiting = EmptyState("hourglass", "Decoding")
-        self._views = QStackedWidget()
+        self._bytes = HexView(self._views)
+        self._waiting = EmptyState("hourglass", "Decoding", parent=self._views)
         for view in (self.tree, self._plain, self._bytes, self._waiting):
             self._views.addWidget(view)
-        page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -198,6 +201,7 @@ class MessageDetail(QWidget):
             ],
             lambda row: row[0],
             "decode_report",
+            self.tabs,
         )  # fmt: skip
         return self.report_table
 

@@ -48,7 +48,7 @@ class MessagesScreen(Screen):
             self.browser.deactivated()
             self.context.run(self.browser.shut_down(), "close the messages")
             self.browser.deleteLater()
-        self.browser = MessageBrowser(self.context, stream)
+        self.browser = MessageBrowser(self.context, stream, self)
         self._layout.addWidget(self.browser, 1)
         if self._active:
             self.browser.activated()
