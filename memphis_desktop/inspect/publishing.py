@@ -147,16 +147,63 @@ class Reply:
 async def request(
     client: Client, subject: str, payload: bytes, headers: Headers, *, timeout: float = 5.0
 ) -> Reply:
-    """Send a request and return the first reply.
+    """Send a request and return the first reply; raises PublishError as `request_many` does."""
+    return (await request_many(client, subject, payload, headers, count=1, timeout=timeout))[0]
+
+
+async def request_many(
+    client: Client,
+    subject: str,
+    payload: bytes,
+    headers: Headers,
+    *,
+    count: int,
+    timeout: float = 5.0,
+    arrived: Callable[[Reply], None] = lambda reply: None,
+) -> list[Reply]:
+    """Send a request once and return its replies: up to `count`, or those that came within `timeout` seconds.
+
+    `arrived` is told of each as it comes.
 
     Raises:
-        PublishError: nobody listens ("no responder"), or nobody answered in time.
+        PublishError: nobody listens, or nobody answered in time.
     """
-    message, _, seconds = await _ask(client, subject, payload, headers, timeout)
-    answered = message.headers or {}
-    if answered.get("Status") == "503":
+    loop = asyncio.get_running_loop()
+    inbox = client.new_inbox()
+    replies: list[Reply] = []
+    done: asyncio.Future[None] = loop.create_future()
+    nobody = False
+    started = loop.time()
+
+    async def take(message: Msg) -> None:
+        nonlocal nobody
+        answered = message.headers or {}
+        if answered.get("Status") == "503" and not message.data:
+            nobody = True
+        elif len(replies) < count:
+            reply = Reply(message.subject, Headers(answered.items()), message.data, loop.time() - started)
+            replies.append(reply)
+            arrived(reply)
+        if (nobody or len(replies) >= count) and not done.done():
+            done.set_result(None)
+
+    try:
+        subscription = await client.subscribe(inbox, cb=take)
+    except (errors.Error, OSError) as error:
+        raise PublishError("connection", f"The connection refused it: {error}") from error
+    try:
+        started = loop.time()
+        await send(client, subject, payload, headers, reply=inbox)
+        await asyncio.wait([done], timeout=timeout)
+    finally:
+        done.cancel()
+        if not client.is_closed:
+            await subscription.unsubscribe()
+    if nobody:
         raise PublishError("no responder", f"Nobody listens on {subject}")
-    return Reply(message.subject, Headers(answered.items()), message.data, seconds)
+    if not replies:
+        raise PublishError("timeout", f"No answer in {timeout:g} s")
+    return replies
 
 
 async def _ask(

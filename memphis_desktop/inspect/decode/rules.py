@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from memphis_desktop.inspect.decode import cbor, exact_json, msgpack, protobuf_wire
-from memphis_desktop.inspect.decode.schemas import AvroSchema, ProtobufTypes, SchemaError
+from memphis_desktop.inspect.decode.chain import TITLES, decode
+from memphis_desktop.inspect.decode.json_schema import (
+    JsonSchema,
+    JsonSchemaError,
+    looks_like_avro,
+    looks_like_json_schema,
+    read_json,
+)
+from memphis_desktop.inspect.decode.model import Decoded, Verdict
+from memphis_desktop.inspect.decode.schemas import MAX_FILES, AvroSchema, ProtobufTypes, SchemaError
 from memphis_desktop.inspect.draft import matches
 from memphis_desktop.inspect.message import InspectedMessage
 
@@ -22,7 +31,7 @@ class DecoderRule:
 
     Attributes:
         kind: One of `KINDS`.
-        schema: Message type (protobuf) or schema name (Avro).
+        schema: Message type (protobuf) or schema name (Avro; JSON Schema, which JSON is checked against).
         stream: Name of the station, with ``*`` for any run of characters; empty for all.
         subject: Subject pattern; empty for all.
         header: ``Name`` or ``Name=value`` that the message must have; empty for none.
@@ -89,22 +98,37 @@ class Decoders:
         self.settings = settings or DecoderSettings()
         self.protobuf = ProtobufTypes()
         self.avro: dict[str, AvroSchema] = {}
+        self.json_schemas: dict[str, JsonSchema] = {}
         self.problems: dict[str, str] = {}
         self.load_sources()
 
     def load_sources(self) -> None:
         """Read every source again."""
-        self.protobuf, self.avro, self.problems = ProtobufTypes(), {}, {}
+        self.protobuf, self.avro, self.json_schemas, self.problems = ProtobufTypes(), {}, {}, {}
         for source in self.settings.sources:
-            path = Path(source)
             try:
-                if path.suffix in (".avsc", ".json"):
-                    schema = AvroSchema.from_file(path)
-                    self.avro[schema.name] = schema
-                else:
-                    self.protobuf.add_source(path)
-            except SchemaError as error:
+                self._load(Path(source))
+            except (SchemaError, JsonSchemaError) as error:
                 self.problems[source] = str(error)
+
+    def _load(self, path: Path) -> None:
+        """Read a file, or a folder of .proto, .avsc and .json files."""
+        if path.is_dir():
+            schemas = sorted([*path.rglob("*.avsc"), *path.rglob("*.json")])[:MAX_FILES]
+            for file in schemas:
+                content = read_json(file)  # other JSON lies beside schemas, too
+                if file.suffix == ".avsc" or looks_like_json_schema(content) or looks_like_avro(content):
+                    self._load(file)
+            if not schemas or any(path.rglob("*.proto")):
+                self.protobuf.add_source(path)
+        elif path.suffix == ".json" and looks_like_json_schema(read_json(path)):
+            found = JsonSchema.from_file(path)
+            self.json_schemas[found.name] = found
+        elif path.suffix in (".avsc", ".json"):
+            schema = AvroSchema.from_file(path)
+            self.avro[schema.name] = schema
+        else:
+            self.protobuf.add_source(path)
 
     def rule_for(self, message: InspectedMessage) -> DecoderRule | None:
         """Return the first rule that is for a message."""
@@ -126,7 +150,40 @@ class Decoders:
             if avro is None:
                 raise SchemaError(f"The Avro schema {schema or '(none chosen)'} is not loaded")
             return avro.parse
+        if kind == "json" and schema and schema not in self.json_schemas:
+            raise SchemaError(f"The JSON Schema {schema} is not loaded")
         return _PLAIN[kind]
+
+    def decode(self, message: InspectedMessage) -> Decoded:
+        """Decode a message by the rule that is for it, else automatically; never fails."""
+        rule = self.rule_for(message)
+        return (
+            decode(message.payload)
+            if rule is None
+            else self.decode_as(message.payload, rule.kind, rule.schema)
+        )
+
+    def decode_as(self, data: bytes, kind: str, schema: str = "") -> Decoded:
+        """Decode with a kind and a schema; a schema that is not loaded is said in the report."""
+        if kind in ("text", "binary"):
+            return decode(data, decoder=kind)
+        try:
+            parse = self.parser(kind, schema)
+        except SchemaError as error:
+            plain = decode(data)
+            missing = Verdict(f"{kind} {schema}", False, str(error))
+            return replace(plain, report=(missing, *plain.report), truncated=plain.truncated or str(error))
+        checked = self.json_schemas.get(schema) if kind == "json" else None
+        title = f"{TITLES.get(kind, kind)} {schema}" if schema and checked is None else kind
+        decoded = decode(data, parse=(title, parse))
+        if checked is None or not decoded.has_value:
+            return decoded
+        problems = checked.problems(decoded.value)
+        verdicts = [Verdict(f"JSON Schema {schema}", False, str(problem)) for problem in problems]
+        if not problems:
+            verdicts = [Verdict(f"JSON Schema {schema}", True, "the value fits")]
+        note = f"Does not fit the JSON Schema {schema}. {problems[0]}" if problems else ""
+        return replace(decoded, report=(*decoded.report, *verdicts), notes=(note,) if note else ())
 
     def schemas(self) -> Iterable[tuple[str, str]]:
         """Every (kind, schema) that can be chosen."""
@@ -134,6 +191,8 @@ class Decoders:
             yield "protobuf", name
         for name in sorted(self.avro):
             yield "avro", name
+        for name in sorted(self.json_schemas):
+            yield "json", name
 
 
 _PLAIN: dict[str, Parse] = {

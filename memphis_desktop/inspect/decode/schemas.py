@@ -8,12 +8,12 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cramjam
 import fastavro
 from google.protobuf import descriptor_pool, json_format, message_factory
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import DecodeError as ProtobufError
 from google.protobuf.message import Message
@@ -59,6 +59,11 @@ class ProtobufType:
             return bytes(message.SerializeToString())
         except (json_format.ParseError, ProtobufError, ValueError, TypeError) as error:
             raise SchemaError(f"This does not fit {self.name}: {error}") from None
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What fields the type has."""
+        return cast(Descriptor, self.cls.DESCRIPTOR)
 
     def example(self) -> Any:
         """Return plain data with every field at its default, to begin with."""
@@ -111,6 +116,13 @@ class ProtobufTypes:
         except OSError as error:
             raise SchemaError(f"{path} cannot be read: {error.strerror}") from None
         self.add_files(parsed)
+
+    def add_text(self, text: str, name: str = "schema.proto") -> None:
+        """Read the text of one .proto file; raises SchemaError when it cannot be used."""
+        try:
+            self.add_files([parse_proto(text, name)])
+        except ProtoSyntaxError as error:
+            raise SchemaError(str(error)) from None
 
     def _with_imports(self, path: Path) -> list[FileDescriptorProto]:
         """Read a file and what it imports from the same folder or above."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QComboBox
 
-from memphis_desktop.inspect.decode import TITLES, Decoded, Verdict, decode
+from memphis_desktop.inspect.decode import TITLES, Decoded, decode
 from memphis_desktop.inspect.decode.rules import KINDS
-from memphis_desktop.inspect.decode.schemas import SchemaError
 from memphis_desktop.ui.screens.decoders.store import current_decoders
+
+_SCHEMA_TITLES = {"protobuf": "Protobuf", "avro": "Avro", "json": "JSON Schema"}
 
 
 def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
@@ -19,27 +20,12 @@ def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
         if kind != "avro":
             box.addItem(TITLES.get(kind, kind), (kind, ""))
     for kind, schema in current_decoders().schemas():
-        box.addItem(f"{'Protobuf' if kind == 'protobuf' else 'Avro'} {schema}", (kind, schema))
+        box.addItem(f"{_SCHEMA_TITLES[kind]} {schema}", (kind, schema))
 
 
 def decode_as(data: bytes, choice: tuple[str, str] | None) -> Decoded:
     """Decode with a chosen decoder and schema; None is the automatic choice."""
-    if choice is None:
-        return decode(data)
-    kind, schema = choice
-    if kind in ("text", "binary"):
-        return decode(data, decoder=kind)
-    try:
-        parse = current_decoders().parser(kind, schema)
-    except SchemaError as error:
-        plain = decode(data)
-        missing = Verdict(f"{kind} {schema}", False, str(error))
-        return Decoded(
-            plain.kind, plain.value, plain.has_value, plain.text, plain.data, plain.steps,
-            (missing, *plain.report), plain.truncated or str(error),
-        )  # fmt: skip
-    title = f"{TITLES.get(kind, kind)} {schema}" if schema else kind
-    return decode(data, parse=(title, parse))
+    return decode(data) if choice is None else current_decoders().decode_as(data, *choice)
 
 
 def select_choice(box: QComboBox, choice: tuple[str, str] | None) -> None:

@@ -1,0 +1,111 @@
+"""A schema that bodies for a subject have to fit: of a decoder rule, or of a station."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memphis_desktop.inspect.decode import DecodeError
+from memphis_desktop.inspect.decode.json_schema import JsonSchema, JsonSchemaError
+from memphis_desktop.inspect.decode.rules import DecoderRule, Decoders
+from memphis_desktop.inspect.decode.schemas import AvroSchema, SchemaError
+from memphis_desktop.inspect.encode import encode_json
+from memphis_desktop.inspect.forms import Field, avro, json_types, protobuf
+from memphis_desktop.inspect.message import Headers, InspectedMessage
+
+
+@dataclass(frozen=True)
+class AttachedSchema:
+    """What a body is checked against before it is sent.
+
+    Attributes:
+        kind: "protobuf", "avro" or "json".
+        schema: The type's or schema's name in `decoders`.
+        decoders: Where it is loaded.
+        title: What it is, and why it holds here, in words.
+    """
+
+    kind: str
+    schema: str
+    decoders: Decoders
+    title: str
+
+    def encode(self, text: str) -> bytes:
+        """Return the bytes of a body written as JSON; raises ValueError when it does not fit."""
+        return encode_json(text, self.kind, self.schema, self.decoders)
+
+    def field(self) -> Field | None:
+        """Return the fields of the body, None when the schema is not loaded."""
+        return schema_field(self.kind, self.schema, self.decoders)
+
+    def problem(self, payload: bytes) -> str:
+        """Return why a payload does not fit, or nothing."""
+        try:
+            value = self.decoders.parser(self.kind, self.schema)(payload)
+        except (DecodeError, SchemaError, ValueError, OverflowError, RecursionError) as error:
+            return f"This is no {self.title}: {error}"
+        if self.kind != "json":
+            return ""
+        problems = self.decoders.json_schemas[self.schema].problems(value)
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        return f"This does not fit {self.title}. {problems[0]}{more}" if problems else ""
+
+
+def schema_field(kind: str, schema: str, decoders: Decoders) -> Field | None:
+    """Return the fields of a loaded type or schema, None when there is none such."""
+    if kind == "protobuf":
+        found = decoders.protobuf.get(schema)
+        return None if found is None else protobuf.message_field(found.descriptor)
+    if kind == "avro":
+        avro_schema = decoders.avro.get(schema)
+        return None if avro_schema is None else avro.schema_field(avro_schema.parsed)
+    json_schema = decoders.json_schemas.get(schema) if kind == "json" else None
+    return None if json_schema is None else json_types.schema_field(json_schema.schema)
+
+
+def schema_of_rule(
+    decoders: Decoders, stream: str, subject: str, headers: Sequence[tuple[str, str]]
+) -> AttachedSchema | None:
+    """Return the schema of the first decoder rule that a message would fall under, if that has one."""
+    try:
+        block = Headers(headers).encode()
+    except ValueError:
+        block = b""
+    rule: DecoderRule | None = decoders.rule_for(InspectedMessage(stream, 0, 0, subject, block, b""))
+    if rule is None or not rule.schema or schema_field(rule.kind, rule.schema, decoders) is None:
+        return None
+    return AttachedSchema(rule.kind, rule.schema, decoders, f"{rule.schema} (rule for {rule.description()})")
+
+
+def schema_of_text(kind: str, content: str, message: str, title: str) -> AttachedSchema | None:
+    """Return a schema given as text, None for a kind that bodies cannot be written in here (GraphQL).
+
+    Args:
+        kind: "protobuf" (the text of a .proto file), "json" or "avro".
+        content: The schema.
+        message: Protobuf: which of its types; the only one when empty.
+        title: What it is, in words.
+
+    Raises:
+        SchemaError: It cannot be used; says why.
+    """
+    decoders = Decoders()
+    if kind == "protobuf":
+        decoders.protobuf.add_text(content)
+        names = decoders.protobuf.names()
+        found = decoders.protobuf.get(message) if message else None
+        name = found.name if found is not None else names[0] if len(names) == 1 else ""
+    elif kind == "avro":
+        schema = AvroSchema.from_text(content)
+        decoders.avro[schema.name] = schema
+        name = schema.name
+    elif kind == "json":
+        try:
+            checked = JsonSchema.from_bytes(content.encode())
+        except JsonSchemaError as error:
+            raise SchemaError(str(error)) from None
+        decoders.json_schemas[checked.name] = checked
+        name = checked.name
+    else:
+        return None
+    return AttachedSchema(kind, name, decoders, title) if name else None

@@ -1,0 +1,114 @@
+"""JSON Schemas: loading them, and checking a decoded value against one. Nothing is ever fetched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonschema import exceptions, validators
+from referencing import Registry
+from referencing import exceptions as references
+
+from memphis_desktop.inspect.decode.exact_json import parse
+from memphis_desktop.inspect.decode.model import DecodeError
+
+MAX_PROBLEMS = 20
+_KEYWORDS = ("$schema", "$defs", "definitions", "properties", "allOf", "anyOf", "oneOf", "patternProperties")
+_TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
+
+
+class JsonSchemaError(Exception):
+    """A text is no JSON Schema; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """Why a value does not fit: where, and what is wrong."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class JsonSchema:
+    """One schema that values can be checked against."""
+
+    name: str
+    schema: Any
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "") -> JsonSchema:
+        """Read a schema; raises JsonSchemaError when it is none."""
+        try:
+            schema = parse(data)
+        except DecodeError as error:
+            raise JsonSchemaError(f"This is no JSON: {error}") from None
+        if not isinstance(schema, dict | bool):
+            raise JsonSchemaError("A JSON Schema is an object")
+        try:
+            validators.validator_for(schema, default=validators.Draft202012Validator).check_schema(schema)  # type: ignore[arg-type]
+        except exceptions.SchemaError as error:
+            raise JsonSchemaError(f"This is no JSON Schema: {error.message}"[:300]) from None
+        except RecursionError:
+            raise JsonSchemaError("This JSON Schema is nested too deep") from None
+        title = schema.get("title") if isinstance(schema, dict) else None
+        return cls(name or (title if isinstance(title, str) and title else "schema"), schema)
+
+    @classmethod
+    def from_file(cls, path: Path) -> JsonSchema:
+        """Read a schema file, named by its title or the file; raises JsonSchemaError."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise JsonSchemaError(f"{path} cannot be read: {error.strerror}") from None
+        found = cls.from_bytes(data)
+        return found if found.name != "schema" else cls(path.stem, found.schema)
+
+    def problems(self, value: Any) -> list[SchemaProblem]:
+        """Return why a value (with exact numbers) does not fit; empty when it does."""
+        kind = validators.validator_for(self.schema, default=validators.Draft202012Validator)
+        found: list[SchemaProblem] = []
+        try:
+            # An empty registry: a reference to another document is an error, never a download.
+            for error in kind(self.schema, registry=Registry()).iter_errors(value):
+                found.append(SchemaProblem(error.json_path, error.message[:300]))
+                if len(found) >= MAX_PROBLEMS:
+                    break
+        except references.Unresolvable as error:
+            found.append(SchemaProblem("$", f"the schema refers to {error.ref}, which is not in it"))
+        except RecursionError:
+            found.append(SchemaProblem("$", "nested too deep to be checked"))
+        except (TypeError, ValueError, ArithmeticError) as error:
+            found.append(SchemaProblem("$", f"cannot be checked: {error}"[:300]))
+        return found
+
+
+def looks_like_json_schema(schema: object) -> bool:
+    """Whether a JSON document is a JSON Schema rather than an Avro schema."""
+    if not isinstance(schema, Mapping):
+        return False
+    if any(key in schema for key in _KEYWORDS):
+        return True
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return all(entry in _TYPES for entry in kind)
+    return kind in _TYPES and not ({"fields", "symbols"} & set(schema))
+
+
+def looks_like_avro(schema: object) -> bool:
+    """Whether a JSON document is an Avro schema of a named type."""
+    return isinstance(schema, Mapping) and schema.get("type") in ("record", "enum", "fixed")
+
+
+def read_json(path: Path) -> object:
+    """Return a file's JSON, None when it is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
