@@ -49,12 +49,15 @@ class Series:
         count: int,
         rate: float | None,
         payload: Callable[[Draft], bytes],
+        *,
+        max_in_flight: int = 512,
     ) -> None:
         self.progress = SeriesProgress(count)
         self._client = client
         self._template = template
         self._rate = rate
         self._payload = payload
+        self._max_in_flight = max_in_flight
         self._cancelled = False
 
     def cancel(self) -> None:
@@ -66,7 +69,7 @@ class Series:
         progress = self.progress
         started = time.monotonic()
         try:
-            async with Publisher(self._client, self._settle) as publisher:
+            async with Publisher(self._client, self._settle, max_in_flight=self._max_in_flight) as publisher:
                 for index in range(progress.count):
                     if self._rate is not None:
                         wait = started + index / self._rate - time.monotonic()

@@ -249,9 +249,9 @@ async def test_a_series_from_a_template(browse: Browse, client: Client, until: U
     assert [value["n"] for value in stored] == [100, 149]
     composer.count_box.setValue(1_000_000)
     composer.rate_box.setValue(20)
-    composer.publish()
+    composer.sending.publish()
     await until(lambda: composer.publish_button.text() == "Stop", "the stop button")
-    composer.publish()
+    composer.sending.publish()
     await until(lambda: "stopped by you" in composer.outcome.text(), "the end")
     composer.close()
 
@@ -269,9 +269,9 @@ async def test_a_request_shows_its_reply(browse: Browse, client: Client, until: 
     assert "No station stores" in composer.match_label.text()
     qtbot.mouseClick(composer.request_button, Qt.MouseButton.LeftButton)
     await until(lambda: "Reply after" in composer.outcome.text(), "the reply")
-    assert "9007199254740993" in composer.reply_view.text()
+    assert "9007199254740993" in composer.replies.text.text()
     composer.subject_field.setText("nobody")
-    composer.request()
+    composer.sending.request()
     await until(lambda: "Nobody listens" in composer.outcome.text(), "the refusal")
     composer.close()
 

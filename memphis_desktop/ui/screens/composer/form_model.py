@@ -182,7 +182,7 @@ class FormModel(QAbstractItemModel):
             fields = list(field.children())
             known = {child.name for child in fields}
             further = value if isinstance(value, Mapping) else {}
-            fields += [value_field(item, key) for key, item in further.items() if key not in known]
+            fields += [Field(key, FieldKind.ANY) for key in further if key not in known]
             return [FormNode(child, node, child.name, row) for row, child in enumerate(fields)]
         if field.kind is FieldKind.LIST and isinstance(value, list):
             item = field.item() if field.item is not None else Field("", FieldKind.ANY)
@@ -262,7 +262,8 @@ class FormModel(QAbstractItemModel):
         return None
 
     def _type_text(self, node: FormNode) -> str:
-        title = node.field.title()
+        field = node.field
+        title = (self.effective(node) if field.kind is FieldKind.ANY else field).title()
         if node.field.group:
             title += f"  (one of {node.field.group})"
         return title + ("  required" if node.field.required else "")
@@ -273,9 +274,9 @@ class FormModel(QAbstractItemModel):
             return "" if editing else "not set"
         if not editing:
             return preview(value)
-        if isinstance(value, str):
+        if isinstance(value, str) and node.field.kind is not FieldKind.ANY:
             return value
-        return exact_json.write(value, None)
+        return exact_json.write(value, None)  # free JSON is typed as such: "12" is a text, 12 a number
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole

@@ -30,7 +30,7 @@ class Places(QObject):
         self._browser = browser
         self._list = browser.list
         self._generation = 0
-        self._refreshing = False
+        self._refreshing = asyncio.Lock()
         self._reads = 0
         self.wanted: Seek | None = None  # asked for before the station was open
 
@@ -203,33 +203,36 @@ class Places(QObject):
         return bounds.first, bounds.last
 
     def refresh_soon(self) -> None:
-        if not self._refreshing:
+        """Read the bounds again, unless that is being done."""
+        if not self._refreshing.locked():
             self._browser.run(self.refresh(), "read the station")
 
     async def refresh(self) -> None:
-        """Read the bounds again; rows that are gone leave the list."""
-        reader = self._browser.reader
-        if reader is None or self._refreshing:
+        """Read the bounds again; rows that are gone leave the list.
+
+        Whoever waits for this gets bounds read after the call, never those of a reading under way.
+        """
+        async with self._refreshing:
+            reader = self._browser.reader
+            if reader is not None:
+                await self._refresh(reader)
+
+    async def _refresh(self, reader: MessageReader) -> None:
+        before = reader.bounds
+        after = await reader.refresh()
+        if self._browser.searching.active:
             return
-        self._refreshing = True
-        try:
-            before = reader.bounds
-            after = await reader.refresh()
-            if self._browser.searching.active:
-                return
-            self._list.set_bounds(after.first, after.last)
-            if after.first > self._list.model.first:
-                self._list.model.cut_below(after.first)
-            if after.deleted > before.deleted:
-                await self._mark_removed(reader)
-            if self._browser.shows_sentence and after.messages and not before.messages:
-                page = await reader.backward(after.last, PAGE_ROWS, self._browser.subject)
-                self.show_page(page, at_bottom=True)
-            if not self._list.model.rows and not after.messages:
-                self._browser.show_empty()
-            self._browser.update_foot()
-        finally:
-            self._refreshing = False
+        self._list.set_bounds(after.first, after.last)
+        if after.first > self._list.model.first:
+            self._list.model.cut_below(after.first)
+        if after.deleted > before.deleted:
+            await self._mark_removed(reader)
+        if self._browser.shows_sentence and after.messages and not before.messages:
+            page = await reader.backward(after.last, PAGE_ROWS, self._browser.subject)
+            self.show_page(page, at_bottom=True)
+        if not self._list.model.rows and not after.messages:
+            self._browser.show_empty()
+        self._browser.update_foot()
 
     async def _mark_removed(self, reader: MessageReader) -> None:
         """Look again at what is in view: messages may have been deleted or consumed meanwhile."""

@@ -1,0 +1,97 @@
+"""Which schema holds for what is being written: a decoder rule's, or the station's own (Schemaverse)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal
+from shiboken6 import isValid
+
+from memphis_desktop.inspect.attached import AttachedSchema, schema_of_rule, schema_of_text
+from memphis_desktop.inspect.decode.schemas import SchemaError
+from memphis_desktop.stations.client import StationsClient
+from memphis_desktop.stations.errors import StationsError
+from memphis_desktop.stations.names import station_of_stream
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.decoders.store import current_decoders
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StationSchema:
+    """What a station demands: the schema as this program reads it, and the station whose service knows it."""
+
+    station: str
+    title: str
+    attached: AttachedSchema | None  # None for what cannot be read here (GraphQL)
+
+
+class SchemaLookup(QObject):
+    """Looks up schemas; a station's is read once and kept while the composer is open."""
+
+    changed = Signal()  # a station's schema has become known
+
+    def __init__(self, context: ScreenContext, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._context = context
+        session = context.session
+        self._client = StationsClient(session.nats, api_prefix=session.profile.api_prefix)
+        self._stations: dict[str, StationSchema | None] = {}
+
+    def schema(
+        self, stream: str, subject: str, headers: tuple[tuple[str, str], ...]
+    ) -> AttachedSchema | None:
+        """The schema known for a message so far: the rule's comes first, for a person has chosen it."""
+        found = schema_of_rule(current_decoders(), stream, subject, headers)
+        if found is not None or not stream:
+            return found
+        if stream not in self._stations:
+            self._stations[stream] = None
+            self._context.run(self._read(stream), "read the station's schema")
+        station = self._stations[stream]
+        return station.attached if station is not None else None
+
+    def station_schema(self, stream: str) -> StationSchema | None:
+        """What the station itself demands."""
+        return self._stations.get(stream)
+
+    async def _read(self, stream: str) -> None:
+        try:
+            if not await self._client.available():
+                return
+            station = await self._client.station(station_of_stream(stream)[0])
+            if station is None or station.schema is None:
+                return
+            schema = await self._client.schema(station.schema.name)
+            active = schema.active if schema is not None else None
+            if schema is None or active is None:
+                return
+            title = f"{schema.name} version {active.number} (schema of {station.name})"
+            try:
+                attached = schema_of_text(schema.type, active.content, active.message_struct_name, title)
+            except SchemaError as error:
+                log.info("the schema of %s cannot be read here: %s", station.name, error)
+                attached = None
+        except StationsError as error:
+            log.info("no schema for %s: %s", stream, error)
+            return
+        if isValid(self):
+            self._stations[stream] = StationSchema(station.name, title, attached)
+            self.changed.emit()
+
+    async def station_problem(self, stream: str, payload: bytes) -> str:
+        """Return why the station would refuse a payload, or nothing; asks its own check."""
+        found = self._stations.get(stream)
+        if found is None:
+            return ""
+        try:
+            answer = (await self._client.check_messages(found.station, [payload]))[0]
+        except StationsError as error:
+            return f"The schema of {found.station} cannot be checked: {error}"
+        return f"This does not fit {found.title}: {answer}" if answer else ""
+
+    async def close(self) -> None:
+        """End the process that checks, where one was needed."""
+        await self._client.close()
