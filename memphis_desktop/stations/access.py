@@ -36,6 +36,7 @@ _OWN_BUCKETS = (
     "audit",
     "dead_letters",
     "dead_letter_payloads",
+    "rest",
 )
 _OWN_SUBJECTS = (*(f"$KV.memphis_{name}.>".encode() for name in _OWN_BUCKETS), b"$memphis_manage.>")
 # What SDKs ask the service for. Everything else that begins with $memphis is said by servers.

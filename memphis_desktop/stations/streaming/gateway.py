@@ -36,7 +36,7 @@ class StreamingGateway:
         self.context = Context(client, Metadata(client))
         self._records = Records(self.context.jetstream, self.options.cluster)
         self._lease = Lease(
-            self.context.jetstream, f"streaming_{self.options.cluster}_lease", self.options.lease
+            self.context.jetstream, f"memphis_streaming_{self.options.cluster}_lease", self.options.lease
         )
         self._campaign: asyncio.Task[None] | None = None
         self.working = asyncio.Event()

@@ -40,7 +40,7 @@ class Records:
     """The bucket of one cluster id."""
 
     def __init__(self, jetstream: JetStream, cluster: str) -> None:
-        self.bucket = Bucket(jetstream, f"streaming_{cluster}")
+        self.bucket = Bucket(jetstream, f"memphis_streaming_{cluster}")
         self._description = f"NATS Streaming {cluster}: clients and subscriptions"
 
     async def create(self, replicas: int) -> None:

@@ -1,0 +1,124 @@
+"""Who may come in: the users of the metadata, followed as they change, with wrong logins limited."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+
+from memphis_desktop.stations.access import MANAGEMENT, ROOT, may
+from memphis_desktop.stations.errors import StationsError
+from memphis_desktop.stations.logins import FailureLimit, PasswordCheck
+from memphis_desktop.stations.metadata import Metadata
+from memphis_desktop.stations.model import User
+from memphis_desktop.stations.rest.requests import Login
+from memphis_desktop.stations.rest.tokens import Bearer, proof_of
+
+ACCOUNT = 1
+"""There is one tenant."""
+_FILL_TIMEOUT = 30.0
+_HASHES_AT_ONCE = 4
+_HASHES_WAITING = 64
+
+
+class Unauthorized(Exception):
+    """A wrong name, password, connection token or account."""
+
+
+class TooManyFailures(Exception):
+    """Wrong logins came too often from there; not even looked at."""
+
+
+class Logins:
+    """The users, and what their logins are worth."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+        self._users = metadata.users.view()
+        self._token = metadata.connection_token.view(metadata.TOKEN_KEY)
+        self._by_name: dict[str, User] = {}
+        self._limit = FailureLimit(time.monotonic)
+        self._passwords = PasswordCheck()
+        self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
+        self._waiting = 0
+        self._users.subscribe(self._take_users)
+
+    async def start(self) -> None:
+        """Read the users and follow them; raises `StationsError` when the server does not deliver them."""
+        self._users.start()
+        self._token.start()
+        try:
+            async with asyncio.timeout(_FILL_TIMEOUT):
+                await self._users.complete.wait()
+                await self._token.complete.wait()
+        except TimeoutError:
+            raise StationsError("the users could not be read from the server in time", "timeout") from None
+
+    async def stop(self) -> None:
+        """End it."""
+        await self._users.stop()
+        await self._token.stop()
+
+    def _take_users(self) -> None:
+        self._by_name = {user.name: user for user in self._users.records}
+
+    async def login(self, address: str, login: Login) -> Bearer:
+        """Return whom a login is for.
+
+        Args:
+            address: Where it comes from.
+            login: The body of the request.
+
+        Raises:
+            Unauthorized: It is wrong.
+            TooManyFailures: Too many were wrong before it.
+            StationsError: A user who was just made could not be looked up.
+        """
+        if self._limit.reached(address, login.username):
+            raise TooManyFailures
+        user = self._by_name.get(login.username) or await self._metadata.users.find(login.username)
+        proof = ""
+        if user is not None and user.type != MANAGEMENT and login.account_id == ACCOUNT:
+            proof = await self._proof(user, login)
+        if user is None or not proof:
+            self._limit.failed(address, login.username)
+            raise Unauthorized
+        return Bearer(user.name, ACCOUNT, proof)
+
+    async def _proof(self, user: User, login: Login) -> str:
+        """Return the proof that a login shows, empty when it shows none."""
+        token = self._connection_token()
+        if login.connection_token and not login.password:
+            right = token and hmac.compare_digest(token.encode(), login.connection_token.encode())
+            return proof_of(token) if right else ""
+        stored = user.password_hash
+        if not login.password or not stored:
+            return ""
+        if not self._passwords.known(stored, login.password):
+            if self._waiting >= _HASHES_WAITING:
+                raise TooManyFailures
+            self._waiting += 1
+            try:
+                async with self._hashing:
+                    if not await asyncio.to_thread(self._passwords.matches, stored, login.password):
+                        return ""
+            finally:
+                self._waiting -= 1
+        return proof_of(stored)
+
+    def _connection_token(self) -> str:
+        record = next(iter(self._token.records), None)
+        return record.token if record is not None else ""
+
+    def user(self, bearer: Bearer) -> User | None:
+        """Return the user a token is for; None when the user is gone or the login no longer holds."""
+        user = self._by_name.get(bearer.username)
+        if user is None or user.type == MANAGEMENT or bearer.account_id != ACCOUNT:
+            return None
+        proofs = (proof_of(user.password_hash), proof_of(self._connection_token()))
+        return user if any(hmac.compare_digest(proof, bearer.proof) for proof in proofs) else None
+
+
+def allowed(user: User, station: str, *, write: bool) -> bool:
+    """Return whether a user may produce to a station, or consume from it."""
+    return user.type == ROOT or may(user.permissions, station, write=write)
