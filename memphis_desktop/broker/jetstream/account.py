@@ -17,6 +17,7 @@ from memphis_desktop.broker.jetstream.errors import (
     STREAM_STORE_FAILED,
     ApiError,
 )
+from memphis_desktop.broker.jetstream.external_sourcing import ExternalReader
 from memphis_desktop.broker.jetstream.limits import SINGLE, AccountLimits
 from memphis_desktop.broker.jetstream.stream import Stream
 from memphis_desktop.broker.jetstream.stream_state import stream_limits
@@ -272,7 +273,8 @@ class AccountStreams:
     # -- mirrors and sources ---------------------------------------------------------------------------------
     def attach(self, reader: SourceReader) -> None:
         """Give a reader its origin, now if it exists, else when it is created."""
-        if reader.source.external is not None:
+        if isinstance(reader, ExternalReader):
+            reader.follow()
             return
         origin = self.streams.get(reader.name)
         if origin is not None:

@@ -209,10 +209,10 @@ class SourceReader:
         return Publication(subject, len(block), block + body[header_size:], sourced=True)
 
     def _origin_header(self, message: StoredMessage) -> bytes:
-        assert self.origin is not None
         name, filters, destinations = self.index_name.split(" ")
         parts = (name, str(message.sequence), filters, destinations)
-        return " ".join(parts).encode() + b" " + message.subject + b" " + self.identity.encode()
+        identity = b" " + self.identity.encode() if self.identity else b""
+        return " ".join(parts).encode() + b" " + message.subject + identity
 
     def transformed(self, subject: bytes) -> bytes:
         """Return the subject under which the target stores a message."""

@@ -13,6 +13,7 @@ from memphis_desktop.broker.jetstream.deduplication import MessageIds
 from memphis_desktop.broker.jetstream.direct_get import DirectGet
 from memphis_desktop.broker.jetstream.errors import STREAM_STORE_FAILED, ApiError
 from memphis_desktop.broker.jetstream.expiry import Expiry
+from memphis_desktop.broker.jetstream.external_sourcing import ExternalMirror, ExternalReader
 from memphis_desktop.broker.jetstream.ingest import Ingest
 from memphis_desktop.broker.jetstream.message_headers import MESSAGE_ID, SCHEDULE_NEXT, SCHEDULER
 from memphis_desktop.broker.jetstream.publish_checks import Publication
@@ -460,13 +461,14 @@ class Stream:
             self._mirror.detach()
             self._mirror = None
         elif self._mirror is None and mirror is not None:
-            self._mirror = MirrorReader(self, mirror)
+            self._mirror = (ExternalMirror if mirror.external else MirrorReader)(self, mirror)
             self.owner.attach(self._mirror)
         known = {reader.index_name: reader for reader in self._sources}
         self._sources = []
         for source in self.config.sources:
             name = index_name(source)
-            self._sources.append(known.pop(name) if name in known else SourceReader(self, source))
+            kind = ExternalReader if source.external else SourceReader
+            self._sources.append(known.pop(name) if name in known else kind(self, source))
         for reader in known.values():
             reader.detach()
         fresh = [reader for reader in self._sources if reader.origin is None and reader.position is None]
