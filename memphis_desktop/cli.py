@@ -360,6 +360,13 @@ def _cluster(arguments: list[str]) -> int:
     return command.order(options.action, options.node)
 
 
+def _replay(arguments: list[str]) -> int:
+    """publish stored messages again, into another station or server; resume it, undo it"""
+    from memphis_desktop import replay_options
+
+    return replay_options.run(_parser, arguments)
+
+
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     size = int(width), int(height)
@@ -382,4 +389,5 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "bench": _bench,
     "cluster": _cluster,
     "check": _check,
+    "replay": _replay,
 }

@@ -62,7 +62,7 @@ def profile_from(options: Namespace, environment: Mapping[str, str] = os.environ
     if options.connect:
         profile = profile_for(options.connect)
     elif options.context:
-        profile = _context(options.context, environment)
+        profile = context_profile(options.context, environment)
     else:
         given = [name for name, *_ in (*_OPTIONS, *_SWITCHES) if getattr(options, name.replace("-", "_"))]
         if given:
@@ -82,7 +82,8 @@ def profile_from(options: Namespace, environment: Mapping[str, str] = os.environ
     )
 
 
-def _context(name: str, environment: Mapping[str, str]) -> ConnectionProfile:
+def context_profile(name: str, environment: Mapping[str, str] = os.environ) -> ConnectionProfile:
+    """Return the connection of a context of the ``nats`` command; raises Failure when there is none."""
     folder = contexts_folder(environment) / "context"
     path = folder / f"{name}.json"
     if name == "environment":

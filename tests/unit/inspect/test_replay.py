@@ -25,7 +25,7 @@ from memphis_desktop.inspect.replay import (
     rehearse,
     target_subject,
 )
-from memphis_desktop.inspect.replay_undo import Undo
+from memphis_desktop.inspect.replay.undo import Undo
 from memphis_desktop.inspect.sequences import SequenceSet
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect

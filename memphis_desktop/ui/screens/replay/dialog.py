@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
+    QPlainTextEdit,
     QPushButton,
     QRadioButton,
     QVBoxLayout,
@@ -25,33 +25,27 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
+from memphis_desktop.inspect.decode.text import preview
 from memphis_desktop.inspect.draft import storing_stream
 from memphis_desktop.inspect.message import InspectedMessage
-from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.replay import (
-    FileMessages,
+    Edits,
     MessageIds,
-    MessageRange,
     Rehearsed,
     ReplayOptions,
-    ReplayRun,
-    ReplaySource,
-    SelectedMessages,
-    rehearse,
     target_subject,
 )
-from memphis_desktop.inspect.replay_runs import RunEntry, new_run_id
-from memphis_desktop.inspect.seek import Seek, parse_seek, place
+from memphis_desktop.inspect.seek import Seek, parse_seek
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route, ScreenContext
-from memphis_desktop.ui.screens.replay.runs import runs_of
+from memphis_desktop.ui.screens.replay.starting import ReplayRequest, dry_run, open_sessions, start_replay
 
 _IDS = (
-    (MessageIds.STABLE, "From the original: repeating within the duplicate window is harmless"),
+    (MessageIds.STABLE, "From the original: repeating it soon stores nothing twice"),
     (MessageIds.FRESH, "New in each run: every run stores its copies"),
     (MessageIds.KEEP, "The original's own"),
     (MessageIds.NONE, "None"),
@@ -96,13 +90,13 @@ class ReplayDialog(FormDialog):
         path: str = "",
     ) -> None:
         title = f"Publish the messages of {Path(path).name}" if path else f"Replay messages of {stream}"
-        super().__init__(parent, title, "Publish from file" if path else "Start replay", width=640)
+        super().__init__(parent, title, "Publish from file" if path else "Start replay", width=720)
         self.path = path
         self.context = context
         self.stream = stream
         self.sequences = tuple(sequences)
         self._request: ReplayRequest | None = None
-        self._sessions = _open_sessions(context, parent)
+        self._sessions = open_sessions(context, parent)
         self._build_source(subject)
         self._build_target()
         self._build_how()
@@ -169,6 +163,29 @@ class ReplayDialog(FormDialog):
             holder.hide()
             self.add_row("What", PlainLabel(self.path, "mono", elide=Qt.TextElideMode.ElideMiddle))
 
+    def _build_changes(self) -> None:
+        self.where_field = QLineEdit()
+        self.where_field.setProperty("role", "mono")
+        self.where_field.setPlaceholderText("all; or words, subject:…, json.total > 100")
+        self.add_row("Only those with", self.where_field)
+        self.edits_field = _lines_field("$.customer.email = null")
+        self.add_row("Change JSON", self.edits_field, "A line each: $.path = VALUE sets, - $.path removes.")
+        self.set_headers_field = _lines_field("X-Replayed: yes")
+        self.add_row("Set headers", self.set_headers_field, "A line each: Name: value.")
+        self.add_validator(self._changes_problem)
+
+    def _changes_problem(self) -> str:
+        try:
+            self._edits()
+            _headers(self.set_headers_field.toPlainText())
+        except ValueError as error:
+            text = str(error)
+            return f"{text[:1].upper()}{text[1:]}."
+        return ""
+
+    def _edits(self) -> Edits:
+        return Edits.parse(self.edits_field.toPlainText(), self.where_field.text())
+
     def target_session(self) -> Any:
         """The connection the copies go to."""
         index = self.connection_box.currentIndex()
@@ -222,7 +239,10 @@ class ReplayDialog(FormDialog):
         self.pace_box.currentIndexChanged.connect(self._update)
         self.pace_box.setAccessibleName("Pace")
         self.add_row("Pace", pace)
+        self._build_changes()
         self.ids_box = QComboBox()
+        self.ids_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.ids_box.setMinimumContentsLength(44)
         for ids, title in _IDS:
             self.ids_box.addItem(title, ids)
         self.add_row("Message ids", self.ids_box)
@@ -302,6 +322,8 @@ class ReplayDialog(FormDialog):
             rate=self.rate_box.value() if pace == _RATE else None,
             original_pace=self.factor_box.value() if pace == _RECORDED else None,
             keep_headers=self.headers_check.isChecked(),
+            set_headers=_headers(self.set_headers_field.toPlainText()),
+            edits=self._edits(),
             ids=self.ids_box.currentData(),
             provenance=self.provenance_check.isChecked(),
         )
@@ -334,7 +356,7 @@ class ReplayDialog(FormDialog):
 
     def show_dry_run(self) -> None:
         """Show what would be sent; nothing is."""
-        for check in (self._range_problem, self._target_problem):
+        for check in (self._range_problem, self._target_problem, self._changes_problem):
             problem = check()
             if problem:
                 self.show_error(problem)
@@ -355,85 +377,26 @@ class ReplayDialog(FormDialog):
             context.navigate(Route("replay", {"run": entry.run_id}))
 
 
-@dataclass(frozen=True)
-class ReplayRequest:
-    """A replay as described: chosen sequences, or a range with a subject filter."""
-
-    stream: str
-    options: ReplayOptions
-    sequences: tuple[int, ...] = ()
-    first: Seek | None = None
-    last: Seek | None = None
-    subject: str | None = None
-    path: str = ""
-    target: Any = None
+def _lines_field(example: str) -> QPlainTextEdit:
+    """A field of two lines that grows no further."""
+    field = QPlainTextEdit()
+    field.setPlaceholderText(example)
+    field.setProperty("role", "mono")
+    field.setTabChangesFocus(True)
+    field.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+    field.setFixedHeight(field.fontMetrics().lineSpacing() * 2 + 16)
+    return field
 
 
-async def dry_run(context: ScreenContext, request: ReplayRequest) -> list[Rehearsed]:
-    """Return the first messages as they would be sent; raises ReadError when the source cannot be read."""
-    if request.path:
-        return await rehearse(FileMessages(Path(request.path)), request.options, new_run_id())
-    session = context.session
-    reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
-    try:
-        return await rehearse(await _source(reader, request), request.options, new_run_id())
-    finally:
-        await reader.close()
-
-
-async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEntry:
-    """Start a replay; returns its entry in the list of runs.
-
-    Raises:
-        ReadError: the station cannot be read, or the range holds nothing.
-    """
-    session = context.session
-    if request.path:
-        return _start(context, FileMessages(Path(request.path)), request, _nothing)
-    reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
-    try:
-        source = await _source(reader, request)
-    except BaseException:
-        await reader.close()
-        raise
-    return _start(context, source, request, reader.close)
-
-
-Finish = Callable[[], Awaitable[None]]
-
-
-def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest, finish: Finish) -> RunEntry:
-    session = context.session
-    target = request.target or session
-    run = ReplayRun(source, target.nats, request.options, run_id=new_run_id())
-    where = (
-        request.options.subject if target is session else f"{target.profile.name}: {request.options.subject}"
-    )
-    entry = RunEntry(run, source.description, where, session=target)
-    return runs_of(session).start(entry, context.run, finish)
-
-
-def _open_sessions(context: ScreenContext, parent: QWidget | None) -> list[tuple[str, Any]]:
-    """Every connection that is open in a tab of the window, this one first."""
-    sessions: list[tuple[str, Any]] = [(context.session.profile.name, context.session)]
-    workspaces = getattr(parent, "workspaces", None)
-    for workspace in workspaces() if workspaces is not None else ():
-        other = workspace.connection.session if workspace.connection is not None else None
-        if other is not None and all(other is not known for _, known in sessions) and other.connected:
-            sessions.append((other.profile.name, other))
-    return sessions
-
-
-async def _nothing() -> None:
-    """A file needs no closing."""
-
-
-async def _source(reader: MessageReader, request: ReplayRequest) -> ReplaySource:
-    if request.first is None or request.last is None:
-        return SelectedMessages(reader, request.sequences)
-    first = await place(reader, request.first, end=False)
-    last = await place(reader, request.last, end=True)
-    return await MessageRange.counted(reader, first, last, request.subject)
+def _headers(text: str) -> tuple[tuple[str, str], ...]:
+    """Read header lines; raises ValueError."""
+    found = []
+    for line in filter(str.strip, text.splitlines()):
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise ValueError(f"{line.strip()[:40]!r} is no header; write Name: value")
+        found.append((name.strip(), value.strip()))
+    return tuple(found)
 
 
 class DryRunDialog(QDialog):
@@ -456,7 +419,15 @@ class DryRunDialog(QDialog):
                 Column("from", "Subject", lambda row: row.original.subject, kind="mono", width=190),
                 Column("to", "Sent to", lambda row: row.subject or row.problem, kind="mono", width=220),
                 Column("id", "Message id", lambda row: row.headers.get("Nats-Msg-Id") or "", kind="mono"),
-                Column("size", "Payload", lambda row: len(row.original.payload), kind="bytes", width=90),
+                Column(
+                    "payload",
+                    "Payload",
+                    lambda row: preview(row.payload, 256),
+                    kind="mono",
+                    width=240,
+                    stretch=True,
+                ),
+                Column("size", "Size", lambda row: len(row.payload), kind="bytes", width=80),
             ],
             lambda row: row.original.identity,
             "replay_dry_run",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFrame,
@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
 )
 
 from memphis_desktop.inspect.replay import ReplayState
-from memphis_desktop.inspect.replay_runs import RunEntry
-from memphis_desktop.inspect.replay_undo import Undo
+from memphis_desktop.inspect.replay.runs import RunEntry
+from memphis_desktop.inspect.replay.undo import Undo
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -26,6 +26,7 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.replay.runs import runs_of
+from memphis_desktop.ui.screens.replay.starting import resume_replay, target_session_of
 from memphis_desktop.ui.theme.icons import icon
 
 _REFRESH_MS = 200
@@ -36,6 +37,8 @@ _STATES = {
     ReplayState.DONE: ("good", "done"),
     ReplayState.CANCELLED: ("muted", "cancelled"),
     ReplayState.FAILED: ("bad", "failed"),
+    ReplayState.UNDONE: ("muted", "undone"),
+    ReplayState.INTERRUPTED: ("warning", "interrupted"),
 }
 
 
@@ -73,19 +76,19 @@ class ReplayScreen(Screen):
         self.forget_button = self.header.add_action("Clear ended", self._forget, kind="ghost")
         self.table = DataTable(
             [
-                Column("state", "State", _dot, kind="dot", width=110),
-                Column("source", "Source", lambda entry: entry.source, width=190, stretch=True),
-                Column("target", "To subject", lambda entry: entry.target, kind="mono", width=150),
-                Column("progress", "Progress", _share, kind="bar", width=130,
+                Column("state", "State", _dot, kind="dot", width=104),
+                Column("source", "Source", lambda entry: entry.source, width=170, stretch=True),
+                Column("target", "To subject", lambda entry: entry.target, kind="mono", width=140),
+                Column("progress", "Progress", _share, kind="bar", width=116,
                        token=lambda entry: _STATES[entry.progress.state][0]),
-                Column("stored", "Stored", lambda entry: entry.progress.stored, kind="number", width=80),
+                Column("stored", "Stored", lambda entry: entry.progress.stored, kind="number", width=70),
                 Column("duplicates", "Duplicates", lambda entry: entry.progress.duplicates, kind="number",
                        width=86),
-                Column("failed", "Failed", lambda entry: entry.progress.failed, kind="number", width=80,
+                Column("failed", "Failed", lambda entry: entry.progress.failed, kind="number", width=64,
                        token=lambda entry: "bad" if entry.progress.failed else None),
-                Column("rate", "Rate", lambda entry: entry.progress.rate, kind="rate", width=84),
-                Column("elapsed", "Took", lambda entry: entry.progress.elapsed, kind="duration", width=80),
-                Column("started", "Started", lambda entry: entry.started_ns, kind="time", width=100),
+                Column("rate", "Rate", lambda entry: entry.progress.rate, kind="rate", width=78),
+                Column("elapsed", "Took", lambda entry: entry.progress.elapsed, kind="duration", width=76),
+                Column("started", "Started", lambda entry: entry.started_ns, kind="time", width=92),
             ],
             lambda entry: entry.run_id,
             "replays",
@@ -94,6 +97,7 @@ class ReplayScreen(Screen):
         self.table.current_changed.connect(self._show_entry)
         self.panel = RunPanel()
         self.panel.undo_requested.connect(self.undo)
+        self.panel.resume_requested.connect(self.resume)
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
@@ -152,6 +156,17 @@ class ReplayScreen(Screen):
             Command("Cancel the replay", "Shift+Del", self.panel.cancel, "stop"),
         ]
 
+    def resume(self) -> None:
+        """Go on with the run that is shown, which ended before its source did."""
+        if self.panel.entry is not None:
+            self.context.run(self._resume(self.panel.entry), "resume the replay")
+
+    async def _resume(self, entry: RunEntry) -> None:
+        resumed = await resume_replay(self.context, self.window(), entry)
+        self.panel.show_entry(resumed)
+        self.refresh()
+        self.table.select_key(resumed.run_id)
+
     def undo(self) -> None:
         """Remove the copies of the run that is shown, after asking."""
         if self.panel.entry is not None:
@@ -161,13 +176,15 @@ class ReplayScreen(Screen):
         stored = sum(len(sequences) for sequences in entry.run.stored_in.values())
         streams = ", ".join(entry.run.stored_in)
         count = figures.count_noun(stored, "message")
-        session = entry.session or self.context.session
+        session = entry.session or target_session_of(self.context, self.window(), entry)
         text = f"{count} that this replay stored in {streams} will be removed for good. Others stay."
         name = streams if session.profile.environment.value == "production" else None
         if not await self.context.confirm("Undo this replay?", text, f"Remove {count}", name):
             return
         entry.undo = Undo(session.nats, entry.run.stored_in, session.profile.api_prefix)
         progress = await entry.undo.run()
+        if not progress.failed:
+            await self.runs.note_undone(entry)
         gone = f", {figures.integer(progress.gone)} were gone already" if progress.gone else ""
         failed = f", {figures.integer(progress.failed)} failed: {progress.reason}" if progress.failed else ""
         removed = figures.count_noun(progress.removed, "message")
@@ -188,12 +205,13 @@ class RunPanel(QFrame):
     """One run: progress, figures, throttle, pause, cancel, errors, undo."""
 
     undo_requested = Signal()
+    resume_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("panel", "surface")
         self.entry: RunEntry | None = None
-        self.title_label = PlainLabel("", "section")
+        self.title_label = PlainLabel("", "section", elide=Qt.TextElideMode.ElideMiddle)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
@@ -252,7 +270,9 @@ class RunPanel(QFrame):
         """Pause, or go on."""
         if self.entry is not None:
             run = self.entry.run
-            if run.progress.state is ReplayState.PAUSED:
+            if run.progress.state.resumable:
+                self.resume_requested.emit()
+            elif run.progress.state is ReplayState.PAUSED:
                 run.resume()
             else:
                 run.pause()
@@ -283,6 +303,8 @@ class RunPanel(QFrame):
         parts.append(f"{figures.integer(progress.stored)} stored")
         if progress.duplicates:
             parts.append(f"{figures.count_noun(progress.duplicates, 'duplicate')} not stored again")
+        if progress.left_out:
+            parts.append(f"{figures.integer(progress.left_out)} left out by the filter")
         if progress.failed:
             parts.append(f"{figures.integer(progress.failed)} failed")
         parts.append(figures.rate(progress.rate))
@@ -304,8 +326,9 @@ class RunPanel(QFrame):
             f"Run {entry.run_id}" + (f"   stored as {', '.join(stored[:4])}" if stored else "")
         )
         running = not progress.state.ended
-        self.pause_button.setEnabled(running)
-        paused = progress.state is ReplayState.PAUSED
+        resumable = progress.state.resumable and entry.record is not None
+        self.pause_button.setEnabled(running or resumable)
+        paused = progress.state is ReplayState.PAUSED or resumable
         self.pause_button.setText("Resume" if paused else "Pause")
         self.pause_button.setIcon(icon("play" if paused else "pause"))
         self.cancel_button.setEnabled(running)

@@ -1,0 +1,160 @@
+"""Going on with a replay that was interrupted, without a gap and without a second copy.
+
+The record says up to where everything is settled. Behind that the run may have stored messages whose
+acknowledgements it never wrote down. They are found in the target by the run's header, from a little before
+the last place known, and are not sent again; message ids alone would do for the duplicate window only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.inspect.reader import MessageReader
+from memphis_desktop.inspect.replay.copies import HEADER_RUN, HEADER_SEQUENCE, HEADER_STREAM
+from memphis_desktop.inspect.replay.records import RunRecord, SourceRecord
+from memphis_desktop.inspect.replay.run import ReplayRun
+from memphis_desktop.inspect.replay.sources import (
+    READ_ROWS,
+    FileMessages,
+    MessageRange,
+    ReplaySource,
+    SelectedMessages,
+)
+from memphis_desktop.inspect.sequences import SequenceSet
+
+OpenReader = Callable[[str], Awaitable[MessageReader]]
+
+# Copies may have been stored in another order than they were acknowledged, by so much at most.
+_BACK = 20_000
+
+
+def source_record(source: ReplaySource) -> SourceRecord:
+    """Return what has to be written down of a source."""
+    if isinstance(source, MessageRange):
+        return SourceRecord(
+            "range",
+            source.description,
+            source.reader.stream,
+            source.first,
+            source.last,
+            source.subject,
+            count=source.count,
+        )
+    if isinstance(source, SelectedMessages):
+        return SourceRecord(
+            "selected",
+            source.description,
+            source.reader.stream,
+            sequences=source.sequences,
+            count=len(source.sequences),
+        )
+    if isinstance(source, FileMessages):
+        return SourceRecord("file", source.description, path=str(source.path.absolute()))
+    raise TypeError(f"{type(source).__name__} cannot be read again after a restart")
+
+
+async def reopened(record: RunRecord, reader: MessageReader | None) -> tuple[ReplaySource, int]:
+    """Return the rest of a run's source, and how many messages to leave out of it.
+
+    Stations are read on from a sequence, since messages before it may be gone by now; a file by count.
+
+    Args:
+        record: the run.
+        reader: of the station it reads; None for a file.
+
+    Raises:
+        ReadError: the rest is gone.
+    """
+    source, checkpoint = record.source, record.checkpoint
+    if source.kind == "file":
+        return FileMessages(Path(source.path), source.count), checkpoint.taken
+    if reader is None:
+        raise ValueError("a station is read with a reader")
+    first = checkpoint.sequence
+    if source.kind == "selected":
+        rest = source.sequences
+        if first is not None:
+            rest = _from(rest, first)
+        return SelectedMessages(reader, rest, source.count), 0
+    first = source.first if first is None else first
+    if first > source.last:
+        return SelectedMessages(reader, (), source.count), 0
+    if reader.bounds.last < first:
+        raise ReadError(404, 0, "the messages that are left are not in the station any more")
+    return MessageRange(reader, max(first, reader.bounds.first), source.last, source.subject, source.count), 0
+
+
+def _from(sequences: tuple[int, ...], first: int) -> tuple[int, ...]:
+    """Return what of a selection comes from `first` on; its last message settled was the one before that."""
+    if first in sequences:
+        return sequences[sequences.index(first) :]
+    before = first - 1
+    return sequences[sequences.index(before) + 1 :] if before in sequences else ()
+
+
+async def copies_behind(record: RunRecord, open_reader: OpenReader) -> dict[tuple[str, int], tuple[str, int]]:
+    """Find what the run stored after its checkpoint: origin (stream, sequence) to place.
+
+    Args:
+        record: the run; without provenance headers nothing can be found, and message ids have to do.
+        open_reader: opens a reader of a stream of the target.
+
+    Raises:
+        ReadError: the target cannot be read.
+    """
+    found: dict[tuple[str, int], tuple[str, int]] = {}
+    if not record.options.provenance:
+        return found
+    for stream, stored in record.stored.items():
+        reader = await open_reader(stream)
+        try:
+            await _scan(reader, record.run_id, stored, found)
+        finally:
+            await reader.close()
+    return found
+
+
+async def _scan(
+    reader: MessageReader, run_id: str, stored: SequenceSet, found: dict[tuple[str, int], tuple[str, int]]
+) -> None:
+    ranges = stored.ranges()
+    if not ranges:
+        return
+    position = max(ranges[0][0], ranges[-1][1] - _BACK)
+    last = reader.bounds.last
+    while position <= last:
+        page = await reader.forward(position, READ_ROWS)
+        for message in page.messages:
+            if message.headers.get(HEADER_RUN) != run_id:
+                continue
+            origin = message.headers.get(HEADER_SEQUENCE) or ""
+            if origin.isdecimal():
+                key = (message.headers.get(HEADER_STREAM) or "", int(origin))
+                found[key] = (reader.stream, message.sequence)
+        if not page.messages:
+            break
+        position = page.last + 1
+
+
+def resumed_run(
+    record: RunRecord,
+    source: ReplaySource,
+    after: int,
+    found: dict[tuple[str, int], tuple[str, int]],
+    client: Any,
+) -> ReplayRun:
+    """Return the run that goes on where the record ended, under the same id."""
+    run = ReplayRun(
+        source,
+        client,
+        record.options,
+        run_id=record.run_id,
+        after=after,
+        before=record.checkpoint,
+        found=found,
+    )
+    run.stored_in = {stream: SequenceSet(stored.ranges()) for stream, stored in record.stored.items()}
+    return run

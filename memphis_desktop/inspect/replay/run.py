@@ -1,0 +1,332 @@
+"""Replaying stored messages: read from anywhere, change, publish at a pace, and account for each one.
+
+A run never waits for the window: it is one coroutine that can be paused, slowed, resumed and cancelled, and
+whose progress is a plain record. Every copy says where it came from, and carries an id made from its origin
+and target, so that running the same replay again inside the target's duplicate window stores nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nats.aio.client import Client
+
+from memphis_desktop.inspect import words
+from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.inspect.files import FileProblem
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError
+from memphis_desktop.inspect.replay.copies import ReplayOptions, copy_headers, target_subject
+from memphis_desktop.inspect.replay.progress import ReplayProgress, ReplayState
+from memphis_desktop.inspect.replay.sources import ReplaySource
+from memphis_desktop.inspect.sequences import SequenceSet
+
+RATE_WINDOW = 5.0  # seconds over which the shown rate is taken
+BURST_SECONDS = 0.01  # a paced run sends what is due in steps of this length
+
+
+@dataclass(slots=True)
+class _Counts:
+    taken: int = 0
+    sent: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    failed: int = 0
+    left_out: int = 0
+    sent_bytes: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a run stands, to go on from later. Everything before is settled.
+
+    Attributes:
+        taken: messages of the source settled from its beginning on, with no gap.
+        sequence: the source sequence to go on from; None before the first message.
+        stored, duplicates, failed, sent_bytes: the counts by then, those behind a gap included.
+    """
+
+    taken: int = 0
+    sequence: int | None = None
+    stored: int = 0
+    duplicates: int = 0
+    failed: int = 0
+    sent_bytes: int = 0
+
+
+# Copies that are in the target already: origin (stream, sequence) to place (stream, sequence).
+Found = Mapping[tuple[str, int], tuple[str, int]]
+
+
+class ReplayRun:
+    """One replay, from ready to its end.
+
+    `run` sends everything and returns the last progress; the other methods may be called meanwhile.
+    """
+
+    def __init__(
+        self,
+        source: ReplaySource,
+        client: Client,
+        options: ReplayOptions,
+        *,
+        run_id: str,
+        after: int = 0,
+        before: Checkpoint | None = None,
+        found: Found | None = None,
+    ) -> None:
+        """Describe the run.
+
+        Args:
+            source: Where messages come from.
+            client: The connected client of the target.
+            options: How they are changed and sent.
+            run_id: What recognises the copies of this run.
+            after: Leave out this many messages of the source, when resuming.
+            before: Where the run stood when it was interrupted; its counts go on from there.
+            found: Copies made after that, which are in the target already and are not sent again.
+        """
+        self.source = source
+        self.options = options
+        self.run_id = run_id
+        self.stored_in: dict[str, SequenceSet] = {}
+        self.started_at_ns = 0
+        self._client = client
+        self._after = after
+        self._before = before or Checkpoint(taken=after)
+        self._found = found or {}
+        self._state = ReplayState.READY
+        self._reason = ""
+        self._counts = _Counts(
+            stored=self._before.stored,
+            duplicates=self._before.duplicates,
+            failed=self._before.failed,
+            sent_bytes=self._before.sent_bytes,
+        )
+        self._rate = options.rate
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        self._cancelled = False
+        self._started = 0.0
+        self._ended: float | None = None
+        self._recent: deque[tuple[float, int]] = deque()
+        self._ack_seconds: float | None = None
+        self._open: OrderedDict[int, int] = OrderedDict()  # places in the source not settled yet: sequences
+        self._next_sequence = self._before.sequence
+        self._pace_start = 0.0
+        self._pace_sent = 0
+        self._pace_origin: int | None = None
+
+    # -- steering ----------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Send nothing more until `resume`; what is in flight is still settled."""
+        if self._state is ReplayState.RUNNING:
+            self._state = ReplayState.PAUSED
+            self._resumed.clear()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self._state is ReplayState.PAUSED:
+            self._state = ReplayState.RUNNING
+            self._restart_pace()
+            self._resumed.set()
+
+    def cancel(self) -> None:
+        """Send nothing more and end once what is in flight is settled."""
+        self._cancelled = True
+        self._resumed.set()
+
+    def set_rate(self, rate: float | None) -> None:
+        """Change the highest rate (messages a second) while running."""
+        if rate is not None and rate <= 0:
+            raise ValueError("a rate must be above zero")
+        self._rate = rate
+        self._restart_pace()
+
+    @property
+    def rate(self) -> float | None:
+        """The highest rate in force, messages a second."""
+        return self._rate
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where to resume: the first message of the source whose fate is not known."""
+        counts = self._counts
+        if self._open:
+            position, sequence = next(iter(self._open.items()))
+            place: tuple[int, int | None] = position, sequence
+        else:
+            place = self._before.taken + counts.taken, self._next_sequence
+        return Checkpoint(*place, counts.stored, counts.duplicates, counts.failed, counts.sent_bytes)
+
+    @property
+    def progress(self) -> ReplayProgress:
+        """How far the run is now."""
+        counts = self._counts
+        end = self._ended if self._ended is not None else time.monotonic()
+        elapsed = end - self._started if self._started else 0.0
+        return ReplayProgress(
+            state=self._state,
+            total=self.source.total,
+            taken=self._before.taken + counts.taken,
+            sent=counts.sent,
+            stored=counts.stored,
+            duplicates=counts.duplicates,
+            failed=counts.failed,
+            left_out=counts.left_out,
+            sent_bytes=counts.sent_bytes,
+            elapsed=elapsed,
+            rate=self._measured_rate(end, elapsed),
+            ack_seconds=self._ack_seconds,
+            errors=tuple((kind, count, counts.samples[kind]) for kind, count in counts.errors.most_common()),
+            reason=self._reason,
+        )
+
+    def _measured_rate(self, now: float, elapsed: float) -> float:
+        counts = self._counts
+        if self._state.ended or elapsed < 1.0:
+            return counts.sent / elapsed if elapsed > 0.05 else 0.0
+        while len(self._recent) > 2 and self._recent[0][0] < now - RATE_WINDOW:
+            self._recent.popleft()
+        if not self._recent or now <= self._recent[0][0]:
+            return 0.0
+        return (counts.sent - self._recent[0][1]) / (now - self._recent[0][0])
+
+    # -- running -----------------------------------------------------------------------------------
+
+    async def run(self) -> ReplayProgress:
+        """Send everything; returns the last progress. Never raises for what goes wrong with messages."""
+        if self._state is not ReplayState.READY:
+            raise RuntimeError("a run runs once")
+        self._state = ReplayState.RUNNING
+        self._started = time.monotonic()
+        self.started_at_ns = time.time_ns()
+        self._restart_pace()
+        try:
+            async with Publisher(
+                self._client,
+                self._settle,
+                max_in_flight=self.options.max_in_flight,
+                timeout=self.options.timeout,
+            ) as publisher:
+                try:
+                    await self._send_all(publisher)
+                finally:
+                    await publisher.drain()
+            if not self._reason:
+                self._finish(ReplayState.CANCELLED if self._cancelled else ReplayState.DONE)
+            else:
+                self._finish(ReplayState.FAILED)
+        except (ReadError, PublishError, FileProblem) as error:
+            self._reason = str(error)
+            self._finish(ReplayState.FAILED)
+        except asyncio.CancelledError:
+            self._finish(ReplayState.CANCELLED)
+            raise
+        return self.progress
+
+    def _finish(self, state: ReplayState) -> None:
+        self._ended = time.monotonic()
+        self._state = state
+
+    async def _send_all(self, publisher: Publisher) -> None:
+        messages = self.source.read(self._after)
+        try:
+            async for message in messages:
+                await self._resumed.wait()
+                if self._cancelled or self._reason:
+                    return
+                await self._wait_for_turn(message)
+                if self._cancelled:
+                    return
+                position = self._before.taken + self._counts.taken
+                self._counts.taken += 1
+                self._open[position] = message.sequence
+                self._next_sequence = message.sequence + 1
+                await self._send_one(publisher, message, position)
+        finally:
+            await messages.aclose()  # type: ignore[attr-defined]
+
+    async def _send_one(self, publisher: Publisher, message: InspectedMessage, position: int) -> None:
+        found = self._found.get((message.stream, message.sequence))
+        if found is not None:
+            self._open.pop(position, None)
+            stored = self.stored_in.setdefault(found[0], SequenceSet())
+            if found[1] not in stored:  # else it was counted before the interruption
+                self._counts.stored += 1
+                stored.add(found[1])
+            return
+        try:
+            changed = self.options.edits.apply(message)
+            if changed is None:
+                self._open.pop(position, None)
+                self._counts.left_out += 1
+                return
+            subject = target_subject(self.options.subject, changed)
+            headers = copy_headers(changed, subject, self.options, self.run_id)
+        except ValueError as error:
+            self._settle(position, PublishError("invalid", str(error)))
+            return
+        self._counts.sent += 1
+        self._counts.sent_bytes += changed.size
+        now = time.monotonic()
+        if not self._recent or now - self._recent[-1][0] > 0.1:
+            self._recent.append((now, self._counts.sent))
+        await publisher.publish(position, subject, changed.payload, headers)
+
+    def _settle(self, position: int, result: Acknowledgement | PublishError) -> None:
+        counts = self._counts
+        self._open.pop(position, None)
+        if isinstance(result, PublishError):
+            counts.failed += 1
+            counts.errors[result.kind] += 1
+            counts.samples.setdefault(result.kind, str(result))
+            limit = self.options.stop_after_errors
+            if limit is not None and counts.failed >= limit and not self._reason:
+                self._reason = f"stopped after {words.count(counts.failed, 'error')}; the last: {result}"
+            return
+        self._ack_seconds = (
+            result.seconds if self._ack_seconds is None else self._ack_seconds * 0.9 + result.seconds * 0.1
+        )
+        if result.duplicate:
+            counts.duplicates += 1
+        else:
+            counts.stored += 1
+            self.stored_in.setdefault(result.stream, SequenceSet()).add(result.sequence)
+
+    # -- pace --------------------------------------------------------------------------------------
+
+    def _restart_pace(self) -> None:
+        self._pace_start = time.monotonic()
+        self._pace_sent = 0
+        self._pace_origin = None
+
+    async def _wait_for_turn(self, message: InspectedMessage) -> None:
+        """Wait until this message is due by the rate or by the spacing of the originals."""
+        while not self._cancelled:
+            due = self._due(message)
+            wait = due - time.monotonic()
+            if wait < BURST_SECONDS:
+                break
+            await asyncio.sleep(min(wait, 0.1))  # short, so that a change of rate or a cancel takes hold
+            await self._resumed.wait()
+        self._pace_sent += 1
+
+    def _due(self, message: InspectedMessage) -> float:
+        due = self._pace_start
+        if self._rate is not None:
+            due = max(due, self._pace_start + self._pace_sent / self._rate)
+        pace = self.options.original_pace
+        if pace is not None:
+            if self._pace_origin is None:
+                self._pace_origin = message.time_ns
+                self._pace_start = time.monotonic() if self._rate is None else self._pace_start
+            due = max(due, self._pace_start + (message.time_ns - self._pace_origin) / 1e9 / pace)
+        return due

@@ -1,0 +1,168 @@
+"""Where the messages of a replay come from: a selection, a range of a station, a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from memphis_desktop.inspect import words
+from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.inspect.files import messages_of
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
+
+READ_ROWS = 500
+
+
+class ReplaySource(Protocol):
+    """Where the messages of a run come from."""
+
+    @property
+    def description(self) -> str:
+        """What it is, for the list of runs."""
+
+    @property
+    def total(self) -> int | None:
+        """How many messages there are, None when that is not known beforehand."""
+
+    def read(self, after: int) -> AsyncIterator[InspectedMessage]:
+        """Yield the messages in order, leaving out the first `after` of them."""
+
+
+@dataclass(frozen=True)
+class SelectedMessages:
+    """Messages chosen by hand, read again one by one (they may have been evicted or removed meanwhile)."""
+
+    reader: MessageReader
+    sequences: tuple[int, ...]
+    count: int | None = None  # of the whole selection, where this is its rest
+
+    @property
+    def description(self) -> str:
+        return f"{words.count(len(self.sequences), 'selected message')} of {self.reader.stream}"
+
+    @property
+    def total(self) -> int | None:
+        return len(self.sequences) if self.count is None else self.count
+
+    async def read(self, after: int) -> AsyncIterator[InspectedMessage]:
+        for sequence in self.sequences[after:]:
+            message = await self.reader.message(sequence)
+            if message is not None:
+                yield message
+
+
+@dataclass(frozen=True)
+class GivenMessages:
+    """Messages already in memory."""
+
+    messages: Sequence[InspectedMessage]
+    name: str = "messages"
+
+    @property
+    def description(self) -> str:
+        return f"{words.integer(len(self.messages))} {self.name}"
+
+    @property
+    def total(self) -> int | None:
+        return len(self.messages)
+
+    async def read(self, after: int) -> AsyncIterator[InspectedMessage]:
+        for message in self.messages[after:]:
+            yield message
+
+
+@dataclass(frozen=True)
+class FileMessages:
+    """The messages of an export file."""
+
+    path: Path
+    count: int | None = None
+
+    @property
+    def description(self) -> str:
+        return f"file {self.path.name}"
+
+    @property
+    def total(self) -> int | None:
+        return self.count
+
+    async def read(self, after: int) -> AsyncIterator[InspectedMessage]:
+        number = 0
+        async for message in messages_of(self.path):
+            number += 1
+            if number > after:
+                yield message
+
+
+@dataclass(frozen=True)
+class MessageRange:
+    """Every message from one sequence to another, the server filtering by subject.
+
+    The end is fixed when the range is made, so a replay into its own source ends.
+    """
+
+    reader: MessageReader
+    first: int
+    last: int
+    subject: str | None = None
+    count: int | None = None
+
+    @classmethod
+    async def counted(
+        cls, reader: MessageReader, first: int, last: int, subject: str | None = None
+    ) -> MessageRange:
+        """Return a range within the stream's bounds that knows how many messages it holds, where the server
+        can tell.
+
+        Raises:
+            ReadError: the server did not answer, or the range holds nothing.
+        """
+        bounds = reader.bounds
+        first, last = max(first, bounds.first), min(last, bounds.last)
+        if last < first:
+            raise ReadError(404, 0, "there are no messages in this range")
+        count: int | None = None
+        if reader.method is ReadingMethod.BATCH:
+            count = await reader.matching_from(first, subject) - await reader.matching_from(last + 1, subject)
+        elif subject is None and not bounds.deleted:
+            count = last - first + 1
+        return cls(reader, first, last, subject, count)
+
+    @property
+    def description(self) -> str:
+        what = f" on {self.subject}" if self.subject else ""
+        ends = f"{words.sequence(self.first)} – {words.sequence(self.last)}"
+        return f"{self.reader.stream} {ends}{what}"
+
+    @property
+    def total(self) -> int | None:
+        return self.count
+
+    async def read(self, after: int) -> AsyncIterator[InspectedMessage]:
+        position, skipped = self.first, 0
+        pending: asyncio.Task[object] | None = None
+        try:
+            pending = self._page(position)
+            while pending is not None:
+                page = await pending
+                pending = None
+                position = page.last + 1  # type: ignore[attr-defined]
+                messages = page.messages  # type: ignore[attr-defined]
+                if position <= self.last and messages:
+                    pending = self._page(position)  # the next page travels while this one is sent
+                for message in messages:
+                    if message.sequence > self.last:
+                        return
+                    skipped += 1
+                    if skipped > after:
+                        yield message
+        finally:
+            if pending is not None:
+                pending.cancel()
+
+    def _page(self, position: int) -> asyncio.Task[object]:
+        return asyncio.ensure_future(self.reader.forward(position, READ_ROWS, self.subject))

@@ -1,0 +1,144 @@
+"""The options of ``memphis-desktop replay``, and the order they make."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from memphis_desktop import folders
+from memphis_desktop.cluster import options as connection_options
+from memphis_desktop.cluster.profiles import ConnectionProfile, profile_for
+from memphis_desktop.errors import Failure
+from memphis_desktop.inspect.replay import EditError, Edits, MessageIds, ReplayOptions, command
+from memphis_desktop.inspect.replay.records import RecordStore
+
+_EXAMPLES = """examples:
+  replay orders --connect nats://prod --from -1h --to-connect nats://127.0.0.1:4222
+  replay orders --connect nats://127.0.0.1 --to "copy.{subject}" --rate 500 --set '$.customer.email = null'
+  replay --file orders.mdump --connect nats://127.0.0.1:4222 --dry-run
+  replay --list
+  replay --resume 20261128-101500-a1b2c3 --connect nats://127.0.0.1:4222
+
+A run that was interrupted goes on with --resume, without a gap and without a second copy. --undo removes
+exactly what a run stored."""
+
+
+def run(make_parser: Callable[..., argparse.ArgumentParser], arguments: list[str]) -> int:
+    """Carry out the command; the exit code. Raises `Failure`."""
+    parser = make_parser("replay", "Publish stored messages again.", epilog=_EXAMPLES)
+    _add_options(parser)
+    options = parser.parse_args(arguments)
+    store = RecordStore(folders.data_folder() / "replays")
+    if options.list:
+        return command.show_list(store, as_json=options.json)
+    connection = connection_options.profile_from(options)
+    if connection is None:
+        parser.error("say which server: --connect URL or --context NAME")
+    assert connection is not None
+    target = _target(options, connection)
+    if options.resume:
+        return command.resume(options.resume, connection, target, store, as_json=options.json)
+    if options.undo:
+        return command.undo(options.undo, target, store, as_json=options.json)
+    if bool(options.station) == bool(options.file):
+        parser.error("say what to replay: a station, or --file FILE")
+    if options.rate and options.pace:
+        parser.error("--rate and --pace exclude each other")
+    order = command.Order(
+        source=None if options.file else connection,
+        target=target,
+        stream=options.station or "",
+        first=getattr(options, "from"),
+        last=options.until,
+        subject=options.subject,
+        path=options.file or "",
+        options=_replay_options(options),
+        dry_run=options.dry_run,
+        as_json=options.json,
+    )
+    return command.run(order, store)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("station", nargs="?", metavar="STATION", help="the stream to read")
+    what = parser.add_argument_group("what")
+    what.add_argument("--file", metavar="FILE", help="exported messages, instead of a station")
+    what.add_argument("--from", default="first", metavar="PLACE", help="#123, -1h, 10:32, 50%% (first)")
+    what.add_argument("--until", default="last", metavar="PLACE", help="the same (last)")
+    what.add_argument("--subject", metavar="PATTERN", help="only these subjects; the server filters")
+    what.add_argument("--where", default="", metavar="FILTER", help="only what this filter accepts")
+    where = parser.add_argument_group("where to")
+    where.add_argument("--to", default="{subject}", metavar="SUBJECT", help="template ({subject})")
+    where.add_argument("--to-connect", metavar="URL", help="another server")
+    where.add_argument("--to-context", metavar="NAME", help="another server, by its context")
+    how = parser.add_argument_group("how")
+    how.add_argument("--rate", type=_positive, metavar="N", help="messages a second at most")
+    how.add_argument("--pace", type=_positive, metavar="X", help="as recorded, X times as fast")
+    how.add_argument(
+        "--set", action="append", default=[], metavar="EDIT", help="'$.path = VALUE', '- $.path'"
+    )
+    how.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="set on every copy")
+    how.add_argument("--drop-header", action="append", default=[], metavar="NAME", help="not copied")
+    how.add_argument("--no-headers", action="store_true", help="copy none of the originals' headers")
+    how.add_argument(
+        "--ids",
+        choices=[ids.value for ids in MessageIds],
+        default=MessageIds.STABLE.value,
+        help="message ids of the copies: stable ones make repeating harmless (stable)",
+    )
+    how.add_argument("--no-provenance", action="store_true", help="add no Memphis-Replay-… headers")
+    how.add_argument("--dry-run", action="store_true", help="show the first hundred, send nothing")
+    runs = parser.add_argument_group("runs")
+    runs.add_argument("--list", action="store_true", help="the runs that are known")
+    runs.add_argument("--resume", metavar="RUN", help="go on with one that was interrupted")
+    runs.add_argument("--undo", metavar="RUN", help="remove what one stored")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    server = parser.add_mutually_exclusive_group()
+    server.add_argument("--connect", metavar="URL", help="the server to read from, and to publish to")
+    server.add_argument("--context", metavar="NAME", help="the same, by a context of the nats command")
+    connection_options.add_options(parser)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+_positive.__name__ = "positive number"  # argparse names the type in its message
+
+
+def _target(options: argparse.Namespace, connection: ConnectionProfile) -> ConnectionProfile:
+    if options.to_connect and options.to_context:
+        raise Failure("--to-connect and --to-context exclude each other")
+    if options.to_connect:
+        return profile_for(options.to_connect)
+    if options.to_context:
+        return connection_options.context_profile(options.to_context)
+    return connection
+
+
+def _replay_options(options: argparse.Namespace) -> ReplayOptions:
+    try:
+        edits = Edits.parse("\n".join(options.set), options.where)
+    except EditError as error:
+        raise Failure(str(error)) from None
+    return ReplayOptions(
+        subject=options.to,
+        rate=options.rate,
+        original_pace=options.pace,
+        keep_headers=not options.no_headers,
+        set_headers=tuple(_header(text) for text in options.header),
+        drop_headers=tuple(options.drop_header),
+        edits=edits,
+        ids=MessageIds(options.ids),
+        provenance=not options.no_provenance,
+    )
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise Failure(f"{text!r} is no header: write NAME:VALUE")
+    return name.strip(), value.strip()

@@ -1,0 +1,168 @@
+"""Starting, rehearsing and resuming replays, once the dialog has said what is meant."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtWidgets import QWidget
+
+from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.inspect.reader import MessageReader
+from memphis_desktop.inspect.replay import (
+    FileMessages,
+    MessageRange,
+    Rehearsed,
+    ReplayOptions,
+    ReplayRun,
+    ReplaySource,
+    SelectedMessages,
+    rehearse,
+)
+from memphis_desktop.inspect.replay.records import Place, RunRecord
+from memphis_desktop.inspect.replay.resume import copies_behind, reopened, resumed_run, source_record
+from memphis_desktop.inspect.replay.runs import RunEntry, new_run_id
+from memphis_desktop.inspect.seek import Seek, place
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.replay.runs import runs_of
+
+
+@dataclass(frozen=True)
+class ReplayRequest:
+    """A replay as described: chosen sequences, or a range with a subject filter."""
+
+    stream: str
+    options: ReplayOptions
+    sequences: tuple[int, ...] = ()
+    first: Seek | None = None
+    last: Seek | None = None
+    subject: str | None = None
+    path: str = ""
+    target: Any = None
+
+
+async def dry_run(context: ScreenContext, request: ReplayRequest) -> list[Rehearsed]:
+    """Return the first messages as they would be sent; raises ReadError when the source cannot be read."""
+    if request.path:
+        return await rehearse(FileMessages(Path(request.path)), request.options, new_run_id())
+    session = context.session
+    reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
+    try:
+        return await rehearse(await _source(reader, request), request.options, new_run_id())
+    finally:
+        await reader.close()
+
+
+async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEntry:
+    """Start a replay; returns its entry in the list of runs.
+
+    Raises:
+        ReadError: the station cannot be read, or the range holds nothing.
+    """
+    session = context.session
+    if request.path:
+        return _start(context, FileMessages(Path(request.path)), request, _nothing)
+    reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
+    try:
+        source = await _source(reader, request)
+    except BaseException:
+        await reader.close()
+        raise
+    return _start(context, source, request, reader.close)
+
+
+Finish = Callable[[], Awaitable[None]]
+
+
+def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest, finish: Finish) -> RunEntry:
+    session = context.session
+    target = request.target or session
+    run = ReplayRun(source, target.nats, request.options, run_id=new_run_id())
+    record = RunRecord(
+        run.run_id,
+        source_record(source),
+        _place_of(session),
+        request.options.subject,
+        _place_of(target),
+        request.options,
+        started_ns=time.time_ns(),
+    )
+    where = (
+        request.options.subject if target is session else f"{target.profile.name}: {request.options.subject}"
+    )
+    entry = RunEntry(run, source.description, where, record=record, session=target)
+    return runs_of(session).start(entry, context.run, finish)
+
+
+def _place_of(session: Any) -> Place:
+    return Place(session.profile.id, session.profile.name, session.profile.address)
+
+
+def target_session_of(context: ScreenContext, window: QWidget | None, entry: RunEntry) -> Any:
+    """Return the open connection that a run of an earlier time published to.
+
+    Raises:
+        ReadError: it is not open in any tab.
+    """
+    wanted = entry.record.target_at if entry.record is not None else None
+    for _, session in open_sessions(context, window):
+        if wanted is not None and session.profile.id == wanted.id:
+            return session
+    name = wanted.name if wanted is not None else "the target"
+    raise ReadError(0, 0, f"the connection {name} is not open; open it in a tab and try again")
+
+
+async def resume_replay(context: ScreenContext, window: QWidget | None, entry: RunEntry) -> RunEntry:
+    """Go on with a run where it ended, without a gap or a second copy; returns its new entry.
+
+    Raises:
+        ReadError: source or target cannot be read, or the target's connection is not open.
+    """
+    record = entry.record
+    if record is None:
+        raise ReadError(0, 0, "there is no record of this replay")
+    target = target_session_of(context, window, entry)
+    session = context.session
+    reader = None
+    if record.source.kind != "file":
+        prefix = session.profile.api_prefix
+        reader = await MessageReader.open(session, record.source.stream, api_prefix=prefix)
+    finish: Finish = reader.close if reader is not None else _nothing
+    try:
+        source, after = await reopened(record, reader)
+
+        async def open_target(stream: str) -> MessageReader:
+            return await MessageReader.open(target, stream, api_prefix=target.profile.api_prefix)
+
+        run = resumed_run(record, source, after, await copies_behind(record, open_target), target.nats)
+    except BaseException:
+        await finish()
+        raise
+    resumed = RunEntry(run, entry.source, entry.target, entry.started_ns, record, session=target)
+    return runs_of(session).start(resumed, context.run, finish)
+
+
+def open_sessions(context: ScreenContext, parent: QWidget | None) -> list[tuple[str, Any]]:
+    """Every connection that is open in a tab of the window, this one first."""
+    sessions: list[tuple[str, Any]] = [(context.session.profile.name, context.session)]
+    workspaces = getattr(parent, "workspaces", None)
+    for workspace in workspaces() if workspaces is not None else ():
+        other = workspace.connection.session if workspace.connection is not None else None
+        if other is not None and all(other is not known for _, known in sessions) and other.connected:
+            sessions.append((other.profile.name, other))
+    return sessions
+
+
+async def _nothing() -> None:
+    """A file needs no closing."""
+
+
+async def _source(reader: MessageReader, request: ReplayRequest) -> ReplaySource:
+    if request.first is None or request.last is None:
+        return SelectedMessages(reader, request.sequences)
+    first = await place(reader, request.first, end=False)
+    last = await place(reader, request.last, end=True)
+    return await MessageRange.counted(reader, first, last, request.subject)

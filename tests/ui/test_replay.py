@@ -1,0 +1,145 @@
+"""Replays in the window: described, run, found again after a restart, resumed, undone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from nats.js.api import StreamConfig
+
+from memphis_desktop import app, folders
+from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.inspect.replay import Checkpoint, ReplayOptions, ReplayState
+from memphis_desktop.inspect.replay.records import Place, RecordStore, RunRecord, SourceRecord
+from memphis_desktop.inspect.sequences import SequenceSet
+from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.replay import ReplayScreen
+from memphis_desktop.ui.screens.replay.dialog import DryRunDialog, ReplayDialog, open_replay
+from tests.conftest import Connect
+from tests.ui.conftest import Until
+
+OpenWindow = Callable[..., Awaitable[app.Program]]
+COUNT = 300
+
+
+async def prepared(
+    server: ServerProcess, connect: Connect, open_window: OpenWindow, until: Until
+) -> tuple[Any, Any, ConnectionProfile]:
+    """A station with messages, one to copy into, and the window on them."""
+    client = await connect(server)
+    jetstream = client.jetstream(timeout=30)
+    await jetstream.add_stream(StreamConfig(name="orders", subjects=["orders.>"], allow_direct=True))
+    await jetstream.add_stream(StreamConfig(name="copy", subjects=["copy.>"], allow_direct=True))
+    for number in range(COUNT):
+        await jetstream.publish_async("orders.new", b'{"n":%d,"secret":1}' % number)
+    await jetstream.publish_async_completed()
+    program = await open_window()
+    profile = ConnectionProfile(name="Here", urls=(server.url,))
+    workspace = await program.window.open_profile(profile, Route("replay"))
+    await until(lambda: workspace.context.session.snapshot.streams, "the stations")
+    return client, workspace, profile
+
+
+async def test_a_replay_is_described_rehearsed_and_run(
+    any_server: ServerProcess, connect: Connect, open_window: OpenWindow, until: Until
+) -> None:
+    """With a filter and an edit; what is not understood is said in the dialog."""
+    client, workspace, _ = await prepared(any_server, connect, open_window, until)
+    dialog = open_replay(workspace.context, workspace.window(), "orders")
+    await until(dialog.isVisible, "the dialog")
+    dialog.target_field.setText("copy.{subject}")
+    dialog.where_field.setText("json.n >= 200")
+    dialog.edits_field.setPlainText("- $.secret\n$.by")
+    dialog.accept()
+    assert dialog.isVisible()
+    assert "gives no value" in dialog.error.text()
+    dialog.edits_field.setPlainText("- $.secret\n$.by = 1")
+    dialog.set_headers_field.setPlainText("X-Why: a test")
+    dialog.show_dry_run()
+    rehearsed = await until(lambda: dialog.findChildren(DryRunDialog), "the dry run")
+    assert len(rehearsed[0].table.rows()) == 100
+    rehearsed[0].close()
+    dialog.accept()
+    screen = workspace.current_screen
+    assert isinstance(screen, ReplayScreen)
+    entry = await until(lambda: screen.panel.entry, "the run")
+    await until(lambda: entry.progress.state is ReplayState.DONE, "its end")
+    assert (entry.progress.stored, entry.progress.left_out) == (100, 200)
+    stored = await client.jetstream().get_msg("copy", 1)
+    assert json.loads(stored.data) == {"n": 200, "by": 1}
+    assert stored.headers["X-Why"] == "a test"
+
+
+async def test_an_interrupted_replay_is_resumed_and_undone_after_a_restart(
+    any_server: ServerProcess,
+    connect: Connect,
+    open_window: OpenWindow,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The list shows it; Resume sends what is missing; Undo removes all of it, and the list says so."""
+    client, workspace, profile = await prepared(any_server, connect, open_window, until)
+    at = Place(profile.id, profile.name)
+    record = RunRecord(
+        "20260101-000000-abcdef",
+        SourceRecord("range", "orders #1 – #300", "orders", 1, COUNT, count=COUNT),
+        at,
+        "copy.{subject}",
+        at,
+        ReplayOptions(subject="copy.{subject}"),
+        ReplayState.RUNNING,
+        Checkpoint(200, 201, stored=200),
+        {"copy": SequenceSet([(1, 200)])},
+        time.time_ns(),
+    )
+    await asyncio.to_thread(RecordStore(folders.data_folder() / "replays").save, record)
+    reopened = await _window_again(workspace, profile)
+    screen = reopened.current_screen
+    assert isinstance(screen, ReplayScreen)
+    entry = await until(lambda: screen.panel.entry, "the run of before")
+    assert entry.progress.state is ReplayState.INTERRUPTED
+    assert screen.panel.pause_button.text() == "Resume"
+    screen.panel.pause_button.click()
+    await until(lambda: screen.panel.entry.progress.state is ReplayState.DONE, "its end", 30)
+    state = (await client.jetstream().stream_info("copy")).state
+    assert state.messages == 100
+    copied = await client.jetstream().get_msg("copy", 1)
+    assert copied.headers["Memphis-Replay-Sequence"] == "201"
+    assert screen.panel.entry.progress.stored == COUNT
+    monkeypatch.setattr(type(screen.context), "confirm", _yes)
+    await until(screen.panel.undo_button.isEnabled, "the button")
+    screen.panel.undo_button.click()
+    await until(lambda: screen.panel.entry.record.state is ReplayState.UNDONE, "the undo")
+    assert (await client.jetstream().stream_info("copy")).state.messages == 0
+
+
+async def _yes(*_: object) -> bool:
+    return True
+
+
+async def _window_again(workspace: Any, profile: ConnectionProfile) -> Any:
+    """Close the connection and open it again: what was in memory is gone."""
+    window = workspace.window()
+    await window.close_profile(profile.id)
+    return await window.open_profile(profile, Route("replay"))
+
+
+@pytest.mark.parametrize("text", ["name", ": value"])
+async def test_headers_that_are_none_are_refused(
+    broker: ServerProcess, connect: Connect, open_window: OpenWindow, until: Until, text: str
+) -> None:
+    """In the dialog, before anything is sent."""
+    _, workspace, _ = await prepared(broker, connect, open_window, until)
+    dialog: ReplayDialog = open_replay(workspace.context, workspace.window(), "orders")
+    await until(dialog.isVisible, "the dialog")
+    dialog.target_field.setText("copy.x")
+    dialog.set_headers_field.setPlainText(text)
+    dialog.accept()
+    assert dialog.isVisible()
+    assert "no header" in dialog.error.text()
+    dialog.reject()
