@@ -194,8 +194,61 @@ def _names_file_or_link(word: str) -> bool:
 def _broker(arguments: list[str]) -> int:
     """run the broker alone, without a window (nats-server's own flags)"""
     from memphis_desktop.broker import command
+    from memphis_desktop.node_stations import NodeStations
 
-    return command.run(arguments)
+    return command.run(arguments, NodeStations)
+
+
+def _stations(arguments: list[str]) -> int:
+    """serve Memphis SDKs beside any server with JetStream"""
+    parser = _parser(
+        "stations",
+        "Serve Memphis SDKs, and the window's Memphis screens, beside a server with JetStream.\n"
+        "Any number of copies may run; they share the work, and what they know lies in the server.",
+    )
+    parser.add_argument(
+        "--connect", metavar="URL", required=True, help="the server; more of one cluster with commas between"
+    )
+    parser.add_argument("--user", metavar="NAME", help="user to log in with")
+    parser.add_argument("--password", metavar="PASSWORD", help="that user's password")
+    parser.add_argument("--token", metavar="TOKEN", help="token to log in with")
+    parser.add_argument("--creds", type=Path, metavar="FILE", help="credentials file (JWT and seed)")
+    parser.add_argument("--nkey", type=Path, metavar="FILE", help="file with an nkey's seed")
+    parser.add_argument("--tlsca", type=Path, metavar="FILE", help="certificates to trust")
+    parser.add_argument("--tlscert", type=Path, metavar="FILE", help="own certificate")
+    parser.add_argument("--tlskey", type=Path, metavar="FILE", help="its private key")
+    parser.add_argument("-D", "--debug", action="store_true", help="debugging lines in the log")
+    options = parser.parse_args(arguments)
+    if (options.user is None) != (options.password is None):
+        parser.error("--user and --password go together")
+    for file in (options.creds, options.nkey, options.tlsca, options.tlscert, options.tlskey):
+        if file is not None and not file.is_file():
+            raise Failure(f"there is no file {file}")
+    from memphis_desktop.stations import command
+
+    return command.run(options.connect.split(","), _login(options), debug=options.debug)
+
+
+def _login(options: argparse.Namespace) -> dict[str, object]:
+    """Return credentials and TLS in nats-py's words."""
+    login: dict[str, object] = {
+        "user": options.user,
+        "password": options.password,
+        "token": options.token,
+        "user_credentials": options.creds and str(options.creds),
+        "nkeys_seed": options.nkey and str(options.nkey),
+    }
+    if options.tlsca or options.tlscert:
+        import ssl
+
+        context = ssl.create_default_context(cafile=options.tlsca)
+        if options.tlscert:
+            try:
+                context.load_cert_chain(options.tlscert, options.tlskey)
+            except (OSError, ssl.SSLError) as error:
+                raise Failure(f"{options.tlscert} can not be used as a certificate: {error}") from None
+        login["tls"] = context
+    return {key: value for key, value in login.items() if value is not None}
 
 
 def _sample(arguments: list[str]) -> int:
@@ -384,6 +437,7 @@ def _summary(command: Callable[[list[str]], int]) -> str:
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "broker": _broker,
+    "stations": _stations,
     "sample": _sample,
     "screenshot": _screenshot,
     "bench": _bench,

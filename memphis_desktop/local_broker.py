@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import socket
@@ -20,8 +21,13 @@ from memphis_desktop.broker.node import BrokerNode
 from memphis_desktop.broker.options import ANY_PORT, BrokerOptions, StartError
 from memphis_desktop.broker.store.interface import FolderInUse
 from memphis_desktop.demo import SampleTraffic
+from memphis_desktop.errors import Failure
+from memphis_desktop.node_stations import NodeStations
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState
 
+log = logging.getLogger(__name__)
+
+MEMPHIS_PORT = 6666  # what SDKs expect; a free one after it when it is taken
 _HOST = "127.0.0.1"
 _PORTS_TRIED = 50
 
@@ -52,6 +58,8 @@ class LocalBroker:
         self.choice = BrokerChoice()
         self.node: BrokerNode | None = None
         self._ports_folder = ports_folder
+        self._stations: NodeStations | None = None
+        self._stations_start: asyncio.Task[None] | None = None
         self._traffic: SampleTraffic | None = None
         self._temporary: Path | None = None
         self._ports_file: Path | None = None
@@ -61,6 +69,11 @@ class LocalBroker:
     def url(self) -> str:
         """Where clients connect while it runs; empty otherwise."""
         return self.node.urls[0] if self.node is not None and self.state is BrokerState.RUNNING else ""
+
+    @property
+    def memphis_port(self) -> int:
+        """Where Memphis SDKs connect; 0 when they can not."""
+        return self.node.memphis_port if self.node is not None else 0
 
     @property
     def data_folder(self) -> Path | None:
@@ -99,6 +112,10 @@ class LocalBroker:
             self._set_state(BrokerState.FAILED, str(error))
             raise
         self._set_state(BrokerState.RUNNING)
+        if choice.memphis and self.node is not None:
+            self._stations = NodeStations(self.node)
+            starting = self._start_stations(self._stations)
+            self._stations_start = asyncio.get_running_loop().create_task(starting)
         if choice.sample_traffic:
             await self.start_sample_traffic()
 
@@ -111,6 +128,7 @@ class LocalBroker:
             port=choice.port or ANY_PORT,
             jetstream=True,
             store_dir=folder,
+            memphis_port=(free_port(MEMPHIS_PORT) or ANY_PORT) if choice.memphis else 0,
         )
         node = BrokerNode(options)
         try:
@@ -124,6 +142,13 @@ class LocalBroker:
             ) from error
         self.node = node
         self._write_ports_file(node)
+
+    async def _start_stations(self, stations: NodeStations) -> None:
+        """Serve Memphis SDKs too. That this fails is no reason to be without a broker."""
+        try:
+            await stations.start()
+        except (Failure, StartError) as error:
+            log.warning("Memphis SDKs are not served: %s", error)
 
     def _write_ports_file(self, node: BrokerNode) -> None:
         """Tell who waits for it where the broker listens, in the manner of nats-server's ports file."""
@@ -144,11 +169,22 @@ class LocalBroker:
             self._ports_file.unlink(missing_ok=True)
             self._ports_file = None
         try:
+            await self._stop_stations()
             await self.node.stop()
         finally:
             self.node = None
             self._remove_temporary()
             self._set_state(BrokerState.STOPPED)
+
+    async def _stop_stations(self) -> None:
+        stations, self._stations = self._stations, None
+        start, self._stations_start = self._stations_start, None
+        if start is not None:
+            start.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await start
+        if stations is not None:
+            await stations.stop()
 
     def _remove_temporary(self) -> None:
         if self._temporary is not None:

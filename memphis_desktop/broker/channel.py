@@ -27,6 +27,8 @@ class Channel(asyncio.Protocol):
         closed, close_reason: whether and why the connection has ended.
     """
 
+    secured = True  # whether the TLS of the options is asked for
+
     def __init__(self, node: BrokerNode, websocket: WebSocketOptions | None) -> None:
         """`websocket` has the options of its listener when the client came to that one."""
         self.node = node
@@ -72,7 +74,7 @@ class Channel(asyncio.Protocol):
     # -- handshakes ------------------------------------------------------------------------------------------
     def _begin(self, now: float) -> None:
         """Greet, or wait for the handshake that comes first."""
-        web, tls = self._websocket, self.node.options.tls
+        web, tls = self._websocket, self.node.options.tls if self.secured else None
         if web is not None:
             self._web = WebSocketLayer(
                 web, lambda: self.parser.max_payload + 65536, secure=web.tls is not None

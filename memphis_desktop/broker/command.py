@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from memphis_desktop import __version__
 from memphis_desktop.broker import flags, logfile, signalling
@@ -30,11 +30,22 @@ DROP_IN_HOST = "0.0.0.0"
 _COLLECTOR_THRESHOLDS = (20_000, 20, 50)
 
 
-def run(arguments: list[str]) -> int:
+class Companion(Protocol):
+    """What runs beside the node in its process once clients can connect."""
+
+    async def start(self) -> None:
+        """Start it; raises `StartError` or `Failure`."""
+
+    async def stop(self) -> None:
+        """End it in order."""
+
+
+def run(arguments: list[str], companion: Callable[[BrokerNode], Companion] | None = None) -> int:
     """Run a node until a signal ends it.
 
     Args:
         arguments: What stands behind ``memphis-desktop broker``.
+        companion: Makes what serves Memphis SDKs, for a node that shall.
 
     Returns:
         0 when it was ended in order, 1 when it could not start (told in one line), 2 for wrong usage.
@@ -82,7 +93,8 @@ def run(arguments: list[str]) -> int:
         if line.config is not None:
             node.config_digest = digest(line.config)
             node.reloader = lambda: _options_again(arguments, host)
-        return _loop_runner()(_serve(node, handler))
+        beside = companion(node) if companion is not None and options.memphis_port else None
+        return _loop_runner()(_serve(node, handler, beside))
     except StartError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return FAILED
@@ -111,7 +123,7 @@ def _loop_runner() -> Callable[[Coroutine[Any, Any, int]], int]:
     return run_on_uvloop
 
 
-async def _serve(node: BrokerNode, handler: logfile.ReopenableHandler) -> int:
+async def _serve(node: BrokerNode, handler: logfile.ReopenableHandler, companion: Companion | None) -> int:
     log.info("Starting %s", PROGRAM)
     log.info("  Version:  %s", __version__)
     log.info("  Protocol: nats-server %s", SERVER_VERSION)
@@ -122,22 +134,34 @@ async def _serve(node: BrokerNode, handler: logfile.ReopenableHandler) -> int:
     ended = asyncio.Event()
     _install_signals(node, handler, ended)
     await node.start()
-    # Modules and routing tables live as long as the process: full collections need not walk them, and young
-    # ones need not run for every few hundred messages of a chunk.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
+    _spare_the_collector()
     files = _write_files(node)
     log.info("Server is ready")
     try:
+        if companion is not None:
+            await companion.start()
+            _spare_the_collector()
+            _write_files(node)  # with its port
         await ended.wait()
         log.info("Initiating Shutdown...")
     finally:
+        if companion is not None:
+            await companion.stop()
         await node.stop()
         for path in files:
             path.unlink(missing_ok=True)
     log.info("Server Exiting..")
     return OK
+
+
+def _spare_the_collector() -> None:
+    """Keep what lives as long as the process, modules and routing tables, out of garbage collections.
+
+    Young collections need not run for every few hundred messages of a chunk either.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
 
 
 def _install_signals(node: BrokerNode, handler: logfile.ReopenableHandler, ended: asyncio.Event) -> None:

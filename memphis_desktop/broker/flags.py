@@ -138,6 +138,12 @@ FLAGS: tuple[_Flag, ...] = (
     _Flag(
         ("ms", "https_port"), "PORT", "the same over HTTPS, with the TLS options", _set("https_port", _port)
     ),
+    _Flag(
+        ("memphis_port",),
+        "PORT",
+        "port for Memphis SDKs (theirs is 6666); -1 for any free one",
+        _set("memphis_port", _port),
+    ),
     _Flag(("n", "name", "server_name"), "NAME", "the server's name", _set("server_name")),
     _Flag(("client_advertise",), "HOST:PORT", "address told to clients", _set("client_advertise")),
     _Flag(("P", "pid"), "FILE", "write the process id to a file", _set("pid_file", Path)),

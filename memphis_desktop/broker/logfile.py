@@ -13,6 +13,7 @@ from pathlib import Path
 
 TRACE = 5
 LOGGER = "memphis_desktop.broker"
+COMPANIONS = ("memphis_desktop.stations",)  # what may run in the same process and writes into the same log
 
 _LEVELS = {
     TRACE: "TRC",
@@ -108,10 +109,11 @@ def set_up(
     handler = ReopenableHandler(path, size_limit, max_files)
     handler.setFormatter(ServerFormatter(with_time=with_time, utc=utc))
     logging.addLevelName(TRACE, "TRACE")
-    logger = logging.getLogger(LOGGER)
-    for old in list(logger.handlers):
-        logger.removeHandler(old)
-    logger.addHandler(handler)
-    logger.propagate = False
-    logger.setLevel(TRACE if trace else logging.DEBUG if debug else logging.INFO)
+    for name in (LOGGER, *COMPANIONS):
+        logger = logging.getLogger(name)
+        for old in list(logger.handlers):
+            logger.removeHandler(old)
+        logger.addHandler(handler)
+        logger.propagate = False
+        logger.setLevel(TRACE if trace else logging.DEBUG if debug else logging.INFO)
     return handler

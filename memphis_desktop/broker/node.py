@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import random
+import secrets
 import shutil
 import socket
 import ssl
@@ -36,6 +37,7 @@ from memphis_desktop.broker.options import (
     TlsOptions,
 )
 from memphis_desktop.broker.routing import Turn
+from memphis_desktop.broker.service_connection import ServiceConnection
 from memphis_desktop.broker.system_events import SystemEvents
 from memphis_desktop.broker.system_requests import SystemRequests
 from memphis_desktop.protocol.errors import CloseReason
@@ -238,6 +240,17 @@ class BrokerNode:
         )
         log.info("Listening for Memphis clients on %s:%d", self.host, self.memphis_port)
 
+    async def listen_for_service(self) -> str:
+        """Let in a service of this same process, over loopback, as nobody else can; returns its URL.
+
+        It comes into the default account and may do everything there, whatever users the options name.
+        """
+        token = secrets.token_urlsafe(32)
+        port = await self._open(
+            asyncio.get_running_loop(), lambda: ServiceConnection(self, token), "127.0.0.1", ANY_PORT
+        )
+        return f"nats://{token}@127.0.0.1:{port}"
+
     async def _listen_for_monitoring(self, loop: asyncio.AbstractEventLoop) -> None:
         options = self.options
 
@@ -391,7 +404,7 @@ class BrokerNode:
         if connection.client_type == "websocket" and web is not None:
             return {"tls_required": web.tls is not None}
         tls = self.options.tls
-        if tls is None:
+        if tls is None or not connection.secured:
             return {}
         optional = self.options.allow_non_tls
         return {"tls_required": not optional, "tls_available": optional, "tls_verify": tls.verify}

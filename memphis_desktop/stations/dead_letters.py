@@ -23,7 +23,7 @@ from memphis_desktop.stations.names import external_name, message_subject, stati
 
 PRODUCED_BY, CONNECTION_ID = "$memphis_producedBy", "$memphis_connectionId"
 RESENT = "$memphis_dls"  # the producer of a letter sent again
-_OWN_STREAMS = ("$memphis", "memphis_", "KV_memphis_")
+_OWN_STREAMS = ("$memphis", "KV_memphis_")
 _ID_BITS = 52
 _PREVIEW = 80  # bytes
 _LONGEST_JOURNEY = 100

@@ -28,7 +28,7 @@ from memphis_desktop.stations.names import external_name, internal_name, partiti
 
 log = logging.getLogger(__name__)
 
-STREAM, DURABLE = "memphis_events", "service"
+STREAM, DURABLE = "$memphis_events", "service"
 MAX_DELIVERIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."
 TERMINATED = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."
 

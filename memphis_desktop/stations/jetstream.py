@@ -23,7 +23,7 @@ CONSUMER_NOT_FOUND = 10014
 MESSAGE_NOT_FOUND = 10037
 WRONG_LAST_SEQUENCE = (10071, 10164)
 NOT_ENOUGH_PEERS = (10005, 10074)  # no suitable peers, replicas beyond one on a lone server
-MAX_BATCH = 256
+NOT_ENABLED = (10039, 10076)  # JetStream, for this account or at all
 
 TIMEOUT = 5.0
 

@@ -21,6 +21,7 @@ from memphis_desktop.stations.control.routes import Access, Context, Request, Ro
 from memphis_desktop.stations.errors import StationsError, StorageError
 from memphis_desktop.stations.events import EventReader
 from memphis_desktop.stations.housekeeping import Housekeeping
+from memphis_desktop.stations.jetstream import NOT_ENABLED
 from memphis_desktop.stations.metadata import Metadata
 from memphis_desktop.stations.users import StoredUsers, make_root
 
@@ -84,11 +85,18 @@ class StationsService:
                 await events.create(self.context)
                 return
             except StorageError as error:
-                if error.status not in (400, 408, 503) or attempt == _ATTEMPTS - 1:
+                if attempt == _ATTEMPTS - 1 or not self._may_pass(error):
                     raise
                 if error.status != 408 and clustered and attempt >= _PEERS_ATTEMPTS:
                     clustered = False  # a cluster of less than three
                 await asyncio.sleep(_LEADER_WAIT)
+
+    def _may_pass(self, error: StorageError) -> bool:
+        """Return whether what failed at the start may work in a while: not without JetStream."""
+        if error.status not in (400, 408, 503) or error.err_code in NOT_ENABLED:
+            return False
+        answered = error.status != 503 or bool(error.err_code)
+        return answered or bool(self.context.client._server_info.get("jetstream"))
 
     async def stop(self) -> None:
         """Take no further request, finish those being answered, end."""

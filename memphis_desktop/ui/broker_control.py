@@ -33,11 +33,13 @@ class BrokerChoice:
         port: where to listen on loopback; 0 for any free one.
         persistent: keep data in the application's data folder; otherwise it is forgotten at the end.
         sample_traffic: make the sample stations and keep them busy.
+        memphis: serve Memphis SDKs too, on their own port.
     """
 
     port: int = DEFAULT_PORT
     persistent: bool = True
     sample_traffic: bool = True
+    memphis: bool = True
 
 
 class BrokerStartError(Exception):

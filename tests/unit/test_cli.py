@@ -110,3 +110,15 @@ def test_folders_follow_the_home_variable(tmp_path: Path, monkeypatch: pytest.Mo
     assert folders.config_folder() == tmp_path / "home" / "config"
     assert folders.data_folder().is_dir()
     assert folders.log_folder().is_relative_to(tmp_path)
+
+
+def test_the_stations_service_needs_a_server_and_usable_credentials(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert cli.run(["stations"]) == 2
+    assert "required: --connect" in one_line(capsys.readouterr().err)
+    assert cli.run(["stations", "--connect", "nats://h", "--user", "u"]) == 2
+    assert "--user and --password go together" in one_line(capsys.readouterr().err)
+    missing = tmp_path / "none.creds"
+    assert cli.run(["stations", "--connect", "nats://h", "--creds", str(missing)]) == 1
+    assert one_line(capsys.readouterr().err) == f"memphis-desktop: there is no file {missing}"

@@ -14,11 +14,12 @@ import pytest_asyncio
 from memphis_desktop import folders
 from memphis_desktop.demo import stations
 from memphis_desktop.local_broker import LocalBroker, folder_size, free_port
+from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState
 from tests.conftest import Connect
 
-TEMPORARY = BrokerChoice(port=0, persistent=False, sample_traffic=False)
-KEPT = BrokerChoice(port=0, persistent=True, sample_traffic=False)
+TEMPORARY = BrokerChoice(port=0, persistent=False, sample_traffic=False, memphis=False)
+KEPT = BrokerChoice(port=0, persistent=True, sample_traffic=False, memphis=False)
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +119,7 @@ async def test_it_does_not_start_twice(local: LocalBroker) -> None:
 
 
 async def test_sample_traffic_comes_and_goes(local: LocalBroker, connect: Connect) -> None:
-    await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=True))
+    await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=True, memphis=False))
     assert local.sample_traffic
     client = await connect(local.url)
     async with asyncio.timeout(60):
@@ -131,6 +132,19 @@ async def test_sample_traffic_comes_and_goes(local: LocalBroker, connect: Connec
     assert await client.jetstream().streams_info() == []
     assert await local.remove_sample_data() == 0
     await client.close()
+
+
+async def test_it_serves_memphis_too(local: LocalBroker, connect: Connect) -> None:
+    await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=False))
+    client = StationsClient(await connect(local.url))
+    async with asyncio.timeout(60):
+        while not await client.service_running():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await client.create_station("here")
+    assert [station.name for station in await client.stations()] == ["here"]
+    await local.stop()
+    await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=False))
+    await local.stop()  # while the service is still coming up
 
 
 async def test_the_ports_file_tells_where_it_listens(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""The stations service as a command, and beside an embedded node: started, served by, ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.stations.client import StationsClient
+from tests.clients.test_stations_service import until
+from tests.conftest import Connect, Starter
+
+COMMAND = [sys.executable, "-m", "memphis_desktop", "stations"]
+
+
+def ended_with(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """End the command and return its exit code and what it wrote."""
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+async def test_it_waits_for_its_server_serves_and_ends_in_order(
+    start_nats_server: Starter, connect: Connect
+) -> None:
+    server = start_nats_server()
+    server.stop()
+    process = subprocess.Popen(  # noqa: ASYNC220
+        [*COMMAND, "--connect", server.url], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        server.start()
+        client = StationsClient(await connect(server))
+        await until(client.service_running)
+        await client.create_station("made")
+    finally:
+        code, errors = ended_with(process)
+    assert code == 0
+    assert "Stations service is ready" in errors
+    assert "Traceback" not in errors
+
+
+def failure_of(*arguments: str) -> str:
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+def test_a_refused_login_is_one_sentence(start_nats_server: Starter) -> None:
+    server = start_nats_server(arguments=["--auth", "secret"])
+    assert failure_of("--connect", server.url) == "memphis-desktop: The server refuses the login."
+
+
+def test_a_server_without_jetstream_is_one_sentence(start_nats_server: Starter) -> None:
+    server = start_nats_server(jetstream=False)
+    assert failure_of("--connect", server.url) == (
+        "memphis-desktop: The server has no JetStream to use: "
+        "JetStream does not answer; is it enabled for this account?"
+    )
+
+
+async def test_the_node_starts_it_whatever_users_it_has(
+    start_broker: Starter, connect: Connect, tmp_path: Path
+) -> None:
+    started = time.monotonic()
+    broker: ServerProcess = start_broker(arguments=["--memphis_port", "-1", "--user", "u", "--pass", "p"])
+    ready = time.monotonic() - started
+    client = StationsClient(await connect(broker, user="u", password="p"))
+    await until(client.service_running)
+    assert time.monotonic() - started > ready
+    assert broker.stop() == 0
+    assert "Traceback" not in broker.log()
+    assert "Stations service is ready" in broker.log()
