@@ -180,9 +180,7 @@ class LocalBroker:
         stations, self._stations = self._stations, None
         start, self._stations_start = self._stations_start, None
         if start is not None:
-            start.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await start
+            await start  # not to be called off: nats-py does not bear that while it connects
         if stations is not None:
             await stations.stop()
 

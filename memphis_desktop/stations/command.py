@@ -13,6 +13,7 @@ from typing import Any
 from memphis_desktop.stations.connecting import close_client, open_client
 from memphis_desktop.stations.errors import StorageError
 from memphis_desktop.stations.service import StationsService
+from memphis_desktop.stations.tasks import end_task
 
 OK = 0
 
@@ -51,9 +52,8 @@ async def _serve(urls: list[str], options: Mapping[str, Any]) -> int:
     await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if not work.done():
-        work.cancel()
-        await asyncio.wait({work})
-    if not work.cancelled() and (error := work.exception()) is not None:
+        await end_task(work)
+    elif not work.cancelled() and (error := work.exception()) is not None:
         raise error
     return OK
 

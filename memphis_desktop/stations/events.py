@@ -25,6 +25,7 @@ from memphis_desktop.stations.dead_letters import Failure
 from memphis_desktop.stations.errors import StationsError, StorageError
 from memphis_desktop.stations.model import DeadLetter, DeadLetterKind, JourneyStep
 from memphis_desktop.stations.names import external_name, internal_name, partition_stream
+from memphis_desktop.stations.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +84,7 @@ class EventReader:
     async def stop(self) -> None:
         """End; what is under way is done again by another copy."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_task(task)
 
     async def _run(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -11,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from memphis_desktop.stations import connections, dead_letters, lifecycle
 from memphis_desktop.stations.control.routes import Context
 from memphis_desktop.stations.errors import StationsError
+from memphis_desktop.stations.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,7 @@ class Housekeeping:
 
     async def stop(self) -> None:
         """End; a duty under way is broken off, and done by another copy or at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*map(end_task, self._tasks))
         self._tasks.clear()
 
     async def _run(self, interval: float, duty: Duty) -> None:

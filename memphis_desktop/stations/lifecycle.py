@@ -21,6 +21,7 @@ from memphis_desktop.stations.control.routes import Context
 from memphis_desktop.stations.errors import Conflict, Refusal, StationsError, StorageError
 from memphis_desktop.stations.metadata import Versioned, new_id, pattern_for, replace
 from memphis_desktop.stations.model import Station, StationState
+from memphis_desktop.stations.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +66,7 @@ class _Claim:
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
 
 
 async def create_station(context: Context, wanted: Station) -> tuple[Station, bool]:

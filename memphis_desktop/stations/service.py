@@ -70,7 +70,7 @@ class StationsService:
             self._subscriptions.append(subscription)
         self._events.start()
         self._housekeeping.start()
-        await self.context.client.flush()
+        await self.context.jetstream.request("INFO")  # answered after the subscriptions were made
         log.info("Stations service is ready")
 
     async def _make_buckets(self) -> None:

@@ -20,6 +20,7 @@ from nats.aio.subscription import Subscription
 
 from memphis_desktop.stations.buckets import OPERATION, Bucket, Entry
 from memphis_desktop.stations.errors import StorageError
+from memphis_desktop.stations.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +66,7 @@ class BucketView:
     async def stop(self) -> None:
         """End it."""
         keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeper
+        await end_task(keeper)
         await self._unsubscribe()
 
     async def read(self) -> dict[str, Entry]:

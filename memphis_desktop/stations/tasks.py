@@ -1,0 +1,17 @@
+"""Ending a task that waits in nats-py, which swallows a cancellation at some of its awaits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+_PATIENCE = 1.0
+
+
+async def end_task(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task until it has ended; what it raised is not told."""
+    while task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_PATIENCE)
+    if task is not None and not task.cancelled():
+        task.exception()
