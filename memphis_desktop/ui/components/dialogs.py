@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -218,8 +219,14 @@ def add_form_row(form: QFormLayout, label: str, field: QWidget, help_text: str =
         column = QVBoxLayout(cell)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.SPACE_1)
-        column.addWidget(field)
+        policy = QSizePolicy.Policy
+        growing = (policy.Expanding, policy.MinimumExpanding, policy.Ignored)
+        if field.layout() is not None or field.sizePolicy().horizontalPolicy() in growing:
+            column.addWidget(field)
+        else:
+            column.addWidget(field, 0, Qt.AlignmentFlag.AlignLeft)  # as wide as it wants to be
         column.addWidget(PlainLabel(help_text, "caption", wrap=True))
+        cell.setSizePolicy(policy.Expanding, policy.Preferred)  # the help has all of the width
         form.addRow(name, cell)
     else:
         form.addRow(name, field)

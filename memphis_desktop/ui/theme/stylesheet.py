@@ -161,6 +161,7 @@ def _choices(t: Theme) -> str:
     tick = glyph("tick", t.on_accent)
     return f"""
 QCheckBox, QRadioButton {{ spacing: 8px; background: transparent; border: {t.line_width}px solid transparent; border-radius: 4px; padding: 2px; }}
+QCheckBox[role="bad"] {{ color: {t.bad}; }}
 QCheckBox:focus, QRadioButton:focus {{ border-color: {t.accent}; }}
 QCheckBox:disabled, QRadioButton:disabled {{ color: {t.faint}; }}
 QCheckBox::indicator, QRadioButton::indicator {{ width: 14px; height: 14px; border: {t.line_width}px solid {t.faint}; background: {t.sunken}; }}

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLineEdit,
+    QSizePolicy,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -30,6 +31,7 @@ from memphis_desktop.cluster.profiles import (
     ProfileStore,
     TlsOptions,
 )
+from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Disclosure, FormDialog, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -49,6 +51,10 @@ KINDS = {
     CredentialKind.NKEY: "NKey seed",
     CredentialKind.JWT: "JWT and seed",
 }
+UNVERIFIED = (
+    "Whoever sits between here and the server can pose as the server, read everything and change everything."
+    " Name the authority's file instead."
+)
 _SECRET_HELP = "env://NAME or file://path are taken as references and resolved at each connection."
 
 
@@ -122,6 +128,7 @@ class CredentialsFields(QWidget):
         self.nkey_seed = secret_field("Seed", credentials.nkey_seed)
         self.jwt = secret_field("JWT", credentials.user_jwt)
         self.seed = secret_field("Seed", credentials.user_seed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._forms: dict[CredentialKind, QWidget] = {}
         self._pages = QStackedWidget()
         self._build_page(CredentialKind.NONE)
@@ -251,7 +258,11 @@ class ConnectionForm(FormDialog):
         self.handshake_first = QCheckBox("TLS before the server's greeting")
         self.handshake_first.setChecked(tls.handshake_first)
         self.skip_verify = QCheckBox("Accept any certificate (dangerous)")
+        self.skip_verify.setProperty("role", "bad")
         self.skip_verify.setChecked(tls.skip_verify)
+        self.danger = Banner("bad", UNVERIFIED)
+        self.danger.setVisible(tls.skip_verify)
+        self.skip_verify.toggled.connect(self.danger.setVisible)
         form = form_layout()
         add_form_row(form, "Authorities (CA)", self.ca, "Instead of the system's.")
         add_form_row(form, "Certificate", self.certificate)
@@ -259,6 +270,7 @@ class ConnectionForm(FormDialog):
         add_form_row(form, "Server name", self.server_name, "When it is not the host of the URL.")
         form.addRow(PlainLabel(""), self.handshake_first)
         form.addRow(PlainLabel(""), self.skip_verify)
+        form.addRow(self.danger)
         self._add_section("TLS", form, tls != TlsOptions())
 
     def _build_advanced(self, before: ConnectionProfile) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QPushButton, QSc
 
 from memphis_desktop.cluster.diagnosis import FAILED, PASSED, RUNNING, SKIPPED, Diagnosis, Step, report
 from memphis_desktop.cluster.model import ClusterSnapshot
-from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, without_secret
+from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, TlsOptions, without_secret
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -81,6 +81,16 @@ class StepList(QWidget):
                 y += self._detail_height(step, self.width())
             y += theme.SPACE_2
 
+    def span(self, key: str) -> tuple[int, int]:
+        """Where a step begins and ends, in pixels from the top."""
+        y = 0
+        for step in self._steps:
+            height = 20 + theme.SPACE_2 + self._detail_height(step, self.width())
+            if step.key == key:
+                return y, y + height
+            y += height
+        return 0, 0
+
     def _height(self, width: int) -> int:
         return sum(20 + theme.SPACE_2 + self._detail_height(step, width) for step in self._steps)
 
@@ -137,9 +147,9 @@ class ConnectionDetails(QFrame):
         inner.setSpacing(theme.SPACE_4)
         inner.addWidget(self._name)
         inner.addLayout(buttons)
-        inner.addLayout(self._facts)
         inner.addWidget(self.steps)
         inner.addWidget(self.copy_button, 0, Qt.AlignmentFlag.AlignLeft)
+        inner.addLayout(self._facts)
         inner.addStretch()
         holder = QWidget()
         holder.setObjectName("scrolled")
@@ -148,6 +158,7 @@ class ConnectionDetails(QFrame):
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(holder)
+        self._area = area
         layout = QVBoxLayout(self)
         layout.setContentsMargins(1, 1, 1, 1)
         layout.addWidget(area)
@@ -175,8 +186,9 @@ class ConnectionDetails(QFrame):
         for row, (name, value) in enumerate(facts(profile, snapshot)):
             label = PlainLabel(name, "caption")
             label.setAlignment(Qt.AlignmentFlag.AlignTop)
+            danger = "bad" if name == "TLS" and profile.tls.skip_verify else ""
             self._facts.addWidget(label, row, 0)
-            self._facts.addWidget(PlainLabel(value, wrap=True, selectable=True), row, 1)
+            self._facts.addWidget(PlainLabel(value, danger, wrap=True, selectable=True), row, 1)
 
     def test(self) -> None:
         """Try the connection step by step."""
@@ -199,6 +211,11 @@ class ConnectionDetails(QFrame):
     def _show_steps(self, steps: Sequence[Step]) -> None:
         self._steps = tuple(steps)
         self.steps.set_steps(self._steps)
+        self.steps.setVisible(bool(steps))
+        at = next((step for step in reversed(steps) if step.state in (RUNNING, FAILED)), None)
+        if at is not None:
+            top, bottom = self.steps.span(at.key)
+            self._area.ensureVisible(0, self.steps.y() + bottom, 0, min(bottom - top, 80))
 
     def _clear_test(self) -> None:
         if self._test is not None:
@@ -231,9 +248,9 @@ def facts(profile: ConnectionProfile, snapshot: ClusterSnapshot | None) -> list[
     }.get(login.kind, "")
     found.append(("Login", f"{KINDS[login.kind]}{f': {who}' if who else ''}"))
     if profile.tls.skip_verify:
-        found.append(("TLS", "any certificate is accepted"))
-    elif profile.tls.ca_path or profile.tls.cert_path:
-        found.append(("TLS", profile.tls.ca_path or profile.tls.cert_path))
+        found.append(("TLS", "any certificate is accepted: nobody checks who the server is"))
+    elif profile.tls != TlsOptions():
+        found.append(("TLS", tls_words(profile.tls)))
     if profile.system_credentials is not None:
         found.append(("System account", KINDS[profile.system_credentials.kind]))
     if profile.api_prefix != "$JS.API":
@@ -249,6 +266,18 @@ def facts(profile: ConnectionProfile, snapshot: ClusterSnapshot | None) -> list[
             found.append(("Server", (f"{server.name}, " if named else "") + f"version {server.version}"))
             found.append(("Round trip", figures.duration(snapshot.server.rtt_seconds)))
     return found
+
+
+def tls_words(tls: TlsOptions) -> str:
+    """What is set for TLS, in words."""
+    words = [f"trusts {tls.ca_path}" if tls.ca_path else "trusts the system's authorities"]
+    if tls.cert_path:
+        words.append(f"shows {tls.cert_path}")
+    if tls.server_name:
+        words.append(f"expects {tls.server_name}")
+    if tls.handshake_first:
+        words.append("before the greeting")
+    return ", ".join(words)
 
 
 def safe_urls(profile: ConnectionProfile) -> list[str]:

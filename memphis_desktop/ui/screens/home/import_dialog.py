@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QScrollArea, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.contexts import FoundContext
@@ -23,6 +24,9 @@ def summary(profile: ConnectionProfile) -> str:
     if profile.system_credentials is not None:
         parts.append("with the system account")
     return " · ".join(parts)
+
+
+_BELOW_BOX = 28  # in line with the words of the box above
 
 
 class ImportDialog(Dialog):
@@ -70,19 +74,22 @@ class ImportDialog(Dialog):
         layout = QVBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        below = QVBoxLayout()
+        below.setContentsMargins(_BELOW_BOX, 0, 0, 0)
         box = QCheckBox(visible_text(one.name, 60).replace("&", "&&"))
         layout.addWidget(box)
+        layout.addLayout(below)
         if one.profile is None:
             box.setEnabled(False)
-            layout.addWidget(PlainLabel(f"      {one.problem}", "warning", wrap=True))
+            below.addWidget(PlainLabel(one.problem, "warning", wrap=True))
         elif one.profile.origin in origins:
             box.setEnabled(False)
-            layout.addWidget(PlainLabel("      imported already", "caption"))
+            below.addWidget(PlainLabel("imported already", "caption"))
         else:
             box.setChecked(True)
             box.toggled.connect(self._count)
             self._boxes.append((box, one.profile))
-            layout.addWidget(PlainLabel(f"      {summary(one.profile)}", "caption"))
+            below.addWidget(PlainLabel(summary(one.profile), "caption", elide=Qt.TextElideMode.ElideMiddle))
         return row
 
     def _count(self) -> None:

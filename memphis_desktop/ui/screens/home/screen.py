@@ -67,6 +67,8 @@ class _Row:
 def _environment(row: _Row) -> list[tuple[str, str]]:
     profile = row.profile
     badges = [(ENVIRONMENTS[profile.environment], _ENVIRONMENT_TOKENS[profile.environment])]
+    if profile.tls.skip_verify:
+        badges.append(("Unverified TLS", "bad"))
     if profile.read_only:
         badges.append(("Read-only", "muted"))
     return badges
