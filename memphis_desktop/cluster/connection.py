@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ CLIENT_NAME = "Memphis Desktop"
 CONNECT_TIMEOUT = 5
 RECONNECT_WAIT = 1
 CLOSE_TIMEOUT = 2.0
+_CANCEL_AGAIN = 0.1
 
 ErrorCallback = Callable[[Exception], Awaitable[None]]
 Callback = Callable[[], Awaitable[None]]
@@ -144,10 +144,18 @@ async def open_client(
     finally:
         gave_up.cancel()
         if not connected:
-            connecting.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await connecting
+            await _end(connecting)
             await close_client(client)
+
+
+async def _end(connecting: asyncio.Task[None]) -> None:
+    """Cancel an attempt to connect until it ends: inside, one that meets a timeout is swallowed."""
+    deadline = asyncio.get_running_loop().time() + CLOSE_TIMEOUT
+    while not connecting.done() and asyncio.get_running_loop().time() < deadline:
+        connecting.cancel()
+        await asyncio.wait({connecting}, timeout=_CANCEL_AGAIN)
+    if connecting.done() and not connecting.cancelled():
+        connecting.exception()  # looked at, so that nobody warns of it
 
 
 async def close_client(client: Client) -> None:

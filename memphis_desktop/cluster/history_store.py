@@ -104,9 +104,11 @@ class HistoryStore:
         self._lines: dict[tuple[str, str, str, str], _Line] = {}
 
     def start(self) -> None:
-        """Begin to keep what the history is told; once, a second call does nothing."""
-        if self._thread.ident is not None:
+        """Begin to keep what the history is told, also again after `close`; does nothing while it does."""
+        if self._thread.is_alive():
             return
+        if self._thread.ident is not None:  # closed meanwhile
+            self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._history.on_minute = self._take_minute
         self._thread.start()
         self.watch(ServerKey(), "")

@@ -240,6 +240,7 @@ class Poller:
         for part in ("account", "jetstream"):
             self._state.errors.pop(part, None)
         self._state.take_account(info, now)
+        self._state.read_at["account"] = time.time_ns()
         return True
 
     def _no_jetstream(self, reason: str) -> None:
@@ -265,6 +266,7 @@ class Poller:
         self._seen.update(answer.get("missing") or ())
         self._total = int(answer.get("total") or 0)
         self._state.errors.pop("streams", None)
+        self._state.read_at["streams"] = time.time_ns()
 
     async def _first_pass(self) -> None:
         """Read every stream once, beyond the budget: an empty list helps nobody.
@@ -402,6 +404,8 @@ class Poller:
         try:
             await self._together(self._read_consumers_of, due[:room])
             self._state.errors.pop("consumers", None)
+            if due:
+                self._state.read_at["consumers"] = time.time_ns()
         except NotConnected:
             raise
         except ClusterError as error:

@@ -66,6 +66,7 @@ class ClusterState:
         self.account: AccountSnapshot | None = None
         self.server: ServerSnapshot | None = None
         self.errors: dict[str, str] = {}
+        self.read_at: dict[str, int] = {}
         self.complete = False
         self._stream_counters: dict[str, _StreamCounters] = {}
         self._consumer_counters: dict[ConsumerName, _ConsumerCounters] = {}
@@ -367,5 +368,6 @@ class ClusterState:
             poll_rate=poll_rate,
             errors=dict(self.errors),
             complete=self.complete,
+            read_at=dict(self.read_at),
             raft=self.raft,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,6 +20,7 @@ from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.home.first_run import FirstRun
+from memphis_desktop.ui.shell import staleness
 from memphis_desktop.ui.shell.palette import ACTION, OBJECT, PLACE, Entry, rank, score
 
 Until = Callable[..., Awaitable[Any]]
@@ -130,9 +132,43 @@ async def test_a_lost_server_shows_a_banner_until_it_is_back(
     workspace = await program.window.open_profile(profile)
     nats_server.kill()
     await until(lambda: not workspace._banner_holder.isHidden(), "the banner")
-    assert "from before" in workspace._banner.text()
+    assert "What you see is" in workspace._banner.text()
+    assert workspace._veil.isVisible(), "the content is grey"
     nats_server.restart()
     await until(lambda: workspace._banner_holder.isHidden(), "the banner to go", timeout=20)
+    assert not workspace._veil.isVisible()
+
+
+async def test_trying_can_be_stopped_and_begun_again(
+    program: Program, nats_server: ServerProcess, until: Until
+) -> None:
+    workspace = await program.window.open_profile(ConnectionProfile(name="near", urls=(nats_server.url,)))
+    nats_server.kill()
+    button = workspace._banner.button()
+    await until(lambda: button.text() == "Stop trying" and not button.isHidden(), "the offer to stop")
+    button.click()
+    await until(lambda: button.text() == "Connect again", "the end of trying")
+    assert workspace._banner.text().startswith("The connection is closed.")
+    nats_server.start()
+    button.click()
+    await until(lambda: workspace._banner_holder.isHidden(), "the connection", timeout=20)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot halt a process")
+async def test_a_server_that_hangs_is_said_to(
+    program: Program, nats_server: ServerProcess, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staleness, "STALE_SECONDS", 2.0)
+    profile = ConnectionProfile(name="near", urls=(nats_server.url,), request_timeout=1.0)
+    workspace = await program.window.open_profile(profile)
+    await until(lambda: workspace.connection.snapshot.read_at.get("streams"), "the first round")
+    nats_server.send_signal(signal.SIGSTOP)
+    try:
+        await until(lambda: workspace._veil.isVisible(), "the veil", timeout=30)
+        assert workspace._banner.text().startswith("The server does not answer.")
+    finally:
+        nats_server.send_signal(signal.SIGCONT)
+    await until(lambda: not workspace._veil.isVisible(), "the present", timeout=30)
 
 
 async def test_a_failing_coroutine_is_told_once(program: Program, until: Until) -> None:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.cluster.session import Session
-from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components import dialogs
 from memphis_desktop.ui.components.banner import Banner
@@ -24,6 +23,7 @@ from memphis_desktop.ui.screen import Action, Route, Screen
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.settings import Settings
 from memphis_desktop.ui.shell.connection import Connection
+from memphis_desktop.ui.shell.staleness import StaleVeil, staleness
 from memphis_desktop.ui.shell.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HISTORY = 100
-_STALE_SECONDS = 10.0
 
 
 class Context:
@@ -115,6 +114,7 @@ class Workspace(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self._banner_holder)
         layout.addWidget(self._stack, 1)
+        self._veil = StaleVeil(self._stack)
         self._clock = QTimer(self)
         self._clock.setInterval(1000)
         self._clock.timeout.connect(self._check_staleness)
@@ -249,22 +249,19 @@ class Workspace(QWidget):
         connection = self.connection
         if connection is None:
             return
-        snapshot = connection.snapshot
-        age = (time.time_ns() - snapshot.taken_at_ns) / 1e9 if snapshot.taken_at_ns else 0.0
-        kind, text, action = "", "", None
-        if snapshot.state is ConnectionState.RECONNECTING:
-            kind = "warning"
-            text = f"{snapshot.detail or 'The connection was lost.'} What you see is from before."
-        elif snapshot.state in (ConnectionState.FAILED, ConnectionState.CLOSED):
-            kind = "bad"
-            text = snapshot.detail or "The connection is closed."
-            action = ("Connect again", self._reconnect)
-        elif snapshot.state is ConnectionState.CONNECTED and age > _STALE_SECONDS:
-            kind = "warning"
-            text = f"The server has not answered for {figures.duration(age)}. What you see is from before."
-        if kind:
-            self._banner.set_content(kind, text, action)
-        self._banner_holder.setVisible(bool(kind))
+        stale = staleness(connection.snapshot, time.time_ns())
+        if stale is not None:
+            actions: dict[str, Action] = {
+                "stop": ("Stop trying", self._stop_trying),
+                "reconnect": ("Connect again", self._reconnect),
+            }
+            self._banner.set_content(stale.kind, stale.text, actions.get(stale.action))
+        self._banner_holder.setVisible(stale is not None)
+        self._veil.cover(stale is not None and stale.all)
+
+    def _stop_trying(self) -> None:
+        if self.connection is not None:
+            self.tasks.run(self.connection.session.close(), "close the connection")
 
     def _reconnect(self) -> None:
         if self.connection is not None:

@@ -124,3 +124,18 @@ def test_the_connections_own_series_is_always_kept(path: Path) -> None:
     again = Run(path)
     again.store.close()
     assert again.history.series(ServerKey(), "published", 3600)[1].tolist() == [5]
+
+
+def test_it_keeps_again_after_it_was_closed(tmp_path: Path) -> None:
+    """A connection that was given up and made again goes on with its history."""
+    history = History()
+    store = HistoryStore(tmp_path / "h.sqlite", history)
+    store.start()
+    store.close()
+    assert not store._thread.is_alive()
+    store.start()
+    try:
+        assert store._thread.is_alive()
+        assert history.on_minute is not None
+    finally:
+        store.close()

@@ -440,3 +440,15 @@ async def test_history_goes_on_after_a_restart(
         assert times[0] < time.time()
     finally:
         await again.close()
+
+
+async def test_connecting_ends_at_once_when_it_is_stopped() -> None:
+    """Also when the attempt at hand swallows the cancellation, as nats-py's can."""
+    session = Session(ConnectionProfile(name="test", urls=("nats://127.0.0.1:1",) * 50))
+    for wait in (0.0, 0.02, 0.2):
+        connecting = asyncio.create_task(session.connect())
+        await asyncio.wait({connecting}, timeout=wait)
+        connecting.cancel()
+        await asyncio.wait_for(asyncio.gather(connecting, return_exceptions=True), 20)
+        assert session.state in (ConnectionState.CLOSED, ConnectionState.FAILED)
+    await session.close()

@@ -1,0 +1,64 @@
+"""When what is shown is not the present, and how that is said."""
+
+from __future__ import annotations
+
+from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.ui.shell.staleness import staleness
+
+NOW = 1_000_000_000_000
+
+
+def snapshot(state: ConnectionState, detail: str = "", **fields: object) -> ClusterSnapshot:
+    return ClusterSnapshot(NOW, state, detail, **fields)  # type: ignore[arg-type]
+
+
+def ago(**seconds: float) -> dict[str, int]:
+    return {part: NOW - int(value * 1e9) for part, value in seconds.items()}
+
+
+def test_what_was_just_read_is_not_stale() -> None:
+    fresh = snapshot(ConnectionState.CONNECTED, read_at=ago(account=1, streams=1, consumers=30))
+    assert staleness(fresh, NOW) is None
+    assert staleness(snapshot(ConnectionState.CONNECTING), NOW) is None
+
+
+def test_a_lost_connection_says_since_when_and_offers_to_stop() -> None:
+    lost = snapshot(ConnectionState.RECONNECTING, "It was lost. Attempt 3.", read_at=ago(streams=23))
+    stale = staleness(lost, NOW)
+    assert stale is not None
+    assert stale.text == "It was lost. Attempt 3. What you see is 23 s old."
+    assert (stale.kind, stale.action, stale.all) == ("warning", "stop", True)
+
+
+def test_a_closed_one_can_be_opened_again() -> None:
+    stale = staleness(snapshot(ConnectionState.CLOSED, "closed"), NOW)
+    assert stale is not None
+    assert (stale.text, stale.action) == ("The connection is closed.", "reconnect")
+    failed = staleness(snapshot(ConnectionState.FAILED, "Refused.", read_at=ago(account=0.2)), NOW)
+    assert failed is not None
+    assert failed.text == "Refused. What you see is from just before."
+
+
+def test_a_server_that_hangs_is_noticed_though_the_connection_stands() -> None:
+    errors = {"account": "No answer to INFO within 5 s.", "streams": "No answer."}
+    hung = snapshot(
+        ConnectionState.CONNECTED, read_at=ago(account=40, streams=41, consumers=42), errors=errors
+    )
+    stale = staleness(hung, NOW)
+    assert stale is not None
+    assert stale.text == (
+        "The server does not answer. No answer to INFO within 5 s. What you see is 40 s old."
+    )
+    assert stale.all
+
+
+def test_a_part_that_cannot_be_read_is_named() -> None:
+    partly = snapshot(
+        ConnectionState.CONNECTED,
+        read_at=ago(account=1, streams=1, consumers=15),
+        errors={"consumers": "Refused (error 10004)."},
+    )
+    stale = staleness(partly, NOW)
+    assert stale is not None
+    assert stale.text == "Groups cannot be read. Refused (error 10004). What you see is 15 s old."
+    assert not stale.all
