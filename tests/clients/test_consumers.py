@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -192,3 +193,48 @@ async def test_consumers_are_what_they_were_after_a_kill(broker: ServerProcess, 
     await fill(jetstream, 1)
     reader = await jetstream.pull_subscribe_bind("new", "WORK")
     assert (await reader.fetch(1, timeout=2))[0].metadata.sequence.stream == 21
+
+
+async def test_a_pin_and_a_pause_outlive_a_kill(broker: ServerProcess, connect: Connect) -> None:
+    client = await connect(broker)
+    jetstream = client.jetstream(timeout=30)
+    await jetstream.add_stream(name="PINNED", subjects=["p"])
+    for _ in range(4):
+        await jetstream.publish("p", b"x")
+    create = "$JS.API.CONSUMER.CREATE.PINNED."
+    pinned = {
+        "name": "C",
+        "durable_name": "C",
+        "ack_policy": "explicit",
+        "priority_groups": ["A"],
+        "priority_policy": "pinned_client",
+        "priority_timeout": 600_000_000_000,
+    }
+    paused = {"name": "P", "durable_name": "P", "ack_policy": "none", "pause_until": "2199-01-01T00:00:00Z"}
+    for config in (pinned, paused):
+        body = json.dumps({"stream_name": "PINNED", "config": config}).encode()
+        answer = json.loads((await client.request(f"{create}{config['name']}", body, timeout=30)).data)
+        assert "error" not in answer, answer
+
+    async def pull(client: Any, pin: str = "") -> Any:
+        asked = {"batch": 1, "expires": 1_000_000_000, "group": "A"} | ({"id": pin} if pin else {})
+        inbox = await client.subscribe(client.new_inbox(), max_msgs=1)
+        subject = "$JS.API.CONSUMER.MSG.NEXT.PINNED.C"
+        await client.publish(subject, json.dumps(asked).encode(), reply=inbox.subject)
+        return await inbox.next_msg(timeout=30)
+
+    pin = (await pull(client)).headers["Nats-Pin-Id"]
+    await asyncio.to_thread(broker.restart, crash=True)
+    client = await connect(broker)
+    info = json.loads((await client.request("$JS.API.CONSUMER.INFO.PINNED.C", b"", timeout=30)).data)
+    assert info["priority_groups"][0]["pinned_client_id"] == pin
+    assert (await pull(client)).headers["Status"] == "408"  # another client waits
+    message = await pull(client, pin)
+    assert (message.data, message.headers["Nats-Pin-Id"]) == (b"x", pin)
+    info = json.loads((await client.request("$JS.API.CONSUMER.INFO.PINNED.P", b"", timeout=30)).data)
+    assert info["paused"] is True
+    await client.request("$JS.API.CONSUMER.UNPIN.PINNED.C", b'{"group":"A"}', timeout=30)
+    await asyncio.to_thread(broker.restart, crash=True)
+    client = await connect(broker)
+    info = json.loads((await client.request("$JS.API.CONSUMER.INFO.PINNED.C", b"", timeout=30)).data)
+    assert "pinned_client_id" not in info["priority_groups"][0]

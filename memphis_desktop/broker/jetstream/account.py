@@ -347,8 +347,10 @@ class AccountStreams:
         stream.noted_positions = positions
         for name, document in storage.consumers().items():
             try:
-                consumer_config, consumer_created_ns = documents.read_consumer(document)
-                stream.build_consumer(name, consumer_config, consumer_created_ns, None)
+                consumer_config, consumer_created_ns, pin = documents.read_consumer(document)
+                consumer = stream.build_consumer(name, consumer_config, consumer_created_ns, None)
+                if pin is not None:
+                    consumer.restore_pin(pin)
             except (ValueError, KeyError, ApiError, StorageError) as error:
                 _log.error(
                     "Consumer '%s > %s > %s' is left alone: %s",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Account, Handler, Subscription
     from memphis_desktop.broker.jetstream.config import ConsumerConfig
     from memphis_desktop.broker.jetstream.contracts import StreamHost
+    from memphis_desktop.broker.jetstream.documents import StoredPin
     from memphis_desktop.broker.store.interface import ConsumerState, ConsumerStore, StoredMessage
     from memphis_desktop.protocol.message import Message
 
@@ -79,6 +80,14 @@ class BaseConsumer(ABC):
         self._pause_reported = False
         self._recover()
         store.state_source = self.saved_state
+
+    def saved_pin(self) -> StoredPin | None:
+        """Return who has the pin; only pull consumers have one."""
+        return None
+
+    def restore_pin(self, pin: StoredPin) -> None:
+        """Give the pin to who had it before a restart; only pull consumers have one."""
+        return
 
     def saved_state(self) -> ConsumerState:
         """Return all that has to survive a restart; the journal asks for it when it starts a new file."""

@@ -19,6 +19,7 @@ from memphis_desktop.broker.jetstream.consumer_pull import (
 )
 from memphis_desktop.broker.jetstream.consumer_reset import needs_newer_server
 from memphis_desktop.broker.jetstream.consumer_slice import BACKLOG_RETRY
+from memphis_desktop.broker.jetstream.documents import StoredPin
 from memphis_desktop.broker.jetstream.times import UNSET_TIME_NS, format_time
 from memphis_desktop.broker.nuid import next_id
 from memphis_desktop.protocol.headers import extend
@@ -274,6 +275,7 @@ class PullConsumer(BaseConsumer):
                 ended = "409 Message Size Exceeds MaxBytes"
                 if gave_pin:
                     self.pin.drop()
+                    self.stream.note_consumer(self)
                     needs_pin = True
             outgoing.setdefault(inbox, []).append(status(inbox, ended, _unserved(request)))
             requests.drop_head()
@@ -361,6 +363,7 @@ class PullConsumer(BaseConsumer):
         request.pin_id = next_id()
         self.pin.give(request.pin_id, request.group, now, self.clock.time_ns(), self._pin_timeout)
         self.alarm.at(self.pin.expires_at)
+        self.stream.note_consumer(self)
         fields = {
             "account": self.account.name,
             "stream": self.stream.name,
@@ -370,8 +373,19 @@ class PullConsumer(BaseConsumer):
         }
         self.stream.advise("consumer_group_pinned", f"CONSUMER.PINNED.{self.suffix}", fields)
 
+    def saved_pin(self) -> StoredPin | None:
+        """Return who has the pin."""
+        pin = self.pin
+        return StoredPin(pin.client_id, pin.group, pin.since_ns) if pin.client_id else None
+
+    def restore_pin(self, pin: StoredPin) -> None:
+        """Give the pin to who had it before the restart; its timeout begins anew."""
+        if self.config.priority_policy == "pinned_client" and pin.group in self.config.priority_groups:
+            self.pin.give(pin.client_id, pin.group, self.clock.monotonic(), pin.since_ns, self._pin_timeout)
+
     def _unpin(self, reason: str) -> None:
         group = self.pin.drop()
+        self.stream.note_consumer(self)
         fields = {
             "account": self.account.name,
             "stream": self.stream.name,

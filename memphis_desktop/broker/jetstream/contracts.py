@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Account, Client, Node
     from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig
+    from memphis_desktop.broker.jetstream.documents import StoredPin
     from memphis_desktop.broker.store.interface import ConsumerState, ConsumerStore, MessageStore
 
 
@@ -39,6 +40,9 @@ class StreamHost(Protocol):
     def metric(self, kind: str, subject_suffix: str, fields: dict[str, Any]) -> None:
         """Publish a metric of type ``io.nats.jetstream.metric.v1.<kind>`` on
         ``$JS.EVENT.METRIC.<subject_suffix>``; costs nothing when nobody listens."""
+
+    def note_consumer(self, consumer: StreamConsumer) -> None:
+        """Store what changed of a consumer besides its journal; a failure is logged."""
 
     def interest_changed(self) -> None:
         """Called when a consumer wants other messages than before, as after CONSUMER.RESET."""
@@ -88,7 +92,13 @@ class StreamConsumer(Protocol):
         """Return ConsumerInfo (2.6 of the protocol notes), without ``type``."""
 
     def saved_state(self) -> ConsumerState:
-        """Return all that it remembers across a restart."""
+        """Return all that it remembers across a restart, its pin apart."""
+
+    def saved_pin(self) -> StoredPin | None:
+        """Return who has the pin, to be remembered across a restart."""
+
+    def restore_pin(self, pin: StoredPin) -> None:
+        """Give the pin to who had it before the restart."""
 
     def stop(self, *, deleted: bool) -> None:
         """End: tell waiting pull requests ``409 Consumer Deleted`` or ``Server Shutdown``; write state."""

@@ -22,11 +22,20 @@ class StreamDocument(NamedTuple):
     restoring: bool  # it was being restored when the node ended: what there is of it is not whole
 
 
+class StoredPin(NamedTuple):
+    """Which client had a consumer's pin, of which group, since when."""
+
+    client_id: str
+    group: str
+    since_ns: int
+
+
 class ConsumerDocument(NamedTuple):
     """A consumer as it was stored."""
 
     config: ConsumerConfig
     created_ns: int
+    pin: StoredPin | None = None
 
 
 def write_stream(
@@ -45,9 +54,12 @@ def write_stream(
     return encode_json(document)
 
 
-def write_consumer(config: ConsumerConfig, created_ns: int) -> bytes:
+def write_consumer(config: ConsumerConfig, created_ns: int, pin: StoredPin | None = None) -> bytes:
     """Return the document of a consumer."""
-    return encode_json({"created": created_ns, "config": to_json(config)})
+    document: dict[str, Any] = {"created": created_ns, "config": to_json(config)}
+    if pin is not None:
+        document["pin"] = list(pin)
+    return encode_json(document)
 
 
 def read_stream(document: bytes) -> StreamDocument:
@@ -71,7 +83,13 @@ def read_consumer(document: bytes) -> ConsumerDocument:
         ValueError: it is not one.
     """
     content = _read(document)
-    return ConsumerDocument(_config(ConsumerConfig, content), content["created"])
+    return ConsumerDocument(_config(ConsumerConfig, content), content["created"], _pin(content.get("pin")))
+
+
+def _pin(content: Any) -> StoredPin | None:
+    if not isinstance(content, list) or [type(one) for one in content] != [str, str, int]:
+        return None
+    return StoredPin(*content)
 
 
 def _read(document: bytes) -> dict[str, Any]:

@@ -242,8 +242,16 @@ class Stream:
         Raises:
             StorageError: it could not be written.
         """
-        document = documents.write_consumer(config or consumer.config, self._consumers_created[consumer.name])
+        created_ns = self._consumers_created[consumer.name]
+        document = documents.write_consumer(config or consumer.config, created_ns, consumer.saved_pin())
         self.storage.write_consumer(consumer.name, document)
+
+    def note_consumer(self, consumer: StreamConsumer) -> None:
+        """Store what changed of a consumer besides its journal; a failure is logged."""
+        try:
+            self.write_consumer(consumer)
+        except StorageError as error:
+            _log.warning("Consumer '%s > %s' could not be noted: %s", self.name, consumer.name, error)
 
     def remove_consumer(self, name: str) -> None:
         """Delete a consumer: at its end, or because a client asked for it."""

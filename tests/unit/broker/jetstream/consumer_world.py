@@ -261,6 +261,7 @@ class World:
         self.interest_changes = 0
         self.deleted: list[str] = []
         self.journal = Journal()
+        self.noted_pin: Any = None
         self.consumer: BaseConsumer | None = None
 
     @property
@@ -278,6 +279,9 @@ class World:
 
     def interest_changed(self) -> None:
         self.interest_changes += 1
+
+    def note_consumer(self, consumer: Any) -> None:
+        self.noted_pin = consumer.saved_pin()
 
     def remove_consumer(self, name: str) -> None:
         self.deleted.append(name)

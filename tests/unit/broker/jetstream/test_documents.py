@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from memphis_desktop.broker.jetstream import documents
 from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig, StreamSource
+from memphis_desktop.broker.jetstream.documents import StoredPin
 
 
 def test_a_stream_reads_back_as_it_was_written() -> None:
@@ -23,7 +24,9 @@ def test_a_stream_reads_back_as_it_was_written() -> None:
 
 def test_a_consumer_reads_back_as_it_was_written() -> None:
     config = ConsumerConfig(durable_name="C", backoff=[1, 2], pause_until=-1)
-    assert documents.read_consumer(documents.write_consumer(config, 3)) == (config, 3)
+    assert documents.read_consumer(documents.write_consumer(config, 3)) == (config, 3, None)
+    pin = StoredPin("id", "group", 5)
+    assert documents.read_consumer(documents.write_consumer(config, 3, pin)) == (config, 3, pin)
 
 
 @pytest.mark.parametrize(
