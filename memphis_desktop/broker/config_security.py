@@ -360,9 +360,10 @@ def _destination(value: Value) -> tuple[str, int]:
     for key, one in fields.items():
         if key != "weight":
             refuse_unknown(one)
-        weight = integer(one) if isinstance(one.content, int) else int(text(one).rstrip("%") or 0)
-        if not 0 <= weight <= 100:
+        digits = text(one).strip().removesuffix("%")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 3 and int(digits) <= 100):
             raise one.fail("a weight is between 0 and 100")
+        weight = int(digits)
     return text(target), weight
 
 
