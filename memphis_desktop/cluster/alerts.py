@@ -120,6 +120,13 @@ def _nothing(_: ClusterSnapshot) -> Measured:
     return ()
 
 
+def _leaderless(snapshot: ClusterSnapshot) -> Measured:
+    gone = snapshot.raft.gone
+    for name, stream in snapshot.streams.items():
+        if stream.clustered and stream.is_read:
+            yield Subject(name), float(not stream.leader or stream.leader_lost or stream.leader in gone)
+
+
 SIGNALS: Mapping[str, Signal] = {
     "lag_seconds": Signal("A group is behind", "s", _consumers(lambda one: one.lag_seconds)),
     "lag_messages": Signal(
@@ -140,9 +147,7 @@ SIGNALS: Mapping[str, Signal] = {
     ),
     "rate_high": Signal("A station receives too much", "/s", _streams(lambda one: one.in_messages_rate)),
     "stream_used": Signal("A station that refuses when full is full", "%", _streams(_stream_used)),
-    "no_leader": Signal(
-        "A station has no leader", "", _streams(lambda one: float(one.clustered and not one.leader))
-    ),
+    "no_leader": Signal("A station has no leader", "", _leaderless),
     "replica_lag": Signal(
         "A replica is behind",
         "messages",

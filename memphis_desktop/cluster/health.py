@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from .history import ConsumerKey, History
 from .model import ClusterSnapshot, ConnectionState, ConsumerSnapshot, StreamSnapshot
+from .raft.groups import group_of, meta_group
+from .raft.model import Quorum
 
 NEAR_LIMIT = 0.8
 AT_LIMIT = 0.95
@@ -52,10 +54,12 @@ def findings(snapshot: ClusterSnapshot, history: History) -> list[Finding]:
     found: list[Finding] = []
     found.extend(_connection(snapshot))
     found.extend(_account(snapshot))
+    found.extend(_servers(snapshot))
+    gone = snapshot.raft.gone
     for stream in snapshot.streams.values():
-        found.extend(stream_findings(stream))
+        found.extend(stream_findings(stream, gone))
     for consumer in snapshot.consumers.values():
-        found.extend(consumer_findings(consumer, history))
+        found.extend(consumer_findings(consumer, history, gone))
     found.sort(key=lambda finding: (-finding.severity, finding.stream, finding.consumer, finding.check))
     return found
 
@@ -73,6 +77,42 @@ def _connection(snapshot: ClusterSnapshot) -> list[Finding]:
         text = f"{count} slow consumer{'s' if count != 1 else ''} cut off since the server started"
         found.append(Finding(Severity.WARNING, text, "Clients read slower than messages came.", check="slow"))
     return found
+
+
+def _servers(snapshot: ClusterSnapshot) -> list[Finding]:
+    """What is wrong with the cluster's servers and its meta group."""
+    raft = snapshot.raft
+    found: list[Finding] = []
+    if not raft.clustered:
+        return found
+    meta = meta_group(raft)
+    if meta is not None and not meta.leader:
+        text = f"The meta group has {meta.problem}"
+        advice = "No station or group can be made, changed or deleted until one is elected."
+        found.append(Finding(Severity.BAD, text, advice, check="meta leader"))
+    for name, server in raft.servers.items():
+        if not server.here:
+            text = f"Server {name} {server.presence.value}"
+            found.append(Finding(Severity.BAD, text, "", check=f"server {name}"))
+        elif server.health not in (None, "ok"):
+            text = f"Server {name} is not healthy"
+            found.append(Finding(Severity.WARNING, text, server.health or "", check=f"health {name}"))
+        elif server.lame_duck:
+            text = f"Server {name} is about to stop"
+            found.append(Finding(Severity.WARNING, text, "It is in lame duck mode.", check=f"lame {name}"))
+    versions = {server.version for server in raft.servers.values() if server.version}
+    if len(versions) > 1:
+        text = f"Servers of different versions: {', '.join(sorted(versions))}"
+        found.append(Finding(Severity.WARNING, text, "", check="versions"))
+    return found
+
+
+def _leadership(asset: StreamSnapshot | ConsumerSnapshot, gone: Collection[str]) -> str:
+    """Why nobody leads a stream or consumer; empty when somebody does."""
+    if not asset.clustered or (asset.leader and not gone and not asset.leader_lost):
+        return ""
+    group = group_of(asset, gone)
+    return "" if group.quorum is Quorum.HELD else group.problem
 
 
 def _account(snapshot: ClusterSnapshot) -> list[Finding]:
@@ -99,17 +139,18 @@ def _against_limit(used: float, limit: float) -> Severity:
     return Severity.BAD if used >= AT_LIMIT * limit else Severity.WARNING
 
 
-def stream_findings(stream: StreamSnapshot) -> list[Finding]:
+def stream_findings(stream: StreamSnapshot, gone: Collection[str] = ()) -> list[Finding]:
     """Return what is wrong with one stream."""
     name = stream.name
     found: list[Finding] = []
     refuses = stream.config.get("discard") == "new"
     if not (stream.clustered or refuses or stream.mirror or stream.sources):
         return found  # most, and there may be thousands
-    if stream.clustered and not stream.leader:
-        text, advice = "No leader", "Nothing can be written or read until one is elected."
+    problem = _leadership(stream, gone)
+    if problem:
+        text, advice = f"{problem[:1].upper()}{problem[1:]}", "Nothing can be written until one is elected."
         found.append(Finding(Severity.BAD, text, advice, name, check="leader"))
-    found.extend(_peers(stream, name, ""))
+    found.extend(_peers(stream, name, "", gone))
     config = stream.config
     for what, used, key in (("messages", stream.messages, "max_msgs"), ("bytes", stream.bytes, "max_bytes")):
         limit = int(config.get(key) or -1)
@@ -127,9 +168,13 @@ def stream_findings(stream: StreamSnapshot) -> list[Finding]:
     return found
 
 
-def _peers(asset: StreamSnapshot | ConsumerSnapshot, stream: str, consumer: str) -> list[Finding]:
+def _peers(
+    asset: StreamSnapshot | ConsumerSnapshot, stream: str, consumer: str, gone: Collection[str]
+) -> list[Finding]:
     found = []
     for peer in asset.peers:
+        if peer.name in gone:
+            continue  # told once for the server
         if peer.offline:
             text = f"Replica on {peer.name} is offline"
             found.append(Finding(Severity.BAD, text, "", stream, consumer, f"offline {peer.name}"))
@@ -139,7 +184,9 @@ def _peers(asset: StreamSnapshot | ConsumerSnapshot, stream: str, consumer: str)
     return found
 
 
-def consumer_findings(consumer: ConsumerSnapshot, history: History) -> list[Finding]:
+def consumer_findings(
+    consumer: ConsumerSnapshot, history: History, gone: Collection[str] = ()
+) -> list[Finding]:
     """Return what is wrong with one consumer."""
     stream, name = consumer.stream, consumer.name
     found: list[Finding] = []
@@ -149,9 +196,11 @@ def consumer_findings(consumer: ConsumerSnapshot, history: History) -> list[Find
     def add(severity: Severity, text: str, advice: str, check: str) -> None:
         found.append(Finding(severity, text, advice, stream, name, check))
 
-    if consumer.clustered and not consumer.leader:
-        add(Severity.BAD, "No leader", "Nothing is delivered until one is elected.", "leader")
-    found.extend(_peers(consumer, stream, name))
+    problem = _leadership(consumer, gone)
+    if problem:
+        text = f"{problem[:1].upper()}{problem[1:]}"
+        add(Severity.BAD, text, "Nothing is delivered until one is elected.", "leader")
+    found.extend(_peers(consumer, stream, name, gone))
     reasons = why_behind(consumer, history)
     if consumer.num_pending:
         for reason in reasons:

@@ -52,6 +52,7 @@ class StreamSnapshot:
     raft_group: str = ""
     leader_since_ns: int | None = None
     moving: bool = False  # on its way to other servers
+    leader_lost: bool = False  # its server went away since it was read
 
     @property
     def is_read(self) -> bool:
@@ -93,6 +94,7 @@ class ConsumerSnapshot:
     raft_group: str = ""
     leader_since_ns: int | None = None
     moving: bool = False
+    leader_lost: bool = False
 
     @property
     def lag(self) -> int:

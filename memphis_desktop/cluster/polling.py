@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from .advisories import AdvisoryFeed
 from .budget import PollBudget
 from .failures import (
     CONSUMER_NOT_FOUND,
@@ -32,8 +32,8 @@ from .failures import (
 )
 from .lag import FirstUndelivered, filters
 from .model import ConnectionState
-from .raft.model import GroupKey, GroupKind
-from .raft.reading import peers_of
+from .raft.groups import meta_group
+from .raft.model import Quorum
 from .state import ClusterState, ConsumerName
 from .times import parse_time
 
@@ -51,18 +51,13 @@ FULL_PASS_PAGES = 2  # so many pages are read in each round; longer lists go in 
 SNAPSHOT_EVERY_PAGES = 8
 PARALLEL = 6
 SLICE_SECONDS = 0.005  # work on the loop is interrupted after this
+STUCK = 1.5  # seconds after which a round may be interrupted by news
+SINGLES = 8  # streams read one by one when nobody looks at any
+SINGLE_TIMEOUT = 2.0
+CONSUMERS_SINGLY = 8
+MANY_TO_LOSE = 500
 PROBES = 5  # first undelivered messages read in a round
 MAX_FILTERS_PROBED = 4
-ADVISORIES = (
-    "$JS.EVENT.ADVISORY.STREAM.*.*",
-    "$JS.EVENT.ADVISORY.CONSUMER.CREATED.*.*",
-    "$JS.EVENT.ADVISORY.CONSUMER.DELETED.*.*",
-    "$JS.EVENT.ADVISORY.CONSUMER.PAUSE.*.*",
-    "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.*.*",
-    "$JS.EVENT.ADVISORY.CONSUMER.QUORUM_LOST.*.*",
-    "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.*.*",
-    "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.*.*",
-)
 
 
 class Poller:
@@ -84,7 +79,9 @@ class Poller:
         self._missed: set[str] = set()
         self._read_now: set[str] = set()
         self._consumers_read_at_sequence: dict[str, int] = {}
-        self._subscriptions: list[Any] = []
+        self._feed = AdvisoryFeed(session, state, self)
+        self._round_task: asyncio.Task[None] | None = None
+        self._round_began = 0.0
         self.rate = 0.0  # requests a second, over the last rounds
 
     # Control
@@ -106,11 +103,18 @@ class Poller:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self._subscriptions.clear()
+        self.interrupt(after=0.0)
 
     def wake(self) -> None:
         """Begin the next round at once."""
         self._wake.set()
+
+    def interrupt(self, after: float = STUCK) -> None:
+        """Begin the round anew when it has run for so many seconds: what it waits for may never come now."""
+        task = self._round_task
+        if task is not None and not task.done() and time.monotonic() - self._round_began >= after:
+            task.cancel()
+            self.wake()
 
     def watch(self, stream: str) -> Callable[[], None]:
         """Read a stream and its consumers each round until the result is called."""
@@ -138,6 +142,15 @@ class Poller:
             if not before.issuperset(streams):
                 self.wake()
 
+    def is_wanted(self, stream: str) -> bool:
+        """Whether somebody looks at a stream."""
+        return stream in self._watched or any(stream in shown for shown in self._visible.values())
+
+    def forget_stream(self, name: str) -> None:
+        """A stream was deleted."""
+        self._remove_stream(name)
+        self.wake()
+
     def refresh(self, stream: str | None = None) -> None:
         """Read one stream, or whatever is due, as soon as the budget allows."""
         if stream is not None:
@@ -147,28 +160,54 @@ class Poller:
     # Rounds
 
     async def _run(self) -> None:
-        await self._listen_to_advisories()
+        await self._feed.listen()
         # `stop` forgets the task too: wait_for may swallow a cancellation that meets an answer (until 3.12).
         while self._task is asyncio.current_task():
             started = time.monotonic()
             self._wake.clear()
             if self._session.connected:
                 spent_before = self._budget.spent_total
-                try:
-                    await self._round()
-                except NotConnected:
-                    pass  # the state tells; the next round tries again
-                except (ClusterError, NatsError) as error:
-                    self._state.errors["round"] = str(error)
-                except Exception:
-                    log.exception("a polling round failed")
+                read = await self._whole_round(started)
                 seconds = max(INTERVAL, time.monotonic() - started)
                 self.rate = (self._budget.spent_total - spent_before) / seconds
-                if self._session.state is ConnectionState.CONNECTED:
+                if read and self._session.state is ConnectionState.CONNECTED:
                     self._state.record_totals()
+                else:
+                    self._state.record_gap()
                 self._session.publish_snapshot()
+            else:
+                self._state.record_gap()
             if self._task is asyncio.current_task():
                 await self._pause(started)
+
+    async def _whole_round(self, started: float) -> bool:
+        """Do a round that can be interrupted; returns whether it told the present of all that matters."""
+        self._round_began = started
+        self._round_task = task = asyncio.create_task(self._round(), name="poll round")
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+        if task.cancelled():
+            return False  # interrupted: the next one begins at once
+        error = task.exception()
+        if error is None:
+            return not self._state.lost_lately
+        if isinstance(error, NotConnected):
+            pass  # the state tells; the next round tries again
+        elif isinstance(error, ClusterError | NatsError):
+            self._state.errors["round"] = str(error)
+        else:
+            log.error("a polling round failed", exc_info=error)
+        self._state.lose(self._losable())
+        return False
+
+    def _losable(self) -> list[str]:
+        """The streams whose graphs get a gap when nothing can be read: of very many, those looked at."""
+        streams = self._state.streams
+        return list(streams) if len(streams) <= MANY_TO_LOSE else self._wanted_streams()
 
     async def _pause(self, started: float) -> None:
         """Wait for the rest of the interval, less when something asks to be read."""
@@ -186,7 +225,9 @@ class Poller:
     async def _round(self) -> None:
         self._state.errors.pop("round", None)
         self._read_now.clear()
-        if not await self._read_account():
+        if self._headless() or not await self._read_account():
+            if self._state.account is not None:
+                await self._read_singly()
             return
         if not self._state.complete:
             await self._first_pass()
@@ -195,14 +236,23 @@ class Poller:
         await self._read_consumers()
         await self._read_first_undelivered()
 
-    async def _ask(self, suffix: str, body: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], float]:
-        """Make a request on the budget; return the answer and the monotonic time it came."""
+    def _headless(self) -> bool:
+        """Whether the cluster is known to have no meta leader, who answers for lists and the account."""
+        meta = meta_group(self._state.raft)
+        return self._state.complete and meta is not None and meta.quorum is not Quorum.HELD
+
+    async def _ask(
+        self, suffix: str, body: Mapping[str, Any] | None = None, timeout: float | None = None
+    ) -> tuple[dict[str, Any], float]:
+        """Make a request on the budget; return the answer and the monotonic time it was asked.
+
+        That is when the figures in it were true: an answer may have waited long for other parts of it.
+        """
         self._budget.spend()
         started = time.monotonic()
-        answer = await self._session.api(suffix, body)
-        now = time.monotonic()
-        self._budget.answered(now - started)
-        return answer, now
+        answer = await self._session.api(suffix, body, timeout)
+        self._budget.answered(time.monotonic() - started)
+        return answer, started
 
     async def _together(self, do: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
         """Do the same with several items, a few at a time, all of them; then raise the first failure."""
@@ -231,12 +281,13 @@ class Poller:
                 self._no_jetstream("JetStream is not enabled for this account.")
                 return False
             self._state.errors["account"] = str(error)
-            return error.code == 503
+            self._state.lose(self._losable())
+            return False
         except NotConnected:
             raise
         except ClusterError as error:  # perhaps not permitted; streams may still be
             self._state.errors["account"] = str(error)
-            return True
+            return not self._state.complete or self._state.account is None
         for part in ("account", "jetstream"):
             self._state.errors.pop(part, None)
         self._state.take_account(info, now)
@@ -263,7 +314,9 @@ class Poller:
             name = self._state.take_stream(info, now)
             self._seen.add(name)
             self._read_now.add(name)
-        self._seen.update(answer.get("missing") or ())
+        missing = [*(answer.get("missing") or ()), *(answer.get("offline") or ())]
+        self._seen.update(missing)
+        self._state.lose(missing)
         self._total = int(answer.get("total") or 0)
         self._state.errors.pop("streams", None)
         self._state.read_at["streams"] = time.time_ns()
@@ -364,9 +417,34 @@ class Poller:
             index += inside
         return pages, singles
 
-    async def _read_stream(self, name: str) -> None:
+    async def _read_singly(self) -> None:
+        """Read what somebody looks at from its own leaders, while there is nobody to ask for lists."""
+        names = self._wanted_streams() or sorted(self._state.streams)[:SINGLES]
+        gone = self._state.raft.gone
+        led = [n for n in names if n in self._state.streams and self._state.streams[n].leader not in gone]
+        self._state.lose(name for name in self._losable() if name not in led)
+        room = max(2, self._budget.left // 2)
+        await self._together(self._read_single, led[:room])
+        if led:
+            self._state.errors.pop("streams", None)
+
+    async def _read_single(self, name: str) -> None:
         try:
-            info, now = await self._ask(f"STREAM.INFO.{name}")
+            await self._read_stream(name, timeout=SINGLE_TIMEOUT)
+            for consumer in sorted(self._state.consumers_of.get(name, ()))[:CONSUMERS_SINGLY]:
+                leader = self._state.consumers[name, consumer].leader
+                if leader not in self._state.raft.gone and self._budget.left:
+                    suffix = f"CONSUMER.INFO.{name}.{consumer}"
+                    self._state.take_consumer(*await self._ask(suffix, timeout=SINGLE_TIMEOUT))
+        except NotConnected:
+            raise
+        except ClusterError as error:
+            self._state.errors["streams"] = str(error)
+            self._state.lose((name,))
+
+    async def _read_stream(self, name: str, timeout: float | None = None) -> None:
+        try:
+            info, now = await self._ask(f"STREAM.INFO.{name}", timeout=timeout)
         except ApiError as error:
             if error.err_code == STREAM_NOT_FOUND:
                 self._remove_stream(name)
@@ -522,44 +600,3 @@ class Poller:
         found = answer.get("message") or {}
         moment = parse_time(found.get("time"))
         return (int(found["seq"]), moment) if moment is not None else None
-
-    # Advisories
-
-    async def _listen_to_advisories(self) -> None:
-        try:
-            for subject in ADVISORIES:
-                self._subscriptions.append(
-                    await self._session.nats.subscribe(subject, cb=self._take_advisory)
-                )
-        except (NatsError, ClusterError) as error:
-            self._state.errors["advisories"] = str(error)
-
-    async def _take_advisory(self, message: Msg) -> None:
-        tokens = message.subject.split(".")
-        # $JS.EVENT.ADVISORY.<kind>.<event>.<stream>[.<consumer>]
-        kind, event, stream = tokens[3], tokens[4], tokens[5]
-        if kind == "STREAM" and event == "DELETED":
-            self._remove_stream(stream)
-            self.wake()
-        elif kind == "CONSUMER" and event == "DELETED":
-            self._state.remove_consumer(stream, tokens[6])
-            self.refresh(stream)
-        elif event not in ("MAX_DELIVERIES", "MSG_TERMINATED", "LEADER_ELECTED", "QUORUM_LOST"):
-            self.refresh(stream)  # many of the others may come; the next round shows them
-        try:
-            advisory = orjson.loads(message.data)
-        except orjson.JSONDecodeError:
-            return
-        if not isinstance(advisory, dict):
-            return
-        if event == "LEADER_ELECTED":
-            self._take_election(kind, advisory)
-        self._session.hand_on_advisory(message.subject, advisory)
-
-    def _take_election(self, kind: str, advisory: Mapping[str, Any]) -> None:
-        """Take a new leader at once: readings may have to wait for the rest of the cluster."""
-        stream, consumer = str(advisory.get("stream") or ""), str(advisory.get("consumer") or "")
-        key = GroupKey(GroupKind[kind], stream, consumer)
-        leader, peers = str(advisory.get("leader") or ""), peers_of(advisory.get("replicas") or ())
-        if not self._state.take_leader(key, leader, peers) or stream in self._wanted_streams():
-            self.refresh(stream)

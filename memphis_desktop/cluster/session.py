@@ -232,6 +232,7 @@ class Session:
     async def _on_disconnected(self) -> None:
         if self._client is not None and not self._client.is_closed:
             self._failed_attempts = 0
+            self._poller.interrupt(after=0.0)  # answers to what was asked will not come any more
             self._set_state(
                 ConnectionState.RECONNECTING, "The connection was lost. Trying to reach it again."
             )
@@ -326,6 +327,10 @@ class Session:
     def refresh(self, stream: str | None = None) -> None:
         """Read again soon: one stream and its consumers, or everything that is due."""
         self._poller.refresh(stream)
+
+    def interrupt_reading(self) -> None:
+        """Begin a round anew that waits for long already: who should answer is another now."""
+        self._poller.interrupt()
 
     # Requests
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from . import reading
 from .counter import MINIMUM_INTERVAL, Counter
-from .history import ConsumerKey, History, ServerKey, StreamKey
+from .history import CONSUMER, SERVER, STREAM, ConsumerKey, History, ServerKey, StreamKey
 from .history_store import HistoryStore
 from .lag import FirstUndelivered, SequenceClock, drain_time, filters
 from .model import (
@@ -27,6 +27,7 @@ Json = Mapping[str, Any]
 ConsumerName = tuple[str, str]
 
 DRAIN_SPAN = 300.0
+LOST_LATELY = 20.0
 HOLD_LAG = 10.0  # seconds for which a lag in seconds is shown on while a new answer is not there
 
 
@@ -72,6 +73,7 @@ class ClusterState:
         self._consumer_counters: dict[ConsumerName, _ConsumerCounters] = {}
         self._api_errors = Counter()
         self.raft = NOTHING
+        self.lost: dict[str, float] = {}  # streams of which nothing new can be read, and since when
         self.on_group: Callable[[StreamSnapshot | ConsumerSnapshot], None] | None = None
         self.on_gone: Callable[[GroupKey], None] | None = None
 
@@ -101,6 +103,7 @@ class ClusterState:
         bytes_rate = self._bytes_rate(counters, previous, state, rate, now)
         snapshot = reading.stream(info, previous, rate, bytes_rate, self._out_rate(name), time.time_ns())
         self.streams[name] = snapshot
+        self.lost.pop(name, None)
         self._tell_group(snapshot, previous)
         if snapshot.messages and snapshot.first_time_ns and snapshot.last_time_ns:
             counters.clock.add(snapshot.first_sequence, snapshot.first_time_ns)
@@ -226,13 +229,15 @@ class ClusterState:
             if consumer is None:
                 return False
             self.consumers[key.stream, key.consumer] = replace(
-                consumer, leader=leader, peers=followers, leader_since_ns=now_ns
+                consumer, leader=leader, peers=followers, leader_since_ns=now_ns, leader_lost=False
             )
             return True
         stream = self.streams.get(key.stream)
         if stream is None or not stream.is_read:
             return False
-        self.streams[key.stream] = replace(stream, leader=leader, peers=followers, leader_since_ns=now_ns)
+        self.streams[key.stream] = replace(
+            stream, leader=leader, peers=followers, leader_since_ns=now_ns, leader_lost=False
+        )
         return True
 
     def _lag_seconds(
@@ -291,6 +296,45 @@ class ClusterState:
             self.keep_consumers(stream, {str(info["name"]) for info in infos})
         self.consumers_read_at[stream] = now
 
+    # Loss
+
+    def lose(self, names: Iterable[str]) -> None:
+        """Nothing new can be read of these streams: their rates are not known, their graphs have a gap."""
+        now = time.time()
+        for name in names:
+            stream = self.streams.get(name)
+            if stream is None or not stream.is_read or name in self.lost:
+                continue
+            self.lost[name] = now
+            self.streams[name] = replace(
+                stream, in_messages_rate=None, in_bytes_rate=None, out_messages_rate=None
+            )
+            self.history.record(StreamKey(name), now, (None,) * len(STREAM))
+            for consumer in self.consumers_of.get(name, ()):
+                known = self.consumers[name, consumer]
+                self.consumers[name, consumer] = replace(known, delivered_rate=None, acked_rate=None)
+                self.history.record(ConsumerKey(name, consumer), now, (None,) * len(CONSUMER))
+
+    def take_absence(self, gone: Collection[str]) -> None:
+        """Servers went away: what they led has no leader, and they do not follow, until it is read anew."""
+        for name, stream in list(self.streams.items()):
+            if stream.clustered and (changed := _without(stream, gone)) is not stream:
+                self.streams[name] = changed
+        for key, consumer in list(self.consumers.items()):
+            if consumer.clustered and (less := _without(consumer, gone)) is not consumer:
+                self.consumers[key] = less
+        self.lose([name for name, stream in self.streams.items() if stream.leader_lost])
+
+    @property
+    def lost_lately(self) -> bool:
+        """Whether a stream went missing a moment ago, so that sums over all streams tell less than before."""
+        horizon = time.time() - LOST_LATELY
+        return any(since > horizon for since in self.lost.values())
+
+    def record_gap(self) -> None:
+        """The connection as a whole tells nothing at this moment."""
+        self.history.record(ServerKey(), time.time(), (None,) * len(SERVER))
+
     # Removal
 
     def keep_consumers(self, stream: str, names: Collection[str]) -> None:
@@ -310,6 +354,7 @@ class ClusterState:
     def remove_stream(self, name: str) -> None:
         """Forget a stream that was deleted, and its consumers."""
         self.streams.pop(name, None)
+        self.lost.pop(name, None)
         self._stream_counters.pop(name, None)
         for consumer in list(self.consumers_of.pop(name, ())):
             self.consumers.pop((name, consumer), None)
@@ -371,3 +416,18 @@ class ClusterState:
             read_at=dict(self.read_at),
             raft=self.raft,
         )
+
+
+Asset = TypeVar("Asset", StreamSnapshot, ConsumerSnapshot)
+
+
+def _without(asset: Asset, gone: Collection[str]) -> Asset:
+    """A stream or consumer without the servers that went away; the same object when that changes nothing."""
+    lost = asset.leader_lost or (asset.leader or "") in gone
+    touched = any(peer.name in gone and not peer.offline for peer in asset.peers)
+    if lost == asset.leader_lost and not touched:
+        return asset
+    peers = tuple(
+        replace(peer, offline=True, current=False) if peer.name in gone else peer for peer in asset.peers
+    )
+    return replace(asset, peers=peers, leader_lost=lost)

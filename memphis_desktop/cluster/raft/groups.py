@@ -48,6 +48,7 @@ def group_of(asset: StreamSnapshot | ConsumerSnapshot, gone: Collection[str]) ->
         read_at_ns=asset.read_at_ns,
         configured=int(asset.config.get("num_replicas") or 0),
         moving=asset.moving,
+        lost=asset.leader_lost,
     )
 
 
@@ -63,6 +64,7 @@ def make_group(
     configured: int = 0,
     moving: bool = False,
     needed: int = 0,
+    lost: bool = False,
 ) -> RaftGroup:
     """Judge a group.
 
@@ -77,12 +79,14 @@ def make_group(
         configured: Replicas that are wanted; counts when more than are seen.
         moving: Whether it is on its way to other servers.
         needed: Members that must agree, when the group itself tells; else a majority.
+        lost: Whether the leader's server went away since; it may be back, but it no longer leads.
     """
     members = [_follower(peer, gone) for peer in replicas]
-    led = bool(leader) and leader not in gone
-    if leader:
-        status = PeerStatus.LEADER if led else PeerStatus.OFFLINE
-        members.append(GroupPeer(leader, status))
+    led = bool(leader) and leader not in gone and not lost
+    if leader and leader in gone:
+        members.append(GroupPeer(leader, PeerStatus.OFFLINE))
+    elif leader:
+        members.append(GroupPeer(leader, PeerStatus.LEADER if led else PeerStatus.LAGGING))
     members.sort(key=lambda peer: peer.server)
     size = max(len(members), 0 if moving else configured, 1)
     present = sum(peer.status is not PeerStatus.OFFLINE for peer in members)

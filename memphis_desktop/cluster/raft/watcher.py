@@ -184,7 +184,8 @@ class RaftWatcher:
             await self._ask(now)
             if self._table.judge(now):
                 self._changed = True
-                self._session.refresh()
+                self._state.take_absence(self._table_gone())
+                self._session.interrupt_reading()
             self._confirm_losses(now)
             self._note_watched()
             self._table.forget_old(now, self._members())
@@ -294,6 +295,7 @@ class RaftWatcher:
         server = self._table.answered(reading.identity(answer), time.monotonic(), time.time_ns())
         if self._table.generation != generation:
             self._confirmed.discard(server.identity.name)
+            self._session.interrupt_reading()
             self._session.refresh()
         return server
 
@@ -341,6 +343,8 @@ class RaftWatcher:
             and told.leader in ("", known.leader)
         ):
             return  # the leader itself knows better, and told a moment ago
+        if known is None or known.leader != told.leader:
+            self._session.interrupt_reading()
         self._meta = told
         for peer in told.peers:
             self._table.expect(peer.name, time.monotonic())

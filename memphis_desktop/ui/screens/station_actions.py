@@ -12,6 +12,7 @@ from memphis_desktop.cluster import actions, consumer_reset
 from memphis_desktop.cluster.actions import Action
 from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.profiles import Environment
+from memphis_desktop.cluster.raft.groups import write_refusal
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import (
@@ -45,8 +46,15 @@ class StationActions:
 
     @property
     def refusal(self) -> str:
-        """Why nothing can be changed here; empty when it can."""
-        return "This connection is read-only." if self._context.session.profile.read_only else ""
+        """Why nothing can be changed here now; empty when it can."""
+        return self.refusal_of("")
+
+    def refusal_of(self, stream: str) -> str:
+        """Why a station cannot be changed or written to now; empty when it can."""
+        session = self._context.session
+        if session.profile.read_only:
+            return "This connection is read-only."
+        return write_refusal(session.snapshot, stream)
 
     def _typed(self, name: str) -> str | None:
         return name if self._context.session.profile.environment is Environment.PRODUCTION else None

@@ -53,6 +53,7 @@ class StationsScreen(Screen):
         super().__init__(context, parent)
         self._actions = StationActions(context, self)
         self._rows: dict[str, StationRow] = {}
+        self._gone: frozenset[str] = frozenset()
         self._counted: dict[str, StationRow] | None = None
         self._buckets = 0
         self._shown_at = 0.0
@@ -108,10 +109,15 @@ class StationsScreen(Screen):
         self.table.view.verticalScrollBar().valueChanged.connect(lambda _: self._visible_timer.start())
         self._choose(set())
         self.table.set_state("loading")
-        if self._actions.refusal:
-            self.create_button.setEnabled(False)
-            self.restore_button.setEnabled(False)
-            self.create_button.setToolTip(self._actions.refusal)
+        self._create_tooltip = self.create_button.toolTip()
+        self._show_refusal()
+
+    def _show_refusal(self) -> None:
+        """The buttons say why they cannot be used now."""
+        refusal = self._actions.refusal
+        for button in (self.create_button, self.restore_button):
+            button.setEnabled(not refusal)
+        self.create_button.setToolTip(refusal or self._create_tooltip)
 
     def _columns(self) -> list[Column]:
         history = self.context.session.history
@@ -263,6 +269,7 @@ class StationsScreen(Screen):
         """Update the rows that changed."""
         self._snapshot = snapshot
         self.banner.show_snapshot(snapshot)
+        self._show_refusal()
         now = time.monotonic()
         known = len(self._rows) == len(snapshot.streams) and snapshot.complete
         if known and now - self._shown_at < len(snapshot.streams) / _ROWS_PER_SECOND - 1.0:
@@ -270,7 +277,9 @@ class StationsScreen(Screen):
         self._shown_at = now
         lags = worst_lags(snapshot.consumers.values())
         letters = self.context.session.dead_letters.view.by_station
-        before = self._rows
+        gone = snapshot.raft.gone
+        before = self._rows if gone == self._gone else {}  # who is gone changes the health of many
+        self._gone = gone
         rows: dict[str, StationRow] = {}
         for name, stream in snapshot.streams.items():
             lag, seconds = lags.get(name, (None, None))
@@ -283,7 +292,7 @@ class StationsScreen(Screen):
             ):
                 rows[name] = old
                 continue
-            found = stream_findings(stream)
+            found = stream_findings(stream, gone)
             worst = max(found, key=lambda finding: finding.severity, default=None)
             rows[name] = StationRow(
                 stream,

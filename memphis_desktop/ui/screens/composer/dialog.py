@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.cluster.raft.groups import write_refusal
 from memphis_desktop.inspect.draft import BodyForm, Draft, json_problem, parse_hex, storing_stream
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.publishing import check_subject
@@ -258,6 +259,14 @@ class Composer(QDialog):
         """The stream that would store this; empty when none would."""
         return storing_stream(self.streams(), self.subject_field.text().strip()) or ""
 
+    def refusal(self) -> str:
+        """Why nothing can be published there now: read-only, or a station without leader or quorum."""
+        session = self.context.session
+        if session.profile.read_only:
+            return "This connection is read-only."
+        stream = self.target()
+        return write_refusal(session.snapshot, stream) if stream else ""
+
     def filled(self, index: int) -> Draft:
         """The message of a number, placeholders filled in when that is wanted."""
         draft = self.draft()
@@ -312,7 +321,7 @@ class Composer(QDialog):
         self.many.preview_button.setVisible(self.template_check.isChecked())
         self._check_target(subject)
         self.sending.label_button()
-        can = not problem and not self.sending.busy and not self.context.session.profile.read_only
+        can = not problem and not self.sending.busy and not self.refusal()
         self.publish_button.setEnabled(can or self.sending.running)
         self.request_button.setEnabled(can)
 
@@ -326,8 +335,10 @@ class Composer(QDialog):
         self.schema_check.setText(figures.visible_text(f"Check against {title}", 100).replace("&", "&&"))
 
     def _check_target(self, subject: str) -> None:
-        if self.context.session.profile.read_only:
-            self.match_label.setText("This connection is read-only.")
+        refusal = self.refusal()
+        if refusal:
+            self.match_label.setText(refusal)
+            self.match_label.setRole("bad")
             return
         if not subject:
             self.match_label.setText("")

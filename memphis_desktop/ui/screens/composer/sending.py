@@ -74,7 +74,7 @@ class Sending(QObject):
         problem = composer.problem()
         if problem:
             composer.show_outcome("bad", problem)
-        elif not self.busy and not self._context.session.profile.read_only:
+        elif not self.busy and not composer.refusal():
             self._context.run(self._checked(send), description)
 
     async def _checked(self, send: Callable[[Draft], Awaitable[None]]) -> None:

@@ -223,8 +223,11 @@ class ConsumerScreen(Screen):
         self._consumer = consumer
         if changed_pause:
             self.pause_button.setText("Resume" if consumer.paused else "Pause")
-            self.fetch_button.setEnabled(consumer.is_pull and not self._actions.refusal)
             self.commands_changed.emit()
+        refusal = self._actions.refusal_of(consumer.stream)
+        for button in (self.reset_button, self.pause_button, self.delete_button):
+            button.setEnabled(not refusal)
+        self.fetch_button.setEnabled(consumer.is_pull and not refusal)
         self._show_reasons(consumer)
         self._show_signs(consumer)
         self.facts.set_facts(self._facts(consumer))

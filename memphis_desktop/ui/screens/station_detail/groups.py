@@ -88,6 +88,9 @@ class GroupsTab(StationTab):
 
     def show_station(self, stream: StreamSnapshot, snapshot: ClusterSnapshot) -> None:
         """Show the round's groups."""
+        refusal = self.changes.refusal_of(stream.name)
+        self.create_button.setEnabled(not refusal)
+        self.create_button.setToolTip(refusal or "N")
         groups = [c for c in snapshot.consumers.values() if c.stream == stream.name]
         self.table.set_rows(groups)
         if groups:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.cluster.raft.groups import group_of
+from memphis_desktop.cluster.raft.model import Quorum
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -59,10 +61,8 @@ class StationDetailScreen(Screen):
         self.header.add_icon_action("download-simple", "Back up this station", self._back_up)
         self.purge_button = self.header.add_icon_action("eraser", "Remove messages", self._purge)
         self.delete_button = self.header.add_icon_action("trash", "Delete this station", self._delete)
-        for button in (self.edit_button, self.purge_button, self.delete_button):
-            button.setEnabled(not self._actions.refusal)
-            if self._actions.refusal:
-                button.setToolTip(self._actions.refusal)
+        self._tooltips = {b: b.toolTip() for b in (self.edit_button, self.purge_button, self.delete_button)}
+        self._show_refusal()
         self.banner = StateBanner()
         self.notice = Banner("bad", "")
         self.notice.hide()
@@ -188,9 +188,12 @@ class StationDetailScreen(Screen):
             return
         self._seen = True
         self._snapshot = stream
-        if stream.clustered and not stream.leader:
-            peers = ", ".join(peer.name for peer in stream.peers) or "none"
-            text = f"This station has no leader: nothing can be written or read now. Peers: {peers}."
+        self._show_refusal()
+        group = group_of(stream, snapshot.raft.gone)
+        if stream.clustered and group.quorum is not Quorum.HELD:
+            members = ", ".join(f"{peer.server} {peer.status.value}" for peer in group.peers) or "none"
+            said = f" The server says: {snapshot.raft.reason}" if snapshot.raft.reason else ""
+            text = f"This station has {group.problem}: nothing can be written now. Members: {members}.{said}"
             self._notify("bad", text)
         elif stream.config.get("sealed"):
             self._notify("information", "This station is sealed: it can be read, never changed.")
@@ -199,6 +202,13 @@ class StationDetailScreen(Screen):
         tab = self.current_tab
         if tab is not None:
             tab.show_station(stream, snapshot)
+
+    def _show_refusal(self) -> None:
+        """The buttons say why they cannot be used now."""
+        refusal = self._actions.refusal_of(self._stream)
+        for button, tooltip in self._tooltips.items():
+            button.setEnabled(not refusal)
+            button.setToolTip(refusal or tooltip)
 
     def _notify(self, kind: str, text: str) -> None:
         if self.notice.text() != text or self.notice.isHidden():
@@ -255,7 +265,7 @@ class StationDetailScreen(Screen):
 
     def commands(self) -> list[Command]:
         """The page's actions and those of the tab in view."""
-        refusal = self._actions.refusal
+        refusal = self._actions.refusal_of(self._stream)
         own = [
             Command("Next part of the station", "Ctrl+Tab", lambda: self._next_tab(1), "caret-right"),
             Command(
