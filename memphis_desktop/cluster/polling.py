@@ -54,6 +54,7 @@ SLICE_SECONDS = 0.005  # work on the loop is interrupted after this
 STUCK = 1.5  # seconds after which a round may be interrupted by news
 SINGLES = 8  # streams read one by one when nobody looks at any
 SINGLE_TIMEOUT = 2.0
+REASON_EVERY = 5.0
 CONSUMERS_SINGLY = 8
 MANY_TO_LOSE = 500
 PROBES = 5  # first undelivered messages read in a round
@@ -82,6 +83,7 @@ class Poller:
         self._feed = AdvisoryFeed(session, state, self)
         self._round_task: asyncio.Task[None] | None = None
         self._round_began = 0.0
+        self._account_asked_at = float("-inf")
         self.rate = 0.0  # requests a second, over the last rounds
 
     # Control
@@ -225,7 +227,10 @@ class Poller:
     async def _round(self) -> None:
         self._state.errors.pop("round", None)
         self._read_now.clear()
-        if self._headless() or not await self._read_account():
+        headless = self._headless()
+        if headless and time.monotonic() - self._account_asked_at >= REASON_EVERY:
+            await self._read_account(SINGLE_TIMEOUT)  # for the servers' own words
+        if headless or not await self._read_account():
             if self._state.account is not None:
                 await self._read_singly()
             return
@@ -269,10 +274,11 @@ class Poller:
 
     # The account
 
-    async def _read_account(self) -> bool:
+    async def _read_account(self, timeout: float | None = None) -> bool:
         """Read the account info; False when there is no JetStream to look at."""
+        self._account_asked_at = time.monotonic()
         try:
-            info, now = await self._ask("INFO")
+            info, now = await self._ask("INFO", timeout=timeout)
         except NoResponder:
             self._no_jetstream("JetStream is not enabled on this server.")
             return False

@@ -179,8 +179,11 @@ async def test_a_killed_leader_is_missed_at_once_and_its_successor_shown(
     screen.tab_bar.setCurrentIndex(2)
     lanes = screen.timeline.lanes
     await until(lambda: stream_key("orders") in [lane.key for lane in lanes.lanes()], "its lane")
-    shown = [segment.leader for segment in lanes.segments(stream_key("orders"))]
-    assert shown[-3:] == [before, "", leader(screen)]
+
+    def shown() -> list[str]:
+        return [segment.leader for segment in lanes.segments(stream_key("orders"))]
+
+    await until(lambda: shown()[-3:] == [before, "", leader(screen)], "the three stretches", LONG)
     path = tmp_path / "leaders.json"
     screen.timeline.export_to(str(path))
     exported = json.loads(path.read_text(encoding="utf-8"))

@@ -185,6 +185,7 @@ class RaftWatcher:
             if self._table.judge(now):
                 self._changed = True
                 self._state.take_absence(self._table_gone())
+                self._asked_at.pop("HEALTHZ", None)  # what do the others say?
                 self._session.interrupt_reading()
             self._confirm_losses(now)
             self._note_watched()
@@ -538,7 +539,9 @@ class RaftWatcher:
         }
         self._record_figures(servers)
         errors = self._state.errors
-        reason = next((errors[part] for part in ("round", "account", "streams") if part in errors), "")
+        words = [errors[part] for part in ("account", "round", "streams") if part in errors]
+        words += [one.health for one in servers.values() if one.here and one.health not in (None, "ok")]
+        reason = next((text for text in words if text), "")
         foreign = (
             reading.foreign_groups(self._foreign_answers.values(), gone, time.time_ns())
             if self._foreign_answers and self._state.account is None
