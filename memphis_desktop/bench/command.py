@@ -10,6 +10,7 @@ from pathlib import Path
 from memphis_desktop import folders
 from memphis_desktop.bench import report
 from memphis_desktop.bench.console import measure_console
+from memphis_desktop.bench.front_door import measure_front_door
 from memphis_desktop.bench.rows import ROWS
 from memphis_desktop.bench.runner import Settings, measure
 from memphis_desktop.bench.window import measure_window
@@ -41,6 +42,21 @@ def run(settings: Settings, only: list[str], *, as_json: bool) -> int:
     settings = Settings(settings.rounds, settings.seconds, settings.against, folder, settings.pin)
     rows = [row for row in ROWS if not only or row.name in only]
     outcomes = measure(rows, settings, progress=_tell)
+    if as_json:
+        json.dump(report.as_json(outcomes, settings, about), sys.stdout, indent=2, ensure_ascii=False)
+        print()
+    else:
+        print(_about_line(about))
+        print()
+        print(report.as_table(outcomes))
+    return 0
+
+
+def run_front_door(settings: Settings, only: list[str], *, as_json: bool) -> int:
+    """Measure what the front door costs, on a nats-server of its own; prints a table or JSON."""
+    folder = settings.folder or Path(tempfile.gettempdir())
+    outcomes = measure_front_door(only, settings, progress=_tell)
+    about = report.machine(folder)
     if as_json:
         json.dump(report.as_json(outcomes, settings, about), sys.stdout, indent=2, ensure_ascii=False)
         print()

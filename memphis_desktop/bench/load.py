@@ -132,17 +132,26 @@ def repeat(chunk: bytes) -> Iterator[bytes]:
 
 
 def publish(
-    port: int, seconds: float, size: int, window: int, ids: bool = False, subjects: int = 1
+    port: int,
+    seconds: float,
+    size: int,
+    window: int,
+    ids: bool = False,
+    subjects: int = 1,
+    id_header: str = "Nats-Msg-Id",
 ) -> Result:
-    """JetStream publish with `window` messages of `size` bytes in flight, on so many subjects in turn."""
+    """JetStream publish with `window` messages of `size` bytes in flight, on so many subjects in turn.
+
+    With `ids` to the subject of a Memphis station, each with an id of its own in `id_header`.
+    """
     wire = Wire(port)
-    create_stream(wire, "BENCH", "bench.>")
+    create_stream(wire, "BENCH", "bench$1.>" if ids else "bench.>")
     wire.send(b"SUB " + REPLY + b" r\r\n")
     wire.ping()
     payload = b"x" * size
     count = min(CHUNK_MESSAGES, window // 4, max(1, 65536 // size))
     if ids:
-        chunks = id_chunks(payload, count)
+        chunks = id_chunks(payload, count, id_header.encode())
     elif subjects > 1:
         chunks = subject_chunks(payload, count, subjects)
     else:
@@ -165,13 +174,13 @@ def subject_chunks(payload: bytes, count: int, subjects: int) -> Iterator[bytes]
         yield publish_chunk(names, REPLY, payload)
 
 
-def id_chunks(payload: bytes, count: int) -> Iterator[bytes]:
+def id_chunks(payload: bytes, count: int, header: bytes) -> Iterator[bytes]:
     """Yield chunks in which every message has an id never used before."""
     run, number = f"{time.time_ns():x}".encode(), 0
     while True:
         ids = [b"%s-%d" % (run, number + step) for step in range(count)]
         number += count
-        yield publish_with_ids(b"bench.a", REPLY, payload, ids)
+        yield publish_with_ids(b"bench$1.final", REPLY, payload, ids, header)
 
 
 def latency(port: int, seconds: float, size: int) -> Result:
@@ -505,6 +514,13 @@ def console(messages: int) -> Result:
     return run(messages)
 
 
+def client(port: int, seconds: float, size: int, window: int) -> Result:
+    """JetStream publish by nats-py, `window` tasks each with one message in flight; see `client_load`."""
+    from memphis_desktop.bench.client_load import run  # nats-py, which no other work needs
+
+    return run(port, seconds, b"x" * size, window)
+
+
 WORKS: dict[str, Callable[..., Result]] = {
     "publish": publish,
     "latency": latency,
@@ -516,4 +532,5 @@ WORKS: dict[str, Callable[..., Result]] = {
     "append": append,
     "fill": fill,
     "console": console,
+    "client": client,
 }

@@ -82,8 +82,10 @@ def job_command(work: str, parameters: dict[str, Any]) -> list[str]:
 def run_job(text: str) -> int:
     """Do the work that `job_command` described; the figures go to standard output as JSON."""
     from memphis_desktop.bench.load import WORKS
+    from memphis_desktop.bench.wire import Wire
 
     job = json.loads(text)
+    Wire.login = job.pop("login", {})
     _raise_file_limit()
     result = WORKS[job.pop("work")](**job)
     json.dump(result, sys.stdout)
@@ -155,13 +157,14 @@ def _measure_row(row: Row, settings: Settings) -> Outcome:
             servers.append(server)
         for _ in range(settings.rounds):
             for side, server in zip(sides, servers, strict=True):
-                _measure_side(side, row.unit, server, settings.seconds, load_cores)
+                measure_side(side, row.unit, server, settings.seconds, load_cores)
     return Outcome(row, left, right)
 
 
-def _measure_side(
+def measure_side(
     measured: Measured, unit: str, server: ServerProcess, seconds: float, cores: set[int] | None
 ) -> None:
+    """Do one round of a side's work, in a process of its own, and note what came of it."""
     parameters = {"port": server.port, **measured.side.parameters}
     if "messages" not in parameters:
         parameters["seconds"] = seconds

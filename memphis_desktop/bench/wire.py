@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from memphis_desktop.errors import Failure
 
@@ -18,16 +18,26 @@ _READ_SIZE = 1 << 20
 
 
 class Wire:
-    """One connection. Blocking; fit for setting things up and for latency of single requests."""
+    """One connection. Blocking; fit for setting things up and for latency of single requests.
+
+    Attributes:
+        login: fields of CONNECT that every connection of this process shows, such as ``user`` and ``pass``.
+    """
+
+    login: ClassVar[dict[str, str]] = {}
 
     def __init__(self, port: int) -> None:
-        """Connect to a server on this machine and log in without credentials."""
+        """Connect to a server on this machine."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._data = b""
         self._requests = 0
         options = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True, "protocol": 1}
-        self.send(b"CONNECT " + json.dumps({**options, "lang": "bench", "version": "1"}).encode() + b"\r\n")
+        self.send(
+            b"CONNECT "
+            + json.dumps({**options, "lang": "bench", "version": "1", **self.login}).encode()
+            + b"\r\n"
+        )
         self.ping()
 
     def close(self) -> None:
@@ -116,11 +126,13 @@ def publish_chunk(subjects: Iterable[bytes], reply: bytes, payload: bytes) -> by
     return b"".join(b"PUB " + subject + tail for subject in subjects)
 
 
-def publish_with_ids(subject: bytes, reply: bytes, payload: bytes, ids: Iterable[bytes]) -> bytes:
+def publish_with_ids(
+    subject: bytes, reply: bytes, payload: bytes, ids: Iterable[bytes], header: bytes = b"Nats-Msg-Id"
+) -> bytes:
     """Return HPUB commands, one for each message id."""
     parts = []
     for message_id in ids:
-        headers = b"NATS/1.0\r\nNats-Msg-Id: " + message_id + b"\r\n\r\n"
+        headers = b"NATS/1.0\r\n" + header + b": " + message_id + b"\r\n\r\n"
         total = len(headers) + len(payload)
         parts.append(
             b"HPUB %s %s %d %d\r\n%s%s\r\n" % (subject, reply, len(headers), total, headers, payload)
