@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import argparse
 
     from memphis_desktop.cluster.profiles import ConnectionProfile
+    from memphis_desktop.stations.front_door.service import DoorOptions
 
 PROGRAM = "memphis-desktop"
 OK, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -204,7 +205,8 @@ def _stations(arguments: list[str]) -> int:
     parser = _parser(
         "stations",
         "Serve Memphis SDKs, and the window's Memphis screens, beside a server with JetStream.\n"
-        "Any number of copies may run; they share the work, and what they know lies in the server.",
+        "Any number of copies may run; they share the work, and what they know lies in the server.\n"
+        "SDKs log in at the front door, which listens on port 6666 of this machine unless told otherwise.",
     )
     parser.add_argument(
         "--connect", metavar="URL", required=True, help="the server; more of one cluster with commas between"
@@ -217,16 +219,62 @@ def _stations(arguments: list[str]) -> int:
     parser.add_argument("--tlsca", type=Path, metavar="FILE", help="certificates to trust")
     parser.add_argument("--tlscert", type=Path, metavar="FILE", help="own certificate")
     parser.add_argument("--tlskey", type=Path, metavar="FILE", help="its private key")
+    _add_door(parser)
     parser.add_argument("-D", "--debug", action="store_true", help="debugging lines in the log")
     options = parser.parse_args(arguments)
     if (options.user is None) != (options.password is None):
         parser.error("--user and --password go together")
-    for file in (options.creds, options.nkey, options.tlsca, options.tlscert, options.tlskey):
+    if (options.door_tlscert is None) != (options.door_tlskey is None):
+        parser.error("--door_tlscert and --door_tlskey go together")
+    files = (options.creds, options.nkey, options.tlsca, options.tlscert, options.tlskey)
+    for file in (*files, options.door_tlscert, options.door_tlskey):
         if file is not None and not file.is_file():
             raise Failure(f"there is no file {file}")
     from memphis_desktop.stations import command
 
-    return command.run(options.connect.split(","), _login(options), debug=options.debug)
+    return command.run(
+        options.connect.split(","),
+        _login(options),
+        door=None if options.no_front_door else _door(options),
+        control=not options.front_door_only,
+        ports_folder=options.ports_file_dir,
+        debug=options.debug,
+    )
+
+
+def _add_door(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the front door."""
+    group = parser.add_argument_group("front door")
+    only = group.add_mutually_exclusive_group()
+    only.add_argument(
+        "--no-front-door", action="store_true", help="open none; SDKs log in to the server itself"
+    )
+    only.add_argument("--front-door-only", action="store_true", help="open it, without the service")
+    group.add_argument("-a", "--addr", metavar="HOST", default="127.0.0.1", help="its address (127.0.0.1)")
+    group.add_argument(
+        "-p", "--port", metavar="PORT", type=int, default=6666, help="its port (6666); -1 for any free one"
+    )
+    group.add_argument("--door_tlscert", type=Path, metavar="FILE", help="secure SDKs' connections with TLS")
+    group.add_argument("--door_tlskey", type=Path, metavar="FILE", help="the private key for it")
+    group.add_argument(
+        "--ports_file_dir", type=Path, metavar="DIR", help="write its port to a file there, once it listens"
+    )
+
+
+def _door(options: argparse.Namespace) -> DoorOptions:
+    """Return where the front door listens."""
+    from memphis_desktop.stations.front_door.service import DoorOptions
+
+    context = None
+    if options.door_tlscert:
+        import ssl
+
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(options.door_tlscert, options.door_tlskey)
+        except (OSError, ssl.SSLError) as error:
+            raise Failure(f"{options.door_tlscert} can not be used as a certificate: {error}") from None
+    return DoorOptions(options.addr, options.port, context)
 
 
 def _login(options: argparse.Namespace) -> dict[str, object]:
@@ -297,6 +345,9 @@ def _bench(arguments: list[str]) -> int:
         metavar="N",
         help="with --console: how large (10000000)",
     )
+    parser.add_argument(
+        "--front-door", action="store_true", help="measure instead what the front door of a nats-server costs"
+    )
     parser.add_argument("--job", help=argparse.SUPPRESS)  # one work, in a process of its own
     options = parser.parse_args(arguments)
     from memphis_desktop.bench import command, runner
@@ -311,6 +362,8 @@ def _bench(arguments: list[str]) -> int:
     settings = runner.Settings(
         options.rounds, options.seconds, options.against is not None, options.folder, options.pin
     )
+    if options.front_door:
+        return command.run_front_door(settings, options.only, as_json=options.json)
     return command.run(settings, options.only, as_json=options.json)
 
 

@@ -24,7 +24,7 @@ _PATTERN = re.compile(r"[a-z0-9_.*-]+")
 _WILDCARD = re.compile(r"(?:\.?\*)+")
 
 # The layer's own streams begin like this; what is in them is for the service and for those who manage.
-_OWN_STREAMS = ("KV_memphis_", "memphis_events")
+_OWN_STREAMS = ("KV_memphis_", "$memphis")
 _OWN_BUCKETS = (
     "stations",
     "producers",
@@ -182,7 +182,7 @@ class UserAccess:
             return True
         if subject.startswith(b"$memphis_"):
             return self._speaks_for_itself(content)
-        if b"KV_memphis_" in content or b"memphis_events" in content:
+        if b"KV_memphis_" in content or b"$memphis" in content:
             return False  # a mirror, a source or a republication of what is not for this user
         if self.user.permissions is None or b"deliver_subject" not in content:
             return True

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from weakref import WeakSet
 
+from nats.aio.client import Client
+
 from memphis_desktop.protocol.memphis import Admission, ClientName, LoginAttempt, Session, Work
 from memphis_desktop.stations.access import MANAGEMENT, UserAccess
 from memphis_desktop.stations.errors import StationsError
@@ -51,6 +53,11 @@ class UserDirectory:
         self._admitted: WeakSet[UserAccess] = WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._users.subscribe(self._take_users)
+
+    @classmethod
+    def beside(cls, client: Client, server: str) -> UserDirectory:
+        """Return the directory of a node or front door that is called `server`, over a connection."""
+        return cls(Metadata(client), Presence(client, server))
 
     async def start(self) -> None:
         """Read the users and follow them; returns when they are known.

@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 
 from memphis_desktop.protocol.memphis import Session
 from memphis_desktop.stations.connections import CONNECTED, DISCONNECTED, STATUS_SUBJECT, SUBJECT
+from memphis_desktop.stations.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,7 @@ class Presence:
         """Tell what is still to be told, and end."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
             with contextlib.suppress(nats.errors.Error):
                 await self._tell()
 

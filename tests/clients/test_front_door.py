@@ -22,7 +22,7 @@ from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.front_door.door import ANY_PORT, FrontDoor
-from memphis_desktop.stations.front_door.service import FrontDoorService
+from memphis_desktop.stations.front_door.service import DoorOptions, FrontDoorService
 from memphis_desktop.stations.front_door.upstream import Cluster, Credentials
 from memphis_desktop.stations.model import Permissions
 from memphis_desktop.stations.service import StationsService
@@ -82,7 +82,7 @@ async def start_door() -> AsyncIterator[StartDoor]:
     async def start(
         *urls: str, wait: bool = True, login: dict[str, Any] | None = None, **options: Any
     ) -> FrontDoorService:
-        door = FrontDoorService(urls, login or {}, port=ANY_PORT, **options)
+        door = FrontDoorService(urls, login or {}, DoorOptions(port=ANY_PORT, **options))
         doors.append(door)
         await door.start()
         if wait:
@@ -220,6 +220,7 @@ async def test_who_is_there_is_told_by_every_door(
     await until(lambda: active(False), "its end")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # nats-py leaves a writer open
 async def test_it_comes_back_to_another_server(
     nats_server: ServerProcess,
     stations: StationsClient,
@@ -319,7 +320,7 @@ def test_addresses_and_files_are_checked(tmp_path: Path) -> None:
 
 async def test_a_taken_port_is_told(start_door: StartDoor) -> None:
     door = await start_door("nats://127.0.0.1:1", wait=False)
-    other = FrontDoorService(["nats://127.0.0.1:1"], {}, port=door.door.port)
+    other = FrontDoorService(["nats://127.0.0.1:1"], {}, DoorOptions(port=door.door.port))
     with pytest.raises(StationsError, match=f"port {door.door.port} on 127.0.0.1 is taken"):
         await other.start()
     await other.stop()

@@ -13,7 +13,7 @@ from memphis_desktop.stations.client import StationsClient
 from tests.clients.test_stations_service import until
 from tests.conftest import Connect, Starter
 
-COMMAND = [sys.executable, "-m", "memphis_desktop", "stations"]
+COMMAND = [sys.executable, "-m", "memphis_desktop", "stations", "--port", "-1"]
 
 
 def ended_with(process: subprocess.Popen[str]) -> tuple[int, str]:

@@ -21,9 +21,7 @@ from memphis_desktop.broker.options import BrokerOptions
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.directory import UserDirectory
 from memphis_desktop.stations.errors import StationsError
-from memphis_desktop.stations.metadata import Metadata
 from memphis_desktop.stations.model import Permissions
-from memphis_desktop.stations.presence import Presence
 from memphis_desktop.stations.service import StationsService
 from tests.clients.test_stations_service import ask, creation, until
 
@@ -73,7 +71,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         service = StationsService(client)
         await service.start()
         stack.push_async_callback(service.stop)
-        directory = UserDirectory(Metadata(client), Presence(client, "node"))
+        directory = UserDirectory.beside(client, "node")
         await directory.start()
         stack.push_async_callback(directory.stop)
         await node.listen_for_memphis(directory)

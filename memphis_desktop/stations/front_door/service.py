@@ -9,6 +9,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nats.aio.client import Client
@@ -21,41 +22,38 @@ from memphis_desktop.stations.front_door.door import DEFAULT_HOST, DEFAULT_PORT,
 from memphis_desktop.stations.front_door.upstream import Cluster
 from memphis_desktop.stations.logins import PasswordCheck
 from memphis_desktop.stations.metadata import Metadata
-from memphis_desktop.stations.presence import Presence
+from memphis_desktop.stations.tasks import end_task
 from memphis_desktop.stations.users import DEFAULT_PASSWORD
 
 log = logging.getLogger(__name__)
 
 
-_RETRY_CANCEL = 0.1
+@dataclass(frozen=True, slots=True)
+class DoorOptions:
+    """Where a front door listens: address, port (-1 for any free one), and TLS that clients have to use."""
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    tls: ssl.SSLContext | None = None
 
 
 class FrontDoorService:
     """One copy of the front door. Any number may run beside a cluster."""
 
-    def __init__(
-        self,
-        urls: Sequence[str],
-        options: dict[str, Any],
-        *,
-        host: str = DEFAULT_HOST,
-        port: int = DEFAULT_PORT,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, urls: Sequence[str], options: dict[str, Any], listen: DoorOptions) -> None:
         """Prepare; nothing listens yet.
 
         Args:
             urls: The servers of the cluster.
             options: Credentials and TLS towards them, as nats-py takes them.
-            host: The address to listen on.
-            port: The port; -1 for any free one.
-            tls: What clients have to secure their connections with, if at all.
+            listen: Where clients come to.
 
         Raises:
             StationsError: An address or a file is not usable.
         """
         self._urls, self._options = list(urls), dict(options)
-        self.door = FrontDoor(Cluster(urls, self._options), host=host, port=port, tls=tls)
+        cluster = Cluster(urls, self._options)
+        self.door = FrontDoor(cluster, host=listen.host, port=listen.port, tls=listen.tls)
         self._client: Client | None = None
         self._directory: UserDirectory | None = None
         self._supplier: asyncio.Task[None] | None = None
@@ -81,9 +79,7 @@ class FrontDoorService:
     async def stop(self) -> None:
         """Close every connection through the door, tell of it, and end."""
         supplier, self._supplier = self._supplier, None
-        while supplier is not None and not supplier.done():
-            supplier.cancel()  # nats-py swallows a cancellation while it connects
-            await asyncio.wait({supplier}, timeout=_RETRY_CANCEL)
+        await end_task(supplier)
         await self.door.stop()
         if self._directory is not None:
             await self._directory.stop()
@@ -95,8 +91,7 @@ class FrontDoorService:
         """Connect to the cluster, read the users, and let clients in."""
         self._client = await open_client(self._urls, self._options)
         name = f"front door {socket.gethostname()}:{self.door.port}"
-        metadata = Metadata(self._client)
-        self._directory = UserDirectory(metadata, Presence(self._client, name))
+        self._directory = UserDirectory.beside(self._client, name)
         while True:
             try:
                 await self._directory.start()
@@ -104,7 +99,7 @@ class FrontDoorService:
             except StationsError as error:
                 log.warning("Front door: %s; is the stations service running?", error)
         self.door.directory = self._directory
-        await self._warn_of_defaults(metadata)
+        await self._warn_of_defaults(Metadata(self._client))
         log.info("Front door: ready")
 
     async def _warn_of_defaults(self, metadata: Metadata) -> None:

@@ -32,6 +32,7 @@ WRITE_BUFFER = 512 * 1024  # bytes that may wait for either side before the othe
 _MAX_EARLY = 64 * 1024  # bytes a client may send before it is let in
 _MAX_ERRORS = 100  # that wait to be told
 _MAX_STEPS = 4  # pieces of slow work that a login may take
+_FAREWELL = 1.0  # seconds a client has to take an error and close
 CLUSTER_AWAY = "The cluster is not available, try again later"
 TOO_MANY = "maximum connections exceeded"
 
@@ -67,11 +68,12 @@ class ClientSession(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER)
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if peer else ""
-        if not self._door.enter(self):
+        entered = self._door.enter(self)
+        self.transport.write(info_line(self._door.info(self)))  # clients expect it before any error
+        if not entered:
             self.refuse(TOO_MANY)
             return
         self._deadline = asyncio.get_running_loop().call_later(self._door.login_timeout, self._too_late)
-        self.transport.write(info_line(self._door.info(self)))
         if self._door.tls is not None:
             self.transport.pause_reading()
             self._login = asyncio.get_running_loop().create_task(self._secure(self._door.tls))
@@ -273,19 +275,27 @@ class ClientSession(asyncio.Protocol):
 
     # -- the end ---------------------------------------------------------------------------------------------
     def refuse(self, text: str | None) -> None:
-        """Tell the client an error, where one can be told, and close."""
-        if (
-            text is not None
-            and self.transport is not None
-            and (self._from_server is None or self._from_server.between)
-        ):
-            self.transport.write(framing.error_line(text))
-        self.close()
+        """Tell the client an error, where one can be told, and close.
+
+        What the client sends meanwhile is still read: closing with unread bytes would take the error with it.
+        """
+        transport = self.transport
+        if self._closed or transport is None:
+            return
+        if text is None or (self._from_server is not None and not self._from_server.between):
+            self.close()
+            return
+        transport.write(framing.error_line(text))
+        if not transport.can_write_eof():  # TLS
+            self.close()
+            return
+        transport.write_eof()
+        transport.resume_reading()
+        asyncio.get_running_loop().call_later(_FAREWELL, transport.close)
+        self._leave()
 
     def close(self) -> None:
         """Close both sides once what is on its way has been written."""
-        if self._closed:
-            return
         if self.transport is not None:
             self.transport.close()
         self._leave()

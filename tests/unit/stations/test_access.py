@@ -109,7 +109,7 @@ MAY_PUBLISH = [
     (None, "$JS.API.STREAM.MSG.GET.KV_memphis_users", False),
     (None, "$JS.API.STREAM.INFO.KV_memphis_users", False),
     (None, "$JS.API.CONSUMER.CREATE.KV_memphis_users.x", False),
-    (None, "$JS.API.CONSUMER.MSG.NEXT.memphis_events.service", False),
+    (None, "$JS.API.CONSUMER.MSG.NEXT.$memphis_events.service", False),
     (None, "$JS.API.CONSUMER", False),
     (None, "$KV.memphis_users.root", False),
     (None, "$KV.mine.key", True),
