@@ -198,9 +198,10 @@ def latency(port: int, seconds: float, size: int) -> Result:
         send(command)
         answer = receive(65536)
         while not answer.endswith(b"}\r\n"):
-            if answer == b"PING\r\n":
+            if b"PING\r\n" in answer:  # also right behind the acknowledgement
                 send(b"PONG\r\n")
-                answer = b""
+                answer = answer.replace(b"PING\r\n", b"")
+                continue
             answer += receive(65536)
         latencies.append((time.perf_counter() - start) * 1e6)
         if ACK not in answer:

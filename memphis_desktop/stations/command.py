@@ -1,4 +1,4 @@
-"""``memphis-desktop stations``: a copy of the service and of the front door beside any server with JetStream."""
+"""``memphis-desktop stations``: the service and its front door beside any server with JetStream."""
 
 from __future__ import annotations
 
