@@ -45,7 +45,13 @@ QT_PACKAGES = {
     "libxcb-xkb1": "xcb-xkb",
 }
 # Debian package -> a path that shows it is there; needed by the tests and by any readable window.
-TOOL_PACKAGES = {"xvfb": "/usr/bin/Xvfb", "xauth": "/usr/bin/xauth"}
+TOOL_PACKAGES = {
+    "xvfb": "/usr/bin/Xvfb",
+    "xauth": "/usr/bin/xauth",
+    # The C client's programs; without these two their tests are left out.
+    "gcc": "/usr/bin/gcc",
+    "libnats-dev": "/usr/include/nats/nats.h",
+}
 FONT_PACKAGES = {"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"}
 
 # Every index that pip is configured for counts alike; the hashes in the lock file guard what comes from it.

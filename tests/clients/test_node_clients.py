@@ -26,7 +26,7 @@ def node() -> str:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("node or npm is not installed")
-    if not (FOLDER / "node_modules" / "@nats-io" / "obj").is_dir():
+    if not (FOLDER / "node_modules" / "@nats-io" / "services").is_dir():
         done = subprocess.run(
             [npm, "ci", "--no-audit", "--no-fund"],
             cwd=FOLDER,
@@ -40,7 +40,9 @@ def node() -> str:
     return node
 
 
-@pytest.mark.parametrize(("program", "case"), [*cases("consumers.mjs"), *cases("buckets.mjs")])
+@pytest.mark.parametrize(
+    ("program", "case"), [*cases("core.mjs"), *cases("consumers.mjs"), *cases("buckets.mjs")]
+)
 def test_program(program: str, case: str, node: str, any_server: ServerProcess) -> None:
     """Each case asserts for itself; it says ok at its end."""
     done = subprocess.run(

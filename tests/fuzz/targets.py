@@ -168,6 +168,16 @@ TARGETS: dict[str, Callable[[bytes], Any]] = {
     "restore": restore,
 }
 
+
+def any_of(data: bytes) -> None:
+    """The first byte chooses one of the others: a short search that touches all."""
+    if data:
+        names = list(TARGETS)[:-1]
+        TARGETS[names[data[0] % len(names)]](data[1:])
+
+
+TARGETS["any_of"] = any_of
+
 # Where a search begins.
 SEEDS: dict[str, tuple[bytes, ...]] = {
     "parse": (
@@ -192,3 +202,6 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"\x01\x06\x00\x00\x12\x34\x56\x78ab",
     ),
 }
+SEEDS["any_of"] = tuple(
+    bytes([number]) + seed for number, name in enumerate(list(TARGETS)[:-1]) for seed in SEEDS[name]
+)
