@@ -102,10 +102,13 @@ class Publisher:
                     await self._empty.wait()
 
     async def stop(self) -> None:
-        """Stop listening; what is on its way gets no answer any more."""
-        if self._subscription is not None and not self._client.is_closed:
-            await self._subscription.unsubscribe()
-        self._waiting.clear()
+        """Stop listening, and tell the clients of what is still on its way that it may not be stored."""
+        if self._subscription is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await self._subscription.unsubscribe()
+        waiting, self._waiting = self._waiting, {}
+        for message in waiting.values():
+            await self._refuse(message.reply, message.guid, "the gateway stopped before it was acknowledged")
 
     def __len__(self) -> int:
         return len(self._waiting)
