@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nats.aio.client import Client
 
 from memphis_desktop.errors import Failure
-from memphis_desktop.stations.rest.options import RestOptions
+from memphis_desktop.stations.rest.options import DEFAULT_HOST, RestOptions
 from memphis_desktop.stations.streaming.options import StreamingOptions
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class GatewayOptions:
         if not self.rest_port:
             return None
         return RestOptions(
-            host=self.rest_host or RestOptions.host,
+            host=self.rest_host or DEFAULT_HOST,
             port=max(self.rest_port, 0),
             jwt_secret=self.environment.get(SECRET_VARIABLE, ""),
             refresh_jwt_secret=self.environment.get(REFRESH_SECRET_VARIABLE, ""),

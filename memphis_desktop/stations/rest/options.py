@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memphis_desktop.errors import Failure
 
-DEFAULT_PORT = 4444
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4444
 _SHORTEST_SECRET = 32
 
 
@@ -26,7 +26,7 @@ class RestOptions:
         memory: Bytes that bodies and answers of all requests together may take.
     """
 
-    host: str = "127.0.0.1"
+    host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     jwt_secret: str = ""
     refresh_jwt_secret: str = ""

@@ -38,6 +38,15 @@ _ACK, _NAK, _TERM = b"", b"-NAK", b"+TERM"
 _OVER = ("Message Size Exceeds MaxBytes", "Batch Completed")  # a pull request that ended as it should
 
 
+_DRAINING: set[asyncio.Task[None]] = set()
+
+
+async def _drain(subscription: Subscription) -> None:
+    """End a subscription after handling what has come."""
+    with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError):
+        await subscription.drain()  # type: ignore[no-untyped-call]
+
+
 def parse_ack_subject(subject: str) -> tuple[int, int, int]:
     """Return the number of deliveries, the sequence and the time in nanoseconds that an ack subject tells.
 
@@ -184,8 +193,11 @@ class Feed:
         if self._mending is not None:
             self._mending.cancel()
         self._closing = True
-        with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError):
-            await subscription.drain()  # type: ignore[no-untyped-call]
+        # Whoever waits for it may be called off; the flush in it must not be, which nats-py does not bear.
+        draining = asyncio.get_running_loop().create_task(_drain(subscription))
+        _DRAINING.add(draining)
+        draining.add_done_callback(_DRAINING.discard)
+        await asyncio.shield(draining)
         self._closing = False
 
     async def _pull(self) -> None:

@@ -46,6 +46,7 @@ class Session:
     """The state and the requests of one cluster id, while this copy works."""
 
     def __init__(self, context: Context, records: Records, options: StreamingOptions) -> None:
+        self._context = context
         self._client: Client = context.client
         self._records = records
         self._options = options
@@ -86,7 +87,7 @@ class Session:
         await self._listen(f"{self._inbox}.*.*", self._heartbeat_answered)
         await self._listen(self.subjects.everything, self._received, _QUEUE)
         await self._listen(self.subjects.discover, self._discovered, _QUEUE)
-        await self._client.flush()
+        await self._context.jetstream.request("INFO")  # answered after the subscriptions were made
         self._ticker = asyncio.get_running_loop().create_task(self._tick())
 
     async def _listen(self, subject: str, handler: Handler, queue: str = "") -> None:
