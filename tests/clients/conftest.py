@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import nats
+import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
 from tests.conftest import Connect
 
 
@@ -24,3 +27,27 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
 async def jetstream(client: Client) -> JetStreamContext:
     """JetStream of `client`, patient for half a minute per request, for machines with more to do."""
     return client.jetstream(timeout=30)
+
+
+@pytest.fixture(scope="module", params=["nats-server", "memphis-desktop"])
+def lasting_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """Each of the two servers in turn, one for all tests of a file."""
+    command = nats_server_command() if request.param == "nats-server" else broker_command()
+    with ServerProcess(command, tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def emptied_server(lasting_server: ServerProcess) -> ServerProcess:
+    """That server, running and without any stream."""
+    if not lasting_server.running:
+        lasting_server.start()
+    client = await nats.connect(lasting_server.url, connect_timeout=30)
+    jetstream = client.jetstream(timeout=30)
+    for info in await jetstream.streams_info():
+        assert info.config.name is not None
+        await jetstream.delete_stream(info.config.name)
+    await client.close()
+    return lasting_server

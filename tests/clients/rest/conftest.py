@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import aiohttp
+import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
@@ -61,6 +62,12 @@ async def eventually(ask: Callable[[], Awaitable[Answer]], right: Callable[[Answ
         while not right(answer := await ask()):  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.05)
         return answer
+
+
+@pytest.fixture
+def any_server(emptied_server: ServerProcess) -> ServerProcess:
+    """Each of the two servers in turn, without any stream; started once for a file's tests."""
+    return emptied_server
 
 
 @pytest_asyncio.fixture

@@ -25,6 +25,12 @@ CLUSTER = "test-cluster"
 StartGateway = Callable[..., Awaitable[StreamingGateway]]
 
 
+@pytest.fixture
+def any_server(emptied_server: ServerProcess) -> ServerProcess:
+    """Each of the two servers in turn, without any stream; started once for a file's tests."""
+    return emptied_server
+
+
 @pytest_asyncio.fixture
 async def start_gateway(connect: Connect) -> AsyncIterator[StartGateway]:
     """Start a gateway: ``await start_gateway(server, **StreamingOptions)``, returned when it works."""
