@@ -220,21 +220,26 @@ def _stations(arguments: list[str]) -> int:
     parser.add_argument("--tlscert", type=Path, metavar="FILE", help="own certificate")
     parser.add_argument("--tlskey", type=Path, metavar="FILE", help="its private key")
     _add_door(parser)
+    _add_gateways(parser)
     parser.add_argument("-D", "--debug", action="store_true", help="debugging lines in the log")
     options = parser.parse_args(arguments)
     if (options.user is None) != (options.password is None):
         parser.error("--user and --password go together")
     if (options.door_tlscert is None) != (options.door_tlskey is None):
         parser.error("--door_tlscert and --door_tlskey go together")
+    if options.front_door_only and (options.rest_port or options.streaming_cluster_id):
+        parser.error("the gateways need the service, which --front-door-only leaves out")
     files = (options.creds, options.nkey, options.tlsca, options.tlscert, options.tlskey)
     for file in (*files, options.door_tlscert, options.door_tlskey):
         if file is not None and not file.is_file():
             raise Failure(f"there is no file {file}")
     from memphis_desktop.stations import command
+    from memphis_desktop.stations.gateways import GatewayOptions
 
     return command.run(
         options.connect.split(","),
         _login(options),
+        gateways=GatewayOptions(options.rest_port, options.rest_host, options.streaming_cluster_id),
         door=None if options.no_front_door else _door(options),
         control=not options.front_door_only,
         ports_folder=options.ports_file_dir,
@@ -258,6 +263,25 @@ def _add_door(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--door_tlskey", type=Path, metavar="FILE", help="the private key for it")
     group.add_argument(
         "--ports_file_dir", type=Path, metavar="DIR", help="write its port to a file there, once it listens"
+    )
+
+
+def _add_gateways(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the gateways."""
+    group = parser.add_argument_group("gateways")
+    group.add_argument(
+        "--rest_port",
+        type=int,
+        default=0,
+        metavar="PORT",
+        help="run the REST gateway on this port (Memphis's is 4444); -1 for any free one",
+    )
+    group.add_argument("--rest_host", default="", metavar="HOST", help="where it listens (127.0.0.1)")
+    group.add_argument(
+        "--streaming_cluster_id",
+        default="",
+        metavar="ID",
+        help="serve NATS Streaming clients of this cluster id (often test-cluster)",
     )
 
 

@@ -93,7 +93,7 @@ def run(arguments: list[str], companion: Callable[[BrokerNode], Companion] | Non
         if line.config is not None:
             node.config_digest = digest(line.config)
             node.reloader = lambda: _options_again(arguments, host)
-        beside = companion(node) if companion is not None and options.memphis_port else None
+        beside = companion(node) if companion is not None and options.serves_stations else None
         return _loop_runner()(_serve(node, handler, beside))
     except StartError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)

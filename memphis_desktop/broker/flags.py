@@ -144,6 +144,18 @@ FLAGS: tuple[_Flag, ...] = (
         "port for Memphis SDKs (theirs is 6666); -1 for any free one",
         _set("memphis_port", _port),
     ),
+    _Flag(
+        ("rest_port",),
+        "PORT",
+        "port of the REST gateway (Memphis's is 4444); -1 for any free one",
+        _set("rest_port", _port),
+    ),
+    _Flag(
+        ("streaming_cluster_id",),
+        "ID",
+        "serve NATS Streaming clients of this cluster id (often test-cluster)",
+        _set("streaming_cluster_id"),
+    ),
     _Flag(("n", "name", "server_name"), "NAME", "the server's name", _set("server_name")),
     _Flag(("client_advertise",), "HOST:PORT", "address told to clients", _set("client_advertise")),
     _Flag(("P", "pid"), "FILE", "write the process id to a file", _set("pid_file", Path)),

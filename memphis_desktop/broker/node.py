@@ -62,6 +62,8 @@ _FIXED_OPTIONS = (
     "https_host",
     "https_port",
     "memphis_port",
+    "rest_port",
+    "streaming_cluster_id",
     "server_name",
     "jetstream",
     "store_dir",
@@ -139,6 +141,7 @@ class BrokerNode:
         self.secure_monitoring_port = 0
         self.websocket_port = 0
         self.memphis_port = 0
+        self.rest_port = 0  # set by what runs the REST gateway
         self._tls_contexts: dict[TlsOptions, ssl.SSLContext] = {}
         self.http_requests: dict[str, int] = {}
         self.meter = reports.ResourceMeter()
@@ -352,6 +355,8 @@ class BrokerNode:
             listed["websocket"] = [f"{scheme}://{_reachable(web.host or self.host)}:{self.websocket_port}"]
         if self.memphis_port:
             listed["memphis"] = [f"nats://{_reachable(self.host)}:{self.memphis_port}"]
+        if self.rest_port:
+            listed["rest"] = [f"http://{_reachable(self.host)}:{self.rest_port}"]
         if self.monitoring_port:
             host = _reachable(self.options.http_host or self.host)
             listed["monitoring"] = [f"http://{host}:{self.monitoring_port}"]

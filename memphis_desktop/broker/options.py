@@ -241,9 +241,15 @@ class BrokerOptions:
 
     memphis_port: int = 0
     rest_port: int = 0
+    streaming_cluster_id: str = ""  # of the gateway for NATS Streaming clients; empty for none
 
     # What the configuration asks for and this node does not do, told in the log when it starts.
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def serves_stations(self) -> bool:
+        """Whether the Memphis layer, or one of its gateways, runs beside the node."""
+        return bool(self.memphis_port or self.rest_port or self.streaming_cluster_id)
 
     @property
     def auth_required(self) -> bool:

@@ -15,8 +15,9 @@ from typing import Any
 from memphis_desktop.stations.connecting import close_client, open_client
 from memphis_desktop.stations.errors import StorageError
 from memphis_desktop.stations.front_door.service import DoorOptions, FrontDoorService
+from memphis_desktop.stations.gateways import GatewayOptions, Gateways
 from memphis_desktop.stations.service import StationsService
-from memphis_desktop.stations.tasks import end_task
+from memphis_desktop.stations.tasks import end_task, undisturbed
 
 OK = 0
 
@@ -27,6 +28,7 @@ def run(
     *,
     door: DoorOptions | None = None,
     control: bool = True,
+    gateways: GatewayOptions | None = None,
     ports_folder: Path | None = None,
     debug: bool = False,
 ) -> int:
@@ -37,11 +39,13 @@ def run(
         options: Credentials and TLS, as nats-py takes them.
         door: Where the front door listens; none is opened if left out.
         control: Whether to run the service itself, too.
+        gateways: Which gateways run beside the service.
         ports_folder: Where to write a file with the port once the door listens.
         debug: Whether to log what is of use to developers only.
 
     Raises:
         StationsError: The server refuses the login or has no JetStream, or the door's port is taken.
+        Failure: A gateway cannot listen.
     """
     logging.basicConfig(
         stream=sys.stderr,
@@ -52,7 +56,7 @@ def run(
     logging.getLogger("nats").setLevel(logging.ERROR)  # it tells each failed try with a traceback
     work: list[Coroutine[Any, Any, None]] = []
     if control:
-        work.append(_serve(urls, options))
+        work.append(_serve(urls, options, gateways or GatewayOptions()))
     if door is not None:
         work.append(_open_door(FrontDoorService(urls, dict(options), door), ports_folder))
     return _run_fast(_until_told(work))
@@ -90,17 +94,24 @@ async def _until_told(work: Sequence[Coroutine[Any, Any, None]]) -> int:
     return OK
 
 
-async def _serve(urls: list[str], options: Mapping[str, Any]) -> None:
+async def _serve(urls: list[str], options: Mapping[str, Any], wanted: GatewayOptions) -> None:
     client = await open_client(urls, options)
     service = StationsService(client)
+    gateways = Gateways(client, wanted)
+
+    async def stop() -> None:
+        await gateways.stop()
+        await service.stop()
+        await close_client(client)
+
     try:
         await service.start()
+        await gateways.start()
         await asyncio.Event().wait()
     except StorageError as error:
         raise StorageError(f"The server has no JetStream to use: {error}", error.err_code) from error
     finally:
-        await service.stop()
-        await close_client(client)
+        await undisturbed(stop())
 
 
 async def _open_door(service: FrontDoorService, ports_folder: Path | None) -> None:

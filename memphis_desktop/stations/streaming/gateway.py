@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
@@ -16,6 +17,7 @@ from memphis_desktop.stations.streaming.lease import Lease
 from memphis_desktop.stations.streaming.options import StreamingOptions
 from memphis_desktop.stations.streaming.records import Records
 from memphis_desktop.stations.streaming.session import Session
+from memphis_desktop.stations.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class StreamingGateway:
             self.context.jetstream, f"memphis_streaming_{self.options.cluster}_lease", self.options.lease
         )
         self._campaign: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()
         self.working = asyncio.Event()
         """Set while this copy is the one that works."""
         self.session: Session | None = None
@@ -60,27 +63,43 @@ class StreamingGateway:
     async def stop(self) -> None:
         """Finish what is under way, and let another copy take over at once."""
         campaign, self._campaign = self._campaign, None
+        self._ended.set()
         if campaign is not None:
-            campaign.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await campaign
+            await campaign
 
     async def _work(self) -> None:
-        while True:
-            await self._lease.acquire()
-            session = Session(self.context, self._records, self.options)
-            try:
-                await session.start()
-                self.session = session
-                self.working.set()
-                log.info("Streaming gateway is ready: cluster id %s", self.options.cluster)
-                await self._lease.keep()
-                log.warning("another copy of the streaming gateway took over, or the server is away")
-            except (StorageError, nats.errors.Error, ExceptionGroup) as error:
-                log.warning("the streaming gateway cannot work: %s", error)
-                await asyncio.sleep(_RETRY)
-            finally:
-                self.working.clear()
-                self.session = None
-                await session.stop()
-                await self._lease.release()
+        while not self._ended.is_set():
+            await self._unless_ended(self._lease.acquire())
+            if self._lease.held and not self._ended.is_set():
+                await self._work_once()
+            await self._lease.release()
+
+    async def _work_once(self) -> None:
+        """Work until the lease is lost, or the end."""
+        session = Session(self.context, self._records, self.options)
+        try:
+            await session.start()
+            self.session = session
+            self.working.set()
+            log.info("Streaming gateway is ready: cluster id %s", self.options.cluster)
+            await self._unless_ended(self._lease.keep())
+            if not self._ended.is_set():
+                log.warning("The streaming gateway lost its lease: the server is away, or another copy works")
+        except (StorageError, nats.errors.Error, ExceptionGroup) as error:
+            log.warning("The streaming gateway cannot work: %s", error)
+            await self._unless_ended(asyncio.sleep(_RETRY))
+        finally:
+            self.working.clear()
+            self.session = None
+            await session.stop()
+
+    async def _unless_ended(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for something, or the end: only what waits is called off, never what cleans up."""
+        loop = asyncio.get_running_loop()
+        task, ended = loop.create_task(work), loop.create_task(self._ended.wait())
+        await asyncio.wait({task, ended}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if task.done():
+            task.result()
+        else:
+            await end_task(task)

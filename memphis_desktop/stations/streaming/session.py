@@ -28,6 +28,7 @@ from memphis_desktop.stations.streaming.publishing import MAX_WAITING, Publisher
 from memphis_desktop.stations.streaming.records import Records
 from memphis_desktop.stations.streaming.subscriptions import Subscription, Subscriptions
 from memphis_desktop.stations.streaming.wire import StreamingError, Subjects
+from memphis_desktop.stations.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +100,7 @@ class Session:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
         self._listening.clear()
-        if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.wait([self._ticker])
+        await end_task(self._ticker)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=3.0)
             for task in late:
