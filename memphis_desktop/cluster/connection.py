@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 CLIENT_NAME = "Memphis Desktop"
 CONNECT_TIMEOUT = 5
 RECONNECT_WAIT = 1
+PING_INTERVAL = 4  # a server that hangs is left after three times this, for another of the cluster
 CLOSE_TIMEOUT = 2.0
 _CANCEL_AGAIN = 0.1
 
@@ -115,7 +116,7 @@ async def open_client(
             connect_timeout=max(1, round(timeout)),
             reconnect_time_wait=RECONNECT_WAIT,
             max_reconnect_attempts=-1,
-            ping_interval=20,
+            ping_interval=PING_INTERVAL,
         )
     )
     gave_up = asyncio.create_task(exhausted.wait())

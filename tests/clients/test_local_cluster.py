@@ -26,6 +26,8 @@ from memphis_desktop.cluster.lab.layout import (
     write_state,
 )
 from memphis_desktop.cluster.lab.local import AlreadyRunning, NotRunning, can_pause
+from memphis_desktop.cluster.model import ConnectionState
+from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
 from memphis_desktop.folders import HOME_VARIABLE
 from memphis_desktop.server_process import program_command
@@ -306,3 +308,42 @@ def test_up_status_down(tmp_path: Path) -> None:
     assert command(tmp_path, "down").stdout == "no local cluster is running\n"
     assert not any(alive(node["pid"]) for node in told["nodes"])
     assert command(tmp_path, "sideways").returncode == 2
+
+
+def test_a_session_moves_on_to_another_server_and_keeps_what_it_knows(
+    three_node_cluster: LocalCluster,
+) -> None:
+    """Its server is killed: at once. Its server hangs: after some unanswered pings."""
+    cluster = three_node_cluster
+
+    async def follow() -> None:
+        session = Session(cluster.profile())
+        known: set[bool] = set()
+        try:
+            await session.connect()
+            config = {"name": "kept", "subjects": ["kept"], "num_replicas": 3}
+            await session.api("STREAM.CREATE.kept", config, timeout=30)
+            await _until(lambda: "kept" in session.snapshot.streams)
+            unsubscribe = session.subscribe(lambda snapshot: known.add("kept" in snapshot.streams))
+            for order in ("kill", "pause") if can_pause() else ("kill",):
+                url = session.server_url
+                name = NODE_NAMES[cluster.urls.index(url)]
+                await asyncio.to_thread(cluster._order_node, order, name)
+                await _until(lambda url=url: session.connected and session.server_url != url)
+                await asyncio.to_thread(cluster._order_node, "start" if order == "kill" else "resume", name)
+                read = time.time_ns()
+                await _until(lambda read=read: session.snapshot.read_at.get("streams", 0) > read)
+                assert session.state is ConnectionState.CONNECTED
+            unsubscribe()
+        finally:
+            await session.close()
+        assert known == {True}, "the station was never gone"
+
+    asyncio.run(follow())
+
+
+async def _until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)  # polls; the deadline is what counts

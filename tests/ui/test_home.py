@@ -19,9 +19,10 @@ from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, 
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
-from memphis_desktop.ui.screens.home.connection_form import ConnectionForm, context_command
+from memphis_desktop.ui.screens.home.connection_form import KINDS, ConnectionForm, context_command
 from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
 from memphis_desktop.ui.screens.home.screen import HomeScreen
+from tests.unit.cluster.certificates import make_certificate
 
 Until = Callable[..., Awaitable[Any]]
 
@@ -201,3 +202,68 @@ def test_the_command_of_a_connection_shows_no_secret() -> None:
     assert command == (
         "nats context save orders-eu --server nats://a:4222,nats://b:4222 --user ada --password $PASSWORD"
     )
+
+
+async def test_a_connection_with_everything_is_made_and_opened(
+    program: Program,
+    start_nats_server: Callable[..., ServerProcess],
+    until: Until,
+    qtbot: QtBot,
+    tmp_path: Path,
+) -> None:
+    """Two servers, TLS with an authority, a login and one for the system account, all typed into the form."""
+    certificate, key = make_certificate(tmp_path)
+    accounts = """accounts {
+        APP { jetstream: enabled, users: [{ user: ada, password: geheim }] }
+        $SYS { users: [{ user: sys, password: system }] }
+    }"""
+    server = start_nats_server(config=f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}\n{accounts}')
+    screen = home(program)
+    screen.new()
+    form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+    qtbot.keyClicks(form.urls, f"nats://127.0.0.1:1 {server.url}")
+    form.login.kind.setCurrentIndex(list(KINDS).index(CredentialKind.PASSWORD))
+    qtbot.keyClicks(form.login.user, "ada")
+    qtbot.keyClicks(form.login.password, "geheim")
+    form.system.kind.setCurrentIndex(list(KINDS).index(CredentialKind.PASSWORD))
+    qtbot.keyClicks(form.system.user, "sys")
+    qtbot.keyClicks(form.system.password, "system")
+    assert form.danger.isHidden()
+    form.skip_verify.setChecked(True)
+    assert not form.danger.isHidden(), "said in red what that means"
+    form.skip_verify.setChecked(False)
+    qtbot.keyClicks(form.ca.line, str(certificate))
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    [profile] = await until(program.window.profiles.load, "the profile")
+    assert profile.urls == ("nats://127.0.0.1:1", server.url)
+    await until(lambda: screen.table.rows(), "the row")
+    screen.details.test()
+    await until(lambda: screen.details.test_button.isEnabled(), "the end of the test", timeout=30)
+    states = {step.key: step.state for step in screen.details._steps}
+    assert states == {**dict.fromkeys(states, "passed"), "memphis": "skipped"}
+    screen.open(profile)
+    await until(lambda: len(program.window.workspaces()) == 2, "the tab", timeout=30)
+    connection = program.window.workspaces()[1].connection
+    assert connection is not None
+    assert connection.session.system is not None
+
+
+async def test_several_connections_at_once_do_not_disturb_each_other(
+    program: Program, start_nats_server: Callable[..., ServerProcess], until: Until
+) -> None:
+    """Each tab shows its own server; one that is lost leaves the other as it is."""
+    servers = [start_nats_server(), start_nats_server()]
+    workspaces = []
+    for name, server in zip(("first", "second"), servers, strict=True):
+        workspace = await program.window.open_profile(ConnectionProfile(name, urls=(server.url,)))
+        workspaces.append(workspace)
+        session = workspace.connection.session
+        await session.api(f"STREAM.CREATE.{name}", {"name": name, "subjects": [name]})
+        await until(lambda name=name, session=session: set(session.snapshot.streams) == {name}, "the stream")
+    servers[0].kill()
+    await until(lambda: not workspaces[0]._banner_holder.isHidden(), "the banner of the first")
+    assert workspaces[1]._banner_holder.isHidden()
+    second = workspaces[1].connection.session
+    read = second.snapshot.read_at["streams"]
+    await until(lambda: second.snapshot.read_at["streams"] > read, "the next round of the second")
+    assert set(workspaces[0].connection.snapshot.streams) == {"first"}, "what was known stays"

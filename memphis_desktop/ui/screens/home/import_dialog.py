@@ -76,7 +76,8 @@ class ImportDialog(Dialog):
         layout.setSpacing(0)
         below = QVBoxLayout()
         below.setContentsMargins(_BELOW_BOX, 0, 0, 0)
-        box = QCheckBox(visible_text(one.name, 60).replace("&", "&&"))
+        name = visible_text(one.name, 60) + ("  (selected in nats)" if one.selected else "")
+        box = QCheckBox(name.replace("&", "&&"))
         layout.addWidget(box)
         layout.addLayout(below)
         if one.profile is None:
