@@ -363,6 +363,9 @@ def _bench(arguments: list[str]) -> int:
         "--console", action="store_true", help="measure instead the message browser on a large station"
     )
     parser.add_argument(
+        "--desktop", action="store_true", help="measure instead start, memory, long lists and many curves"
+    )
+    parser.add_argument(
         "--messages",
         type=_count,
         default=10_000_000,
@@ -383,6 +386,8 @@ def _bench(arguments: list[str]) -> int:
         return command.run_window(options.seconds, as_json=options.json)
     if options.console:
         return command.run_console(options.messages, options.folder, as_json=options.json)
+    if options.desktop:
+        return command.run_desktop(options.folder, as_json=options.json)
     settings = runner.Settings(
         options.rounds, options.seconds, options.against is not None, options.folder, options.pin
     )

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from memphis_desktop import folders
 from memphis_desktop.bench import report
-from memphis_desktop.bench.console import measure_console
+from memphis_desktop.bench.console import ConsoleFigures, measure_console
+from memphis_desktop.bench.desktop import DesktopFigures, measure_desktop
 from memphis_desktop.bench.front_door import measure_front_door
 from memphis_desktop.bench.rows import ROWS
 from memphis_desktop.bench.runner import Settings, measure
-from memphis_desktop.bench.window import measure_window
+from memphis_desktop.bench.window import WindowFigures, measure_window
 from memphis_desktop.errors import Failure
 from memphis_desktop.server_process import nats_server_command
 
@@ -69,26 +70,31 @@ def run_front_door(settings: Settings, only: list[str], *, as_json: bool) -> int
 
 def run_window(seconds: float, *, as_json: bool) -> int:
     """Measure how the window and its broker get on; prints a table or JSON."""
-    figures = measure_window(seconds)
-    if as_json:
-        about = report.machine(Path(tempfile.gettempdir()))
-        json.dump({"date": report.now(), "machine": about, **figures.as_json()}, sys.stdout, indent=2)
-        print()
-    else:
-        print(figures.as_table())
+    _print(measure_window(seconds), Path(tempfile.gettempdir()), as_json)
     return 0
 
 
 def run_console(messages: int, folder: Path | None, *, as_json: bool) -> int:
     """Measure the message browser on a station of so many messages; prints a table or JSON."""
-    figures = measure_console(messages, folder, _tell)
+    _print(measure_console(messages, folder, _tell), folder, as_json)
+    return 0
+
+
+def run_desktop(folder: Path | None, *, as_json: bool) -> int:
+    """Measure what the window takes; prints a table or JSON."""
+    _print(measure_desktop(folder=folder, progress=_tell), folder, as_json)
+    return 0
+
+
+def _print(
+    figures: WindowFigures | ConsoleFigures | DesktopFigures, folder: Path | None, as_json: bool
+) -> None:
     if as_json:
         about = report.machine(folder or folders.data_folder())
         json.dump({"date": report.now(), "machine": about, **figures.as_json()}, sys.stdout, indent=2)
         print()
     else:
         print(figures.as_table())
-    return 0
 
 
 def _tell(text: str) -> None:

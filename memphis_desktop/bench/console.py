@@ -7,8 +7,6 @@ heartbeat on the window's event loop tells how long it did not answer.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memphis_desktop import folders
-from memphis_desktop.bench.runner import finish_job, job_command
+from memphis_desktop.bench.runner import run_in_home
 from memphis_desktop.server_process import ServerProcess, broker_command
 
 MESSAGES = 10_000_000
@@ -25,7 +23,6 @@ OPEN_LIMIT_MS = 150.0
 STALL_LIMIT_MS = 50.0
 TEXT_GOAL, PATH_GOAL = 200_000, 60_000  # messages a second
 TAIL_ROWS, TAIL_BYTES = 50_000, 64 << 20
-JOB_SECONDS = 1_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +137,7 @@ def measure_console(
         progress(f"filling a station with {messages:,} messages …")
         arguments = ["-sd", str(home / "data" / "broker")]
         with ServerProcess(broker_command(), home / "server", arguments=arguments) as server:
-            _job("fill", {"port": server.port, "messages": messages, "size": SIZE})
+            run_in_home("fill", {"port": server.port, "messages": messages, "size": SIZE})
         progress("opening it in the window …")
-        figures = _job("console", {"messages": messages}, home)
+        figures = run_in_home("console", {"messages": messages}, home)
     return ConsoleFigures(messages=messages, **figures)
-
-
-def _job(work: str, parameters: dict[str, Any], home: Path | None = None) -> dict[str, Any]:
-    environment = dict(os.environ)
-    if home is not None:
-        environment |= {folders.HOME_VARIABLE: str(home), "QT_QPA_PLATFORM": "offscreen"}
-    process = subprocess.Popen(
-        job_command(work, parameters),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    return finish_job(process, JOB_SECONDS)

@@ -46,8 +46,10 @@ async def _measure(messages: int) -> dict[str, Any]:
         window.resize(1280, 800)
         await window.start_local_broker(BrokerChoice(port=0, persistent=True, sample_traffic=False))
         workspace = window.current_workspace()
-        await _until(lambda: workspace.connection is not None and workspace.connection.snapshot is not None)
-        await _until(lambda: STATION in workspace.connection.snapshot.streams)  # type: ignore[union-attr]
+        await wait_until(
+            lambda: workspace.connection is not None and workspace.connection.snapshot is not None
+        )
+        await wait_until(lambda: STATION in workspace.connection.snapshot.streams)  # type: ignore[union-attr]
         browser = await _browser(window, {"stream": STATION})
         await asyncio.sleep(1.0)  # what opening the window still has to do
         result: dict[str, Any] = {
@@ -63,16 +65,17 @@ async def _measure(messages: int) -> dict[str, Any]:
             result["path_rate"] = await _search(browser, "json.total == 99999 && json.id < 0", f"#{first}")
         result["path_stall_ms"] = heart.stalls()
         browser.searching.close()
-        await _until(lambda: browser.places.settled)
+        await wait_until(lambda: browser.places.settled)
         url = program.broker.url
         with _Heartbeat() as heart:
             result |= await _tail(browser, int(url.rpartition(":")[2]))
         result["tail_stall_ms"] = heart.stalls()
-        result["memory_bytes"] = _memory()
+        result["memory_bytes"] = memory()
         return result
 
 
-async def _until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
+async def wait_until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
+    """Wait for something on the loop; raises Failure when it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -90,7 +93,7 @@ def _current(window: MainWindow) -> MessageBrowser:
 async def _browser(window: MainWindow, parameters: dict[str, str]) -> MessageBrowser:
     window.navigate(Route("messages", parameters))
     browser = _current(window)
-    await _until(lambda: browser.places.settled and not browser.shows_loading)
+    await wait_until(lambda: browser.places.settled and not browser.shows_loading)
     return browser
 
 
@@ -114,7 +117,7 @@ def _percentiles(times: list[tuple[float, float]]) -> dict[str, float]:
     return {**percentiles([wall for wall, _ in times]), "own": own}
 
 
-class _Paints(QObject):
+class Paints(QObject):
     """Tells when a widget was painted."""
 
     def __init__(self, widget: QObject) -> None:
@@ -132,10 +135,10 @@ class _Paints(QObject):
 async def _shown(browser: MessageBrowser, sequence: int) -> None:
     """Wait until the list has painted the rows around a sequence."""
     model = browser.list.model
-    await _until(lambda: model.rows and model.first <= sequence <= model.last)
-    paints = _Paints(browser.list.table.viewport())
+    await wait_until(lambda: model.rows and model.first <= sequence <= model.last)
+    paints = Paints(browser.list.table.viewport())
     browser.list.table.viewport().update()
-    await _until(lambda: paints.count)
+    await wait_until(lambda: paints.count)
 
 
 async def _openings(window: MainWindow, messages: int) -> dict[str, float]:
@@ -144,7 +147,7 @@ async def _openings(window: MainWindow, messages: int) -> dict[str, float]:
     for number in range(OPENINGS):
         window.navigate(Route("messages", {"stream": f"{STATION}-none-{number}"}))
         other = _current(window)  # takes the place of the browser before, and finds no such stream
-        await _until(lambda other=other: other.shows_sentence)  # type: ignore[misc]
+        await wait_until(lambda other=other: other.shows_sentence)  # type: ignore[misc]
         await asyncio.sleep(0.2)
         sequence = messages // 2 + number
         watch = _Watch()
@@ -159,7 +162,7 @@ async def _jumps(browser: MessageBrowser, messages: int) -> dict[str, float]:
     chance = random.Random(1)
     times: list[tuple[float, float]] = []
     for number in range(JUMPS):
-        await _until(lambda: browser.places.settled)
+        await wait_until(lambda: browser.places.settled)
         sequence = chance.randint(1, messages)
         seek = Seek(SeekKind.SEQUENCE, sequence)
         if number % 3 == 2:
@@ -183,10 +186,10 @@ async def _search(browser: MessageBrowser, text: str, first: str) -> float:
     before = browser.searching.job
     started = time.perf_counter()
     browser.search_bar.search_button.click()
-    await _until(lambda: browser.searching.job not in (None, before))
+    await wait_until(lambda: browser.searching.job not in (None, before))
     job = browser.searching.job
     assert job is not None
-    await _until(lambda: job.progress.state.ended)
+    await wait_until(lambda: job.progress.state.ended)
     seconds = time.perf_counter() - started
     if job.progress.reason:
         raise Failure(f"the search ended early: {job.progress.reason}")
@@ -249,7 +252,7 @@ class _Heartbeat:
         return {**percentiles(self._late), "own": self._own}
 
 
-def _memory() -> int:
+def memory() -> int:
     """Bytes this process holds."""
     if sys.platform == "win32":
         return 0

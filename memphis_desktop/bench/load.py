@@ -15,6 +15,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from memphis_desktop.bench.wire import Counter, Wire, publish_chunk, publish_with_ids
@@ -522,6 +523,13 @@ def client(port: int, seconds: float, size: int, window: int) -> Result:
     return run(port, seconds, b"x" * size, window)
 
 
+def desktop(part: str, **parameters: Any) -> Result:
+    """What the window takes; see `desktop_window`."""
+    from memphis_desktop.bench import desktop_window as window
+
+    return window.carry_out(getattr(window, part)(**parameters))
+
+
 WORKS: dict[str, Callable[..., Result]] = {
     "publish": publish,
     "latency": latency,
@@ -534,4 +542,8 @@ WORKS: dict[str, Callable[..., Result]] = {
     "fill": fill,
     "console": console,
     "client": client,
+    "desktop-start": partial(desktop, "start"),
+    "desktop-rest": partial(desktop, "rest"),
+    "desktop-list": partial(desktop, "listing"),
+    "desktop-curves": partial(desktop, "curves"),
 }

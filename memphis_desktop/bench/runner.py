@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from memphis_desktop import folders
 from memphis_desktop.bench.rows import (
     OURS_DURABLE,
     OURS_INTERVAL,
@@ -28,6 +29,7 @@ from memphis_desktop.errors import Failure
 from memphis_desktop.server_process import ServerFailure, ServerProcess, broker_command, nats_server_command
 
 JOB_SECONDS = 300.0
+LONG_JOB_SECONDS = 1_800.0
 _LATENCIES = "latencies_us"
 
 Progress = Callable[[str], None]
@@ -219,3 +221,27 @@ def _cores(pin: bool) -> tuple[set[int] | None, set[int] | None]:
         return None, None
     cores = sorted(os.sched_getaffinity(0))
     return (set(cores[:-1]), {cores[-1]}) if len(cores) > 1 else (None, None)
+
+
+def run_in_home(work: str, parameters: dict[str, Any], home: Path | None = None) -> dict[str, Any]:
+    """Do a work in a process of its own and return its figures.
+
+    Args:
+        work: A key of `WORKS`.
+        parameters: What it takes.
+        home: The folder of the program's settings and data there, for works with a window; drawn off-screen.
+
+    Raises:
+        Failure: it failed, or took longer than half an hour.
+    """
+    environment = dict(os.environ)
+    if home is not None:
+        environment |= {folders.HOME_VARIABLE: str(home), "QT_QPA_PLATFORM": "offscreen"}
+    process = subprocess.Popen(
+        job_command(work, parameters),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    return finish_job(process, LONG_JOB_SECONDS)

@@ -8,7 +8,7 @@ at each reading, and the messages read before).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,29 @@ def filters(config: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(several)
     single = config.get("filter_subject")
     return (single,) if single and single != ">" else ()
+
+
+def time_to_drain(
+    lag: int, lag_seconds: float | None, changes: Sequence[tuple[float, float] | None]
+) -> float | None:
+    """Return the seconds until a lag is gone, as a user reads it.
+
+    A lag that grew over the minutes but shrinks now is going away; and one that is always a moment old is no
+    lag that has to go away: its reader keeps up, only that messages are on their way at any time.
+
+    Args:
+        lag: Messages waiting now.
+        lag_seconds: The age of the first of them; None when not known.
+        changes: What `drain_time` takes, of spans from long to short.
+    """
+    answer: float | None = None
+    for change in changes:
+        answer = drain_time(lag, change)
+        if answer is not None and answer != float("inf"):
+            return answer
+    if answer is not None and lag_seconds is not None and lag_seconds * 1e9 <= RECENT_NS:
+        return lag_seconds
+    return answer
 
 
 def drain_time(lag: int, change: tuple[float, float] | None, minimum_span: float = 5.0) -> float | None:

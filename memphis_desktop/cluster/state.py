@@ -11,7 +11,7 @@ from . import reading
 from .counter import MINIMUM_INTERVAL, Counter
 from .history import CONSUMER, SERVER, STREAM, ConsumerKey, History, ServerKey, StreamKey
 from .history_store import HistoryStore
-from .lag import FirstUndelivered, SequenceClock, drain_time, filters
+from .lag import FirstUndelivered, SequenceClock, filters, time_to_drain
 from .model import (
     AccountSnapshot,
     ClusterSnapshot,
@@ -28,6 +28,7 @@ ConsumerName = tuple[str, str]
 
 DRAIN_SPAN = 300.0
 LOST_LATELY = 20.0
+TREND_SPAN = 60.0  # what the arrows beside a lag look at
 HOLD_LAG = 10.0  # seconds for which a lag in seconds is shown on while a new answer is not there
 
 
@@ -196,7 +197,8 @@ class ClusterState:
                 acked_rate,
             ),
         )
-        drain = drain_time(lag, self.history.change(history_key, "lag", DRAIN_SPAN))
+        changes = [self.history.change(history_key, "lag", span) for span in (DRAIN_SPAN, TREND_SPAN)]
+        drain = time_to_drain(lag, lag_seconds, changes)
         self.consumers[key] = reading.consumer(
             info, previous, delivered_rate, acked_rate, lag_seconds, drain, edge, time.time_ns()
         )

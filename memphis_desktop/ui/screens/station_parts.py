@@ -19,6 +19,7 @@ from memphis_desktop.cluster.history import (
     StreamKey,
 )
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState, ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.cluster.state import TREND_SPAN
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -112,7 +113,7 @@ def consumer_sparkline(history: History, stream: str, name: str, metric: str = "
     return sparkline(history, ConsumerKey(stream, name), metric)
 
 
-def trend(history: History, stream: str, name: str, span: float = 60.0) -> tuple[str, str]:
+def trend(history: History, stream: str, name: str, span: float = TREND_SPAN) -> tuple[str, str]:
     """Which way a consumer's lag goes, as (words, token)."""
     change = history.change(ConsumerKey(stream, name), "lag", span)
     if change is None or change[1] < 3:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from memphis_desktop.cluster.budget import PollBudget
 from memphis_desktop.cluster.counter import Counter
 from memphis_desktop.cluster.history import History
-from memphis_desktop.cluster.lag import MAX_POINTS, SequenceClock, drain_time, filters
+from memphis_desktop.cluster.lag import MAX_POINTS, SequenceClock, drain_time, filters, time_to_drain
 from memphis_desktop.cluster.state import ClusterState
 from memphis_desktop.cluster.times import parse_time
 
@@ -76,6 +76,24 @@ def test_time_to_drain() -> None:
     assert drain_time(100, (-50, 10)) == 20
     assert drain_time(100, (0, 10)) == math.inf
     assert drain_time(100, (5, 10)) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("lag", "seconds", "changes", "expected"),
+    [
+        (100, 60.0, [(-50, 10), (5, 10)], 20),
+        (100, 60.0, [(500, 300), (-100, 50)], 50),  # grew over the minutes, falls now
+        (100, 60.0, [(500, 300), (5, 50)], math.inf),
+        (3, 1.2, [(2, 300), (1, 50)], 1.2),  # keeps up
+        (3, None, [(2, 300), (1, 50)], math.inf),
+        (3, 1.2, [None, None], None),
+        (0, 0.0, [None, None], 0),
+    ],
+)
+def test_when_a_lag_is_gone(
+    lag: int, seconds: float | None, changes: list[tuple[float, float] | None], expected: float | None
+) -> None:
+    assert time_to_drain(lag, seconds, changes) == expected
 
 
 def test_filters_of_a_consumer() -> None:
