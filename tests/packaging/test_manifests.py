@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 import yaml
 
@@ -22,6 +23,8 @@ from memphis_desktop.cluster.diagnosis import Diagnosis
 from memphis_desktop.cluster.lab.layout import quiet_nodes
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials
 from memphis_desktop.server_process import ServerProcess, nats_server_command, program_command
+from memphis_desktop.stations.gateways import REFRESH_SECRET_VARIABLE, SECRET_VARIABLE
+from memphis_desktop.stations.users import ROOT_PASSWORD_VARIABLE, TOKEN_VARIABLE
 from tests.conftest import Starter
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +37,8 @@ PASSWORDS = {
     "APP_PASSWORD": "s-three",
     "ROOT_PASSWORD": "Root-4-password",
     "CONNECTION_TOKEN": "token-five",
+    "REST_TOKENS": "six" * 10,
+    "REST_REFRESH_TOKENS": "seven" * 10,
 }
 VALIDATOR = "kubernetes-validate==1.37.0"  # schemas of all versions: 100 MB, so it stays out of the lock
 
@@ -86,7 +91,8 @@ def test_every_reference_is_to_something_there_is() -> None:
         assert reference["key"] in config["data"]
     values = documents(KUBERNETES / "nats-values.yaml")[0]
     secrets = {(r["name"], r["key"]) for r in references([deployment, values], "secretKeyRef")}
-    logins = {("memphis-logins", key) for key in ("root", "connection-token")}
+    keys = ("root", "connection-token", "rest-tokens", "rest-refresh-tokens")
+    logins = {("memphis-logins", key) for key in keys}
     assert secrets == {("nats-passwords", key) for key in ("system", "stations", "app")} | logins
     guide = (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8")
     for name, key in secrets:
@@ -100,10 +106,26 @@ def test_every_reference_is_to_something_there_is() -> None:
     assert mounted == {volume["name"] for volume in pod["spec"]["volumes"]}
 
 
+SETTINGS = {ROOT_PASSWORD_VARIABLE, TOKEN_VARIABLE, SECRET_VARIABLE, REFRESH_SECRET_VARIABLE}
+
+
+def test_the_variables_are_those_that_the_service_reads() -> None:
+    """By Memphis's names; what else is set is only used in command lines."""
+    given = {one["name"] for one in container()["env"]}
+    assert given - {"NATS_SERVERS", "NATS_USER", "NATS_PASSWORD"} == SETTINGS
+    compose = documents(COMPOSE / "cluster" / "compose.yaml")[0]
+    assert set(compose["services"]["stations-1"]["environment"]) - {"STATIONS_PASSWORD"} == SETTINGS
+
+
 def test_two_copies_that_are_not_root_and_are_probed() -> None:
     """One may always be taken down; a probe's variables are filled in by a shell, as nothing else does it."""
     assert of_kind("Deployment")["spec"]["replicas"] == 2
     assert of_kind("PodDisruptionBudget")["spec"]["minAvailable"] == 1
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert ports == {"memphis": 6666, "rest": 4444}
+    for port in of_kind("Service")["spec"]["ports"]:
+        assert ports[port["targetPort"]] == port["port"]
+    assert container()["livenessProbe"]["tcpSocket"]["port"] in ports
     pod = of_kind("Deployment")["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert container()["securityContext"]["readOnlyRootFilesystem"]
@@ -221,6 +243,8 @@ def test_the_three_servers_take_their_configuration(tmp_path: Path) -> None:
         compose = documents(COMPOSE / "cluster" / "compose.yaml")[0]
         command = [_filled(word) for word in compose["services"]["stations-1"]["command"]]
         command[command.index("--connect") + 1] = url
+        command = [word.replace("0.0.0.0", "127.0.0.1").replace("=4444", "=-1") for word in command]
+        command += ["--port", "-1", "--ports_file_dir", str(tmp_path)]
         with (
             (tmp_path / "stations.log").open("wb") as log,
             subprocess.Popen(
@@ -229,11 +253,30 @@ def test_the_three_servers_take_their_configuration(tmp_path: Path) -> None:
         ):
             try:
                 _check(url, "app", want="memphis")
+                asyncio.run(_use_the_front_door(_door(tmp_path)))
             finally:
                 stations.terminate()
     finally:
         for server in servers:
             server.stop()
+
+
+async def _use_the_front_door(url: str) -> None:
+    """Log in as Memphis's SDKs do, with the connection token of the example."""
+    client = await nats.connect(url, token=f"root::{PASSWORDS['CONNECTION_TOKEN']}")
+    await client.flush()
+    await client.close()
+
+
+def _door(folder: Path) -> str:
+    """Where the front door listens, by its ports file."""
+    deadline = time.monotonic() + 60
+    while not (files := list(folder.glob("*.ports"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    [url] = json.loads(files[0].read_text(encoding="utf-8"))["memphis"]
+    assert isinstance(url, str)
+    return url
 
 
 def _filled(word: str) -> str:
