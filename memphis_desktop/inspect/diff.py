@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from memphis_desktop.inspect.decode import decode
+from memphis_desktop.inspect.decode import Decoded, decode
+from memphis_desktop.inspect.filter.paths import path_step
 from memphis_desktop.inspect.message import InspectedMessage
 
 MAX_CHANGES = 5_000
@@ -41,14 +43,6 @@ class Difference:
     complete: bool = True
 
 
-def path_step(key: Any) -> str:
-    """Return one step of a path."""
-    if isinstance(key, int):
-        return f"[{key}]"
-    text = str(key)
-    return f".{text}" if text.isidentifier() else "[" + repr(text) + "]"
-
-
 def compare(left: Any, right: Any, *, ignore_order: bool = False, root: str = "$") -> Difference:
     """Compare two decoded values.
 
@@ -67,13 +61,13 @@ def compare(left: Any, right: Any, *, ignore_order: bool = False, root: str = "$
             return Difference(tuple(changes), compared, complete=False)
         if isinstance(first, dict) and isinstance(second, dict):
             for key in first:
-                place = path + path_step(key)
+                place = path + path_step(str(key))
                 if key in second:
                     waiting.append((place, first[key], second[key]))
                 else:
                     changes.append(Change(place, ChangeKind.REMOVED, left=first[key]))
             changes += [
-                Change(path + path_step(key), ChangeKind.ADDED, right=second[key])
+                Change(path + path_step(str(key)), ChangeKind.ADDED, right=second[key])
                 for key in second
                 if key not in first
             ]
@@ -118,10 +112,18 @@ def _unmatched(left: list[Any], right: list[Any]) -> tuple[list[Any], list[Any]]
     return rest_left, rest_right
 
 
+def _plainly(message: InspectedMessage) -> Decoded:
+    return decode(message.payload)
+
+
 def compare_messages(
-    left: InspectedMessage, right: InspectedMessage, *, ignore_order: bool = False
+    left: InspectedMessage,
+    right: InspectedMessage,
+    *,
+    ignore_order: bool = False,
+    decoder: Callable[[InspectedMessage], Decoded] = _plainly,
 ) -> Difference:
-    """Compare subject, headers and payload of two messages.
+    """Compare subject, headers and payload of two messages, the payloads as `decoder` reads them.
 
     Payloads are compared by structure when both have one, else by their lines when both are text, else as
     bytes.
@@ -130,7 +132,7 @@ def compare_messages(
     if left.subject != right.subject:
         changes.append(Change("subject", ChangeKind.CHANGED, left.subject, right.subject))
     headers = compare(_header_lists(left), _header_lists(right), root="headers")
-    first, second = decode(left.payload), decode(right.payload)
+    first, second = decoder(left), decoder(right)
     if first.has_value and second.has_value:
         payload = compare(first.value, second.value, ignore_order=ignore_order)
     elif first.text is not None and second.text is not None:

@@ -132,13 +132,13 @@ async def test_what_is_not_understood_is_marked_and_nothing_found_is_said(
     await until(lambda: "nothing matched" in browser.sentence(), "the sentence", timeout=30)
     assert browser.searching.job.progress.state is SearchState.DONE
     browser.search_bar.field.setText("refund")
-    browser.search_bar.save("refunds")
+    browser.search_bar.saved.save("refunds")
     browser.search_bar.field.clear()
-    assert browser.search_bar.saved() == [{"name": "refunds", "filter": "refund"}]
-    browser.search_bar._use("refund")
+    assert browser.search_bar.saved.entries() == [{"name": "refunds", "filter": "refund"}]
+    browser.search_bar.saved.use("refund")
     await until(lambda: len(browser.list.model.rows) == 10, "the matches", timeout=30)
-    browser.search_bar.forget("refunds")
-    assert browser.search_bar.saved() == []
+    browser.search_bar.saved.forget("refunds")
+    assert browser.search_bar.saved.entries() == []
 
 
 async def test_a_range_dragged_over_the_histogram(browse: Browse, until: Until, qtbot: QtBot) -> None:

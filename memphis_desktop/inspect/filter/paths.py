@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 _STEP = re.compile(
@@ -111,3 +114,27 @@ def _all(value: Any, steps: tuple[str | int | None, ...]) -> list[Any]:
         elif found is not MISSING:
             results.append(found)
     return results
+
+
+def path_step(key: str | int) -> str:
+    """Return one step of a path as it is written."""
+    if isinstance(key, int):
+        return f"[{key}]"
+    return f".{key}" if key.isidentifier() else "[" + json.dumps(key, ensure_ascii=False) + "]"
+
+
+def scalar_paths(value: Any, limit: int = 100) -> list[str]:
+    """Return the paths of what is no container in a decoded value, those near the root first."""
+    found: list[str] = []
+    waiting: deque[tuple[str, Any, int]] = deque([("$", value, 0)])
+    while waiting and len(found) < limit:
+        path, item, depth = waiting.popleft()
+        if isinstance(item, dict) and depth < 6:
+            waiting += [
+                (path + path_step(str(key)), inner, depth + 1) for key, inner in islice(item.items(), limit)
+            ]
+        elif isinstance(item, list) and depth < 6:
+            waiting += [(f"{path}[{index}]", inner, depth + 1) for index, inner in enumerate(item[:2])]
+        elif depth:
+            found.append(path)
+    return found

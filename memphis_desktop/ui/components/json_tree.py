@@ -5,16 +5,16 @@ Works on Python values, so integers of any size and decimals are shown exactly a
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QPoint, Qt
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QHeaderView, QMenu, QTreeView, QVBoxLayout, QWidget
 
-from memphis_desktop.inspect.decode.exact_json import write
+from memphis_desktop.inspect.decode.exact_json import scalar_text, write
+from memphis_desktop.inspect.filter.paths import path_step
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import plain_tooltip
 from memphis_desktop.ui.format import count_noun, visible_text
@@ -149,17 +149,9 @@ class JsonModel(QAbstractItemModel):
         steps: list[str] = []
         node: _Node | None = self.node(index)
         while node is not None and node.parent is not None:
-            steps.append(path_step(node.key))
+            steps.append(path_step(node.key if isinstance(node.key, int) else str(node.key)))
             node = node.parent
         return "$" + "".join(reversed(steps))
-
-
-def path_step(key: Any) -> str:
-    """One step of a JSONPath."""
-    if isinstance(key, int):
-        return f"[{key}]"
-    text = str(key)
-    return f".{text}" if text.isidentifier() else f"[{json.dumps(text, ensure_ascii=False)}]"
 
 
 def preview(value: Any, limit: int = _PREVIEW) -> str:
@@ -192,10 +184,14 @@ def _token(value: Any) -> str:
 
 
 class JsonTree(QWidget):
-    """The tree with copying of values and paths."""
+    """The tree with copying of values and paths, and what a browser around it may do with them."""
+
+    filter_requested = Signal(str)  # an expression that is true for this value
+    column_requested = Signal(str)  # a path
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.offers_filters = False
         self.model = JsonModel()
         self.view = QTreeView()
         self.view.setModel(self.model)
@@ -251,6 +247,15 @@ class JsonTree(QWidget):
         menu.addAction("Copy value", lambda: clipboard.setText(value_text(value)))
         menu.addAction("Copy path", lambda: clipboard.setText(self.model.path(index)))
         menu.addSeparator()
+        if self.offers_filters:
+            path = self.model.path(index)
+            if not isinstance(value, (dict, list, tuple, bytes)):
+                expression = f"json{path[1:]} == {scalar_text(value)}"
+                menu.addAction(
+                    "Find messages with this value", lambda: self.filter_requested.emit(expression)
+                )
+            menu.addAction("Show as a column", lambda: self.column_requested.emit(path))
+            menu.addSeparator()
         menu.addAction("Expand all below", lambda: self.view.expandRecursively(index, 6))
         menu.popup(self.view.viewport().mapToGlobal(point))
 

@@ -33,7 +33,7 @@ def test_differences_by_path() -> None:
         "$.b[1]": ChangeKind.CHANGED,
         "$.b[2]": ChangeKind.REMOVED,
         "$.c.d": ChangeKind.CHANGED,
-        "$.c['e z']": ChangeKind.ADDED,
+        '$.c["e z"]': ChangeKind.ADDED,
         "$.gone": ChangeKind.REMOVED,
     }
     assert compare([1, 2, "x"], ["x", 2, 1], ignore_order=True).changes == ()

@@ -75,7 +75,7 @@ class HistoryDialog(QDialog):
                 Column("star", "Favourite", lambda row: "★" if row[1].get("star") else "", width=76),
                 Column("sent", "Sent", lambda row: row[1].get("sent_at_ns"), kind="time", width=130),
                 Column("subject", "Subject", lambda row: row[2].subject, kind="mono", width=200),
-                Column("body", "Body", lambda row: _line(row[2]), kind="mono", width=280, stretch=True),
+                Column("body", "Body", lambda row: _line(row[2]), kind="mono", width=190, stretch=True),
                 Column("headers", "Headers", lambda row: len(row[2].headers), kind="number", width=76),
             ],
             lambda row: row[0],

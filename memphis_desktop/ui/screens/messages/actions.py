@@ -13,9 +13,12 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from memphis_desktop.cluster.actions import delete_message
 from memphis_desktop.inspect import snippets
+from memphis_desktop.inspect.collection import CollectionFull
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.screens.messages.collection_dialog import CollectionDialog, holder, keep
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
+from memphis_desktop.ui.screens.messages.explain_dialog import ExplainDialog
 from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
 
 if TYPE_CHECKING:
@@ -30,7 +33,6 @@ class MessageActions(QObject):
         self._browser = browser
         self._list = browser.list
         self._context = browser.context
-        self._marked: InspectedMessage | None = None
 
     @property
     def _window(self) -> QWidget:
@@ -165,6 +167,10 @@ class MessageActions(QObject):
             title = "Compare the two\tD" if len(messages) == 2 else "Compare with the one before or marked\tD"
             menu.addAction(title, self.compare)
             menu.addAction("Mark to compare\tM", self.mark)
+        if len(messages) == 1:
+            menu.addAction("Why has a consumer not got it\tW", self.explain)
+        menu.addAction("Put aside\t*", self.keep)
+        menu.addSeparator()
         menu.addAction("Export", self.export)
         menu.addAction(f"Replay {figures.count_noun(len(messages), 'message')}\tR", self.replay)
         menu.addSeparator()
@@ -176,26 +182,47 @@ class MessageActions(QObject):
             action.setEnabled(not self._context.session.profile.read_only)
         menu.popup(point)
 
+    @property
+    def _connection(self) -> str:
+        return self._context.session.profile.name
+
     def mark(self) -> None:
-        """Mark the message with the cursor, to compare another with it; again takes the mark away."""
+        """Mark the message with the cursor, to compare another with it; again takes the mark away.
+
+        The mark holds for the whole program: messages of two connections can be compared.
+        """
         message = self._list.current_message()
         if message is None:
             return
-        same = self._marked is not None and self._marked.identity == message.identity
-        self._marked = None if same else message
-        self._list.delegate.marked = set() if same else {message.sequence}
+        found = holder()
+        place = (self._connection, message.identity)
+        same = found.marked is not None and (found.marked[0], found.marked[1].identity) == place
+        found.marked = None if same else (self._connection, message)
+        found.changed.emit()
+        self.show_marks()
+
+    def show_marks(self) -> None:
+        """Paint the mark where it is in this list, and tell the time column what to count from."""
+        marked = holder().marked
+        here = (
+            marked is not None and marked[0] == self._connection and marked[1].stream == self._browser.stream
+        )
+        self._list.delegate.marked = {marked[1].sequence} if here and marked is not None else set()
+        self._list.model.marked_ns = marked[1].time_ns if marked is not None else None
         self._list.table.viewport().update()
 
     def compare(self) -> None:
         """Compare two selected messages; or this one with the marked one, else with the one before it."""
         selected = self._list.selected_messages()
         message = self._list.current_message() or self._browser.detail.message
+        marked = holder().marked
         if len(selected) == 2:
-            CompareDialog(self._window, *selected).show()
+            CompareDialog(self._window, selected[0], selected[1]).show()
         elif message is None:
             return
-        elif self._marked is not None and self._marked.identity != message.identity:
-            CompareDialog(self._window, self._marked, message).show()
+        elif marked is not None and (marked[0] != self._connection or marked[1].identity != message.identity):
+            names = (marked[0], self._connection)
+            CompareDialog(self._window, marked[1], message, names if names[0] != names[1] else None).show()
         else:
             self._browser.run(self._compare_with_previous(message), "find the message before")
 
@@ -207,6 +234,31 @@ class MessageActions(QObject):
             CompareDialog(self._window, page.messages[-1], message).show()
         else:
             self._context.notify(f"There is no message before this one on {message.subject} to compare with.")
+
+    def explain(self) -> None:
+        """Open what became of the message at each consumer."""
+        message = self._list.current_message() or self._browser.detail.message
+        if message is not None and self._browser.reader is not None:
+            ExplainDialog(self._window, self._context, self._browser.reader, message).open()
+
+    def keep(self) -> None:
+        """Put the selection aside."""
+        messages = self.selected()
+        if not messages:
+            return
+        try:
+            added = keep(self._connection, messages)
+        except CollectionFull as problem:
+            self._context.notify(str(problem), "warning")
+            return
+        text = f"{figures.count_noun(added, 'message')} put aside." if added else "Put aside already."
+        self._context.notify(text, "good", ("Show", self.show_collection))
+
+    def show_collection(self) -> CollectionDialog:
+        """Open the messages put aside."""
+        dialog = CollectionDialog(self._window, self._context)
+        dialog.open()
+        return dialog
 
     def export(self) -> None:
         """Write messages to a file."""

@@ -23,8 +23,9 @@ from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
-from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screen import Action, Command, ScreenContext
 from memphis_desktop.ui.screens.messages.actions import MessageActions
+from memphis_desktop.ui.screens.messages.collection_dialog import holder
 from memphis_desktop.ui.screens.messages.column_chooser import ColumnChooser
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
 from memphis_desktop.ui.screens.messages.histogram_view import HistogramView
@@ -148,7 +149,12 @@ class MessageBrowser(QWidget):
         detail.save_requested.connect(self.message_actions.save_payload)
         detail.related_requested.connect(self.places.go_related)
         detail.closed.connect(self.toggle_detail)
+        detail.filter_requested.connect(self.search_for)
+        detail.column_requested.connect(self.columns.add_source)
+        holder().changed.connect(self.message_actions.show_marks)
+        self.message_actions.show_marks()
         self.search_bar.search_requested.connect(self.searching.start)
+        self.search_bar.told.connect(lambda text, kind: self.context.notify(text, kind))
         self.search_bar.left.connect(self.list.setFocus)
         self.search_bar.histogram_toggled.connect(self._histogram_toggled)
         self.search_status.pause_toggled.connect(self.searching.toggle_pause)
@@ -230,6 +236,11 @@ class MessageBrowser(QWidget):
         """Into the search field."""
         self.search_bar.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.search_bar.field.selectAll()
+
+    def search_for(self, text: str) -> None:
+        """Search the whole range for something."""
+        self.search_bar.field.setText(text)
+        self.searching.start()
 
     def focus_jump(self) -> None:
         """Into the jump field."""
@@ -330,6 +341,9 @@ class MessageBrowser(QWidget):
             Command("Message after on the subject", "]", lambda: self.places.go_related(1), "arrow-down"),
             Command("Mark to compare", "M", self.message_actions.mark, "push-pin"),
             Command("Compare messages", "D", self.message_actions.compare, "git-diff"),
+            Command("Why has a consumer not got it", "W", self.message_actions.explain, "users-three"),
+            Command("Put aside", "*", self.message_actions.keep, "push-pin"),
+            Command("Messages put aside", "Shift+A", self.message_actions.show_collection, "tray"),
             Command("Export messages", "Ctrl+Shift+E", self.message_actions.export, "export"),
             Command("Add a column from JSON or a header", "", self.columns.add, "columns"),
             Command("Publish to the station", "", self.message_actions.publish, "paper-plane-tilt"),
@@ -352,7 +366,7 @@ class MessageBrowser(QWidget):
     def show_empty(self) -> None:
         """Say that there is nothing to show."""
         if self.subject is not None and self.reader is not None and self.reader.bounds.messages:
-            text = f"Nothing on {self.subject} in this station."
+            text = f"Nothing on {self.subject} in this station, which has other subjects."
             self._message.set_content("funnel", text, ("Show all subjects", lambda: self.set_subject("")))
         else:
             text = f"{self.stream} holds no messages. New ones appear here by themselves."
@@ -394,10 +408,10 @@ class MessageBrowser(QWidget):
         """A search has begun and nothing matched yet."""
         self._show_state("loading")
 
-    def show_search_message(self, text: str, *, bad: bool) -> None:
+    def show_search_message(self, text: str, *, bad: bool, action: Action | None = None) -> None:
         """A search ended without a match."""
         picture = "warning-circle" if bad else "magnifying-glass"
-        self._message.set_content(picture, text, ("Close search", self.searching.close))
+        self._message.set_content(picture, text, action or ("Close search", self.searching.close))
         self._message.set_kind("bad" if bad else "muted")
         self._show_state("message")
 

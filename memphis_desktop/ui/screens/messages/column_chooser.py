@@ -6,13 +6,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, Qt
-from PySide6.QtWidgets import QLineEdit, QMenu
+from PySide6.QtWidgets import QCompleter, QLineEdit, QMenu
 
+from memphis_desktop.inspect.filter import LazyMessage
+from memphis_desktop.inspect.filter.paths import scalar_paths
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.screens.messages.columns import ExtraColumns
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
+
+
+SUGGESTING = 10  # messages looked at for suggestions
+MAX_SUGGESTIONS = 300
 
 
 class ColumnChooser(QObject):
@@ -46,6 +52,10 @@ class ColumnChooser(QObject):
         field = QLineEdit(source)
         field.setProperty("role", "mono")
         field.setPlaceholderText("$.customer.id, $.items[0].sku or header:Content-Type")
+        completer = QCompleter(self.suggestions(), field)
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        field.setCompleter(completer)
         dialog.add_row("Shows", field, "A path into the payload, or header: and a name.")
 
         def check() -> str:
@@ -60,6 +70,29 @@ class ColumnChooser(QObject):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
         return dialog
+
+    def add_source(self, source: str) -> None:
+        """Show a JSON path or header as a column without asking."""
+        try:
+            self._extra.add(source)
+        except ValueError as error:
+            self._browser.context.notify(str(error), "warning")
+            return
+        self.show()
+
+    def suggestions(self) -> list[str]:
+        """Paths and headers of the messages at hand."""
+        messages = self._browser.list.model.messages()[:SUGGESTING]
+        current = self._browser.detail.message
+        found: dict[str, None] = {}
+        for message in ([current] if current is not None else []) + messages:
+            for name, _ in message.headers:
+                found[f"header:{name}"] = None
+            if len(message.payload) <= ExtraColumns.LIMIT:
+                found.update(dict.fromkeys(scalar_paths(LazyMessage.of(message).value)))
+            if len(found) > MAX_SUGGESTIONS:
+                break
+        return list(found)[:MAX_SUGGESTIONS]
 
     def remove(self, source: str) -> None:
         """Take a column away."""

@@ -79,8 +79,17 @@ def _preview_tooltip(message: InspectedMessage, zone: tzinfo) -> str:
     return preview(message.payload, _TOOLTIP_BYTES)
 
 
-def standard_columns() -> list[MessageColumn]:
-    """The columns every list has."""
+def _delta_text(nanoseconds: int | None) -> str:
+    if nanoseconds is None:
+        return ""
+    sign = "-" if nanoseconds < 0 else "+"
+    return sign + figures.duration(abs(nanoseconds) / 1e9)
+
+
+def standard_columns(
+    delta: Callable[[InspectedMessage], int | None] = lambda message: None,
+) -> list[MessageColumn]:
+    """The columns every list has; `delta` gives the difference in time to another row, in ns."""
     return [
         MessageColumn(
             "sequence",
@@ -113,6 +122,18 @@ def standard_columns() -> list[MessageColumn]:
             help="How long ago the message was stored",
         ),
         MessageColumn(
+            "delta",
+            "Difference",
+            lambda message, zone: _delta_text(delta(message)),
+            lambda message, zone: _delta_text(delta(message)),
+            width=92,
+            right=True,
+            mono=True,
+            muted=True,
+            visible=False,
+            help="Time since the marked message, or since the row before",
+        ),
+        MessageColumn(
             "subject",
             "Subject",
             lambda message, zone: visible(message.subject, single_line=True),
@@ -132,6 +153,15 @@ def standard_columns() -> list[MessageColumn]:
             right=True,
             mono=True,
             help="Headers and payload",
+        ),
+        MessageColumn(
+            "producer",
+            "Producer",
+            lambda message, zone: visible(message.headers.get("$memphis_producedBy") or "", single_line=True),
+            lambda message, zone: visible(message.headers.get("$memphis_producedBy") or ""),
+            width=110,
+            visible=False,
+            help="Who produced it, for messages of Memphis stations",
         ),
         MessageColumn(
             "headers",

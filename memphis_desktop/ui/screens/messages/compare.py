@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
-from memphis_desktop.inspect.diff import Change, ChangeKind, compare_messages
+from memphis_desktop.inspect.decode.chain import INLINE_LIMIT
+from memphis_desktop.inspect.diff import Change, ChangeKind, Difference, compare_messages
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.json_tree import preview
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screens.decoders.store import current_decoders
 
 _DOTS = {ChangeKind.CHANGED: "warning", ChangeKind.ADDED: "good", ChangeKind.REMOVED: "bad"}
 
@@ -21,15 +25,24 @@ _DOTS = {ChangeKind.CHANGED: "warning", ChangeKind.ADDED: "good", ChangeKind.REM
 class CompareDialog(QDialog):
     """Left and right with every place that differs."""
 
-    def __init__(self, parent: QWidget | None, left: InspectedMessage, right: InspectedMessage) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None,
+        left: InspectedMessage,
+        right: InspectedMessage,
+        connections: tuple[str, str] | None = None,
+    ) -> None:
+        """Compare two messages; `connections` names where each is from, when that is not the same place."""
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Compare messages")
         self.resize(980, 560)
         self._left, self._right = left, right
-        self.title = PlainLabel(
-            f"{_name(left)}  ↔  {_name(right)}", "section", elide=Qt.TextElideMode.ElideMiddle
-        )
+        self._comparing: asyncio.Task[None] | None = None
+        names = [_name(left), _name(right)]
+        if connections is not None:
+            names = [f"{place}: {name}" for place, name in zip(connections, names, strict=True)]
+        self.title = PlainLabel(f"{names[0]}  ↔  {names[1]}", "section", elide=Qt.TextElideMode.ElideMiddle)
         self.order_check = QCheckBox("Ignore the order of lists")
         self.order_check.toggled.connect(self.refresh)
         self.summary = PlainLabel("", "caption")
@@ -41,14 +54,14 @@ class CompareDialog(QDialog):
                 Column("path", "Path", lambda row: row.path, kind="mono", width=240),
                 Column(
                     "left",
-                    _name(left),
+                    names[0],
                     lambda row: _side(row, ChangeKind.ADDED, row.left),
                     kind="mono",
                     width=250,
                 ),
                 Column(
                     "right",
-                    _name(right),
+                    names[1],
                     lambda row: _side(row, ChangeKind.REMOVED, row.right),
                     kind="mono",
                     width=250,
@@ -70,8 +83,26 @@ class CompareDialog(QDialog):
         self.refresh()
 
     def refresh(self) -> None:
-        """Compare again."""
-        difference = compare_messages(self._left, self._right, ignore_order=self.order_check.isChecked())
+        """Compare again: small messages at once, large ones beside the loop."""
+        ignore = self.order_check.isChecked()
+        if len(self._left.payload) + len(self._right.payload) <= INLINE_LIMIT:
+            self._show(self._compare(ignore))
+            return
+        self.table.set_state("loading")
+        if self._comparing is not None:
+            self._comparing.cancel()
+        self._comparing = asyncio.get_running_loop().create_task(self._compare_beside(ignore))
+
+    def _compare(self, ignore_order: bool) -> Difference:
+        decoders = current_decoders()
+        return compare_messages(self._left, self._right, ignore_order=ignore_order, decoder=decoders.decode)
+
+    async def _compare_beside(self, ignore_order: bool) -> None:
+        difference = await asyncio.to_thread(self._compare, ignore_order)
+        if isValid(self):
+            self._show(difference)
+
+    def _show(self, difference: Difference) -> None:
         self.table.set_rows(list(difference.changes))
         if difference.changes:
             self.table.set_state("ready")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from functools import partial
 from typing import Any, TypeAlias
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -31,7 +34,7 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.json_tree import JsonTree
 from memphis_desktop.ui.components.labels import PlainLabel
-from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier
 from memphis_desktop.ui.screens.messages.hex_view import HexView
@@ -73,6 +76,8 @@ class MessageDetail(QWidget):
     save_requested = Signal()
     related_requested = Signal(int)  # -1: the message before on the same subject, 1: after
     closed = Signal()
+    filter_requested = Signal(str)  # find messages with this
+    column_requested = Signal(str)  # show this as a column
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -134,6 +139,7 @@ class MessageDetail(QWidget):
             lambda row: row[0],
             "message_headers",
             self.tabs,
+            context_actions=self._header_actions,
         )  # fmt: skip
         self.tabs.addTab(self.headers_table, "Headers")
         self.tabs.addTab(self._report_tab(), "Report")
@@ -175,6 +181,9 @@ class MessageDetail(QWidget):
         self._notice = Banner("warning")
         self._notice.hide()
         self.tree = JsonTree(self._views)
+        self.tree.offers_filters = True
+        self.tree.filter_requested.connect(self.filter_requested)
+        self.tree.column_requested.connect(self.column_requested)
         self._plain = TextView("Payload as text", self._views)
         self._plain.save_requested.connect(self.save_requested)
         self._bytes = HexView(self._views)
@@ -240,6 +249,38 @@ class MessageDetail(QWidget):
         """For messages that are not stored: no neighbours on the subject, nothing to replay."""
         for name in ("arrow-up", "arrow-down", "repeat", "download-simple"):
             self._actions[name].hide()
+
+    def show_only_reading(self) -> None:
+        """For a message that is kept elsewhere: nothing is done with it from here."""
+        for button in self._actions.values():
+            button.hide()
+        self.tree.offers_filters = False
+        self.headers_table.context_actions = None
+
+    def _header_actions(self, rows: list[Any]) -> list[Command]:
+        """What can be done with a header; those that belong to a trace lead to the rest of it."""
+        if len(rows) != 1:
+            return []
+        _, name, value = rows[0]
+        clipboard = QGuiApplication.clipboard()
+        actions = [
+            Command("Copy value", "", lambda: clipboard.setText(value), "copy"),
+            Command("Find messages with this value", "", lambda: self._find_header(name, value), "funnel"),
+            Command("Show as a column", "", lambda: self.column_requested.emit(f"header:{name}"), "columns"),
+        ]
+        trace = trace_id(name, value)
+        if trace:
+            actions.insert(
+                0, Command("Find the messages of this trace", "", lambda: self._find(trace), "path")
+            )
+            actions.insert(1, Command("Copy trace id", "", lambda: clipboard.setText(trace), "copy"))
+        return actions
+
+    def _find(self, text: str) -> None:
+        self.filter_requested.emit(f'"{text}"')
+
+    def _find_header(self, name: str, value: str) -> None:
+        self.filter_requested.emit(f"headers[{json.dumps(name)}] == {json.dumps(value, ensure_ascii=False)}")
 
     def show_tab(self, name: str) -> None:
         """Bring a tab to the front."""
@@ -359,6 +400,23 @@ class MessageDetail(QWidget):
 
     def _report(self, verdicts: list[Verdict]) -> None:
         self.report_table.set_rows(list(enumerate(verdicts)))
+
+
+_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE_NAMES = (
+    "trace-id", "traceid", "x-trace-id", "x-b3-traceid", "uber-trace-id", "x-request-id", "correlation-id",
+)  # fmt: skip
+
+
+def trace_id(name: str, value: str) -> str:
+    """Return the id that the messages of one trace share, when a header holds one, else nothing."""
+    if name.lower() == "traceparent":
+        match = _TRACE.fullmatch(value.strip().lower())
+        return match[1] if match else ""
+    if name.lower() in _TRACE_NAMES:
+        found = value.strip().partition(":")[0] if name.lower() == "uber-trace-id" else value.strip()
+        return found if '"' not in found else ""
+    return ""
 
 
 def _title(decoder: str) -> str:

@@ -257,7 +257,8 @@ class MessageListView(QWidget):
     def __init__(self, settings_name: str = "messages", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._settings_key = f"table/{settings_name}"
-        self.model = MessageListModel(standard_columns())
+        self.model = MessageListModel([])
+        self.model.set_columns(standard_columns(self.model.delta_ns))
         self.table = _Table(self)
         self.table.setModel(self.model)
         self.delegate = MessageDelegate(self.model, self.table)
@@ -510,7 +511,7 @@ class MessageListView(QWidget):
 
     def set_extra_columns(self, columns: list[MessageColumn]) -> None:
         """Show these beside the standard ones, before the payload."""
-        standard = standard_columns()
+        standard = standard_columns(self.model.delta_ns)
         self.model.set_columns([*standard[:-1], *columns, standard[-1]])
         self._restore_columns()
 

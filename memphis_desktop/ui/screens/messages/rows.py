@@ -73,6 +73,7 @@ class MessageListModel(QAbstractTableModel):
         self.max_rows = WINDOW_ROWS
         self.max_bytes = WINDOW_BYTES
         self.dropped = 0
+        self.marked_ns: int | None = None  # time differences count from here; None: from the row before
 
     # What views ask -----------------------------------------------------------------------------
 
@@ -131,6 +132,16 @@ class MessageListModel(QAbstractTableModel):
         if 0 <= row < len(self.rows) and not isinstance(found := self.rows[row], Gap):
             return found
         return None
+
+    def delta_ns(self, message: InspectedMessage) -> int | None:
+        """Time since the marked message, or since the message in the row before; None for the first row."""
+        if self.marked_ns is not None:
+            return message.time_ns - self.marked_ns
+        row = self.row_of(message.sequence) - 1
+        while row >= 0 and isinstance(self.rows[row], Gap):
+            row -= 1
+        before = self.message_at(row)
+        return None if before is None else message.time_ns - before.time_ns
 
     def messages(self) -> list[InspectedMessage]:
         """All messages in the window."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
@@ -11,9 +9,9 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLineEdit,
-    QMenu,
     QProgressBar,
     QPushButton,
+    QSpinBox,
     QToolButton,
     QWidget,
 )
@@ -21,13 +19,15 @@ from PySide6.QtWidgets import (
 from memphis_desktop.inspect.filter import FilterError, parse_filter
 from memphis_desktop.inspect.search import SearchProgress, SearchState
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screens.messages.saved_filters import SavedFilters
 from memphis_desktop.ui.theme.icons import icon
 
-SAVED_KEY = "messages/filters"
+DEFAULT_MATCHES = 10_000
+MAX_MATCHES = 50_000
 HELP = (
     'Words: timeout refund -test "two words"\n'
     "Tokens: subject:orders.eu.>  header.type:refund  size>10k  text:abc  re:/ord-\\d+/\n"
@@ -42,6 +42,7 @@ class SearchBar(QWidget):
     search_requested = Signal()
     left = Signal()
     histogram_toggled = Signal(bool)
+    told = Signal(str, str)  # a sentence for the user, and its kind
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,12 +60,13 @@ class SearchBar(QWidget):
         self.order_box.addItem("Newest first", True)
         self.order_box.addItem("Oldest first", False)
         self.order_box.setAccessibleName("Order of the search")
+        self.saved = SavedFilters(self)
         self.saved_button = QToolButton()
         self.saved_button.setIcon(icon("star", "muted"))
         self.saved_button.setIconSize(QSize(16, 16))
         self.saved_button.setToolTip("Saved filters")
         self.saved_button.setAccessibleName("Saved filters")
-        self.saved_button.clicked.connect(self._show_saved)
+        self.saved_button.clicked.connect(lambda: self.saved.show_menu(self.saved_button))
         self.histogram_button = QToolButton()
         self.histogram_button.setCheckable(True)
         self.histogram_button.setIcon(icon("chart-bar", "muted", token_on="accent"))
@@ -72,6 +74,13 @@ class SearchBar(QWidget):
         self.histogram_button.setToolTip("Messages over time  ( H )")
         self.histogram_button.setAccessibleName("Histogram")
         self.histogram_button.toggled.connect(self.histogram_toggled)
+        self.max_matches = DEFAULT_MATCHES
+        self.max_scanned: int | None = None
+        self.limits_button = QToolButton()
+        self.limits_button.setIcon(icon("sliders-horizontal", "muted"))
+        self.limits_button.setIconSize(QSize(16, 16))
+        self.limits_button.clicked.connect(lambda: self._ask_limits())
+        self._show_limits()
         self.search_button = QPushButton("Search")
         self.search_button.setProperty("kind", "primary")
         self.search_button.setToolTip("Search the whole range  ( Enter )")
@@ -85,7 +94,7 @@ class SearchBar(QWidget):
         layout.addWidget(self.from_field)
         layout.addWidget(PlainLabel("to", "caption"))
         layout.addWidget(self.to_field)
-        for widget in (self.order_box, self.histogram_button, self.search_button):
+        for widget in (self.order_box, self.limits_button, self.histogram_button, self.search_button):
             layout.addWidget(widget)
 
     def text(self) -> str:
@@ -113,51 +122,39 @@ class SearchBar(QWidget):
         self.from_field.setText(first)
         self.to_field.setText(last)
 
-    # Saved filters ------------------------------------------------------------------------------
+    def limits(self) -> tuple[int, int | None]:
+        """After how many matches, and after how many messages read, a search stops."""
+        return self.max_matches, self.max_scanned
 
-    def saved(self) -> list[dict[str, Any]]:
-        """Filters kept under a name."""
-        return [entry for entry in settings.current().get(SAVED_KEY) or [] if isinstance(entry, dict)]
+    def _ask_limits(self) -> FormDialog:
+        """Ask when a search stops by itself: two different things, so two fields."""
+        dialog = FormDialog(self.window(), "When a search stops", "Set", width=420)
+        matches, scanned = QSpinBox(), QSpinBox()
+        matches.setRange(1, MAX_MATCHES)
+        matches.setValue(self.max_matches)
+        scanned.setRange(0, 2_000_000_000)
+        scanned.setSpecialValueText("never")
+        scanned.setValue(self.max_scanned or 0)
+        for box in (matches, scanned):
+            box.setGroupSeparatorShown(True)
+            box.setSingleStep(1000)
+        dialog.add_row("After matches", matches, "So many are listed at most.")
+        dialog.add_row("After messages read", scanned, "The rest stays unread; the result says so.")
 
-    def save(self, name: str) -> None:
-        """Keep what is typed under a name."""
-        entries = [entry for entry in self.saved() if entry.get("name") != name]
-        entries.append({"name": name, "filter": self.text()})
-        settings.current().set(SAVED_KEY, sorted(entries, key=lambda entry: str(entry["name"]).casefold()))
+        def take() -> None:
+            self.max_matches, self.max_scanned = matches.value(), scanned.value() or None
+            self._show_limits()
 
-    def forget(self, name: str) -> None:
-        """Keep it no longer."""
-        settings.current().set(SAVED_KEY, [entry for entry in self.saved() if entry.get("name") != name])
-
-    def _show_saved(self) -> None:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for entry in self.saved():
-            name, text = str(entry.get("name", "")), str(entry.get("filter", ""))
-            title = figures.visible_text(f"{name}   {text}", 90).replace("&", "&&")
-            menu.addAction(title, lambda text=text: self._use(text))  # type: ignore[misc]
-        if not menu.isEmpty():
-            menu.addSeparator()
-            remove = menu.addMenu("Remove")
-            for entry in self.saved():
-                name = str(entry.get("name", ""))
-                remove.addAction(name.replace("&", "&&"), lambda name=name: self.forget(name))  # type: ignore[misc]
-        keep = menu.addAction("Save this filter", self._ask_name)
-        keep.setEnabled(bool(self.text()) and not self.problem())
-        menu.popup(self.saved_button.mapToGlobal(self.saved_button.rect().bottomLeft()))
-
-    def _use(self, text: str) -> None:
-        self.field.setText(text)
-        self.search_requested.emit()
-
-    def _ask_name(self) -> None:
-        dialog = FormDialog(self.window(), "Save this filter", "Save filter", width=420)
-        name = QLineEdit(self.text()[:40])
-        dialog.add_row("Name", name)
-        dialog.add_validator(lambda: "" if name.text().strip() else "Give the filter a name.")
-        dialog.accepted.connect(lambda: self.save(name.text().strip()))
+        dialog.accepted.connect(take)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
+        return dialog
+
+    def _show_limits(self) -> None:
+        read = f" or {figures.integer(self.max_scanned)} messages read" if self.max_scanned else ""
+        text = f"Stops after {figures.integer(self.max_matches)} matches{read}"
+        self.limits_button.setToolTip(text)
+        self.limits_button.setAccessibleName(text)
 
 
 def _range_field(text: str, tooltip: str) -> QLineEdit:

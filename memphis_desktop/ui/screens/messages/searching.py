@@ -64,6 +64,7 @@ class Searching(QObject):
             return
         first = await place(reader, first_seek, end=False)
         last = await place(reader, last_seek, end=True)
+        matches, scanned = browser.search_bar.limits()
         request = ScanRequest(
             stream=browser.stream,
             first=first,
@@ -71,6 +72,8 @@ class Searching(QObject):
             filter=browser.search_bar.text(),
             subject=browser.subject,
             newest_first=bool(browser.search_bar.order_box.currentData()),
+            max_matches=matches,
+            max_scanned=scanned,
             api_prefix=reader.api_prefix,
         )
         self._stop_job()
@@ -107,9 +110,58 @@ class Searching(QObject):
         if progress.state.ended and not browser.list.model.rows:
             if progress.state is SearchState.FAILED:
                 browser.show_search_message(f"The search failed: {progress.reason}.", bad=True)
-            else:
-                text = f"{progress.sentence()[:1].upper()}{progress.sentence()[1:]}."
-                browser.show_search_message(text, bad=False)
+                return
+            text = f"{progress.sentence()[:1].upper()}{progress.sentence()[1:]}."
+            browser.show_search_message(text, bad=False)
+            if progress.state is SearchState.DONE and not self._whole_range():
+                browser.run(self._offer_nearest(progress, text), "look outside the range")
+
+    async def _offer_nearest(self, progress: SearchProgress, text: str) -> None:
+        """Nothing in the range: say where the nearest message is, or offer to search everything.
+
+        With a filter the nearest match could only be found by searching on; with a subject alone the server
+        tells.
+        """
+        browser, request = self._browser, progress.request
+        reader = browser.reader
+        if reader is None or self.job is None or self.job.progress is not progress:
+            return
+        if request.filter.strip():
+            browser.show_search_message(
+                text, bad=False, action=("Search the whole station", self._search_all)
+            )
+            return
+        before = await reader.backward(request.first - 1, 1, request.subject)
+        after = await reader.forward(request.last + 1, 1, request.subject)
+        if self.job is None or self.job.progress is not progress:
+            return  # another search meanwhile
+        earlier = before.messages[-1] if before.messages else None
+        later = after.messages[0] if after.messages else None
+        edge = await self._edge_times(request)
+        nearest, words = _nearest(earlier, later, edge)
+        if nearest is not None:
+            where = f" on {request.subject}" if request.subject else ""
+            browser.show_search_message(
+                f"Nothing{where} in this range; the nearest is {words}.",
+                bad=False,
+                action=("Go there", lambda: browser.places.go_to(Seek(SeekKind.SEQUENCE, nearest.sequence))),
+            )
+
+    async def _edge_times(self, request: ScanRequest) -> tuple[int | None, int | None]:
+        """When the first and the last message of the range were stored, of any subject."""
+        reader = self._browser.reader
+        if reader is None:
+            return None, None
+        first = await reader.forward(request.first, 1)
+        last = await reader.backward(request.last, 1)
+        return (
+            first.messages[0].time_ns if first.messages else None,
+            last.messages[-1].time_ns if last.messages else None,
+        )
+
+    def _search_all(self) -> None:
+        self._browser.search_bar.set_range("first", "last")
+        self.start()
 
     def _add(self, progress: SearchProgress, messages: list[InspectedMessage]) -> None:
         """Matches stand in the order of the station, whichever way the search goes."""
@@ -181,3 +233,23 @@ class Searching(QObject):
             self.start()
         else:
             self._browser.places.go_to(Seek(SeekKind.TIME, first_ns))
+
+
+def _nearest(
+    earlier: InspectedMessage | None, later: InspectedMessage | None, edge: tuple[int | None, int | None]
+) -> tuple[InspectedMessage | None, str]:
+    """Return the message nearer in time to the range, and how far it is in words."""
+    choices: list[tuple[float, InspectedMessage, str]] = []
+    if earlier is not None:
+        gap = max(0.0, ((edge[0] or earlier.time_ns) - earlier.time_ns) / 1e9)
+        choices.append(
+            (gap, earlier, f"{figures.duration(gap)} earlier, #{figures.integer(earlier.sequence)}")
+        )
+    if later is not None:
+        gap = max(0.0, (later.time_ns - (edge[1] or later.time_ns)) / 1e9)
+        words = f"{figures.duration(gap)} later, #{figures.integer(later.sequence)}"
+        choices.append((gap, later, words))
+    if not choices:
+        return None, ""
+    _, message, words = min(choices, key=lambda choice: choice[0])
+    return message, words

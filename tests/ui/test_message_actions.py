@@ -1,0 +1,286 @@
+"""What can be done with messages: explaining, putting aside, comparing across connections, erasing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig, StreamConfig
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QMenu
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop.app import Program
+from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.inspect.explain import Fate
+from memphis_desktop.inspect.files import read_file
+from memphis_desktop.inspect.search import SearchState
+from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.messages import MessageBrowser
+from memphis_desktop.ui.screens.messages.collection_dialog import CollectionDialog, holder
+from memphis_desktop.ui.screens.messages.compare import CompareDialog
+from memphis_desktop.ui.screens.messages.explain_dialog import ExplainDialog
+from tests.conftest import Connect
+
+Until = Callable[..., Awaitable[Any]]
+Open = Callable[..., Awaitable[Program]]
+Browse = Callable[..., Awaitable[MessageBrowser]]
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+async def fill(client: Client, name: str, count: int) -> None:
+    jetstream = client.jetstream(timeout=5)
+    await jetstream.add_stream(StreamConfig(name=name, subjects=[f"{name}.>"], allow_direct=True))
+    acks = [
+        await jetstream.publish_async(
+            f"{name}.{'odd' if index % 2 else 'even'}",
+            json.dumps({"n": index, "customer": {"name": "Ada"}}).encode(),
+            headers={"traceparent": f"00-{TRACE if index % 10 == 0 else 32 * 'a'}-00f067aa0ba902b7-01"},
+        )
+        for index in range(1, count + 1)
+    ]
+    await asyncio.gather(*acks)
+
+
+@pytest.fixture
+async def client(any_server: ServerProcess, connect: Connect) -> Client:
+    opened = await connect(any_server)
+    assert isinstance(opened, Client)
+    await fill(opened, "S", 100)
+    return opened
+
+
+@pytest.fixture
+def browse(open_window: Open, until: Until, any_server: ServerProcess, client: Client) -> Browse:
+    async def open_browser() -> MessageBrowser:
+        program = await open_window(connect=any_server.url)
+        window = program.window
+        workspace = await until(
+            lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
+        )
+        await until(lambda: "S" in workspace.connection.snapshot.streams, "a snapshot")
+        window.navigate(Route("messages", {"stream": "S"}))
+        screen: Any = window.current_workspace().current_screen
+        await until(lambda: screen.browser.places.settled and screen.browser.list.model.rows, "the rows")
+        assert isinstance(screen.browser, MessageBrowser)
+        return screen.browser
+
+    return open_browser
+
+
+async def test_why_a_consumer_has_not_got_it(
+    client: Client, browse: Browse, until: Until, qtbot: QtBot
+) -> None:
+    jetstream = client.jetstream()
+    for name, options in {
+        "filtered": {"filter_subject": "S.even"},
+        "late": {"deliver_policy": "by_start_sequence", "opt_start_seq": 60},
+        "waiting": {"max_ack_pending": 5},
+        "done": {},
+    }.items():
+        config = ConsumerConfig(durable_name=name, ack_policy="explicit", **options)  # type: ignore[arg-type]
+        await jetstream.add_consumer("S", config)
+    waiting = await jetstream.pull_subscribe_bind("waiting", "S")
+    held = await waiting.fetch(5)
+    assert len(held) == 5
+    done = await jetstream.pull_subscribe_bind("done", "S")
+    for message in await done.fetch(100):
+        await message.ack_sync()
+    browser = await browse()
+
+    async def fates(sequence: int) -> dict[str, Any]:
+        browser.list.select_sequence(sequence)
+        qtbot.keyClick(browser.list.table, Qt.Key.Key_W)
+        dialog = await until(
+            lambda: next((d for d in browser.window().findChildren(ExplainDialog) if d.isVisible()), None),
+            "the dialog",
+        )
+        await until(lambda: len(dialog.consumers.rows()) == 4, "the consumers")
+        rows = {row.consumer: row for row in dialog.consumers.rows()}
+        dialog.consumers.select_key("waiting")
+        assert dialog.sentence.text() == rows["waiting"].sentence
+        assert dialog.findings.rows()
+        dialog.close()
+        return rows
+
+    rows = await fates(51)
+    assert rows["filtered"].fate is Fate.NEVER
+    assert "S.even does not match S.odd" in rows["filtered"].sentence
+    assert rows["late"].fate is Fate.NEVER
+    assert rows["waiting"].fate is Fate.WAITING
+    assert "5 messages wait for their acknowledgement, which is its limit" in rows["waiting"].sentence
+    assert "45 messages come before it" in rows["waiting"].sentence
+    assert rows["done"].fate is Fate.SETTLED
+    rows = await fates(3)
+    assert rows["waiting"].fate is Fate.PENDING
+
+
+async def test_putting_aside_exporting_and_going_back(
+    browse: Browse, until: Until, qtbot: QtBot, tmp_path: Path
+) -> None:
+    browser = await browse()
+    browser.list.select_sequence(95)
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_Asterisk)
+    assert [entry.message.sequence for entry in holder().collection.kept] == [95, 96]
+    dialog = browser.message_actions.show_collection()
+    assert isinstance(dialog, CollectionDialog)
+    await dialog.export_to(tmp_path / "kept.mdump")
+    assert [message.sequence for message in read_file(tmp_path / "kept.mdump")] == [95, 96]
+    dialog.table.select_key(dialog.table.rows()[0].identity)
+    assert dialog.detail.message is not None
+    dialog.go(dialog.table.rows()[0])
+    await until(lambda: (m := browser.list.current_message()) and m.sequence == 95, "the place")
+    dialog = browser.message_actions.show_collection()
+    dialog.table.view.selectAll()
+    qtbot.mouseClick(dialog.remove_button, Qt.MouseButton.LeftButton)
+    assert dialog.table.rows() == []
+    dialog.close()
+
+
+async def test_comparing_across_connections(
+    browse: Browse,
+    until: Until,
+    qtbot: QtBot,
+    start_nats_server: Callable[..., ServerProcess],
+    connect: Connect,
+) -> None:
+    other = start_nats_server()
+    await fill(await connect(other), "S", 3)
+    browser = await browse()
+    window = browser.window()
+    browser.list.select_sequence(90)
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_M)
+    await window.open_profile(
+        ConnectionProfile(name="other", urls=(other.url,)), Route("messages", {"stream": "S"})
+    )
+    second: Any = window.current_workspace().current_screen
+    await until(lambda: second.browser.places.settled and second.browser.list.model.rows, "its rows")
+    assert second.browser is not browser
+    second.browser.list.select_sequence(2)
+    qtbot.keyClick(second.browser.list.table, Qt.Key.Key_D)
+    dialog = await until(lambda: window.findChild(CompareDialog), "the difference")
+    assert "other: S #2" in dialog.title.text()
+    await until(lambda: dialog.table.rows(), "the differences")
+    changes = {change.path: (change.left, change.right) for change in dialog.table.rows()}
+    assert changes["$.n"] == (90, 2)
+    dialog.close()
+
+
+async def test_trace_headers_columns_and_differences_in_time(
+    browse: Browse, until: Until, qtbot: QtBot
+) -> None:
+    browser = await browse()
+    browser.list.select_sequence(50)
+    rows = browser.detail.headers_table.rows()
+    actions = {action.title: action for action in browser.detail._header_actions(rows[:1])}
+    actions["Copy trace id"].callback()
+    assert QGuiApplication.clipboard().text() == TRACE
+    actions["Find the messages of this trace"].callback()
+    await until(lambda: len(browser.list.model.rows) == 10, "the trace", timeout=30)
+    browser.searching.close()
+    await until(lambda: browser.places.settled and len(browser.list.model.rows) == 100, "the station again")
+
+    assert "$.customer.name" in browser.columns.suggestions()
+    assert "header:traceparent" in browser.columns.suggestions()
+    tree = browser.detail.tree
+    tree.column_requested.emit("$.n")
+    assert "$.n" in [column.title for column in browser.list.model.columns]
+    tree.filter_requested.emit("json.n == 42")
+    await until(lambda: [row.sequence for row in browser.list.model.rows] == [42], "the match", timeout=30)
+    browser.searching.close()
+    await until(lambda: browser.places.settled and len(browser.list.model.rows) == 100, "the station again")
+
+    model = browser.list.model
+    delta = next(i for i, column in enumerate(model.columns) if column.key == "delta")
+    row = model.row_of(60)
+    assert model.index(row, delta).data().startswith("+")
+    browser.list.select_sequence(61)
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_M)
+    assert model.marked_ns is not None
+    assert model.index(row, delta).data()[:1] in "-+"
+    assert model.delta_ns(model.message_at(model.row_of(61))) == 0
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_M)
+    assert model.marked_ns is None
+
+
+async def test_nothing_in_the_range_says_where_the_nearest_is(
+    client: Client, browse: Browse, until: Until, qtbot: QtBot
+) -> None:
+    await client.jetstream().publish("S.rare", b"{}")
+    browser = await browse()
+    browser.set_subject("S.rare")
+    await until(lambda: browser.places.settled and len(browser.list.model.rows) == 1, "the rare one")
+    browser.search_bar.set_range("#10", "#20")
+    qtbot.mouseClick(browser.search_bar.search_button, Qt.MouseButton.LeftButton)
+    await until(lambda: "the nearest is" in browser.sentence(), "the nearest", timeout=30)
+    assert "later, #101" in browser.sentence()
+    qtbot.mouseClick(browser._message._button, Qt.MouseButton.LeftButton)
+    await until(lambda: (m := browser.list.current_message()) and m.sequence == 101, "the place")
+
+    browser.set_subject("")
+    browser.search_bar.field.setText("json.n == 77")
+    browser.search_bar.set_range("#1", "#9")
+    qtbot.mouseClick(browser.search_bar.search_button, Qt.MouseButton.LeftButton)
+    await until(
+        lambda: browser._message._button.text() == "Search the whole station", "the offer", timeout=30
+    )
+    qtbot.mouseClick(browser._message._button, Qt.MouseButton.LeftButton)
+    await until(lambda: [row.sequence for row in browser.list.model.rows] == [77], "the match", timeout=30)
+
+
+async def test_a_search_stops_where_asked_and_filters_travel_in_files(
+    browse: Browse, until: Until, tmp_path: Path
+) -> None:
+    browser = await browse()
+    bar = browser.search_bar
+    bar.max_matches = 5
+    bar.field.setText("Ada")
+    browser.searching.start()
+    await until(lambda: browser.searching.job and browser.searching.job.progress.state.ended, "5", timeout=30)
+    assert len(browser.list.model.rows) == 5
+    assert browser.searching.job.progress.state is SearchState.STOPPED
+    assert "5 matches, as asked" in browser.search_status.label.text()
+    bar.saved.save("adas")
+    bar.saved.write(tmp_path / "filters.json")
+    bar.saved.forget("adas")
+    assert bar.saved.read(tmp_path / "filters.json") == 1
+    assert bar.saved.entries() == [{"name": "adas", "filter": "Ada"}]
+    for text in (
+        "[]",
+        "{",
+        '{"filters": [{"name": "x"}]}',
+        '{"filters": [{"name":"x","filter":"json.a >"}]}',
+    ):
+        (tmp_path / "bad.json").write_text(text)
+        with pytest.raises(ValueError):
+            bar.saved.read(tmp_path / "bad.json")
+
+
+async def test_erasing_asks_and_removes(
+    client: Client, browse: Browse, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def agree(_: Any, title: str, text: str, *__: Any) -> bool:
+        asked.append(title + text)
+        return True
+
+    browser = await browse()
+    monkeypatch.setattr(type(browser.context), "confirm", agree)
+    browser.list.select_sequence(98)
+    browser.message_actions.row_menu(browser.mapToGlobal(browser.rect().center()))
+    menu = next(menu for menu in browser.findChildren(QMenu) if menu.isVisible())
+    action = next(action for action in menu.actions() if action.text().startswith("Erase 1 message"))
+    action.trigger()
+    menu.close()
+    await until(lambda: browser.reader.bounds.messages == 99, "the removal")
+    assert "overwritten" in asked[0]
+    assert (await client.jetstream().stream_info("S")).state.messages == 99
