@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QLocale, QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.inspect.decode.text import visible
 from memphis_desktop.inspect.draft import WELL_KNOWN_HEADERS
 from memphis_desktop.inspect.message import check_header
 from memphis_desktop.ui import theme
@@ -29,6 +31,10 @@ _HELP = dict(WELL_KNOWN_HEADERS)
 
 class _NameDelegate(QStyledItemDelegate):
     """Offers well-known names while one is typed."""
+
+    def displayText(self, value: Any, locale: QLocale | QLocale.Language) -> str:
+        """Invisible and direction-changing characters as signs; the editor has them as they are."""
+        return visible(str(value), single_line=True)
 
     def createEditor(
         self, parent: QWidget, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
