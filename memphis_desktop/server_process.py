@@ -68,6 +68,7 @@ class ServerProcess:
         arguments: Sequence[str] = (),
         jetstream: bool = True,
         monitoring: bool = False,
+        memphis: bool = False,
         config: str = "",
         environment: dict[str, str] | None = None,
         cores: set[int] | None = None,
@@ -80,6 +81,7 @@ class ServerProcess:
             arguments: Further command-line arguments.
             jetstream: Whether to pass ``-js`` and a data folder.
             monitoring: Whether to offer the HTTP monitoring endpoints.
+            memphis: Whether to let Memphis SDKs in; our broker only.
             config: Text of a configuration file, or nothing for none.
             environment: Variables set on top of the present environment.
             cores: CPU cores the process is tied to, where the system can do that.
@@ -89,12 +91,14 @@ class ServerProcess:
         self.arguments = list(arguments)
         self.jetstream = jetstream
         self.monitoring = monitoring
+        self.memphis = memphis
         self.config = config
         self.environment = environment or {}
         self.cores = cores
         self.process: subprocess.Popen[bytes] | None = None
         self.port = -1
         self.monitoring_port = -1
+        self.memphis_port = -1
         self.starts = 0
 
     @property
@@ -162,6 +166,8 @@ class ServerProcess:
         arguments = ["-a", "127.0.0.1", "-p", str(self.port), "--ports_file_dir", str(ports_folder)]
         if self.monitoring:
             arguments += ["-m", str(self.monitoring_port)]
+        if self.memphis:
+            arguments += ["--memphis_port", str(self.memphis_port)]
         if self.jetstream:
             arguments += ["-js", "-sd", str(self.store)]
         if self.config:
@@ -179,7 +185,11 @@ class ServerProcess:
                     ports = json.loads(path.read_text(encoding="utf-8"))
                 except ValueError:
                     continue  # caught between create and write
+                if self.memphis and "memphis" not in ports:
+                    continue  # it is told when the service is up
                 self.port = _port_of(ports["nats"])
+                if self.memphis:
+                    self.memphis_port = _port_of(ports["memphis"])
                 if self.monitoring:
                     self.monitoring_port = _port_of(ports["monitoring"])
                 return
