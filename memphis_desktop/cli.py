@@ -502,6 +502,34 @@ def _replay(arguments: list[str]) -> int:
     return replay_options.run(_parser, arguments)
 
 
+def _bridge(arguments: list[str]) -> int:
+    """let a broker mirror and source streams of another server"""
+    from memphis_desktop.cluster import options as connection_options
+
+    parser = _parser(
+        "bridge",
+        "Serve the JetStream consumers of a server below a prefix of another one, so that streams there can\n"
+        "mirror or source the streams here. It prints what to put as 'external' into a stream's source.",
+    )
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--connect", metavar="URL", help="the server that has the streams")
+    group.add_argument("--context", metavar="NAME", help="the same as a context of the nats command line")
+    connection_options.add_options(parser)
+    parser.add_argument(
+        "--to",
+        metavar="URL",
+        default="nats://127.0.0.1:4222",
+        help="the broker that wants them (%(default)s)",
+    )
+    parser.add_argument("--prefix", metavar="NAME", required=True, help="below which the broker asks")
+    options = parser.parse_args(arguments)
+    profile = connection_options.profile_from(options)
+    assert profile is not None  # one of the two is required
+    from memphis_desktop.cluster import bridge_command
+
+    return bridge_command.run(profile, options.to, options.prefix)
+
+
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     size = int(width), int(height)
@@ -526,4 +554,5 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "cluster": _cluster,
     "check": _check,
     "replay": _replay,
+    "bridge": _bridge,
 }

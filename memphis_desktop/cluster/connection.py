@@ -77,15 +77,17 @@ async def open_client(
     on_reconnected: Callback,
     on_closed: Callback,
     timeout: float = CONNECT_TIMEOUT,
+    client: GuardedClient | None = None,
 ) -> GuardedClient:
     """Connect and return the client; it reconnects by itself for ever after.
 
     Each URL is tried once, in order. The callbacks are coroutines, called only once the client is connected.
+    `client` is connected, when given, in place of a plain one.
 
     Raises:
         ConnectionFailure: What the last URL failed with.
     """
-    client = GuardedClient()
+    client = client or GuardedClient()
     client.read_only = profile.read_only
     client.profile_name = profile.name
     client.api_prefix = profile.api_prefix

@@ -36,6 +36,7 @@ _NAME_LENGTH = 8
 _ACK_PREFIX = b"$JS.ACK."
 # How a bridge, which can not deliver under another subject than it publishes to, describes a message.
 BRIDGED_SUBJECT, BRIDGED_REPLY = b"Nats-Bridged-Subject", b"Nats-Bridged-Reply"
+BRIDGED_STATUS = b"Nats-Bridged-Status"
 
 
 class _Link:
@@ -52,6 +53,7 @@ class _Link:
         self._deliver = source.external.deliver or "$JS"
         self._kind = kind
         self._subscriptions: list[Subscription] = []
+        self._name = ""
         self._expected = 1  # consumer sequence of the next message
         self._timer: Timer | None = None
         self._deadline = 0.0
@@ -66,6 +68,7 @@ class _Link:
         name = f"JS_{'MIRROR' if self._kind == 'M' else 'SRC'}_{random_name(_NAME_LENGTH)}"
         deliver = f"{self._deliver}.{self._kind}.{random_name(_NAME_LENGTH)}"
         inbox = f"_INBOX.{next_id()}"
+        self._name = name
         self._expected, self._linked = 1, False
         self._subscriptions = [
             self._account.subscribe(deliver.encode(), self._received),
@@ -196,6 +199,10 @@ class _Link:
         self._pause = min(self._pause * 2, _LAST_RETRY)
 
     def _drop(self) -> None:
+        if self._linked:
+            self._linked = False
+            path = f"{self._api}.CONSUMER.DELETE.{self._source.name}.{self._name}"
+            self._account.publish((path.encode(), b"", 0, b""))
         for subscription in self._subscriptions:
             self._account.unsubscribe(subscription)
         self._subscriptions = []
@@ -315,10 +322,16 @@ def _place(reply: bytes) -> tuple[int, int, int, int] | None:
 def _unbridged(message: Message) -> Message:
     """Return a message as its stream has it, when a bridge has described it in headers."""
     subject, _, header_size, body = message
-    bridged = headers.get(body[:header_size], BRIDGED_REPLY) if header_size else None
+    block = body[:header_size]
+    if not block:
+        return message
+    if headers.get(block, BRIDGED_STATUS) is not None:
+        last = headers.get(block, b"Nats-Last-Consumer") or b""
+        heartbeat = headers.encode([(b"Nats-Last-Consumer", last)], b"100 Idle Heartbeat")
+        return subject, b"", len(heartbeat), heartbeat
+    bridged = headers.get(block, BRIDGED_REPLY)
     if bridged is None:
         return message
-    block = body[:header_size]
     subject = headers.get(block, BRIDGED_SUBJECT) or subject
     if not subjects.is_literal(subject):
         return message
