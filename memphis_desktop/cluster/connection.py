@@ -35,15 +35,16 @@ ErrorCallback = Callable[[Exception], Awaitable[None]]
 Callback = Callable[[], Awaitable[None]]
 
 # What a read-only connection may send: requests that only ask. Everything else is refused in this process.
+# Following a bucket of the Memphis layer takes a short-lived consumer that acknowledges nothing.
 _READING_API = re.compile(
     r"(INFO|STREAM\.(INFO|MSG\.GET|SNAPSHOT)\..+|STREAM\.(NAMES|LIST)|CONSUMER\.(INFO|NAMES|LIST)\..+"
-    r"|DIRECT\.GET\..+)"
+    r"|DIRECT\.GET\..+|CONSUMER\.CREATE\.KV_memphis_[a-z_]+)"
 )
 _READING_SYSTEM = re.compile(
     r"\$SYS\.REQ\.(USER\.INFO|(SERVER|ACCOUNT)\.[^.]+(\.(IDZ|STATSZ|STATZ|VARZ|SUBSZ|CONNZ|CONNS|ROUTEZ|GATEWAYZ"
     r"|LEAFZ|ACCOUNTZ|JSZ|HEALTHZ|EXPVARZ|IPQUEUESZ|RAFTZ|INFO))?)"
 )
-_SNAPSHOT_FLOW = "$JS.SNAPSHOT.ACK."
+_SNAPSHOT_FLOW = ("$JS.SNAPSHOT.ACK.", "$JS.FC.KV_memphis_")
 
 
 class GuardedClient(Client):

@@ -195,12 +195,16 @@ class ReadConnection:
         try:
             connecting = client.connect(**{**options, "name": name, "error_cb": connection._error_reported})
             await asyncio.wait_for(connecting, OPEN_SECONDS)
+            await connection._subscribe()
         except (errors.Error, OSError, TimeoutError) as error:
             with suppress(errors.Error, OSError):
                 await client.close()
             text = str(error) or f"no answer in {OPEN_SECONDS:g} s"
             raise ReadError(0, 0, f"Could not open the reading connection: {text}") from error
-        await connection._subscribe()
+        except BaseException:  # cancelled on the way: no socket stays behind
+            with suppress(Exception):
+                await client.close()
+            raise
         return connection
 
     async def _error_reported(self, error: Exception) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memphis_desktop.cluster.session import Session
     from memphis_desktop.ui.broker_control import BrokerChoice, BrokerControl
     from memphis_desktop.ui.lab.control import LabControl
+    from memphis_desktop.ui.memphis.link import MemphisLink
     from memphis_desktop.ui.settings import Settings
     from memphis_desktop.ui.shell.alert_center import AlertCenter
     from memphis_desktop.ui.shell.log_memory import LogMemory
@@ -125,6 +126,10 @@ class ScreenContext(Protocol):
     @property
     def session(self) -> Session:
         """The connection all screens of this context look at."""
+
+    @property
+    def memphis(self) -> MemphisLink:
+        """The Memphis layer of the connection; it says whether there is one."""
 
     @property
     def settings(self) -> Settings:

@@ -201,6 +201,11 @@ class MainWindow(QMainWindow):
             return f"{entry.title} needs JetStream, which is not enabled for this account on the server."
         if entry.requires == "system" and connection.session.system is None:
             return f"{entry.title} needs the system account. Add its credentials to the connection."
+        if entry.requires == "memphis" and snapshot.complete and not connection.memphis.available:
+            return (
+                f"{entry.title} needs the Memphis layer, which this server has not: there is no bucket "
+                "memphis_stations. The local broker has it; `memphis-desktop stations` adds it to a server."
+            )
         return ""
 
     # Tabs -------------------------------------------------------------------------------------

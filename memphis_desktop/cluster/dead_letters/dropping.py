@@ -110,6 +110,11 @@ async def drop_letters(
     """
     session.require_writable()
     book = session.dead_letters
+    external = [letter for letter in letters if letter.external]
+    kept = await book.source.drop(external) if external and book.source is not None else 0
+    letters = [letter for letter in letters if not letter.external]
+    if not letters:
+        return Dropped(kept, 0, 0, 0)
     capture = book.status
     records, removed = removals(letters, capture, messages=messages)
     action = drop_action(letters, capture, messages=messages)
@@ -146,7 +151,7 @@ async def drop_letters(
     session.refresh(action.stream or None)
     deleted_messages = min(counts["done"], len(removed))
     return Dropped(
-        counts["done"] - deleted_messages, deleted_messages, counts["gone"], counts["failed"], problem
+        counts["done"] - deleted_messages + kept, deleted_messages, counts["gone"], counts["failed"], problem
     )
 
 

@@ -41,6 +41,7 @@ from .letters import (
     parse_advisory,
 )
 from .names import DEFAULT_PATTERNS, station_matches
+from .sources import LetterSource
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -97,6 +98,7 @@ class DeadLetters:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._connection: ReadConnection | None = None
+        self._opening = asyncio.Lock()
         self._readers: OrderedDict[str, MessageReader] = OrderedDict()
         self._failures: dict[LetterKey, list[Failure]] = {}
         self._letters: dict[LetterKey, DeadLetter] = {}  # what the failures tell of, made when asked for
@@ -112,6 +114,8 @@ class DeadLetters:
         self._loaded = False
         self._problem = ""
         self._changed = False
+        self._source: LetterSource | None = None
+        self._release_source: Callable[[], None] | None = None
         self.patterns: tuple[str, ...] = DEFAULT_PATTERNS
         self.view = DeadLetterView()
         session.subscribe(self._on_snapshot)
@@ -121,6 +125,21 @@ class DeadLetters:
     def status(self) -> CaptureStatus:
         """Whether advisories are captured, as the last snapshot tells."""
         return capture_status(self._session.snapshot)
+
+    @property
+    def source(self) -> LetterSource | None:
+        """Who else keeps dead letters on this connection; None when nobody does."""
+        return self._source if self._source is not None and self._source.available else None
+
+    def set_source(self, source: LetterSource) -> None:
+        """Show the letters that somebody else keeps, once there are any."""
+        self._source = source
+        source.subscribe(self._source_changed)
+
+    def _source_changed(self) -> None:
+        self._changed = True
+        if self._users:
+            self._publish()
 
     # Who looks
 
@@ -133,6 +152,8 @@ class DeadLetters:
         """Read, and go on reading, until the result is called."""
         self._users += 1
         self._ensure_running()
+        if self._source is not None and self._release_source is None:
+            self._release_source = self._source.use()
         released = False
 
         def release() -> None:
@@ -142,6 +163,9 @@ class DeadLetters:
                 self._users -= 1
                 if not self._users:
                     self._wake.set()
+                    if self._release_source is not None:
+                        self._release_source()
+                        self._release_source = None
 
         return release
 
@@ -152,6 +176,7 @@ class DeadLetters:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await self._close()  # a message may have been asked for since
 
     def set_patterns(self, patterns: Iterable[str]) -> None:
         """Look for dead-letter stations by these names instead."""
@@ -178,6 +203,7 @@ class DeadLetters:
             sources = self._sources(snapshot)
             if (
                 not self._loaded
+                or (self._failures and self.source is not None)
                 or set(sources) != self._known_sources()
                 or any(self._is_stale(snapshot, name) for name in sources)
             ):
@@ -190,7 +216,7 @@ class DeadLetters:
 
     def _on_advisory(self, subject: str, advisory: Mapping[str, Any]) -> None:
         failure = parse_advisory(advisory)
-        if failure is None:
+        if failure is None or self.source is not None:
             return
         kept = self.status.stream_of(failure.kind)
         if kept is not None:
@@ -233,7 +259,8 @@ class DeadLetters:
         return failures
 
     def _sources(self, snapshot: ClusterSnapshot) -> list[str]:
-        return [*capture_status(snapshot).streams, *self._dead_stations(snapshot)]
+        captured = capture_status(snapshot).streams if self.source is None else ()
+        return [*captured, *self._dead_stations(snapshot)]
 
     def _dead_stations(self, snapshot: ClusterSnapshot) -> list[str]:
         capturing = {CAPTURE_STREAM, *capture_status(snapshot).streams}
@@ -282,11 +309,14 @@ class DeadLetters:
     async def _read_all(self) -> None:
         snapshot = self._session.snapshot
         stations = self._dead_stations(snapshot)
+        if self.source is not None:  # what was heard before that was known, it keeps as well
+            for key in list(self._failures):
+                self._remove(key)
         for gone in self._station_letters.keys() - set(stations):
             del self._station_letters[gone]
             self._forget_source(gone)
             self._changed = True
-        kept = capture_status(snapshot).streams
+        kept = capture_status(snapshot).streams if self.source is None else ()
         for gone in [name for name in self._read_to if name not in kept and name not in stations]:
             self._forget_capture()
             self._forget_source(gone)
@@ -318,9 +348,12 @@ class DeadLetters:
 
     async def _reader(self, stream: str) -> MessageReader:
         """Return a reader of a stream with fresh bounds; raises ReadError when there is no such stream."""
-        if self._connection is None or self._connection.closed:
-            self._readers.clear()
-            self._connection = await ReadConnection.like(self._session.nats, "Memphis Desktop dead letters")
+        async with self._opening:  # many may ask at once; one connection serves them all
+            if self._connection is None or self._connection.closed:
+                self._readers.clear()
+                self._connection = await ReadConnection.like(
+                    self._session.nats, "Memphis Desktop dead letters"
+                )
         reader = self._readers.get(stream)
         if reader is None:
             reader = MessageReader(
@@ -517,6 +550,8 @@ class DeadLetters:
         Raises:
             ReadError: It cannot be read.
         """
+        if letter.external:
+            return await self._source.message_of(letter) if self._source is not None else None
         message = await self.find(letter.stream, letter.sequence)
         if letter.kind is not LetterKind.STATION:
             original = self._describe(letter.stream, letter.sequence, message)
@@ -559,6 +594,8 @@ class DeadLetters:
             for letter in by_sequence.values():
                 marks = self._marks.get((letter.stream, letter.consumer, letter.sequence))
                 letters.append(replace(letter, resent=tuple(marks)) if marks else letter)
+        if self.source is not None:
+            letters += self.source.letters()
         letters.sort(key=lambda letter: letter.failed_ns, reverse=True)
         self.view = DeadLetterView(
             tuple(letters),

@@ -47,6 +47,8 @@ class LetterKind(Enum):
     MAX_DELIVERIES = "delivery limit"
     TERMINATED = "terminated"
     STATION = "dead-letter station"
+    UNACKED = "unacknowledged"  # of Memphis: past the limit, or terminated
+    SCHEMA = "schema violation"  # of Memphis
 
 
 class Presence(Enum):
@@ -153,6 +155,8 @@ class DeadLetter:
         original: The message.
         home: Of a letter in a dead-letter station: the station it came from, when a header says.
         home_subject: Of such a letter: its first subject, when a header says.
+        external: Its id in a `LetterSource` that keeps it and its message; 0 for what is found here.
+        groups: Of a letter of a Memphis station: the consumer groups that gave it up.
     """
 
     kind: LetterKind
@@ -169,11 +173,20 @@ class DeadLetter:
     original: Original = UNREAD
     home: str = ""
     home_subject: str = ""
+    external: int = 0
+    groups: tuple[str, ...] = ()
 
     @property
     def key(self) -> LetterKey:
         """What tells it from others."""
+        if self.external:
+            return self.kind.name, self.home, "", self.external
         return self.kind.name, self.stream, self.consumer, self.sequence
+
+    @property
+    def managed(self) -> bool:
+        """Whether only its `LetterSource` can send it again: to its groups, or checked against a schema."""
+        return bool(self.external) and (bool(self.groups) or self.kind is LetterKind.SCHEMA)
 
     @property
     def station(self) -> str:

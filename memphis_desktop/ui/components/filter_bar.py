@@ -88,6 +88,13 @@ class FilterBar(QWidget):
         self._chip_row.addWidget(chip)
         return chip
 
+    def show_chip(self, key: str, shown: bool) -> None:
+        """Take a chip away, switched off, or bring it back."""
+        chip = self._chips[key]
+        if not shown and chip.isChecked():
+            chip.setChecked(False)
+        chip.setVisible(shown)
+
     def chips(self) -> set[str]:
         """The keys of the chips that are on."""
         return {key for key, chip in self._chips.items() if chip.isChecked()}

@@ -205,7 +205,7 @@ class ActivityScreen(Screen):
     def _refresh_log(self) -> None:
         lines = self._log_memory.lines()
         self.log_table.set_rows(lines)
-        self.log_table.set_state("ready" if lines else "empty", "The log is empty.", icon="scroll")
+        self.log_table.set_state("ready" if lines else "empty", "The log is empty.", icon="list-dashes")
         self.log_filter.set_count(figures.count_noun(len(lines), "line"))
 
     def _narrow_log(self, chips: set[str]) -> None:

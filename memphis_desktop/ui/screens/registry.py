@@ -110,6 +110,24 @@ SCREENS: list[ScreenEntry] = [
     ScreenEntry("replay", "Replay", "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
     ScreenEntry("cluster", "Cluster", "tree-structure", lazy("cluster:ClusterScreen")),
     ScreenEntry("decoders", "Decoders", "brackets-curly", lazy("decoders:DecodersScreen")),
+    ScreenEntry(
+        "memphis_station",
+        "Station",
+        "stack",
+        lazy("memphis.station:MemphisStationScreen"),
+        in_rail=False,
+        parent="stations",
+        requires="memphis",
+    ),
+    ScreenEntry(
+        "schemas", "Schemaverse", "tree-structure", lazy("memphis.schemas:SchemasScreen"), requires="memphis"
+    ),
+    ScreenEntry(
+        "memphis_users", "Users", "identification-card", lazy("memphis.users:UsersScreen"), requires="memphis"
+    ),
+    ScreenEntry(
+        "memphis_audit", "Audit", "clipboard-text", lazy("memphis.audit:AuditScreen"), requires="memphis"
+    ),
     ScreenEntry("alerts", "Alerts", "bell", lazy("alerts:AlertsScreen"), scope="any", at_bottom=True),
     ScreenEntry(
         "activity",

@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -21,7 +21,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from memphis_desktop.cluster.actions import Action
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.ui import theme
@@ -37,6 +36,25 @@ from memphis_desktop.ui.screens.station_fields import (
     set_value,
     to_text,
 )
+
+
+class Change(Protocol):
+    """What a form's verb does: a JetStream action, or a request to the Memphis service."""
+
+    @property
+    def body(self) -> Mapping[str, Any] | None:
+        """What is asked."""
+
+    @property
+    def before(self) -> Mapping[str, Any] | None:
+        """What it replaces."""
+
+    async def run(self, session: Session) -> dict[str, Any]:
+        """Do it; raises `ClusterError`."""
+
+    def equivalent(self, session: Session) -> str:
+        """The same as a command, fit to copy."""
+
 
 _API_VERSIONS = {1: "2.11", 2: "2.12", 4: "2.14", 5: "2.15"}
 _MULTILINE = {"subjects": 3, "pairs": 2, "json": 2}
@@ -221,7 +239,7 @@ class ConfigurationDialog(Dialog):
         fields: Sequence[Field],
         config: Mapping[str, Any],
         session: Session,
-        make_action: Callable[[dict[str, Any]], Action],
+        make_action: Callable[[dict[str, Any]], Change],
         *,
         editing: bool = False,
         warn: Callable[[dict[str, Any]], str] | None = None,
@@ -290,7 +308,7 @@ class ConfigurationDialog(Dialog):
         self.verb_button.setEnabled(False)
         self._task = asyncio.ensure_future(self._run(action))
 
-    async def _run(self, action: Action) -> None:
+    async def _run(self, action: Change) -> None:
         try:
             self.answer = await action.run(self._session)
         except ClusterError as error:

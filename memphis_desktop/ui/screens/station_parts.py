@@ -20,6 +20,7 @@ from memphis_desktop.cluster.history import (
 )
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState, ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.state import TREND_SPAN
+from memphis_desktop.stations.model import Station
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -32,7 +33,7 @@ SEVERITY_TOKEN = {Severity.GOOD: "good", Severity.WARNING: "warning", Severity.B
 SPARKLINE_POINTS = 60
 SHORTEST_SPARKLINE = 60.0
 PAGE_MARGINS = (24, 20, 24, 20)
-BUCKET_PREFIXES = ("KV_", "OBJ_", "$MEMPHIS", "$memphis", "MQTT_")
+BUCKET_PREFIXES = ("KV_", "OBJ_", "$MEMPHIS", "$memphis", "MQTT_", "memphis_events")
 LONGEST = 30 * 86400.0  # seconds of history that graphs can show
 
 
@@ -46,6 +47,13 @@ class StationRow:
     worst_lag: int | None
     worst_lag_seconds: float | None
     dead_letters: int = 0
+    memphis: Station | None = None  # the Memphis station whose partitions this line adds up
+    part_of: StationRow | None = None  # the line of the Memphis station that this partition stands below
+
+    @property
+    def key(self) -> str:
+        """What tells the line from others; no stream's name has a space."""
+        return f"memphis {self.stream.name}" if self.memphis is not None else self.stream.name
 
     @property
     def name(self) -> str:

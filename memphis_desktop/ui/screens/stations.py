@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QModelIndex, QTimer
+from PySide6.QtGui import QCursor, QGuiApplication
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Severity, stream_findings
@@ -20,6 +22,13 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
+from memphis_desktop.ui.screens.memphis.station_list import MemphisStations
+from memphis_desktop.ui.screens.memphis.station_rows import (
+    name_text,
+    row_sparkline,
+    schema_text,
+    with_memphis,
+)
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_facts import origin_text
 from memphis_desktop.ui.screens.station_parts import (
@@ -31,7 +40,6 @@ from memphis_desktop.ui.screens.station_parts import (
     limit_share,
     panel,
     station_route,
-    stream_sparkline,
     worst_lags,
 )
 from memphis_desktop.ui.screens.station_preview import StationPreview
@@ -39,6 +47,7 @@ from memphis_desktop.ui.screens.station_preview import StationPreview
 _RETENTION = {"limits": "limits", "interest": "interest", "workqueue": "work queue"}
 # Longer lists are compared with what is shown less often: nobody reads ten thousand rows a second.
 _ROWS_PER_SECOND = 2000
+_MARK_WIDTH = 24  # pixels at the left of a name that open and close it
 _PREVIEW_SETTING = "stations/preview"
 _WORDS = {Severity.GOOD: "well", Severity.WARNING: "look", Severity.BAD: "problem"}
 
@@ -54,6 +63,10 @@ class StationsScreen(Screen):
         self._actions = StationActions(context, self)
         self._rows: dict[str, StationRow] = {}
         self._gone: frozenset[str] = frozenset()
+        self._lines: dict[str, StationRow] = {}  # what is shown: Memphis stations as one line each
+        self._opened: set[str] = set()
+        self._memphis = MemphisStations(context, self)
+        self._release_memphis: Callable[[], None] | None = None
         self._counted: dict[str, StationRow] | None = None
         self._buckets = 0
         self._shown_at = 0.0
@@ -82,7 +95,7 @@ class StationsScreen(Screen):
         self.filter.add_chip("buckets", "With buckets", "Show key-value and object buckets too")
         self.table = DataTable(
             self._columns(),
-            lambda row: row.name,
+            lambda row: row.key,
             "stations",
             context_actions=self._row_commands,
             default_sort=("in", True),
@@ -102,7 +115,9 @@ class StationsScreen(Screen):
         self.filter.text_changed.connect(lambda _: self._count())
         self.filter.chips_changed.connect(self._choose)
         self.filter.left.connect(self.table.setFocus)
-        self.table.row_activated.connect(lambda row: context.navigate(station_route(row.name)))
+        self.table.row_activated.connect(self._open)
+        self.table.view.clicked.connect(self._clicked)
+        context.memphis.changed.connect(self._memphis_changed)
         self.table.preview_requested.connect(lambda _: self._toggle_preview())
         self.table.current_changed.connect(self._current_changed)
         self.table.selection_changed.connect(lambda _: self.commands_changed.emit())
@@ -120,7 +135,14 @@ class StationsScreen(Screen):
         self.create_button.setToolTip(refusal or self._create_tooltip)
 
     def _columns(self) -> list[Column]:
-        history = self.context.session.history
+        """The columns; partitions stay below their station, whatever the order."""
+        return [
+            replace(column, sort_value=partial(_of_station, column.sort_value or column.value))
+            for column in self._own_columns()
+        ]
+
+    def _own_columns(self) -> list[Column]:
+        history, link = self.context.session.history, self.context.memphis
         return [
             Column(
                 "health",
@@ -131,7 +153,33 @@ class StationsScreen(Screen):
                 "Green is well, amber wants a look, red is a problem",
                 sort_value=lambda r: int(r.severity),
             ),
-            Column("name", "Name", lambda r: r.name, "mono", 140, stretch=True),
+            Column(
+                "name",
+                "Name",
+                lambda r: name_text(r, self._opened),
+                "mono",
+                140,
+                sort_value=lambda r: r.name,
+                stretch=True,
+            ),
+            Column(
+                "schema",
+                "Schema",
+                lambda r: schema_text(r, link.view),
+                "mono",
+                116,
+                "What messages have to look like; an arrow says that a newer version is active",
+                link.available,
+            ),
+            Column(
+                "partitions",
+                "Partitions",
+                lambda r: len(r.memphis.partitions) if r.memphis is not None else None,
+                "number",
+                76,
+                "Streams that make up a Memphis station",
+                False,
+            ),
             Column(
                 "in", "In", lambda r: r.stream.in_messages_rate, "rate", 76, "Messages stored each second"
             ),
@@ -146,7 +194,7 @@ class StationsScreen(Screen):
             Column(
                 "trend",
                 "Last hour",
-                lambda r: stream_sparkline(history, r.name),
+                lambda r: row_sparkline(history, r),
                 "sparkline",
                 80,
                 "Messages stored each second, over the last hour",
@@ -186,7 +234,7 @@ class StationsScreen(Screen):
                 "Messages that were given up, as far as they are captured or were heard of",
                 token=lambda r: "bad" if r.dead_letters else None,
             ),
-            Column("subjects", "Subjects", _subjects, "mono", 110),
+            Column("subjects", "Subjects", _subjects, "mono", 110, "", not link.available),
             Column("retention", "Retention", _retention, "badge", 92),
             Column("lag", "Lag", lambda r: r.worst_lag, "number", 80, "Messages of the slowest group", False),
             Column(
@@ -303,7 +351,7 @@ class StationsScreen(Screen):
                 dead,
             )
         self._rows = rows
-        self.table.set_rows(rows.values())
+        self._show_lines()
         if rows:
             self.table.set_state("ready")
         elif "jetstream" in snapshot.errors:
@@ -316,11 +364,51 @@ class StationsScreen(Screen):
         self._tell_visible()
         self.preview.show_snapshot(snapshot)
 
+    def _show_lines(self) -> None:
+        """Show a line for each station; those of Memphis with their partitions as one."""
+        if not self.context.memphis.available:
+            self._lines = self._rows
+        else:
+            letters = self.context.session.dead_letters.view.by_station
+            view = self.context.memphis.view
+            self._lines = with_memphis(self._rows, view, letters, self._opened, self._lines)
+        self.table.set_rows(self._lines.values())
+
+    def _memphis_changed(self) -> None:
+        if self._release_memphis is not None and self._snapshot is not None:
+            self._show_lines()
+            self._count()
+
+    def _open(self, row: StationRow) -> None:
+        if row.memphis is not None:
+            self._memphis.open(row.memphis)
+        else:
+            self.context.navigate(station_route(row.name))
+
+    def _clicked(self, index: QModelIndex) -> None:
+        """A click on the mark before a name opens and closes it."""
+        row: StationRow = self.table.model.row_at(index.row())
+        if self.table.model.columns[index.column()].key != "name" or row.memphis is None:
+            return
+        view = self.table.view
+        across = view.viewport().mapFromGlobal(QCursor.pos()).x() - view.visualRect(index).left()
+        if 0 <= across <= _MARK_WIDTH:
+            self.toggle_partitions([row])
+
+    def toggle_partitions(self, rows: list[StationRow]) -> None:
+        """Show the partitions of stations below them, or hide them again."""
+        names = {row.name for row in rows if row.memphis is not None and len(row.memphis.partitions) > 1}
+        names |= {row.part_of.name for row in rows if row.part_of is not None}
+        self._opened = self._opened - names if names <= self._opened else self._opened | names
+        self._show_lines()
+        self._count()
+
     def _count(self) -> None:
-        if self._counted is not self._rows:
-            self._counted, self._buckets = self._rows, sum(map(is_bucket, self._rows))
+        lines = self._lines
+        if self._counted is not lines:
+            self._counted, self._buckets = lines, sum(is_bucket(row.name) for row in lines.values())
         buckets = 0 if "buckets" in self.filter.chips() else self._buckets
-        total = len(self._rows) - buckets
+        total = len(lines) - buckets
         shown = self.table.model.rowCount()
         text = figures.count_noun(total, "station")
         if shown < total:
@@ -351,7 +439,10 @@ class StationsScreen(Screen):
         if first < 0 or not rows or not self.isVisible():
             return
         last = rows - 1 if last < 0 else last
-        names = [self.table.model.row_at(row).name for row in range(first, last + 1)]
+        names: list[str] = []
+        for number in range(first, last + 1):
+            row: StationRow = self.table.model.row_at(number)
+            names += row.memphis.streams if row.memphis is not None else [row.name]
         self.context.session.set_visible_streams(self, names)
 
     def deactivated(self) -> None:
@@ -359,6 +450,9 @@ class StationsScreen(Screen):
         if self._release_letters is not None:
             self._release_letters()
             self._release_letters = None
+        if self._release_memphis is not None:
+            self._release_memphis()
+            self._release_memphis = None
         self.context.session.set_visible_streams(self, ())
         self.preview.set_station(None)
 
@@ -366,6 +460,8 @@ class StationsScreen(Screen):
         """Read first what this list shows."""
         if self._release_letters is None:
             self._release_letters = self.context.session.dead_letters.use()
+        if self._release_memphis is None:
+            self._release_memphis = self.context.memphis.use()
         self._shown_at = 0.0
         self._current_changed(self.table.current_row())
         self.table.setFocus()
@@ -374,7 +470,10 @@ class StationsScreen(Screen):
 
     def _current_changed(self, row: StationRow | None) -> None:
         if self.split.preview_visible():
-            self.preview.set_station(row.name if row is not None else None)
+            name = row.name if row is not None else None
+            if row is not None and row.memphis is not None:
+                name = row.memphis.streams[0]
+            self.preview.set_station(name)
             if self._snapshot is not None:
                 self.preview.show_snapshot(self._snapshot)
 
@@ -394,6 +493,12 @@ class StationsScreen(Screen):
         return [row.stream for row in self.table.selected_rows()]
 
     def _create(self) -> None:
+        if self.context.memphis.available:
+            self._memphis.create()
+        else:
+            self._create_stream()
+
+    def _create_stream(self) -> None:
         self.context.run(self._actions.create_station(), "create the station")
 
     def _restore(self) -> None:
@@ -404,10 +509,16 @@ class StationsScreen(Screen):
         refusal = self._actions.refusal
         create = Command("Create station", "N", self._create, "plus", not refusal, refusal)
         restore = Command("Restore a station", "", self._restore, "upload-simple", not refusal, refusal)
-        return [create, restore, *self._row_commands(self.table.selected_rows())]
+        own = [create, restore]
+        if self.context.memphis.available:
+            plain = Command("Create plain stream", "", self._create_stream, "plus", not refusal, refusal)
+            own.insert(1, plain)
+        return [*own, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, rows: list[StationRow]) -> list[Command]:
         context, actions, refusal = self.context, self._actions, self._actions.refusal
+        if any(row.memphis is not None for row in rows):
+            return self._memphis.commands(rows, self.toggle_partitions)
         streams = [row.stream for row in rows]
         one = streams[0] if len(streams) == 1 else None
         missing = "Select one station first." if one is None else ""
@@ -494,6 +605,11 @@ class StationsScreen(Screen):
                 True,
             ),
         ]
+
+
+def _of_station(pick: Callable[[StationRow], Any], row: StationRow) -> Any:
+    """What a line is ordered by: a partition by what its station is."""
+    return pick(row.part_of or row)
 
 
 def _figure(name: str) -> Callable[[StationRow], Any]:

@@ -15,6 +15,8 @@ from memphis_desktop.cluster.activity import ActivityLog, Entry
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.ui.memphis.letters import MemphisLetters
+from memphis_desktop.ui.memphis.link import MemphisLink
 
 _MINIMUM_MS = 100  # widgets are updated at most ten times a second
 LOCAL_ID = "local-broker"
@@ -32,7 +34,9 @@ class Connection(QObject):
     ) -> None:
         super().__init__(parent)
         self.session = Session(profile, folders.data_folder())
-        self.session.dead_letters.refresh()  # they are heard from now on, whether a screen looks or not
+        self.memphis = MemphisLink(self.session, self)
+        # Advisories are heard from now on, whether a screen looks or not.
+        self.session.dead_letters.set_source(MemphisLetters(self.memphis))
         self.users = 0  # tabs that show it
         self._shown_state: tuple[ConnectionState, str] | None = None
         self._last_delivery = 0.0
@@ -80,6 +84,7 @@ class Connection(QObject):
         if self._connecting is not None and not self._connecting.done():
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
+        await self.memphis.close()
         await self.session.close()
         self.closed.emit()
 

@@ -19,6 +19,7 @@ from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components import dialogs
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.empty_state import EmptyState
+from memphis_desktop.ui.memphis.link import MemphisLink
 from memphis_desktop.ui.screen import Action, Route, Screen
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.settings import Settings
@@ -53,6 +54,14 @@ class Context:
         if connection is None:
             raise LookupError("this tab has no connection")
         return connection.session
+
+    @property
+    def memphis(self) -> MemphisLink:
+        """The Memphis layer of the connection."""
+        connection = self._workspace.connection
+        if connection is None:
+            raise LookupError("this tab has no connection")
+        return connection.memphis
 
     @property
     def settings(self) -> Settings:
@@ -225,6 +234,8 @@ class Workspace(QWidget):
             screen.deactivated()
 
     def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        if self.active:
+            self.refresh_availability()  # what a screen needs may have come, or turned out to be missing
         screen = self.current_screen
         if self.active and screen is not None:
             screen.show_snapshot(snapshot)

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from memphis_desktop.cluster.dead_letters.capture import CAPTURE_STREAM, start_capture, stop_capture
 from memphis_desktop.cluster.dead_letters.dropping import drop_letters
-from memphis_desktop.cluster.dead_letters.letters import DeadLetter, Resent
+from memphis_desktop.cluster.dead_letters.letters import DeadLetter, LetterKind, Resent
 from memphis_desktop.cluster.dead_letters.names import station_matches
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.inspect import snippets
@@ -32,6 +32,7 @@ from memphis_desktop.ui.screens.dead_letters.dialogs import (
     capture_dialog,
     marked,
 )
+from memphis_desktop.ui.screens.dead_letters.group_dialogs import EditResendDialog, GroupResendDialog
 from memphis_desktop.ui.screens.station_parts import station_route
 
 PATTERNS_KEY = "dead_letters/patterns"
@@ -123,13 +124,32 @@ class LetterActions:
 
     def resend(self, letters: list[DeadLetter]) -> None:
         """Send letters again, after asking how."""
-        if letters and not self.refusal:
+        if not letters or self.refusal:
+            return
+        external = [letter for letter in letters if letter.managed]
+        if external and len(external) < len(letters):
+            self._context.notify("Select letters of one sort: those Memphis keeps, or the others.", "warning")
+        elif external:
+            self._resend_external(external)
+        else:
             ResendDialog(self._context, self._parent.window(), letters, self._typed(letters)).open()
+
+    def _resend_external(self, letters: list[DeadLetter]) -> None:
+        if all(letter.kind is LetterKind.SCHEMA for letter in letters):
+            text = "Their schema refused these messages: they can be sent edited only ( E )."
+            self._context.notify(text, "warning")
+            return
+        dialog = GroupResendDialog(self._parent.window(), self._context, letters, self._typed(letters))
+        dialog.open()
 
     def edit_and_resend(self, letter: DeadLetter | None, message: InspectedMessage | None) -> None:
         """Open the composer with the letter's message, marked as a copy."""
         if letter is None or message is None:
             self._context.notify("The message is gone: there is nothing to edit.", "warning")
+            return
+        if letter.managed:
+            if not self.refusal:
+                EditResendDialog(self._parent.window(), self._context, letter, message).open()
             return
         copy = marked(letter, message, letter.attempts + 1)
         subject = letter.home_subject or message.headers.get("Memphis-Dead-Letter-Subject") or message.subject

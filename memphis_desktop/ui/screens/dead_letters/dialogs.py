@@ -54,6 +54,7 @@ from memphis_desktop.ui.components.dialogs import (
     form_layout,
 )
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.memphis.letters import drop_changes
 from memphis_desktop.ui.screen import ScreenContext
 
 _REFRESH_MS = 150
@@ -136,7 +137,9 @@ class DropDialog(ConfirmDialog):
         there = [
             one
             for one in letters
-            if one.kind is not LetterKind.STATION and one.original.presence is not Presence.GONE
+            if one.kind is not LetterKind.STATION
+            and not one.external
+            and one.original.presence is not Presence.GONE
         ]
         streams = ", ".join(sorted({one.stream for one in there})[:3])
         self.messages = QCheckBox(
@@ -150,11 +153,21 @@ class DropDialog(ConfirmDialog):
         self._show_command()
 
     def _show_command(self) -> None:
+        if all(letter.external for letter in self._letters):
+            changes = drop_changes(self._letters)
+            self._code.set_text("\n".join(change.command for change in changes))
+            return
         action = drop_action(self._letters, self._status, messages=self.messages.isChecked())
         self._code.set_text(action.command or "Nothing is kept on the server: they leave this list only.")
 
 
 def _loss(letters: Sequence[DeadLetter]) -> str:
+    if any(one.external for one in letters):
+        names = ", ".join(sorted({one.home for one in letters if one.external})[:3])
+        return (
+            f"{figures.count_noun(len(letters), 'dead letter')} of {names} will be gone with the payloads "
+            "that Memphis keeps of them. Messages that are still in their stations stay there."
+        )
     stations = sorted({one.stream for one in letters if one.kind is LetterKind.STATION})
     inside = sum(one.kind is LetterKind.STATION for one in letters)
     records = sum(len(one.records) for one in letters)

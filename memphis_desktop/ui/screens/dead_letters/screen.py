@@ -79,7 +79,11 @@ class DeadLettersScreen(Screen):
         """Those of the view."""
         return self.view.commands()
 
-    def _show_status(self, status: CaptureStatus) -> None:
+    def _show_status(self, status: CaptureStatus | None) -> None:
+        self.capture_button.setVisible(status is not None)
+        if status is None:
+            self.header.set_title("Dead letters", "Kept by the Memphis layer, those of plain consumers too")
+            return
         text = "Capturing" if status.complete else "Capturing in part" if status.active else "Not capturing"
         token = "good" if status.complete else "warning" if status.active else "muted"
         if text != self.capture_button.text():

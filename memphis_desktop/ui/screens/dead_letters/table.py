@@ -16,6 +16,8 @@ KIND_TOKENS = {
     LetterKind.MAX_DELIVERIES: "bad",
     LetterKind.TERMINATED: "warning",
     LetterKind.STATION: "information",
+    LetterKind.UNACKED: "bad",
+    LetterKind.SCHEMA: "warning",
 }
 ALL = ("", "", "")  # the key of the line that stands for every group
 
@@ -28,7 +30,7 @@ def letters_table(
         Column("reason", "Reason", _reason, "badge", 118, "Why it was given up"),
         Column("failed", "Failed", lambda r: r.failed_ns, "time", 84, "When it failed, the last time"),
         Column("station", "Station", lambda r: r.station, "mono", 128, "Where it failed", with_station),
-        Column("sequence", "Sequence", lambda r: r.sequence, "number", 84, "Its sequence in the stream"),
+        Column("sequence", "Sequence", lambda r: r.sequence or None, "number", 84, "In its stream"),
         Column("consumer", "Consumer", lambda r: r.consumer or "–", "mono", 126, "Who gave it up"),
         Column("subject", "Subject", lambda r: r.original.subject or r.home_subject or "–", "mono", 126),
         Column("deliveries", "Deliveries", lambda r: r.deliveries, "number", 76, "Times it was delivered"),
@@ -97,7 +99,7 @@ def _reason(letter: DeadLetter) -> tuple[str, str]:
 
 def _presence(letter: DeadLetter) -> tuple[str, str]:
     return {
-        Presence.THERE: ("good", "yes"),
+        Presence.THERE: ("good", "kept" if letter.external else "yes"),
         Presence.GONE: ("warning", "gone"),
         Presence.UNREAD: ("muted", "…"),
     }[letter.original.presence]

@@ -55,10 +55,19 @@ from memphis_desktop.ui.theme.icons import icon
 _COALESCE_MS = 150
 _MANY = 2_000  # from so many letters on, groups are made in a thread
 _BUCKETS = 60
+_SERVICE_AWAY = (
+    "No stations service answers: what fails now waits in the stream memphis_events until one is back, and "
+    "nothing can be resent or dropped meanwhile. Run `memphis-desktop stations --connect URL`."
+)
 _UPPER_HEIGHT = 184
 _KINDS = {
     LetterKind.MAX_DELIVERIES: ("Delivery limit", "bad"),
     LetterKind.TERMINATED: ("Terminated", "warning"),
+    LetterKind.STATION: ("Dead-letter stations", "information"),
+}
+_MEMPHIS_KINDS = {
+    LetterKind.UNACKED: ("Unacknowledged", "bad"),
+    LetterKind.SCHEMA: ("Schema violation", "warning"),
     LetterKind.STATION: ("Dead-letter stations", "information"),
 }
 
@@ -73,7 +82,7 @@ class DeadLettersView(QWidget):
     """
 
     commands_changed = Signal()
-    status_changed = Signal(object)  # the CaptureStatus
+    status_changed = Signal(object)  # the CaptureStatus; None when Memphis keeps the letters
 
     def __init__(
         self,
@@ -124,7 +133,7 @@ class DeadLettersView(QWidget):
         beside.addWidget(panel(self.groups), 11)
         beside.addWidget(self.graph, 9)
         self.filter = FilterBar("Filter")
-        for kind, (title, _) in _KINDS.items():
+        for kind, (title, _) in {**_KINDS, **_MEMPHIS_KINDS}.items():
             self.filter.add_chip(kind.name, title, f"Only these: {kind.value}")
         self.filter.add_chip("there", "In station", "Only those whose message is still to be had")
         self.filter.text_changed.connect(self._filter_changed)
@@ -243,6 +252,15 @@ class DeadLettersView(QWidget):
         self.graph.set_zone(self.context.zone)
         self.journey.zone = self.context.zone
 
+    @property
+    def _kinds(self) -> dict[LetterKind, tuple[str, str]]:
+        """The kinds of letters there can be here."""
+        return _KINDS if self.book.source is None else _MEMPHIS_KINDS
+
+    def _show_chips(self) -> None:
+        for kind in LetterKind:
+            self.filter.show_chip(kind.name, kind in self._kinds)
+
     # Showing ----------------------------------------------------------------------------------
 
     def _show_soon(self) -> None:
@@ -257,6 +275,7 @@ class DeadLettersView(QWidget):
             if not self.station or self.station in (letter.station, letter.stream)
         ]
         self.table.set_rows(self._letters)
+        self._show_chips()
         self._show_state(view)
         self._show_banner(view.status, self.context.session.snapshot)
         self._count()
@@ -297,6 +316,10 @@ class DeadLettersView(QWidget):
             self.table.set_state("error", text, ("Try again", self.book.refresh))
         elif view.loading:
             self.table.set_state("loading")
+        elif self.book.source is not None:
+            where = f" in {self.station}" if self.station else ""
+            text = f"No dead letters{where}. Memphis keeps those of every station, also of plain consumers."
+            self.table.set_state("empty", text, icon="check-circle")
         elif view.status.active:
             since = f" Captured in {view.status.streams[0]} since {view.status.since[:16].replace('T', ' ')}."
             where = f" in {self.station}" if self.station else ""
@@ -307,7 +330,7 @@ class DeadLettersView(QWidget):
             self.table.set_state("empty", text, action, "warning-octagon")
 
     def _show_banner(self, status: CaptureStatus, snapshot: ClusterSnapshot) -> None:
-        self.status_changed.emit(status)
+        self.status_changed.emit(status if self.book.source is None else None)
         kind, text, action = self._banner_for(status, snapshot)
         if text != self.banner.text() or self.banner.isHidden() == bool(text):
             self.banner.set_content(kind, text, action)
@@ -319,6 +342,10 @@ class DeadLettersView(QWidget):
             return "warning", f"This login hears no advisories, so failures are not seen: {advisories}", None
         if self.book.view.problem and self._letters:
             return "warning", f"Not up to date: {self.book.view.problem}", ("Try again", self.book.refresh)
+        if self.book.source is not None:
+            if self.context.memphis.view.service is False:
+                return "warning", _SERVICE_AWAY, None
+            return "information", "", None
         if not status.known or status.complete:
             return "information", "", None
         taken = taken_subjects(snapshot)
@@ -351,9 +378,9 @@ class DeadLettersView(QWidget):
         first = np.floor(start / width) * width
         edges = np.arange(first, end + width, width)
         series = []
-        for kind, (title, token) in _KINDS.items():
+        for kind, (title, token) in self._kinds.items():
             times = np.array([one.failed_ns for one in self._letters if one.kind is kind], dtype=np.float64)
-            if not len(times) and kind is not LetterKind.MAX_DELIVERIES:
+            if not len(times) and kind not in (LetterKind.MAX_DELIVERIES, LetterKind.UNACKED):
                 continue
             counts, _ = np.histogram(times / 1e9, edges)
             middles = (edges[:-1] + edges[1:]) / 2
@@ -466,6 +493,9 @@ class DeadLettersView(QWidget):
 
     def _show_journey(self, letter: DeadLetter) -> None:
         snapshot = self.context.session.snapshot
+        if letter.external and self.book.source is not None:
+            self.journey.show_steps(self.book.source.journey(letter))
+            return
         self.journey.show_steps(journey(letter, self._message, snapshot, self._related(letter)))
 
     def _related(self, letter: DeadLetter) -> list[DeadLetter]:
@@ -541,7 +571,7 @@ class DeadLettersView(QWidget):
             command("Edit and resend", "E", self.edit_and_resend, "pencil-simple", reason),
             command("Journey", "J", self.show_journey, "path", nothing),
         ]
-        if one is not None:
+        if one is not None and one.sequence:
             sequence = str(one.sequence)
             made.append(
                 Command(

@@ -1,0 +1,1 @@
+"""The Memphis layer: its stations, Schemaverse, users and audit log."""

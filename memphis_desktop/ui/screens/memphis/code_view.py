@@ -1,0 +1,79 @@
+"""“Connect your code”: programs for the Memphis SDKs, with the true address, to copy."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.dialogs import Dialog
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.segments import Segments
+from memphis_desktop.ui.memphis.snippets import LANGUAGES, PASSWORD, Address, snippet
+from memphis_desktop.ui.theme.icons import icon
+
+
+class CodeView(QWidget):
+    """The address, a language, produce or consume, and the program."""
+
+    def __init__(self, address: Address, station: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.address = address
+        self.station = station
+        self.address_label = PlainLabel(address.text, "mono", selectable=True)
+        copy = QToolButton()
+        copy.setIcon(icon("copy", "muted"))
+        copy.setIconSize(QSize(14, 14))
+        copy.setToolTip("Copy the address")
+        copy.setAccessibleName("Copy the address")
+        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.address.text))
+        self.languages = Segments([(name, name) for name in LANGUAGES])
+        self.languages.set_choice(LANGUAGES[0])
+        self.directions = Segments([("produce", "Produce"), ("consume", "Consume")])
+        self.directions.set_choice("produce")
+        self.code = CodeBlock(lines=0)
+        for segments in (self.languages, self.directions):
+            segments.chosen.connect(lambda _: self.show_code())
+        line = QHBoxLayout()
+        line.setSpacing(theme.SPACE_3)
+        line.addWidget(self.languages)
+        line.addWidget(self.directions)
+        line.addStretch()
+        line.addWidget(PlainLabel("Memphis address", "caption"))
+        line.addWidget(self.address_label)
+        line.addWidget(copy)
+        self.note = PlainLabel("", "caption", wrap=True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE_2, 0, 0)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addLayout(line)
+        layout.addWidget(self.code, 1)
+        layout.addWidget(self.note)
+        self.show_code()
+
+    def set_address(self, address: Address) -> None:
+        """Another address."""
+        if address != self.address:
+            self.address = address
+            self.address_label.setText(address.text)
+            self.show_code()
+
+    def show_code(self) -> None:
+        """Write the program that is chosen."""
+        produce = self.directions.choice() == "produce"
+        self.code.set_text(snippet(self.languages.choice(), self.address, self.station, produce=produce))
+        hidden = self.address.password == PASSWORD
+        self.note.setText(f"Put the password of {self.address.username} in its place." if hidden else "")
+
+
+class CodeDialog(Dialog):
+    """The same in a window of its own."""
+
+    def __init__(self, parent: QWidget, address: Address, station: str) -> None:
+        super().__init__(parent, "Connect your code", "Close", width=720)
+        self.view = CodeView(address, station)
+        self.view.code.setMinimumHeight(300)
+        self.body.addWidget(self.view, 1)
+        self.cancel_button.hide()

@@ -1,0 +1,126 @@
+"""Memphis stations in the list of stations: their partitions as one line, which opens to the partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import replace
+
+import numpy as np
+
+from memphis_desktop.cluster.history import FloatArray, History
+from memphis_desktop.cluster.model import StreamSnapshot
+from memphis_desktop.stations.model import Station
+from memphis_desktop.ui.memphis.link import MemphisView
+from memphis_desktop.ui.screens.station_parts import StationRow, stream_sparkline
+
+_MOST_SUMMED = 32  # partitions whose small lines are added; more would cost too much for each repaint
+CLOSED, OPEN = "▸", "▾"
+
+
+def with_memphis(
+    rows: Mapping[str, StationRow],
+    view: MemphisView,
+    letters: Mapping[str, int],
+    opened: Set[str],
+    before: Mapping[str, StationRow],
+) -> dict[str, StationRow]:
+    """Return the lines to show: one for each Memphis station instead of its streams, the others as they are.
+
+    Args:
+        rows: A line for each stream.
+        view: What is known of the Memphis layer.
+        letters: Dead letters of each station.
+        opened: Names of the stations whose partitions are shown below them.
+        before: What this returned last; lines that did not change are taken from there.
+    """
+    shown = dict(rows)
+    for station in view.all_stations():
+        parts = [rows[name] for name in station.streams if name in rows]
+        if not parts:
+            continue
+        for part in parts:
+            shown.pop(part.name, None)
+        row = _merged(station, parts, letters.get(station.name, 0))
+        key = row.key
+        old = before.get(key)
+        row = old if old == row else row
+        shown[key] = row
+        if len(parts) > 1 and station.name in opened:
+            for part in parts:
+                child = replace(part, part_of=row)
+                kept = before.get(child.key)
+                shown[child.key] = kept if kept == child else child
+    return shown
+
+
+def _merged(station: Station, parts: list[StationRow], dead: int) -> StationRow:
+    worst = max(parts, key=lambda part: part.severity)
+    seconds = [part.worst_lag_seconds for part in parts if part.worst_lag_seconds is not None]
+    lags = [part.worst_lag for part in parts if part.worst_lag is not None]
+    return StationRow(
+        _sum(station, [part.stream for part in parts]),
+        worst.severity,
+        worst.problem,
+        sum(lags) if lags else None,  # of all partitions together
+        max(seconds) if seconds else None,
+        dead,
+        memphis=station,
+    )
+
+
+def _sum(station: Station, streams: list[StreamSnapshot]) -> StreamSnapshot:
+    """Return the streams of a station as if they were one."""
+
+    def total(values: list[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) if known else None
+
+    first = [stream.first_time_ns for stream in streams if stream.first_time_ns is not None]
+    last = [stream.last_time_ns for stream in streams if stream.last_time_ns is not None]
+    return replace(
+        streams[0],
+        name=station.name,
+        messages=sum(stream.messages for stream in streams),
+        bytes=sum(stream.bytes for stream in streams),
+        last_sequence=sum(stream.last_sequence for stream in streams),
+        first_time_ns=min(first, default=None),
+        last_time_ns=max(last, default=None),
+        subject_count=sum(stream.subject_count for stream in streams),
+        deleted_count=sum(stream.deleted_count for stream in streams),
+        consumer_count=max(stream.consumer_count for stream in streams),
+        in_messages_rate=total([stream.in_messages_rate for stream in streams]),
+        in_bytes_rate=total([stream.in_bytes_rate for stream in streams]),
+        out_messages_rate=total([stream.out_messages_rate for stream in streams]),
+        read_at_ns=min(stream.read_at_ns for stream in streams),
+    )
+
+
+def name_text(row: StationRow, opened: Set[str]) -> str:
+    """The name as the list shows it: a mark when it can be opened, further in when it is a partition."""
+    if row.part_of is not None:
+        return f"    {row.name}"
+    if row.memphis is not None and len(row.memphis.partitions) > 1:
+        return f"{OPEN if row.name in opened else CLOSED} {row.name}"
+    return row.name
+
+
+def row_sparkline(history: History, row: StationRow) -> FloatArray | None:
+    """The small line of a station: that of its stream, or of all its partitions together."""
+    if row.memphis is None:
+        return stream_sparkline(history, row.name)
+    lines = [stream_sparkline(history, name) for name in row.memphis.streams[:_MOST_SUMMED]]
+    longest = max((len(line) for line in lines), default=0)
+    same = [line for line in lines if len(line) == longest]
+    if not longest:
+        return None
+    return np.asarray(np.sum(same, axis=0), dtype=np.float64)
+
+
+def schema_text(row: StationRow, view: MemphisView) -> str:
+    """The schema of a station and its version."""
+    station = row.memphis
+    if station is None or station.schema is None:
+        return ""
+    known = next((one for one in view.schemas if one.name == station.schema.name), None)
+    behind = known is not None and known.active_version != station.schema.version
+    return f"{station.schema.name} v{station.schema.version}" + (" ↑" if behind else "")
