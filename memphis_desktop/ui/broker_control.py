@@ -68,6 +68,10 @@ class BrokerControl(Protocol):
         """Why it failed, when it did."""
 
     @property
+    def memphis_port(self) -> int:
+        """Where Memphis SDKs connect while it runs; 0 when they can not."""
+
+    @property
     def url(self) -> str:
         """Where clients connect while it runs; empty otherwise."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -62,6 +63,12 @@ async def memphis(any_server: ServerProcess, connect: Connect) -> AsyncIterator[
     yield stations
     await stations.close()
     await service.stop()
+
+
+@pytest.fixture
+def until(until: Until) -> Until:
+    """Wait longer than usual: much of this passes through a service beside a server."""
+    return partial(until, timeout=40)
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ class AuditScreen(MemphisScreen):
 
     def read(self) -> None:
         """Read the log."""
-        if not self._reading and self.link.available:
+        if not self._reading and self._release is not None and self.link.available:
             self._reading = True
             self.context.run(self._read(), "read the audit log")
 
