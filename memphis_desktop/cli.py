@@ -262,7 +262,10 @@ def _add_door(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--door_tlscert", type=Path, metavar="FILE", help="secure SDKs' connections with TLS")
     group.add_argument("--door_tlskey", type=Path, metavar="FILE", help="the private key for it")
     group.add_argument(
-        "--ports_file_dir", type=Path, metavar="DIR", help="write its port to a file there, once it listens"
+        "--ports_file_dir",
+        type=Path,
+        metavar="DIR",
+        help="write its port to a file there, once it lets SDKs in",
     )
 
 

@@ -35,12 +35,15 @@ class Bucket:
         self.stream = f"KV_{name}"
         self.prefix = f"$KV.{name}."
 
-    async def create(self, *, replicas: int, max_age: float = 0, description: str = "") -> None:
+    async def create(
+        self, *, replicas: int, max_age: float = 0, most: int = 0, description: str = ""
+    ) -> None:
         """Make the bucket if there is none; one that exists is left as it is, but for its age limit.
 
         Args:
             replicas: How many servers keep it.
             max_age: Seconds after which an entry vanishes by itself; 0 for never.
+            most: How many entries there may be, the oldest go then; 0 for any number.
             description: What stands in the stream's configuration.
         """
         age = int(max_age * 1e9)
@@ -50,9 +53,9 @@ class Bucket:
             "subjects": [f"{self.prefix}>"],
             "retention": "limits",
             "storage": "file",
-            "discard": "new",
+            "discard": "old" if most else "new",
             "max_msgs_per_subject": _HISTORY,
-            "max_msgs": -1,
+            "max_msgs": most or -1,
             "max_bytes": -1,
             "max_age": age,
             "max_consumers": -1,

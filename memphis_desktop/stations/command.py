@@ -40,7 +40,7 @@ def run(
         door: Where the front door listens; none is opened if left out.
         control: Whether to run the service itself, too.
         gateways: Which gateways run beside the service.
-        ports_folder: Where to write a file with the port once the door listens.
+        ports_folder: Where to write a file with the port once the door lets clients in.
         debug: Whether to log what is of use to developers only.
 
     Raises:
@@ -118,8 +118,8 @@ async def _open_door(service: FrontDoorService, ports_folder: Path | None) -> No
     path: Path | None = None
     try:
         await service.start()
-        path = _write_ports(service, ports_folder)
         await service.wait()
+        path = _write_ports(service, ports_folder)
         await asyncio.Event().wait()
     finally:
         await service.stop()
@@ -128,7 +128,7 @@ async def _open_door(service: FrontDoorService, ports_folder: Path | None) -> No
 
 
 def _write_ports(service: FrontDoorService, folder: Path | None) -> Path | None:
-    """Tell who waits for it where the door listens, in the manner of nats-server's ports file."""
+    """Tell who waits for it where the door is, in the manner of nats-server's ports file."""
     if folder is None:
         return None
     path = folder / f"memphis-desktop_{os.getpid()}.ports"

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 Record = TypeVar("Record")
 
 _HOUR, _DAY = 3600, 86_400
+_AUDIT_LINES = 100_000  # the oldest go
 _ATTEMPTS = 20  # of a change under contention
 
 _nuid = NUID()
@@ -242,14 +243,14 @@ class Metadata:
         """
         letters = settings.dead_letter_hours * _HOUR + 900
         aging = (
-            (self.audit.bucket, "audit log", settings.audit_days * _DAY),
-            (self.dead_letters.bucket, "dead letters", letters),
-            (self.payloads, "payloads of dead letters", letters),
+            (self.audit.bucket, "audit log", settings.audit_days * _DAY, _AUDIT_LINES),
+            (self.dead_letters.bucket, "dead letters", letters, 0),
+            (self.payloads, "payloads of dead letters", letters, 0),
         )
         await asyncio.gather(
             *(
-                bucket.create(replicas=replicas, max_age=age, description=f"Memphis: {what}")
-                for bucket, what, age in aging
+                bucket.create(replicas=replicas, max_age=age, most=most, description=f"Memphis: {what}")
+                for bucket, what, age, most in aging
             )
         )
 

@@ -13,10 +13,12 @@ import pytest
 
 from memphis_desktop import cli
 from memphis_desktop.bench import report
+from memphis_desktop.bench.front_door import measure_front_door
 from memphis_desktop.bench.load import WORKS
 from memphis_desktop.bench.rows import MEDIAN_LATENCY, RATE, ROWS, Row, Side
 from memphis_desktop.bench.runner import Measured, Outcome, Settings, job_command, percentiles
 from memphis_desktop.bench.wire import Counter, publish_chunk, publish_with_ids
+from memphis_desktop.errors import Failure
 from memphis_desktop.server_process import ServerProcess
 
 
@@ -105,6 +107,7 @@ def test_an_unknown_work_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
         ("core", {"seconds": 0.05, "size": 16, "subscribers": 0}),
         ("core", {"seconds": 0.05, "size": 16, "subscribers": 3}),
         ("crowd", {"seconds": 0.05, "size": 16, "window": 64, "connections": 5, "streams": 5}),
+        ("client", {"seconds": 0.05, "size": 16, "window": 4}),
     ],
 )
 def test_every_work_runs_on_a_real_server(
@@ -129,6 +132,16 @@ def test_a_bench_told_to_end_leaves_no_server_behind(tmp_path: Path) -> None:
     _, errors = bench.communicate(timeout=60)
     assert bench.returncode == 143, errors
     assert not list(tmp_path.iterdir())
+
+
+def test_the_front_door_is_measured(tmp_path: Path) -> None:
+    (row,) = measure_front_door(["publish-ids"], Settings(1, 0.1, folder=tmp_path), lambda text: None)
+    assert row.left.median > 0
+    assert row.right is not None
+    assert row.right.median > 0
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(Failure, match="unknown work 'nonsense'; through the front door there are: publish"):
+        measure_front_door(["nonsense"], Settings(), lambda text: None)
 
 
 def test_a_work_runs_in_its_own_process(nats_server: ServerProcess) -> None:
