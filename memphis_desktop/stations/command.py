@@ -122,7 +122,7 @@ async def _open_door(service: FrontDoorService, ports_folder: Path | None) -> No
         path = _write_ports(service, ports_folder)
         await asyncio.Event().wait()
     finally:
-        await service.stop()
+        await undisturbed(service.stop())
         if path is not None:
             path.unlink(missing_ok=True)
 

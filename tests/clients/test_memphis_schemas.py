@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from memphis_desktop.bench.front_door import DoorProcess
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
+from tests.clients.sdk_programs import case_names, run_cases
 from tests.clients.test_memphis_python import FOLDER, memphis_python  # noqa: F401  # a fixture
 
-CASES = (
-    "enforces_json",
-    "enforces_graphql",
-    "enforces_avro",
-    "enforces_protobuf_and_tells_running_producers",
-    "refuses_bad_schemas",
-    "keeps_users_to_their_stations",
-)
+CASES = [
+    name
+    for name in case_names(FOLDER / "schemas.py", r"^async def (\w+)\(\):$")
+    if name.startswith(("enforces", "refuses", "keeps"))
+]
 Target = tuple[int, str]
 
 
@@ -40,15 +35,15 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def outcomes(memphis_python: str, target: Target, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:  # noqa: F811
-    """Run all cases at once; how each failed, nothing for success."""
+def outcomes(
+    memphis_python: str,  # noqa: F811
+    target: Target,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
+    """How each case went."""
     port, url = target
-    command = [memphis_python, str(FOLDER / "schemas.py"), "127.0.0.1", str(port), url, *CASES]
-    folder: Path = tmp_path_factory.mktemp("sdk")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, cwd=folder)
-    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert done.returncode == 0, done.stderr
-    return {each["case"]: each["failure"] for each in told}
+    program = [memphis_python, str(FOLDER / "schemas.py"), "127.0.0.1", str(port), url]
+    return run_cases([*program, *CASES], tmp_path_factory.mktemp("sdk"))
 
 
 @pytest.mark.parametrize("case", CASES)
