@@ -49,8 +49,8 @@ def read_permissions(value: Value) -> PermissionRules:
             rules = replace(rules, responses=_response_rule(one))
         else:
             refuse_unknown(one)
-    if rules.responses is not None and rules.publish.allow is None and not rules.publish.deny:
-        rules = replace(rules, publish=SubjectRule(allow=()))  # answers only
+    if rules.responses is not None and rules.publish.allow is None:
+        rules = replace(rules, publish=replace(rules.publish, allow=()))  # answers only
     return rules
 
 

@@ -225,7 +225,7 @@ class ClientConnection(Channel):
                 self._connect(command[1])
             elif kind == FAILURE:
                 self._protocol_error(command[1])
-            elif kind == PEER_ERROR:
+            elif kind == PEER_ERROR and not self._refuse_unauthenticated():
                 self.close(CloseReason.PARSE_ERROR)
             if self.closed:
                 return

@@ -459,7 +459,8 @@ class BrokerNode:
             connection.fail("maximum connections exceeded", CloseReason.MAX_CONNECTIONS)
             return
         self.connections[connection.client_id] = connection
-        connection.next_ping = now + _FIRST_PING * (1 + 0.2 * random.random())
+        first_ping = min(_FIRST_PING, self.options.ping_interval)
+        connection.next_ping = now + first_ping * (1 + 0.2 * random.random())
         if not connection.authenticated:
             tls = self.options.tls
             connection.auth_deadline = now + self.options.auth_timeout + (tls.timeout + 1 if tls else 0)

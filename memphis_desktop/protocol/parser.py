@@ -290,6 +290,8 @@ class ClientParser:
         if line_end > position and data[line_end - 1] == _CR:
             line_end -= 1
         if data[position : position + 7].upper() == b"CONNECT":
+            if line_end - position - 8 > self.max_control_line:
+                raise errors.control_line_exceeded()
             return b"CONNECT", data[position + 7 : line_end]
         verb, separator, arguments = data[position:line_end].replace(b"\t", b" ").partition(b" ")
         if len(arguments) > self.max_control_line:

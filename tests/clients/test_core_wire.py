@@ -60,6 +60,8 @@ SESSIONS: dict[str, bytes] = {
     "UNSUB with a word": CONNECT + b"SUB a 1\r\nUNSUB 1 x\r\nPUB a 1\r\na\r\n",
     "UNSUB with a negative number": CONNECT + b"SUB a 1\r\nUNSUB 1 -5\r\nPUB a 1\r\na\r\n",
     "control line too long": CONNECT + b"SUB " + b"a" * 5000 + b" 1\r\n",
+    "CONNECT too long": b'CONNECT {"verbose":false,"name":"' + b"x" * 4096 + b'"}\r\n',
+    "CONNECT of the limit": b'CONNECT {"verbose":false,"pedantic":false,"name":"' + b"x" * 4030 + b'"}\r\n',
     "control line of PUB too long": CONNECT + b"PUB " + b"a" * 5000 + b" 1\r\na\r\n",
     "control line of the limit": CONNECT + b"SUB " + b"a" * 4090 + b" 1\r\n",
     "payload too large": CONNECT + b"PUB a 1048577\r\n",
@@ -170,4 +172,61 @@ def test_random_sessions(
 ) -> None:
     whole = hello + b"".join(sent) + PING
     expected, answer = [frames(session(server, whole, len(whole))) for server in servers]
+    assert answer == expected
+
+
+# -- limits of the configuration -----------------------------------------------------------------------------
+LIMITS = """
+max_control_line: 300, max_payload: 100, max_subscriptions: 2, max_sub_tokens: 3
+accounts {
+  A {
+    users: [
+      { user: a, password: a }
+      { user: r, password: r, permissions: {
+          publish: { deny: "d" }, subscribe: ["s", "r"], allow_responses: { max: 2, expires: "1m" }
+      } }
+    ]
+    limits: { max_subscriptions: 1, max_payload: 50 }
+    default_permissions: { publish: "p.>" }
+  }
+  B { users: [ { user: b, password: b } ] }
+}
+no_auth_user: b
+"""
+
+
+def login(user: str) -> bytes:
+    return CONNECT.replace(b"}", b',"user":"%b","pass":"%b"}' % (user.encode(), user.encode()))
+
+
+LIMITED = {
+    "too many subscriptions": CONNECT + b"SUB a 1\r\nSUB b 2\r\nSUB c 3\r\nUNSUB 1\r\nSUB c 3\r\n",
+    "too many tokens": CONNECT + b"SUB a.b.c.d 1\r\nSUB a.b.c 2\r\nPUB a.b.c.d 1\r\nx\r\n",
+    "payload too large": CONNECT + b"PUB a 101\r\n",
+    "payload of the limit": CONNECT + b"PUB a 100\r\n" + b"x" * 100 + b"\r\n",
+    "control line too long": CONNECT + b"SUB " + b"a" * 299 + b" 1\r\n",
+    "control line of the limit": CONNECT + b"SUB " + b"a" * 298 + b" 1\r\n",
+    "long PUB": CONNECT + b"PUB " + b"a" * 299 + b" 1\r\nx\r\n",
+    "the account's subscriptions": login("a") + b"SUB a 1\r\nSUB b 2\r\n",
+    "the account's permissions": login("a") + b"PUB q 1\r\nx\r\nPUB p.1 1\r\nx\r\n",
+    "responses beside a deny list": login("r")
+    + b"SUB r 1\r\nPUB s r 1\r\nx\r\nPUB r 1\r\ny\r\nPUB d 1\r\nz\r\n",
+    "-ERR before the login": b"-ERR x\r\n",
+}
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    folder: Path = tmp_path_factory.mktemp("limits")
+    with (
+        ServerProcess(nats_server_command(), folder / "real", jetstream=False, config=LIMITS) as real,
+        ServerProcess(broker_command(), folder / "ours", jetstream=False, config=LIMITS) as ours,
+    ):
+        yield real, ours
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_limits(limited: tuple[ServerProcess, ServerProcess], name: str) -> None:
+    sent = LIMITED[name] + PING
+    expected, answer = [session(server, sent, len(sent)) for server in limited]
     assert answer == expected
