@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -271,6 +270,8 @@ class Authenticator:
         return None
 
     def _fetch(self, name: str) -> None:
+        import urllib.request  # takes long to load, and few need it
+
         try:
             with urllib.request.urlopen(
                 self._options.resolver_url + name, timeout=_RESOLVER_TIMEOUT

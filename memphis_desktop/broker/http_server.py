@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import TypeAlias, cast
 from urllib.parse import parse_qsl, unquote
@@ -38,6 +37,8 @@ def plain_text(status: HTTPStatus, text: str) -> Answer:
 
 def render(answer: Answer, *, with_body: bool = True) -> bytes:
     """Return the bytes of an answer after which the connection is closed."""
+    from email.utils import formatdate  # takes long to load; the node starts without it
+
     head = [
         f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
         f"Content-Type: {answer.content_type}",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import struct
-import tarfile
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
@@ -40,6 +39,8 @@ class BackupFolder:
     """
 
     def __init__(self, file: IO[bytes]) -> None:
+        import tarfile  # few need it
+
         try:
             self._tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115
             members = self._tar.getmembers()
