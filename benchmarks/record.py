@@ -57,7 +57,7 @@ memphis-desktop bench --window --seconds 30            # the second
 python benchmarks/record.py                            # both, and writes this file
 ```
 
-How it is measured is told in [benchmarks/README.md](../benchmarks/README.md).
+How it is measured is told in `benchmarks/README.md`.
 """
 
 
