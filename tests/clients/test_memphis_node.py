@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from memphis_desktop.server_process import ServerProcess, broker_command
 from tests.clients.sdk_programs import case_names, chosen_cases, run_cases
+from tests.installed import npm_packages
 
 FOLDER = Path(__file__).parent / "memphis_node"
 CASES = case_names(FOLDER / "sdk.cjs", r"^  async (\w+)\(\) \{$")
@@ -19,15 +18,7 @@ CASES = case_names(FOLDER / "sdk.cjs", r"^  async (\w+)\(\) \{$")
 @pytest.fixture(scope="session")
 def memphis_node() -> str:
     """The node program, with the SDK installed from the lock file."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node or npm is not installed")
-    if not (FOLDER / "node_modules" / "underscore").is_dir():
-        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=115, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"npm could not install memphis-dev: {done.stderr[-500:]}")
-    return node
+    return npm_packages(FOLDER, "--ignore-scripts")
 
 
 @pytest.fixture(scope="module")

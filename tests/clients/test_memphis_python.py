@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +9,9 @@ import pytest
 
 from memphis_desktop.server_process import ServerProcess, broker_command
 from tests.clients.sdk_programs import case_names, chosen_cases, run_cases
+from tests.installed import python_environment
 
 FOLDER = Path(__file__).parent / "memphis"
-ENVIRONMENT = FOLDER / ".venv"
-INTERPRETER = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 CASES = [
@@ -30,18 +24,7 @@ CASES = [
 @pytest.fixture(scope="session")
 def memphis_python() -> str:
     """A Python with memphis-py and the versions of its dependencies that it works with."""
-    requirements = FOLDER / "requirements.txt"
-    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    mark = ENVIRONMENT / "made-from"
-    if not mark.exists() or mark.read_text() != wanted:
-        shutil.rmtree(ENVIRONMENT, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True, timeout=100)
-        install = [str(INTERPRETER), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)]
-        done = subprocess.run(install, capture_output=True, text=True, timeout=110, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"the package index has not given memphis-py: {done.stderr[-500:]}")
-        mark.write_text(wanted)
-    return str(INTERPRETER)
+    return python_environment(FOLDER / "requirements.txt")
 
 
 @pytest.fixture(scope="module")

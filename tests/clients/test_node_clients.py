@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from memphis_desktop.server_process import ServerProcess
+from tests.installed import npm_packages
 
 FOLDER = Path(__file__).parent / "node"
 
@@ -23,21 +23,7 @@ def cases(program: str) -> list[tuple[str, str]]:
 @pytest.fixture(scope="session")
 def node() -> str:
     """The node program, with the clients installed from the lock file."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node or npm is not installed")
-    if not (FOLDER / "node_modules" / "@nats-io" / "services").is_dir():
-        done = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund"],
-            cwd=FOLDER,
-            capture_output=True,
-            text=True,
-            timeout=110,
-            check=False,
-        )
-        if done.returncode != 0:
-            pytest.skip(f"npm could not install the clients: {done.stderr[-500:]}")
-    return node
+    return npm_packages(FOLDER)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ import pytest
 
 from memphis_desktop import cli
 from memphis_desktop.server_process import ServerProcess, program_command
+from tests.conftest import Starter
+from tests.installed import python_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
@@ -68,6 +70,20 @@ def test_an_example_in_python_runs(block: Block, broker: ServerProcess, tmp_path
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+MEMPHIS = [block for block in blocks("python") if block.words == "memphis"]
+
+
+@pytest.mark.parametrize("block", MEMPHIS, ids=str)
+def test_an_example_for_memphis_runs(block: Block, start_broker: Starter) -> None:
+    """With the unmodified SDK, on a fresh broker's Memphis port."""
+    server = start_broker(memphis=True)
+    text = block.text.replace('host="127.0.0.1",', f'host="127.0.0.1", port={server.memphis_port},')
+    python = python_environment(ROOT / "tests" / "clients" / "memphis" / "requirements.txt")
+    done = subprocess.run([python, "-c", text], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("order_id") == 1
 
 
 def commands(block: Block) -> list[list[str]]:

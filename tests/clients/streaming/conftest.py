@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-import dev
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.streaming.gateway import StreamingGateway
 from memphis_desktop.stations.streaming.options import StreamingOptions
 from tests.conftest import Connect
+from tests.installed import npm_packages, python_environment
 
 PYTHON_FOLDER = Path(__file__).parent / "python"
 NODE_FOLDER = Path(__file__).parent / "node"
@@ -85,44 +85,15 @@ def _interpreters() -> Iterator[str]:
 def old_python() -> OldPython:
     """The client's interpreter: one of its time, else this one with `sitecustomize.py`."""
     interpreter = next(_interpreters(), None)
-    folder = PYTHON_FOLDER / (".venv" if interpreter is None else ".venv-old")
+    name = ".venv" if interpreter is None else ".venv-old"
     environment = {"PYTHONWARNINGS": "ignore"}
     if interpreter is None:
         environment["PYTHONPATH"] = str(PYTHON_FOLDER)
-    return OldPython(_install_client(folder, interpreter or sys.executable), environment)
-
-
-def _install_client(folder: Path, interpreter: str) -> str:
-    """Return the Python of an environment with the client; skips where it cannot be had."""
-    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    requirements = PYTHON_FOLDER / "requirements.txt"
-    stamp = folder / "ready"
-    if not stamp.exists() or stamp.read_text() != requirements.read_text():
-        uv, environment = dev.find_uv(), dev.uv_environment()
-        environment["VIRTUAL_ENV"] = str(folder)
-        install = ["pip", "install", "--quiet", "--index-strategy", dev.INDEX_STRATEGY]
-        for command in (
-            [uv, "venv", "--quiet", "--allow-existing", "--python", interpreter, str(folder)],
-            [uv, *install, "-r", str(requirements)],
-        ):
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                pytest.skip(f"the client could not be installed: {done.stderr[-500:]}")
-        stamp.write_text(requirements.read_text())
-    return str(python)
+    python = python_environment(PYTHON_FOLDER / "requirements.txt", name, interpreter or sys.executable)
+    return OldPython(python, environment)
 
 
 @pytest.fixture(scope="session")
 def node() -> str:
     """The node program, with the client installed from the lock file; skips where that cannot be had."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node or npm is not installed")
-    if not (NODE_FOLDER / "node_modules" / "node-nats-streaming").is_dir():
-        command = [npm, "ci", "--no-audit", "--no-fund"]
-        done = subprocess.run(
-            command, cwd=NODE_FOLDER, capture_output=True, text=True, timeout=110, check=False
-        )
-        if done.returncode != 0:
-            pytest.skip(f"npm could not install the client: {done.stderr[-500:]}")
-    return node
+    return npm_packages(NODE_FOLDER)
