@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from memphis_desktop.inspect.decode import decode
+from memphis_desktop.inspect.decode import Decoded, decode
 from memphis_desktop.inspect.decode.exact_json import parse, write
 from memphis_desktop.inspect.decode.model import DecodeError
 from memphis_desktop.inspect.message import Headers, InspectedMessage, format_time, parse_time
@@ -35,6 +35,11 @@ _FRAME = struct.Struct(
 _PAYLOAD = struct.Struct("<I")
 SLICE_ROWS = 200
 MAX_PART = 1 << 30
+MAX_FOLDER_FILE = 64 << 20
+_PARTS = {"subject", "payload", "payload_base64"}  # a line of NDJSON with one of them describes a message
+
+
+Decoder = Callable[[InspectedMessage], Decoded]
 
 
 class FileProblem(Exception):
@@ -52,17 +57,21 @@ class FileProgress:
 class Exporter:
     """Writes messages to a file, one slice after another, in a thread."""
 
-    def __init__(self, path: Path, form: str, *, decoded: bool = True) -> None:
+    def __init__(
+        self, path: Path, form: str, *, decoded: bool = True, decoder: Decoder | None = None
+    ) -> None:
         """Describe the export.
 
         Args:
             path: The file to make.
             form: A key of `FORMATS`.
             decoded: NDJSON and CSV hold decoded payloads too, not only the bytes.
+            decoder: What decodes them; None for the automatic choice.
         """
         self.path = path
         self.form = form
         self.decoded = decoded
+        self.decoder = decoder
         self.progress = FileProgress()
         self.cancelled = False
 
@@ -116,12 +125,12 @@ class Exporter:
         self.progress.bytes += len(data)
 
     def _json_line(self, message: InspectedMessage) -> bytes:
-        return json_line(message, decoded=self.decoded)
+        return json_line(message, decoded=self.decoded, decoder=self.decoder)
 
 
-def json_line(message: InspectedMessage, *, decoded: bool = True) -> bytes:
+def json_line(message: InspectedMessage, *, decoded: bool = True, decoder: Decoder | None = None) -> bytes:
     """Return one NDJSON line. The raw bytes stand beside a decoded payload that would not give them back."""
-    found = decode(message.payload) if decoded else None
+    found = (decoder(message) if decoder is not None else decode(message.payload)) if decoded else None
     record = message_record(message, found if found is not None else decode(message.payload, decoder="text"))
     payload = record.get("payload")
     text = plain_text(message.payload)
@@ -161,12 +170,18 @@ def dump_frame(message: InspectedMessage) -> bytes:
 
 
 def read_file(path: Path) -> Iterator[InspectedMessage]:
-    """Yield the messages of a file of any of the formats, known by how it begins.
+    """Yield the messages of a file of any of the formats, known by how it begins, or of a folder.
+
+    Each file of a folder, in the order of their names, is the payload of a message without a subject; so is
+    a line of NDJSON that has neither subject nor payload.
 
     Raises:
         FileProblem: it is none of them, or damaged; says where.
     """
     try:
+        if path.is_dir():
+            yield from _read_folder(path)
+            return
         with path.open("rb") as file:
             head = file.read(len(_MAGIC))
             if head == _MAGIC:
@@ -179,6 +194,17 @@ def read_file(path: Path) -> Iterator[InspectedMessage]:
                 yield from _read_csv(file)
     except OSError as error:
         raise FileProblem(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _read_folder(folder: Path) -> Iterator[InspectedMessage]:
+    files = sorted(entry for entry in folder.iterdir() if entry.is_file())
+    if not files:
+        raise FileProblem(f"There are no files in {folder}")
+    for number, file in enumerate(files, 1):
+        status = file.stat()
+        if status.st_size > MAX_FOLDER_FILE:
+            raise FileProblem(f"{file.name} is larger than {MAX_FOLDER_FILE >> 20} MiB: no message is")
+        yield InspectedMessage("", number, status.st_mtime_ns, "", b"", file.read_bytes())
 
 
 def _read_dump(file: IO[bytes]) -> Iterator[InspectedMessage]:
@@ -216,6 +242,9 @@ def _read_ndjson(file: IO[bytes]) -> Iterator[InspectedMessage]:
             continue
         try:
             record = parse(line.strip())
+            if isinstance(record, dict) and not _PARTS & set(record):
+                yield InspectedMessage("", number, 0, "", b"", line.strip())
+                continue
             headers = record.get("headers") or {}
             items = [
                 (name, str(value))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from memphis_desktop.inspect.connection import ReadConnection
@@ -82,6 +83,8 @@ class LivePattern:
     pattern: str
     messages: int = 0
     muted: bool = False
+    rate: float = 0.0
+    counted: int = 0  # messages at the last measuring
     end: Callable[[], Awaitable[None]] | None = None
 
 
@@ -105,6 +108,7 @@ class LiveCapture:
         self._waiting: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._inboxes: Callable[[], Awaitable[None]] | None = None
         self._number = 0
+        self.recorder: LiveRecorder | None = None
 
     @property
     def folding(self) -> bool:
@@ -167,6 +171,13 @@ class LiveCapture:
         self._new_bytes = 0
         return messages
 
+    def measure(self, seconds: float) -> None:
+        """Work out the rates of subjects and patterns since the last measuring."""
+        self.tree.measure(seconds)
+        for entry in self.patterns.values():
+            entry.rate = (entry.messages - entry.counted) / seconds if seconds > 0 else 0.0
+            entry.counted = entry.messages
+
     def _take(self, entry: LivePattern, subject: bytes, reply: bytes, header: bytes, payload: bytes) -> None:
         name = subject.decode("utf-8", "surrogateescape")
         if self.hide_internal and name.startswith(HIDDEN) and not entry.pattern.startswith(HIDDEN):
@@ -183,6 +194,8 @@ class LiveCapture:
             if len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
         message = InspectedMessage("", self._number, time.time_ns(), name, header, payload)
+        if self.recorder is not None:
+            self.recorder.add(message)
         self._new.append(message)
         self._new_bytes += message.cost
         while len(self._new) > MAX_ROWS or self._new_bytes > MAX_BYTES:
@@ -196,3 +209,45 @@ class LiveCapture:
             self.latencies[number] = time.perf_counter() - sent
             if len(self.latencies) > MAX_ROWS:
                 self.latencies.pop(next(iter(self.latencies)))
+
+
+class LiveRecorder:
+    """Hands what passes by to a file as it comes; when the file is too slow, the oldest are left out."""
+
+    def __init__(
+        self, mask: Callable[[InspectedMessage], InspectedMessage] = lambda message: message
+    ) -> None:
+        self.dropped = 0
+        self._mask = mask
+        self._waiting: deque[InspectedMessage] = deque()
+        self._bytes = 0
+        self._more = asyncio.Event()
+        self._ended = False
+
+    def add(self, message: InspectedMessage) -> None:
+        """One more message."""
+        if self._ended:
+            return
+        self._waiting.append(message)
+        self._bytes += message.cost
+        while self._bytes > MAX_BYTES and len(self._waiting) > 1:
+            self._bytes -= self._waiting.popleft().cost
+            self.dropped += 1
+        self._more.set()
+
+    def end(self) -> None:
+        """No more will come; what waits is still handed on."""
+        self._ended = True
+        self._more.set()
+
+    async def messages(self) -> AsyncIterator[InspectedMessage]:
+        """Yield the messages until `end`."""
+        while True:
+            while self._waiting:
+                message = self._waiting.popleft()
+                self._bytes -= message.cost
+                yield self._mask(message)
+            if self._ended:
+                return
+            self._more.clear()
+            await self._more.wait()

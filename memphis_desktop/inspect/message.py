@@ -176,6 +176,11 @@ class InspectedMessage:
         return len(self.header_bytes) + len(self.payload) + len(self.subject) + 350
 
     @property
+    def is_rewritten(self) -> bool:
+        """Whether the payload is not the stored one (masked), so that decoder rules do not hold for it."""
+        return False
+
+    @property
     def identity(self) -> tuple[str, int]:
         """What tells this message from any other of the same account."""
         return (self.stream, self.sequence)

@@ -98,7 +98,10 @@ class MessageReader:
         api_prefix: str = "$JS.API",
         cache_bytes: int = CACHE_BYTES,
         timeout: float = 5.0,
+        mask: Callable[[InspectedMessage], InspectedMessage] | None = None,
     ) -> None:
+        """Read over a connection; what `mask` makes of each message is what is handed out and kept."""
+        self.mask = mask
         self.connection = connection
         self.stream = stream
         self.cache = PageCache(cache_bytes)
@@ -402,11 +405,15 @@ class MessageReader:
         messages, pending = [], 0
         for header, payload in answers:
             message, pending = direct_message(self.stream, header, payload)
-            messages.append(message)
+            messages.append(self.mask(message) if self.mask is not None else message)
         return messages, pending
 
     async def _get(self, place: dict[str, Any]) -> InspectedMessage | None:
         """Get one message by the present method, or None when there is none."""
+        message = await self._get_stored(place)
+        return self.mask(message) if message is not None and self.mask is not None else message
+
+    async def _get_stored(self, place: dict[str, Any]) -> InspectedMessage | None:
         if self.method is ReadingMethod.API:
             try:
                 answer = await self._api(f"STREAM.MSG.GET.{self.stream}", place)

@@ -10,6 +10,7 @@ from typing import Any
 
 from memphis_desktop.inspect.decode import cbor, exact_json, msgpack, protobuf_wire
 from memphis_desktop.inspect.decode.chain import TITLES, decode
+from memphis_desktop.inspect.decode.command import CommandDecoder
 from memphis_desktop.inspect.decode.json_schema import (
     JsonSchema,
     JsonSchemaError,
@@ -22,7 +23,7 @@ from memphis_desktop.inspect.decode.schemas import MAX_FILES, AvroSchema, Protob
 from memphis_desktop.inspect.draft import matches
 from memphis_desktop.inspect.message import InspectedMessage
 
-KINDS = ("json", "msgpack", "cbor", "protobuf", "avro", "text", "binary")
+KINDS = ("json", "msgpack", "cbor", "protobuf", "avro", "text", "binary", "command")
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,24 @@ class DecoderRule:
 
 @dataclass
 class DecoderSettings:
-    """Rules in their order, and where schemas come from (files and folders)."""
+    """Rules in their order, where schemas come from (files and folders), and decoders of one's own.
+
+    Commands run only while `commands_on`: they are off until a person turns them on.
+    """
 
     rules: list[DecoderRule] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
+    commands: list[CommandDecoder] = field(default_factory=list)
+    commands_on: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return plain data to keep."""
-        return {"rules": [asdict(rule) for rule in self.rules], "sources": self.sources}
+        return {
+            "rules": [asdict(rule) for rule in self.rules],
+            "sources": self.sources,
+            "commands": [asdict(command) for command in self.commands],
+            "commands_on": self.commands_on,
+        }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any] | None) -> DecoderSettings:
@@ -85,7 +96,16 @@ class DecoderSettings:
                 continue
             if rule.kind in KINDS:
                 rules.append(rule)
-        return cls(rules, [str(source) for source in record.get("sources") or []])
+        commands = []
+        for entry in record.get("commands") or []:
+            try:
+                command = CommandDecoder(**entry)
+            except TypeError:
+                continue
+            if not command.problem():
+                commands.append(command)
+        sources = [str(source) for source in record.get("sources") or []]
+        return cls(rules, sources, commands, record.get("commands_on") is True)
 
 
 Parse = Callable[[bytes], Any]
@@ -132,6 +152,8 @@ class Decoders:
 
     def rule_for(self, message: InspectedMessage) -> DecoderRule | None:
         """Return the first rule that is for a message."""
+        if message.is_rewritten:
+            return None
         return next((rule for rule in self.settings.rules if rule.applies(message)), None)
 
     def parser(self, kind: str, schema: str = "") -> Parse:
@@ -150,6 +172,13 @@ class Decoders:
             if avro is None:
                 raise SchemaError(f"The Avro schema {schema or '(none chosen)'} is not loaded")
             return avro.parse
+        if kind == "command":
+            command = next((entry for entry in self.settings.commands if entry.name == schema), None)
+            if command is None:
+                raise SchemaError(f"There is no command {schema or '(none chosen)'}")
+            if not self.settings.commands_on:
+                raise SchemaError("Commands as decoders are turned off")
+            return command.parse
         if kind == "json" and schema and schema not in self.json_schemas:
             raise SchemaError(f"The JSON Schema {schema} is not loaded")
         return _PLAIN[kind]
@@ -185,6 +214,15 @@ class Decoders:
         note = f"Does not fit the JSON Schema {schema}. {problems[0]}" if problems else ""
         return replace(decoded, report=(*decoded.report, *verdicts), notes=(note,) if note else ())
 
+    def is_slow(self, kind: str) -> bool:
+        """Whether decoding with a kind has to happen beside the event loop."""
+        return kind == "command"
+
+    def slow_for(self, message: InspectedMessage) -> bool:
+        """Whether the rule for a message is a slow one."""
+        rule = self.rule_for(message)
+        return rule is not None and self.is_slow(rule.kind)
+
     def schemas(self) -> Iterable[tuple[str, str]]:
         """Every (kind, schema) that can be chosen."""
         for name in self.protobuf.names():
@@ -193,6 +231,9 @@ class Decoders:
             yield "avro", name
         for name in sorted(self.json_schemas):
             yield "json", name
+        if self.settings.commands_on:
+            for command in self.settings.commands:
+                yield "command", command.name
 
 
 _PLAIN: dict[str, Parse] = {

@@ -142,3 +142,23 @@ def test_damage_is_found_and_named(tmp_path: Path) -> None:
         list(read_file(path))
     path.write_text("subject,payload\r\nx.y,hello\r\n")
     assert [(one.subject, one.payload) for one in read_file(path)] == [("x.y", b"hello")]
+
+
+def test_a_folder_of_files_and_lines_that_are_payloads(tmp_path: Path) -> None:
+    folder = tmp_path / "payloads"
+    folder.mkdir()
+    with pytest.raises(FileProblem, match="no files"):
+        list(read_file(folder))
+    (folder / "b.bin").write_bytes(b"\x00\xff")
+    (folder / "a.json").write_bytes(b"{}")
+    (folder / "inner").mkdir()
+    assert [(m.sequence, m.subject, m.payload) for m in read_file(folder)] == [
+        (1, "", b"{}"),
+        (2, "", b"\x00\xff"),
+    ]
+    lines = tmp_path / "bare.ndjson"
+    lines.write_text('{"id": 9007199254740993}\n{"subject": "a", "payload": {"id": 1}}\n')
+    assert [(m.subject, m.payload) for m in read_file(lines)] == [
+        ("", b'{"id": 9007199254740993}'),
+        ("a", b'{"id": 1}'),
+    ]

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.cluster.raft.groups import write_refusal
 from memphis_desktop.inspect.draft import BodyForm, Draft, json_problem, parse_hex, storing_stream
+from memphis_desktop.inspect.mask import MaskedMessage
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.publishing import check_subject
 from memphis_desktop.inspect.templates import Template, TemplateError
@@ -235,6 +236,8 @@ class Composer(QDialog):
         )
         if message.headers.get("Nats-Msg-Id") or message.headers.get("msg-id"):
             text += " Its message id is left out, or the copy would be taken for a duplicate."
+        if isinstance(message, MaskedMessage) and message.is_masked:
+            text += " Values hidden by masking rules are hidden here too, and would be sent as they stand."
         self.origin_note.setText(text)
         self.origin_note.show()
 

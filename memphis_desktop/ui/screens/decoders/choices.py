@@ -8,7 +8,7 @@ from memphis_desktop.inspect.decode import TITLES, Decoded, decode
 from memphis_desktop.inspect.decode.rules import KINDS
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 
-_SCHEMA_TITLES = {"protobuf": "Protobuf", "avro": "Avro", "json": "JSON Schema"}
+_SCHEMA_TITLES = {"protobuf": "Protobuf", "avro": "Avro", "json": "JSON Schema", "command": "Command"}
 
 
 def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
@@ -17,7 +17,7 @@ def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
     if automatic:
         box.addItem("Automatic", None)
     for kind in KINDS:
-        if kind != "avro":
+        if kind not in ("avro", "command"):
             box.addItem(TITLES.get(kind, kind), (kind, ""))
     for kind, schema in current_decoders().schemas():
         box.addItem(f"{_SCHEMA_TITLES[kind]} {schema}", (kind, schema))

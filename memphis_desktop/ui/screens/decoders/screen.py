@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -10,29 +9,26 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFrame,
-    QHBoxLayout,
-    QLineEdit,
-    QPlainTextEdit,
-    QPushButton,
+    QMenu,
     QSplitter,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from memphis_desktop.inspect.decode import TITLES, exact_json
+from memphis_desktop.inspect.decode import TITLES
 from memphis_desktop.inspect.decode.rules import DecoderRule
-from memphis_desktop.inspect.draft import parse_hex
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
-from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
-from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
+from memphis_desktop.ui.screens.decoders.bench import Bench
+from memphis_desktop.ui.screens.decoders.choices import chosen, fill_decoders, select_choice
+from memphis_desktop.ui.screens.decoders.commands import CommandTable
+from memphis_desktop.ui.screens.decoders.masking import MaskTable, mono_field
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier, save_decoders
-from memphis_desktop.ui.screens.messages_text import TextView
-from memphis_desktop.ui.theme import fonts
 
 
 class DecodersScreen(Screen):
@@ -48,6 +44,7 @@ class DecodersScreen(Screen):
             "Decoders",
             "Payloads are read automatically; rules come first.",
         )
+        self.header.add_action("Add mask", self.add_mask, icon_name="eye-slash")
         self.header.add_action("Add schemas", self.add_source, icon_name="plus")
         self.header.add_action("Add rule", self.add_rule, icon_name="plus", kind="primary")
         self.rules = DataTable(
@@ -72,18 +69,29 @@ class DecodersScreen(Screen):
             context_actions=self._source_actions,
         )  # fmt: skip
         self.rules.row_activated.connect(lambda row: self._edit(row[1]))
-        lower = QSplitter(Qt.Orientation.Horizontal)
-        lower.addWidget(_panel("Schemas", self.sources))
+        self.masks = MaskTable(context)
+        self.command_table = CommandTable(context)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        for title, page in (
+            ("Rules", self.rules),
+            ("Schemas", self.sources),
+            ("Masking", self.masks),
+            ("Commands", self.command_table),
+        ):
+            self.tabs.addTab(page, title)
         self.bench = Bench()
-        lower.addWidget(self.bench)
-        lower.setSizes([500, 500])
-        lower.setChildrenCollapsible(False)
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.addWidget(_panel(self.tabs))
+        split.addWidget(self.bench)
+        split.setSizes([300, 360])
+        split.setHandleWidth(theme.SPACE_3)
+        split.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 20, 24, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_4)
         layout.addWidget(self.header)
-        layout.addWidget(_panel("Rules", self.rules), 2)
-        layout.addWidget(lower, 3)
+        layout.addWidget(split, 1)
         notifier().changed.connect(self.refresh)
         self.refresh()
 
@@ -101,8 +109,10 @@ class DecodersScreen(Screen):
         if sources:
             self.sources.set_state("ready")
         else:
-            text = "No schemas yet. Add .proto files, a descriptor set or Avro schemas (.avsc)."
+            text = "No schemas yet. Add .proto files, descriptor sets, Avro schemas (.avsc) or JSON Schemas."
             self.sources.set_state("empty", text, ("Add schemas", self.add_source))
+        self.command_table.refresh()
+        self.masks.refresh()
         self.bench.load_choices()
 
     def commands(self) -> list[Command]:
@@ -110,15 +120,30 @@ class DecodersScreen(Screen):
         return [
             Command("Add a decoder rule", "N", self.add_rule, "plus"),
             Command("Add schemas", "S", self.add_source, "plus"),
+            Command("Hide values", "M", self.add_mask, "eye-slash"),
+            Command("Add a command as decoder", "", self.add_command, "terminal-window"),
         ]
 
     # Sources ------------------------------------------------------------------------------------
 
     def add_source(self) -> None:
         """Choose files."""
+        self.tabs.setCurrentWidget(self.sources)
         kinds = "Schemas (*.proto *.pb *.desc *.protoset *.bin *.avsc *.json);;All files (*)"
-        paths, _ = QFileDialog.getOpenFileNames(self, "Add schemas", "", kinds)
-        self.add_paths(paths)
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+        def files() -> None:
+            paths, _ = QFileDialog.getOpenFileNames(self, "Add schemas", "", kinds)
+            self.add_paths(paths)
+
+        def folder() -> None:
+            path = QFileDialog.getExistingDirectory(self, "Add a folder of schemas")
+            self.add_paths([path] if path else [])
+
+        menu.addAction("Files", files)
+        menu.addAction("A folder with everything in it", folder)
+        menu.popup(self.header.mapToGlobal(self.header.rect().bottomRight()))
 
     def add_paths(self, paths: list[str]) -> None:
         """Use files or folders as sources of schemas."""
@@ -142,6 +167,18 @@ class DecodersScreen(Screen):
         decoders = current_decoders()
         decoders.settings.sources = [path for path in decoders.settings.sources if path not in paths]
         save_decoders(reload=True)
+
+    # Masks and commands -------------------------------------------------------------------------
+
+    def add_mask(self) -> None:
+        """Describe what is to be hidden."""
+        self.tabs.setCurrentWidget(self.masks)
+        self.masks.add()
+
+    def add_command(self) -> None:
+        """Describe a decoder of one's own."""
+        self.tabs.setCurrentWidget(self.command_table)
+        self.command_table.add()
 
     # Rules --------------------------------------------------------------------------------------
 
@@ -181,9 +218,9 @@ class RuleDialog(FormDialog):
     def __init__(self, parent: QWidget | None, rule: DecoderRule | None = None) -> None:
         super().__init__(parent, "Decoder rule", "Save rule", width=520)
         rule = rule or DecoderRule("json")
-        self.stream_field = _mono(rule.stream, "all, or a name such as orders-*")
-        self.subject_field = _mono(rule.subject, "all, or a pattern such as orders.*.created")
-        self.header_field = _mono(rule.header, "none, or Content-Type=application/x-protobuf")
+        self.stream_field = mono_field(rule.stream, "all, or a name such as orders-*")
+        self.subject_field = mono_field(rule.subject, "all, or a pattern such as orders.*.created")
+        self.header_field = mono_field(rule.header, "none, or Content-Type=application/x-protobuf")
         self.decoder_box = QComboBox()
         fill_decoders(self.decoder_box)
         select_choice(self.decoder_box, (rule.kind, rule.schema))
@@ -204,92 +241,10 @@ class RuleDialog(FormDialog):
         )
 
 
-class Bench(QFrame):
-    """Bytes in, every decoder's verdict out."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setProperty("panel", "surface")
-        self.input = QPlainTextEdit()
-        self.input.setPlaceholderText("Paste a payload: text, hex pairs or base64")
-        self.input.setFont(fonts.monospace(theme.SIZE_CAPTION))
-        self.input.setProperty("role", "mono")
-        self.input.setAccessibleName("Payload to try")
-        self.input.setMaximumHeight(90)
-        self.form_box = QComboBox()
-        self.form_box.addItems(["Text", "Hex", "Base64"])
-        self.form_box.setAccessibleName("Form of the payload")
-        self.decoder_box = QComboBox()
-        self.decoder_box.setAccessibleName("Decoder to try")
-        self.try_button = QPushButton("Decode")
-        self.try_button.clicked.connect(self.run)
-        self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
-        self.output = TextView("Decoded")
-        line = QHBoxLayout()
-        line.setSpacing(theme.SPACE_2)
-        line.addWidget(PlainLabel("Try it", "section"))
-        line.addStretch()
-        for widget in (self.form_box, self.decoder_box, self.try_button):
-            line.addWidget(widget)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
-        layout.setSpacing(theme.SPACE_2)
-        layout.addLayout(line)
-        layout.addWidget(self.input)
-        layout.addWidget(self.note)
-        layout.addWidget(self.output, 1)
-
-    def load_choices(self) -> None:
-        """Offer what can be chosen now."""
-        before = chosen(self.decoder_box)
-        fill_decoders(self.decoder_box, automatic=True)
-        select_choice(self.decoder_box, before)
-
-    def run(self) -> None:
-        """Decode what is pasted."""
-        text = self.input.toPlainText()
-        try:
-            data = (
-                text.encode(),
-                parse_hex(text) if self.form_box.currentIndex() == 1 else b"",
-                base64.b64decode(text, validate=False) if self.form_box.currentIndex() == 2 else b"",
-            )[self.form_box.currentIndex()]
-        except ValueError as error:
-            self.note.setText(str(error))
-            self.note.setRole("bad")
-            return
-        decoded = decode_as(data, chosen(self.decoder_box))
-        self.note.setRole("caption")
-        steps = [f"{step.name} {figures.bytes_size(step.input_size)}" for step in decoded.steps]
-        self.note.setText("  →  ".join(steps) or "Empty")
-        lines = []
-        if decoded.has_value:
-            lines.append(exact_json.write(decoded.value))
-        elif decoded.text is not None:
-            lines.append(decoded.text)
-        lines.append("")
-        for verdict in decoded.report:
-            where = "" if verdict.offset is None else f" at byte {verdict.offset}"
-            mark = "✓" if verdict.applied else "–"
-            lines.append(f"{mark} {TITLES.get(verdict.decoder, verdict.decoder)}: {verdict.reason}{where}")
-        self.output.set_text("\n".join(lines))
-
-
-def _mono(text: str, hint: str) -> QLineEdit:
-    field = QLineEdit(text)
-    field.setPlaceholderText(hint)
-    field.setProperty("role", "mono")
-    return field
-
-
-def _panel(title: str, content: QWidget) -> QFrame:
+def _panel(content: QWidget) -> QFrame:
     frame = QFrame()
     frame.setProperty("panel", "surface")
     layout = QVBoxLayout(frame)
-    layout.setContentsMargins(1, theme.SPACE_2, 1, 1)
-    layout.setSpacing(theme.SPACE_1)
-    label = PlainLabel(title, "section")
-    label.setContentsMargins(theme.SPACE_3, 0, 0, 0)
-    layout.addWidget(label)
+    layout.setContentsMargins(1, theme.SPACE_1, 1, 1)
     layout.addWidget(content, 1)
     return frame

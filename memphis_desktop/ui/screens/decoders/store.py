@@ -5,15 +5,19 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from memphis_desktop.inspect.decode.rules import DecoderRule, Decoders, DecoderSettings
+from memphis_desktop.inspect.mask import Masker, MaskRule
+from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import settings
 
 KEY = "decoders"
+MASK_KEY = "masking"
 
 
 class _Notifier(QObject):
     """Tells who shows decoded messages that rules or schemas changed."""
 
     changed = Signal()
+    masks_changed = Signal()  # messages have to be read again: other values are hidden now
 
 
 class _Holder:
@@ -21,6 +25,7 @@ class _Holder:
         self.notifier: _Notifier | None = None
         self.decoders: Decoders | None = None
         self.settings: settings.Settings | None = None
+        self.masker: Masker | None = None
 
 
 _HOLDER = _Holder()
@@ -38,6 +43,7 @@ def current_decoders() -> Decoders:
     store = settings.current()
     if _HOLDER.decoders is None or _HOLDER.settings is not store:
         _HOLDER.settings = store
+        _HOLDER.masker = None
         _HOLDER.decoders = Decoders(DecoderSettings.from_record(store.get(KEY)))
     return _HOLDER.decoders
 
@@ -58,3 +64,29 @@ def add_rule(rule: DecoderRule) -> None:
     kept = [old for old in decoders.settings.rules if (old.stream, old.subject, old.header) != same]
     decoders.settings.rules = [rule, *kept]
     save_decoders()
+
+
+def current_masker() -> Masker:
+    """What hides values from display, copy and export."""
+    decoders = current_decoders()  # notices other settings
+    if _HOLDER.masker is None:
+        _HOLDER.masker = Masker(mask_rules(), decoders.decode)
+    return _HOLDER.masker
+
+
+def mask(message: InspectedMessage) -> InspectedMessage:
+    """Return a message as it may be shown, by the rules in force now."""
+    return current_masker().mask(message)
+
+
+def mask_rules() -> list[MaskRule]:
+    """The masking rules."""
+    found = [MaskRule.from_record(record) for record in settings.current().get(MASK_KEY) or []]
+    return [rule for rule in found if rule is not None]
+
+
+def save_mask_rules(rules: list[MaskRule]) -> None:
+    """Keep these, and tell everyone who shows messages."""
+    settings.current().set(MASK_KEY, [rule.record() for rule in rules] or None)
+    _HOLDER.masker = None
+    notifier().masks_changed.emit()

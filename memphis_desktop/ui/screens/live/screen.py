@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
+    QFileDialog,
     QFrame,
     QHBoxLayout,
     QHeaderView,
@@ -21,10 +22,12 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.inspect.connection import ReadConnection, ReadError
-from memphis_desktop.inspect.live import LiveCapture
+from memphis_desktop.inspect.files import SUFFIXES, Exporter, FileProblem
+from memphis_desktop.inspect.live import LiveCapture, LiveRecorder
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.page_cache import Page
 from memphis_desktop.ui import format as figures
@@ -34,11 +37,15 @@ from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
+from memphis_desktop.ui.screens.decoders.store import current_decoders, mask
+from memphis_desktop.ui.screens.live.patterns import PatternBar
 from memphis_desktop.ui.screens.live.subject_tree import SubjectTreeModel
 from memphis_desktop.ui.screens.messages.columns import MessageColumn, standard_columns
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
 from memphis_desktop.ui.screens.messages.list_view import MessageListView
 from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS
+from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_fields import NEW_STREAM
 
 _REFRESH_MS = 120
 _MEASURE_SECONDS = 1.0
@@ -59,7 +66,9 @@ class LiveScreen(Screen):
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
+        self.recording: tuple[Exporter, LiveRecorder] | None = None
         self._build()
+        self._show_chips()
 
     # Building -----------------------------------------------------------------------------------
 
@@ -83,6 +92,14 @@ class LiveScreen(Screen):
         self.pause_button = QPushButton("Pause")
         self.pause_button.setCheckable(True)
         self.pause_button.setProperty("kind", "chip")
+        self.record_button = QPushButton("Record")
+        self.record_button.setCheckable(True)
+        self.record_button.setProperty("kind", "chip")
+        self.record_button.setToolTip("Write what passes by to a file, also while paused  ( Ctrl+R )")
+        self.record_button.clicked.connect(lambda on: self._record_clicked(on))
+        self.station_button = QPushButton("Keep in a station")
+        self.station_button.setToolTip("Make a station that stores what these patterns match from now on")
+        self.station_button.clicked.connect(self.make_station)
         self.clear_button = QPushButton("Clear")
         self.clear_button.setProperty("kind", "ghost")
         self.clear_button.clicked.connect(self.clear)
@@ -91,13 +108,13 @@ class LiveScreen(Screen):
         line.setSpacing(theme.SPACE_2)
         line.addWidget(self.pattern_field, 1)
         for widget in (
-            self.subscribe_button, self.internal_check, self.fold_check, self.pause_button, self.clear_button,
+            self.subscribe_button, self.internal_check, self.fold_check, self.pause_button,
+            self.record_button, self.station_button, self.clear_button,
         ):  # fmt: skip
             line.addWidget(widget)
-        self._chips = QHBoxLayout()
-        self._chips.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_3, theme.SPACE_2)
-        self._chips.setSpacing(theme.SPACE_2)
-        self._chips.addStretch()
+        self.patterns = PatternBar()
+        self.patterns.ended.connect(self.unsubscribe)
+        self.patterns.mute_toggled.connect(self._mute)
 
         self.tree_model = SubjectTreeModel()
         self.tree = QTreeView()
@@ -148,7 +165,7 @@ class LiveScreen(Screen):
         inner.setContentsMargins(1, 1, 1, 1)
         inner.setSpacing(0)
         inner.addLayout(line)
-        inner.addLayout(self._chips)
+        inner.addWidget(self.patterns)
         inner.addWidget(self.splitter, 1)
         inner.addWidget(self.note)
         layout = QVBoxLayout(self)
@@ -238,18 +255,14 @@ class LiveScreen(Screen):
             self.capture.hide_internal = not on
 
     def _show_chips(self) -> None:
-        while self._chips.count() > 1:
-            item = self._chips.takeAt(0)
-            chip = item.widget() if item is not None else None
-            if chip is not None:
-                chip.deleteLater()
-        patterns = self.capture.patterns if self.capture is not None else {}
-        for index, pattern in enumerate(patterns):
-            chip = QPushButton(f"{figures.visible_text(pattern, 40)}  ×".replace("&", "&&"))
-            chip.setProperty("kind", "chip")
-            chip.setToolTip("Stop listening to this pattern")
-            chip.clicked.connect(partial(self.unsubscribe, pattern))
-            self._chips.insertWidget(index, chip)
+        listening = self.capture is not None and bool(self.capture.patterns)
+        self.patterns.show_patterns(self.capture.patterns if self.capture is not None else {})
+        for button in (self.station_button, self.record_button):
+            button.setEnabled(listening or self.recording is not None)
+
+    def _mute(self, pattern: str, muted: bool) -> None:
+        if self.capture is not None and pattern in self.capture.patterns:
+            self.capture.patterns[pattern].muted = muted
 
     # Drawing ------------------------------------------------------------------------------------
 
@@ -259,12 +272,13 @@ class LiveScreen(Screen):
         if capture is None:
             return
         if not self.pause_button.isChecked():
-            messages = capture.take()
+            messages = [mask(message) for message in capture.take()]
             if messages:
                 self._add(messages)
         now = time.monotonic()
         if now - self._measured >= _MEASURE_SECONDS:
-            capture.tree.measure(now - self._measured)
+            capture.measure(now - self._measured)
+            self.patterns.refresh()
             self._measured = now
             self.tree_model.sync()
             if capture.latencies:
@@ -278,6 +292,13 @@ class LiveScreen(Screen):
         ]
         if lost:
             parts.append(f"{figures.integer(lost)} no longer kept")
+        if self.recording is not None:
+            exporter, recorder = self.recording
+            done = exporter.progress
+            text = f"recording: {figures.integer(done.messages)} written, {figures.bytes_size(done.bytes)}"
+            if recorder.dropped:
+                text += f", {figures.integer(recorder.dropped)} left out: the disk is too slow"
+            parts.append(text)
         if capture.tree.not_kept:
             parts.append(f"{figures.integer(capture.tree.not_kept)} on subjects beyond the tree's limit")
         self.note.setText("  ·  ".join(parts))
@@ -315,6 +336,61 @@ class LiveScreen(Screen):
         self.pattern_field.setText(self.tree_model.subject(index.siblingAtColumn(0)))
         self.pattern_field.setFocus()
 
+    # Recording and keeping ----------------------------------------------------------------------
+
+    def _record_clicked(self, on: bool) -> None:
+        if not on:
+            self.stop_recording()
+            return
+        self.record_button.setChecked(False)
+        kinds = "Messages (*.ndjson *.csv *.mdump)"
+        path, _ = QFileDialog.getSaveFileName(self, "Record to", "live.ndjson", kinds)
+        if path:
+            self.record(Path(path))
+
+    def record(self, path: Path) -> None:
+        """Write what passes by from now on to a file; its suffix tells the form."""
+        if self.capture is None or self.recording is not None:
+            return
+        form = next((form for form, suffix in SUFFIXES.items() if path.suffix == suffix), "ndjson")
+        exporter = Exporter(path, form, decoder=current_decoders().decode)
+        recorder = LiveRecorder(mask)
+        self.recording = (exporter, recorder)
+        self.capture.recorder = recorder
+        self.record_button.setChecked(True)
+        self.record_button.setText("Stop recording")
+        self.context.run(self._record(exporter, recorder), "record the messages")
+
+    async def _record(self, exporter: Exporter, recorder: LiveRecorder) -> None:
+        try:
+            progress = await exporter.run(recorder.messages())
+        except FileProblem as problem:
+            self.context.notify(str(problem), "bad")
+        else:
+            count = figures.count_noun(progress.messages, "message")
+            self.context.notify(f"Recorded {count} to {exporter.path}.", "good")
+        finally:
+            if isValid(self):
+                self.stop_recording()
+
+    def stop_recording(self) -> None:
+        """Write what waits and close the file."""
+        if self.recording is not None:
+            self.recording[1].end()
+            self.recording = None
+        if self.capture is not None:
+            self.capture.recorder = None
+        self.record_button.setChecked(False)
+        self.record_button.setText("Record")
+        self._show_chips()
+
+    def make_station(self) -> None:
+        """Ask for a station that stores what the patterns match."""
+        if self.capture is not None and self.capture.patterns:
+            template = {**NEW_STREAM, "subjects": list(self.capture.patterns)}
+            actions = StationActions(self.context, self)
+            self.context.run(actions.create_station(template), "create the station")
+
     # Doing --------------------------------------------------------------------------------------
 
     def publish(self) -> None:
@@ -337,7 +413,9 @@ class LiveScreen(Screen):
         from memphis_desktop.inspect.snippets import as_json
 
         if self.detail.message is not None:
-            QGuiApplication.clipboard().setText(as_json(self.detail.message))
+            QGuiApplication.clipboard().setText(
+                as_json(self.detail.message, current_decoders().decode(self.detail.message))
+            )
             self.context.notify("Copied the message as JSON.", "good")
 
     def focus_filter(self) -> None:
@@ -351,7 +429,10 @@ class LiveScreen(Screen):
             Command("Listen to a subject", "S", self.focus_filter, "broadcast"),
             Command("Pause", "P", self.pause_button.toggle, "pause"),
             Command("Clear the list", "Ctrl+L", self.clear),
-            Command("Publish a message", "", self.publish, "paper-plane-tilt"),
+            Command("Keep in a station", "", self.make_station, "stack"),
+            Command("Record to a file", "Ctrl+R", self.record_button.click, "record"),
+            Command("Publish a message", "Ctrl+Shift+P", self.publish, "paper-plane-tilt"),
+            Command("Send a request", "Q", self.publish, "chat-circle-dots"),
             Command("Edit and publish", "E", self.edit, "pencil-simple"),
         ]
 

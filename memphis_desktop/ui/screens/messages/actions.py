@@ -16,6 +16,7 @@ from memphis_desktop.inspect import snippets
 from memphis_desktop.inspect.collection import CollectionFull
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.screens.decoders.store import current_decoders
 from memphis_desktop.ui.screens.messages.collection_dialog import CollectionDialog, holder, keep
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.explain_dialog import ExplainDialog
@@ -60,7 +61,7 @@ class MessageActions(QObject):
             return
         url = self._context.session.server_url
         makers: dict[str, Callable[[InspectedMessage], str]] = {
-            "JSON": snippets.as_json,
+            "JSON": lambda message: snippets.as_json(message, current_decoders().decode(message)),
             "nats command": snippets.as_nats_pub,
             "cURL (Memphis REST)": lambda message: snippets.as_curl(message, self._browser.stream),
             "Python": lambda message: snippets.as_python(message, url),

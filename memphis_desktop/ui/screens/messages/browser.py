@@ -24,6 +24,7 @@ from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Action, Command, ScreenContext
+from memphis_desktop.ui.screens.decoders.store import mask, notifier
 from memphis_desktop.ui.screens.messages.actions import MessageActions
 from memphis_desktop.ui.screens.messages.collection_dialog import holder
 from memphis_desktop.ui.screens.messages.column_chooser import ColumnChooser
@@ -152,6 +153,7 @@ class MessageBrowser(QWidget):
         detail.filter_requested.connect(self.search_for)
         detail.column_requested.connect(self.columns.add_source)
         holder().changed.connect(self.message_actions.show_marks)
+        notifier().masks_changed.connect(self._masks_changed)
         self.message_actions.show_marks()
         self.search_bar.search_requested.connect(self.searching.start)
         self.search_bar.told.connect(lambda text, kind: self.context.notify(text, kind))
@@ -201,7 +203,10 @@ class MessageBrowser(QWidget):
         self._show_state("loading")
         try:
             self.reader = await MessageReader.open(
-                self.context.session, self.stream, api_prefix=self.context.session.profile.api_prefix
+                self.context.session,
+                self.stream,
+                api_prefix=self.context.session.profile.api_prefix,
+                mask=mask,
             )
         except ReadError as error:
             self._show_error(error)
@@ -224,6 +229,19 @@ class MessageBrowser(QWidget):
         if not live:
             self.pause_button.setChecked(False)
         self.tail.set_live(live)
+
+    def _masks_changed(self) -> None:
+        """Other values are hidden now: nothing that was read before may stay."""
+        if self.reader is not None:
+            self.reader.cache.clear()
+        self.detail.show_message(None)
+        if self.searching.active:
+            self.searching.start()
+        elif self.reader is not None:
+            top = self.list.top_sequence()
+            self.list.model.clear()
+            self.columns.show()
+            self.run(self.places.jump(top or 1, select=False), "read messages")
 
     # Entering -----------------------------------------------------------------------------------
 

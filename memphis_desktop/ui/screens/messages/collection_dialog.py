@@ -17,6 +17,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
+from memphis_desktop.ui.screens.decoders.store import current_decoders
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
 
@@ -174,7 +175,7 @@ class CollectionDialog(QDialog):
                 yield row.message
 
         try:
-            progress = await Exporter(path, form).run(each())
+            progress = await Exporter(path, form, decoder=current_decoders().decode).run(each())
         except FileProblem as problem:
             self._context.notify(str(problem), "bad")
             return

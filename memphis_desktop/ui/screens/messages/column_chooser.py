@@ -44,6 +44,8 @@ class ColumnChooser(QObject):
         menu.popup(point or button.mapToGlobal(button.rect().bottomLeft()))
 
     def show(self) -> None:
+        """Put the columns into the list."""
+        self._extra.forget()
         self._browser.list.set_extra_columns(self._extra.columns())
 
     def add(self, source: str = "") -> FormDialog:

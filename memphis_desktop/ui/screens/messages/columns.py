@@ -15,6 +15,7 @@ from memphis_desktop.inspect.filter.paths import MISSING
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings
+from memphis_desktop.ui.screens.decoders.store import current_decoders
 
 PREVIEW_BYTES = 256
 _TOOLTIP_BYTES = 1024
@@ -197,6 +198,10 @@ class ExtraColumns:
         self.stream = stream
         self._cache: dict[tuple[str, int], str] = {}
 
+    def forget(self) -> None:
+        """Work the values out again: messages read otherwise now."""
+        self._cache.clear()
+
     @property
     def _key(self) -> str:
         return f"messages/columns/{self.stream}"
@@ -244,11 +249,19 @@ class ExtraColumns:
     def _find(self, message: InspectedMessage, path: JsonPath) -> str:
         if len(message.payload) > self.LIMIT:
             return "(large)"
+        decoders = current_decoders()
+        rule = decoders.rule_for(message)
+        if rule is not None and not decoders.is_slow(rule.kind):
+            return _path_text(path.find(decoders.decode(message).value))
         lazy = LazyMessage.of(message)
         found = path.find(lazy.exact_value() if message.payload[:1] in (b"{", b"[") else lazy.value)
-        if found is MISSING or found is None:
-            return ""
-        return found if isinstance(found, str) else write(found, None)[:400]
+        return _path_text(found)
+
+
+def _path_text(found: Any) -> str:
+    if found is MISSING or found is None:
+        return ""
+    return found if isinstance(found, str) else write(found, None)[:400]
 
 
 def _cell(find: Callable[[InspectedMessage], Any]) -> Callable[[InspectedMessage, tzinfo], str]:

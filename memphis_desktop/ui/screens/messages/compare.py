@@ -85,7 +85,9 @@ class CompareDialog(QDialog):
     def refresh(self) -> None:
         """Compare again: small messages at once, large ones beside the loop."""
         ignore = self.order_check.isChecked()
-        if len(self._left.payload) + len(self._right.payload) <= INLINE_LIMIT:
+        decoders = current_decoders()
+        slow = decoders.slow_for(self._left) or decoders.slow_for(self._right)
+        if not slow and len(self._left.payload) + len(self._right.payload) <= INLINE_LIMIT:
             self._show(self._compare(ignore))
             return
         self.table.set_state("loading")

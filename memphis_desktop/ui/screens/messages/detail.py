@@ -26,6 +26,7 @@ from memphis_desktop.inspect.decode.chain import INLINE_LIMIT
 from memphis_desktop.inspect.decode.exact_json import write
 from memphis_desktop.inspect.decode.model import Verdict
 from memphis_desktop.inspect.decode.rules import DecoderRule
+from memphis_desktop.inspect.mask import MaskedMessage
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
@@ -234,6 +235,8 @@ class MessageDetail(QWidget):
         self._subject.setText(message.subject)
         when = figures.timestamp(message.time_ns, self.context.zone, digits=6)
         facts = [when, figures.bytes_size(len(message.payload))]
+        if isinstance(message, MaskedMessage) and message.is_masked:
+            facts.append("masked")
         if message.headers:
             facts.append(figures.count_noun(len(message.headers), "header"))
         self._facts.setText("  ·  ".join(facts))
@@ -329,6 +332,8 @@ class MessageDetail(QWidget):
         size = len(message.payload)
         if size > AUTOMATIC_LIMIT:
             self._show_large(message, decoder)
+        elif decoder is not None and current_decoders().is_slow(decoder[0]):
+            self._start_decoding(decoder)
         elif size <= INLINE_LIMIT and message.payload[:1] not in (
             b"\x1f",
             b"\x28",
@@ -384,6 +389,9 @@ class MessageDetail(QWidget):
         self._notice.setVisible(bool(decoded.truncated))
         if decoded.truncated:
             self._notice.set_content("warning", decoded.truncated[:1].upper() + decoded.truncated[1:] + ".")
+        elif decoded.notes:
+            self._notice.set_content("warning", decoded.notes[0])
+            self._notice.show()
         if decoded.has_value:
             self.tree.set_value(decoded.value)
             self._views.setCurrentWidget(self.tree)

@@ -28,6 +28,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screens.decoders.store import current_decoders
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
@@ -113,7 +114,7 @@ class ExportDialog(Dialog):
             self.show_error("Choose a file in a folder that exists.")
             return
         self.show_error("")
-        self.exporter = Exporter(path, self.form_box.currentData())
+        self.exporter = Exporter(path, self.form_box.currentData(), decoder=current_decoders().decode)
         self.verb_button.setEnabled(False)
         self.bar.show()
         self._timer.start()

@@ -15,6 +15,7 @@ from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.search import SearchJob, SearchProgress, SearchState
 from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek, place
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.screens.decoders.store import mask
 from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS, WINDOW_BYTES, WINDOW_ROWS
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Searching(QObject):
         if not isValid(browser):
             return
         if messages:
+            messages = [mask(message) for message in messages]
             self._add(progress, messages)
             browser.histogram.add_matches(messages)
         browser.search_status.show_progress(progress)

@@ -1,0 +1,160 @@
+"""The test bench: bytes in, every decoder's verdict out."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from functools import partial
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QMenu,
+    QPlainTextEdit,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+from shiboken6 import isValid
+
+from memphis_desktop.inspect.decode import TITLES, Decoded, exact_json
+from memphis_desktop.inspect.decode.chain import INLINE_LIMIT
+from memphis_desktop.inspect.draft import format_hex, parse_hex
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
+from memphis_desktop.ui.screens.decoders.store import current_decoders
+from memphis_desktop.ui.screens.messages_text import TextView
+from memphis_desktop.ui.theme import fonts
+
+MAX_BYTES = 64 << 10  # of a message, shown as hex
+
+
+class Bench(QFrame):
+    """Bytes in, every decoder's verdict out."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "surface")
+        self.input = QPlainTextEdit()
+        self.input.setPlaceholderText("Paste a payload: text, hex pairs or base64")
+        self.input.setFont(fonts.monospace(theme.SIZE_CAPTION))
+        self.input.setProperty("role", "mono")
+        self.input.setAccessibleName("Payload to try")
+        self.input.setMaximumHeight(72)
+        self.form_box = QComboBox()
+        self.form_box.addItems(["Text", "Hex", "Base64"])
+        self.form_box.setAccessibleName("Form of the payload")
+        self.decoder_box = QComboBox()
+        self.decoder_box.setAccessibleName("Decoder to try")
+        self.try_button = QPushButton("Decode")
+        self.try_button.clicked.connect(self.run)
+        self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self.output = TextView("Decoded")
+        self.message_button = QPushButton("From a message")
+        self.message_button.setToolTip("Try the payload of a message that was put aside")
+        self.message_button.clicked.connect(self._offer_messages)
+        self._task: asyncio.Task[None] | None = None
+        self.verdicts = DataTable(
+            [
+                Column("verdict", "Verdict", lambda row: ("good", "read it") if row[1].applied
+                       else ("muted", "did not apply"), kind="dot", width=120),
+                Column("decoder", "Decoder", lambda row: TITLES.get(row[1].decoder, row[1].decoder),
+                       width=150),
+                Column("reason", "Reason", lambda row: row[1].reason, width=200, stretch=True),
+                Column("offset", "At byte", lambda row: row[1].offset, kind="number", width=76,
+                       text=lambda value: "" if value is None else figures.integer(value)),
+            ],
+            lambda row: row[0],
+            "bench_verdicts",
+        )  # fmt: skip
+        line = QHBoxLayout()
+        line.setSpacing(theme.SPACE_2)
+        line.addWidget(PlainLabel("Try it", "section"))
+        line.addStretch()
+        for widget in (self.message_button, self.form_box, self.decoder_box, self.try_button):
+            line.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
+        layout.setSpacing(theme.SPACE_2)
+        layout.addLayout(line)
+        layout.addWidget(self.input)
+        layout.addWidget(self.note)
+        results = QSplitter(Qt.Orientation.Horizontal)
+        results.addWidget(self.output)
+        results.addWidget(self.verdicts)
+        results.setChildrenCollapsible(False)
+        results.setSizes([420, 580])
+        layout.addWidget(results, 1)
+
+    def load_choices(self) -> None:
+        """Offer what can be chosen now."""
+        before = chosen(self.decoder_box)
+        fill_decoders(self.decoder_box, automatic=True)
+        select_choice(self.decoder_box, before)
+
+    def _offer_messages(self) -> None:
+        """Take the payload of a message that was put aside."""
+        from memphis_desktop.ui.screens.messages.collection_dialog import holder
+
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for entry in reversed(holder().collection.kept[-20:]):
+            message = entry.message
+            title = f"{message.stream} #{figures.integer(message.sequence)}  {message.subject}"
+            shown = figures.visible_text(title, 80).replace("&", "&&")
+            menu.addAction(shown, partial(self.take, message.payload))
+        if menu.isEmpty():
+            menu.addAction("Put messages aside with * in a list of messages").setEnabled(False)
+        menu.popup(self.message_button.mapToGlobal(self.message_button.rect().bottomLeft()))
+
+    def take(self, payload: bytes) -> None:
+        """Try these bytes."""
+        self.form_box.setCurrentText("Hex")
+        self.input.setPlainText(format_hex(payload[:MAX_BYTES]))
+        self.run()
+
+    def run(self) -> None:
+        """Decode what is pasted; what may take its time is done beside the loop."""
+        text = self.input.toPlainText()
+        try:
+            form = self.form_box.currentText()
+            if form == "Hex":
+                data = parse_hex(text)
+            elif form == "Base64":
+                data = base64.b64decode(text, validate=False)
+            else:
+                data = text.encode("utf-8", "surrogateescape")
+        except ValueError as error:
+            self.note.setText(str(error))
+            self.note.setRole("bad")
+            return
+        choice = chosen(self.decoder_box)
+        slow = choice is not None and current_decoders().is_slow(choice[0])
+        if slow or len(data) > INLINE_LIMIT:
+            self.note.setText("Decoding")
+            self._task = asyncio.get_running_loop().create_task(self._run_beside(data, choice))
+        else:
+            self._show(decode_as(data, choice))
+
+    async def _run_beside(self, data: bytes, choice: tuple[str, str] | None) -> None:
+        decoded = await asyncio.to_thread(decode_as, data, choice)
+        if isValid(self):
+            self._show(decoded)
+
+    def _show(self, decoded: Decoded) -> None:
+        self.note.setRole("caption")
+        steps = [f"{step.name} {figures.bytes_size(step.input_size)}" for step in decoded.steps]
+        self.note.setText("  →  ".join(steps) or "Empty")
+        lines = []
+        if decoded.has_value:
+            lines.append(exact_json.write(decoded.value))
+        elif decoded.text is not None:
+            lines.append(decoded.text)
+        self.output.set_text("\n".join(lines))
+        self.verdicts.set_rows(list(enumerate(decoded.report)))
