@@ -170,5 +170,5 @@ class ClusterSnapshot:
     poll_rate: float = 0.0  # requests a second this console makes
     errors: Mapping[str, str] = field(default_factory=dict)  # part of the round -> why it could not be read
     complete: bool = False  # whether every stream was read at least once
-    read_at: Mapping[str, int] = field(default_factory=dict)  # account, streams, consumers -> last read (ns)
+    read_at: Mapping[str, int] = field(default_factory=dict)  # account, streams, consumers, server -> ns
     raft: RaftSnapshot = NOTHING

@@ -108,6 +108,8 @@ class ServerStatistics:
         await self._session.nats._send_ping(answered)
         await asyncio.wait({answered}, timeout=RTT_LIMIT)
         self._rtt = time.monotonic() - now if answered.done() else None
+        if answered.done():
+            self._state.read_at["server"] = time.time_ns()
 
     async def _take_account(self, message: Msg) -> None:
         now = time.monotonic()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from memphis_desktop.ui.shell.alert_center import AlertCenter
     from memphis_desktop.ui.shell.log_memory import LogMemory
 
+SERVER = "server"
 Action = tuple[str, Callable[[], object]]  # a button's label and what it does
 
 
@@ -163,6 +164,7 @@ class Screen(QWidget):
 
     title: str = ""
     route_name: str = ""
+    stale_with: frozenset[str] = frozenset({SERVER, "streams"})  # parts that grey it when they cannot be read
 
     commands_changed = Signal()  # ``commands`` would answer differently now
     title_changed = Signal()  # ``breadcrumb`` would

@@ -130,6 +130,7 @@ async def test_a_lost_server_shows_a_banner_until_it_is_back(
 ) -> None:
     profile = ConnectionProfile(name="near", urls=(nats_server.url,))
     workspace = await program.window.open_profile(profile)
+    await until(lambda: workspace.connection.snapshot.read_at.get("streams"), "the first round")
     nats_server.kill()
     await until(lambda: not workspace._banner_holder.isHidden(), "the banner")
     assert "What you see is" in workspace._banner.text()

@@ -42,7 +42,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _ORDER_SECONDS = 20.0
 _PORT_TRIES = 3
-_PROFILE_ID = "local-cluster"
+LOCAL_CLUSTER_ID = "local-cluster"  # of its profile
 _LAST_PORTS = "ports.json"
 
 INSTALL = (
@@ -280,7 +280,7 @@ class LocalCluster:
             name="Local cluster",
             urls=tuple(node.url for node in plan.nodes),
             system_credentials=Credentials(CredentialKind.NKEY, nkey_path=str(plan.seed_file)),
-            id=_PROFILE_ID,
+            id=LOCAL_CLUSTER_ID,
         )
 
     @property

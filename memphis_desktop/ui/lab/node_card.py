@@ -39,9 +39,11 @@ class NodeCard(QFrame):
 
     order_requested = Signal(str, str)  # what, and the node's name
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, compact: bool = False) -> None:
+        """Make an empty card; a compact one is a single line, its buttons without words."""
         super().__init__(parent)
-        self.setProperty("panel", "raised")
+        self.setProperty("panel", "surface" if compact else "raised")
+        self._compact = compact
         self._node: NodeView | None = None
         self._mark = StatusMark()
         self.name = PlainLabel("", "strong")
@@ -51,6 +53,13 @@ class NodeCard(QFrame):
         self.url = PlainLabel("", "mono", selectable=True)
         self.figures = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.buttons: dict[str, QPushButton] = {}
+        for key, (title, icon_name, tooltip) in _BUTTONS.items():
+            self._make_button(key, title, icon_name, tooltip)
+        self._build()
+        theme.manager().changed.connect(self._redraw)
+        self._redraw()
+
+    def _build(self) -> None:
         first = QHBoxLayout()
         first.setSpacing(theme.SPACE_2)
         first.addWidget(self._mark)
@@ -59,29 +68,30 @@ class NodeCard(QFrame):
         first.addWidget(self._crown)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_1)
-        row.setContentsMargins(-theme.SPACE_2, 0, 0, 0)  # the buttons' words in line with the text above
-        for key, (title, icon_name, tooltip) in _BUTTONS.items():
-            row.addWidget(self._make_button(key, title, icon_name, tooltip))
-        row.addStretch()
+        for button in self.buttons.values():
+            row.addWidget(button)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
         layout.setSpacing(theme.SPACE_1)
         layout.addLayout(first)
+        if self._compact:
+            layout.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_1, theme.SPACE_1)
+            first.addLayout(row)
+            return
+        layout.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
+        row.setContentsMargins(-theme.SPACE_2, 0, 0, 0)  # the buttons' words in line with the text above
+        row.addStretch()
         layout.addWidget(self.url)
         layout.addWidget(self.figures)
         layout.addLayout(row)
-        theme.manager().changed.connect(self._redraw)
-        self._redraw()
 
-    def _make_button(self, key: str, title: str, icon_name: str, tooltip: str) -> QPushButton:
-        button = QPushButton(title)
+    def _make_button(self, key: str, title: str, icon_name: str, tooltip: str) -> None:
+        button = QPushButton("" if self._compact else title)
         button.setProperty("kind", "ghost")
         button.setIcon(icon(icon_name, "muted"))
         button.setIconSize(QSize(14, 14))
         button.setToolTip(tooltip)
         button.clicked.connect(lambda: self._order(key))
         self.buttons[key] = button
-        return button
 
     def _order(self, key: str) -> None:
         if self._node is not None:

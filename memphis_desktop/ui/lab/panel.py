@@ -35,23 +35,23 @@ class LabPanel(QFrame):
 
     Args:
         context: Of the screen it stands on.
-        openable: Whether it offers to open the connection (not on a screen of that connection).
+        compact: Only a row with the servers, for a screen of the cluster's own connection.
     """
 
     def __init__(
-        self, context: ScreenContext, parent: QWidget | None = None, *, openable: bool = True
+        self, context: ScreenContext, parent: QWidget | None = None, *, compact: bool = False
     ) -> None:
         super().__init__(parent)
-        self.setProperty("panel", "surface")
+        self.setProperty("panel", "" if compact else "surface")
         self.setAccessibleName("Local cluster")
         self._context = context
-        self._openable = openable
+        self._compact = compact
         self._lab: LabControl = context.shell.lab
         self._end_watch: Callable[[], None] | None = None
         self._mark = StatusMark()
         self.state = PlainLabel("", "muted")
         self._facts = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
-        self.cards = [NodeCard() for _ in range(3)]
+        self.cards = [NodeCard(compact=compact) for _ in range(3)]
         self._nodes = QWidget()
         self.events = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.banner = Banner("bad")
@@ -84,21 +84,27 @@ class LabPanel(QFrame):
         words.setSpacing(2)
         words.addLayout(first)
         words.addWidget(self._facts)
-        line = QHBoxLayout()
+        head = QWidget()
+        head.setVisible(not self._compact)
+        line = QHBoxLayout(head)
+        line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(theme.SPACE_2)
         line.addLayout(words, 1)
         for button in (self.start_button, self.stop_button, self.open_button, self.more_button):
             line.addWidget(button)
         cards = QHBoxLayout(self._nodes)
-        cards.setContentsMargins(0, 0, theme.SPACE_1, 0)
+        cards.setContentsMargins(0, 0, 0 if self._compact else theme.SPACE_1, 0)
         cards.setSpacing(theme.SPACE_3)
         for card in self.cards:
             card.order_requested.connect(self.order)
             cards.addWidget(card, 1)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_3, theme.SPACE_3)
+        if self._compact:
+            layout.setContentsMargins(0, 0, 0, 0)
+        else:
+            layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_3, theme.SPACE_3)
         layout.setSpacing(theme.SPACE_2)
-        layout.addLayout(line)
+        layout.addWidget(head)
         layout.addWidget(self._nodes)
         layout.addWidget(self.events)
         layout.addWidget(self.banner)
@@ -124,7 +130,7 @@ class LabPanel(QFrame):
         self.state.setText(word)
         self.start_button.setVisible(lab.state in (LabState.STOPPED, LabState.FAILED))
         self.stop_button.setVisible(running)
-        self.open_button.setVisible(running and self._openable)
+        self.open_button.setVisible(running)
         self.more_button.setVisible(not lab.starting)
         self._nodes.setVisible(view is not None)
         if view is not None:
@@ -136,7 +142,7 @@ class LabPanel(QFrame):
         if failed:
             text = lab.detail
             self.banner.set_content("bad", f"{text[:1].upper()}{text[1:]}.")
-        self.banner.setVisible(failed)
+        self.banner.setVisible(failed and not self._compact)
 
     def _running_words(self) -> tuple[str, str]:
         view = self._lab.view
@@ -162,7 +168,7 @@ class LabPanel(QFrame):
         zone = self._context.zone
         words = [f"{figures.clock_time(event.at_ns, zone)}  {event.text}" for event in reversed(events)]
         self.events.setText("    ".join(words))
-        self.events.setVisible(bool(words))
+        self.events.setVisible(bool(words) and not self._compact)
 
     # Doing ----------------------------------------------------------------------------------------
 
@@ -175,8 +181,7 @@ class LabPanel(QFrame):
             await self._lab.start(temporary=temporary)
         except Failure:
             return  # the banner says why
-        if self._openable:
-            await self._open()
+        await self._open()
 
     def stop(self) -> None:
         """End it."""

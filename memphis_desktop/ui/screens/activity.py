@@ -65,6 +65,7 @@ class ActivityScreen(Screen):
 
     title = "Activity"
     route_name = "activity"
+    stale_with = frozenset()
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)

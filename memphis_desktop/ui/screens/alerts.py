@@ -130,6 +130,7 @@ class AlertsScreen(Screen):
 
     title = "Alerts"
     route_name = "alerts"
+    stale_with = frozenset()
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)

@@ -39,6 +39,7 @@ class SettingsScreen(Screen):
 
     title = "Settings"
     route_name = "settings"
+    stale_with = frozenset()
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)

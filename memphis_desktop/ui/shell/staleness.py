@@ -11,10 +11,12 @@ from PySide6.QtWidgets import QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.screen import SERVER
 
 STALE_SECONDS = 10.0
 _VEIL = 0.45  # how much of the window's colour lies over what is shown
 _PARTS = {"account": "The account's figures", "streams": "Streams", "consumers": "Groups"}
+EVERYTHING = frozenset({SERVER, *_PARTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +27,22 @@ class Staleness:
         kind: Of the banner: warning, or bad when nobody tries any more.
         text: What happened, and how old what is shown is.
         action: ``stop`` trying, ``reconnect``, or empty.
-        all: Whether all of the content is concerned, not only some of it.
+        parts: What is not the present: screens that show it are greyed.
     """
 
     kind: str
     text: str
     action: str = ""
-    all: bool = True
+    parts: frozenset[str] = EVERYTHING
 
 
 def staleness(snapshot: ClusterSnapshot, now_ns: int) -> Staleness | None:
     """Return why a snapshot is not the present at `now_ns`; None when it is."""
-    age = _age(max(snapshot.read_at.values(), default=0), now_ns)
+    read = [at for part, at in snapshot.read_at.items() if part in _PARTS]
+    age = _age(max(read, default=0), now_ns)
     if snapshot.state is ConnectionState.RECONNECTING:
-        return Staleness("warning", f"{snapshot.detail or 'The connection was lost.'} {_old(age)}", "stop")
+        text = f"{snapshot.detail or 'The connection was lost.'} {_old(age)}"
+        return Staleness("warning", text.strip(), "stop")
     if snapshot.state in (ConnectionState.FAILED, ConnectionState.CLOSED):
         text = snapshot.detail if snapshot.state is ConnectionState.FAILED else ""
         text = text or "The connection is closed."
@@ -46,19 +50,20 @@ def staleness(snapshot: ClusterSnapshot, now_ns: int) -> Staleness | None:
     if snapshot.state is not ConnectionState.CONNECTED:
         shown = bool(snapshot.read_at)
         return Staleness("information", f"Connecting again. {_old(age)}") if shown else None
+    if _age(snapshot.read_at.get(SERVER, now_ns), now_ns) > STALE_SECONDS:
+        return Staleness("warning", f"The server does not answer. {_old(age)}")
     late = {
-        part: _age(snapshot.read_at.get(part, 0), now_ns)
+        part: _age(snapshot.read_at[part], now_ns)
         for part in _PARTS
-        if part in snapshot.errors and _age(snapshot.read_at.get(part, 0), now_ns) > STALE_SECONDS
+        if part in snapshot.errors and part in snapshot.read_at
     }
+    late = {part: seconds for part, seconds in late.items() if seconds > STALE_SECONDS}
     if not late:
         return None
-    everything = age > STALE_SECONDS
-    reason = snapshot.errors[next(iter(late))]
-    if everything:
-        return Staleness("warning", f"The server does not answer. {reason} {_old(age)}")
     names = ", ".join(_PARTS[part] for part in late)
-    return Staleness("warning", f"{names} cannot be read. {reason} {_old(max(late.values()))}", all=False)
+    reason = snapshot.errors[next(iter(late))]
+    text = f"{names} cannot be read. {reason} {_old(max(late.values()))}"
+    return Staleness("warning", text, parts=frozenset(late))
 
 
 def _age(read_at_ns: int, now_ns: int) -> float:

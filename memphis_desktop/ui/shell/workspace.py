@@ -268,7 +268,9 @@ class Workspace(QWidget):
             }
             self._banner.set_content(stale.kind, stale.text, actions.get(stale.action))
         self._banner_holder.setVisible(stale is not None)
-        self._veil.cover(stale is not None and stale.all)
+        screen = self.current_screen
+        shown = screen.stale_with if screen is not None else frozenset()
+        self._veil.cover(stale is not None and bool(stale.parts & shown))
 
     def _stop_trying(self) -> None:
         if self.connection is not None:

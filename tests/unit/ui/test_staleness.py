@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
-from memphis_desktop.ui.shell.staleness import staleness
+from memphis_desktop.ui.shell.staleness import EVERYTHING, staleness
 
 NOW = 1_000_000_000_000
 
@@ -27,7 +27,7 @@ def test_a_lost_connection_says_since_when_and_offers_to_stop() -> None:
     stale = staleness(lost, NOW)
     assert stale is not None
     assert stale.text == "It was lost. Attempt 3. What you see is 23 s old."
-    assert (stale.kind, stale.action, stale.all) == ("warning", "stop", True)
+    assert (stale.kind, stale.action, stale.parts) == ("warning", "stop", EVERYTHING)
 
 
 def test_a_closed_one_can_be_opened_again() -> None:
@@ -40,25 +40,30 @@ def test_a_closed_one_can_be_opened_again() -> None:
 
 
 def test_a_server_that_hangs_is_noticed_though_the_connection_stands() -> None:
-    errors = {"account": "No answer to INFO within 5 s.", "streams": "No answer."}
-    hung = snapshot(
-        ConnectionState.CONNECTED, read_at=ago(account=40, streams=41, consumers=42), errors=errors
-    )
+    hung = snapshot(ConnectionState.CONNECTED, read_at=ago(account=40, streams=41, consumers=42, server=12))
     stale = staleness(hung, NOW)
     assert stale is not None
-    assert stale.text == (
-        "The server does not answer. No answer to INFO within 5 s. What you see is 40 s old."
-    )
-    assert stale.all
+    assert stale.text == "The server does not answer. What you see is 40 s old."
+    assert stale.parts == EVERYTHING
 
 
 def test_a_part_that_cannot_be_read_is_named() -> None:
+    errors = {"streams": "Unavailable (error 10008).", "account": "Unavailable (error 10008)."}
     partly = snapshot(
         ConnectionState.CONNECTED,
-        read_at=ago(account=1, streams=1, consumers=15),
-        errors={"consumers": "Refused (error 10004)."},
+        read_at=ago(account=15, streams=16, consumers=60, server=1),
+        errors=errors,
     )
     stale = staleness(partly, NOW)
     assert stale is not None
-    assert stale.text == "Groups cannot be read. Refused (error 10004). What you see is 15 s old."
-    assert not stale.all
+    assert stale.text == (
+        "The account's figures, Streams cannot be read. Unavailable (error 10008). What you see is 16 s old."
+    )
+    assert stale.parts == {"account", "streams"}
+
+
+def test_what_was_never_to_be_read_is_not_stale() -> None:
+    forbidden = snapshot(
+        ConnectionState.CONNECTED, read_at=ago(streams=1, server=1), errors={"account": "Not permitted."}
+    )
+    assert staleness(forbidden, NOW) is None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
+from memphis_desktop.cluster.lab.local import LOCAL_CLUSTER_ID
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.raft.groups import GroupTable, meta_group
 from memphis_desktop.cluster.raft.model import META, RaftGroup
@@ -17,7 +18,8 @@ from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
-from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.lab import LabPanel
+from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.cluster.groups import GroupsView
 from memphis_desktop.ui.screens.cluster.links import LinksView
 from memphis_desktop.ui.screens.cluster.parts import key_of_route
@@ -40,6 +42,7 @@ class ClusterScreen(Screen):
 
     title = "Cluster"
     route_name = "cluster"
+    stale_with = frozenset({SERVER})  # Raft is read from the servers themselves
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
@@ -75,11 +78,14 @@ class ClusterScreen(Screen):
         self.single = EmptyState(
             "tree-structure", SINGLE, ("Start a local cluster", self._start_local_cluster)
         )
+        self.lab = LabPanel(context, compact=True)
+        self.lab.hide()
         self.body = QWidget()
         body = QVBoxLayout(self.body)
         body.setContentsMargins(0, 0, 0, 0)
         body.setSpacing(theme.SPACE_3)
         body.addWidget(self.tab_bar)
+        body.addWidget(self.lab)
         body.addWidget(self.stack, 1)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.body)
@@ -114,6 +120,8 @@ class ClusterScreen(Screen):
     def _tab_chosen(self, index: int) -> None:
         self.stack.setCurrentIndex(index)
         self.range_bar.setVisible(self.tab in ("servers", "timeline"))
+        local = self.context.session.profile.id == LOCAL_CLUSTER_ID
+        self.lab.setVisible(local and self.tab != "links")
         self._want()
         if self._active:
             self._show_tab(self.context.session.snapshot)
@@ -122,11 +130,13 @@ class ClusterScreen(Screen):
     def activated(self) -> None:
         """Ask for what this page shows."""
         self._active = True
+        self.lab.watch(self.context.session.profile.id == LOCAL_CLUSTER_ID)
         self._want()
 
     def deactivated(self) -> None:
         """No more."""
         self._active = False
+        self.lab.watch(False)
         self.context.session.raft.set_wants(self, None)
         self.context.session.set_visible_streams(self, ())
 

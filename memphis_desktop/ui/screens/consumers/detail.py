@@ -19,7 +19,7 @@ from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
-from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.consumers.pending_view import PendingView
 from memphis_desktop.ui.screens.consumers.table import row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
@@ -44,6 +44,7 @@ class ConsumerScreen(Screen):
 
     title = "Consumer"
     route_name = "consumer"
+    stale_with = frozenset({SERVER, "streams", "consumers"})
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)

@@ -10,7 +10,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
-from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner, panel
@@ -21,6 +21,7 @@ class ConsumersScreen(Screen):
 
     title = "Consumers"
     route_name = "consumers"
+    stale_with = frozenset({SERVER, "streams", "consumers"})
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)

@@ -36,6 +36,7 @@ class DecodersScreen(Screen):
 
     title = "Decoders"
     route_name = "decoders"
+    stale_with = frozenset()
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)

@@ -36,7 +36,7 @@ from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
-from memphis_desktop.ui.screen import Command, Screen, ScreenContext
+from memphis_desktop.ui.screen import SERVER, Command, Screen, ScreenContext
 from memphis_desktop.ui.screens.decoders.store import current_decoders, mask
 from memphis_desktop.ui.screens.live.patterns import PatternBar
 from memphis_desktop.ui.screens.live.subject_tree import SubjectTreeModel
@@ -56,6 +56,7 @@ class LiveScreen(Screen):
 
     title = "Live"
     route_name = "live"
+    stale_with = frozenset({SERVER})
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
