@@ -2,12 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
+
+EMBEDDED, FRONT_DOOR = "embedded node", "nats-server behind the front door"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where Memphis SDKs connect, and plain clients."""
+
+    memphis_port: int
+    url: str
+
+
+@contextlib.contextmanager
+def place(kind: str, folder: Path) -> Iterator[Place]:
+    """Run what SDKs can connect to: our node, or a nats-server with the service and the front door."""
+    if kind == EMBEDDED:
+        with ServerProcess(broker_command(), folder, memphis=True) as server:
+            yield Place(server.memphis_port, server.url)
+        return
+    command = [
+        sys.executable,
+        "-m",
+        "memphis_desktop",
+        "stations",
+        "-p",
+        "-1",
+        "--ports_file_dir",
+        str(folder),
+    ]
+    with ServerProcess(nats_server_command(), folder / "server") as server, (folder / "log").open("w") as log:
+        service = subprocess.Popen([*command, "--connect", server.url], stderr=log)
+        try:
+            yield Place(_port_in(folder), server.url)
+        finally:
+            service.terminate()
+            service.wait(60)
+
+
+def _port_in(folder: Path) -> int:
+    deadline = time.monotonic() + 60
+    while not (files := list(folder.glob("*.ports"))):
+        assert time.monotonic() < deadline, (folder / "log").read_text()
+        time.sleep(0.02)
+    return int(json.loads(files[0].read_text())["memphis"][0].rpartition(":")[2])
 
 
 def case_names(program: Path, pattern: str) -> list[str]:
@@ -18,7 +69,8 @@ def case_names(program: Path, pattern: str) -> list[str]:
 def chosen_cases(request: pytest.FixtureRequest) -> list[str]:
     """Return the cases of this module that shall run."""
     module = request.path
-    return [item.callspec.params["case"] for item in request.session.items if item.path == module]
+    cases = [item.callspec.params["case"] for item in request.session.items if item.path == module]
+    return list(dict.fromkeys(cases))
 
 
 def run_cases(command: list[str], folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The unmodified memphis-dev for Node on the embedded node: every case of its program."""
+"""The unmodified memphis-dev for Node: every case of its program, on the embedded node and behind the door."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memphis_desktop.server_process import ServerProcess, broker_command
-from tests.clients.sdk_programs import case_names, chosen_cases, run_cases
+from tests.clients.sdk_programs import EMBEDDED, FRONT_DOOR, Place, case_names, chosen_cases, place, run_cases
 from tests.installed import npm_packages
 
 FOLDER = Path(__file__).parent / "memphis_node"
@@ -21,22 +20,22 @@ def memphis_node() -> str:
     return npm_packages(FOLDER, "--ignore-scripts")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """An embedded node that lets Memphis SDKs in."""
-    with ServerProcess(broker_command(), tmp_path_factory.mktemp("node"), memphis=True) as server:
-        yield server
+@pytest.fixture(scope="module", params=[EMBEDDED, pytest.param(FRONT_DOOR, marks=pytest.mark.slow)])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Each of the two ways to serve SDKs."""
+    with place(request.param, tmp_path_factory.mktemp("served")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def outcomes(
     memphis_node: str,
-    server: ServerProcess,
+    served: Place,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     """How each case went."""
-    program = [memphis_node, str(FOLDER / "sdk.cjs"), "127.0.0.1", str(server.memphis_port), server.url]
+    program = [memphis_node, str(FOLDER / "sdk.cjs"), "127.0.0.1", str(served.memphis_port), served.url]
     return run_cases([*program, *chosen_cases(request)], tmp_path_factory.mktemp("sdk"))
 
 

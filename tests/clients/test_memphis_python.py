@@ -1,4 +1,4 @@
-"""The unmodified memphis-py on the embedded node: every case of its program, in an environment of its own."""
+"""The unmodified memphis-py: every case of its program, on the embedded node and behind the front door."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memphis_desktop.server_process import ServerProcess, broker_command
-from tests.clients.sdk_programs import case_names, chosen_cases, run_cases
+from tests.clients.sdk_programs import EMBEDDED, FRONT_DOOR, Place, case_names, chosen_cases, place, run_cases
 from tests.installed import python_environment
 
 FOLDER = Path(__file__).parent / "memphis"
@@ -27,22 +26,22 @@ def memphis_python() -> str:
     return python_environment(FOLDER / "requirements.txt")
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """An embedded node that lets Memphis SDKs in."""
-    with ServerProcess(broker_command(), tmp_path_factory.mktemp("node"), memphis=True) as server:
-        yield server
+@pytest.fixture(scope="module", params=[EMBEDDED, FRONT_DOOR])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Each of the two ways to serve SDKs."""
+    with place(request.param, tmp_path_factory.mktemp("served")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def outcomes(
     memphis_python: str,
-    node: ServerProcess,
+    served: Place,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     """How each case went."""
-    program = [memphis_python, str(FOLDER / "sdk.py"), "127.0.0.1", str(node.memphis_port), node.url]
+    program = [memphis_python, str(FOLDER / "sdk.py"), "127.0.0.1", str(served.memphis_port), served.url]
     return run_cases([*program, *chosen_cases(request)], tmp_path_factory.mktemp("sdk"))
 
 
