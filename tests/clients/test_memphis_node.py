@@ -1,4 +1,4 @@
-"""The unmodified memphis-dev for Node: every case of its program, on the embedded node and behind the door."""
+"""The unmodified memphis-dev for Node: every case of its program, on the node and behind the front door."""
 
 from __future__ import annotations
 
