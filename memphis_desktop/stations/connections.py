@@ -28,7 +28,7 @@ _ANSWERS_WITHIN = 2.0
 _GRACE = timedelta(seconds=60)  # a connection this young may not be in the answers
 
 
-async def changed(context: Context, event: dict[str, Any], time: datetime) -> None:
+async def changed(context: Context, event: dict[str, Any], time: datetime, sequence: int) -> None:
     """Note that a connection was opened or closed.
 
     Args:
@@ -36,17 +36,25 @@ async def changed(context: Context, event: dict[str, Any], time: datetime) -> No
         event: ``connection_id``, ``event``, ``username``, ``server``, and in ``sessions`` how many sessions
             of that id are left: an SDK opens two in quick succession and closes the first.
         time: When it was told; what was told later counts.
+        sequence: The event's, which tells two of one moment apart.
     """
     identifier, kind = str(event.get("connection_id", "")), event.get("event")
     if not identifier or kind not in (CONNECTED, DISCONNECTED):
         return
     active = kind == CONNECTED or int(event.get("sessions", 0)) > 0
     told = Connection(
-        identifier, active, time.astimezone(UTC), str(event.get("username", "")), str(event.get("server", ""))
+        identifier,
+        active,
+        time.astimezone(UTC),
+        str(event.get("username", "")),
+        str(event.get("server", "")),
+        sequence,
     )
 
     def decide(present: Connection | None) -> Connection | None:
-        return present if present is not None and present.changed_at >= told.changed_at else told
+        if present is None or (present.changed_at, present.event) < (told.changed_at, told.event):
+            return told
+        return present
 
     await context.metadata.connections.change((identifier,), decide)
 

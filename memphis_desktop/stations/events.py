@@ -210,7 +210,7 @@ async def _notified(context: Context, event: Event) -> None:
 
 
 async def _connection_changed(context: Context, event: Event) -> None:
-    await connections.changed(context, event, event["_time"])
+    await connections.changed(context, event, event["_time"], event["_sequence"])
 
 
 HANDLERS: dict[str, Callable[[Context, Event], Awaitable[None]]] = {

@@ -148,6 +148,7 @@ class Connection:
     changed_at: datetime = field(default_factory=now)
     username: str = ""
     server: str = ""
+    event: int = 0  # the sequence of the event that told; of two of one moment the later one counts
 
 
 @dataclass(frozen=True, slots=True)

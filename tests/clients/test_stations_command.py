@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.client import StationsClient
-from tests.clients.test_stations_service import until
+from memphis_desktop.stations.metadata import Metadata
+from memphis_desktop.stations.model import StationState
+from tests.clients.test_stations_service import ask, creation, until
 from tests.conftest import Connect, Starter
 
 COMMAND = [sys.executable, "-m", "memphis_desktop", "stations", "--port", "-1"]
@@ -75,3 +78,43 @@ async def test_the_node_starts_it_whatever_users_it_has(
     assert broker.stop() == 0
     assert "Traceback" not in broker.log()
     assert "Stations service is ready" in broker.log()
+
+
+async def test_a_service_killed_in_the_middle_of_a_creation_leaves_no_half_station(
+    start_nats_server: Starter, connect: Connect
+) -> None:
+    server = start_nats_server()
+    client = await connect(server)
+    metadata = Metadata(client)
+    command = [*COMMAND, "--connect", server.url, "--no-front-door"]
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: ASYNC220
+    try:
+        await until(StationsClient(client).service_running)
+        request = creation("big", partitions_number=400)
+        waiting = asyncio.create_task(ask(client, "$memphis_station_creations", **request))
+        await until(lambda: _has_stream(metadata, "big$1"))
+        first.kill()
+        first.wait()
+        half = await metadata.stations.find("big")
+        assert half is not None
+        assert half.state is StationState.CREATING  # killed in time
+        assert await metadata.station("big") is None
+        waiting.cancel()
+        second = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: ASYNC220
+        try:
+            await until(StationsClient(client).service_running)
+            assert await ask(client, "$memphis_station_creations", **request) == b""  # as an SDK repeats it
+            station = await metadata.station("big")
+            assert station is not None
+            assert len(station.partitions) == 400
+            assert await _has_stream(metadata, "big$400")
+        finally:
+            second.kill()
+            second.wait()
+    finally:
+        first.kill()
+        first.wait()
+
+
+async def _has_stream(metadata: Metadata, name: str) -> bool:
+    return await metadata.jetstream.stream_info(name) is not None

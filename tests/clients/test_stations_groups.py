@@ -1,0 +1,265 @@
+"""Consumer groups of stations: who is in them, when they end, what becomes of them when clients vanish."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest_asyncio
+
+from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.stations import connections, model
+from memphis_desktop.stations.metadata import Metadata, replace
+from memphis_desktop.stations.model import Connection, Consumer, Station
+from memphis_desktop.stations.service import StationsService
+from tests.clients.test_stations_service import ask, creation, until
+from tests.conftest import Connect
+
+
+@pytest_asyncio.fixture
+async def copies(any_server: ServerProcess, connect: Connect) -> AsyncIterator[list[StationsService]]:
+    """Two copies of the service."""
+    running = [StationsService(await connect(any_server)) for _ in range(2)]
+    for copy in running:
+        await copy.start()
+    yield running
+    for copy in running:
+        await copy.stop()
+
+
+@pytest_asyncio.fixture
+async def client(any_server: ServerProcess, connect: Connect, copies: list[StationsService]) -> Any:
+    """A client that speaks as an SDK does, beside a station of two partitions."""
+    opened = await connect(any_server)
+    assert await ask(opened, "$memphis_station_creations", **creation("s", partitions_number=2)) == b""
+    return opened
+
+
+@pytest_asyncio.fixture
+async def metadata(client: Any) -> Metadata:
+    """What the service keeps."""
+    return Metadata(client)
+
+
+def consumer(name: str, connection: str, group: str = "g", **options: Any) -> dict[str, Any]:
+    """Return a consumer creation as memphis-py sends it."""
+    return {
+        "name": name,
+        "station_name": "S",
+        "connection_id": connection,
+        "consumer_type": "application",
+        "consumers_group": group,
+        "max_ack_time_ms": 30000,
+        "max_msg_deliveries": 2,
+        "start_consume_from_sequence": 1,
+        "last_messages": -1,
+        "req_version": 4,
+        "username": "root",
+        "app_id": "app",
+        "sdk_lang": "python",
+        **options,
+    }
+
+
+def destruction(name: str, connection: str) -> dict[str, Any]:
+    """Return a consumer destruction as memphis-py sends it."""
+    return {"name": name, "station_name": "S", "username": "root", "connection_id": connection}
+
+
+async def config_of(metadata: Metadata, durable: str = "g", stream: str = "s$2") -> dict[str, Any] | None:
+    """Return the configuration of a durable, or None."""
+    info = await metadata.jetstream.consumer_info(stream, durable)
+    return None if info is None else info["config"]
+
+
+async def test_a_group_is_a_durable_on_each_partition(client: Any, metadata: Metadata) -> None:
+    answer = json.loads(await ask(client, "$memphis_consumer_creations", **consumer("c", "one", "Team.A")))
+    assert answer["partitions_update"] == {"partitions_list": [1, 2]}
+    assert answer["error"] == ""
+    assert answer["schema_update"]["schema_name"] == ""
+    for stream in ("s$1", "s$2"):
+        config = await config_of(metadata, "team#a", stream)
+        assert config is not None
+        assert config["filter_subject"] == f"{stream}.final"
+        assert (config["ack_wait"], config["max_deliver"], config["max_ack_pending"]) == (30 * 10**9, 2, -1)
+    assert await ask(client, "$memphis_consumer_destructions", **destruction("C", "one")) == b""
+    assert await config_of(metadata, "team#a") is None
+    assert await ask(client, "$memphis_consumer_destructions", **destruction("c", "one")) == (
+        b"Consumer c at station s does not exist"
+    )
+
+
+async def test_a_group_lives_as_long_as_an_active_member(client: Any, metadata: Metadata) -> None:
+    await ask(client, "$memphis_consumer_creations", **consumer("a", "one"))
+    await ask(client, "$memphis_consumer_creations", **consumer("b", "two", max_ack_time_ms=5000))
+    config = await config_of(metadata)
+    assert config is not None
+    assert config["ack_wait"] == 5 * 10**9  # the newest member's
+    await ask(client, "$memphis_consumer_destructions", **destruction("a", "one"))
+    assert await config_of(metadata) is not None
+    await ask(client, "$memphis_consumer_destructions", **destruction("b", "two"))
+    assert await config_of(metadata) is None
+
+
+async def test_members_that_come_and_go_at_once_leave_a_whole_group(client: Any, metadata: Metadata) -> None:
+    await ask(client, "$memphis_consumer_creations", **consumer("first", "0"))
+    for turn in range(5):
+        coming = [
+            ask(client, "$memphis_consumer_creations", **consumer(f"c{turn}", str(n))) for n in (1, 2, 3)
+        ]
+        going = ask(client, "$memphis_consumer_destructions", **destruction("first", "0"))
+        answers = await asyncio.gather(*coming, going)
+        assert all(json.loads(answer)["error"] == "" for answer in answers[:3])
+        for stream in ("s$1", "s$2"):
+            assert await config_of(metadata, "g", stream) is not None
+        await ask(client, "$memphis_consumer_creations", **consumer("first", "0"))
+        leaving = [
+            ask(client, "$memphis_consumer_destructions", **destruction(f"c{turn}", str(n)))
+            for n in (1, 2, 3)
+        ]
+        assert await asyncio.gather(*leaving) == [b""] * 3
+        assert await config_of(metadata) is not None
+    await ask(client, "$memphis_consumer_destructions", **destruction("first", "0"))
+    assert await config_of(metadata) is None
+    assert await metadata.consumers.all() == []
+
+
+async def test_another_start_of_a_group_that_is_kept_is_refused(client: Any, metadata: Metadata) -> None:
+    await ask(client, "$memphis_consumer_creations", **consumer("a", "one"))
+    await metadata.connections.add(Connection("one", active=False))
+    answer = await ask(client, "$memphis_consumer_creations", **consumer("b", "two", last_messages=0))
+    assert answer == b"deliver policy can not be updated"
+    assert [each.name for each in await metadata.consumers.all()] == ["a"]  # nothing is left of b
+    await metadata.connections.put(Connection("one"))
+    joined = await ask(client, "$memphis_consumer_creations", **consumer("b", "two", last_messages=0))
+    assert json.loads(joined)["error"] == ""  # an active group has its start already
+
+
+async def tell(client: Any, connection: str, event: str, sessions: int) -> None:
+    """Tell of a connection as a node or a front door does."""
+    body = {
+        "connection_id": connection,
+        "event": event,
+        "username": "root",
+        "server": "n",
+        "sessions": sessions,
+    }
+    await client.publish("$memphis_connections", orjson.dumps(body))
+
+
+async def test_a_member_whose_connection_closed_does_not_keep_the_group(
+    client: Any, metadata: Metadata
+) -> None:
+    for name, connection in (("a", "one"), ("b", "two")):
+        await tell(client, connection, "connected", 1)
+        await ask(client, "$memphis_consumer_creations", **consumer(name, connection))
+    await tell(client, "one", "disconnected", 1)  # the first of two sessions: it is still there
+    await tell(client, "one", "disconnected", 0)
+
+    async def closed() -> bool:
+        found = await metadata.connections.find("one")
+        return found is not None and not found.active
+
+    await until(closed)
+    assert await config_of(metadata) is not None
+    await ask(client, "$memphis_consumer_destructions", **destruction("b", "two"))
+    assert await config_of(metadata) is None
+    await tell(client, "one", "connected", 1)
+
+    async def open_again() -> bool:
+        found = await metadata.connections.find("one")
+        return found is not None and found.active
+
+    await until(open_again)
+
+
+async def test_word_that_comes_late_changes_nothing(
+    copies: list[StationsService], metadata: Metadata
+) -> None:
+    context, moment = copies[0].context, model.now()
+    event = {"connection_id": "x", "event": "connected", "sessions": 1}
+    await connections.changed(context, event, moment, 2)
+    before = moment.replace(year=moment.year - 1)
+    gone = {**event, "event": "disconnected", "sessions": 0}
+    await connections.changed(context, gone, before, 3)
+    await connections.changed(context, gone, moment, 1)
+    found = await metadata.connections.find("x")
+    assert found is not None
+    assert found.active
+
+
+async def test_what_nobody_told_is_found_out(
+    copies: list[StationsService], client: Any, metadata: Metadata
+) -> None:
+    long_ago = model.now().replace(year=2020)
+    for name, active in (("dead", True), ("revived", False), ("live", True)):
+        await metadata.connections.add(Connection(name, active=active, changed_at=long_ago))
+    await connections.reconcile(copies[0].context)  # nobody answers: nothing is known
+    found = await metadata.connections.find("dead")
+    assert found is not None
+    assert found.active
+
+    async def answer(message: Any) -> None:
+        await message.respond(orjson.dumps({"server": "n", "connections": ["revived", "live"]}))
+
+    await client.subscribe("$memphis_connection_status", cb=answer)
+    await client.flush()
+    await connections.reconcile(copies[0].context)
+    active = {each.id: each.active for each in await metadata.connections.all()}
+    assert active == {"dead": False, "revived": True, "live": True}
+
+
+async def test_the_long_gone_are_forgotten_but_for_one_of_a_group(
+    copies: list[StationsService], metadata: Metadata
+) -> None:
+    long_ago = model.now().replace(year=2020)
+    for name in ("old", "older"):
+        await metadata.connections.add(Connection(name, active=False, changed_at=long_ago))
+        await metadata.producers.add(model.Producer("p", "s", name))
+    await metadata.consumers.add(Consumer("a", "s", "gone", "older", created_at=long_ago))
+    await metadata.consumers.add(Consumer("b", "s", "gone", "old"))
+    await metadata.consumers.add(Consumer("a", "s", "here", "old"))
+    await metadata.consumers.add(Consumer("b", "s", "here", "alive"))
+    await connections.remove_old(copies[0].context)
+    assert await metadata.producers.all() == []
+    left = sorted((each.group, each.name) for each in await metadata.consumers.all())
+    assert left == [("gone", "b"), ("here", "b")]
+    assert [each.id for each in await metadata.connections.all()] == ["old"]
+
+
+async def test_a_station_that_goes_takes_its_rows_along(client: Any, metadata: Metadata) -> None:
+    await ask(client, "$memphis_consumer_creations", **consumer("c", "one"))
+    producer = {
+        "name": "P",
+        "station_name": "S",
+        "connection_id": "one",
+        "req_version": 4,
+        "username": "root",
+    }
+    answer = json.loads(await ask(client, "$memphis_producer_creations", **producer))
+    assert (answer["station_version"], answer["station_partitions_first_functions"]) == (2, {})
+    assert await ask(client, "$memphis_station_creations", **creation("s.2")) == b""
+    await ask(client, "$memphis_consumer_creations", **consumer("c", "one", station_name="s.2"))
+    await ask(client, "$memphis_station_destructions", station_name="s", username="root")
+    assert await metadata.producers.all() == []
+    assert [each.station for each in await metadata.consumers.all()] == ["s.2"]
+
+
+async def test_a_producer_made_twice_is_destroyed_twice(client: Any, metadata: Metadata) -> None:
+    body = {"name": "p", "station_name": "s", "connection_id": "one", "req_version": 4, "username": "root"}
+    for _ in range(2):
+        await ask(client, "$memphis_producer_creations", **body)
+    (row,) = await metadata.producers.all()
+    assert row.count == 2
+    assert await ask(client, "$memphis_producer_destructions", **body) == b""
+    assert len(await metadata.producers.all()) == 1
+    assert await ask(client, "$memphis_producer_destructions", **body) == b""
+    missing = await ask(client, "$memphis_producer_destructions", **body)
+    assert missing == b"Producer p at station s does not exist"
+
+
+def test_a_station_knows_its_streams() -> None:
+    assert replace(Station("a.b"), partitions=(1, 2)).streams == ("a#b$1", "a#b$2")
