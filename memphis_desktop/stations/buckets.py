@@ -36,7 +36,13 @@ class Bucket:
         self.prefix = f"$KV.{name}."
 
     async def create(
-        self, *, replicas: int, max_age: float = 0, most: int = 0, description: str = ""
+        self,
+        *,
+        replicas: int,
+        max_age: float = 0,
+        most: int = 0,
+        description: str = "",
+        storage: str = "file",
     ) -> None:
         """Make the bucket if there is none; one that exists is left as it is, but for its age limit.
 
@@ -45,6 +51,7 @@ class Bucket:
             max_age: Seconds after which an entry vanishes by itself; 0 for never.
             most: How many entries there may be, the oldest go then; 0 for any number.
             description: What stands in the stream's configuration.
+            storage: ``memory`` for what need not outlive its servers.
         """
         age = int(max_age * 1e9)
         config: dict[str, Any] = {
@@ -52,7 +59,7 @@ class Bucket:
             "description": description,
             "subjects": [f"{self.prefix}>"],
             "retention": "limits",
-            "storage": "file",
+            "storage": storage,
             "discard": "old" if most else "new",
             "max_msgs_per_subject": _HISTORY,
             "max_msgs": most or -1,

@@ -21,7 +21,7 @@ from memphis_desktop.stations.names import checked_name, key_token
 from memphis_desktop.stations.streaming import wire
 from memphis_desktop.stations.streaming.options import StreamingOptions
 from memphis_desktop.stations.streaming.wire import StreamingError
-from memphis_desktop.stations.streams import stream_config
+from memphis_desktop.stations.streams import make_stream, stream_config
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,8 @@ class Channels:
             found, _ = await create_station(self._context, wanted)
         if len(found.partitions) != 1:
             raise Refusal(f"it is a station of {len(found.partitions)} partitions")
+        if await self._context.jetstream.stream_info(found.streams[0]) is None:
+            await make_stream(self._context.jetstream, found, found.streams[0])  # somebody deleted it
 
     async def _open_stream(self, stream: str) -> None:
         jetstream = self._context.jetstream

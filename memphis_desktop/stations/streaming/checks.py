@@ -59,7 +59,7 @@ def publish_request(data: bytes, channel: str) -> pb.PublishRequest:
     request = decode(pb.PublishRequest, data, wire.INVALID_PUBLISH_REQUEST)
     if request.channel != channel or not channel_is_valid(channel):
         raise StreamingError(wire.INVALID_PUBLISH_REQUEST)
-    if not request.guid or len(request.guid) > 256 or _UNSPEAKABLE.search(request.guid):
+    if not request.guid or len(request.guid) > 256 or _UNSPEAKABLE.search(request.guid + request.reply):
         raise StreamingError(wire.INVALID_PUBLISH_REQUEST)
     return request
 

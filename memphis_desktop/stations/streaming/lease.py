@@ -2,7 +2,8 @@
 
 It is an entry of a bucket whose entries vanish by themselves. The holder writes it again three times in that
 time; whoever finds none writes its own, and compare-and-set lets only one of them succeed. A holder that
-cannot renew stops before the entry can have vanished.
+cannot renew stops before the entry can have vanished. The bucket is kept in memory: after a restart of its
+servers whoever comes first holds the lease, and a holder from before finds its revision gone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Lease:
         self._bucket = Bucket(jetstream, name)
         self._seconds = seconds
         self._identity = secrets.token_hex(8).encode()
+        self._replicas = 1
         self._revision = 0
         self._renewed = 0.0
 
@@ -40,18 +42,27 @@ class Lease:
 
     async def create(self, replicas: int) -> None:
         """Make the bucket when it is missing; raises `StorageError`."""
+        self._replicas = replicas
         await self._bucket.create(
-            replicas=replicas, max_age=self._seconds, description="who of several copies works"
+            replicas=replicas,
+            max_age=self._seconds,
+            description="who of several copies works",
+            storage="memory",
         )
 
     async def acquire(self) -> None:
         """Wait until this copy holds it."""
         while True:
             started = time.monotonic()
-            with contextlib.suppress(Conflict, StorageError):
+            try:
                 self._revision = await self._bucket.add(_KEY, self._identity)
                 self._renewed = started
                 return
+            except Conflict:
+                pass
+            except StorageError:  # a lone server forgets streams in memory when it restarts
+                with contextlib.suppress(StorageError):
+                    await self.create(self._replicas)
             await asyncio.sleep(self._seconds / 12)
 
     async def keep(self) -> None:

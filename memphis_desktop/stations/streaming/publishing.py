@@ -55,6 +55,21 @@ class _Waiting:
     deadline: float
 
 
+def headers_of(sender: str, request: pb.PublishRequest) -> dict[str, str]:
+    """Return the headers of a message in its stream; `request` was checked, its connection id was not."""
+    connection = request.connection_id.decode("ascii", "replace")
+    if not connection.isprintable():
+        connection = request.connection_id.hex()
+    headers = {
+        "Nats-Msg-Id": f"{sender}:{connection}:{request.guid}",
+        "$memphis_producedBy": sender.lower(),
+        "$memphis_connectionId": connection,
+    }
+    if request.reply:
+        headers[REPLY_HEADER] = request.reply
+    return headers
+
+
 class Publisher:
     """Sends messages to JetStream and answers their clients. One inbox, no task per message."""
 
@@ -119,14 +134,7 @@ class Publisher:
         if len(self._waiting) >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
             await self._refuse(reply, request.guid, "too many messages are waiting for storage")
             return
-        connection = request.connection_id.decode("ascii", "replace")
-        headers = {
-            "Nats-Msg-Id": f"{sender}:{connection}:{request.guid}",
-            "$memphis_producedBy": sender.lower(),
-            "$memphis_connectionId": connection,
-        }
-        if request.reply:
-            headers[REPLY_HEADER] = request.reply
+        headers = headers_of(sender, request)
         if size + sum(len(name) + len(value.encode()) + 4 for name, value in headers.items()) + 12 > (
             self._client.max_payload
         ):

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 _QUEUE = "streaming"
 """Two copies that both think they work, for a moment, do not both answer a request."""
 _TICK = 0.25
+_FEEDS_AT_ONCE = 100
+"""So many are looked after before others get their turn on the loop."""
 _MOST_REQUESTS = 4_096
 """Control requests under way or waiting; more are dropped, and their clients time out."""
 _FIRST_HEARTBEAT = 2.0
@@ -395,7 +397,9 @@ class Session:
             log.info("client %s does not answer heartbeats; closed", client.id)
             self._run(client.id, lambda client=client: self._close_lost(client))  # type: ignore[misc]
         await self.publisher.advance()
-        for feed in self.subscriptions.feeds:
+        for number, feed in enumerate(self.subscriptions.feeds):
+            if number % _FEEDS_AT_ONCE == 0:
+                await asyncio.sleep(0)
             if reconnected:
                 await feed.wake()
             await feed.advance()

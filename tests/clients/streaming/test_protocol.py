@@ -191,15 +191,16 @@ async def test_names_that_are_no_stations_are_channels_all_the_same(nats: Client
         assert subscription.messages[0].channel == channel
 
 
-async def test_a_deleted_channel_is_made_anew(nats: Client) -> None:
+@pytest.mark.parametrize(("channel", "stream"), [("A_", "channel-A_"), ("orders", "orders$1")])
+async def test_a_deleted_channel_is_made_anew(nats: Client, channel: str, stream: str) -> None:
     client = await connected(nats)
-    subscription = await client.subscribe("A_")  # a plain stream
+    subscription = await client.subscribe(channel)
     subscription.acks = True
     for _ in range(3):
-        await client.publish("A_", b"before")
+        await client.publish(channel, b"before")
     await subscription.wait(3)
-    await nats.jetstream(timeout=PATIENCE).delete_stream("channel-A_")
-    assert (await client.publish("A_", b"after")).error == ""
+    await nats.jetstream(timeout=PATIENCE).delete_stream(stream)
+    assert (await client.publish(channel, b"after")).error == ""
     await subscription.wait(4)
     assert (subscription.messages[3].sequence, subscription.messages[3].data) == (1, b"after")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from memphis_desktop.inspect.decode.proto_parser import parse_proto
 from memphis_desktop.stations.streaming import checks, wire
 from memphis_desktop.stations.streaming import nats_streaming_pb2 as pb
+from memphis_desktop.stations.streaming.publishing import headers_of
 from memphis_desktop.stations.streaming.wire import StreamingError
 
 PROTO = Path(__file__).parents[4] / "resources" / "proto" / "nats_streaming.proto"
@@ -145,6 +146,17 @@ def test_a_message_for_another_channel_than_its_subject_is_refused() -> None:
     with pytest.raises(StreamingError):
         checks.publish_request(data, "orders")
     assert checks.guid_of(data) == "1"
+
+
+@given(st.binary(max_size=30), st.text(max_size=10), st.text(max_size=10))
+def test_no_line_of_a_header_comes_from_a_client(connection: bytes, guid: str, reply: str) -> None:
+    request = pb.PublishRequest(
+        client_id="me", guid=guid, channel="orders", connection_id=connection, reply=reply
+    )
+    with contextlib.suppress(StreamingError):
+        checked = checks.publish_request(request.SerializeToString(), "orders")
+        for value in headers_of("me", checked).values():
+            assert not set(value) & set("\r\n\0")
 
 
 def test_ping_settings_are_echoed_to_clients_that_know_pings() -> None:
