@@ -175,6 +175,11 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     for entry in registry.SCREENS:
         if entry.in_rail:
             yield Shot(entry.route_name, Route(entry.route_name))
+    shop = next((name for name in snapshot.streams if name.startswith("sample-shop$")), "")
+    if shop:
+        yield Shot("memphis_station", Route("memphis_station", {"station": "sample-shop"}))
+        yield Shot("memphis_code", Route("memphis_station", {"station": "sample-shop", "tab": "code"}))
+        yield Shot("schema", Route("schemas", {"schema": "sample-basket"}))
     yield Shot("dead_letter", Route("dead_letters", {"newest": "yes"}))
     busiest = max(
         snapshot.streams.values(),

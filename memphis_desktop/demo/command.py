@@ -13,9 +13,11 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error
 
+from memphis_desktop.demo.memphis import remove as remove_shop
 from memphis_desktop.demo.stations import remove_sample_data
 from memphis_desktop.demo.traffic import Traffic
 from memphis_desktop.errors import Failure
+from memphis_desktop.stations.errors import StationsError
 
 
 @contextlib.asynccontextmanager
@@ -56,8 +58,8 @@ async def remove(url: str) -> list[str]:
     """Delete the sample data of the server at `url`; returns the streams deleted. Raises `Failure`."""
     async with connection(url, "sample-removal") as client:
         try:
-            return await remove_sample_data(client)
-        except (Error, TimeoutError) as error:
+            return [*await remove_sample_data(client), *await remove_shop(client)]
+        except (Error, TimeoutError, StationsError) as error:
             raise Failure(f"the sample data could not be removed: {error or 'no answer in time'}") from None
 
 

@@ -21,6 +21,7 @@ from nats.js.api import ObjectMeta
 from nats.js.errors import NoStreamResponseError, NotFoundError, ObjectDeletedError, ObjectNotFoundError
 
 from memphis_desktop.demo import stations
+from memphis_desktop.demo.memphis import MemphisShop
 from memphis_desktop.demo.payments import METHODS, payment_class
 
 POISON_EVERY = 200
@@ -87,6 +88,7 @@ class Traffic:
             Failure: See `create_sample_stations`.
         """
         await stations.create_sample_stations(self._client)
+        shop = MemphisShop(self._client, self._jetstream, self._random)
         parts: list[Part] = [
             self._produce_orders,
             self._produce_telemetry,
@@ -98,6 +100,8 @@ class Traffic:
             self._work,
             self._change_settings,
             self._write_invoices,
+            shop.produce,
+            shop.consume,
         ]
         work = asyncio.create_task(self._keep_all(parts))
         stopping = asyncio.create_task(stop.wait())

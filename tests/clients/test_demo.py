@@ -13,8 +13,10 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from memphis_desktop.demo import SampleTraffic, stations
+from memphis_desktop.demo import SampleTraffic, memphis, stations
 from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.stations.client import StationsClient
+from memphis_desktop.stations.service import StationsService
 from tests.conftest import Connect
 
 
@@ -67,6 +69,39 @@ async def test_removal_leaves_nothing_and_spares_what_is_not_ours(
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [info.config.name for info in await jetstream.streams_info()] == ["sample-mine"]
+
+
+async def test_where_there_is_a_memphis_layer_it_has_a_sample_station(
+    nats_server: ServerProcess, connect: Connect
+) -> None:
+    service = StationsService(await connect(nats_server))
+    await service.start()
+    traffic = SampleTraffic(nats_server.url)
+    memphis_client = StationsClient(await connect(nats_server), username="root")
+    try:
+        traffic.start()
+        async with asyncio.timeout(90):
+            while True:
+                producers = await memphis_client.producers(memphis.STATION)
+                consumers = await memphis_client.consumers(memphis.STATION)
+                if len(producers) == 2 and consumers and await memphis_client.dead_letters(memphis.STATION):
+                    break
+                await asyncio.sleep(0.1)
+        station = await memphis_client.station(memphis.STATION)
+        assert station is not None
+        assert len(station.streams) == 3
+        assert station.schema is not None
+        await asyncio.to_thread(traffic.stop)
+        command = [sys.executable, "-m", "memphis_desktop", "sample", "--remove", nats_server.url]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "sample-shop$1" in done.stdout
+        assert await memphis_client.station(memphis.STATION) is None
+        assert await memphis_client.schemas() == []
+    finally:
+        await asyncio.to_thread(traffic.stop)
+        await memphis_client.close()
+        await service.stop()
 
 
 async def test_a_users_station_of_the_same_name_is_left_alone(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -17,10 +17,12 @@ from memphis_desktop.cluster.session import Session
 from memphis_desktop.stations.client import LiveMetadata, StationsClient
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.model import Consumer, DeadLetter, Producer, Schema, Station, StationState, User
+from memphis_desktop.stations.view import BucketView
 
 STATIONS_BUCKET = "KV_memphis_stations"
 _COALESCE_MS = 120
 _STATUS_MS = 5000
+_LATE_MS = 15_000
 OWN_NAME = "memphis-desktop"  # in the audit log, when the login has no name
 
 
@@ -36,6 +38,7 @@ class MemphisView:
         closed: Ids of the connections that are closed.
         dead_letters: The newest first.
         schemas, users: By name.
+        problem: Why the buckets could not be read; empty when they could, or it is too early to tell.
     """
 
     complete: bool = False
@@ -47,6 +50,7 @@ class MemphisView:
     dead_letters: tuple[DeadLetter, ...] = ()
     schemas: tuple[Schema, ...] = ()
     users: tuple[User, ...] = ()
+    problem: str = ""
 
     def station(self, name: str) -> Station | None:
         """Return a station that is ready."""
@@ -78,11 +82,16 @@ class MemphisLink(QObject):
         self._users = 0
         self._service: bool | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()  # never cancelled: they end what follows the buckets
         self._ends: list[Callable[[], None]] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_COALESCE_MS)
         self._timer.timeout.connect(self._publish)
+        self._late_timer = QTimer(self)
+        self._late_timer.setSingleShot(True)
+        self._late_timer.setInterval(_LATE_MS)
+        self._late_timer.timeout.connect(self._late)
         self._status_timer = QTimer(self)
         self._status_timer.setInterval(_STATUS_MS)
         self._status_timer.timeout.connect(self._ask_status)
@@ -135,6 +144,7 @@ class MemphisLink(QObject):
         self._ends = [view.subscribe(self._changed_soon) for view in views]
         live.start()
         self._status_timer.start()
+        self._late_timer.start()
         self._ask_status()
         self._run(lambda: self._wait_complete(live))
 
@@ -152,15 +162,19 @@ class MemphisLink(QObject):
         self._ends = []
         self._timer.stop()
         self._status_timer.stop()
+        self._late_timer.stop()
         for task in self._tasks:
             task.cancel()
         if live is not None:
-            self._run(live.stop)
+            self._keep(self._ending, live.stop)
 
     def _run(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._keep(self._tasks, make)
+
+    def _keep(self, tasks: set[asyncio.Task[None]], make: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = asyncio.get_running_loop().create_task(_quietly(make))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     def _ask_status(self) -> None:
         if self.session.state is ConnectionState.CONNECTED:
@@ -182,8 +196,11 @@ class MemphisLink(QObject):
             return
         tables = (live.stations, live.producers, live.consumers, live.connections,
                   live.dead_letters, live.schemas, live.users)  # fmt: skip
+        if not all(table.complete.is_set() for table in tables):
+            return  # half of it would be taken for all of it; what was known before stays meanwhile
+        self._late_timer.stop()
         self.view = MemphisView(
-            complete=all(table.complete.is_set() for table in tables),
+            complete=True,
             service=self._service,
             stations={one.name: one for one in live.stations.records if one.state is StationState.READY},
             producers=tuple(live.producers.records),
@@ -197,6 +214,21 @@ class MemphisLink(QObject):
         )
         self.changed.emit()
 
+    def _late(self) -> None:
+        """The buckets did not come: say so."""
+        live = self._live
+        if live is None or self.view.complete:
+            return
+        views: dict[str, BucketView] = {
+            "stations": live.stations, "producers": live.producers, "consumers": live.consumers,
+            "connections": live.connections, "dead letters": live.dead_letters, "schemas": live.schemas,
+            "users": live.users,
+        }  # fmt: skip
+        missing = ", ".join(name for name, view in views.items() if not view.complete.is_set())
+        text = f"The buckets of Memphis can not be read with this login, or not in time: {missing}."
+        self.view = replace(self.view, problem=text)
+        self.changed.emit()
+
     async def close(self) -> None:
         """Follow no more; the connection ends."""
         if self._unsubscribe is not None:
@@ -204,8 +236,9 @@ class MemphisLink(QObject):
             self._unsubscribe = None
         self._users = 0
         self._stop_following()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=2)
+        left = self._tasks | self._ending
+        if left:
+            await asyncio.wait(left, timeout=2)
         if self._client is not None:
             await self._client.close()
 

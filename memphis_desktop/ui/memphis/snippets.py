@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PASSWORD = "YOUR_PASSWORD"
+ROOT, ROOT_PASSWORD = "root", "memphis"  # what Memphis, and the local broker, begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Address:
 
     host: str
     port: int
-    username: str = "root"
+    username: str = ROOT
     password: str = PASSWORD
 
     @property

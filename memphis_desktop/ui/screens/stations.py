@@ -205,7 +205,7 @@ class StationsScreen(Screen):
                 "Messages",
                 _figure("messages"),
                 "number",
-                90,
+                82,
             ),
             Column("bytes", "Size", _figure("bytes"), "bytes", 80),
             Column(
@@ -213,7 +213,7 @@ class StationsScreen(Screen):
                 "Worst lag",
                 lambda r: r.worst_lag_seconds,
                 "duration",
-                92,
+                84,
                 "How far the slowest group is behind",
                 text=figures.lag_seconds,
                 token=_lag_token,

@@ -314,7 +314,7 @@ class DeadLettersView(QWidget):
         elif view.problem:
             text = f"The dead letters cannot be read: {view.problem}"
             self.table.set_state("error", text, ("Try again", self.book.refresh))
-        elif view.loading:
+        elif view.loading or self._waits_for_memphis():
             self.table.set_state("loading")
         elif self.book.source is not None:
             where = f" in {self.station}" if self.station else ""
@@ -329,6 +329,10 @@ class DeadLettersView(QWidget):
             action = None if self.doing.refusal else ("Start capturing", self.doing.start_capture)
             self.table.set_state("empty", text, action, "warning-octagon")
 
+    def _waits_for_memphis(self) -> bool:
+        memphis = self.context.memphis
+        return self.book.source is not None and not memphis.view.complete and not memphis.view.problem
+
     def _show_banner(self, status: CaptureStatus, snapshot: ClusterSnapshot) -> None:
         self.status_changed.emit(status if self.book.source is None else None)
         kind, text, action = self._banner_for(status, snapshot)
@@ -338,11 +342,16 @@ class DeadLettersView(QWidget):
 
     def _banner_for(self, status: CaptureStatus, snapshot: ClusterSnapshot) -> tuple[str, str, Any]:
         advisories = snapshot.errors.get("advisories", "")
+        permissions = snapshot.errors.get("permissions", "")
+        if "$js.event.advisory" in permissions.lower():
+            advisories = permissions
         if advisories:
             return "warning", f"This login hears no advisories, so failures are not seen: {advisories}", None
         if self.book.view.problem and self._letters:
             return "warning", f"Not up to date: {self.book.view.problem}", ("Try again", self.book.refresh)
         if self.book.source is not None:
+            if self.context.memphis.view.problem:
+                return "warning", self.context.memphis.view.problem, None
             if self.context.memphis.view.service is False:
                 return "warning", _SERVICE_AWAY, None
             return "information", "", None

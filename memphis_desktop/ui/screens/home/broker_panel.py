@@ -15,10 +15,13 @@ from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, Br
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.data_table import add_commands
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.memphis.snippets import ROOT, ROOT_PASSWORD, Address
 from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.memphis.code_view import CodeDialog
 from memphis_desktop.ui.shell.status_bar import StatusMark
 from memphis_desktop.ui.theme.icons import icon
 
+HOST = "127.0.0.1"
 _STATES = {
     BrokerState.STOPPED: ("muted", "Stopped"),
     BrokerState.STARTING: ("information", "Starting"),
@@ -51,6 +54,10 @@ class BrokerPanel(QFrame):
         self.copy_button.setToolTip("Copy the URL")
         self.copy_button.setAccessibleName("Copy the URL")
         self.copy_button.clicked.connect(self.copy_url)
+        self.memphis_button = QPushButton("")
+        self.memphis_button.setProperty("kind", "link")
+        self.memphis_button.setToolTip("Where Memphis SDKs connect: programs to begin with")
+        self.memphis_button.clicked.connect(self.connect_code)
         self.open_button = QPushButton("Open")
         self.open_button.setProperty("kind", "primary")
         self.open_button.clicked.connect(lambda: self._context.run(self._open(), "open the local broker"))
@@ -75,6 +82,8 @@ class BrokerPanel(QFrame):
         first.addSpacing(theme.SPACE_2)
         first.addWidget(self._address)
         first.addWidget(self.copy_button)
+        first.addSpacing(theme.SPACE_2)
+        first.addWidget(self.memphis_button)
         first.addStretch()
         words = QVBoxLayout()
         words.setSpacing(2)
@@ -118,6 +127,9 @@ class BrokerPanel(QFrame):
         self._address.setText(broker.url)
         self._address.setVisible(running)
         self.copy_button.setVisible(running)
+        port = broker.memphis_port if running else 0
+        self.memphis_button.setText(f"Memphis SDKs: {HOST}:{port}")
+        self.memphis_button.setVisible(bool(port))
         self.open_button.setVisible(running)
         self.stop_button.setVisible(running)
         self.start_button.setVisible(state in (BrokerState.STOPPED, BrokerState.FAILED))
@@ -170,6 +182,12 @@ class BrokerPanel(QFrame):
         QGuiApplication.clipboard().setText(self._broker.url)
         self._context.notify("The broker's URL is on the clipboard.", "good")
 
+    def connect_code(self) -> None:
+        """Show programs that connect Memphis SDKs to this broker."""
+        port = self._broker.memphis_port
+        if port:
+            CodeDialog(self.window(), Address(HOST, port, ROOT, ROOT_PASSWORD), "my-station").open()
+
     async def _restart(self) -> None:
         choice = self._broker.choice
         await self._broker.stop()
@@ -204,6 +222,8 @@ class BrokerPanel(QFrame):
             )
             restart = lambda: run(self._restart(), "restart the broker")  # noqa: E731
             found.append(Command("Restart local broker", "", restart, "arrows-clockwise"))
+            if broker.memphis_port:
+                found.append(Command("Connect your code with a Memphis SDK", "", self.connect_code, "code"))
             if broker.sample_traffic:
                 stop = lambda: run(broker.stop_sample_traffic(), "stop the sample clients")  # noqa: E731
                 found.append(Command("Stop sample traffic", "", stop, "pause"))

@@ -81,6 +81,8 @@ class MemphisScreen(Screen):
         table.set_rows(rows)
         if rows:
             table.set_state("ready")
+        elif self.link.view.problem:
+            table.set_state("error", self.link.view.problem)
         elif not self.link.view.complete:
             table.set_state("loading")
         else:

@@ -15,7 +15,7 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.memphis.changes import MemphisChange
 from memphis_desktop.ui.memphis.link import MemphisView, streams_of
-from memphis_desktop.ui.memphis.snippets import PASSWORD, Address
+from memphis_desktop.ui.memphis.snippets import PASSWORD, ROOT, ROOT_PASSWORD, Address
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.view import DeadLettersView
 from memphis_desktop.ui.screens.memphis.base import MemphisScreen
@@ -191,7 +191,7 @@ class MemphisStationScreen(MemphisScreen):
         profile = self.context.session.profile
         if profile.id == LOCAL_ID:
             port = self.context.shell.broker.memphis_port or MEMPHIS_PORT
-            return Address("127.0.0.1", port, "root", "memphis")
+            return Address("127.0.0.1", port, ROOT, ROOT_PASSWORD)
         host = urlparse(self.context.session.server_url).hostname or "localhost"
         return Address(host, MEMPHIS_PORT, password=PASSWORD)
 
