@@ -47,7 +47,18 @@ def run(arguments: Sequence[str]) -> int:
         return _broker(words)
     command = COMMANDS.get(words[0], _window) if words else _window
     try:
-        return command(words[1:] if command is not _window else words)
+        code = _carry_out(command, words[1:] if command is not _window else words)
+        if sys.stdout is not None:  # there is none in a packaged program without a console
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who reads our output has had enough: `head`, say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nor does Python complain at its end
+        return OK
+
+
+def _carry_out(command: Callable[[list[str]], int], arguments: list[str]) -> int:
+    try:
+        return command(arguments)
     except Failure as failure:
         print(f"{PROGRAM}: {failure}", file=sys.stderr)
         return FAILED

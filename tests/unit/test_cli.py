@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from memphis_desktop import __version__, cli, folders
 from memphis_desktop.errors import Failure
+from memphis_desktop.server_process import program_command
 
 
 def one_line(text: str) -> str:
@@ -18,6 +20,19 @@ def one_line(text: str) -> str:
     lines = text.splitlines()
     assert len(lines) == 1, text
     return lines[0]
+
+
+def test_a_reader_that_has_had_enough_is_no_failure() -> None:
+    """As with ``| head``: its end of the pipe is closed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            program_command("--help"), stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
