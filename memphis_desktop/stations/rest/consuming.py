@@ -59,7 +59,9 @@ class Consuming:
                 if left <= 0 or _size(messages) >= MAX_BYTES:
                     break
                 await self._ask([(stream, left)], fetch, inbox, 0)
-                await self._collect(subscription, 1, left, _IMMEDIATE + _GRACE, messages)
+                answered = await self._collect(subscription, 1, left, _IMMEDIATE + _GRACE, messages)
+                if not answered and not messages:
+                    raise StorageError("the server did not answer in time", 0, 503)
             left_time = deadline - asyncio.get_running_loop().time()
             if not messages and left_time > 0.05:
                 shares = _shares(streams, fetch.size)
@@ -100,19 +102,19 @@ class Consuming:
 
     async def _collect(
         self, subscription: Subscription, requests: int, most: int, seconds: float, messages: list[Msg]
-    ) -> None:
-        """Take what pull requests bring until all are answered, or the time is over."""
+    ) -> bool:
+        """Take what pull requests bring; return whether all were answered before the time was over."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         wanted = len(messages) + most
         while requests and len(messages) < wanted:
             left = end - loop.time()
             if left <= 0:
-                return
+                return False
             try:
                 message: Msg = await subscription.next_msg(timeout=left)
             except nats.errors.TimeoutError:
-                return
+                return False
             if message.reply:
                 messages.append(message)
                 continue
@@ -120,6 +122,7 @@ class Consuming:
             if headers.get("Status") == "503" or "Deleted" in headers.get("Description", ""):
                 raise GroupMissing
             requests -= 1
+        return True
 
     async def _acknowledge(self, messages: list[Msg]) -> None:
         for message in messages:

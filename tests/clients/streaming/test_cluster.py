@@ -10,6 +10,7 @@ import pytest
 from nats.errors import Error
 
 from memphis_desktop.cluster.lab import LocalCluster
+from memphis_desktop.cluster.lab.layout import NODE_NAMES
 from memphis_desktop.stations.lifecycle import create_station
 from memphis_desktop.stations.model import Station
 from memphis_desktop.stations.rest.gateway import RestGateway
@@ -80,6 +81,16 @@ async def test_a_server_is_killed_under_load(three_node_cluster: LocalCluster, c
             return pb.PublishAck.FromString(answer.data).error == ""
         return False
 
+    async def check_stored() -> None:
+        """Everything acknowledged is there once, and was delivered."""
+        jetstream = nats.jetstream(timeout=30)
+        for stream, more in (("orders$1", 0), ("web$1", 1)):
+            info = await jetstream.stream_info(stream)
+            assert info.state.messages == COUNT + more, f"{stream}: lost, or stored twice"
+        async with asyncio.timeout(PATIENCE):
+            await subscription.wait_for_all(set(range(1, COUNT + 1)))
+        assert {int(message.data) for message in subscription.messages} == set(range(COUNT))
+
     async with aiohttp.ClientSession(f"http://127.0.0.1:{rest.port}") as session:
         login = {"username": "root", "password": "memphis"}
         async with session.post("/auth/authenticate", json=login) as response:
@@ -104,15 +115,19 @@ async def test_a_server_is_killed_under_load(three_node_cluster: LocalCluster, c
         assert info.cluster.leader is not None
         await asyncio.to_thread(cluster.kill_node, info.cluster.leader)
         await asyncio.gather(*running)
+        await check_stored()
+        another = next(name for name in NODE_NAMES if name != info.cluster.leader)
+        await asyncio.to_thread(cluster.kill_node, another)  # and with it the quorum
+        for path, body in (("produce/single", {"n": 1}), ("consume/batch", {"consumer_name": "c"})):
+            async with asyncio.timeout(PATIENCE):
+                response = await session.post(f"/stations/web/{path}", json=body, headers=headers)
+                assert response.status == 503
+                assert (await response.json())["success"] is False
+        await asyncio.to_thread(cluster.start_node, another)
+        async with asyncio.timeout(PATIENCE):
+            while not await publish_rest(COUNT):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.2)
 
-    jetstream = nats.jetstream(timeout=30)
-    for stream, more in (("orders$1", 0), ("web$1", 1)):
-        info = await jetstream.stream_info(stream)
-        assert info.state.messages == COUNT + more, f"{stream}: lost, or stored twice"
-    async with asyncio.timeout(PATIENCE):
-        await subscription.wait_for_all(set(range(1, COUNT + 1)))
-    assert {int(message.data) for message in subscription.messages} == set(range(COUNT))
-    assert await subscription.end(unsubscribe=False) == ""
     await rest.stop()
     for copy in copies:
         await copy.stop()
