@@ -22,13 +22,19 @@ def one_line(text: str) -> str:
     return lines[0]
 
 
-def test_a_reader_that_has_had_enough_is_no_failure() -> None:
+def test_a_reader_that_has_had_enough_is_no_failure(tmp_path: Path) -> None:
     """As with ``| head``: its end of the pipe is closed."""
+    environment = {**os.environ, folders.HOME_VARIABLE: str(tmp_path)}
     reading, writing = os.pipe()
     os.close(reading)
     try:
         done = subprocess.run(
-            program_command("--help"), stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+            program_command("cluster", "status", "--json"),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            check=False,
         )
     finally:
         os.close(writing)
