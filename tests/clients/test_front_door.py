@@ -282,6 +282,39 @@ async def test_traffic_goes_on_without_the_control_service(
     assert (await newcomer.client.jetstream(timeout=30).publish("s$1.final", b"x")).seq == 2
 
 
+async def test_pull_requests_wait_while_a_group_has_no_leader(
+    nats_server: ServerProcess, stations: StationsClient, start_door: StartDoor, enter: Enter
+) -> None:
+    """A consumer that is not there answers like one without a leader: nobody does, and SDKs need silence."""
+    await stations.create_station("s")
+    door = await start_door(nats_server.url)
+    guest = await enter(door)
+
+    async def silent(station: str) -> bool:
+        inbox = guest.client.new_inbox()
+        answers = await guest.client.subscribe(inbox)
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{station}$1.group"
+        await guest.client.publish(subject, b'{"batch":1,"expires":1000000000}', reply=inbox)
+        try:
+            answer = await answers.next_msg(timeout=0.3)
+        except nats.errors.TimeoutError:
+            return True
+        finally:
+            await answers.unsubscribe()
+        assert answer.headers["Status"] == "503"
+        return False
+
+    async def answered(station: str) -> bool:
+        return not await silent(station)
+
+    await until(lambda: silent("s"), "silence")
+    assert not await silent("t")
+    await stations.create_station("t")
+    await until(lambda: silent("t"), "silence for a new station")
+    await stations.destroy_station("s")
+    await until(lambda: answered("s"), "no more care for a station that is gone")
+
+
 # -- the cluster's side -----------------------------------------------------------------------------------
 async def test_it_shows_credentials_of_its_own(
     start_nats_server: Starter, connect: Connect, start_door: StartDoor, enter: Enter, tmp_path: Path

@@ -19,6 +19,7 @@ from memphis_desktop.stations.connecting import close_client, open_client
 from memphis_desktop.stations.directory import UserDirectory
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.front_door.door import DEFAULT_HOST, DEFAULT_PORT, FrontDoor
+from memphis_desktop.stations.front_door.pulls import PullKeeper
 from memphis_desktop.stations.front_door.upstream import Cluster
 from memphis_desktop.stations.logins import PasswordCheck
 from memphis_desktop.stations.metadata import Metadata
@@ -56,6 +57,7 @@ class FrontDoorService:
         self.door = FrontDoor(cluster, host=listen.host, port=listen.port, tls=listen.tls)
         self._client: Client | None = None
         self._directory: UserDirectory | None = None
+        self._pulls: PullKeeper | None = None
         self._supplier: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -81,11 +83,13 @@ class FrontDoorService:
         supplier, self._supplier = self._supplier, None
         await end_task(supplier)
         await self.door.stop()
+        if self._pulls is not None:
+            await self._pulls.stop()
         if self._directory is not None:
             await self._directory.stop()
         if self._client is not None:
             await close_client(self._client)
-        self._directory = self._client = None
+        self._directory = self._client = self._pulls = None
 
     async def _supply(self) -> None:
         """Connect to the cluster, read the users, and let clients in."""
@@ -98,6 +102,8 @@ class FrontDoorService:
                 break
             except StationsError as error:
                 log.warning("Front door: %s; is the stations service running?", error)
+        self._pulls = PullKeeper(Metadata(self._client), self.door.cluster)
+        self._pulls.start()
         self.door.directory = self._directory
         await self._warn_of_defaults(Metadata(self._client))
         log.info("Front door: ready")
