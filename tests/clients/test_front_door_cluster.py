@@ -1,10 +1,12 @@
-"""memphis-py through front doors of three real nats-servers; servers and copies of the service are killed."""
+"""Memphis SDKs through front doors of three nats-servers; servers and copies of the service are killed."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,10 @@ import pytest
 from memphis_desktop.bench.front_door import DoorProcess
 from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.server_process import ServerProcess, program_command
-from tests.clients.test_memphis_python import FOLDER, memphis_python  # noqa: F401  # a fixture
+from tests.clients.test_memphis_node import FOLDER as NODE_FOLDER
+from tests.clients.test_memphis_node import memphis_node  # noqa: F401  # a fixture
+from tests.clients.test_memphis_python import FOLDER as PYTHON_FOLDER
+from tests.clients.test_memphis_python import memphis_python  # noqa: F401  # a fixture
 
 StartDoor = Callable[..., DoorProcess]
 
@@ -39,10 +44,49 @@ def start_door(tmp_path: Path) -> Iterator[Callable[..., DoorProcess]]:
 Events = dict[int, Callable[[], object]]
 
 
-def run_under_fire(python: str, port: int, count: int, events: Events, replicas: int = 3) -> dict[str, Any]:
+class Balancer:
+    """One address for several doors, as a load balancer gives: the first that takes a connection gets it."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._ports = ports
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                for port in self._ports:
+                    with contextlib.suppress(OSError):
+                        door = socket.create_connection(("127.0.0.1", port), timeout=5)
+                        door.settimeout(None)
+                        for one, other in ((client, door), (door, client)):
+                            threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+                        break
+                else:
+                    client.close()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    for end in (source, target):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
+
+
+def run_under_fire(
+    program: list[str], port: int, count: int, events: Events, replicas: int = 3
+) -> dict[str, Any]:
     """Run the program; at each number of acknowledged messages (a multiple of 50) do what `events` says."""
-    program = [python, str(FOLDER / "under_fire.py"), "127.0.0.1", str(port), str(count), str(replicas)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    command = [*program, "127.0.0.1", str(port), str(count), str(replicas)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -60,36 +104,40 @@ def run_under_fire(python: str, port: int, count: int, events: Events, replicas:
 
 def assert_nothing_lost(result: dict[str, Any], count: int) -> None:
     everything = [f"m{number}" for number in range(count)]
-    assert result["acknowledged"] == count
+    assert result["acknowledged"] == count, result["failures"][-3:]
     assert result["fetched"] == everything
     assert result["called"] == everything
 
 
+@pytest.fixture(params=["memphis-py", "memphis-dev"])
+def program(request: pytest.FixtureRequest) -> list[str]:
+    """The program of each of the two SDKs in turn."""
+    if request.param == "memphis-py":
+        return [request.getfixturevalue("memphis_python"), str(PYTHON_FOLDER / "under_fire.py")]
+    return [request.getfixturevalue("memphis_node"), str(NODE_FOLDER / "under_fire.cjs")]
+
+
 def test_servers_and_copies_are_killed_under_load(
-    memphis_python: str,  # noqa: F811
-    three_node_cluster: LocalCluster,
-    start_door: StartDoor,
+    program: list[str], three_node_cluster: LocalCluster, start_door: StartDoor
 ) -> None:
     """No acknowledged message is lost, producers and consumers go on after their SDK's own reconnect."""
     cluster, names = three_node_cluster, [node.name for node in three_node_cluster.view().nodes]
     door, other = start_door(cluster.urls), start_door(cluster.urls)
 
-    def restart_door() -> None:
-        door.restart(crash=True)  # where its SDKs find it again, as behind one address
-
+    balancer = Balancer([door.port, other.port])
     events: Events = {
         100: lambda: cluster.kill_node(names[0]),
-        250: other.kill,
-        400: lambda: cluster.start_node(names[0]),
-        600: restart_door,
+        300: lambda: cluster.start_node(names[0]),
+        450: door.kill,
     }
-    assert_nothing_lost(run_under_fire(memphis_python, door.port, 800, events), 800)
+    try:
+        assert_nothing_lost(run_under_fire(program, balancer.port, 600, events), 600)
+    finally:
+        balancer.close()
 
 
 def test_running_clients_do_not_notice_when_the_control_service_stops(
-    memphis_python: str,  # noqa: F811
-    nats_server: ServerProcess,
-    start_door: StartDoor,
+    program: list[str], nats_server: ServerProcess, start_door: StartDoor
 ) -> None:
     control = subprocess.Popen(
         [*program_command("stations"), "--connect", nats_server.url, "--no-front-door"],
@@ -102,7 +150,7 @@ def test_running_clients_do_not_notice_when_the_control_service_stops(
 
     try:
         door = start_door((nats_server.url,), "--front-door-only")
-        result = run_under_fire(memphis_python, door.port, 400, {100: stop}, replicas=1)
+        result = run_under_fire(program, door.port, 400, {100: stop}, replicas=1)
     finally:
         control.kill()
         control.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,25 @@ def node_outcomes(
 def test_memphis_dev(case: str, node_outcomes: dict[str, str]) -> None:
     """Each case asserts for itself."""
     assert node_outcomes[case] == ""
+
+
+# What needs neither logins nor message ids nor to be told who is there: those are the door's.
+DIRECTLY = (
+    "produces_every_way",
+    "chooses_partitions",
+    "shares_within_a_group_and_repeats_between_groups",
+    "redelivers",
+    "keeps_and_resends_what_ran_out_of_deliveries",
+)
+
+
+def test_memphis_py_that_logs_in_to_the_server_itself(
+    memphis_python: str,  # noqa: F811
+    nats_server: ServerProcess,
+    tmp_path: Path,
+) -> None:
+    """The service serves it, too, as far as a stock server can."""
+    with DoorProcess(nats_server.url, tmp_path / "service"):
+        program = [memphis_python, str(python_program.FOLDER / "sdk.py"), "127.0.0.1"]
+        outcomes = run_cases([*program, str(nats_server.port), nats_server.url, *DIRECTLY], tmp_path)
+    assert outcomes == dict.fromkeys(DIRECTLY, "")
