@@ -1,7 +1,8 @@
-"""A three-node cluster with thousands of streams and consumers, and how the window copes with it.
+"""A three-node cluster with thousands of streams and consumers, and what the window costs on it.
 
-``python -m benchmarks.cluster_scale FOLDER`` makes the cluster in FOLDER (or uses the one that is there),
-opens the window's connection and screens on it, and prints what it costs as JSON. Making it takes minutes.
+``python -m benchmarks.cluster_scale FOLDER`` makes the cluster in FOLDER, or takes the one that is there,
+opens the window on it without a display, and prints figures as JSON. Making it takes a few minutes; run it
+while nothing else does.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import tempfile
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nats
 import orjson
@@ -18,10 +24,19 @@ from nats.aio.client import Client
 
 from memphis_desktop.cluster.lab import LocalCluster
 
+if TYPE_CHECKING:
+    from memphis_desktop.cluster.profiles import ConnectionProfile
+    from memphis_desktop.ui.window import MainWindow
+
 STREAMS = 2000
 CONSUMERS_OF_A_STREAM = 5
 REPLICATED = 100  # of the streams; the others have one replica, as most streams of such clusters have
 PARALLEL = 16
+AT_REST = 30.0  # seconds each screen is measured
+SCREENS = ("overview", "stations", "consumers", "cluster")
+
+
+# The cluster
 
 
 async def _ask(client: Client, subject: str, body: dict[str, object]) -> None:
@@ -78,17 +93,166 @@ async def fill(url: str, streams: int = STREAMS, consumers: int = CONSUMERS_OF_A
     await client.close()
 
 
+async def count(url: str) -> int:
+    """How many streams a cluster has."""
+    client = await nats.connect(url)
+    try:
+        answer = orjson.loads((await client.request("$JS.API.STREAM.NAMES", b"", timeout=30)).data)
+        return int(answer.get("total") or 0)
+    finally:
+        await client.close()
+
+
+# The window
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """What a screen costs while nobody touches it.
+
+    Attributes:
+        requests: A second.
+        core: Percent of one core.
+        longest: Milliseconds of work between two turns of the loop, the most. Other programs do not count.
+        stalls: Times that this was more than 50 ms.
+        visible_age: Seconds since the oldest stream in view was read, the median of many looks.
+    """
+
+    requests: float
+    core: float
+    longest: float
+    stalls: int
+    visible_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured. Times in seconds from the click on "connect"."""
+
+    streams: int
+    consumers: int
+    names: float
+    usable: float
+    everything: float
+    at_rest: dict[str, AtRest]
+
+
+def _cpu() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+async def _until(condition: Callable[[], object], seconds: float) -> float:
+    started = time.monotonic()
+    while not condition():
+        if time.monotonic() - started > seconds:
+            raise TimeoutError("the window did not get there")
+        await asyncio.sleep(0.005)
+    return time.monotonic()
+
+
+async def measure(window: MainWindow, profile: ConnectionProfile, seconds: float = AT_REST) -> Figures:
+    """Connect, look at screen after screen, and take the figures."""
+    from memphis_desktop.ui.screen import Route
+    from memphis_desktop.ui.screens.stations import StationsScreen
+
+    started = time.monotonic()
+    await window.open_profile(profile, Route("stations"))
+    workspace = window.current_workspace()
+    session = workspace.context.session
+
+    def shown() -> list[str]:
+        screen = workspace.current_screen
+        if not isinstance(screen, StationsScreen):
+            return []
+        view = screen.table.view
+        rows = screen.table.rows()
+        last = view.rowAt(view.viewport().height() - 1)
+        return [row.name for row in rows[: last + 1 if last >= 0 else len(rows)]]
+
+    def visible_read() -> bool:
+        names = shown()
+        streams = session.snapshot.streams
+        return bool(names) and all(streams[name].is_read for name in names if name in streams)
+
+    account = None
+    while account is None:
+        await asyncio.sleep(0.005)
+        account = session.snapshot.account
+    expected = account.streams
+    names = await _until(lambda: len(session.snapshot.streams) >= expected, 60) - started
+    usable = await _until(visible_read, 60) - started
+    everything = await _until(lambda: session.snapshot.complete, 120) - started
+    await asyncio.sleep(10)  # let the consumers come in
+    at_rest = {}
+    for name in SCREENS:
+        tab = {"tab": "groups"} if name == "cluster" else {}
+        await window.open_profile(profile, Route(name, tab))
+        await asyncio.sleep(3)
+        at_rest[name] = await _watch(session, shown if name == "stations" else list, seconds)
+    snapshot = session.snapshot
+    return Figures(len(snapshot.streams), account.consumers, names, usable, everything, at_rest)
+
+
+async def _watch(session: object, shown: Callable[[], list[str]], seconds: float) -> AtRest:
+    from memphis_desktop.cluster.session import Session
+
+    assert isinstance(session, Session)
+    budget = session._poller.budget
+    spent, cpu, began = budget.spent_total, _cpu(), time.monotonic()
+    longest, stalls, ages = 0.0, 0, []
+    while time.monotonic() - began < seconds:
+        before = time.thread_time()
+        await asyncio.sleep(0)
+        late = time.thread_time() - before
+        await asyncio.sleep(0.01)
+        longest, stalls = max(longest, late), stalls + (late > 0.05)
+        streams = session.snapshot.streams
+        reads = [streams[name].read_at_ns for name in shown() if name in streams]
+        if reads:
+            ages.append((time.time_ns() - min(reads)) / 1e9)
+    took = time.monotonic() - began
+    return AtRest(
+        requests=round((budget.spent_total - spent) / took, 1),
+        core=round(100 * (_cpu() - cpu) / took, 1),
+        longest=round(1000 * longest, 1),
+        stalls=stalls,
+        visible_age=round(sorted(ages)[len(ages) // 2], 2) if ages else 0.0,
+    )
+
+
+def run(cluster: LocalCluster, seconds: float = AT_REST) -> Figures:
+    """Open the window on a cluster that runs and measure."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from memphis_desktop import app, folders
+    from memphis_desktop.ui.event_loop import EventLoop
+
+    async def all_of_it() -> Figures:
+        with tempfile.TemporaryDirectory() as home:
+            os.environ[folders.HOME_VARIABLE] = home
+            async with app.session() as program:
+                program.window.resize(1280, 800)
+                return await measure(program.window, cluster.profile(), seconds)
+
+    loop = EventLoop(app.application())
+    asyncio.set_event_loop(loop)
+    with loop:
+        return loop.run_until_complete(all_of_it())
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--streams", type=int, default=STREAMS)
+    parser.add_argument("--seconds", type=float, default=AT_REST, help="for each screen")
     arguments = parser.parse_args()
     cluster = LocalCluster(arguments.folder)
-    cluster.start()
+    cluster.start(timeout=300)
     try:
-        asyncio.run(fill(cluster.urls[0], arguments.streams))
-        print(json.dumps({"streams": arguments.streams}))
+        if asyncio.run(count(cluster.urls[0])) < arguments.streams:
+            asyncio.run(fill(cluster.urls[0], arguments.streams))
+        print(json.dumps(asdict(run(cluster, arguments.seconds)), indent=1))
     finally:
         cluster.stop()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,7 @@ class Session:
         self._action_listeners: list[ActionListener] = []
         self._failed_attempts = 0
         self._leaders_brought = False
+        self.published_at = float("-inf")  # when the latest snapshot was made, monotonic
         self._dead_letters: DeadLetters | None = None
         self.snapshot: ClusterSnapshot = self._cluster.snapshot(self.state, self.detail, 0.0)
 
@@ -273,6 +275,8 @@ class Session:
 
     def publish_snapshot(self) -> None:
         """Make a snapshot of what is known now and hand it to the listeners."""
+        self.raft.update()
+        self.published_at = time.monotonic()
         self.snapshot = self._cluster.snapshot(self.state, self.detail, self._poller.rate)
         for listener in tuple(self._listeners):
             try:

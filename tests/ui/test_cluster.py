@@ -34,6 +34,16 @@ D = TypeVar("D", bound=QDialog)
 LONG = 30.0  # seconds: an election on a busy machine
 
 
+@pytest.fixture
+def until(until: Until) -> Until:
+    """As everywhere, with the patience that three servers on a busy machine need."""
+
+    async def patient(condition: Callable[[], Any], what: str = "it", timeout: float = LONG) -> Any:
+        return await until(condition, what, timeout)
+
+    return patient
+
+
 @pytest_asyncio.fixture
 async def client(
     three_node_cluster: LocalCluster, connect: Callable[..., Awaitable[Client]]

@@ -32,6 +32,16 @@ Until = Callable[..., Awaitable[Any]]
 LONG = 60.0
 
 
+@pytest.fixture
+def until(until: Until) -> Until:
+    """As everywhere, with the patience that three servers on a busy machine need."""
+
+    async def patient(condition: Callable[[], Any], what: str = "it", timeout: float = LONG) -> Any:
+        return await until(condition, what, timeout)
+
+    return patient
+
+
 @dataclass
 class Load:
     """A publisher that goes on whatever happens, and what was acknowledged to it."""

@@ -53,7 +53,7 @@ FOREIGN_EVERY = 5.0
 MANY_GROUPS = 150  # of more, only those that are looked at are asked for their Raft state
 TERMS_EACH_TICK = 2
 NODES_KEPT = 30.0  # seconds
-PUBLISH_EVERY = 0.25
+PUBLISH_LATEST = 1.2  # seconds after which news are told though a round of readings hangs
 SYSTEM_EVENTS = ("$SYS.SERVER.*.SHUTDOWN", "$SYS.SERVER.*.LAMEDUCK", "$SYS.SERVER.*.STATSZ")
 SYSTEM_ADVISORIES = ("$JS.EVENT.ADVISORY.DOMAIN.LEADER_ELECTED", "$JS.EVENT.ADVISORY.SERVER.REMOVED")
 FOREIGN_ADVISORIES = (
@@ -108,7 +108,7 @@ class RaftWatcher:
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._changed = False
-        self._published_at = float("-inf")
+        self._urgent = False  # who is there or who leads has changed: told at once, else with the next round
         self._confirmed: set[str] = set()
         self._watching_since = 0.0
         self._unsubscribe: Callable[[], None] | None = None
@@ -179,21 +179,21 @@ class RaftWatcher:
             self._watching_since = 0.0
             if any(server.presence is Presence.HERE for server in self._table.servers.values()):
                 self._table.unknown()
-                self._changed = True
+                self._changed = self._urgent = True
         else:
             await self._ask(now)
             if self._table.judge(now):
-                self._changed = True
+                self._changed = self._urgent = True
                 self._state.take_absence(self._table_gone())
                 self._asked_at.pop("HEALTHZ", None)  # what do the others say?
                 self._session.interrupt_reading()
             self._confirm_losses(now)
             self._note_watched()
             self._table.forget_old(now, self._members())
-        if self._changed and now - self._published_at >= PUBLISH_EVERY:
-            self.update()
+        late = now - self._session.published_at >= PUBLISH_LATEST
+        if self._urgent or (self._changed and late):
+            self._urgent = False
             self._session.publish_snapshot()
-            self._published_at = now
 
     def _due(self, name: str, every: float, now: float) -> bool:
         if now - self._asked_at.get(name, float("-inf")) < every:
@@ -295,6 +295,7 @@ class RaftWatcher:
         generation = self._table.generation
         server = self._table.answered(reading.identity(answer), time.monotonic(), time.time_ns())
         if self._table.generation != generation:
+            self._urgent = True
             self._confirmed.discard(server.identity.name)
             self._session.interrupt_reading()
             self._session.refresh()
@@ -345,6 +346,7 @@ class RaftWatcher:
         ):
             return  # the leader itself knows better, and told a moment ago
         if known is None or known.leader != told.leader:
+            self._urgent = True
             self._session.interrupt_reading()
         self._meta = told
         for peer in told.peers:
@@ -370,7 +372,9 @@ class RaftWatcher:
                 self._answered(orjson.loads(message.data))
             elif event == "SHUTDOWN":
                 if self._table.stopped(server_id, now):
-                    self._session.refresh()
+                    self._state.take_absence(self._table_gone())
+                    self._urgent = True
+                    self._session.interrupt_reading()
             elif event == "LAMEDUCK":
                 server = self._table.find(server_id)
                 if server is not None:
@@ -412,7 +416,7 @@ class RaftWatcher:
                 self._recorder.elected(key, leader, now)
                 self._recorder.members(key, frozenset(peer.name for peer in replicas), now, leader)
                 self._want_term(key)
-        self._changed = True
+        self._changed = self._urgent = True
 
     def _want_term(self, key: GroupKey) -> None:
         if self._system is None or key.account:
@@ -525,6 +529,8 @@ class RaftWatcher:
 
     def update(self) -> None:
         """Put what is known now into the state, for the next snapshot."""
+        if not self._changed:
+            return
         self._changed = False
         horizon, gone = time.time_ns() - int(NODES_KEPT * 1e9), self._table_gone()
         for group, nodes in list(self._nodes.items()):

@@ -30,6 +30,7 @@ from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.cluster.strip import ClusterStrip
 from memphis_desktop.ui.screens.station_parts import (
     LONGEST,
     PAGE_MARGINS,
@@ -75,6 +76,8 @@ class OverviewScreen(Screen):
         self.header.add_widget(self._units)
         self.header.add_widget(self.range_bar)
         self.banner = StateBanner()
+        self.strip = ClusterStrip()
+        self.strip.server_chosen.connect(lambda _: context.navigate(Route("cluster", {"tab": "servers"})))
         self._build_vital_signs()
         self.graph = TimeSeriesGraph("Throughput", "messages/s", self.time_range, zone=context.zone)
         self.graph.setMinimumHeight(210)
@@ -203,6 +206,7 @@ class OverviewScreen(Screen):
         layout.setSpacing(theme.SPACE_4)
         layout.addWidget(self.header)
         layout.addWidget(self.banner)
+        layout.addWidget(self.strip)
         layout.addLayout(self._signs)
         layout.addLayout(middle, 5)
         layout.addLayout(lower, 4)
@@ -218,6 +222,7 @@ class OverviewScreen(Screen):
         """Show the round's figures."""
         self._snapshot = snapshot
         self.banner.show_snapshot(snapshot)
+        self.strip.show_snapshot(snapshot)
         server = snapshot.server
         if server is not None:
             name = f"{server.name[:10]}…" if server.name == server.server_id else server.name

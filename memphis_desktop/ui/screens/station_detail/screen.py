@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
@@ -19,6 +20,7 @@ from memphis_desktop.ui.screens.station_detail.configuration import Configuratio
 from memphis_desktop.ui.screens.station_detail.dead_letters import DeadLettersTab
 from memphis_desktop.ui.screens.station_detail.groups import GroupsTab
 from memphis_desktop.ui.screens.station_detail.messages import MessagesTab
+from memphis_desktop.ui.screens.station_detail.raft import RaftTab
 from memphis_desktop.ui.screens.station_detail.subjects import SubjectsTab
 from memphis_desktop.ui.screens.station_detail.summary import SummaryTab
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
@@ -31,8 +33,9 @@ TABS: tuple[type[StationTab], ...] = (
     SubjectsTab,
     DeadLettersTab,
     ConfigurationTab,
+    RaftTab,
 )
-_WITH_TIME = ("summary", "groups")
+_WITH_TIME = ("summary", "groups", "raft")
 
 
 class StationDetailScreen(Screen):
@@ -145,7 +148,7 @@ class StationDetailScreen(Screen):
             tab.show_station(self._snapshot, self.context.session.snapshot)
 
     def _make_tab(self, kind: type[StationTab]) -> StationTab:
-        if kind is SummaryTab or kind is GroupsTab:
+        if kind is SummaryTab or kind is GroupsTab or kind is RaftTab:
             tab: StationTab = kind(self.context, self._actions, self._stream, self.time_range)
         else:
             tab = kind(self.context, self._actions, self._stream)
@@ -182,6 +185,7 @@ class StationDetailScreen(Screen):
     def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
         """Hand the round to the tab in view."""
         self.banner.show_snapshot(snapshot)
+        self.time_range.anchor = time.time()
         stream = snapshot.streams.get(self._stream)
         if stream is None:
             self._show_missing(snapshot)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.history import ConsumerKey, History, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.cluster.raft.groups import stream_key
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -18,6 +19,7 @@ from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.cluster.timeline import graph_marks
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_facts import Facts, keeps_text, origin_text
@@ -175,6 +177,12 @@ class SummaryTab(StationTab):
                 for c in chosen
             ]
         )
+        start, end = self.time_range.bounds()
+        marks = graph_marks(
+            self.context.session.raft.timeline.marks(stream_key(self.stream), start, end), named=False
+        )
+        self.graph.set_marks(marks)
+        self.lag_graph.set_marks(marks)
 
     # Subjects
 
