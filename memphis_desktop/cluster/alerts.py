@@ -64,7 +64,7 @@ def _consumers(pick: Callable[[Any], float | None]) -> Callable[[ClusterSnapshot
     def measure(snapshot: ClusterSnapshot) -> Measured:
         for (stream, name), consumer in snapshot.consumers.items():
             value = pick(consumer)
-            if value is not None:
+            if value:  # nothing is below a threshold here: zero raises no alert
                 yield Subject(stream, name), value
 
     return measure
@@ -123,8 +123,9 @@ def _nothing(_: ClusterSnapshot) -> Measured:
 def _leaderless(snapshot: ClusterSnapshot) -> Measured:
     gone = snapshot.raft.gone
     for name, stream in snapshot.streams.items():
-        if stream.clustered and stream.is_read:
-            yield Subject(name), float(not stream.leader or stream.leader_lost or stream.leader in gone)
+        lost = not stream.leader or stream.leader_lost or stream.leader in gone
+        if lost and stream.clustered and stream.is_read:
+            yield Subject(name), 1.0
 
 
 SIGNALS: Mapping[str, Signal] = {
@@ -290,11 +291,9 @@ class AlertEngine:
     ) -> None:
         seen: set[tuple[str, str, Subject]] = set()
         for subject, value in self._measure(rule.signal, profile_id, snapshot, now):
-            if not rule.matches(subject):
+            if not rule.exceeded(value) or not rule.matches(subject):
                 continue
             key = (rule.id, profile_id, subject)
-            if not rule.exceeded(value):
-                continue
             seen.add(key)
             watch = self._watches.setdefault(key, _Watch(now))
             if watch.alert is not None:

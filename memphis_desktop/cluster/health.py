@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
@@ -17,6 +18,7 @@ NEAR_LIMIT = 0.8
 AT_LIMIT = 0.95
 REDELIVERY_SPAN = 60.0
 IDLE_SPAN = 5.0
+EXAMINED = 200  # consumers whose past is looked at
 FAR_BEHIND = 1000  # Raft operations a follower may be behind
 
 
@@ -58,10 +60,28 @@ def findings(snapshot: ClusterSnapshot, history: History) -> list[Finding]:
     gone = snapshot.raft.gone
     for stream in snapshot.streams.values():
         found.extend(stream_findings(stream, gone))
-    for consumer in snapshot.consumers.values():
-        found.extend(consumer_findings(consumer, history, gone))
+    consumers = snapshot.consumers
+    # What the past tells is looked up for those furthest behind: of thousands nobody reads more.
+    far = heapq.nlargest(EXAMINED, consumers.values(), key=lambda consumer: consumer.num_pending)
+    examined = {(consumer.stream, consumer.name) for consumer in far}
+    for key, consumer in consumers.items():
+        if key in examined:
+            found.extend(consumer_findings(consumer, history, gone))
+        elif _conspicuous(consumer, gone):
+            found.extend(consumer_findings(consumer, None, gone))
     found.sort(key=lambda finding: (-finding.severity, finding.stream, finding.consumer, finding.check))
     return found
+
+
+def _conspicuous(consumer: ConsumerSnapshot, gone: Collection[str]) -> bool:
+    """Whether a consumer's own figures hint at trouble; most are fine, and there may be thousands."""
+    if consumer.paused or consumer.lag_at_edge or consumer.leader_lost:
+        return True
+    if consumer.clustered and (not consumer.leader or consumer.leader in gone):
+        return True
+    if any(peer.offline or peer.lag > FAR_BEHIND for peer in consumer.peers):
+        return True
+    return 0 < int(consumer.config.get("max_ack_pending") or 0) <= consumer.num_ack_pending
 
 
 def _connection(snapshot: ClusterSnapshot) -> list[Finding]:
@@ -185,9 +205,9 @@ def _peers(
 
 
 def consumer_findings(
-    consumer: ConsumerSnapshot, history: History, gone: Collection[str] = ()
+    consumer: ConsumerSnapshot, history: History | None, gone: Collection[str] = ()
 ) -> list[Finding]:
-    """Return what is wrong with one consumer."""
+    """Return what is wrong with one consumer; without `history`, what its figures of now tell."""
     stream, name = consumer.stream, consumer.name
     found: list[Finding] = []
     if not (consumer.num_pending or consumer.num_redelivered or consumer.clustered):
@@ -211,13 +231,13 @@ def consumer_findings(
     return found
 
 
-def _paused(consumer: ConsumerSnapshot, history: History) -> Finding | None:
+def _paused(consumer: ConsumerSnapshot, history: History | None) -> Finding | None:
     if not consumer.paused:
         return None
     return Finding(Severity.WARNING, "Paused", "Resume it to deliver again.", check="paused")
 
 
-def _ack_limit(consumer: ConsumerSnapshot, history: History) -> Finding | None:
+def _ack_limit(consumer: ConsumerSnapshot, history: History | None) -> Finding | None:
     limit = int(consumer.config.get("max_ack_pending") or -1)
     if limit <= 0 or consumer.num_ack_pending < limit:
         return None
@@ -229,8 +249,8 @@ def _ack_limit(consumer: ConsumerSnapshot, history: History) -> Finding | None:
     return Finding(Severity.BAD, text, advice, check="ack limit")
 
 
-def _nobody_asks(consumer: ConsumerSnapshot, history: History) -> Finding | None:
-    if consumer.paused or not consumer.num_pending:
+def _nobody_asks(consumer: ConsumerSnapshot, history: History | None) -> Finding | None:
+    if history is None or consumer.paused or not consumer.num_pending:
         return None
     if consumer.is_pull:
         if consumer.num_waiting or consumer.delivered_rate or not _idle(consumer, history):
@@ -254,8 +274,8 @@ def _idle(consumer: ConsumerSnapshot, history: History) -> bool:
     return True
 
 
-def _redeliveries(consumer: ConsumerSnapshot, history: History) -> Finding | None:
-    if not consumer.num_redelivered:
+def _redeliveries(consumer: ConsumerSnapshot, history: History | None) -> Finding | None:
+    if history is None or not consumer.num_redelivered:
         return None
     change = history.change(ConsumerKey(consumer.stream, consumer.name), "redelivered", REDELIVERY_SPAN)
     if change is None or change[0] <= 0:
@@ -265,7 +285,7 @@ def _redeliveries(consumer: ConsumerSnapshot, history: History) -> Finding | Non
     return Finding(Severity.WARNING, text, advice, check="redelivery")
 
 
-def _edge(consumer: ConsumerSnapshot, history: History) -> Finding | None:
+def _edge(consumer: ConsumerSnapshot, history: History | None) -> Finding | None:
     if not consumer.lag_at_edge:
         return None
     text = "Removed before delivery"
@@ -273,7 +293,7 @@ def _edge(consumer: ConsumerSnapshot, history: History) -> Finding | None:
     return Finding(Severity.BAD, text, advice, check="edge")
 
 
-_REASONS: tuple[Callable[[ConsumerSnapshot, History], Finding | None], ...] = (
+_REASONS: tuple[Callable[[ConsumerSnapshot, History | None], Finding | None], ...] = (
     _paused,
     _ack_limit,
     _edge,
@@ -282,10 +302,15 @@ _REASONS: tuple[Callable[[ConsumerSnapshot, History], Finding | None], ...] = (
 )
 
 
-def why_behind(consumer: ConsumerSnapshot, history: History) -> list[Finding]:
+_FROM_HISTORY = (_nobody_asks, _redeliveries)
+
+
+def why_behind(consumer: ConsumerSnapshot, history: History | None) -> list[Finding]:
     """Return the reasons why a consumer lags, as far as the broker's figures tell; none when it does not."""
     found: list[Finding] = []
     for reason in _REASONS:
+        if history is None and reason in _FROM_HISTORY:
+            continue
         if reason is _nobody_asks and any(finding.check in ("paused", "ack limit") for finding in found):
             continue  # asking would help nothing
         finding = reason(consumer, history)

@@ -48,7 +48,9 @@ INTERVAL = 1.0
 WAKE_DELAY = 0.05
 PAGE = 256
 FULL_PASS_PAGES = 2  # so many pages are read in each round; longer lists go in turn
+PAGES_IN_TURN = 1  # of a long list, in each round: a page makes work for every server of a cluster
 SNAPSHOT_EVERY_PAGES = 8
+FIRST_CONSUMERS = 60  # streams whose consumers are read in a round until all were read once
 PARALLEL = 6
 SLICE_SECONDS = 0.005  # work on the loop is interrupted after this
 STUCK = 1.5  # seconds after which a round may be interrupted by news
@@ -388,7 +390,7 @@ class Poller:
         room = max(2, self._budget.left // 3)
         await self._together(self._read_page, pages[:room])
         await self._together(self._read_stream, singles[:room])
-        for _ in range(max(1, min(4, self._budget.left // 3))):
+        for _ in range(PAGES_IN_TURN):
             await self._read_page(self._cursor)
             self._cursor += PAGE
             if self._cursor >= self._total:
@@ -485,6 +487,8 @@ class Poller:
     async def _read_consumers(self) -> None:
         due = self._consumers_due()
         room = max(1, self._budget.left - min(PROBES, self._budget.left // 4))
+        if any(name not in self._state.consumers_read_at for name in due[:FIRST_CONSUMERS]):
+            room = max(room, FIRST_CONSUMERS)  # like the streams: an empty list helps nobody
         try:
             await self._together(self._read_consumers_of, due[:room])
             self._state.errors.pop("consumers", None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import operator
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -116,6 +117,7 @@ class DeadLetters:
         self._changed = False
         self._source: LetterSource | None = None
         self._release_source: Callable[[], None] | None = None
+        self._looked: tuple[tuple[Any, ...], list[Any], CaptureStatus, list[str]] | None = None
         self.patterns: tuple[str, ...] = DEFAULT_PATTERNS
         self.view = DeadLetterView()
         session.subscribe(self._on_snapshot)
@@ -124,7 +126,7 @@ class DeadLetters:
     @property
     def status(self) -> CaptureStatus:
         """Whether advisories are captured, as the last snapshot tells."""
-        return capture_status(self._session.snapshot)
+        return self._look(self._session.snapshot)[0]
 
     @property
     def source(self) -> LetterSource | None:
@@ -208,7 +210,7 @@ class DeadLetters:
                 or any(self._is_stale(snapshot, name) for name in sources)
             ):
                 self._wake.set()
-            elif self.view.status != capture_status(snapshot):
+            elif self.view.status != self._look(snapshot)[0]:
                 self._publish()
 
     def _known_sources(self) -> set[str]:
@@ -258,12 +260,32 @@ class DeadLetters:
             self._touch(key)
         return failures
 
-    def _sources(self, snapshot: ClusterSnapshot) -> list[str]:
-        captured = capture_status(snapshot).streams if self.source is None else ()
-        return [*captured, *self._dead_stations(snapshot)]
+    def _look(self, snapshot: ClusterSnapshot) -> tuple[CaptureStatus, list[str]]:
+        """What captures advisories and where dead letters lie; looked for anew when configurations changed.
 
-    def _dead_stations(self, snapshot: ClusterSnapshot) -> list[str]:
-        capturing = {CAPTURE_STREAM, *capture_status(snapshot).streams}
+        Among thousands of streams that is much work for each snapshot, and unchanged configurations are the
+        same objects in each.
+        """
+        configs = [stream.config for stream in snapshot.streams.values()]
+        basis = (snapshot.complete, self.patterns, self.source is None)
+        before = self._looked
+        if (
+            before is None
+            or before[0] != basis
+            or len(before[1]) != len(configs)
+            or not all(map(operator.is_, before[1], configs))
+        ):
+            status = capture_status(snapshot)
+            captured = status.streams if self.source is None else ()
+            sources = [*captured, *self._dead_stations(snapshot, status)]
+            before = self._looked = (basis, configs, status, sources)
+        return before[2], before[3]
+
+    def _sources(self, snapshot: ClusterSnapshot) -> list[str]:
+        return self._look(snapshot)[1]
+
+    def _dead_stations(self, snapshot: ClusterSnapshot, status: CaptureStatus) -> list[str]:
+        capturing = {CAPTURE_STREAM, *status.streams}
         return [
             name
             for name, stream in snapshot.streams.items()
@@ -308,7 +330,7 @@ class DeadLetters:
 
     async def _read_all(self) -> None:
         snapshot = self._session.snapshot
-        stations = self._dead_stations(snapshot)
+        stations = self._dead_stations(snapshot, self._look(snapshot)[0])
         if self.source is not None:  # what was heard before that was known, it keeps as well
             for key in list(self._failures):
                 self._remove(key)
@@ -316,7 +338,7 @@ class DeadLetters:
             del self._station_letters[gone]
             self._forget_source(gone)
             self._changed = True
-        kept = capture_status(snapshot).streams if self.source is None else ()
+        kept = self._look(snapshot)[0].streams if self.source is None else ()
         for gone in [name for name in self._read_to if name not in kept and name not in stations]:
             self._forget_capture()
             self._forget_source(gone)
@@ -580,7 +602,7 @@ class DeadLetters:
     def _publish(self) -> None:
         """Hand a new view to the listeners, when anything is different."""
         snapshot = self._session.snapshot
-        status = capture_status(snapshot)
+        status = self._look(snapshot)[0]
         settled = (status, not self._loaded, self._problem)
         if not self._changed and settled == (self.view.status, self.view.loading, self.view.problem):
             return

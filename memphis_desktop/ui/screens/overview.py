@@ -50,7 +50,7 @@ from memphis_desktop.ui.screens.station_parts import (
 
 LAG_ROWS = 20
 STATION_ROWS = 20
-STREAMS_CHECKED = 2000  # a second
+CHECKED = 3000  # streams and consumers a second
 SIGN_WIDTH = 180
 WIDE = 8 * (SIGN_WIDTH + 12) + 48  # from this width on the vital signs stand in one row
 
@@ -66,6 +66,7 @@ class OverviewScreen(Screen):
         self._snapshot: ClusterSnapshot | None = None
         self._bytes = False
         self._checked_at = float("-inf")
+        self._checked_for = -1  # who was there then
         self.time_range = TimeRange(300.0, self)
         self.header = PageHeader("Overview")
         self._units = _Segments(("Messages", "Bytes"))
@@ -284,8 +285,10 @@ class OverviewScreen(Screen):
 
     def _show_health(self, snapshot: ClusterSnapshot) -> None:
         now = time.monotonic()
-        if now - self._checked_at < len(snapshot.streams) / STREAMS_CHECKED - 1.0:
-            return  # thousands of streams are not checked each second
+        many = len(snapshot.streams) + len(snapshot.consumers)
+        if now - self._checked_at < many / CHECKED - 1.0 and snapshot.raft.generation == self._checked_for:
+            return  # thousands are not checked each second
+        self._checked_for = snapshot.raft.generation
         self._checked_at = now
         found = findings(snapshot, self.context.session.history)
         self.health.set_rows(found)
