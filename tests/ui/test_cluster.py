@@ -112,11 +112,15 @@ async def test_servers_and_groups_are_shown_as_they_are(start: Start, until: Unt
     assert [row.server.name for row in table.rows()] == ["n1", "n2", "n3"]
     await until(lambda: sum(row.meta_leader for row in table.rows()) == 1, "one crown", LONG)
     await until(lambda: all(row.server.health == "ok" for row in table.rows()), "healthy servers", LONG)
-    assert sum(row.held[1] for row in table.rows()) == 2  # both stations are led by somebody
+    await until(lambda: sum(row.held[1] for row in table.rows()) == 2, "leaders of both stations")
 
     screen.tab_bar.setCurrentIndex(1)
+
+    def labels() -> list[str]:
+        return [row.key.label for row in screen.groups.table.rows()]
+
+    await until(lambda: labels() == ["Meta group", "orders", "orders › billing"], "all groups")
     matrix = screen.groups.table
-    assert [g.key.label for g in matrix.rows()] == ["Meta group", "orders", "orders › billing"]
     assert [column.title for column in matrix.model.columns[3:6]] == ["n1", "n2", "n3"]
     matrix.sort_by("name", True)
     assert matrix.rows()[0].key == META  # pinned
@@ -257,12 +261,11 @@ async def test_without_the_system_account_it_says_what_is_missing(start: Start, 
     screen = await start("servers", system_credentials=None)
     await until(lambda: not screen.lacking.isHidden(), "the explanation", LONG)
     assert "system account" in screen.lacking.text()
+    await until(lambda: len(screen.servers.table.rows()) == 3, "three rows")
     rows = screen.servers.table.rows()
     assert [row.server.name for row in rows] == ["n1", "n2", "n3"]
     assert all(row.server.here and row.server.memory is None for row in rows)
-    found = group(screen, "orders")
-    assert found is not None
-    assert found.all_current
+    found = await until(lambda: (g := group(screen, "orders")) and g.all_current and g, "a current group")
     assert screen._steering.step_down_refusal(found) == ""
 
 
