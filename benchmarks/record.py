@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measure everything and write it down: ``docs/performance.md`` and ``benchmarks/results.json``.
 
-    python benchmarks/record.py [--rounds 3] [--seconds 3] [--window-seconds 30]
+    python benchmarks/record.py [--rounds 3] [--seconds 3] [--window-seconds 30] [--messages 10000000]
 
-On a machine that has nothing else to do; takes about ten minutes.
+On a machine that has nothing else to do; takes about twenty minutes and five gigabytes of disk.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from memphis_desktop import folders
 from memphis_desktop.bench import report
+from memphis_desktop.bench.console import MESSAGES, ConsoleFigures, measure_console
 from memphis_desktop.bench.rows import ROWS
 from memphis_desktop.bench.runner import Outcome, Settings, measure
 from memphis_desktop.bench.window import WindowFigures, measure_window
@@ -49,12 +50,21 @@ broker inside an open window (drawn off-screen) with the sample stations.
 
 {window}
 
+## The message browser on a large station
+
+A station in the broker inside the window (drawn off-screen), and what a user does with it: open a place in
+the middle, jump anywhere, search everything, follow the end. A heartbeat on the event loop they share tells
+how long it did not answer.
+
+{console}
+
 ## Repeat it
 
 ```sh
 memphis-desktop bench --against nats-server            # the first table
 memphis-desktop bench --window --seconds 30            # the second
-python benchmarks/record.py                            # both, and writes this file
+memphis-desktop bench --console                        # the third
+python benchmarks/record.py                            # all, and writes this file
 ```
 
 How it is measured is told in `benchmarks/README.md`.
@@ -62,13 +72,18 @@ How it is measured is told in `benchmarks/README.md`.
 
 
 def document(
-    outcomes: list[Outcome], figures: WindowFigures, settings: Settings, about: dict[str, Any]
+    outcomes: list[Outcome],
+    figures: WindowFigures,
+    console: ConsoleFigures,
+    settings: Settings,
+    about: dict[str, Any],
 ) -> str:
     """Return the text of the document."""
     return TEXT.format(
         date=report.now()[:10],
         table=report.as_table(outcomes),
         window=figures.as_table(),
+        console=console.as_table(),
         rounds=settings.rounds,
         seconds=settings.seconds,
         sync=about["disk_sync_us"]["p50"],
@@ -82,6 +97,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--window-seconds", type=float, default=30.0)
+    parser.add_argument("--messages", type=int, default=MESSAGES, help="in the browser's station")
     options = parser.parse_args()
     base = folders.data_folder() / "bench"
     base.mkdir(parents=True, exist_ok=True)
@@ -91,11 +107,19 @@ def main() -> int:
         outcomes = measure(ROWS, settings, progress=lambda text: print(text, file=sys.stderr, flush=True))
     print("the window and its broker …", file=sys.stderr, flush=True)
     figures = measure_window(options.window_seconds)
-    results = {**report.as_json(outcomes, settings, about), "window": figures.as_json()}
+    console = measure_console(
+        options.messages, progress=lambda text: print(text, file=sys.stderr, flush=True)
+    )
+    results = {
+        **report.as_json(outcomes, settings, about),
+        "window": figures.as_json(),
+        "console": console.as_json(),
+    }
     RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    DOCUMENT.write_text(document(outcomes, figures, settings, about), encoding="utf-8")
+    DOCUMENT.write_text(document(outcomes, figures, console, settings, about), encoding="utf-8")
     print(report.as_table(outcomes))
     print(figures.as_table())
+    print(console.as_table())
     return 0
 
 

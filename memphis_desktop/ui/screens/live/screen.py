@@ -124,8 +124,11 @@ class LiveScreen(Screen):
         self.tree.setAccessibleName("Subjects")
         self.tree.header().setStretchLastSection(False)
         self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.tree.header().resizeSection(1, 76)
-        self.tree.header().resizeSection(2, 76)
+        self.tree.header().setMinimumSectionSize(40)
+        self.tree.header().resizeSection(1, 70)
+        self.tree.header().resizeSection(2, 64)
+        self.tree.setIndentation(12)
+        self.tree.setMinimumWidth(250)
         self.tree.doubleClicked.connect(self._tree_opened)
         self.list = MessageListView("live")
         self.list.model.zone = self.context.zone
@@ -156,7 +159,7 @@ class LiveScreen(Screen):
         for part in (self.tree, self._stack, self.detail):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([220, 740, 340])
+        self.splitter.setSizes([264, 700, 340])
         self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.note.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
 

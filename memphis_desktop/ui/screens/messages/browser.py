@@ -156,6 +156,7 @@ class MessageBrowser(QWidget):
         notifier().masks_changed.connect(self._masks_changed)
         self.message_actions.show_marks()
         self.search_bar.search_requested.connect(self.searching.start)
+        self.search_bar.range_edited.connect(lambda: self.histogram.show_range(None))
         self.search_bar.told.connect(lambda text, kind: self.context.notify(text, kind))
         self.search_bar.left.connect(self.list.setFocus)
         self.search_bar.histogram_toggled.connect(self._histogram_toggled)
@@ -189,6 +190,7 @@ class MessageBrowser(QWidget):
         if state != self._state_seen:
             self._state_seen = state
             self.places.refresh_soon()
+            self.searching.refresh_histogram()
 
     async def shut_down(self) -> None:
         """Give the connection back."""

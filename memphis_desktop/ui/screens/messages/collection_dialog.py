@@ -75,12 +75,12 @@ class CollectionDialog(QDialog):
         self._context = context
         self.table = DataTable(
             [
-                Column("connection", "Connection", lambda row: row.connection, width=130),
-                Column("stream", "Station", lambda row: row.message.stream, kind="mono", width=130),
-                Column("sequence", "Sequence", lambda row: row.message.sequence, kind="number", width=90),
-                Column("time", "Time", lambda row: row.message.time_ns, kind="time", width=120),
-                Column("subject", "Subject", lambda row: row.message.subject, kind="mono", width=160),
-                Column("payload", "Payload", lambda row: preview(row.message.payload), kind="mono", width=200,
+                Column("connection", "Connection", lambda row: row.connection, width=104),
+                Column("stream", "Station", lambda row: row.message.stream, kind="mono", width=112),
+                Column("sequence", "Sequence", lambda row: row.message.sequence, kind="number", width=78),
+                Column("time", "Time", lambda row: row.message.time_ns, kind="time", width=84),
+                Column("subject", "Subject", lambda row: row.message.subject, kind="mono", width=120),
+                Column("payload", "Payload", lambda row: preview(row.message.payload), kind="mono", width=80,
                        stretch=True),
             ],
             lambda row: row.identity,

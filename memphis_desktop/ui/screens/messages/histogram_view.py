@@ -31,6 +31,7 @@ class HistogramView(QWidget):
         self._matches: list[int] = []
         self._pressed: float | None = None
         self._moved: float | None = None
+        self._range: tuple[int, int] | None = None
         self.setMouseTracking(True)
         self.setFixedHeight(92)
         self.setAccessibleName("Messages over time")
@@ -48,6 +49,16 @@ class HistogramView(QWidget):
             f"{figures.count_noun(histogram.total, 'message')} in {len(histogram.counts)} stretches of time"
         )
         self.setAccessibleDescription(text)
+        self.update()
+
+    @property
+    def dragging(self) -> bool:
+        """Whether a range is being dragged."""
+        return self._pressed is not None
+
+    def show_range(self, first_ns: int | None, last_ns: int | None = None) -> None:
+        """Keep a chosen range shaded; None takes it away."""
+        self._range = None if first_ns is None or last_ns is None else (first_ns, last_ns)
         self.update()
 
     def clear_matches(self) -> None:
@@ -71,6 +82,11 @@ class HistogramView(QWidget):
         share = min(1.0, max(0.0, (x - area.left()) / max(1.0, area.width())))
         edges = self.histogram.edges
         return round(edges[0] + (edges[-1] - edges[0]) * share)
+
+    def _x_of(self, time_ns: int, area: QRectF) -> float:
+        edges = self.histogram.edges
+        share = (time_ns - edges[0]) / max(1, edges[-1] - edges[0])
+        return area.left() + area.width() * min(1.0, max(0.0, share))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Bars, the range being dragged, three times below."""
@@ -97,8 +113,13 @@ class HistogramView(QWidget):
                 painter.fillRect(
                     QRectF(left, area.bottom() - matched, bar.width(), matched), QColor(look.accent)
                 )
+        ends: tuple[float, float] | None = None
         if self._pressed is not None and self._moved is not None:
-            left, right = sorted((self._pressed, self._moved))
+            ends = (self._pressed, self._moved)
+        elif self._range is not None:
+            ends = (self._x_of(self._range[0], area), self._x_of(self._range[1], area))
+        if ends is not None:
+            left, right = sorted(ends)
             shade = QColor(look.accent)
             shade.setAlphaF(0.2)
             painter.fillRect(QRectF(left, area.top(), right - left, area.height()), shade)

@@ -41,6 +41,7 @@ SCALE = 1_000_000  # steps of the scroll bar over the whole station
 NEAR_ROWS = 60  # rows from an end at which the next page is asked for
 PAGE_SAMPLE = 100  # rows at either end whose subjects are measured
 MINIMUM_PREVIEW = 120
+FITTING_ROOM = 300  # pixels: a narrower table is not laid out yet
 _DRAG_MS = 40
 _PAD = 8
 
@@ -313,7 +314,7 @@ class MessageListView(QWidget):
         table.first_requested.connect(self.first_requested)
         table.last_requested.connect(self.last_requested)
         table.page_requested.connect(lambda _: self._ask_near_ends())
-        table.resized.connect(self._stretch)
+        table.resized.connect(self._resized)
         table.opened.connect(self.opened)
         table.toggled.connect(self.preview_toggled)
         table.doubleClicked.connect(lambda _: self.opened.emit())
@@ -531,7 +532,8 @@ class MessageListView(QWidget):
         """Make the subject column as wide as its texts, once, where the user has not set it; bounded."""
         messages = self.model.messages()
         known = (settings.current().get(self._settings_key) or {}).get("widths", {})
-        if self._subjects_fitted or not messages or "subject" in known:
+        room = self.table.viewport().width()
+        if self._subjects_fitted or not messages or "subject" in known or room < FITTING_ROOM:
             return
         self._subjects_fitted = True
         section = next(i for i, column in enumerate(self.model.columns) if column.key == "subject")
@@ -539,7 +541,7 @@ class MessageListView(QWidget):
             self.delegate.text_width(section, message)
             for message in (*messages[:PAGE_SAMPLE], *messages[-PAGE_SAMPLE:])
         )
-        limit = round(self.table.viewport().width() * 0.45)
+        limit = round(room * 0.45)
         header = self.table.horizontalHeader()
         before = header.blockSignals(True)
         header.resizeSection(section, max(120, min(width, limit)))
@@ -570,6 +572,10 @@ class MessageListView(QWidget):
             section = next(i for i, column in enumerate(self.model.columns) if column.key == key)
             header.moveSection(header.visualIndex(section), place)
         header.blockSignals(before)
+        self._stretch()
+
+    def _resized(self) -> None:
+        self.fit_subjects()
         self._stretch()
 
     def _stretch(self) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 INTERVAL = 0.2  # seconds between looks for new messages
 COUNT_INTERVAL = 0.5  # the same while paused, when only the number is read
 PAGE_ROWS = 1_000
+FLOOD_PAGE = 200  # shown of a flood at a time: more could not be read anyway
 FLOOD_ROWS = 10_000  # this far behind, the rest is left out and said so
 
 
@@ -117,7 +118,7 @@ class LiveTail(QObject):
             bounds = await reader.refresh()
             behind = bounds.last - page.last
             if behind > FLOOD_ROWS:
-                page = await reader.backward(bounds.last, PAGE_ROWS, browser.subject)
+                page = await reader.backward(bounds.last, FLOOD_PAGE, browser.subject)
                 self.skipped += max(0, page.first - listed.model.last - 1)
                 listed.show_page(page, at_bottom=True)
                 listed.set_bounds(bounds.first, bounds.last)

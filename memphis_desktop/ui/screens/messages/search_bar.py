@@ -42,6 +42,7 @@ class SearchBar(QWidget):
     search_requested = Signal()
     left = Signal()
     histogram_toggled = Signal(bool)
+    range_edited = Signal()  # by hand
     told = Signal(str, str)  # a sentence for the user, and its kind
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -56,6 +57,7 @@ class SearchBar(QWidget):
         self.to_field = _range_field("last", "To: last, #456, 10:45, now")
         for field in (self.from_field, self.to_field):
             field.returnPressed.connect(self.search_requested)
+            field.textEdited.connect(lambda _: self.range_edited.emit())
         self.order_box = QComboBox()
         self.order_box.addItem("Newest first", True)
         self.order_box.addItem("Oldest first", False)

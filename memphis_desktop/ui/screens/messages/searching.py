@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
 
 
+HISTOGRAM_SECONDS = 5.0
+
+
 class Searching(QObject):
     """Runs searches for a browser."""
 
@@ -30,6 +33,7 @@ class Searching(QObject):
         self._browser = browser
         self.job: SearchJob | None = None
         self.active = False  # whether the list shows matches
+        self._counted = 0.0  # when the histogram was read
 
     def start(self) -> None:
         """Search for what is typed."""
@@ -216,6 +220,14 @@ class Searching(QObject):
             self.job.close()
             self.job = None
 
+    def refresh_histogram(self) -> None:
+        """The station has grown: count again, now and then, while nobody drags over the histogram."""
+        view = self._browser.histogram
+        due = time.monotonic() - self._counted > HISTOGRAM_SECONDS
+        if due and not view.isHidden() and not view.dragging and not self.active:
+            self._counted = time.monotonic()
+            self._browser.run(self.load_histogram(), "count the messages")
+
     async def load_histogram(self) -> None:
         """Count the messages over time, of the subject filter where there is one."""
         browser = self._browser
@@ -231,6 +243,7 @@ class Searching(QObject):
         zone = self._browser.context.zone
         texts = [figures.timestamp(moment, zone, digits=3) for moment in (first_ns, last_ns)]
         self._browser.search_bar.set_range(*texts)
+        self._browser.histogram.show_range(first_ns, last_ns)
         if self.active or self._browser.search_bar.text():
             self.start()
         else:
