@@ -161,6 +161,7 @@ class ClientConnection(Channel):
         deadline = now + TIME_SLICE
         node = self.node
         node.entered += 1
+        outermost = node.clock.begin_chunk()
         node.turn.chunk_begins(self, now)
         try:
             commands = self.parser.feed(data)
@@ -175,6 +176,8 @@ class ClientConnection(Channel):
                     break
                 commands = self.parser.feed(b"")
         finally:
+            if outermost:
+                node.clock.end_chunk()
             node.entered -= 1
             node.flush()
         if self._stalled and not self._more_planned:

@@ -61,6 +61,17 @@ class SimulatedClock:
         """Run in the next turn."""
         self._soon.append(callback)
 
+    def call_after(self, callback: Callable[[], None]) -> None:
+        """Run in the next turn."""
+        self.call_soon(callback)
+
+    def begin_chunk(self) -> bool:
+        """Nothing waits for the end of a chunk here."""
+        return False
+
+    def end_chunk(self) -> None:
+        """Nothing waited."""
+
     def turn(self) -> bool:
         """Run one turn of the loop; False when there was nothing to run."""
         planned = len(self._soon)

@@ -105,16 +105,16 @@ class Workers:
 
 
 class TurnCallbacks:
-    """Durability callbacks that need no sync: run together, in order, in the next turn."""
+    """Durability callbacks that need no sync: run together, in order, after the work at hand."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waiting: list[DurableCallback] = []
 
     def add(self, callback: DurableCallback) -> None:
-        """Call back in the next turn."""
+        """Call back when the work at hand is done."""
         if not self._waiting:
-            self._clock.call_soon(self.run)
+            self._clock.call_after(self.run)
         self._waiting.append(callback)
 
     def run(self) -> None:
@@ -222,8 +222,8 @@ class Channel:
         if not self._in_flight:
             self._in_flight = True
             if self._pace.in_place() and self._workers.idle and self._size() <= self._SMALL:
-                # In the next turn: one sync for all that this turn still brings.
-                self._clock.call_soon(self._sync_in_place)
+                # After the work at hand: one sync for all that it still brings.
+                self._clock.call_after(self._sync_in_place)
             else:
                 self._start()
 

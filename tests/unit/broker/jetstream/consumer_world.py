@@ -59,6 +59,17 @@ class MovedClock:
     def call_soon(self, callback: Callable[[], None]) -> None:
         self.call_later(0.0, callback)
 
+    def call_after(self, callback: Callable[[], None]) -> None:
+        """Run in the next turn."""
+        self.call_soon(callback)
+
+    def begin_chunk(self) -> bool:
+        """Nothing waits for the end of a chunk here."""
+        return False
+
+    def end_chunk(self) -> None:
+        """Nothing waited."""
+
     def advance(self, seconds: float) -> None:
         """Let time pass, with everything that happens in it."""
         end = self.now + seconds
