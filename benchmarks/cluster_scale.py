@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nats
 import orjson
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from memphis_desktop.cluster.profiles import ConnectionProfile
     from memphis_desktop.ui.window import MainWindow
 
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "performance.md"
+HEADING = "## A cluster of thousands"
 STREAMS = 2000
 CONSUMERS_OF_A_STREAM = 5
 REPLICATED = 100  # of the streams; the others have one replica, as most streams of such clusters have
@@ -127,13 +130,22 @@ class AtRest:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured. Times in seconds from the click on "connect"."""
+    """What was measured. Times are seconds since the connection was asked for.
+
+    Attributes:
+        names: All names are known.
+        usable: The list shows the figures of what is in view.
+        everything: Every stream was read once.
+        groups: Every consumer was read once.
+        at_rest: What each screen costs then.
+    """
 
     streams: int
     consumers: int
     names: float
     usable: float
     everything: float
+    groups: float
     at_rest: dict[str, AtRest]
 
 
@@ -183,7 +195,8 @@ async def measure(window: MainWindow, profile: ConnectionProfile, seconds: float
     names = await _until(lambda: len(session.snapshot.streams) >= expected, 60) - started
     usable = await _until(visible_read, 60) - started
     everything = await _until(lambda: session.snapshot.complete, 120) - started
-    await asyncio.sleep(10)  # let the consumers come in
+    groups = await _until(lambda: len(session.snapshot.consumers) >= account.consumers, 300) - started
+    await asyncio.sleep(5)
     at_rest = {}
     for name in SCREENS:
         tab = {"tab": "groups"} if name == "cluster" else {}
@@ -191,7 +204,7 @@ async def measure(window: MainWindow, profile: ConnectionProfile, seconds: float
         await asyncio.sleep(3)
         at_rest[name] = await _watch(session, shown if name == "stations" else list, seconds)
     snapshot = session.snapshot
-    return Figures(len(snapshot.streams), account.consumers, names, usable, everything, at_rest)
+    return Figures(len(snapshot.streams), account.consumers, names, usable, everything, groups, at_rest)
 
 
 async def _watch(session: object, shown: Callable[[], list[str]], seconds: float) -> AtRest:
@@ -240,19 +253,61 @@ def run(cluster: LocalCluster, seconds: float = AT_REST) -> Figures:
         return loop.run_until_complete(all_of_it())
 
 
+# The record
+
+
+def section(figures: dict[str, Any]) -> str:
+    """The figures as a part of ``docs/performance.md``."""
+    rows = "\n".join(
+        f"| {name} | {screen['requests']:.1f} | {screen['core']:.1f} % | {screen['longest']:.0f} ms |"
+        for name, screen in figures["at_rest"].items()
+    )
+    return f"""{HEADING}
+
+Three nats-servers and the window on the same {figures["cores"]} cores, with {figures["streams"]:,} stations and
+{figures["consumers"]:,} consumer groups, {REPLICATED} stations and their groups with three replicas. Measured
+{figures["date"]} with `python -m benchmarks.cluster_scale FOLDER --write`; the machine was busy with other things
+too (load {figures["load"]:.0f}), which lengthens the times below but not the work.
+
+After connecting: all names after {figures["names"]:.1f} s, the list with the figures of what is in view after
+{figures["usable"]:.1f} s, every station read once after {figures["everything"]:.1f} s, every group after
+{figures["groups"]:.0f} s. What is in view is read anew each second (age in the median
+{figures["at_rest"]["stations"]["visible_age"]:.1f} s).
+
+| At rest on | Requests a second (at most 20) | Of one core (at most 15 %) | Longest work in one piece |
+| --- | --- | --- | --- |
+{rows}
+"""
+
+
+def write(figures: dict[str, Any]) -> None:
+    """Put the section into the document, in place of the one before."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, _, rest = text.partition(HEADING)
+    _, mark, after = rest.partition("\n## ")
+    DOCUMENT.write_text(
+        before.rstrip() + "\n\n" + section(figures) + (f"{mark}{after}" if mark else ""), encoding="utf-8"
+    )
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--streams", type=int, default=STREAMS)
     parser.add_argument("--seconds", type=float, default=AT_REST, help="for each screen")
+    parser.add_argument("--write", action="store_true", help="into docs/performance.md as well")
     arguments = parser.parse_args()
     cluster = LocalCluster(arguments.folder)
     cluster.start(timeout=300)
     try:
         if asyncio.run(count(cluster.urls[0])) < arguments.streams:
             asyncio.run(fill(cluster.urls[0], arguments.streams))
-        print(json.dumps(asdict(run(cluster, arguments.seconds)), indent=1))
+        figures = asdict(run(cluster, arguments.seconds))
+        figures |= {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+        print(json.dumps(figures, indent=1))
+        if arguments.write:
+            write(figures)
     finally:
         cluster.stop()
 

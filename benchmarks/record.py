@@ -91,6 +91,12 @@ def document(
     )
 
 
+def elsewhere() -> str:
+    """The part of the present document that another benchmark has written; see `benchmarks.cluster_scale`."""
+    _, mark, rest = DOCUMENT.read_text(encoding="utf-8").partition("\n## A cluster of thousands")
+    return f"{mark}{rest.partition(chr(10) + '## ')[0].rstrip()}\n" if mark else ""
+
+
 def main() -> int:
     """Carry out the command line."""
     parser = argparse.ArgumentParser(description="Measure everything and write it down.")
@@ -116,7 +122,8 @@ def main() -> int:
         "console": console.as_json(),
     }
     RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    DOCUMENT.write_text(document(outcomes, figures, console, settings, about), encoding="utf-8")
+    text = document(outcomes, figures, console, settings, about) + elsewhere()
+    DOCUMENT.write_text(text, encoding="utf-8")
     print(report.as_table(outcomes))
     print(figures.as_table())
     print(console.as_table())

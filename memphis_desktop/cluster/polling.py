@@ -52,6 +52,7 @@ PAGES_IN_TURN = 1  # of a long list, in each round: a page makes work for every 
 SNAPSHOT_EVERY_PAGES = 8
 FIRST_CONSUMERS = 60  # streams whose consumers are read in a round until all were read once
 PARALLEL = 6
+ROUND_LIMIT = 0.8  # seconds in which a round begins to read consumers
 SLICE_SECONDS = 0.005  # work on the loop is interrupted after this
 STUCK = 1.5  # seconds after which a round may be interrupted by news
 SINGLES = 8  # streams read one by one when nobody looks at any
@@ -261,13 +262,19 @@ class Poller:
         self._budget.answered(time.monotonic() - started)
         return answer, started
 
-    async def _together(self, do: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
-        """Do the same with several items, a few at a time, all of them; then raise the first failure."""
+    async def _together(
+        self, do: Callable[[T], Awaitable[None]], items: Iterable[T], within: float = float("inf")
+    ) -> None:
+        """Do the same with several items, a few at a time; then raise the first failure.
+
+        None is begun when the round has lasted `within` seconds: what is looked at waits for the next one.
+        """
         limit = asyncio.Semaphore(PARALLEL)
 
         async def one(item: T) -> None:
             async with limit:
-                await do(item)
+                if time.monotonic() - self._round_began < within:
+                    await do(item)
 
         results = await asyncio.gather(*map(one, items), return_exceptions=True)
         for result in results:
@@ -490,7 +497,7 @@ class Poller:
         if any(name not in self._state.consumers_read_at for name in due[:FIRST_CONSUMERS]):
             room = max(room, FIRST_CONSUMERS)  # like the streams: an empty list helps nobody
         try:
-            await self._together(self._read_consumers_of, due[:room])
+            await self._together(self._read_consumers_of, due[:room], ROUND_LIMIT)
             self._state.errors.pop("consumers", None)
             if due:
                 self._state.read_at["consumers"] = time.time_ns()

@@ -19,6 +19,7 @@ Kind = Literal[
 ]
 RIGHT_ALIGNED = {"number", "bytes", "rate", "duration"}
 _NO_TEXT = {"sparkline"}
+_SINGLY = 32  # rows that come or go one by one; more of them at once
 _COMPARE_LIMIT = 2000  # above this many rows a new object counts as a change without comparing
 
 
@@ -225,9 +226,22 @@ class TableModel(QAbstractTableModel):
     def _rearrange(self, before: dict[Hashable, Any]) -> None:
         wanted = self._order()
         self._remove(set(wanted))
+        self._append(wanted)
         self._permute(wanted)
         self._insert(wanted)
         self._refresh(before)
+
+    def _append(self, wanted: list[Hashable]) -> None:
+        """Put many new rows at the end at once, to be ordered with the others: one by one costs seconds."""
+        present = set(self._shown)
+        new = [key for key in wanted if key not in present]
+        if len(new) <= _SINGLY:
+            return
+        first = len(self._shown)
+        self.beginInsertRows(QModelIndex(), first, first + len(new) - 1)
+        self._shown.extend(new)
+        self._rows.extend(self._all[key] for key in new)
+        self.endInsertRows()
 
     def _order(self) -> list[Hashable]:
         keys = [key for key, row in self._all.items() if self._passes(key, row)]
@@ -266,6 +280,9 @@ class TableModel(QAbstractTableModel):
         return text
 
     def _remove(self, wanted: set[Hashable]) -> None:
+        gone = [key for key in self._shown if key not in wanted]
+        if len(gone) > _SINGLY:  # many go at once, from the end
+            self._permute([key for key in self._shown if key in wanted] + gone)
         end = len(self._shown)
         while end > 0:
             if self._shown[end - 1] in wanted:
