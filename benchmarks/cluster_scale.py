@@ -264,10 +264,10 @@ def section(figures: dict[str, Any]) -> str:
     )
     return f"""{HEADING}
 
-Three nats-servers and the window on the same {figures["cores"]} cores, with {figures["streams"]:,} stations and
-{figures["consumers"]:,} consumer groups, {REPLICATED} stations and their groups with three replicas. Measured
-{figures["date"]} with `python -m benchmarks.cluster_scale FOLDER --write`; the machine was busy with other things
-too (load {figures["load"]:.0f}), which lengthens the times below but not the work.
+Three nats-servers and the window on the same {figures["cores"]} cores, with {figures["streams"]:,}
+stations and {figures["consumers"]:,} consumer groups; {REPLICATED} stations and their groups have three
+replicas. Measured {figures["date"]} with `python -m benchmarks.cluster_scale FOLDER --write`. The load of
+the machine was {figures["load"]:.0f}: what else it does lengthens the times, not the work.
 
 After connecting: all names after {figures["names"]:.1f} s, the list with the figures of what is in view after
 {figures["usable"]:.1f} s, every station read once after {figures["everything"]:.1f} s, every group after
