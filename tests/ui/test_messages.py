@@ -234,6 +234,13 @@ async def test_live_follows_pauses_and_stays_bounded(
     await until(lambda: shown(browser)[-1:] == [114], "the rest")
     assert len(browser.list.model.rows) == 100
     assert browser.list.model.dropped == 14
+    for _ in range(150):  # the list asks for what is new by itself too; that must not end the following
+        await client.publish("S.even", b"and more")
+    await client.flush()
+    await asyncio.gather(browser.places.refresh(), browser.places.load_newer())
+    assert browser.list.at_end
+    await until(lambda: shown(browser)[-1:] == [264], "the newest")
+    assert browser.list.at_end
     qtbot.keyClick(browser.list.table, Qt.Key.Key_T)
     assert not browser.tail.live
 

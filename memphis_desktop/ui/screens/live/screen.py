@@ -125,7 +125,7 @@ class LiveScreen(Screen):
         self.tree.header().setStretchLastSection(False)
         self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.tree.header().setMinimumSectionSize(40)
-        self.tree.header().resizeSection(1, 70)
+        self.tree.header().resizeSection(1, 80)
         self.tree.header().resizeSection(2, 64)
         self.tree.setIndentation(12)
         self.tree.setMinimumWidth(250)

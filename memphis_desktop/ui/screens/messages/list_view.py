@@ -40,7 +40,7 @@ from memphis_desktop.ui.theme import fonts
 SCALE = 1_000_000  # steps of the scroll bar over the whole station
 NEAR_ROWS = 60  # rows from an end at which the next page is asked for
 PAGE_SAMPLE = 100  # rows at either end whose subjects are measured
-MINIMUM_PREVIEW = 120
+MINIMUM_PREVIEW = 90
 FITTING_ROOM = 300  # pixels: a narrower table is not laid out yet
 _DRAG_MS = 40
 _PAD = 8

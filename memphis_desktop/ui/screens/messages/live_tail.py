@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.2  # seconds between looks for new messages
 COUNT_INTERVAL = 0.5  # the same while paused, when only the number is read
-PAGE_ROWS = 1_000
+PAGE_ROWS = 500
 FLOOD_PAGE = 200  # shown of a flood at a time: more could not be read anyway
 FLOOD_ROWS = 10_000  # this far behind, the rest is left out and said so
 
@@ -37,6 +37,11 @@ class LiveTail(QObject):
     def live(self) -> bool:
         """Whether new messages are followed."""
         return self._live
+
+    @property
+    def following(self) -> bool:
+        """Whether the list shall stay at its end, whoever adds rows to it."""
+        return self._live and not self._paused and self._browser.list.at_end
 
     def set_live(self, live: bool) -> None:
         """Begin or end following."""

@@ -163,7 +163,7 @@ class Places(QObject):
         with self._asking():
             page = await browser.reader.forward(start, PAGE_ROWS, browser.subject)
             if self._still(generation) and self._list.model.last == start - 1:
-                self._list.add_newer(page)
+                self._list.add_newer(page, follow=browser.tail.following)
                 browser.update_foot()
 
     def _still(self, generation: int) -> bool:
