@@ -21,6 +21,8 @@ from memphis_desktop.inspect.decode.rules import DecoderRule
 from memphis_desktop.inspect.draft import HISTORY_LENGTH, BodyForm, Draft
 from memphis_desktop.inspect.forms import json_types
 from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.stations.client import StationsClient
+from memphis_desktop.stations.service import StationsService
 from memphis_desktop.ui.screens.composer import Composer, history, open_composer
 from memphis_desktop.ui.screens.composer.form_model import FormModel
 from memphis_desktop.ui.screens.composer.form_view import FormView
@@ -298,3 +300,50 @@ async def test_closing_while_many_are_sent_ends_them(compose: Compose, until: Un
     await until(lambda: series.progress.done, "the end")
     assert series.progress.sent < 1_000_000
     await asyncio.sleep(0)
+
+
+async def test_a_station_of_memphis_is_asked_for_its_schema(
+    open_window: Open, broker: ServerProcess, connect: Connect, until: Until
+) -> None:
+    own = await connect(broker)
+    service = StationsService(own)
+    await service.start()
+    stations = StationsClient(own, username="root")
+    await stations.create_station("orders")
+    await stations.create_schema("sale", "json", json.dumps(SCHEMA))
+    await stations.create_schema("line", "protobuf", PROTO, message="Line")
+    await stations.attach_schema("sale", ["orders"])
+    program = await open_window(connect=broker.url)
+    window = program.window
+    workspace = await until(
+        lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
+    )
+    await until(lambda: "orders$1" in workspace.connection.snapshot.streams, "the station", timeout=30)
+    composer = open_composer(window.current_workspace().current_screen.context, window)
+    composer.subject_field.setText("orders$1.final")
+    composer.body_editor.setPlainText('{"id": 0}')
+    composer.check()
+    await until(lambda: composer.body.attached is not None, "the station's schema", timeout=30)
+    assert "sale version 1 (schema of orders)" in composer.schema_check.text()
+    assert "does not fit sale" in composer.body_note.text()
+    assert not composer.publish_button.isEnabled()
+    composer.body_editor.setPlainText('{"id": 7, "state": "PAID"}')
+    composer.check()
+    composer.sending.publish()  # asks the station's own check first
+    await until(lambda: "Stored in orders$1" in composer.outcome.text(), "the acknowledgement", timeout=30)
+    composer.close()
+
+    await stations.attach_schema("line", ["orders"])
+    composer = open_composer(window.current_workspace().current_screen.context, window)
+    composer.subject_field.setText("orders$1.final")
+    composer.body_editor.setPlainText('{"sku": "pencil", "count": 2}')
+    composer.check()
+    await until(lambda: composer.body.attached is not None, "the other schema", timeout=30)
+    composer.check()
+    composer.sending.publish()  # written as JSON, sent as the type
+    await until(lambda: "Stored in orders$1 as #2" in composer.outcome.text(), "the second", timeout=30)
+    stored = await own.jetstream().get_msg("orders$1", 2)
+    assert stored.data == b"\n\x06pencil\x10\x02"
+    composer.close()
+    await stations.close()
+    await service.stop()
