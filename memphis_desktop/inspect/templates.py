@@ -20,9 +20,19 @@ HELP = (
     ("{{float:0:1}}", "a number between the two, with two decimals"),
     ("{{choice:red|green}}", "one of the words"),
     ("{{hex:8}}", "so many random hex digits"),
+    ("{{name}}", "a person; {{email}}, {{city}}, {{country}}, {{word}} likewise"),
 )
 MAX_COUNT = 10_000_000
 
+_LISTS = {
+    "name": (
+        "Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra",
+        "Radia Perlman", "Emre Şahin", "Chinua Okafor", "Mei Lin", "José Álvarez", "Zoë O’Neil",
+    ),
+    "city": ("Berlin", "Lagos", "São Paulo", "Tokyo", "Nairobi", "Oslo", "Mumbai", "Toronto", "Wellington"),
+    "country": ("DE", "NG", "BR", "JP", "KE", "NO", "IN", "CA", "NZ"),
+    "word": ("amber", "basalt", "cedar", "delta", "ember", "fjord", "granite", "harbour", "indigo"),
+}  # fmt: skip
 _PLACEHOLDER = re.compile(r"\{\{\s*([a-z_]+)(?::([^{}]*))?\s*\}\}")
 
 
@@ -91,6 +101,10 @@ class Template:
             return f"{self._random.uniform(float(low), float(high)):.2f}"
         if name == "choice":
             return self._random.choice(argument.split("|"))
+        if name in _LISTS:
+            return self._random.choice(_LISTS[name])
+        if name == "email":
+            return f"{self._random.choice(_LISTS['word'])}{self._random.randint(1, 9999)}@example.com"
         if name == "hex":
             return secrets.token_hex((min(int(argument), 4096) + 1) // 2)[: int(argument)]
         raise TemplateError(f"{{{{{name}}}}} is not known")

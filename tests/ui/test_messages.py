@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -429,3 +430,32 @@ def test_text_view_opens_in_parts_and_breaks_endless_lines(qtbot: QtBot) -> None
     assert view.editor.toPlainText().count("z") == 300_000
     assert view.text() == text
     assert "\u202e" not in breakable("a\u202eb")
+
+
+async def test_finding_in_a_text_and_looking_inside_a_compressed_payload(
+    client: Client, browse: Browse, until: Until, qtbot: QtBot
+) -> None:
+    inner = json.dumps({"words": ["alpha", "beta", "alpha"]}).encode()
+    await fill(client, "Z", [gzip.compress(inner), inner])
+    browser = await browse("Z")
+    detail = browser.detail
+    browser.list.select_sequence(1)
+    await until(lambda: detail.decoded is not None, "the message")
+    detail.show_tab("Hex")
+    assert detail.hex_view.data().startswith(b"\x1f\x8b")
+    detail.hex_box.setCurrentIndex(1)
+    detail.hex_box.activated.emit(1)
+    assert detail.hex_view.data() == inner
+    browser.list.select_sequence(2)
+    await until(lambda: detail.decoded is not None, "the other")
+    assert detail.hex_box.isHidden()
+    detail.show_tab("Text")
+    view = detail.text_view
+    qtbot.keyClick(view, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClicks(view.find_field, "alpha")
+    first = view.editor.textCursor().selectionStart()
+    qtbot.keyClick(view.find_field, Qt.Key.Key_Return)
+    second = view.editor.textCursor().selectionStart()
+    assert first < second
+    qtbot.keyClick(view.find_field, Qt.Key.Key_Return)
+    assert view.editor.textCursor().selectionStart() == first  # begins again at the top

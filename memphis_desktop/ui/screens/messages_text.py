@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QTextCursor, QTextOption
+from PySide6.QtGui import QKeyEvent, QKeySequence, QTextCursor, QTextOption
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.decode.text import visible
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.theme import fonts
 
@@ -61,9 +62,15 @@ class TextView(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._put_slice)
+        self.find_field = FilterField("Find in this text")
+        self.find_field.hide()
+        self.find_field.returnPressed.connect(lambda: self.find_next())
+        self.find_field.textChanged.connect(lambda _: self.find_next(again=True))
+        self.find_field.left.connect(self._end_finding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        layout.addWidget(self.find_field)
         layout.addWidget(self.editor, 1)
         layout.addWidget(self._bar)
         self.setFocusProxy(self.editor)
@@ -80,6 +87,35 @@ class TextView(QWidget):
     def text(self) -> str:
         """The whole text, shown or not."""
         return self._text
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Ctrl+F finds in what is shown, F3 goes on."""
+        if event.matches(QKeySequence.StandardKey.Find):
+            self.find_field.show()
+            self.find_field.setFocus()
+            self.find_field.selectAll()
+        elif event.matches(QKeySequence.StandardKey.FindNext):
+            self.find_next()
+        else:
+            super().keyPressEvent(event)
+
+    def find_next(self, *, again: bool = False) -> bool:
+        """Mark the next place of what is typed, from the top after the last; `again` from the mark on."""
+        wanted = self.find_field.text()
+        if not wanted:
+            return False
+        if again:
+            cursor = self.editor.textCursor()
+            cursor.setPosition(cursor.selectionStart())
+            self.editor.setTextCursor(cursor)
+        if self.editor.find(wanted):
+            return True
+        self.editor.moveCursor(QTextCursor.MoveOperation.Start)
+        return bool(self.editor.find(wanted))
+
+    def _end_finding(self) -> None:
+        self.find_field.hide()
+        self.editor.setFocus()
 
     def _load_rest(self) -> None:
         self._goal = min(len(self._text), MAX_CHARACTERS)

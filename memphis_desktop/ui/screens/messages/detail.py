@@ -127,8 +127,7 @@ class MessageDetail(QWidget):
         self.text_view = TextView("Payload as text", self.tabs)
         self.text_view.save_requested.connect(self.save_requested)
         self.tabs.addTab(self.text_view, "Text")
-        self.hex_view = HexView(self.tabs)
-        self.tabs.addTab(self.hex_view, "Hex")
+        self.tabs.addTab(self._hex_tab(), "Hex")
         self.headers_table = DataTable(
             [
                 Column("name", "Name", lambda row: row[1], kind="mono", width=190,
@@ -157,6 +156,36 @@ class MessageDetail(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self._stack)
+
+    def _hex_tab(self) -> QWidget:
+        page = QWidget(self.tabs)
+        self.hex_view = HexView(page)
+        self.hex_box = QComboBox(page)
+        self.hex_box.setAccessibleName("Which bytes")
+        self.hex_box.setToolTip("The bytes as they are stored, or with the compression taken off")
+        self.hex_box.hide()
+        self.hex_box.activated.connect(lambda _: self._show_bytes())
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_1)
+        layout.addWidget(self.hex_box)
+        layout.addWidget(self.hex_view, 1)
+        return page
+
+    def _offer_bytes(self, decoded: Decoded) -> None:
+        """Offer what is inside a compressed payload beside what is stored."""
+        message = self.message
+        unwrapped = message is not None and decoded.data != message.payload
+        self.hex_box.setVisible(unwrapped)
+        self.hex_box.clear()
+        if message is not None and unwrapped:
+            self.hex_box.addItem(f"As stored, {figures.bytes_size(len(message.payload))}", message.payload)
+            self.hex_box.addItem(f"Unwrapped, {figures.bytes_size(len(decoded.data))}", decoded.data)
+
+    def _show_bytes(self) -> None:
+        data = self.hex_box.currentData()
+        if data is not None:
+            self.hex_view.set_data(bytes(data))
 
     def _decoded_tab(self) -> QWidget:
         self._chain = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
@@ -246,6 +275,7 @@ class MessageDetail(QWidget):
         self.headers_table.set_state("ready" if message.headers else "empty", "This message has no headers.")
         self.tabs.setTabText(3, f"Headers {len(message.headers)}" if message.headers else "Headers")
         self.hex_view.set_data(message.payload)
+        self.hex_box.hide()
         self._decode_again()
 
     def hide_station_actions(self) -> None:
@@ -383,6 +413,7 @@ class MessageDetail(QWidget):
 
     def _show_decoded(self, decoded: Decoded, text: str | None = None) -> None:
         self.decoded = decoded
+        self._offer_bytes(decoded)
         self._report(list(decoded.report))
         steps = [f"{step.name} {figures.bytes_size(step.input_size)}" for step in decoded.steps]
         self._chain.setText("  →  ".join(steps) or "Empty")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPoint, QRect, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPoint, QRect, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
-    QFontMetrics,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -20,82 +19,24 @@ from PySide6.QtWidgets import (
     QAbstractSlider,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QMenu,
-    QScrollBar,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QTableView,
     QWidget,
 )
 
 from memphis_desktop.inspect.message import InspectedMessage
-from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.screens.messages.columns import MessageColumn, standard_columns
-from memphis_desktop.ui.screens.messages.rows import Gap, Index, MessageListModel, removed_text
+from memphis_desktop.ui.screens.messages.delegate import PAD, MessageDelegate
+from memphis_desktop.ui.screens.messages.rows import Gap, MessageListModel, removed_text
+from memphis_desktop.ui.screens.messages.scroll_bar import SCALE, StationScrollBar
 from memphis_desktop.ui.theme import fonts
 
-SCALE = 1_000_000  # steps of the scroll bar over the whole station
 NEAR_ROWS = 60  # rows from an end at which the next page is asked for
 PAGE_SAMPLE = 100  # rows at either end whose subjects are measured
 MINIMUM_PREVIEW = 90
 FITTING_ROOM = 300  # pixels: a narrower table is not laid out yet
 _DRAG_MS = 40
-_PAD = 8
-
-
-class MessageDelegate(QStyledItemDelegate):
-    """Paints cells straight from the rows."""
-
-    def __init__(self, model: MessageListModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._model = model
-        self._plain = fonts.interface(theme.SIZE_CAPTION)
-        self._mono = fonts.monospace(theme.SIZE_CAPTION)
-        self._metrics = {False: QFontMetrics(self._plain), True: QFontMetrics(self._mono)}
-        self.marked: set[int] = set()  # sequences with a mark at their left edge
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        """Wide enough for the text."""
-        row = self._model.rows[index.row()]
-        column = self._model.columns[index.column()]
-        text = "" if isinstance(row, Gap) else column.text(row, self._model.zone)
-        width = self._metrics[column.mono].horizontalAdvance(text[:400])
-        return QSize(width + 2 * _PAD + 4, theme.manager().density.row)
-
-    def text_width(self, section: int, message: InspectedMessage) -> int:
-        """Width of a cell that shows all of its text."""
-        column = self._model.columns[section]
-        text = column.text(message, self._model.zone)[:200]
-        return self._metrics[column.mono].horizontalAdvance(text) + 2 * _PAD + 2
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        """Background by state, a faint line, the text."""
-        look = theme.manager().current
-        rect: QRect = option.rect
-        row = self._model.rows[index.row()]
-        if option.state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(rect, QColor(look.selection))
-        elif option.state & QStyle.StateFlag.State_MouseOver:
-            painter.fillRect(rect, QColor(look.hover))
-        painter.setPen(QPen(QColor(look.line), 1))
-        painter.drawLine(rect.left(), rect.bottom(), rect.right(), rect.bottom())
-        if isinstance(row, Gap):
-            return  # the view paints the sentence across all columns
-        column = self._model.columns[index.column()]
-        if row.sequence in self.marked and index.column() == 0:
-            painter.fillRect(QRect(rect.left(), rect.top(), 3, rect.height() - 1), QColor(look.accent))
-        area = rect.adjusted(_PAD, 0, -_PAD, -1)
-        metrics = self._metrics[column.mono]
-        text = column.text(row, self._model.zone)
-        if metrics.horizontalAdvance(text) > area.width():
-            text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width())
-        painter.setFont(self._mono if column.mono else self._plain)
-        painter.setPen(QColor(look.muted if column.muted else look.text))
-        side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
-        painter.drawText(area, int(side | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine), text)
 
 
 class _Table(QTableView):
@@ -173,8 +114,8 @@ class _Table(QTableView):
                 size = painter.fontMetrics().horizontalAdvance(text)
                 left = (width - size) // 2
                 painter.setPen(QPen(QColor(look.line_strong), 1, Qt.PenStyle.DashLine))
-                painter.drawLine(_PAD, middle, left - 2 * _PAD, middle)
-                painter.drawLine(left + size + 2 * _PAD, middle, width - _PAD, middle)
+                painter.drawLine(PAD, middle, left - 2 * PAD, middle)
+                painter.drawLine(left + size + 2 * PAD, middle, width - PAD, middle)
                 painter.setPen(QColor(look.muted))
                 painter.drawText(QRect(0, top, width, height), int(Qt.AlignmentFlag.AlignCenter), text)
         index = self.currentIndex()
@@ -182,58 +123,6 @@ class _Table(QTableView):
             rect = self.visualRect(index.siblingAtColumn(0))
             painter.setPen(QPen(QColor(look.accent), look.focus_width))
             painter.drawLine(1, rect.top(), 1, rect.bottom())
-
-
-class StationScrollBar(QScrollBar):
-    """Spans first to last sequence of the station; says where it would go while it is dragged."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(Qt.Orientation.Vertical, parent)
-        self.setRange(0, SCALE)
-        self.setAccessibleName("Place in the station")
-        self.first = 1
-        self.last = 0
-        self._bubble = QLabel(parent)
-        self._bubble.setTextFormat(Qt.TextFormat.PlainText)
-        self._bubble.setObjectName("bubble")
-        self._bubble.hide()
-        self.sliderMoved.connect(self._show_bubble)
-        self.sliderReleased.connect(self._bubble.hide)
-
-    def set_bounds(self, first: int, last: int, visible_rows: int) -> None:
-        """The station's first and last sequence."""
-        self.first, self.last = first, max(first, last)
-        span = self.last - self.first + 1
-        self.setPageStep(max(SCALE // 50, min(SCALE, SCALE * visible_rows // max(1, span))))
-        self.setSingleStep(max(1, SCALE // max(1, span)))
-        self.setEnabled(span > 1)
-
-    def sequence(self, value: int) -> int:
-        """The sequence a position means."""
-        return self.first + round((self.last - self.first) * value / SCALE)
-
-    def show_sequence(self, sequence: int) -> None:
-        """Put the handle where a sequence is, without asking for it."""
-        if self.isSliderDown():
-            return
-        span = max(1, self.last - self.first)
-        before = self.blockSignals(True)
-        self.setValue(min(SCALE, max(0, round((sequence - self.first) * SCALE / span))))
-        self.blockSignals(before)
-
-    def _show_bubble(self, value: int) -> None:
-        look = theme.manager().current
-        self._bubble.setStyleSheet(
-            f"background: {look.raised}; color: {look.text}; border: 1px solid {look.line_strong};"
-            f" border-radius: 6px; padding: 4px 8px; font-family: '{fonts.monospace_family()}';"
-        )
-        self._bubble.setText(f"#{figures.integer(self.sequence(value))}")
-        self._bubble.adjustSize()
-        room = self.height() - self._bubble.height()
-        top = round(room * value / SCALE)
-        self._bubble.move(self.mapToParent(QPoint(-self._bubble.width() - 8, top)))
-        self._bubble.raise_()
-        self._bubble.show()
 
 
 class MessageListView(QWidget):
