@@ -35,7 +35,7 @@ from memphis_desktop.ui.screens.dead_letters.dialogs import (
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_detail.dead_letters import DeadLettersTab
 from memphis_desktop.ui.screens.stations import StationsScreen
-from tests.conftest import Connect
+from tests.conftest import Connect, Starter
 
 Until = Callable[..., Awaitable[Any]]
 Show = Callable[..., Awaitable[Any]]
@@ -300,6 +300,25 @@ async def test_a_stations_tab_its_column_and_an_alert_lead_to_its_letters(
     window.alerts.show_subject(alert)
     assert window.current_workspace().current_screen is screen
     await until(lambda: screen.view.table.current_row() is not None, "the cursor")
+
+
+async def test_a_login_that_hears_nothing_is_told_so(
+    program: Program, start_nats_server: Starter, until: Until
+) -> None:
+    config = """
+    accounts { A { jetstream: enabled, users: [
+      { user: ada, password: pw, permissions: { subscribe: { deny: ["$JS.EVENT.ADVISORY.>"] },
+        publish: { deny: ["$JS.API.STREAM.CREATE.>"] } } } ] } }
+    """
+    server = start_nats_server(config=config)
+    url = server.url.replace("nats://", "nats://ada:pw@")
+    workspace = await program.window.open_profile(
+        ConnectionProfile(name="narrow", urls=(url,)), Route("dead_letters")
+    )
+    screen = workspace.current_screen
+    assert isinstance(screen, DeadLettersScreen)
+    await until(lambda: "hears no advisories" in screen.view.banner.text(), "the banner")
+    assert screen.view.banner.button().isHidden()
 
 
 async def test_a_right_click_offers_what_can_be_done(

@@ -49,12 +49,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_LETTERS = 20_000  # the newest; what is older is counted, not held
+MAX_LETTERS = 5_000  # the newest; what is older is counted, not held: a list refreshes at once
 MAX_ORIGINALS = 4_000  # messages looked up by themselves, the newest; others when they are looked at
-MAX_STATION_LETTERS = 5_000  # of each dead-letter station
+MAX_STATION_LETTERS = 2_000  # of each dead-letter station
 PAGE_ROWS = 500
 PARALLEL = 24
 SLICE_SECONDS = 0.004
+TELL_SECONDS = 0.4  # between two views while messages are looked up
 READERS = 64
 
 
@@ -352,8 +353,10 @@ class DeadLetters:
                 self._state_read[name] = _state_of(snapshot, name)
         self._bound()
         if self._changed or not self._loaded:
+            await self._build_letters()
             self._publish()
         await self._read_originals()
+        await self._build_letters()
 
     def _forget_source(self, name: str) -> None:
         for table in (self._read_to, self._deleted, self._state_read, self._readers):
@@ -515,6 +518,7 @@ class DeadLetters:
                 if (failures[-1].stream, failures[-1].sequence) not in self._originals
             )
         )
+        told = time.monotonic()
         for start in range(0, len(wanted), PARALLEL):
             if not self._users:
                 return
@@ -523,8 +527,10 @@ class DeadLetters:
                 with contextlib.suppress(ReadError):
                     await self._reader(stream)  # opened once, before many ask for it
             await asyncio.gather(*(self._look_up(stream, sequence) for stream, sequence in batch))
-            if start % (PARALLEL * 8) == 0:
+            if time.monotonic() - told > TELL_SECONDS:
+                await self._build_letters()
                 self._publish()
+                told = time.monotonic()
         while len(self._originals) > 2 * MAX_LETTERS:
             self._originals.popitem(last=False)
 
@@ -632,6 +638,17 @@ class DeadLetters:
                 listener(self.view)
             except Exception:
                 log.exception("a listener failed on dead letters")
+
+    async def _build_letters(self) -> None:
+        """Make the letters that are missing, in slices; what is touched meanwhile is made when told."""
+        started = time.perf_counter()
+        for key in list(self._failures):
+            failures = self._failures.get(key)
+            if failures and key not in self._letters:
+                self._letters[key] = self._build(failures)
+                if time.perf_counter() - started > SLICE_SECONDS:
+                    await asyncio.sleep(0)
+                    started = time.perf_counter()
 
     def _build(self, failures: list[Failure]) -> DeadLetter:
         last = failures[-1]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QSize, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
@@ -53,13 +54,15 @@ from memphis_desktop.ui.screens.station_parts import consumer_route, panel
 from memphis_desktop.ui.theme.icons import icon
 
 _COALESCE_MS = 150
-_MANY = 2_000  # from so many letters on, groups are made in a thread
+_COALESCE_MANY_MS = 1000
+_MANY = 1_000  # from so many letters on, groups are made in a thread
 _BUCKETS = 60
 _SERVICE_AWAY = (
     "No stations service answers: what fails now waits in the stream memphis_events until one is back, and "
     "nothing can be resent or dropped meanwhile. Run `memphis-desktop stations --connect URL`."
 )
 _UPPER_HEIGHT = 184
+_NO_TIMES: NDArray[np.float64] = np.empty(0)
 _KINDS = {
     LetterKind.MAX_DELIVERIES: ("Delivery limit", "bad"),
     LetterKind.TERMINATED: ("Terminated", "warning"),
@@ -101,6 +104,7 @@ class DeadLettersView(QWidget):
             self.book.set_patterns(map(str, saved))
         self.time_range = time_range or TimeRange(3600.0, self)
         self._letters: list[DeadLetter] = []
+        self._times: dict[LetterKind, NDArray[np.float64]] = {}
         self._group = ALL
         self._wanted: LetterKey | None = None
         self._newest_wanted = False
@@ -265,7 +269,8 @@ class DeadLettersView(QWidget):
 
     def _show_soon(self) -> None:
         if not self._timer.isActive():
-            self._timer.start()
+            # A long list is compared with what is shown less often.
+            self._timer.start(_COALESCE_MS if len(self._letters) < _MANY else _COALESCE_MANY_MS)
 
     def _show(self) -> None:
         view = self.book.view
@@ -274,6 +279,10 @@ class DeadLettersView(QWidget):
             for letter in view.letters
             if not self.station or self.station in (letter.station, letter.stream)
         ]
+        self._times = {
+            kind: np.array([one.failed_ns for one in self._letters if one.kind is kind], dtype=np.float64)
+            for kind in self._kinds
+        }
         self.table.set_rows(self._letters)
         self._show_chips()
         self._show_state(view)
@@ -388,7 +397,7 @@ class DeadLettersView(QWidget):
         edges = np.arange(first, end + width, width)
         series = []
         for kind, (title, token) in self._kinds.items():
-            times = np.array([one.failed_ns for one in self._letters if one.kind is kind], dtype=np.float64)
+            times = self._times.get(kind, _NO_TIMES)
             if not len(times) and kind not in (LetterKind.MAX_DELIVERIES, LetterKind.UNACKED):
                 continue
             counts, _ = np.histogram(times / 1e9, edges)
