@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from memphis_desktop.ui.memphis.snippets import LANGUAGES, ROOT, ROOT_PASSWORD, Address, snippet
 from tests.clients.sdk_programs import EMBEDDED, FRONT_DOOR, Place, case_names, chosen_cases, place, run_cases
 from tests.installed import npm_packages
 
@@ -43,3 +45,15 @@ def outcomes(
 def test_memphis_dev(case: str, outcomes: dict[str, str]) -> None:
     """Each case asserts for itself."""
     assert outcomes[case] == ""
+
+
+@pytest.mark.parametrize("produce", [True, False], ids=["produce", "consume"])
+def test_the_programs_the_window_shows_run(memphis_node: str, served: Place, produce: bool) -> None:
+    """“Connect your code” is what users copy: it runs as it stands."""
+    address = Address("127.0.0.1", served.memphis_port, ROOT, ROOT_PASSWORD)
+    program = snippet(LANGUAGES[1], address, "from-the-window", produce=produce)
+    done = subprocess.run(
+        [memphis_node, "-e", program], cwd=FOLDER, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert ('"id"' in done.stdout) is not produce
