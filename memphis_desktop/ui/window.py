@@ -384,6 +384,7 @@ class MainWindow(QMainWindow):
             Command("Close tab", "Ctrl+W", self.close_tab, "x"),
             Command("Next tab", "Ctrl+PgDown", lambda: self._step_tab(1), "caret-right"),
             Command("Previous tab", "Ctrl+PgUp", lambda: self._step_tab(-1), "caret-left"),
+            Command("Publish or request a message", "Ctrl+Shift+P", self._compose, "paper-plane-tilt"),
             Command("Open a file", "Ctrl+O", self.opener.ask_for_file, "folder-open"),
             Command("Save the tabs as a workspace", "", self.opener.ask_where_to_save, "floppy-disk"),
             Command("Filter this list", "/", self._focus_filter, "funnel"),
@@ -436,6 +437,16 @@ class MainWindow(QMainWindow):
                 elif command.reason:
                     self.notify(command.reason)
                 return
+
+    def _compose(self) -> None:
+        """Open the composer for the connection of this tab."""
+        from memphis_desktop.ui.screens.composer import open_composer  # loaded when it is first wanted
+
+        screen = self.current_workspace().current_screen
+        if screen is None or self.current_workspace().connection is None:
+            self.notify("Open a connection first: a message is published over one.")
+        else:
+            open_composer(screen.context, self)
 
     def _focus_filter(self) -> None:
         screen = self.current_workspace().current_screen

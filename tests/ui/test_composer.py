@@ -23,6 +23,7 @@ from memphis_desktop.inspect.forms import json_types
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.service import StationsService
+from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.composer import Composer, history, open_composer
 from memphis_desktop.ui.screens.composer.form_model import FormModel
 from memphis_desktop.ui.screens.composer.form_view import FormView
@@ -263,6 +264,18 @@ async def test_history_and_favourites(compose: Compose, until: Until, qtbot: QtB
     assert composer.subject_field.text() == "S.new.3"
     assert composer.body.text() == "x"
     composer.close()
+
+
+async def test_the_composer_opens_from_anywhere(compose: Compose, until: Until) -> None:
+    composer = await compose()
+    window = composer.parent()
+    composer.close()
+    await until(lambda: not window.findChildren(Composer), "the end")
+    window.navigate(Route("stations"))
+    [command] = [one for one in window.window_commands() if one.shortcut == "Ctrl+Shift+P"]
+    command.callback()
+    opened = await until(lambda: window.findChild(Composer), "the composer")
+    opened.close()
 
 
 def test_the_form_model_passes_qts_tester(qtbot: QtBot) -> None:

@@ -435,7 +435,7 @@ class LiveScreen(Screen):
             Command("Clear the list", "Ctrl+L", self.clear),
             Command("Keep in a station", "", self.make_station, "stack"),
             Command("Record to a file", "Ctrl+R", self.record_button.click, "record"),
-            Command("Publish a message", "Ctrl+Shift+P", self.publish, "paper-plane-tilt"),
+            Command("Publish a message", "", self.publish, "paper-plane-tilt"),
             Command("Send a request", "Q", self.publish, "chat-circle-dots"),
             Command("Edit and publish", "E", self.edit, "pencil-simple"),
         ]

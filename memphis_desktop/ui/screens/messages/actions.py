@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -79,12 +80,20 @@ class MessageActions(QObject):
         menu.addAction("Payload\tY", self.copy_payload)
         for name in ("JSON", "nats command", "cURL (Memphis REST)", "Python"):
             menu.addAction(f"Message as {name}", partial(self.copy_as, name))
+        menu.addAction("Payload as base64", lambda: self._copy_bytes("base64"))
+        menu.addAction("Payload as hex", lambda: self._copy_bytes("hex"))
         menu.addSeparator()
         messages = self.selected()
         subjects = "\n".join(message.subject for message in messages)
         sequences = "\n".join(str(message.sequence) for message in messages)
         menu.addAction("Subject", lambda: self._copy(subjects, "the subject"))
         menu.addAction("Sequence", lambda: self._copy(sequences, "the sequence"))
+
+    def _copy_bytes(self, form: str) -> None:
+        """Put the payloads' bytes on the clipboard, one line for each."""
+        payloads = [message.payload for message in self.selected()]
+        lines = [base64.b64encode(data).decode() if form == "base64" else data.hex() for data in payloads]
+        self._copy("\n".join(lines), f"as {form}")
 
     def _copy(self, text: str, what: str) -> None:
         QGuiApplication.clipboard().setText(text)

@@ -348,6 +348,7 @@ class MessageBrowser(QWidget):
             Command("Jump to a place in the station", "G", self.focus_jump, "crosshair"),
             Command("Filter by subject", "/", self.focus_filter, "funnel"),
             Command("Find in messages", "F", self.focus_search, "magnifying-glass"),
+            Command("Search the whole range", "Ctrl+Return", self.searching.start, "magnifying-glass"),
             Command("Messages over time", "H", self.search_bar.histogram_button.toggle, "chart-bar"),
             Command("Follow new messages", "T", self.live_button.toggle, "broadcast"),
             Command("Pause following", "P", self.pause_button.toggle, "pause", self.live_button.isChecked()),
