@@ -65,6 +65,14 @@ async def make_streams(jetstream: JetStream, station: Station) -> None:
     await _for_each(station.streams, lambda stream: make_stream(jetstream, station, stream))
 
 
+async def make_missing(jetstream: JetStream, station: Station) -> None:
+    """Make again what somebody deleted of a station's streams behind its back; looks at the first few."""
+    for stream in station.streams[:_AT_ONCE]:
+        if await jetstream.stream_info(stream) is None:
+            await make_streams(jetstream, station)
+            return
+
+
 async def delete_streams(jetstream: JetStream, station: Station, *, only_own: bool) -> None:
     """Delete the streams of a station that are there.
 

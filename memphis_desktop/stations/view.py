@@ -118,7 +118,6 @@ class BucketView:
             "ack_policy": "none",
             "max_deliver": 1,
             "idle_heartbeat": int(_HEARTBEAT * 1e9),
-            "flow_control": True,
             "inactive_threshold": 30_000_000_000,
             "mem_storage": True,
             "num_replicas": 1,
@@ -142,9 +141,7 @@ class BucketView:
         self._heard = time.monotonic()
         headers: dict[str, str] = message.headers or {}
         if "Status" in headers:
-            if message.reply:  # flow control
-                await message.respond(b"")
-            elif headers.get("Nats-Last-Consumer", str(self._expected - 1)) != str(self._expected - 1):
+            if headers.get("Nats-Last-Consumer", str(self._expected - 1)) != str(self._expected - 1):
                 self._again.set()
             return
         tokens = message.reply.split(".")

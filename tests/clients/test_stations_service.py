@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from memphis_desktop.cluster.connection import close_client, open_client
+from memphis_desktop.cluster.failures import ReadOnlyConnection
+from memphis_desktop.cluster.profiles import ConnectionProfile, Credentials
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations import lifecycle, model
 from memphis_desktop.stations.client import StationsClient
@@ -310,3 +313,51 @@ async def test_rubbish_is_answered_with_one_sentence(
     ):
         answer = await client.request("$memphis_station_creations", body, timeout=DEADLINE)
         assert answer.data.decode() == message
+
+
+async def test_a_stream_that_was_deleted_behind_the_back_comes_again(
+    any_server: ServerProcess, connect: Connect, start_service: Any, metadata: Metadata
+) -> None:
+    await start_service()
+    client = await connect(any_server)
+    await ask(client, "$memphis_station_creations", **creation("s", partitions_number=2))
+    producer = {"name": "p", "station_name": "s", "connection_id": "c", "req_version": 4, "username": "root"}
+    for subject, body in (
+        ("$memphis_station_creations", creation("s")),
+        ("$memphis_producer_creations", producer),
+    ):
+        await metadata.jetstream.delete_stream("s$2")
+        await ask(client, subject, **body)
+        assert await metadata.jetstream.stream_info("s$2") is not None
+
+
+async def test_a_read_only_connection_follows_and_changes_nothing(
+    any_server: ServerProcess, start_service: Any, metadata: Metadata
+) -> None:
+    await start_service()
+    await metadata.producers.add(Producer("p", "s", "c"))
+    profile = ConnectionProfile("x", urls=(any_server.url,), read_only=True)
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    client = await open_client(
+        profile,
+        Credentials(),
+        on_error=nothing,
+        on_disconnected=nothing,
+        on_reconnected=nothing,
+        on_closed=nothing,
+        timeout=30,
+    )
+    try:
+        reader = StationsClient(client)
+        assert [each.name for each in await reader.producers()] == ["p"]
+        live = reader.live()
+        live.start()
+        await until(lambda: bool(live.producers.records))
+        await live.stop()
+        with pytest.raises(ReadOnlyConnection):
+            await reader.create_station("no")
+    finally:
+        await close_client(client)

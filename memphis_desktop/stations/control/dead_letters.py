@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import nats.errors
+
 from memphis_desktop.stations import dead_letters, groups, model
 from memphis_desktop.stations.control.routes import Context, Request, manage, management_answer
 from memphis_desktop.stations.errors import Refusal, StationsError
@@ -117,7 +119,10 @@ async def _send_to_groups(
             old_dead_letter_subject(station.name, target),
         ):
             # Without a reply subject: what makes an SDK report its ack is that an ordinary one fails.
-            await context.client.publish(subject, payload, headers={**headers, **own})
+            try:
+                await context.client.publish(subject, payload, headers={**headers, **own})
+            except nats.errors.Error as error:  # such as: with these headers it is larger than may be
+                raise StationsError(f"it could not be sent: {error}") from error
 
 
 async def _publish_again(

@@ -33,8 +33,11 @@ _EDITABLE_RETENTION = (RetentionType.AGE, RetentionType.MESSAGES, RetentionType.
 async def create_for_sdk(context: Context, request: Request) -> bytes:
     """Create a station; one that exists already is left as it is, and that is a success."""
     name = checked_name("Station", request.text("name"))
-    if await context.metadata.station(name) is None:
+    station = await context.metadata.station(name)
+    if station is None:
         await _create(context, request, name)
+    else:
+        await streams.make_missing(context.jetstream, station)
     return EMPTY
 
 
@@ -56,6 +59,7 @@ async def create_default(context: Context, name: str, username: str) -> Station:
     """
     station = await context.metadata.station(name)
     if station is not None:
+        await streams.make_missing(context.jetstream, station)
         return station
     if not await context.access.may_write(username, name):
         raise Refusal(f"user {username} is not allowed to create station {name}", "forbidden")
