@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from memphis_desktop.cluster.lab import LocalCluster
+from memphis_desktop.cluster.lab.layout import quiet_nodes
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
 
 EMBEDDED, FRONT_DOOR = "embedded node", "nats-server behind the front door"
+CLUSTER = "three nats-servers behind the front door"
 
 
 @dataclass(frozen=True)
@@ -34,23 +37,30 @@ def place(kind: str, folder: Path) -> Iterator[Place]:
         with ServerProcess(broker_command(), folder, memphis=True) as server:
             yield Place(server.memphis_port, server.url)
         return
-    command = [
-        sys.executable,
-        "-m",
-        "memphis_desktop",
-        "stations",
-        "-p",
-        "-1",
-        "--ports_file_dir",
-        str(folder),
-    ]
-    with ServerProcess(nats_server_command(), folder / "server") as server, (folder / "log").open("w") as log:
-        service = subprocess.Popen([*command, "--connect", server.url], stderr=log)
+    with _servers(kind, folder / "server") as urls, (folder / "log").open("w") as log:
+        command = [sys.executable, "-m", "memphis_desktop", "stations", "--connect", ",".join(urls)]
+        door = ["-p", "-1", "--ports_file_dir", str(folder)]
+        service = subprocess.Popen([*command, *door], stderr=log)
         try:
-            yield Place(_port_in(folder), server.url)
+            yield Place(_port_in(folder), urls[0])
         finally:
             service.terminate()
             service.wait(60)
+
+
+@contextlib.contextmanager
+def _servers(kind: str, folder: Path) -> Iterator[list[str]]:
+    """Run one nats-server or three."""
+    if kind == FRONT_DOOR:
+        with ServerProcess(nats_server_command(), folder) as server:
+            yield [server.url]
+        return
+    cluster = LocalCluster(folder)
+    cluster.start(nodes=quiet_nodes())
+    try:
+        yield list(cluster.urls)
+    finally:
+        cluster.stop()
 
 
 def _port_in(folder: Path) -> int:
