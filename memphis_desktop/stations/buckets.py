@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from memphis_desktop.stations.errors import Conflict, StorageError
@@ -144,7 +145,7 @@ class Bucket:
                 raise Conflict(f"{self.name}/{key}") from None
             raise
 
-    async def keys(self, pattern: str = ">") -> AsyncIterator[str]:
+    async def matching(self, pattern: str = ">") -> AsyncIterator[str]:
         """Yield the keys that match a subject pattern, those just deleted included."""
         async for subject in self.jetstream.subjects(self.stream, self.prefix + pattern):
             yield subject.removeprefix(self.prefix)
@@ -154,12 +155,19 @@ class Bucket:
 
         For the few rows of a group or a station; `view.snapshot` reads many at once.
         """
-        found = [await self.get(key) async for key in self.keys(pattern)]
+        found = [await self.get(key) async for key in self.matching(pattern)]
         return [entry for entry in found if entry is not None]
 
-    async def forget_deleted(self, keys: list[str]) -> None:
-        """Remove what is left of keys that were deleted long ago."""
-        for key in keys:
-            if await self.get(key) is None:
-                body = {"filter": self.prefix + key}
-                await self.jetstream.request(f"STREAM.PURGE.{self.stream}", body)
+    async def forget_deleted(self, key: str, before: datetime) -> bool:
+        """Remove the mark that a key's deletion left, if it is older than `before`.
+
+        Only the mark: a value that somebody sets meanwhile stays.
+        """
+        message = await self.jetstream.message(self.stream, last_of=self.prefix + key)
+        if message is None or message.time >= before:
+            return False
+        if not any(name == OPERATION for name, _ in message.headers):
+            return False
+        body = {"filter": message.subject, "seq": message.sequence + 1}
+        await self.jetstream.request(f"STREAM.PURGE.{self.stream}", body)
+        return True

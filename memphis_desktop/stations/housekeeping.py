@@ -6,21 +6,46 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
-from memphis_desktop.stations import connections, dead_letters, lifecycle
+from memphis_desktop.stations import connections, dead_letters, lifecycle, model
 from memphis_desktop.stations.control.routes import Context
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.tasks import end_task
+from memphis_desktop.stations.view import snapshot
 
 log = logging.getLogger(__name__)
 
 Duty = Callable[[Context], Awaitable[object]]
+
+_MARKS_KEPT = timedelta(hours=1)  # for watchers that were away
+_MOST_MARKS = 1000  # forgotten at a time, of each bucket
+
+
+async def forget_deleted(context: Context) -> None:
+    """Remove what deleted keys left in the buckets, which would grow for ever otherwise."""
+    metadata = context.metadata
+    before = model.now() - _MARKS_KEPT
+    for bucket in (
+        metadata.stations.bucket,
+        metadata.producers.bucket,
+        metadata.consumers.bucket,
+        metadata.connections.bucket,
+        metadata.schemas.bucket,
+        metadata.users.bucket,
+    ):
+        live = await snapshot(bucket)
+        gone = [key async for key in bucket.matching() if key not in live]
+        for key in gone[:_MOST_MARKS]:
+            await bucket.forget_deleted(key, before)
+
 
 DUTIES: tuple[tuple[float, Duty], ...] = (  # seconds between two times
     (10.0, lifecycle.resume_stale),
     (30.0, connections.reconcile),
     (120.0, dead_letters.remove_old),
     (900.0, connections.remove_old),
+    (900.0, forget_deleted),
 )
 
 

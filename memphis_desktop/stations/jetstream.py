@@ -173,10 +173,6 @@ class JetStream:
             datetime.fromisoformat(_microseconds(found["time"])),
         )
 
-    async def delete_message(self, stream: str, sequence: int) -> None:
-        """Delete one message of a stream."""
-        await self.request(f"STREAM.MSG.DELETE.{stream}", {"seq": sequence})
-
 
 def parse_headers(block: bytes) -> tuple[tuple[str, str], ...]:
     """Return the headers of a raw header block, in order and with their case."""

@@ -212,6 +212,6 @@ def _without_dls_station(name: str) -> Callable[[Station | None], Station | None
 
 async def delete_keys(bucket: Bucket, pattern: str) -> None:
     """Delete all keys that match."""
-    keys = [key async for key in bucket.keys(pattern)]
+    keys = [key async for key in bucket.matching(pattern)]
     for start in range(0, len(keys), _DELETES_AT_ONCE):
         await asyncio.gather(*(bucket.delete(key) for key in keys[start : start + _DELETES_AT_ONCE]))

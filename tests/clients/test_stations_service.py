@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -114,6 +115,22 @@ async def test_changes_under_contention_all_count(metadata: Metadata) -> None:
     found = await metadata.producers.find("s", "p", "c")
     assert found is not None
     assert found.count == 8
+
+
+async def test_marks_of_deleted_keys_are_forgotten_and_values_stay(metadata: Metadata) -> None:
+    bucket = metadata.producers.bucket
+    for name in ("kept", "gone", "back"):
+        await metadata.producers.add(Producer(name, "s", "c"))
+    for name in ("gone", "back"):
+        await metadata.producers.delete(Producer(name, "s", "c"))
+    await metadata.producers.add(Producer("back", "s", "c"))
+    assert sorted([key async for key in bucket.matching()]) == ["s.back.c", "s.gone.c", "s.kept.c"]
+    later = model.now() + timedelta(minutes=1)
+    assert not await bucket.forget_deleted("s.gone.c", model.now() - timedelta(minutes=1))
+    forgotten = [await bucket.forget_deleted(f"s.{name}.c", later) for name in ("kept", "gone", "back")]
+    assert forgotten == [False, True, False]
+    assert sorted([key async for key in bucket.matching()]) == ["s.back.c", "s.kept.c"]
+    assert len(await metadata.producers.all()) == 2
 
 
 async def test_a_view_follows_and_a_snapshot_reads_at_once(metadata: Metadata) -> None:
