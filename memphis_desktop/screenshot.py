@@ -175,6 +175,9 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     for entry in registry.SCREENS:
         if entry.in_rail:
             yield Shot(entry.route_name, Route(entry.route_name))
+    if snapshot.raft.clustered:
+        for part in ("groups", "timeline", "links"):
+            yield Shot(f"cluster-{part}", Route("cluster", {"tab": part}))
     shop = next((name for name in snapshot.streams if name.startswith("sample-shop$")), "")
     if shop:
         yield Shot("memphis_station", Route("memphis_station", {"station": "sample-shop"}))

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LEADERS_PATIENCE = 3.0  # seconds to wait for the leader events of earlier runs
+
 Listener = Callable[[ClusterSnapshot], None]
 AdvisoryListener = Callable[[str, Mapping[str, Any]], None]
 ActionListener = Callable[[ActionRecord], None]
@@ -134,6 +136,10 @@ class Session:
             return
         self._leaders_brought = True
         loop = asyncio.get_running_loop()
+        self.raft.timeline.hold()
+        loop.call_later(
+            LEADERS_PATIENCE, self.raft.timeline.release
+        )  # a file that cannot be read holds up nothing
 
         def take(events: list[LeaderEvent], watched: list[tuple[float, float]]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile

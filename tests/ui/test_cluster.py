@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
 from memphis_desktop.cluster.raft.groups import stream_key
 from memphis_desktop.cluster.raft.model import META, Quorum, RaftGroup
 from memphis_desktop.cluster.raft.timeline import EventKind
+from memphis_desktop.cluster.session import Session
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.cluster.balance import BalanceDialog
 from memphis_desktop.ui.screens.cluster.screen import ClusterScreen
@@ -234,6 +236,64 @@ async def test_leaders_are_balanced_step_by_step(
     qtbot.mouseClick(asked.verb_button, Qt.MouseButton.LeftButton)
     held = [leader(screen, name) for name in ("orders", "a", "b", "c")]
     assert held.count("n1") < 4
+
+
+async def test_a_station_is_scaled_and_a_member_removed(start: Start, until: Until, qtbot: QtBot) -> None:
+    screen = await start()
+    screen.groups.select(stream_key("orders"))
+    detail = screen.groups.detail
+    await until(lambda: detail.remove_button.isEnabled(), "the button")
+    qtbot.mouseClick(detail.remove_button, Qt.MouseButton.LeftButton)
+    asked = cast(ActionDialog, await until(lambda: dialog(ActionDialog), "the dialog"))
+    assert "nats stream cluster peer-remove orders" in asked._command.text()
+    assert "no spare server" in asked.sentence.text()
+    asked.reject()
+    await until(lambda: dialog(ActionDialog) is None, "no dialog")
+
+    qtbot.mouseClick(detail.scale_button, Qt.MouseButton.LeftButton)
+    asked = cast(ActionDialog, await until(lambda: dialog(ActionDialog), "the dialog"))
+    choice = asked.findChild(QComboBox)
+    assert choice is not None
+    choice.setCurrentIndex(choice.findData(5))
+    assert not asked.verb_button.isEnabled()  # there are three servers only
+    choice.setCurrentIndex(choice.findData(1))
+    assert "lost when that server is" in asked.sentence.text()
+    assert '"num_replicas": 1' in asked._command.text()
+    qtbot.mouseClick(asked.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: (g := group(screen, "orders")) and g.size == 1 and g.leader, "one copy")
+    timeline = screen.context.session.raft.timeline
+    kinds = [event.kind for event in timeline.events(stream_key("orders"))]
+    await until(
+        lambda: EventKind.MEMBERS in [e.kind for e in timeline.events(stream_key("orders"))],
+        f"members that left among {kinds}",
+    )
+
+
+async def test_who_led_is_remembered_after_a_restart(
+    three_node_cluster: LocalCluster, client: Client, tmp_path: Path, until: Until
+) -> None:
+    profile = three_node_cluster.profile()
+    first = Session(profile, tmp_path)
+    await first.connect()
+    key = stream_key("orders")
+    await until(lambda: first.raft.timeline.latest(key), "its leader")
+    before = first.raft.timeline.latest(key).leader
+    await client.request("$JS.API.STREAM.LEADER.STEPDOWN.orders", b"", timeout=20)
+    await until(lambda: first.raft.timeline.latest(key).leader not in ("", before), "another leader")
+    await until(lambda: first.raft.timeline.latest(key).term, "its term")
+    events = first.raft.timeline.events(key)
+    await first.close()
+
+    second = Session(profile, tmp_path)
+    await second.connect()
+    try:
+        await until(lambda: len(second.raft.timeline.events(key)) >= len(events), "what was kept")
+        assert second.raft.timeline.events(key)[: len(events)] == events
+        shown = [s.leader for s in second.raft.timeline.segments(key, events[0].time, time.time())]
+        assert shown[0] == before
+        assert events[-1].leader in shown
+    finally:
+        await second.close()
 
 
 async def test_read_only_refuses_below_the_window(start: Start, until: Until) -> None:

@@ -70,10 +70,21 @@ class LeaderTimeline:
         self._members: dict[GroupKey, frozenset[str]] = {}
         self._watched: list[tuple[float, float]] = []  # finished stretches, then the present one
         self._count = 0
+        self._held: list[LeaderEvent] | None = None  # news that wait for what an earlier run kept
         self.version = 0  # rises with every change
         self.on_event: Callable[[LeaderEvent], None] | None = None
 
     # In
+
+    def hold(self) -> None:
+        """Let news wait until `load` or `release`, so that they are compared with what was kept."""
+        self._held = []
+
+    def release(self) -> None:
+        """Take the news that waited."""
+        held, self._held = self._held, None
+        for event in held or ():
+            self.note(event)
 
     def load(self, events: Iterable[LeaderEvent], watched: Iterable[tuple[float, float]]) -> None:
         """Put what an earlier run kept before what is known."""
@@ -83,6 +94,7 @@ class LeaderTimeline:
             insort(self._watched, stretch)
         self._join_watched()
         self.version += 1
+        self.release()
 
     def watch(self, start: float, end: float) -> None:
         """Note that the console saw everything from `start` to `end`."""
@@ -93,6 +105,9 @@ class LeaderTimeline:
 
     def note(self, event: LeaderEvent) -> bool:
         """Take an event; False when it says nothing new."""
+        if self._held is not None:
+            self._held.append(event)
+            return True
         latest = self.latest(event.key)
         if latest is not None and not self._is_news(event, latest):
             return False
