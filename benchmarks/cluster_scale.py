@@ -33,6 +33,7 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 HEADING = "## A cluster of thousands"
 STREAMS = 2000
 CONSUMERS_OF_A_STREAM = 5
+LAGGING = 20  # the groups of every twentieth stream have messages waiting
 REPLICATED = 100  # of the streams; the others have one replica, as most streams of such clusters have
 PARALLEL = 16
 AT_REST = 30.0  # seconds each screen is measured
@@ -86,10 +87,10 @@ async def fill(url: str, streams: int = STREAMS, consumers: int = CONSUMERS_OF_A
             await client.publish(f"scale.{number}.{message}", b"x" * 100)
         for index in range(consumers):
             group = f"group-{index}"
-            body: dict[str, object] = {
-                "stream_name": name,
-                "config": {"durable_name": group, "ack_policy": "explicit"},
-            }
+            config = {"durable_name": group, "ack_policy": "explicit", "deliver_policy": "new"}
+            if number % LAGGING == 0:
+                config["deliver_policy"] = "all"
+            body: dict[str, object] = {"stream_name": name, "config": config}
             await _ask(client, f"$JS.API.CONSUMER.CREATE.{name}.{group}", body)
 
     await _in_parallel(streams, one)

@@ -298,9 +298,10 @@ class AlertEngine:
             watch = self._watches.setdefault(key, _Watch(now))
             if watch.alert is not None:
                 kept = watch.alert
-                watch.alert = Alert(
-                    rule, profile_id, connection, subject, value, kept.since, kept.acknowledged
-                )
+                if kept.value != value:
+                    watch.alert = Alert(
+                        rule, profile_id, connection, subject, value, kept.since, kept.acknowledged
+                    )
             elif now - watch.exceeded_since >= rule.for_seconds and now >= self._snoozed.get(key, 0.0):
                 watch.alert = Alert(rule, profile_id, connection, subject, value, watch.exceeded_since)
                 began.append(watch.alert)

@@ -12,7 +12,7 @@ import logging
 import time
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -318,14 +318,16 @@ class Poller:
 
     # Streams
 
-    async def _read_page(self, offset: int) -> None:
-        """Read one page of streams."""
+    async def _read_page(self, offset: int, only: Collection[str] = ()) -> None:
+        """Read one page of streams; with `only`, take those and leave the others to their turn."""
         answer, now = await self._ask("STREAM.LIST", {"offset": offset})
         sliced = time.perf_counter()
         for info in answer.get("streams") or []:
             if time.perf_counter() - sliced > SLICE_SECONDS:
                 await asyncio.sleep(0)
                 sliced = time.perf_counter()
+            if only and info["config"]["name"] not in only:
+                continue
             name = self._state.take_stream(info, now)
             self._seen.add(name)
             self._read_now.add(name)
@@ -394,8 +396,8 @@ class Poller:
         """Read the pages that hold what is visible, then go on where the last round ended."""
         wanted = self._wanted_streams()
         pages, singles = self._cover(wanted)
-        room = max(2, self._budget.left // 3)
-        await self._together(self._read_page, pages[:room])
+        room, seen = max(2, self._budget.left // 3), frozenset(wanted)
+        await self._together(lambda page: self._read_page(page, seen), pages[:room])
         await self._together(self._read_stream, singles[:room])
         for _ in range(PAGES_IN_TURN):
             await self._read_page(self._cursor)

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _RULES = "alerts/rules"
 _INTERVAL = 1.0
+TOLD_SINGLY = 3  # alerts that begin at the same moment and are told one by one
 
 
 class AlertCenter(QObject):
@@ -100,8 +101,13 @@ class AlertCenter(QObject):
             return
         self._last[profile.id] = now
         began, ended = self.engine.evaluate(profile.id, profile.name, connection.snapshot, time.time())
-        for alert in began:
+        for alert in began[:TOLD_SINGLY]:
             self._tell(alert)
+        if len(began) > TOLD_SINGLY:  # a lost server can begin thousands at once
+            more = figures.count_noun(len(began) - TOLD_SINGLY, "more alert")
+            text = f"{more} on {profile.name}."
+            log.warning("alerts: %s", text)
+            self._window.notify(text, "bad", ("Show", lambda: self._window.navigate(Route("alerts"))))
         if began or ended:
             self.changed.emit()
 
