@@ -74,9 +74,11 @@ class Logins:
             TooManyFailures: Too many were wrong before it.
             StationsError: A user who was just made could not be looked up.
         """
-        if self._limit.reached(address, login.username):
-            raise TooManyFailures
-        user = self._by_name.get(login.username) or await self._metadata.users.find(login.username)
+        user = self._by_name.get(login.username)
+        known = user is not None and self._passwords.known(user.password_hash, login.password)
+        if not known and self._limit.reached(address, login.username):
+            raise TooManyFailures  # known ones come in, whatever others do behind the same address
+        user = user or await self._metadata.users.find(login.username)
         proof = ""
         if user is not None and user.type != MANAGEMENT and login.account_id == ACCOUNT:
             proof = await self._proof(user, login)

@@ -39,6 +39,8 @@ _FEEDS_AT_ONCE = 100
 """So many are looked after before others get their turn on the loop."""
 _MOST_REQUESTS = 4_096
 """Control requests under way or waiting; more are dropped, and their clients time out."""
+_MOST_PARKED = 32 << 20
+"""Bytes of messages that wait for their channels to be made; more are refused."""
 _FIRST_HEARTBEAT = 2.0
 """Seconds after a takeover until clients are asked whether they are still there."""
 
@@ -72,6 +74,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._parked: dict[str, list[tuple[pb.PublishRequest, str, str]]] = {}
         self._parked_count = 0
+        self._parked_bytes = 0
         self._ticker: asyncio.Task[None] | None = None
         self._inline: dict[str, Handler] = {"pub": self._publish, "ack": self._acknowledge}
 
@@ -310,11 +313,12 @@ class Session:
 
     async def _park(self, request: pb.PublishRequest, sender: str, reply: str) -> None:
         """Keep a message until its channel is open."""
-        if self._parked_count >= MAX_WAITING:
+        if self._parked_count >= MAX_WAITING or self._parked_bytes + len(request.data) > _MOST_PARKED:
             text = "stan: too many messages are waiting for new channels"
             await self._answer(reply, wire.publish_ack(request.guid, text))
             return
         self._parked_count += 1
+        self._parked_bytes += len(request.data)
         waiting = self._parked.get(request.channel)
         if waiting is not None:
             waiting.append((request, sender, reply))
@@ -334,6 +338,7 @@ class Session:
         while waiting:  # more may come meanwhile, and has to stay behind
             request, sender, reply = waiting.pop(0)
             self._parked_count -= 1
+            self._parked_bytes -= len(request.data)
             if stream:
                 await self.publisher.publish(stream, sender, request, reply)
             else:

@@ -209,10 +209,12 @@ async def test_permissions(http: Http, stations: StationsClient) -> None:
 
 
 async def test_wrong_logins_are_limited(http: Http) -> None:
+    await http.login()  # whoever was in before gets in again
     wrong = {"username": "root", "password": "wrong"}
     answers = [await http("/auth/authenticate", wrong) for _ in range(11)]
     assert [status for status, _ in answers] == [401] * 10 + [429]
-    # another user's right password is heard
+    assert (await http("/auth/authenticate", {"username": "root", "password": "memphis"}))[0] == 200
+    # another user is heard
     assert (await http("/auth/authenticate", {"username": "x", "password": "y"}))[0] == 401
 
 
