@@ -28,6 +28,7 @@ _ACCOUNTS = ("", "1")  # behind a user's name; there is one tenant
 _READ_TIMEOUT = 2.0
 _FILL_TIMEOUT = 30.0
 _READ = "read"
+_ANY_TOKEN = "::token"  # no user's name: there is one token for all
 
 
 class UserDirectory:
@@ -102,10 +103,12 @@ class UserDirectory:
         return self._by_password(attempt, _user_name(given.user), given.password)
 
     def _by_token(self, attempt: LoginAttempt, name: str, token: str) -> Admission | Work | None:
+        if self._limit.reached(attempt.address, _ANY_TOKEN):
+            return None
         stored = next(iter(self._token.records), None)
         right = stored is not None and hmac.compare_digest(stored.token.encode(), token.encode())
         if not right:
-            return self._failure(attempt, name)
+            return self._failure(attempt, _ANY_TOKEN)
         user = self._by_name.get(name)
         if user is None:
             return self._read_again(attempt, name) or self._failure(attempt, name)

@@ -225,3 +225,12 @@ async def test_wrong_logins_are_limited(world: World) -> None:
     with pytest.raises(nats.errors.Error, match="Authorization Violation"):
         await world.log_in()  # right, but too late: nobody may guess on
     await world.log_in(token="memphis")
+
+
+async def test_wrong_tokens_are_limited(world: World) -> None:
+    for number in range(10):
+        with pytest.raises(nats.errors.Error, match="Authorization Violation"):
+            await world.log_in(token=f"wrong-{number}")
+    with pytest.raises(nats.errors.Error, match="Authorization Violation"):
+        await world.log_in(token="memphis")
+    await world.log_in()  # passwords are another matter
