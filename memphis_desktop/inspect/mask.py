@@ -91,7 +91,7 @@ class MaskedMessage(InspectedMessage):
     def __init__(self, original: InspectedMessage, masker: Masker) -> None:
         for name in ("stream", "sequence", "time_ns", "subject"):
             object.__setattr__(self, name, getattr(original, name))
-        object.__setattr__(self, "_headers", [])
+        object.__setattr__(self, "_headers", None)
         object.__setattr__(self, "_original", original)
         object.__setattr__(self, "_masker", masker)
         object.__setattr__(self, "_made", None)

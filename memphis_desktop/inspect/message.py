@@ -156,14 +156,16 @@ class InspectedMessage:
     subject: str
     header_bytes: bytes
     payload: bytes
-    _headers: list[Headers] = field(default_factory=list, repr=False)
+    _headers: Headers | None = field(default=None, repr=False)
 
     @property
     def headers(self) -> Headers:
         """The headers, parsed at the first use."""
-        if not self._headers:
-            self._headers.append(Headers.parse(self.header_bytes))
-        return self._headers[0]
+        found = self._headers
+        if found is None:
+            found = Headers.parse(self.header_bytes)
+            object.__setattr__(self, "_headers", found)  # kept, for parsing again would give the same
+        return found
 
     @property
     def size(self) -> int:
