@@ -33,7 +33,7 @@ from memphis_desktop.stations.model import (
     User,
 )
 from memphis_desktop.stations.names import key_token
-from memphis_desktop.stations.view import BucketView, snapshot
+from memphis_desktop.stations.view import BucketView
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,9 @@ class Table(Generic[Record]):
 
     async def all(self, pattern: str = ">") -> list[Record]:
         """Return all records that match, read at once; what was written just now may be missing."""
-        return self.decode(await snapshot(self.bucket, pattern))
+        view = TableView(self, pattern)
+        await view.read()
+        return view.records
 
     def view(self, pattern: str = ">") -> TableView[Record]:
         """Return a view that follows the records; start it."""
@@ -157,7 +159,7 @@ class Table(Generic[Record]):
 
 
 class TableView(BucketView, Generic[Record]):
-    """Follows the records of a table."""
+    """Follows the records of a table. Each is decoded when it arrives, so that a long list takes no time."""
 
     def __init__(self, table: Table[Record], pattern: str = ">") -> None:
         super().__init__(table.bucket, pattern)
@@ -166,15 +168,24 @@ class TableView(BucketView, Generic[Record]):
 
     @property
     def records(self) -> list[Record]:
-        """The records; each is decoded once."""
-        entries, before, after = self.entries, self._decoded, {}
-        for key, entry in entries.items():
-            known = before.get(key)
-            if known is None or known[0] != entry.revision:
-                known = entry.revision, next(iter(self._table.decode({key: entry})), None)
-            after[key] = known
-        self._decoded = after
-        return [record for _, record in after.values() if record is not None]
+        """The records."""
+        known = map(self._decoded.__getitem__, self.entries)
+        return [record for _, record in known if record is not None]
+
+    def _arrived(self, entry: Entry) -> None:
+        known = self._decoded.get(entry.key)
+        if known is None or known[0] != entry.revision:
+            record = next(iter(self._table.decode({entry.key: entry})), None)
+            self._decoded[entry.key] = entry.revision, record
+
+    def _forgotten(self, key: str) -> None:
+        if key not in self.entries:
+            self._decoded.pop(key, None)
+
+    def _finish(self) -> None:
+        super()._finish()
+        if len(self._decoded) > len(self.entries):  # some vanished while the content was read anew
+            self._decoded = {key: known for key, known in self._decoded.items() if key in self.entries}
 
 
 def key_for(*names: str) -> str:

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 _HEARTBEAT = 5.0
 _LOOK = 0.5  # seconds between two looks at the connection
 _RETRY = 1.0
+_SLICE = 0.003  # seconds of work at a stretch
 _MARKS = (OPERATION, "Nats-Marker-Reason")
 
 Listener = Callable[[], None]
@@ -42,6 +43,7 @@ class BucketView:
         self._filling: dict[str, Entry] | None = None
         self._expected = 1
         self._heard = 0.0
+        self._yielded = 0.0
         self._subscription: Subscription | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._again = asyncio.Event()
@@ -152,17 +154,28 @@ class BucketView:
         self._expected += 1
         key = message.subject.removeprefix(self._bucket.prefix)
         self._apply(key, message.data, headers, int(position[0]), int(position[3]))
+        if time.perf_counter() - self._yielded > _SLICE:  # many come at once, and others want the loop, too
+            await asyncio.sleep(0)
+            self._yielded = time.perf_counter()
 
     def _apply(self, key: str, value: bytes, headers: Mapping[str, Any], revision: int, pending: int) -> None:
         content = self._entries if self._filling is None else self._filling
         if any(mark in headers for mark in _MARKS):
             content.pop(key, None)
+            self._forgotten(key)
         else:
-            content[key] = Entry(key, value, revision)
+            entry = content[key] = Entry(key, value, revision)
+            self._arrived(entry)
         if self._filling is None:
             self._notify()
         elif pending == 0:
             self._finish()
+
+    def _arrived(self, entry: Entry) -> None:
+        """An entry is there, new or changed: what its reader has to do for it is done one by one."""
+
+    def _forgotten(self, key: str) -> None:
+        """An entry is gone."""
 
     def _finish(self) -> None:
         assert self._filling is not None
