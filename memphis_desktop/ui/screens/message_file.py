@@ -17,6 +17,7 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.decoders.store import mask
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
 
 MOST_ROWS = 50_000
@@ -100,7 +101,7 @@ class MessageFileScreen(Screen):
                 if len(rows) >= MOST_ROWS or held > MOST_BYTES:
                     left_out += 1
                     continue
-                rows.append((len(rows) + 1, message))
+                rows.append((len(rows) + 1, mask(message)))
                 if len(rows) == shown_next:
                     self._show(rows)
                     shown_next *= 4  # so that a long file is not laid out over and over

@@ -37,7 +37,7 @@ from memphis_desktop.ui.components.json_tree import JsonTree
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
-from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier
+from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, mask, notifier
 from memphis_desktop.ui.screens.messages.hex_view import HexView
 from memphis_desktop.ui.screens.messages_text import TextView
 from memphis_desktop.ui.theme.icons import icon
@@ -247,7 +247,8 @@ class MessageDetail(QWidget):
     # Showing ------------------------------------------------------------------------------------
 
     def show_message(self, message: InspectedMessage | None) -> None:
-        """Show a message, or nothing."""
+        """Show a message, or nothing; what masking rules name is hidden, wherever the message is from."""
+        message = mask(message) if message is not None else None
         if message is self.message and message is not None:
             return
         self.message = message
