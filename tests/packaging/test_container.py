@@ -88,6 +88,15 @@ def _interpreter() -> tuple[str, bool]:
     return sys.executable, False
 
 
+IMPORT_ALL = """
+import importlib, pkgutil
+for part in ("broker", "stations", "protocol"):
+    package = importlib.import_module(f"memphis_desktop.{part}")
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+"""
+
+
 def _build_and_use(folder: Path) -> None:
     python, everybodys = _interpreter()
     build = ImageBuild(CONTAINERFILE, ROOT, folder, python)
@@ -134,6 +143,14 @@ def _build_and_use(folder: Path) -> None:
     assert broker.returncode == 0
     assert (data / "broker").stat().st_uid == (os.getuid() if user is None else user)
     python = build.place("/opt/memphis-desktop/venv/bin/python")
+    everything = subprocess.run(
+        [python, "-c", IMPORT_ALL],
+        env={**environment, "PYTHONPATH": str(build.place("/opt/memphis-desktop/app"))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert everything.returncode == 0, everything.stderr
     for name in ("PySide6", "numpy"):
         looked = subprocess.run([python, "-c", f"import {name}"], capture_output=True, check=False)
         assert looked.returncode == 1, f"{name} is in the image"

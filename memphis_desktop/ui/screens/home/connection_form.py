@@ -364,6 +364,8 @@ def context_command(profile: ConnectionProfile) -> str:
     for option, value in options:
         if value:
             words += [option, value]
+    if profile.tls.handshake_first:
+        words.append("--tlsfirst")
     return " ".join(word if word.startswith("$") else shlex.quote(word) for word in words)
 
 
