@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -132,13 +132,22 @@ class Disclosure(QWidget):
         self._button.setIcon(icon("caret-right", "muted", name_on="caret-down"))
         self._button.setIconSize(QSize(14, 14))
         self._button.setChecked(open_)
-        self._button.toggled.connect(content.setVisible)
+        self._button.toggled.connect(self._toggle)
         content.setVisible(open_)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_1)
         layout.addWidget(self._button, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(content)
+
+    def _toggle(self, open_: bool) -> None:
+        self.content.setVisible(open_)
+        # The window grows with what is opened instead of squeezing everything else.
+        QTimer.singleShot(0, self, self._make_room)
+
+    def _make_room(self) -> None:
+        window = self.window()
+        window.resize(window.size().expandedTo(window.minimumSizeHint()))
 
     def set_open(self, open_: bool) -> None:
         """Open or close."""

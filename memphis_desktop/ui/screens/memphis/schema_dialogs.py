@@ -122,6 +122,7 @@ class SchemaDialog(Dialog):
         self.type.currentIndexChanged.connect(self._type_changed)
         self._form.setRowVisible(self._message_row, self.type.currentData() == "protobuf")
         self.resize(760, 640)
+        self.finished.connect(lambda _: self._end_checks())
         self.check()
 
     def _type_changed(self) -> None:
@@ -140,6 +141,12 @@ class SchemaDialog(Dialog):
         if self._checking is not None:
             self._checking.cancel()
         self._checking = asyncio.get_running_loop().create_task(self._check())
+
+    def _end_checks(self) -> None:
+        """The dialog goes: nobody waits for a verdict any more."""
+        self._timer.stop()
+        if self._checking is not None:
+            self._checking.cancel()
 
     async def _check(self) -> None:
         kind = self.type.currentData()
@@ -234,9 +241,7 @@ class AttachDialog(Dialog):
             self.list.addItem(item)
         self.list.itemChanged.connect(lambda _: self._refresh())
         self.body.addWidget(self.list, 1)
-        self.again = QCheckBox(
-            "Attach again where it is attached, so that running producers get the active version"
-        )
+        self.again = QCheckBox("Attach again everywhere: running producers get the active version")
         self.again.toggled.connect(lambda _: self._refresh())
         self.again.setVisible(bool(self._before))
         self.body.addWidget(self.again)
