@@ -35,7 +35,7 @@ _STEPS = {
     "stored": ("stored", "good", "Stored"),
     "failed": ("consumer", "bad", "Given up"),
     "terminated": ("consumer", "bad", "Terminated"),
-    "refused": ("dead", "bad", "Refused by the schema"),
+    "refused": ("dead", "bad", "Refused"),
     "resent": ("resent", "information", "Sent again"),
     "edited": ("resent", "information", "Sent again, edited"),
     "acknowledged": ("consumer", "good", "Acknowledged"),

@@ -22,6 +22,7 @@ from memphis_desktop.stations.view import BucketView
 STATIONS_BUCKET = "KV_memphis_stations"
 _COALESCE_MS = 120
 _STATUS_MS = 5000
+_STATUS_AGAIN_MS = 500
 _LATE_MS = 15_000
 OWN_NAME = "memphis-desktop"  # in the audit log, when the login has no name
 
@@ -81,6 +82,7 @@ class MemphisLink(QObject):
         self._client_of: object = None
         self._users = 0
         self._service: bool | None = None
+        self._silent = 0  # times in a row that no copy of the service answered
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()  # never cancelled: they end what follows the buckets
         self._ends: list[Callable[[], None]] = []
@@ -95,6 +97,10 @@ class MemphisLink(QObject):
         self._status_timer = QTimer(self)
         self._status_timer.setInterval(_STATUS_MS)
         self._status_timer.timeout.connect(self._ask_status)
+        self._status_again = QTimer(self)
+        self._status_again.setSingleShot(True)
+        self._status_again.setInterval(_STATUS_AGAIN_MS)
+        self._status_again.timeout.connect(self._ask_status)
         self._unsubscribe: Callable[[], None] | None = session.subscribe(self._on_snapshot)
 
     @property
@@ -162,6 +168,7 @@ class MemphisLink(QObject):
         self._ends = []
         self._timer.stop()
         self._status_timer.stop()
+        self._status_again.stop()
         self._late_timer.stop()
         for task in self._tasks:
             task.cancel()
@@ -182,6 +189,10 @@ class MemphisLink(QObject):
 
     async def _read_status(self) -> None:
         running = await self.client.service_running() if not self.session.profile.read_only else None
+        self._silent = self._silent + 1 if running is False else 0
+        if self._silent == 1:  # it may only be busy: asked again at once, before anybody is told
+            self._status_again.start()
+            return
         if running != self._service:
             self._service = running
             self._changed_soon()

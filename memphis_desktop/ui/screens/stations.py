@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, QTimer
@@ -17,34 +15,28 @@ from memphis_desktop.cluster.health import Severity, stream_findings
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
-from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.data_table import DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
 from memphis_desktop.ui.screens.memphis.station_list import MemphisStations
 from memphis_desktop.ui.screens.memphis.station_rows import (
-    name_text,
-    row_sparkline,
-    schema_text,
     with_memphis,
 )
 from memphis_desktop.ui.screens.station_actions import StationActions
-from memphis_desktop.ui.screens.station_facts import origin_text
+from memphis_desktop.ui.screens.station_columns import RETENTION, station_columns
 from memphis_desktop.ui.screens.station_parts import (
     PAGE_MARGINS,
-    SEVERITY_TOKEN,
     StateBanner,
     StationRow,
     is_bucket,
-    limit_share,
     panel,
     station_route,
     worst_lags,
 )
 from memphis_desktop.ui.screens.station_preview import StationPreview
 
-_RETENTION = {"limits": "limits", "interest": "interest", "workqueue": "work queue"}
 # Longer lists are compared with what is shown less often: nobody reads ten thousand rows a second.
 _ROWS_PER_SECOND = 2000
 _MARK_WIDTH = 24  # pixels at the left of a name that open and close it
@@ -94,7 +86,7 @@ class StationsScreen(Screen):
         self.filter.add_chip("problem", "Needs attention", "Only stations with a finding or a lag")
         self.filter.add_chip("buckets", "With buckets", "Show key-value and object buckets too")
         self.table = DataTable(
-            self._columns(),
+            station_columns(context, lambda: self._opened),
             lambda row: row.key,
             "stations",
             context_actions=self._row_commands,
@@ -133,183 +125,6 @@ class StationsScreen(Screen):
         for button in (self.create_button, self.restore_button):
             button.setEnabled(not refusal)
         self.create_button.setToolTip(refusal or self._create_tooltip)
-
-    def _columns(self) -> list[Column]:
-        """The columns; partitions stay below their station, whatever the order."""
-        return [
-            replace(column, sort_value=partial(_of_station, column.sort_value or column.value))
-            for column in self._own_columns()
-        ]
-
-    def _own_columns(self) -> list[Column]:
-        history, link = self.context.session.history, self.context.memphis
-        return [
-            Column(
-                "health",
-                "",
-                lambda r: SEVERITY_TOKEN[r.severity],
-                "dot",
-                28,
-                "Green is well, amber wants a look, red is a problem",
-                sort_value=lambda r: int(r.severity),
-            ),
-            Column(
-                "name",
-                "Name",
-                lambda r: name_text(r, self._opened),
-                "mono",
-                140,
-                sort_value=lambda r: r.name,
-                stretch=True,
-            ),
-            Column(
-                "schema",
-                "Schema",
-                lambda r: schema_text(r, link.view),
-                "mono",
-                116,
-                "What messages have to look like; an arrow says that a newer version is active",
-                link.available,
-            ),
-            Column(
-                "partitions",
-                "Partitions",
-                lambda r: len(r.memphis.partitions) if r.memphis is not None else None,
-                "number",
-                76,
-                "Streams that make up a Memphis station",
-                False,
-            ),
-            Column(
-                "in", "In", lambda r: r.stream.in_messages_rate, "rate", 76, "Messages stored each second"
-            ),
-            Column(
-                "out",
-                "Out",
-                lambda r: r.stream.out_messages_rate,
-                "rate",
-                76,
-                "Messages delivered each second",
-            ),
-            Column(
-                "trend",
-                "Last hour",
-                lambda r: row_sparkline(history, r),
-                "sparkline",
-                80,
-                "Messages stored each second, over the last hour",
-                sort_value=lambda r: r.stream.in_messages_rate,
-            ),
-            Column(
-                "messages",
-                "Messages",
-                _figure("messages"),
-                "number",
-                82,
-            ),
-            Column("bytes", "Size", _figure("bytes"), "bytes", 80),
-            Column(
-                "worst",
-                "Worst lag",
-                lambda r: r.worst_lag_seconds,
-                "duration",
-                84,
-                "How far the slowest group is behind",
-                text=figures.lag_seconds,
-                token=_lag_token,
-            ),
-            Column(
-                "consumers",
-                "Groups",
-                _figure("consumer_count"),
-                "number",
-                68,
-            ),
-            Column(
-                "dead",
-                "Dead letters",
-                lambda r: r.dead_letters,
-                "number",
-                98,
-                "Messages that were given up, as far as they are captured or were heard of",
-                token=lambda r: "bad" if r.dead_letters else None,
-            ),
-            Column("subjects", "Subjects", _subjects, "mono", 110, "", not link.available),
-            Column("retention", "Retention", _retention, "badge", 92),
-            Column("lag", "Lag", lambda r: r.worst_lag, "number", 80, "Messages of the slowest group", False),
-            Column(
-                "limit",
-                "Of limit",
-                _limit,
-                "bar",
-                110,
-                "How much of its size limit is used",
-                False,
-                sort_value=lambda r: limit_share(r.stream.bytes, r.stream.config.get("max_bytes")),
-            ),
-            Column(
-                "bytes_in",
-                "Bytes in",
-                lambda r: r.stream.in_bytes_rate,
-                "bytes",
-                90,
-                "",
-                False,
-                text=figures.bytes_rate,
-            ),
-            Column("storage", "Storage", lambda r: r.stream.config.get("storage"), "text", 70, "", False),
-            Column("first", "First", lambda r: _time(r.stream.first_time_ns, r), "time", 90, "", False),
-            Column("last", "Last", lambda r: _time(r.stream.last_time_ns, r), "time", 90, "", False),
-            Column(
-                "sequence",
-                "Last sequence",
-                _figure("last_sequence"),
-                "number",
-                110,
-                "",
-                False,
-            ),
-            Column(
-                "subject_count",
-                "Subject count",
-                _figure("subject_count"),
-                "number",
-                96,
-                "",
-                False,
-            ),
-            Column(
-                "deleted",
-                "Gaps",
-                _figure("deleted_count"),
-                "number",
-                70,
-                "",
-                False,
-            ),
-            Column(
-                "replicas", "Replicas", lambda r: r.stream.config.get("num_replicas"), "number", 70, "", False
-            ),
-            Column("leader", "Leader", lambda r: r.stream.leader or "–", "mono", 120, "", False),
-            Column(
-                "created",
-                "Created",
-                lambda r: r.stream.created[:19].replace("T", " "),
-                "text",
-                130,
-                "",
-                False,
-            ),
-            Column(
-                "description",
-                "Description",
-                lambda r: r.stream.config.get("description", ""),
-                "text",
-                160,
-                "",
-                False,
-            ),
-        ]
 
     # Snapshots
 
@@ -418,7 +233,7 @@ class StationsScreen(Screen):
         self.filter.set_count(text if self._rows else "")
 
     def _choose(self, chips: set[str]) -> None:
-        retentions = chips & _RETENTION.keys()
+        retentions = chips & RETENTION.keys()
 
         def passes(row: StationRow) -> bool:
             if "buckets" not in chips and is_bucket(row.name):
@@ -605,51 +420,3 @@ class StationsScreen(Screen):
                 True,
             ),
         ]
-
-
-def _of_station(pick: Callable[[StationRow], Any], row: StationRow) -> Any:
-    """What a line is ordered by: a partition by what its station is."""
-    return pick(row.part_of or row)
-
-
-def _figure(name: str) -> Callable[[StationRow], Any]:
-    """What takes a figure from a row; None while only the station's name is known."""
-
-    def take(row: StationRow) -> Any:
-        return getattr(row.stream, name) if row.stream.is_read else None
-
-    return take
-
-
-def _subjects(row: StationRow) -> str:
-    if not row.stream.is_read:
-        return "–"
-    return ", ".join(row.stream.config.get("subjects") or ()) or origin_text(row.stream)
-
-
-def _retention(row: StationRow) -> Any:
-    retention = str(row.stream.config.get("retention", ""))
-    if not retention:
-        return None
-    badges = [(_RETENTION.get(retention, retention), "muted")]
-    if row.stream.config.get("sealed"):
-        badges.append(("sealed", "information"))
-    return badges
-
-
-def _limit(row: StationRow) -> Any:
-    limit = row.stream.config.get("max_bytes")
-    share = limit_share(row.stream.bytes, limit)
-    return (
-        None
-        if share is None
-        else (share, f"{figures.percent(share)} of {figures.bytes_size(int(limit or 0))}")
-    )
-
-
-def _lag_token(row: StationRow) -> str | None:
-    return "warning" if (row.worst_lag_seconds or 0) >= 60 else None
-
-
-def _time(value: int | None, row: StationRow) -> int | None:
-    return value if row.stream.last_sequence else None

@@ -627,7 +627,8 @@ class DeadLettersView(QWidget):
 
 def facts_sentence(letter: DeadLetter) -> str:
     """The facts of a failure, on a line or two."""
-    parts = [f"{letter.station} #{figures.integer(letter.sequence)}"]
+    number = f" #{figures.integer(letter.sequence)}" if letter.sequence else ""
+    parts = [f"{letter.station}{number}"]
     if letter.consumer:
         parts.append(f"given up by {letter.consumer}")
     if letter.deliveries:
