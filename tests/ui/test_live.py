@@ -92,6 +92,17 @@ async def test_recording_to_a_file(screen: LiveScreen, client: Client, until: Un
     assert [message.payload for message in messages] == [b"\x00\xff%d" % index for index in range(500)]
     assert messages[7].headers.get("N") == "7"
 
+    again = tmp_path / "again.mdump"
+    screen.record(again)
+    await client.publish("rec.x", b"last")
+    await client.flush()
+    await until(lambda: screen.capture is not None and screen.capture.received == 501, "the last one")
+    assert screen._writing is not None
+    screen._writing.cancel()  # as the window does when it closes
+    await until(again.exists, "what was recorded")
+    assert [message.payload for message in read_file(again)] == [b"last"]
+    await until(lambda: screen.recording is None, "the end")
+
 
 async def test_what_is_seen_becomes_a_station(screen: LiveScreen, client: Client, until: Until) -> None:
     await listen(screen, until, "keep.>", "more.*")

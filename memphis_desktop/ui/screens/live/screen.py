@@ -68,6 +68,7 @@ class LiveScreen(Screen):
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
         self.recording: tuple[Exporter, LiveRecorder] | None = None
+        self._writing: asyncio.Task[Any] | None = None
         self._build()
         self._show_chips()
 
@@ -363,11 +364,16 @@ class LiveScreen(Screen):
         self.capture.recorder = recorder
         self.record_button.setChecked(True)
         self.record_button.setText("Stop recording")
-        self.context.run(self._record(exporter, recorder), "record the messages")
+        self._writing = self.context.run(self._record(exporter, recorder), "record the messages")
 
     async def _record(self, exporter: Exporter, recorder: LiveRecorder) -> None:
+        writing = asyncio.ensure_future(exporter.run(recorder.messages()))
         try:
-            progress = await exporter.run(recorder.messages())
+            progress = await asyncio.shield(writing)
+        except asyncio.CancelledError:  # the window closes: what passed by until now is kept
+            recorder.end()
+            await writing
+            raise
         except FileProblem as problem:
             self.context.notify(str(problem), "bad")
         else:
