@@ -159,8 +159,9 @@ async def _add(
 ) -> DeadLetter | None:
     """Write a letter, and pass a copy on to the station for dead letters if there is one."""
     key = (letter.station, str(letter.id))
-    is_new = await context.metadata.dead_letters.get(*key) is None
-    if is_new and station is not None and station.dls_station and not letter.payload_lost:
+    forwards = station is not None and station.dls_station and not letter.payload_lost
+    if forwards and await context.metadata.dead_letters.get(*key) is None:
+        assert station is not None
         await _forward(context, station.dls_station, letter, payload)
         step = JourneyStep("forwarded", detail=station.dls_station)
 
