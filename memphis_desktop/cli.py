@@ -415,7 +415,8 @@ def _screenshot(arguments: list[str]) -> int:
     parser = _parser("screenshot", "Draw every screen to a PNG file, off-screen, from a live connection.")
     parser.add_argument("folder", type=Path, metavar="DIR", help="where the pictures go")
     _add_source(parser)
-    parser.add_argument("--theme", choices=["dark", "light", "both"], default="both", help="the look (both)")
+    looks = ["dark", "light", "contrast", "both", "all"]
+    parser.add_argument("--theme", choices=looks, default="both", help="the look: dark and light (both)")
     parser.add_argument("--size", type=_size, default=(1440, 900), metavar="WxH", help="pixels (1440x900)")
     parser.add_argument(
         "--history", type=_positive, default=20.0, metavar="S", help="seconds to watch before the first (20)"
@@ -430,7 +431,8 @@ def _screenshot(arguments: list[str]) -> int:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"  # no display is needed, and none is used
     from memphis_desktop import screenshot
 
-    themes = ("dark", "light") if options.theme == "both" else (options.theme,)
+    several = {"both": ("dark", "light"), "all": ("dark", "light", "contrast")}
+    themes = several.get(options.theme, (options.theme,))
     return screenshot.run(
         options.folder,
         connect=connection,

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -23,6 +24,10 @@ from memphis_desktop.cluster.lab.layout import quiet_nodes
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("memphis", deadline=None)
+hypothesis.settings.load_profile("memphis")
 
 Starter = Callable[..., ServerProcess]
 Connect = Callable[..., Any]

@@ -16,7 +16,7 @@ from typing import Any
 
 from .dead_letters.names import DEFAULT_PATTERNS as DEAD_LETTER_PATTERNS
 from .dead_letters.names import station_matches
-from .model import ClusterSnapshot, ConnectionState
+from .model import ClusterSnapshot, ConnectionState, is_machinery
 
 WARNING, BAD = "warning", "bad"
 _DEAD_LETTER_WINDOW = 300.0
@@ -63,6 +63,8 @@ class Signal:
 def _consumers(pick: Callable[[Any], float | None]) -> Callable[[ClusterSnapshot], Measured]:
     def measure(snapshot: ClusterSnapshot) -> Measured:
         for (stream, name), consumer in snapshot.consumers.items():
+            if is_machinery(stream):
+                continue
             value = pick(consumer)
             if value:  # nothing is below a threshold here: zero raises no alert
                 yield Subject(stream, name), value

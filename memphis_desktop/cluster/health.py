@@ -10,7 +10,7 @@ from enum import IntEnum
 import numpy as np
 
 from .history import ConsumerKey, History
-from .model import ClusterSnapshot, ConnectionState, ConsumerSnapshot, StreamSnapshot
+from .model import ClusterSnapshot, ConnectionState, ConsumerSnapshot, StreamSnapshot, is_machinery
 from .raft.groups import group_of, meta_group
 from .raft.model import Quorum
 
@@ -60,7 +60,7 @@ def findings(snapshot: ClusterSnapshot, history: History) -> list[Finding]:
     gone = snapshot.raft.gone
     for stream in snapshot.streams.values():
         found.extend(stream_findings(stream, gone))
-    consumers = snapshot.consumers
+    consumers = {key: one for key, one in snapshot.consumers.items() if not is_machinery(one.stream)}
     # What the past tells is looked up for those furthest behind: of thousands nobody reads more.
     far = heapq.nlargest(EXAMINED, consumers.values(), key=lambda consumer: consumer.num_pending)
     examined = {(consumer.stream, consumer.name) for consumer in far}

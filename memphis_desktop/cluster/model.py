@@ -24,6 +24,18 @@ class ConnectionState(Enum):
     CLOSED = "closed"
 
 
+# Streams that carry something else than a user's messages: buckets, MQTT's, the Memphis layer's.
+MACHINERY_PREFIXES = ("KV_", "OBJ_", "$MEMPHIS", "$memphis", "MQTT_", "memphis_events")
+
+
+def is_machinery(stream: str) -> bool:
+    """Return whether a stream is the inside of something, such as a bucket.
+
+    What reads such a stream comes and goes by itself; how far it is behind is nobody's concern.
+    """
+    return stream.startswith(MACHINERY_PREFIXES)
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSnapshot:
     """One stream (a station, or one partition of it)."""

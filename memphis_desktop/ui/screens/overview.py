@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.cluster.health import Finding, findings
 from memphis_desktop.cluster.history import ServerKey
-from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot, is_machinery
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -40,7 +40,6 @@ from memphis_desktop.ui.screens.station_parts import (
     consumer_sparkline,
     finding_route,
     history_line,
-    is_bucket,
     panel,
     sparkline,
     station_route,
@@ -151,25 +150,25 @@ class OverviewScreen(Screen):
                     "Behind",
                     lambda c: c.lag_seconds,
                     "duration",
-                    88,
+                    72,
                     "Age of the first message not delivered yet",
                     text=figures.lag_seconds,
                 ),
-                Column("lag", "Lag", lambda c: c.num_pending, "number", 76, "Messages not delivered yet"),
+                Column("lag", "Lag", lambda c: c.num_pending, "number", 60, "Messages not delivered yet"),
                 Column(
                     "line",
                     "Lag over time",
                     lambda c: consumer_sparkline(history, c.stream, c.name),
                     "sparkline",
-                    104,
+                    80,
                 ),
-                Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 96),
+                Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 88),
                 Column(
                     "drain",
                     "Done in",
                     lambda c: c.drain_seconds,
                     "duration",
-                    90,
+                    70,
                     "At the rates of the last minutes",
                 ),
             ],
@@ -298,7 +297,9 @@ class OverviewScreen(Screen):
             self.health.set_state("empty", "Nothing needs attention.", icon="check-circle")
 
     def _show_lags(self, snapshot: ClusterSnapshot) -> None:
-        behind: list[ConsumerSnapshot] = [c for c in snapshot.consumers.values() if c.num_pending]
+        behind: list[ConsumerSnapshot] = [
+            c for c in snapshot.consumers.values() if c.num_pending and not is_machinery(c.stream)
+        ]
         worst = heapq.nlargest(LAG_ROWS, behind, key=lambda c: (c.lag_seconds or 0.0, c.num_pending))
         self.lag_board.set_rows(worst)
         if behind:
@@ -311,7 +312,7 @@ class OverviewScreen(Screen):
             self.lag_board.set_state("empty", "There are no consumer groups yet.", icon="users-three")
 
     def _show_stations(self, snapshot: ClusterSnapshot) -> None:
-        streams = (s for s in snapshot.streams.values() if s.is_read and not is_bucket(s.name))
+        streams = (s for s in snapshot.streams.values() if s.is_read and not is_machinery(s.name))
         busiest: list[StreamSnapshot] = heapq.nlargest(
             STATION_ROWS, streams, key=lambda s: s.in_messages_rate or 0.0
         )

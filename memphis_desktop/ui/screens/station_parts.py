@@ -18,7 +18,12 @@ from memphis_desktop.cluster.history import (
     SeriesKey,
     StreamKey,
 )
-from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState, ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.cluster.model import (
+    ClusterSnapshot,
+    ConnectionState,
+    ConsumerSnapshot,
+    StreamSnapshot,
+)
 from memphis_desktop.cluster.state import TREND_SPAN
 from memphis_desktop.stations.model import Station
 from memphis_desktop.ui import format as figures
@@ -33,7 +38,6 @@ SEVERITY_TOKEN = {Severity.GOOD: "good", Severity.WARNING: "warning", Severity.B
 SPARKLINE_POINTS = 60
 SHORTEST_SPARKLINE = 60.0
 PAGE_MARGINS = (24, 20, 24, 20)
-BUCKET_PREFIXES = ("KV_", "OBJ_", "$MEMPHIS", "$memphis", "MQTT_", "memphis_events")
 LONGEST = 30 * 86400.0  # seconds of history that graphs can show
 
 
@@ -59,11 +63,6 @@ class StationRow:
     def name(self) -> str:
         """The stream's name."""
         return self.stream.name
-
-
-def is_bucket(name: str) -> bool:
-    """Whether a stream holds a key-value or object bucket or belongs to the system."""
-    return name.startswith(BUCKET_PREFIXES)
 
 
 def station_route(stream: str, tab: str = "") -> Route:

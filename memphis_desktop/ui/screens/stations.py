@@ -12,7 +12,7 @@ from PySide6.QtGui import QCursor, QGuiApplication
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Severity, stream_findings
-from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot, is_machinery
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import DataTable
@@ -30,7 +30,6 @@ from memphis_desktop.ui.screens.station_parts import (
     PAGE_MARGINS,
     StateBanner,
     StationRow,
-    is_bucket,
     panel,
     station_route,
     worst_lags,
@@ -221,7 +220,7 @@ class StationsScreen(Screen):
     def _count(self) -> None:
         lines = self._lines
         if self._counted is not lines:
-            self._counted, self._buckets = lines, sum(is_bucket(row.name) for row in lines.values())
+            self._counted, self._buckets = lines, sum(is_machinery(row.name) for row in lines.values())
         buckets = 0 if "buckets" in self.filter.chips() else self._buckets
         total = len(lines) - buckets
         shown = self.table.model.rowCount()
@@ -236,7 +235,7 @@ class StationsScreen(Screen):
         retentions = chips & RETENTION.keys()
 
         def passes(row: StationRow) -> bool:
-            if "buckets" not in chips and is_bucket(row.name):
+            if "buckets" not in chips and is_machinery(row.name):
                 return False
             if retentions and row.stream.config.get("retention") not in retentions:
                 return False
