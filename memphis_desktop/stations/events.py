@@ -19,10 +19,11 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
 
-from memphis_desktop.stations import connections, dead_letters
+from memphis_desktop.stations import connections, dead_letters, model
 from memphis_desktop.stations.control.routes import Context
 from memphis_desktop.stations.dead_letters import Failure
 from memphis_desktop.stations.errors import StationsError, StorageError
+from memphis_desktop.stations.jetstream import SUBJECTS_OVERLAP, JetStream
 from memphis_desktop.stations.model import DeadLetter, DeadLetterKind, JourneyStep
 from memphis_desktop.stations.names import external_name, internal_name, partition_stream
 from memphis_desktop.stations.tasks import end_task
@@ -46,19 +47,12 @@ Event = dict[str, Any]
 async def create(context: Context) -> None:
     """Make the stream and its durable, if they are missing."""
     jetstream = context.jetstream
-    if await jetstream.stream_info(STREAM) is None:
-        config = {
-            "name": STREAM,
-            "description": "Memphis: what the stations service has to hear of",
-            "subjects": [f"{MAX_DELIVERIES}>", f"{TERMINATED}>", *(s for s in HANDLERS if s[-1] != ".")],
-            "retention": "workqueue",
-            "storage": "file",
-            "max_age": _DAY,
-            "max_msgs": _MOST_MESSAGES,
-            "discard": "old",
-            "num_replicas": context.replicas,
-        }
-        await jetstream.create_stream(config)
+    try:
+        await _make_stream(context, {})
+    except StorageError as error:
+        if error.err_code != SUBJECTS_OVERLAP:
+            raise
+        await _make_stream(context, await _advisories_kept_elsewhere(jetstream))
     durable = {
         "durable_name": DURABLE,
         "ack_policy": "explicit",
@@ -67,6 +61,57 @@ async def create(context: Context) -> None:
         "max_ack_pending": 1000,
     }
     await jetstream.create_durable(STREAM, durable)
+
+
+async def _make_stream(context: Context, elsewhere: dict[str, str]) -> None:
+    """Make the stream, or change its subjects.
+
+    Args:
+        context: Where.
+        elsewhere: Subjects that another stream has, each with that stream: copied from there, since no two
+            streams may have the same; "" for one that can not be copied from.
+    """
+    told = [subject for subject in HANDLERS if subject[-1] != "."]
+    advisories = [f"{prefix}>" for prefix in (MAX_DELIVERIES, TERMINATED)]
+    config: dict[str, Any] = {
+        "name": STREAM,
+        "description": "Memphis: what the stations service has to hear of",
+        "subjects": [subject for subject in (*advisories, *told) if subject not in elsewhere],
+        "retention": "workqueue",
+        "storage": "file",
+        "max_age": _DAY,
+        "max_msgs": _MOST_MESSAGES,
+        "discard": "old",
+        "num_replicas": context.replicas,
+    }
+    sources = [
+        {"name": name, "filter_subject": subject, "opt_start_time": model.now().isoformat()}
+        for subject, name in elsewhere.items()
+        if name
+    ]
+    present = await context.jetstream.stream_info(STREAM)
+    if present is None:
+        await context.jetstream.create_stream(config | ({"sources": sources} if sources else {}))
+    elif set(present["config"]["subjects"]) != set(config["subjects"]):
+        changed = {**present["config"], "subjects": config["subjects"], "sources": sources}
+        await context.jetstream.update_stream(changed)
+
+
+async def _advisories_kept_elsewhere(jetstream: JetStream) -> dict[str, str]:
+    """Return which advisories other streams keep, each with a stream to copy them from, or ""."""
+    kept: dict[str, str] = {}
+    for prefix in (MAX_DELIVERIES, TERMINATED):
+        subject = f"{prefix}>"
+        names = (await jetstream.request("STREAM.NAMES", {"subject": subject})).get("streams") or []
+        for name in names:
+            if name == STREAM:
+                continue
+            info = await jetstream.stream_info(name)
+            shared = info is not None and info["config"].get("retention", "limits") == "limits"
+            kept[subject] = name if shared else kept.get(subject, "")
+        if kept.get(subject) == "":
+            log.warning("%s takes the advisories of failed messages: they make no dead letters", names)
+    return kept
 
 
 class EventReader:

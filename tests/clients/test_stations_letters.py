@@ -274,3 +274,32 @@ async def test_many_letters_at_once(stations: StationsClient, jetstream: JetStre
     assert sorted(bytes.fromhex(letter.preview).decode() for letter in letters) == sorted(
         map(str, range(200))
     )
+
+
+@pytest.mark.parametrize("retention", ["limits", "workqueue"])
+async def test_advisories_that_another_stream_has_are_copied_from_it(
+    any_server: ServerProcess, connect: Connect, jetstream: JetStreamContext, retention: str
+) -> None:
+    subjects = [f"{events.MAX_DELIVERIES}>", "elsewhere"]
+    await jetstream.add_stream(name="DEAD_LETTERS", subjects=subjects, retention=retention)
+    await plain_stream(jetstream)
+    await jetstream.publish("plain.old", b"failed before the service was there")
+    await fail(jetstream, "Plain_x", "Worker", times=2)
+    service = StationsService(await connect(any_server))
+    await service.start()
+    client = StationsClient(await connect(any_server))
+    if retention == "limits":
+        await jetstream.publish("plain.a", b"bad")
+        await fail(jetstream, "Plain_x", "Worker", times=2)
+        assert [letter.sequence for letter in await letters_of(client, "Plain_x")] == [2]
+    await service.stop()
+    await jetstream.delete_stream("DEAD_LETTERS")
+    service = StationsService(await connect(any_server))
+    await service.start()  # has the advisories for itself now
+    info = await jetstream.stream_info(events.STREAM)
+    assert f"{events.MAX_DELIVERIES}>" in info.config.subjects
+    assert not info.config.sources
+    await jetstream.publish("plain.b", b"bad")
+    await fail(jetstream, "Plain_x", "Worker", times=2)
+    await letters_of(client, "Plain_x", count=2 if retention == "limits" else 1)
+    await service.stop()
