@@ -461,7 +461,8 @@ class MessageBrowser(QWidget):
         except RuntimeError:  # the program is ending and the widgets are only being taken down
             coroutine.close()
             return
-        self.context.run(self._while_alive(coroutine), description)
+        task = self.context.run(self._while_alive(coroutine), description)
+        task.add_done_callback(lambda _: coroutine.close())  # it may be cancelled before it begins
 
     async def _while_alive(self, coroutine: Any) -> None:
         """An answer that comes after the window was closed has nobody to show it to."""
