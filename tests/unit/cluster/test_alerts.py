@@ -173,3 +173,15 @@ def test_rules_survive_json_and_unknown_ones_are_left_out() -> None:
 @pytest.mark.parametrize("name", sorted(SIGNALS))
 def test_every_signal_measures_a_plain_snapshot(name: str) -> None:
     assert list(SIGNALS[name].measure(snapshot(1.0))) is not None
+
+
+def test_messages_in_a_dead_letter_station_are_measured() -> None:
+    streams = {
+        "orders": STREAM,
+        "orders-dlq": replace(STREAM, name="orders-dlq", messages=3),
+        "failed": replace(STREAM, name="failed", messages=2, config={"subjects": ["orders.DLQ"]}),
+        "KV_dead_letters": replace(STREAM, name="KV_dead_letters"),
+    }
+    snapshot = ClusterSnapshot(1, ConnectionState.CONNECTED, "", streams=streams)
+    measured = dict(SIGNALS["dead_letter_stations"].measure(snapshot))
+    assert measured == {Subject("orders-dlq"): 3.0, Subject("failed"): 2.0}
