@@ -150,7 +150,7 @@ class _Preloader:
         self._thread.start()
 
     def _run(self) -> None:
-        for name in ("pyqtgraph", *registry.modules()):
+        for name in ("pyqtgraph", "memphis_desktop.stations.client", *registry.modules()):
             if self._ended.is_set():
                 return
             try:

@@ -25,7 +25,7 @@ from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.service import StationsService
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.components.labels import PlainLabel
-from memphis_desktop.ui.memphis.changes import HIDDEN
+from memphis_desktop.ui.memphis.changes import HIDDEN, MANAGE_PREFIX
 from memphis_desktop.ui.screen import Route, Screen
 from memphis_desktop.ui.screens.dead_letters import DeadLettersScreen
 from memphis_desktop.ui.screens.dead_letters.dialogs import DropDialog
@@ -505,3 +505,9 @@ async def test_without_a_service_all_is_shown_and_nothing_changed(
     await until(screen.service.isVisible, "the banner")
     assert "No stations service answers" in screen.service.text()
     assert not screen.create_button.isEnabled()
+
+
+def test_the_window_asks_where_the_service_listens() -> None:
+    from memphis_desktop.stations.control import routes
+
+    assert MANAGE_PREFIX == routes.MANAGE_PREFIX

@@ -13,12 +13,11 @@ from memphis_desktop.cluster.actions import Action, ActionRecord
 from memphis_desktop.cluster.activity import identity
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.session import Session
-from memphis_desktop.stations.client import StationsClient
-from memphis_desktop.stations.control.routes import MANAGE_PREFIX
 from memphis_desktop.stations.errors import StationsError
 
 from .link import OWN_NAME
 
+MANAGE_PREFIX = "$memphis_manage."  # as in `stations.control.routes`, which is slow to load
 HIDDEN = "••••••"
 
 
@@ -59,6 +58,8 @@ class MemphisChange:
         Raises:
             ClusterError: Refused by the service (`MemphisRefused`), by a read-only connection, or unanswered.
         """
+        from memphis_desktop.stations.client import StationsClient  # not before it is needed
+
         started = time.monotonic()
         problem = ""
         try:
@@ -80,6 +81,11 @@ class MemphisChange:
             session.hand_on_action(record)
             session.refresh()
 
+    @property
+    def subject(self) -> str:
+        """Where the service is asked."""
+        return f"{MANAGE_PREFIX}{self.request}"
+
     def _shown(self) -> dict[str, Any]:
         return {key: HIDDEN if key in self.secrets else value for key, value in self.body.items()}
 
@@ -92,17 +98,15 @@ class MemphisChange:
             self.station,
             self.before,
             self.destroys,
-            shown_as=MANAGE_PREFIX + self.request,
+            shown_as=self.subject,
         )
 
     @property
     def command(self) -> str:
         """The ``nats`` command that asks the same."""
-        return shlex.join(
-            ["nats", "request", MANAGE_PREFIX + self.request, json.dumps(self._shown(), ensure_ascii=False)]
-        )
+        return shlex.join(["nats", "request", self.subject, json.dumps(self._shown(), ensure_ascii=False)])
 
     def equivalent(self, session: Session) -> str:
         """The command line, the subject and the body, fit to copy."""
         body = json.dumps(self._shown(), indent=2, ensure_ascii=False)
-        return "\n".join([self.command, "", MANAGE_PREFIX + self.request, body])
+        return "\n".join([self.command, "", self.subject, body])

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -14,10 +14,12 @@ from memphis_desktop.cluster.activity import identity
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState, StreamSnapshot
 from memphis_desktop.cluster.session import Session
-from memphis_desktop.stations.client import LiveMetadata, StationsClient
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.model import Consumer, DeadLetter, Producer, Schema, Station, StationState, User
-from memphis_desktop.stations.view import BucketView
+
+if TYPE_CHECKING:
+    from memphis_desktop.stations.client import LiveMetadata, StationsClient
+    from memphis_desktop.stations.view import BucketView
 
 STATIONS_BUCKET = "KV_memphis_stations"
 _COALESCE_MS = 120
@@ -111,6 +113,8 @@ class MemphisLink(QObject):
     @property
     def client(self) -> StationsClient:
         """The client; raises `NotConnected` without a connection."""
+        from memphis_desktop.stations.client import StationsClient  # not before it is needed: loaded ahead
+
         nats = self.session.nats
         if self._client is None or self._client_of is not nats:
             profile = self.session.profile
