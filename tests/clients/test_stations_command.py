@@ -80,6 +80,15 @@ async def test_the_node_starts_it_whatever_users_it_has(
     assert "Stations service is ready" in broker.log()
 
 
+def test_a_node_without_jetstream_has_no_stations() -> None:
+    command = [sys.executable, "-m", "memphis_desktop", "broker", "-p", "-1", "--memphis_port", "-1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "memphis-desktop: stations for Memphis SDKs and the gateways need JetStream: switch it on with -js\n"
+    )
+
+
 async def test_a_service_killed_in_the_middle_of_a_creation_leaves_no_half_station(
     start_nats_server: Starter, connect: Connect
 ) -> None:
