@@ -58,7 +58,7 @@ _COALESCE_MANY_MS = 1000
 _MANY = 1_000  # from so many letters on, groups are made in a thread
 _BUCKETS = 60
 _SERVICE_AWAY = (
-    "No stations service answers: what fails now waits in the stream memphis_events until one is back, and "
+    "No stations service answers: what fails now waits in the stream $memphis_events until one is back, and "
     "nothing can be resent or dropped meanwhile. Run `memphis-desktop stations --connect URL`."
 )
 _UPPER_HEIGHT = 184
