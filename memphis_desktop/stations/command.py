@@ -54,11 +54,12 @@ def run(
         datefmt="%Y/%m/%d %H:%M:%S",
     )
     logging.getLogger("nats").setLevel(logging.ERROR)  # it tells each failed try with a traceback
+    opened = FrontDoorService(urls, dict(options), door) if door is not None else None
     work: list[Coroutine[Any, Any, None]] = []
     if control:
         work.append(_serve(urls, options, gateways or GatewayOptions()))
-    if door is not None:
-        work.append(_open_door(FrontDoorService(urls, dict(options), door), ports_folder))
+    if opened is not None:
+        work.append(_open_door(opened, ports_folder))
     return _run_fast(_until_told(work))
 
 

@@ -127,3 +127,8 @@ async def test_a_service_killed_in_the_middle_of_a_creation_leaves_no_half_stati
 
 async def _has_stream(metadata: Metadata, name: str) -> bool:
     return await metadata.jetstream.stream_info(name) is not None
+
+
+def test_an_address_of_something_else_is_one_sentence() -> None:
+    text = "memphis-desktop: http://x is not the address of a NATS server"
+    assert failure_of("--connect", "http://x") == text
