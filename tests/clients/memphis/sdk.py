@@ -96,6 +96,10 @@ class Manager:
                 found.append(json.loads((await kv.get(key)).value))
         return found
 
+    async def closed(self, connection):
+        found = {each["id"]: each["active"] for each in await self.records("memphis_connections")}
+        return connection in found and not found[connection]
+
     async def letters(self, station):
         return [each for each in await self.records("memphis_dead_letters") if each["station"] == station]
 
@@ -411,7 +415,11 @@ async def goes_on_where_the_group_was():
         await producer.produce(str(number))
     first = await memphis.consumer("on", "c1", "g", last_messages=5)
     assert await texts(first, 2, batch=2) == ["1", "2"]
+    identifier = memphis.connection_id
     await memphis.close()  # without destroying the consumer: the group stays
+    manager = await managing()
+    await until(lambda: manager.closed(identifier), "word of the closed connection")
+    await manager.client.close()
     memphis = await connect()
     again = await memphis.consumer("on", "c1", "g", last_messages=5)
     assert await texts(again, 3) == ["3", "4", "5"]
@@ -654,12 +662,7 @@ async def is_known_while_it_is_there():
     identifier = memphis.connection_id
     await memphis.close()
     del left
-
-    async def told():
-        found = {each["id"]: each["active"] for each in await manager.records("memphis_connections")}
-        return identifier in found and not found[identifier]
-
-    await until(told, "word of the closed connection")
+    await until(lambda: manager.closed(identifier), "word of the closed connection")
     assert len(await rows("memphis_consumers")) == 1
     assert len(await manager.jetstream.consumers_info("known$1")) == 1
     await manager.client.close()
