@@ -576,8 +576,11 @@ class BaseConsumer(ABC):
             return end
         if self.in_use():
             return now + self.threshold
-        # Messages may be in the hands of a reader as long as their ack wait runs.
-        return max(end, min(self.deliveries.last_deadline, now + _FOR_EVER) + self.threshold)
+        return max(end, self._in_hand_until(now) + self.threshold)
+
+    def _in_hand_until(self, now: float) -> float:
+        """Return until when a reader may have messages in hand: for as long as their ack wait runs."""
+        return min(self.deliveries.last_deadline, now + _FOR_EVER)
 
     def _end_when_idle(self) -> bool:
         """Delete the consumer; return False when it is gone."""

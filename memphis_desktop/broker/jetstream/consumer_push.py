@@ -231,6 +231,10 @@ class PushConsumer(BaseConsumer):
         """Return whether somebody subscribes to the deliver subject."""
         return self.active
 
+    def _in_hand_until(self, now: float) -> float:
+        """Return when the interest changed last: without a subscriber nobody has anything in hand."""
+        return self.last_activity
+
     # -- the rest --------------------------------------------------------------------------------------------
     def unpin(self, group: str) -> None:
         """Refuse: push consumers have no priority groups.

@@ -145,6 +145,18 @@ def test_an_ephemeral_ends_when_its_reader_stays_away() -> None:
     assert world.deleted == ["C"]
 
 
+def test_what_a_reader_that_left_had_in_hand_keeps_no_ephemeral() -> None:
+    world = World()
+    world.publish("s.a")
+    world.consume(durable_name="", name="C", deliver_subject="to", inactive_threshold=SECOND)
+    world.account.open(b"to")
+    world.clock.advance(5)
+    assert world.deleted == []
+    world.account.shut(b"to")
+    world.clock.advance(1.1)  # far less than the ack wait
+    assert world.deleted == ["C"]
+
+
 def test_acks_by_flow_control() -> None:
     world = World()
     world.publish(*["s.a"] * 3)
