@@ -102,7 +102,8 @@ class ConfirmDialog(Dialog):
         danger: bool = True,
     ) -> None:
         super().__init__(parent, title, verb, danger=danger, width=460)
-        self.body.addWidget(PlainLabel(text, wrap=True))
+        if text:
+            self.body.addWidget(PlainLabel(text, wrap=True))
         self.field: QLineEdit | None = None
         if typed_name is not None:
             self.body.addWidget(PlainLabel(f"Type {typed_name} to go on.", "caption", wrap=True))

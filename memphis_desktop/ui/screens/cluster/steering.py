@@ -48,6 +48,7 @@ class ActionDialog(ConfirmDialog):
         self._make = make
         self._describe = describe
         self._typed = typed
+        self._touched = False
         self.sentence = PlainLabel("", wrap=True)
         self._command = CodeBlock(lines=8)
         form = form_layout()
@@ -75,8 +76,9 @@ class ActionDialog(ConfirmDialog):
             self.show_error("")
         else:
             self._command.set_text("")
-            self.show_error(made)
+            self.show_error(made if self._touched else "")  # nothing was chosen yet
         self.verb_button.setEnabled(possible and (self.field is None or self.field.text() == self._typed))
+        self._touched = True
 
     def action(self) -> Action:
         """What was chosen."""
