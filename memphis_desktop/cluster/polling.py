@@ -566,7 +566,7 @@ class Poller:
         wanted = set(self._wanted_streams())
         due: list[tuple[tuple[bool, bool, int], ConsumerName]] = []
         for key, consumer in self._state.consumers.items():
-            if self._state.needs_first_undelivered(key):
+            if consumer.num_pending and self._state.needs_first_undelivered(key):
                 unknown = consumer.lag_seconds is None
                 due.append(((key[0] in wanted, unknown, consumer.num_pending), key))
         due.sort(reverse=True)

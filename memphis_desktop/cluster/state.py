@@ -197,8 +197,9 @@ class ClusterState:
                 acked_rate,
             ),
         )
-        changes = [self.history.change(history_key, "lag", span) for span in (DRAIN_SPAN, TREND_SPAN)]
-        drain = time_to_drain(lag, lag_seconds, changes)
+        spans = (DRAIN_SPAN, TREND_SPAN) if lag else ()  # most have none, and looking back is not free
+        changes = [self.history.change(history_key, "lag", span) for span in spans]
+        drain = time_to_drain(lag, lag_seconds, changes) if lag else 0.0
         self.consumers[key] = reading.consumer(
             info, previous, delivered_rate, acked_rate, lag_seconds, drain, edge, time.time_ns()
         )

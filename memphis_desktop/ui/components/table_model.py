@@ -280,6 +280,8 @@ class TableModel(QAbstractTableModel):
         return text
 
     def _remove(self, wanted: set[Hashable]) -> None:
+        if wanted.issuperset(self._shown):
+            return
         gone = [key for key in self._shown if key not in wanted]
         if len(gone) > _SINGLY:  # many go at once, from the end
             self._permute([key for key in self._shown if key in wanted] + gone)
@@ -313,6 +315,8 @@ class TableModel(QAbstractTableModel):
         self.layoutChanged.emit()
 
     def _insert(self, wanted: list[Hashable]) -> None:
+        if len(wanted) == len(self._shown):
+            return  # the same rows, in their order by now
         row = 0
         while row < len(wanted):
             if row < len(self._shown) and self._shown[row] == wanted[row]:
