@@ -51,6 +51,15 @@ def commands_explain_themselves(home: Path) -> None:
         assert run(command, "--help", home=home)
 
 
+def hear(client: socket.socket, wanted: bytes) -> None:
+    """Read until the broker said something."""
+    heard = b""
+    while wanted not in heard:
+        chunk = client.recv(65536)
+        assert chunk, "the broker closed the connection"
+        heard += chunk
+
+
 def broker_stores(home: Path) -> None:
     """A client makes a stream and stores a message in the packed broker."""
     folder = home / "broker"
@@ -67,10 +76,9 @@ def broker_stores(home: Path) -> None:
             client.sendall(b'CONNECT {"verbose":false}\r\nSUB answer 1\r\n')
             body = b'{"name":"SMOKE","subjects":["smoke"],"storage":"file"}'
             client.sendall(b"PUB $JS.API.STREAM.CREATE.SMOKE answer %d\r\n%s\r\n" % (len(body), body))
+            hear(client, b'"created"')
             client.sendall(b"PUB smoke answer 2\r\nhi\r\n")
-            heard = b""
-            while b'"seq":1' not in heard:
-                heard += client.recv(65536)
+            hear(client, b'"seq":1')
     finally:
         server.terminate()
         server.wait(20)
