@@ -25,7 +25,7 @@ class ConnectionState(Enum):
 
 
 # Streams that carry something else than a user's messages: buckets, MQTT's, the Memphis layer's.
-MACHINERY_PREFIXES = ("KV_", "OBJ_", "$MEMPHIS", "$memphis", "MQTT_", "memphis_events")
+MACHINERY_PREFIXES = ("KV_", "OBJ_", "$MEMPHIS", "$memphis", "MQTT_")
 
 
 def is_machinery(stream: str) -> bool:

@@ -28,13 +28,13 @@ _PREVIEW_BYTES = 256
 Row = tuple[int, InspectedMessage]  # the place in the file, from 1
 
 COLUMNS = [
-    Column("place", "No.", lambda row: row[0], "number", 70),
-    Column("sequence", "Sequence", lambda row: row[1].sequence or None, "number", 90),
-    Column("time", "Time", lambda row: row[1].time_ns or None, "time", 130),
-    Column("subject", "Subject", lambda row: visible(row[1].subject, single_line=True), "mono", 180),
+    Column("place", "No.", lambda row: row[0], "number", 54),
+    Column("sequence", "Sequence", lambda row: row[1].sequence or None, "number", 80),
+    Column("time", "Time", lambda row: row[1].time_ns or None, "time", 110),
+    Column("subject", "Subject", lambda row: visible(row[1].subject, single_line=True), "mono", 140),
     Column("size", "Size", lambda row: len(row[1].payload), "bytes", 80),
     Column(
-        "payload", "Payload", lambda row: preview(row[1].payload, _PREVIEW_BYTES), "mono", 300, stretch=True
+        "payload", "Payload", lambda row: preview(row[1].payload, _PREVIEW_BYTES), "mono", 160, stretch=True
     ),
 ]
 
