@@ -265,8 +265,10 @@ class ServiceImport:
         return self._waiting.get(reply[len(self._prefix) :], b"")
 
     def deliver(self, reply: bytes, messages: Sequence[Message]) -> bool:
-        """Deliver messages to the requester that `reply` stands for."""
+        """Deliver messages to the requester that `reply` stands for; a status shows their own inbox."""
         target = self._target(reply)
+        if target:
+            messages = [(target, *message[1:]) if message[0] == reply else message for message in messages]
         if not target or not self._importer.deliver(target, messages):
             self._waiting.pop(reply[len(self._prefix) :], None)
             return False

@@ -65,7 +65,9 @@ async def test_a_pull_consumer_is_read_from_another_account(accounts: Any, conne
         await message.respond(b"+ACK")
     statuses = []
     while "408" not in statuses:
-        statuses.append((await inbox.next_msg(timeout=TIMEOUT)).headers["Status"])
+        message = await inbox.next_msg(timeout=TIMEOUT)
+        assert message.subject == "answers"
+        statuses.append(message.headers["Status"])
     assert set(statuses[:-1]) == {"100"}
     await client.flush(timeout=TIMEOUT)
     await owner.flush(timeout=TIMEOUT)
