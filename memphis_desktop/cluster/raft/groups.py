@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from itertools import chain
 
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
 
@@ -148,37 +149,30 @@ class GroupTable:
     """All groups of a connection, made anew only where something changed since the call before."""
 
     def __init__(self) -> None:
-        self._made: dict[GroupKey, tuple[object, frozenset[str], RaftGroup]] = {}
+        self._made: dict[object, tuple[StreamSnapshot | ConsumerSnapshot, RaftGroup]] = {}
+        self._gone: frozenset[str] = frozenset()
 
     def update(self, snapshot: ClusterSnapshot) -> list[RaftGroup]:
         """Return the meta group first, then streams and consumers by name, R1 ones too when clustered."""
         gone = snapshot.raft.gone
-        made: dict[GroupKey, tuple[object, frozenset[str], RaftGroup]] = {}
+        before = self._made if gone == self._gone else {}
+        made: dict[object, tuple[StreamSnapshot | ConsumerSnapshot, RaftGroup]] = {}
         groups: list[RaftGroup] = []
         meta = meta_group(snapshot.raft)
         if meta is not None:
             groups.append(meta)
-        for asset in _assets(snapshot):
-            key = key_of(asset)
-            before = self._made.get(key)
-            if before is not None and before[0] is asset and before[1] == gone:
-                entry = before
-            else:
-                entry = (asset, gone, group_of(asset, gone))
-            made[key] = entry
-            groups.append(entry[2])
-        self._made = made
+        assets: Iterable[tuple[object, StreamSnapshot | ConsumerSnapshot]]
+        assets = chain(snapshot.streams.items(), snapshot.consumers.items())
+        for key, asset in assets:
+            if asset.clustered:
+                known = before.get(key)
+                same = known is not None and known[0] is asset
+                entry = known if known is not None and same else (asset, group_of(asset, gone))
+                made[key] = entry
+                groups.append(entry[1])
+        self._made, self._gone = made, gone
         groups.extend(snapshot.raft.foreign)
         return groups
-
-
-def _assets(snapshot: ClusterSnapshot) -> Iterable[StreamSnapshot | ConsumerSnapshot]:
-    for stream in snapshot.streams.values():
-        if stream.clustered:
-            yield stream
-    for consumer in snapshot.consumers.values():
-        if consumer.clustered:
-            yield consumer
 
 
 def leaders_held(groups: Iterable[RaftGroup]) -> dict[str, tuple[int, int, int]]:

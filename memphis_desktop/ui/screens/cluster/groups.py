@@ -170,8 +170,16 @@ class GroupsView(QWidget):
                 and (not chips & {"stations", "groups"} or _kind_chip(kind) in chips)
             )
 
+        if self._groups:
+            self.table.set_rows(self._rows())
         self.table.set_predicate(passes)
         self._show_count()
+
+    def _rows(self) -> list[RaftGroup]:
+        """What the table holds: the groups of one copy, which are the most, only when they are wanted."""
+        if "replicated" not in self.filter.chips():
+            return self._groups
+        return [group for group in self._groups if group.size > 1 or group.key.kind is GroupKind.META]
 
     def _busiest(self) -> frozenset[str]:
         """Servers that lead more than others do."""
@@ -189,10 +197,11 @@ class GroupsView(QWidget):
         """Show the round's groups."""
         self._raft = snapshot.raft
         self._groups = list(groups)
-        servers = server_columns(snapshot, groups)
+        rows = self._rows()
+        servers = server_columns(snapshot, rows)
         if servers != self._servers:
             self._rebuild(servers)
-        self.table.set_rows(groups)
+        self.table.set_rows(rows)
         if "unbalanced" in self.filter.chips():
             self._narrow()
         if groups:
@@ -213,13 +222,13 @@ class GroupsView(QWidget):
 
     def _select_wanted(self) -> None:
         wanted = self._wanted
-        if wanted is None or wanted not in {group.key for group in self._groups}:
+        if wanted is None or all(group.key != wanted for group in self._groups):
             return
         self._wanted = None
         if not self.table.select_key(wanted):
             self.filter.field.clear()
             self.table.set_filter("")
-            self.table.set_predicate(None)
+            self.filter.set_chips(set())
             self.table.select_key(wanted)
 
     def current(self) -> RaftGroup | None:
