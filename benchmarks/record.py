@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Measure everything and write it down: ``docs/performance.md`` and ``benchmarks/results.json``.
+"""Measure and write down: ``benchmarks/results.json``, and from it ``docs/performance.md``.
 
-    python benchmarks/record.py [--rounds 3] [--seconds 3] [--window-seconds 30] [--messages 10000000]
+    python benchmarks/record.py                    # everything, in about half an hour
+    python benchmarks/record.py browser window     # some parts; the others stay as they were measured
 
-On a machine that has nothing else to do; takes about twenty minutes and five gigabytes of disk.
+On a machine that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -12,83 +13,139 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from memphis_desktop import folders
 from memphis_desktop.bench import report
-from memphis_desktop.bench.console import MESSAGES, ConsoleFigures, measure_console
+from memphis_desktop.bench.console import MESSAGES, measure_console
+from memphis_desktop.bench.desktop import measure_desktop
+from memphis_desktop.bench.front_door import measure_front_door
 from memphis_desktop.bench.rows import ROWS
-from memphis_desktop.bench.runner import Outcome, Settings, measure
-from memphis_desktop.bench.window import WindowFigures, measure_window
+from memphis_desktop.bench.runner import Settings, measure
+from memphis_desktop.bench.window import measure_window
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results.json"
 DOCUMENT = ROOT / "docs" / "performance.md"
 
-TEXT = """# Performance
+Figures = tuple[str, dict[str, Any]]  # a Markdown table, and the same as JSON
 
-Measured on {date} with `python benchmarks/record.py`, which wrote this file and `benchmarks/results.json`.
 
-Machine: {system}, {processor}, {cores} cores, Python {python}. Memphis Desktop {memphis_desktop} beside
-nats-server {nats_server}. Syncing 4 KiB to this disk takes {sync} µs in the median: that is what durability
-costs at least.
+@dataclass(frozen=True)
+class Part:
+    """One measurement: how its chapter begins, what repeats it, and how it is made."""
 
-## Beside nats-server
+    title: str
+    words: str
+    command: str
+    measure: Callable[[Settings], Figures]
 
-The same load, from the same generator, on both servers in turns; the median of {rounds} rounds of
-{seconds:g} seconds each. Ours acknowledges a message when it is on disk, unless the row says otherwise;
-nats-server in its default acknowledges first and syncs within two minutes ("lazy sync").
-Rates must be at least, latencies at most, the ratio promised.
 
-{table}
+def tell(text: str) -> None:
+    """Say what is being done."""
+    print(text, file=sys.stderr, flush=True)
 
-## The window and its broker share one loop
 
-A client outside measures round trips of PING while another publishes 128-byte messages at full speed into the
-broker inside an open window (drawn off-screen) with the sample stations.
+def _server(settings: Settings) -> Figures:
+    outcomes = measure(ROWS, settings, progress=tell)
+    return report.as_table(outcomes), report.as_json(outcomes, settings, report.machine(_folder(settings)))
 
-{window}
 
-## The message browser on a large station
+def _door(settings: Settings) -> Figures:
+    outcomes = measure_front_door([], settings, progress=tell)
+    return report.as_table(outcomes), report.as_json(outcomes, settings, report.machine(_folder(settings)))
 
-A station in the broker inside the window (drawn off-screen), and what a user does with it: open a place in
-the middle, jump anywhere, search everything, follow the end. A heartbeat on the event loop they share tells
-how long it did not answer.
 
-{console}
+def _window(settings: Settings) -> Figures:
+    figures = measure_window(30.0)
+    return figures.as_table(), figures.as_json()
 
-## Repeat it
 
-```sh
-memphis-desktop bench --against nats-server            # the first table
-memphis-desktop bench --window --seconds 30            # the second
-memphis-desktop bench --console                        # the third
-python benchmarks/record.py                            # all, and writes this file
-```
+def _browser(settings: Settings) -> Figures:
+    figures = measure_console(MESSAGES, progress=tell)
+    return figures.as_table(), figures.as_json()
 
-How it is measured is told in `benchmarks/README.md`.
+
+def _desktop(settings: Settings) -> Figures:
+    figures = measure_desktop(progress=tell)
+    return figures.as_table(), figures.as_json()
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.folder or Path(tempfile.gettempdir())
+
+
+PARTS = {
+    "server": Part(
+        "Beside nats-server",
+        "The same load, from the same generator, on both servers in turns; the median of the rounds. Ours "
+        "acknowledges a message when it is on disk, unless the row says otherwise; nats-server in its default "
+        'acknowledges first and syncs within two minutes ("lazy sync"). Rates must be at least, latencies at '
+        "most, the ratio promised.",
+        "memphis-desktop bench --against nats-server",
+        _server,
+    ),
+    "window": Part(
+        "The window and its broker share one loop",
+        "A client outside measures round trips of PING while another publishes 128-byte messages at full "
+        "speed into the broker inside an open window (drawn off-screen) with the sample stations.",
+        "memphis-desktop bench --window --seconds 30",
+        _window,
+    ),
+    "browser": Part(
+        "The message browser on a large station",
+        "A station in the broker inside the window (drawn off-screen), and what a user does with it: open a "
+        "place in the middle, jump anywhere, search everything, follow the end. A heartbeat on the loop "
+        "they share tells how long it did not answer.",
+        "memphis-desktop bench --console",
+        _browser,
+    ),
+    "desktop": Part(
+        "Start, memory, long lists, many curves",
+        "Each in a process of its own, drawn off-screen.",
+        "memphis-desktop bench --desktop",
+        _desktop,
+    ),
+    "door": Part(
+        "Through the front door",
+        "The same load on one nats-server, directly and through the front door.",
+        "memphis-desktop bench --front-door",
+        _door,
+    ),
+}
+
+HEAD = """# Performance
+
+Every table below was printed by the command under it and written here by `python benchmarks/record.py`; the
+figures are in `benchmarks/results.json`. How it is measured is told in `benchmarks/README.md`.
 """
 
 
-def document(
-    outcomes: list[Outcome],
-    figures: WindowFigures,
-    console: ConsoleFigures,
-    settings: Settings,
-    about: dict[str, Any],
-) -> str:
-    """Return the text of the document."""
-    return TEXT.format(
-        date=report.now()[:10],
-        table=report.as_table(outcomes),
-        window=figures.as_table(),
-        console=console.as_table(),
-        rounds=settings.rounds,
-        seconds=settings.seconds,
-        sync=about["disk_sync_us"]["p50"],
-        **about,
+def about_line(about: dict[str, Any]) -> str:
+    """What it was measured on."""
+    return (
+        f"{about['system']}, {about['processor']}, {about['cores']} cores, Python {about['python']}, "
+        f"nats-server {about['nats_server']}; syncing 4 KiB to this disk takes "
+        f"{about['disk_sync_us']['p50']} µs in the median"
     )
+
+
+def document(results: dict[str, Any]) -> str:
+    """Return the text of the document."""
+    chapters = [HEAD]
+    for name, part in PARTS.items():
+        chapters.append(f"## {part.title}\n\n{part.words}\n")
+        found = results.get(name)
+        if found is None:
+            chapters.append("Not measured yet.\n")
+        else:
+            chapters.append(f"{found['table']}\n")
+            chapters.append(f"Measured {found['date'][:10]}: {about_line(found['machine'])}.\n")
+        chapters.append(f"```sh\n{part.command}\n```\n")
+    return "\n".join(chapters)
 
 
 def elsewhere() -> str:
@@ -100,33 +157,23 @@ def elsewhere() -> str:
 def main() -> int:
     """Carry out the command line."""
     parser = argparse.ArgumentParser(description="Measure everything and write it down.")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="these only")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--window-seconds", type=float, default=30.0)
-    parser.add_argument("--messages", type=int, default=MESSAGES, help="in the browser's station")
     options = parser.parse_args()
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     base = folders.data_folder() / "bench"
     base.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=base) as folder:
-        settings = Settings(options.rounds, options.seconds, against=True, folder=Path(folder))
-        about = report.machine(settings.folder or base)
-        outcomes = measure(ROWS, settings, progress=lambda text: print(text, file=sys.stderr, flush=True))
-    print("the window and its broker …", file=sys.stderr, flush=True)
-    figures = measure_window(options.window_seconds)
-    console = measure_console(
-        options.messages, progress=lambda text: print(text, file=sys.stderr, flush=True)
-    )
-    results = {
-        **report.as_json(outcomes, settings, about),
-        "window": figures.as_json(),
-        "console": console.as_json(),
-    }
-    RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    text = document(outcomes, figures, console, settings, about) + elsewhere()
-    DOCUMENT.write_text(text, encoding="utf-8")
-    print(report.as_table(outcomes))
-    print(figures.as_table())
-    print(console.as_table())
+    for name in options.parts or PARTS:
+        tell(f"-- {PARTS[name].title}")
+        with tempfile.TemporaryDirectory(dir=base) as folder:
+            settings = Settings(options.rounds, options.seconds, against=True, folder=Path(folder))
+            about = report.machine(_folder(settings))
+            table, figures = PARTS[name].measure(settings)
+        results[name] = {"date": report.now(), "machine": about, "table": table, "figures": figures}
+        print(table, flush=True)
+        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        DOCUMENT.write_text(document(results) + elsewhere(), encoding="utf-8")
     return 0
 
 
