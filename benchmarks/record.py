@@ -82,7 +82,7 @@ PARTS = {
     "server": Part(
         "Beside nats-server",
         "The same load, from the same generator, on both servers in turns; the median of the rounds. Ours "
-        "acknowledges a message when it is on disk, unless the row says otherwise; nats-server in its default "
+        "acknowledges a message when it is on disk, unless the row says otherwise; nats-server by default "
         'acknowledges first and syncs within two minutes ("lazy sync"). Rates must be at least, latencies at '
         "most, the ratio promised.",
         "memphis-desktop bench --against nats-server",
