@@ -230,7 +230,7 @@ def test(arguments: list[str]) -> int:
     if arguments:
         steps = []
     arguments = [argument for argument in arguments if argument != "--fast"]
-    steps.append([python, "-m", "pytest", *(arguments or ["-n", "2"])])
+    steps.append([python, "-m", "pytest", *(arguments or ["-n", "2", "--dist", "worksteal"])])
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     # The tests start hundreds of programs: compiled once, and beside the sources nothing is left.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
