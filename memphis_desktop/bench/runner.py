@@ -237,6 +237,9 @@ def run_in_home(work: str, parameters: dict[str, Any], home: Path | None = None)
     environment = dict(os.environ)
     if home is not None:
         environment |= {folders.HOME_VARIABLE: str(home), "QT_QPA_PLATFORM": "offscreen"}
+        # As installed programs are: compiled at their first start.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment["PYTHONPYCACHEPREFIX"] = str(home / "compiled")
     process = subprocess.Popen(
         job_command(work, parameters),
         stdout=subprocess.PIPE,
