@@ -76,7 +76,6 @@ class Run:
             self.came.append([])
             await self.do(number, step)
             self.sort_out(await self.client.settle())
-        self.sort_out(await self.client.settle(0.2))  # what waits for a slow disk would go with the stream
         await self.client.request("$JS.API.STREAM.DELETE.S")
         await self.client.settle()
         lines = []
