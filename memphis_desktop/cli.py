@@ -515,7 +515,7 @@ def _replay(arguments: list[str]) -> int:
     """publish stored messages again, into another station or server; resume it, undo it"""
     from memphis_desktop import replay_options
 
-    return replay_options.run(_parser, arguments)
+    return replay_options.run(_parser, _positive, arguments)
 
 
 def _bridge(arguments: list[str]) -> int:

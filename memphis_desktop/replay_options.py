@@ -23,10 +23,20 @@ A run that was interrupted goes on with --resume, without a gap and without a se
 exactly what a run stored."""
 
 
-def run(make_parser: Callable[..., argparse.ArgumentParser], arguments: list[str]) -> int:
-    """Carry out the command; the exit code. Raises `Failure`."""
+def run(
+    make_parser: Callable[..., argparse.ArgumentParser],
+    positive: Callable[[str], float],
+    arguments: list[str],
+) -> int:
+    """Carry out the command; the exit code. Raises `Failure`.
+
+    Args:
+        make_parser: makes a parser as all commands have.
+        positive: reads a number above zero, as all commands do.
+        arguments: what stands behind the command.
+    """
     parser = make_parser("replay", "Publish stored messages again.", epilog=_EXAMPLES)
-    _add_options(parser)
+    _add_options(parser, positive)
     options = parser.parse_args(arguments)
     store = RecordStore(folders.data_folder() / "replays")
     if options.list:
@@ -59,7 +69,7 @@ def run(make_parser: Callable[..., argparse.ArgumentParser], arguments: list[str
     return command.run(order, store)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def _add_options(parser: argparse.ArgumentParser, positive: Callable[[str], float]) -> None:
     parser.add_argument("station", nargs="?", metavar="STATION", help="the stream to read")
     what = parser.add_argument_group("what")
     what.add_argument("--file", metavar="FILE", help="exported messages, instead of a station")
@@ -72,8 +82,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--to-connect", metavar="URL", help="another server")
     where.add_argument("--to-context", metavar="NAME", help="another server, by its context")
     how = parser.add_argument_group("how")
-    how.add_argument("--rate", type=_positive, metavar="N", help="messages a second at most")
-    how.add_argument("--pace", type=_positive, metavar="X", help="as recorded, X times as fast")
+    how.add_argument("--rate", type=positive, metavar="N", help="messages a second at most")
+    how.add_argument("--pace", type=positive, metavar="X", help="as recorded, X times as fast")
     how.add_argument(
         "--set", action="append", default=[], metavar="EDIT", help="'$.path = VALUE', '- $.path'"
     )
@@ -97,16 +107,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--connect", metavar="URL", help="the server to read from, and to publish to")
     server.add_argument("--context", metavar="NAME", help="the same, by a context of the nats command")
     connection_options.add_options(parser)
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError
-    return value
-
-
-_positive.__name__ = "positive number"  # argparse names the type in its message
 
 
 def _target(options: argparse.Namespace, connection: ConnectionProfile) -> ConnectionProfile:
