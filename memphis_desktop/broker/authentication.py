@@ -117,12 +117,12 @@ class Authenticator:
             return self._by_token(login)
         if options.tls is not None and options.tls.verify_and_map and options.users:
             return self._by_certificate(login)
-        if given.nkey:
+        if given.nkey and self._by_key:
             return self._by_nkey(login)
         if options.token:
             return self._password(options.token, given.auth_token, Identity(), checked)
         if options.users:
-            if not given.user and not given.password and options.no_auth_user:
+            if options.no_auth_user and not (given.user or given.password or given.auth_token):
                 return self.anonymous() or REFUSED
             user = self._by_name.get(given.user)
             if user is None or not _may_use(user, login.kind):

@@ -99,7 +99,7 @@ class ClientConnection(Channel):
         self.next_ping = 0.0
         self.pings_out = 0
         self._ping_sent = 0.0
-        self._measured = False  # whether a PING was answered
+        self._pinged = False  # whether a PING was ever sent: one is, to measure the round trip
         self._more_planned = False
         self._stalled = False
 
@@ -389,14 +389,13 @@ class ClientConnection(Channel):
         self.pings_out = 0
         if self._ping_sent:
             self.round_trip = self.node.clock.monotonic() - self._ping_sent
-            self._measured = True
             self._ping_sent = 0.0
 
     def _connect(self, document: bytes) -> None:
         try:
             options = ConnectOptions.parse(document)
-        except ProtocolError as error:
-            self._protocol_error(error)
+        except ProtocolError as error:  # said before anyone asks who it is
+            self.fail(error.text, error.reason)
             return
         if self.connected:
             self._apply(options)
@@ -529,7 +528,7 @@ class ClientConnection(Channel):
     def _send_ping(self, now: float) -> None:
         options = self.node.options
         self.next_ping = now + options.ping_interval
-        if self._measured and now - self.last_received < options.ping_interval:
+        if self._pinged and now - self.last_received < options.ping_interval:
             self.pings_out = 0
             return
         if self.pings_out >= options.ping_max:
@@ -537,6 +536,7 @@ class ClientConnection(Channel):
             self.fail("Stale Connection", CloseReason.STALE)
             return
         self.pings_out += 1
+        self._pinged = True
         self._ping_sent = now
         self._put(framing.PING)
 

@@ -107,6 +107,13 @@ SESSIONS = {
     "no response without request": hello("service") + b"PUB _INBOX.x 1\r\nx\r\n",
     "reserved reply": hello("admin") + b"SUB a 1\r\nPUB a _R_.x 1\r\nx\r\n",
     "reply like an acknowledgement": hello("admin") + b"SUB a 1\r\nPUB a $JS.ACK.x 1\r\nx\r\n",
+    "half a CONNECT": b"CONNECT {foo\r\n",
+    "a CONNECT with a wrong type": b'CONNECT {"user":1}\r\n',
+    "an unknown protocol": b'CONNECT {"protocol":99}\r\n',
+    "no responders without headers": b'CONNECT {"no_responders":true}\r\n',
+    "a token where users are asked for": hello(more=',"auth_token":"x"'),
+    "a key where none is known": hello(more=',"nkey":"U"'),
+    "a token of no issuer": hello(more=',"jwt":"x"'),
     "a service that nobody offers": hello("b") + b"SUB in 1\r\nPUB help.me in 1\r\nx\r\n",
     "a service that is not imported": hello("b") + b"SUB in 1\r\nPUB private in 1\r\nx\r\n",
 }

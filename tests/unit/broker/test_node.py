@@ -206,6 +206,22 @@ async def test_a_silent_peer_becomes_stale(start_node: StartNode, open_client: O
     assert node.counters.stale_connections == 1
 
 
+async def test_a_busy_peer_that_never_answers_pings_is_no_stale_one(
+    start_node: StartNode, open_client: OpenClient
+) -> None:
+    node = await start_node(ping_interval=60, ping_max=2)
+    client = await open_client(node)
+    (connection,) = node.connections.values()
+    received = b""
+    for _ in range(5):
+        client.send(b"PUB a 1\r\nx\r\n")
+        received += await client.synchronise()
+        connection.next_ping = 0.0
+        connection.tick(node.clock.monotonic())
+    assert received == b"PING\r\n"  # the one that measures the round trip
+    assert not connection.closed
+
+
 async def test_pong_keeps_a_connection_and_measures_it(
     start_node: StartNode, open_client: OpenClient
 ) -> None:
