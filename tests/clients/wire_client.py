@@ -55,7 +55,7 @@ def _masked(value: Any, key: str = "") -> Any:
     if key == "pinned_ts" and not value.startswith("0001"):
         return "T"
     if key == "pause_remaining":
-        return round(value / 100_000_000_000)
+        return value // 10**15  # eleven days
     return value
 
 
@@ -130,9 +130,13 @@ class WireClient:
                 if frame.subject == reply:
                     self.frames.remove(frame)
                     return frame
-            self._arrived.clear()
-            await asyncio.wait_for(self._arrived.wait(), 10)
+            await self.more()
         raise AssertionError("no answer")
+
+    async def more(self) -> None:
+        """Wait until something comes."""
+        self._arrived.clear()
+        await asyncio.wait_for(self._arrived.wait(), 10)
 
     async def settle(self, quiet: float = 0.045) -> list[Frame]:
         """Wait until nothing has come for `quiet` seconds; return and forget what has come."""

@@ -126,6 +126,10 @@ class ManualWorkers(Workers):
         while self.run_one():
             pass
 
+    def wait_for_one(self) -> None:
+        """Run one."""
+        assert self.run_one()
+
     def close(self) -> None:
         """Run everything."""
         self.wait()

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.jetstream.config import ConsumerConfig
     from memphis_desktop.broker.jetstream.contracts import StreamHost
     from memphis_desktop.broker.jetstream.documents import StoredPin
-    from memphis_desktop.broker.store.interface import ConsumerState, ConsumerStore, StoredMessage
+    from memphis_desktop.broker.store.interface import (
+        ConsumerState,
+        ConsumerStore,
+        DurableCallback,
+        StoredMessage,
+    )
     from memphis_desktop.protocol.message import Message
 
 log = logging.getLogger(__name__)
@@ -603,3 +608,7 @@ class BaseConsumer(ABC):
                 self.stream.node.flush()
 
         self.journal.when_durable(publish)
+
+    def when_durable(self, callback: DurableCallback) -> None:
+        """Call back once all acks until now are on disk, after those who wait for that already."""
+        self.journal.when_durable(callback)

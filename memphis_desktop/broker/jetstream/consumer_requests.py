@@ -93,15 +93,20 @@ def info(request: ApiRequest) -> dict[str, Any]:
     return _shown(stream, consumer)
 
 
-def delete(request: ApiRequest) -> dict[str, Any]:
-    """CONSUMER.DELETE.S.C"""
+def delete(request: ApiRequest) -> None:
+    """CONSUMER.DELETE.S.C; answered after the acks that still wait for the disk."""
     request.demand_empty()
     stream, consumer = _find(request)
     try:
         stream.remove_consumer(consumer.name)
     except StorageError as error:
         raise ApiError(10051, error) from None
-    return {"success": True}
+
+    def answer(_: StorageError | None) -> None:
+        request.respond({"success": True})
+        request.streams.node.flush()
+
+    consumer.when_durable(answer)
 
 
 def pause(request: ApiRequest) -> dict[str, Any]:

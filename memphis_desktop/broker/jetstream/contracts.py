@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Account, Client, Node
     from memphis_desktop.broker.jetstream.config import ConsumerConfig, StreamConfig
     from memphis_desktop.broker.jetstream.documents import StoredPin
-    from memphis_desktop.broker.store.interface import ConsumerState, ConsumerStore, MessageStore
+    from memphis_desktop.broker.store.interface import (
+        ConsumerState,
+        ConsumerStore,
+        DurableCallback,
+        MessageStore,
+    )
 
 
 class StreamHost(Protocol):
@@ -99,6 +104,9 @@ class StreamConsumer(Protocol):
 
     def restore_pin(self, pin: StoredPin) -> None:
         """Give the pin to who had it before the restart."""
+
+    def when_durable(self, callback: DurableCallback) -> None:
+        """Call back once all acks until now are on disk, after those who wait for that already."""
 
     def stop(self, *, deleted: bool) -> None:
         """End: tell waiting pull requests ``409 Consumer Deleted`` or ``Server Shutdown``; write state."""

@@ -91,7 +91,11 @@ class Workers:
     def wait(self) -> None:
         """Block until nothing is under way, running on this thread what finished."""
         while self._busy:
-            self._end(*self._finished.get())
+            self.wait_for_one()
+
+    def wait_for_one(self) -> None:
+        """Block until something that is under way finishes, and run on this thread what follows it."""
+        self._end(*self._finished.get())
 
     def close(self) -> None:
         """Finish what is under way and end the threads."""
@@ -182,6 +186,7 @@ class Channel:
         "_ended",
         "_in_flight",
         "_pace",
+        "_planned",
         "_size",
         "_took",
         "_waiting",
@@ -209,6 +214,7 @@ class Channel:
         self._waiting: list[DurableCallback] = []
         self._covered: list[DurableCallback] = []
         self._in_flight = False
+        self._planned: Callable[[], None] | None = None  # the sync in flight, when it is one of this thread
         self._took = 0.0
 
     @property
@@ -223,16 +229,32 @@ class Channel:
             self._in_flight = True
             if self._pace.in_place() and self._workers.idle and self._size() <= self._SMALL:
                 # After the work at hand: one sync for all that it still brings.
-                self._clock.call_after(self._sync_in_place)
+                self._planned = self._sync_in_place
+                self._clock.call_after(self._do_planned)
             else:
                 self._start()
+
+    def finish(self) -> None:
+        """Bring everything to the medium now, on this thread, and call back all that wait for it."""
+        self.request(ignore)
+        while self._in_flight:
+            if self._planned is not None:
+                self._do_planned()
+            else:
+                self._workers.wait_for_one()
+
+    def _do_planned(self) -> None:
+        planned, self._planned = self._planned, None
+        if planned is not None:  # else `finish` came first
+            planned()
 
     def _start(self) -> None:
         self._in_flight = True
         self._covered, self._waiting = self._waiting, []
         work = self._begin()
         if work is None:
-            self._clock.call_soon(self._nothing_to_do)
+            self._planned = self._nothing_to_do
+            self._clock.call_soon(self._do_planned)
         else:
             self._workers.submit(self._timed(work), self._finished)
 
@@ -259,8 +281,7 @@ class Channel:
         self._finished(error)
 
     def _nothing_to_do(self) -> None:
-        if self._in_flight:
-            self._finished(None)
+        self._finished(None)
 
     def _finished(self, error: BaseException | None) -> None:
         failure = self._ended(error)
@@ -270,3 +291,7 @@ class Channel:
         if self._waiting:
             self._start()  # before the callbacks, so that the medium works while they do
         run_callbacks(covered, failure)
+
+
+def ignore(_: StorageError | None) -> None:
+    """Wait for nothing."""

@@ -28,7 +28,7 @@ class FileMessageStore(LogFailure):
         return sum(segment.file.end for segment in self._table.segments)
 
     def close(self) -> None:
-        """Sync and let go of the files."""
+        """Sync, call back who waits for it, and let go of the files."""
         if self._closed:
             return
         self._closed = True
@@ -39,15 +39,8 @@ class FileMessageStore(LogFailure):
         if self.failure is None:
             try:
                 self._flush_control()
-                self._settings.workers.wait()
-                work = self._begin_sync()
-                if work is not None:
-                    error: BaseException | None = None
-                    try:
-                        work()
-                    except OSError as trouble:
-                        error = trouble
-                    self._end_sync(error)
+                self._callbacks.run()
+                self._channel.finish()
             except StorageError as error:
                 logger.error("%s: %s", self._folder, error)
         if self.failure is None:

@@ -316,7 +316,9 @@ class FileRoot(StoreRoot):
 
     def delete_stream(self, account: str, name: str) -> None:
         """Delete a stream durably: renamed at once, its files go in the background."""
-        if self._memory.pop((account, name), None) is not None:
+        in_memory = self._memory.pop((account, name), None)
+        if in_memory is not None:
+            in_memory.close()
             return
         stream = self._streams.pop((account, name), None)
         if stream is None:

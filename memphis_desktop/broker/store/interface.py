@@ -322,7 +322,7 @@ class ConsumerStore(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Flush and let go of the file."""
+        """Flush and let go of the file; who waits for the medium is still called back."""
 
 
 class StreamStorage(ABC):

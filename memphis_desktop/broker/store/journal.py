@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from memphis_desktop.broker.store.commit import Channel, SyncWork, TurnCallbacks
+from memphis_desktop.broker.store.commit import Channel, SyncWork, TurnCallbacks, ignore
 from memphis_desktop.broker.store.consumer_state import (
     apply,
     copy_state,
@@ -349,7 +349,7 @@ class ConsumerJournal:
 
     def _request_quietly(self) -> None:
         if not self._closed and self.failure is None:
-            self._channel.request(_ignore)
+            self._channel.request(ignore)
 
     def _begin_sync(self) -> SyncWork | None:
         if self.failure is not None:
@@ -406,20 +406,14 @@ class ConsumerJournal:
         return None
 
     def close(self) -> None:
-        """Write everything and let go of the file."""
+        """Write everything, call back who waits for it, and let go of the file."""
         if self._closed:
             return
         self._closed = True
         if self.failure is None:
-            try:
-                self.flush()
-                self._settings.workers.wait()
-                work = self._begin_sync()
-                if work is not None:
-                    work()
-                    self._end_sync(None)
-            except (StorageError, OSError) as error:
-                logger.error("%s: %s", self._folder, error)
+            self.flush()
+            self._callbacks.run()
+            self._channel.finish()
         if self._file is not None:
             self._file.release()
         if self.failure is None:
@@ -512,7 +506,3 @@ class FileConsumerStore(ConsumerStore):
     def close(self) -> None:
         """Flush."""
         self._journal.flush()
-
-
-def _ignore(_: StorageError | None) -> None:
-    return

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from heapq import merge
 
+from memphis_desktop.broker.store.commit import ignore
 from memphis_desktop.broker.store.files import NO_DESCRIPTORS
 from memphis_desktop.broker.store.index import Segment
 from memphis_desktop.broker.store.interface import (
@@ -16,7 +17,7 @@ from memphis_desktop.broker.store.interface import (
     StorageError,
     StoredMessage,
 )
-from memphis_desktop.broker.store.log_writer import LogWriter, ignore
+from memphis_desktop.broker.store.log_writer import LogWriter
 from memphis_desktop.broker.store.records import (
     FLAG_DAMAGED,
     HEADER_SIZE,

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import pairwise
 
+from memphis_desktop.broker.store.commit import ignore
 from memphis_desktop.broker.store.index import Segment
 from memphis_desktop.broker.store.indexed import Run
 from memphis_desktop.broker.store.interface import (
@@ -14,9 +15,6 @@ from memphis_desktop.broker.store.interface import (
 )
 from memphis_desktop.broker.store.log_file import LogFile
 from memphis_desktop.broker.store.log_reading import LogReading
-from memphis_desktop.broker.store.log_writer import (
-    ignore,
-)
 from memphis_desktop.broker.store.records import (
     FLAG_ERASE,
     IDENTIFIER,

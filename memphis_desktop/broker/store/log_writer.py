@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from memphis_desktop.broker.clock import Clock, Timer
-from memphis_desktop.broker.store.commit import Channel, Pace, SyncWork, TurnCallbacks, Workers
+from memphis_desktop.broker.store.commit import Channel, Pace, SyncWork, TurnCallbacks, Workers, ignore
 from memphis_desktop.broker.store.documents import Document
 from memphis_desktop.broker.store.files import NO_DESCRIPTORS, NO_ROOM, FileSystem
 from memphis_desktop.broker.store.index import Segment
@@ -405,7 +405,3 @@ class LogWriter(IndexedStore):
         self._sure = self._sync_end
         self.durable_sequence = max(self.durable_sequence, self._target)
         return None
-
-
-def ignore(_: StorageError | None) -> None:
-    return

@@ -133,7 +133,8 @@ class MemoryMessageStore(IndexedStore):
                     yield found, segment.sequence(at), segment.file.times[at]
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Call back who waits, and let go of everything."""
+        self._callbacks.run()
         self.failure = StorageError("the store is closed")
 
 
@@ -175,7 +176,8 @@ class MemoryConsumerStore(ConsumerStore):
         self._callbacks.add(callback)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Call back who waits."""
+        self._callbacks.run()
 
 
 class MemoryStream(StreamStorage):
