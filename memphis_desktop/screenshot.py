@@ -210,6 +210,7 @@ async def _settled(window: MainWindow) -> None:
     await _until(lambda: not _empty_lists(screen), SETTLE_SECONDS)
     connection = window.current_workspace().connection
     if connection is not None:
+        await _until(lambda: not connection.memphis.reading, SETTLE_SECONDS)
         await _rounds(connection.session, 1)
 
 

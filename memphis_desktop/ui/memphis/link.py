@@ -111,6 +111,11 @@ class MemphisLink(QObject):
         return STATIONS_BUCKET in self.session.snapshot.streams
 
     @property
+    def reading(self) -> bool:
+        """Whether somebody looks and waits for the buckets, which are being read for the first time."""
+        return bool(self.available and self._users and not self.view.complete and not self.view.problem)
+
+    @property
     def client(self) -> StationsClient:
         """The client; raises `NotConnected` without a connection."""
         from memphis_desktop.stations.client import StationsClient  # not before it is needed: loaded ahead
