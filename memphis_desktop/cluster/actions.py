@@ -281,6 +281,25 @@ def remove_peer(stream: str, peer: str) -> Action:
     return Action(title, f"STREAM.PEER.REMOVE.{stream}", {"peer": peer}, command, stream)
 
 
+def evacuate_peer(stream: str, peer: str) -> Action:
+    """Copy a stream to a spare server, then take `peer` out of its group (servers from 2.15 on)."""
+    suffix, body = f"STREAM.PEER.EVACUATE.{stream}", {"peer": peer}
+    return Action(f"Evacuate {stream} from {peer}", suffix, body, _request(suffix, body), stream)
+
+
+def evacuate_server(name: str, peer_id: str) -> Action:
+    """Move every stream and consumer off a server (from 2.15 on); needs the system account."""
+    body = {"peer": name, **({"peer_id": peer_id} if peer_id else {})}
+    return Action(
+        f"Evacuate server {name}",
+        "SERVER.EVACUATE",
+        body,
+        _request("SERVER.EVACUATE", body),
+        "",
+        system=True,
+    )
+
+
 def remove_server(name: str, peer_id: str) -> Action:
     """Take a server that is gone for good out of the meta group; needs the system account."""
     body = {"peer": name, **({"peer_id": peer_id} if peer_id else {})}
@@ -312,7 +331,7 @@ def move_stream(config: Config, cluster: str, tags: Sequence[str]) -> Action:
 def cancel_move(stream: str, account: str = "") -> Action:
     """Leave a stream where it is; with `account` through the system account, for servers before 2.15."""
     suffix = f"ACCOUNT.STREAM.CANCEL_MOVE.{account}.{stream}" if account else f"STREAM.CANCEL_MOVE.{stream}"
-    command = _command("nats", "request", f"$JS.API.{suffix}", "")
+    command = _request(suffix)
     return Action(f"Cancel the move of {stream}", suffix, None, command, stream, system=bool(account))
 
 
@@ -341,6 +360,12 @@ def go_duration(nanoseconds: int) -> str:
 
 def _command(*words: str) -> str:
     return shlex.join(word for word in words if word)
+
+
+def _request(suffix: str, body: Mapping[str, Any] | None = None) -> str:
+    """The command of a request that the tool has no word of its own for."""
+    text = json.dumps(body) if body is not None else ""
+    return shlex.join(["nats", "request", f"$JS.API.{suffix}", text])
 
 
 @dataclass(frozen=True, slots=True)

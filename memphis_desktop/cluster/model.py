@@ -64,6 +64,8 @@ class StreamSnapshot:
     raft_group: str = ""
     leader_since_ns: int | None = None
     moving: bool = False  # on its way to other servers
+    destination: tuple[str, ...] = ()  # the members it will have then, where the server tells
+    progress: str = ""  # what that waits for, in the server's words
     leader_lost: bool = False  # its server went away since it was read
 
     @property
@@ -106,6 +108,8 @@ class ConsumerSnapshot:
     raft_group: str = ""
     leader_since_ns: int | None = None
     moving: bool = False
+    destination: tuple[str, ...] = ()
+    progress: str = ""
     leader_lost: bool = False
 
     @property

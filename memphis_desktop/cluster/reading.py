@@ -20,6 +20,17 @@ def is_moving(cluster: Json, config: Json) -> bool:
     return replicas > 0 and len(cluster.get("replicas") or ()) + bool(cluster.get("leader")) > replicas
 
 
+def destination_of(cluster: Json) -> tuple[str, ...]:
+    """The members an asset is to have, while servers from 2.15 on work towards that; else nobody."""
+    replicas = (cluster.get("desired") or {}).get("replicas") or ()
+    return tuple(sorted(str(replica.get("name") or replica.get("peer") or "") for replica in replicas))
+
+
+def progress_of(cluster: Json) -> str:
+    """What that waits for, in the server's words."""
+    return str(((cluster.get("desired") or {}).get("status") or {}).get("description") or "")
+
+
 def stream(
     info: Json,
     previous: StreamSnapshot | None,
@@ -59,6 +70,8 @@ def stream(
         raft_group=str(cluster.get("raft_group") or ""),
         leader_since_ns=parse_time(cluster.get("leader_since")),
         moving=is_moving(cluster, config),
+        destination=destination_of(cluster),
+        progress=progress_of(cluster),
     )
 
 
@@ -135,6 +148,8 @@ def consumer(
         raft_group=str(cluster.get("raft_group") or ""),
         leader_since_ns=parse_time(cluster.get("leader_since")),
         moving=is_moving(cluster, config),
+        destination=destination_of(cluster),
+        progress=progress_of(cluster),
     )
 
 

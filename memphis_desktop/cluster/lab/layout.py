@@ -14,7 +14,7 @@ import random
 import secrets
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -194,7 +194,7 @@ def plan_nodes(first_port: int | None, before: Iterable[NodePlan] = ()) -> tuple
     if first_port is None:
         if len(known) == len(NODE_NAMES) and all(port_free(p) for node in known for p in node.ports):
             return known
-        client_ports = _free_run(FIRST_PORT) or _free_ports(len(NODE_NAMES), set())
+        client_ports = _free_run(FIRST_PORT) or free_ports(len(NODE_NAMES))
     else:
         client_ports = list(range(first_port, first_port + len(NODE_NAMES)))
         taken = next((port for port in client_ports if not 0 < port < 65536 or not port_free(port)), None)
@@ -203,7 +203,7 @@ def plan_nodes(first_port: int | None, before: Iterable[NodePlan] = ()) -> tuple
                 f"port {taken} is taken by another program; choose another with --port, "
                 "or leave it away for free ones"
             )
-    others = _free_ports(2 * len(NODE_NAMES), set(client_ports))
+    others = free_ports(2 * len(NODE_NAMES), client_ports)
     return tuple(
         NodePlan(name, client_ports[index], others[2 * index], others[2 * index + 1])
         for index, name in enumerate(NODE_NAMES)
@@ -212,7 +212,7 @@ def plan_nodes(first_port: int | None, before: Iterable[NodePlan] = ()) -> tuple
 
 def quiet_nodes() -> tuple[NodePlan, ...]:
     """Return nodes on ports that nobody is likely to want: for tests, many at the same time."""
-    ports = _free_ports(3 * len(NODE_NAMES), set())
+    ports = free_ports(3 * len(NODE_NAMES))
     return tuple(NodePlan(name, *ports[3 * i : 3 * i + 3]) for i, name in enumerate(NODE_NAMES))
 
 
@@ -226,7 +226,8 @@ def _free_run(first: int) -> list[int]:
     return []
 
 
-def _free_ports(count: int, taken: set[int]) -> list[int]:
+def free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
+    """Return ports that are free now and none of `taken`; raises `Failure` when there are not enough."""
     found: list[int] = []
     for port in random.SystemRandom().sample(_QUIET_PORTS, 500):
         if port not in taken and port_free(port):

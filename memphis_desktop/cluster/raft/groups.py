@@ -50,6 +50,8 @@ def group_of(asset: StreamSnapshot | ConsumerSnapshot, gone: Collection[str]) ->
         read_at_ns=asset.read_at_ns,
         configured=int(asset.config.get("num_replicas") or 0),
         moving=asset.moving,
+        destination=asset.destination,
+        progress=asset.progress,
         lost=asset.leader_lost,
     )
 
@@ -65,6 +67,8 @@ def make_group(
     read_at_ns: int = 0,
     configured: int = 0,
     moving: bool = False,
+    destination: tuple[str, ...] = (),
+    progress: str = "",
     needed: int = 0,
     lost: bool = False,
 ) -> RaftGroup:
@@ -80,6 +84,8 @@ def make_group(
         read_at_ns: When that was read.
         configured: Replicas that are wanted; counts when more than are seen.
         moving: Whether it is on its way to other servers.
+        destination: The members it will have then, where the server tells.
+        progress: What that waits for, in the server's words.
         needed: Members that must agree, when the group itself tells; else a majority.
         lost: Whether the leader's server went away since; it may be back, but it no longer leads.
     """
@@ -109,6 +115,8 @@ def make_group(
         leader_since_ns=leader_since_ns,
         read_at_ns=read_at_ns,
         moving=moving,
+        destination=destination,
+        progress=progress,
     )
 
 

@@ -222,6 +222,8 @@ class RaftGroup:
     leader_since_ns: int | None = None
     read_at_ns: int = 0
     moving: bool = False
+    destination: tuple[str, ...] = ()  # the members it will have then, where the server tells
+    progress: str = ""  # what that waits for, in the server's words
 
     @property
     def needed(self) -> int:

@@ -212,6 +212,15 @@ class ServerTable:
             self.generation += 1
         return changed
 
+    def removed(self, name: str) -> bool:
+        """A server was taken out of the cluster; True when it was gone already and is forgotten now."""
+        server = self.servers.get(name)
+        if server is None or server.presence not in (Presence.SILENT, Presence.STOPPED):
+            return False
+        del self.servers[name]
+        self.generation += 1
+        return True
+
     def forget_old(self, now: float, members: frozenset[str]) -> None:
         """Drop servers that are gone for long and are no members of the cluster."""
         for name, server in list(self.servers.items()):

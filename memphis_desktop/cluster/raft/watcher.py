@@ -348,6 +348,9 @@ class RaftWatcher:
         if known is None or known.leader != told.leader:
             self._urgent = True
             self._session.interrupt_reading()
+        if known is not None and told.told_by_leader:
+            for name in known.peer_ids.keys() - told.peer_ids.keys():
+                self._urgent |= self._table.removed(name)
         self._meta = told
         for peer in told.peers:
             self._table.expect(peer.name, time.monotonic())

@@ -175,7 +175,7 @@ class GroupDetail(QWidget):
     def _show_buttons(self, group: RaftGroup | None) -> None:
         for button, refusal in (
             (self.step_down_button, self._steering.step_down_refusal(group)),
-            (self.scale_button, self._steering.stream_refusal(group)),
+            (self.scale_button, self._steering.scale_refusal(group)),
             (self.move_button, self._steering.stream_refusal(group)),
             (self.remove_button, self._steering.remove_refusal(group)),
         ):
@@ -244,7 +244,9 @@ def group_facts(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot
     elif known is None and group.size == 1:
         facts.append(("Term, log", "none: a single copy elects nobody"))
     if group.moving:
-        facts.append(("Moving", "to other servers"))
+        facts.append(("Moving to", ", ".join(group.destination) or "other servers"))
+        if group.progress:
+            facts.append(("Progress", group.progress))
     if raft.meta is not None and group.key.kind is GroupKind.META:
         facts.append(("Pending", figures.integer(raft.meta.pending)))
     return facts

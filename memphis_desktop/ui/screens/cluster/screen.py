@@ -334,7 +334,9 @@ class ClusterScreen(Screen):
 
         down = several or steering.step_down_refusal(group)
         stream = several or steering.stream_refusal(group)
+        scale = several or steering.scale_refusal(group)
         remove = several or steering.remove_refusal(group)
+        moving = group is not None and group.moving
         return [
             Command(
                 "Step down its leader",
@@ -344,8 +346,15 @@ class ClusterScreen(Screen):
                 not down,
                 down,
             ),
-            Command("Scale", "", lambda: start(steering.scale, "scale"), "copy-simple", not stream, stream),
-            Command("Move", "", lambda: start(steering.move, "move"), "map-pin", not stream, stream),
+            Command("Scale", "", lambda: start(steering.scale, "scale"), "copy-simple", not scale, scale),
+            Command(
+                "Cancel its move" if moving else "Move",
+                "",
+                lambda: start(steering.cancel_move if moving else steering.move, "move"),
+                "map-pin",
+                not stream,
+                stream,
+            ),
             Command(
                 "Remove a member",
                 "",
@@ -372,6 +381,19 @@ class ClusterScreen(Screen):
                     "arrows-down-up",
                     not refusal,
                     refusal,
+                )
+            )
+        if row is not None and row.server.here and meta is not None:
+            refusal, name = self._steering.evacuate_refusal(), row.server.name
+            commands.append(
+                Command(
+                    "Evacuate it",
+                    "",
+                    lambda: self.context.run(self._steering.evacuate_server(name), "evacuate the server"),
+                    "truck",
+                    not refusal,
+                    refusal,
+                    True,
                 )
             )
         if row is not None and not row.server.here:

@@ -12,153 +12,22 @@ from memphis_desktop.cluster.actions import Action
 from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.cluster.raft.balance import plan, supports_preferred
-from memphis_desktop.cluster.raft.model import GroupKind, PeerStatus, Quorum, RaftGroup, ServerState
+from memphis_desktop.cluster.raft.model import GroupKind, PeerStatus, RaftGroup
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui.components.code_block import CodeBlock
-from memphis_desktop.ui.components.dialogs import ConfirmDialog, Disclosure, add_form_row, form_layout
-from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.cluster.action_dialog import ActionDialog
+from memphis_desktop.ui.screens.cluster.refusals import LEVEL_OF_EVACUATION, Refusals
 from memphis_desktop.ui.screens.station_actions import without_server_metadata
 
-READ_ONLY = "This connection is read-only."
-NEEDS_SYSTEM = "Only the system account may do this. Add its login to the connection."
-OTHER_ACCOUNT = "This belongs to another account; only a user of that account may do this."
-API_LEVEL_OF_CANCEL = 5
+LEVEL_OF_CANCEL = 5  # of the JetStream API; before, only the system account could cancel a move
 
 
-class ActionDialog(ConfirmDialog):
-    """A change with a choice or two: the sentences and the command follow what is chosen."""
-
-    def __init__(
-        self,
-        parent: QWidget,
-        context: ScreenContext,
-        title: str,
-        verb: str,
-        fields: Sequence[tuple[str, QWidget, str]],
-        make: Callable[[], Action | str],
-        describe: Callable[[], str],
-        typed: str | None,
-        *,
-        danger: bool = True,
-    ) -> None:
-        """`make` gives the action, or a sentence why there is none yet."""
-        super().__init__(parent, title, "", verb, typed, danger=danger)
-        self._context = context
-        self._make = make
-        self._describe = describe
-        self._typed = typed
-        self._touched = False
-        self.sentence = PlainLabel("", wrap=True)
-        self._command = CodeBlock(lines=8)
-        form = form_layout()
-        for name, field, help_text in fields:
-            add_form_row(form, name, field, help_text)
-            if isinstance(field, QComboBox):
-                field.currentIndexChanged.connect(self.refresh)
-            elif isinstance(field, QLineEdit):
-                field.textChanged.connect(self.refresh)
-        self.body.insertWidget(0, self.sentence)
-        if fields:
-            self.body.insertLayout(1, form)
-        self.body.addWidget(Disclosure("Command", self._command))
-        if self.field is not None:
-            self.field.textChanged.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Say what would be done now."""
-        made = self._make()
-        self.sentence.setText(self._describe())
-        possible = isinstance(made, Action)
-        if isinstance(made, Action):
-            self._command.set_text(made.equivalent(self._context.session))
-            self.show_error("")
-        else:
-            self._command.set_text("")
-            self.show_error(made if self._touched else "")  # nothing was chosen yet
-        self.verb_button.setEnabled(possible and (self.field is None or self.field.text() == self._typed))
-        self._touched = True
-
-    def action(self) -> Action:
-        """What was chosen."""
-        made = self._make()
-        assert isinstance(made, Action)  # the verb answers only then
-        return made
-
-
-class Steering:
+class Steering(Refusals):
     """The actions of one tab. `parent` is the widget its dialogs stand before."""
 
     def __init__(self, context: ScreenContext, parent: QWidget) -> None:
-        self._context = context
+        super().__init__(context)
         self._parent = parent
-
-    # Why not
-
-    @property
-    def _read_only(self) -> str:
-        return READ_ONLY if self._context.session.profile.read_only else ""
-
-    def step_down_refusal(self, group: RaftGroup | None) -> str:
-        """Why a group's leader cannot be asked to step down; empty when it can."""
-        if group is None:
-            return "Choose a group first."
-        if self._read_only:
-            return self._read_only
-        if group.key.kind is GroupKind.META and self._context.session.raft.system_client is None:
-            return NEEDS_SYSTEM
-        if group.key.account:
-            return OTHER_ACCOUNT
-        if group.size < 2:
-            return "There is one copy only: nobody else could lead."
-        if group.quorum is Quorum.LOST:
-            return f"There is {group.problem}: nobody can be elected."
-        if group.quorum is Quorum.NO_LEADER:
-            return "There is no leader now; an election is under way."
-        return ""
-
-    def stream_refusal(self, group: RaftGroup | None) -> str:
-        """Why a station cannot be scaled or moved."""
-        if group is None:
-            return "Choose a group first."
-        if self._read_only:
-            return self._read_only
-        if group.key.kind is not GroupKind.STREAM:
-            return "Only stations are scaled and moved; their groups go with them."
-        if group.key.account:
-            return OTHER_ACCOUNT
-        if group.quorum is not Quorum.HELD:
-            return f"Not possible now: {group.problem}."
-        return ""
-
-    def remove_refusal(self, group: RaftGroup | None) -> str:
-        """Why no member can be removed."""
-        if group is not None and group.key.kind is GroupKind.META:
-            if self._read_only:
-                return self._read_only
-            if self._context.session.raft.system_client is None:
-                return NEEDS_SYSTEM
-            return "" if self._gone() else "Only a server that is gone can be removed from the cluster."
-        refusal = self.stream_refusal(group)
-        if not refusal and group is not None and group.size < 2:
-            return "There is one copy only."
-        return refusal
-
-    def balance_refusal(self) -> str:
-        """Why leaders cannot be balanced."""
-        if self._read_only:
-            return self._read_only
-        return "" if len(self._leading()) > 1 else "There is one server only."
-
-    def _gone(self) -> list[ServerState]:
-        raft = self._context.session.snapshot.raft
-        return [server for name, server in sorted(raft.servers.items()) if name in raft.gone]
-
-    def _leading(self) -> list[str]:
-        """Servers that may lead."""
-        servers = self._context.session.snapshot.raft.servers
-        return [name for name, server in servers.items() if server.here and not server.lame_duck]
 
     def _typed(self, name: str) -> str | None:
         return name if self._context.session.profile.environment is Environment.PRODUCTION else None
@@ -247,38 +116,40 @@ class Steering:
         gone = [i for i, peer in enumerate(group.peers) if peer.status is PeerStatus.OFFLINE]
         followers = [i for i, peer in enumerate(group.peers) if peer.status is not PeerStatus.LEADER]
         choice.setCurrentIndex((gone or followers or [0])[0])
-        spare = len(self._leading()) - sum(p.status is not PeerStatus.OFFLINE for p in group.peers)
+        members = {peer.server for peer in group.peers}
+        spare = any(server not in members for server in self._leading())
+        evacuates = spare and self._api_level >= LEVEL_OF_EVACUATION
+        way = QComboBox()
+        way.addItem("Copy to a spare server first", True)
+        way.addItem("Remove at once", False)
+        way.setCurrentIndex(int(bool(gone)))
 
-        def describe() -> str:
-            peer = str(choice.currentData())
-            after = (
-                "Another server takes its place and copies the station first."
-                if spare > 0
-                else f"There is no spare server: {name} goes on with {group.size - 1} of {group.size} copies."
-            )
-            leader = (
-                " It leads now: writes wait until another is elected, under a second as a rule."
-                if peer == group.leader
-                else " Reading and writing go on."
-            )
-            return f"{peer} gives up its copy of {name} and of its groups. {after}{leader}"
+        def chosen() -> tuple[str, bool]:
+            return str(choice.currentData()), evacuates and bool(way.currentData())
+
+        def make() -> Action:
+            peer, copies_first = chosen()
+            return actions.evacuate_peer(name, peer) if copies_first else actions.remove_peer(name, peer)
 
         dialog = self._dialog(
             f"Remove a member of {name}?",
             "Remove member",
-            [("Member", choice, "")],
-            lambda: actions.remove_peer(name, str(choice.currentData())),
-            describe,
+            [("Member", choice, ""), *([("How", way, "")] if evacuates else [])],
+            make,
+            lambda: _remove_text(group, *chosen(), spare=spare),
             name,
         )
         if await dialog.ask():
+            server, copies_first = chosen()
             await dialog.action().run(self._context.session)
-            self._context.notify(f"{choice.currentData()} was removed from {name}.", "good")
+            done = f"{name} is leaving {server}." if copies_first else f"{server} was removed from {name}."
+            self._context.notify(done, "good")
 
     async def remove_server(self, name: str = "") -> None:
         """Take a server that is gone for good out of the meta group."""
+        gone = self._gone()
         choice = QComboBox()
-        for server in self._gone():
+        for server in gone:
             choice.addItem(server.name, server.peer)
         choice.setCurrentIndex(max(0, choice.findText(name)))
         dialog = self._dialog(
@@ -291,11 +162,35 @@ class Steering:
                 "from now on, and its copies are made anew elsewhere where there is room. Do this only when "
                 "the server does not come back; reading and writing go on."
             ),
-            name or "server",
+            name or (gone[0].name if len(gone) == 1 else "server"),
         )
         if await dialog.ask():
             await dialog.action().run(self._context.session)
             self._context.notify(f"Server {choice.currentText()} was removed from the cluster.", "good")
+
+    async def evacuate_server(self, name: str) -> None:
+        """Move everything off a server that is to be taken down for good."""
+        raft = self._context.session.snapshot.raft
+        peer_id = raft.meta.peer_ids.get(name, "") if raft.meta is not None else ""
+        others = len(self._leading()) - 1
+        dialog = self._dialog(
+            f"Evacuate {name}?",
+            "Evacuate server",
+            [],
+            lambda: actions.evacuate_server(name, peer_id),
+            lambda: (
+                f"Every station and group of all accounts that {name} holds is copied to other servers and "
+                f"then removed from {name}, which stays in the cluster and leads none of them any more. "
+                "Reading and writing go on, each with a pause under a second when its leadership changes. "
+                "What has more copies than the "
+                f"{figures.count_noun(others, 'other server')} can hold goes on with fewer. "
+                "This cannot be undone in one step."
+            ),
+            name,
+        )
+        if await dialog.ask():
+            await dialog.action().run(self._context.session)
+            self._context.notify(f"{name} is being evacuated.", "good")
 
     async def scale(self, group: RaftGroup) -> None:
         """Change how many copies of a station there are."""
@@ -347,6 +242,7 @@ class Steering:
             return
         config = without_server_metadata(stream.config)
         placement: Mapping[str, Any] = config.get("placement") or {}
+        copies = int(config.get("num_replicas") or 1)
         servers = self._context.session.snapshot.raft.servers.values()
         clusters = sorted({server.cluster for server in servers if server.cluster})
         tags = sorted({tag for server in servers for tag in server.tags})
@@ -362,21 +258,29 @@ class Steering:
         def wanted() -> list[str]:
             return [word.strip() for word in field.text().split(",") if word.strip()]
 
+        def fitting() -> list[str]:
+            tagged = {tag.lower() for tag in wanted()}
+            return [
+                server.name
+                for server in self._context.session.snapshot.raft.servers.values()
+                if server.here
+                and tagged <= {tag.lower() for tag in server.tags}
+                and cluster.currentData() in ("", server.cluster)
+            ]
+
         def make() -> Action | str:
             unknown = [tag for tag in wanted() if tag.lower() not in {one.lower() for one in tags}]
             if unknown:
                 return f"No server has the tag {unknown[0]}."
+            if len(fitting()) < copies:
+                found = figures.count_noun(len(fitting()), "server")
+                return f"{found} there and fitting; {figures.count_noun(copies, 'copy', 'copies')} need more."
             action = actions.move_stream(config, str(cluster.currentData() or ""), wanted())
             same = (action.body or {}).get("placement") == (config.get("placement") or None)
             return "That is where it is allowed to be already." if same else action
 
         def describe() -> str:
-            fitting = [
-                server.name
-                for server in servers
-                if {t.lower() for t in wanted()} <= {t.lower() for t in server.tags}
-            ]
-            place = ", ".join(fitting) or "nowhere"
+            place = ", ".join(fitting()) or "nowhere"
             size = figures.bytes_size(stream.bytes)
             return (
                 f"{stream.name} ({size}) is copied to servers that fit ({place}), then led from there, and "
@@ -402,8 +306,7 @@ class Steering:
     async def cancel_move(self, group: RaftGroup) -> None:
         """Leave a station where it is."""
         session = self._context.session
-        level = session.snapshot.account.api_level if session.snapshot.account is not None else 0
-        account = "" if level >= API_LEVEL_OF_CANCEL else session.raft.account
+        account = "" if self._api_level >= LEVEL_OF_CANCEL else session.raft.account
         name = group.key.stream
         dialog = self._dialog(
             f"Cancel the move of {name}?",
@@ -440,6 +343,27 @@ def _hand_over_text(group: RaftGroup, preferred: str) -> str:
         f"{group.leader} hands over the leadership of {label}.{after} Publishing pauses for about 0.3 s: "
         "clients see a short delay, or try again. Nothing that was acknowledged is lost."
     )
+
+
+def _remove_text(group: RaftGroup, peer: str, copies_first: bool, *, spare: bool) -> str:
+    name = group.key.stream
+    if copies_first:
+        change = " Its leadership goes to another, with a pause under a second." * (peer == group.leader)
+        return (
+            f"{name} and its groups are copied from the others to a spare server, and then taken off {peer}. "
+            f"All copies are kept meanwhile; reading and writing go on.{change}"
+        )
+    after = (
+        "Another server takes its place and copies the station from the others."
+        if spare
+        else f"There is no spare server: {name} goes on with {group.size - 1} of {group.size} copies."
+    )
+    leader = (
+        " It leads now: writes wait until another is elected, a second as a rule."
+        if peer == group.leader
+        else " Reading and writing go on."
+    )
+    return f"{peer} gives up its copy of {name} and of its groups at once. {after}{leader}"
 
 
 def _few(names: Sequence[str]) -> str:
