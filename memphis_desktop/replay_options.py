@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 
 from memphis_desktop import folders
 from memphis_desktop.cluster import options as connection_options
 from memphis_desktop.cluster.profiles import ConnectionProfile, profile_for
+from memphis_desktop.command_parser import make_parser, positive
 from memphis_desktop.errors import Failure
 from memphis_desktop.inspect.replay import EditError, Edits, MessageIds, ReplayOptions, command
 from memphis_desktop.inspect.replay.records import RecordStore
@@ -23,20 +23,10 @@ A run that was interrupted goes on with --resume, without a gap and without a se
 exactly what a run stored."""
 
 
-def run(
-    make_parser: Callable[..., argparse.ArgumentParser],
-    positive: Callable[[str], float],
-    arguments: list[str],
-) -> int:
-    """Carry out the command; the exit code. Raises `Failure`.
-
-    Args:
-        make_parser: makes a parser as all commands have.
-        positive: reads a number above zero, as all commands do.
-        arguments: what stands behind the command.
-    """
+def run(arguments: list[str]) -> int:
+    """Carry out the command; the exit code. Raises `Failure`."""
     parser = make_parser("replay", "Publish stored messages again.", epilog=_EXAMPLES)
-    _add_options(parser, positive)
+    _add_options(parser)
     options = parser.parse_args(arguments)
     store = RecordStore(folders.data_folder() / "replays")
     if options.list:
@@ -69,7 +59,7 @@ def run(
     return command.run(order, store)
 
 
-def _add_options(parser: argparse.ArgumentParser, positive: Callable[[str], float]) -> None:
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("station", nargs="?", metavar="STATION", help="the stream to read")
     what = parser.add_argument_group("what")
     what.add_argument("--file", metavar="FILE", help="exported messages, instead of a station")
@@ -104,8 +94,7 @@ def _add_options(parser: argparse.ArgumentParser, positive: Callable[[str], floa
     runs.add_argument("--undo", metavar="RUN", help="remove what one stored")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     server = parser.add_mutually_exclusive_group()
-    server.add_argument("--connect", metavar="URL", help="the server to read from, and to publish to")
-    server.add_argument("--context", metavar="NAME", help="the same, by a context of the nats command")
+    connection_options.add_places(server, "the server to read from, and to publish to")
     connection_options.add_options(parser)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _MutuallyExclusiveGroup
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -41,8 +41,14 @@ _SWITCHES = (
 )
 
 
+def add_places(group: _MutuallyExclusiveGroup, connect: str) -> None:
+    """Add the two options that say where to connect; `connect` is the help of the first."""
+    group.add_argument("--connect", metavar="URL", help=connect)
+    group.add_argument("--context", metavar="NAME", help="a context of the nats command line")
+
+
 def add_options(parser: ArgumentParser) -> None:
-    """Add the options that say how to connect; ``--connect`` and ``--context`` are the caller's."""
+    """Add the options that say how to connect; those of `add_places` go with them."""
     group = parser.add_argument_group("connection")
     for name, value, text in _OPTIONS:
         group.add_argument(f"--{name}", metavar=value, default="", help=text or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -18,12 +19,15 @@ from nats.js.errors import Error as JetStreamError
 from PySide6.QtWidgets import QApplication, QDialog
 
 from memphis_desktop import app
-from memphis_desktop.cluster.history import StreamKey
+from memphis_desktop.cluster.history import ServerKey, StreamKey
 from memphis_desktop.cluster.lab import LocalCluster
+from memphis_desktop.cluster.lab.view import NodeView
 from memphis_desktop.cluster.model import ConnectionState
 from memphis_desktop.cluster.raft.groups import group_of, stream_key
 from memphis_desktop.cluster.raft.model import META, Quorum, RaftGroup
 from memphis_desktop.cluster.raft.timeline import EventKind
+from memphis_desktop.cluster.session import Session
+from memphis_desktop.server_process import nats_server_command
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.station_detail.screen import StationDetailScreen
 from memphis_desktop.ui.shell.workspace import Workspace
@@ -170,29 +174,74 @@ async def test_two_of_three_down_is_no_quorum_and_writes_are_refused(
     await until(lambda: len(load.acknowledged) > before + 5, "acknowledgements again", LONG)
 
 
+def lame_duck(cluster: LocalCluster, name: str) -> None:
+    """Have a server hand everything on, send its clients away and end, as before a planned restart."""
+    command = [*nats_server_command(), "--signal", f"ldm={node(cluster, name).pid}"]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+def node(cluster: LocalCluster, name: str) -> NodeView:
+    """A server of the cluster as its process is."""
+    return next(one for one in cluster.view().nodes if one.name == name)
+
+
+def wait_for_end(cluster: LocalCluster, name: str) -> None:
+    """Wait until a server's process is gone."""
+    deadline = time.monotonic() + LONG
+    while node(cluster, name).pid is not None:
+        assert time.monotonic() < deadline, f"{name} did not end"
+        time.sleep(0.05)
+
+
+END = {
+    "killed": LocalCluster.kill_node,
+    "terminated": LocalCluster.stop_node,
+    "lame duck": lame_duck,
+}
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("way", END)
 async def test_a_rolling_restart_is_three_gaps_and_nothing_else(
-    window: Workspace, load: Load, three_node_cluster: LocalCluster, until: Until
+    window: Workspace, load: Load, three_node_cluster: LocalCluster, until: Until, way: str
 ) -> None:
     session = window.context.session
     beat = Heartbeat()
     lost = []
     for name in sorted(["n1", "n2", "n3"], key=lambda n: n == orders(window).leader):
-        await asyncio.to_thread(three_node_cluster.kill_node, name)
+        led = orders(window).leader == name
+        elections = len(session.raft.timeline.events(stream_key("orders")))
+        await asyncio.to_thread(END[way], three_node_cluster, name)
         await until(lambda name=name: name in session.snapshot.raft.gone, f"{name} gone", LONG)
         lost.append(orders(window).quorum)
+        await asyncio.to_thread(wait_for_end, three_node_cluster, name)
         await asyncio.to_thread(three_node_cluster.start_node, name)
         await until(lambda: orders(window).all_current, "all current", LONG)
         await until(lambda: not session.snapshot.raft.gone, "all there", LONG)
-        assert session.snapshot.state is ConnectionState.CONNECTED
+        await until(lambda: session.snapshot.state is ConnectionState.CONNECTED, "the connection", LONG)
         assert no_dialogs()
+        events = session.raft.timeline.events(stream_key("orders"))[elections:]
+        assert EventKind.QUORUM_LOST not in {event.kind for event in events}
+        if led:
+            assert events[-1].kind is EventKind.ELECTED
+            assert events[-1].leader != name
     await beat.stop()
     assert Quorum.LOST not in lost
-    _, values = session.history.series(StreamKey("orders"), "messages_in", 600.0)
-    gaps = int((np.diff(np.isnan(values).astype(int)) == 1).sum())
-    assert 1 <= gaps <= 3  # a follower's restart is no gap of the station
+    assert gaps_of(session, StreamKey("orders")) <= 3  # a follower's restart is no gap of the station
+    for name in ("n1", "n2", "n3"):
+        assert gaps_of(session, ServerKey(name)) == 1, name
     assert beat.longest < 1.0
+    errors = [one.problem for one in window.context.shell.activity.entries() if one.problem]
+    assert not errors
     kept = (await session.api("STREAM.INFO.orders"))["state"]
     assert load.acknowledged
     assert kept["last_seq"] >= max(load.acknowledged)  # nothing acknowledged was lost
     assert kept["messages"] >= len(set(load.acknowledged))
+
+
+def gaps_of(session: Session, key: StreamKey | ServerKey) -> int:
+    """How many stretches without values a graph has, the one before its first value aside."""
+    _, values = session.history.series(key, "messages_in", 600.0)
+    known = np.flatnonzero(~np.isnan(values))
+    inside = np.isnan(values[known[0] : known[-1] + 1]).astype(int)
+    return int((np.diff(inside) == 1).sum())

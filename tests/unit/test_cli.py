@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memphis_desktop import __version__, cli, folders
+from memphis_desktop import __version__, cli, display, folders
 from memphis_desktop.errors import Failure
 from memphis_desktop.server_process import program_command
 
@@ -106,7 +106,7 @@ def test_an_interruption_has_the_shells_code(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_display(platform: str, environment: dict[str, str], expected: bool) -> None:
-    assert cli.display_available(environment, platform) is expected
+    assert display.display_available(environment, platform) is expected
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X servers listen there on Linux only")
@@ -114,9 +114,9 @@ def test_an_x_server_is_asked_whether_it_is_there(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("\0/tmp/.X11-unix/X64002")
         server.listen()
-        assert cli.display_available({"DISPLAY": ":64002.0"}, "linux")
-        assert cli.display_available({"DISPLAY": "unix:64002"}, "linux")
-    assert not cli.display_available({"DISPLAY": ":64002"}, "linux")
+        assert display.display_available({"DISPLAY": ":64002.0"}, "linux")
+        assert display.display_available({"DISPLAY": "unix:64002"}, "linux")
+    assert not display.display_available({"DISPLAY": ":64002"}, "linux")
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
