@@ -206,6 +206,12 @@ async def test_a_rolling_restart_is_three_gaps_and_nothing_else(
     window: Workspace, load: Load, three_node_cluster: LocalCluster, until: Until, way: str
 ) -> None:
     session = window.context.session
+
+    def told() -> bool:
+        servers = session.snapshot.raft.servers.values()
+        return all(one.here and one.in_messages_rate is not None for one in servers)
+
+    await until(told, "every server's traffic", LONG)
     beat = Heartbeat()
     lost = []
     for name in sorted(["n1", "n2", "n3"], key=lambda n: n == orders(window).leader):
@@ -217,7 +223,7 @@ async def test_a_rolling_restart_is_three_gaps_and_nothing_else(
         await asyncio.to_thread(wait_for_end, three_node_cluster, name)
         await asyncio.to_thread(three_node_cluster.start_node, name)
         await until(lambda: orders(window).all_current, "all current", LONG)
-        await until(lambda: not session.snapshot.raft.gone, "all there", LONG)
+        await until(told, "all there", LONG)
         await until(lambda: session.snapshot.state is ConnectionState.CONNECTED, "the connection", LONG)
         assert no_dialogs()
         events = session.raft.timeline.events(stream_key("orders"))[elections:]

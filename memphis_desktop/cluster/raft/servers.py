@@ -46,6 +46,7 @@ class Server:
         self.health: str | None = None
         self.answer_seconds: float | None = None
         self.varz: Json = {}
+        self.tells_itself = False  # by VARZ, before a restart perhaps
         self.rates = NO_RATES
         self.connections: int | None = None
         self.slow_consumers: int | None = None
@@ -76,12 +77,13 @@ class Server:
 
     def take_account(self, rates: Rates, connections: int, slow_consumers: int) -> None:
         """The own account's figures on it: what is shown while the server itself tells nothing."""
-        if not self.varz:
+        if not self.tells_itself:
             self.rates, self.connections, self.slow_consumers = rates, connections, slow_consumers
 
     def take_varz(self, varz: Json, now: float) -> None:
         """Its own figures."""
         self.varz = varz
+        self.tells_itself = True
         # Servers from 2.15 on count clients apart from routes, which is what a person means by traffic.
         keys = [f"{way}_client_{unit}" for way, unit in (key.split("_") for key in _TRAFFIC)]
         names = keys if keys[0] in varz else list(_TRAFFIC)

@@ -110,6 +110,7 @@ class RaftWatcher:
         self._changed = False
         self._urgent = False  # who is there or who leads has changed: told at once, else with the next round
         self._confirmed: set[str] = set()
+        self._absent: set[str] = set()  # servers whose graphs have a gap now
         self._watching_since = 0.0
         self._unsubscribe: Callable[[], None] | None = None
         self.account = ""
@@ -498,37 +499,34 @@ class RaftWatcher:
     # Out
 
     def _record_figures(self, servers: Mapping[str, ServerState]) -> None:
-        """Add each server's traffic to the history, about once a second; a gap while it is not there."""
-        if not self._due("figures", ASK_EVERY - TICK / 2, time.monotonic()):
-            return
+        """Add each server's traffic to the history, about once a second; a gap from when it goes.
+
+        While nothing is known of it, since this console has no connection, there is no sample: for some
+        seconds that is no gap.
+        """
+        due = self._due("figures", ASK_EVERY - TICK / 2, time.monotonic())
         now = time.time()
         for name, server in servers.items():
+            here = server.presence is Presence.HERE
+            if server.presence is Presence.UNKNOWN or (not due and (here or name in self._absent)):
+                continue
+            (self._absent.discard if here else self._absent.add)(name)
             key = ServerKey(name)
             if self._session.store is not None:
                 self._session.store.watch(key, "")
-            here = server.presence is Presence.HERE
             values = (
                 server.in_messages_rate,
                 server.out_messages_rate,
                 server.in_bytes_rate,
                 server.out_bytes_rate,
+                None,
+                server.connections,
+                server.store_used,
+                None,
+                server.slow_consumers,
+                server.answer_seconds,
             )
-            rates = values if here else (None, None, None, None)
-            self._session.history.record(
-                key,
-                now,
-                (
-                    None,
-                    None,
-                    *rates,
-                    None,
-                    server.connections if here else None,
-                    server.store_used if here else None,
-                    None,
-                    server.slow_consumers if here else None,
-                    server.answer_seconds if here else None,
-                ),
-            )
+            self._session.history.record(key, now, (None, None, *(values if here else (None,) * 10)))
 
     def update(self) -> None:
         """Put what is known now into the state, for the next snapshot."""
