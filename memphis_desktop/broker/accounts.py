@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Handler, Subscription
 
 GLOBAL_ACCOUNT = "$G"
-SYSTEM_ACCOUNT = "$SYS"
 
 
 class Account:

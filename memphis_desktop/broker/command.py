@@ -94,10 +94,7 @@ def run(arguments: list[str], companion: Callable[[BrokerNode], Companion] | Non
             node.config_digest = digest(line.config)
             node.reloader = lambda: _options_again(arguments, host)
         beside = companion(node) if companion is not None and options.serves_stations else None
-        if beside is not None and not options.jetstream:
-            raise StartError(
-                "stations for Memphis SDKs and the gateways need JetStream: switch it on with -js"
-            )
+        options.check_stations()
         return _loop_runner()(_serve(node, handler, beside))
     except StartError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)

@@ -145,6 +145,12 @@ FLAGS: tuple[_Flag, ...] = (
         _set("memphis_port", _port),
     ),
     _Flag(
+        ("memphis_account",),
+        "NAME",
+        "account that stations live in, if the configuration has accounts",
+        _set("stations_account"),
+    ),
+    _Flag(
         ("rest_port",),
         "PORT",
         "port of the REST gateway (Memphis's is 4444); -1 for any free one",

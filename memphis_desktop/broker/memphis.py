@@ -58,7 +58,7 @@ class MemphisConnection(ClientConnection):
             return REFUSED
         if isinstance(outcome, Admission):
             self._access = outcome.access
-            return Identity(user=outcome.user)
+            return Identity(user=outcome.user, account=self.node.options.stations_account)
         return outcome if self._steps <= _MAX_STEPS else REFUSED
 
     def _anonymous(self) -> Identity | None:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker import authentication, monitoring, nkeys, reports
-from memphis_desktop.broker.accounts import GLOBAL_ACCOUNT, SYSTEM_ACCOUNT, Account
+from memphis_desktop.broker.accounts import GLOBAL_ACCOUNT, Account
 from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.clock import Clock, LoopClock
 from memphis_desktop.broker.connection import ClientConnection
@@ -29,6 +29,7 @@ from memphis_desktop.broker.layers import tls_context
 from memphis_desktop.broker.memphis import MemphisConnection
 from memphis_desktop.broker.options import (
     ANY_PORT,
+    SYSTEM_ACCOUNT,
     AccountOptions,
     BrokerOptions,
     JetStreamAccountLimits,
@@ -63,6 +64,7 @@ _FIXED_OPTIONS = (
     "https_port",
     "memphis_port",
     "rest_port",
+    "stations_account",
     "streaming_cluster_id",
     "server_name",
     "jetstream",
@@ -176,8 +178,11 @@ class BrokerNode:
         try:
             self._load_certificates(self.options)
             for options in self.options.accounts:
-                if options.name not in self.accounts:
+                there = self.accounts.get(options.name)
+                if there is None:
                     self._add_account(options)
+                else:  # the system account
+                    there.configure(options)
             self._connect_imports()
             for name in self.authenticator.known_accounts():
                 self.account(name)
@@ -212,7 +217,7 @@ class BrokerNode:
         except (StorageError, OSError) as error:
             raise StartError(str(error)) from error
         self.jetstream = JetStream(self, self._store)
-        if not self.options.accounts:
+        if self.options.only_default_account:
             self._enable_jetstream(self.jetstream, self.default_account)
         for account in self.accounts.values():
             if account.options.jetstream is not None:
@@ -246,7 +251,8 @@ class BrokerNode:
     async def listen_for_service(self) -> str:
         """Let in a service of this same process, over loopback, as nobody else can; returns its URL.
 
-        It comes into the default account and may do everything there, whatever users the options name.
+        It comes into the account that stations live in and may do everything there, whatever users the
+        options name.
         """
         token = secrets.token_urlsafe(32)
         port = await self._open(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ANY_PORT = -1
+SYSTEM_ACCOUNT = "$SYS"
 
 
 class StartError(Exception):
@@ -241,6 +242,7 @@ class BrokerOptions:
 
     memphis_port: int = 0
     rest_port: int = 0
+    stations_account: str = ""  # the account that stations live in; "" is the default account
     streaming_cluster_id: str = ""  # of the gateway for NATS Streaming clients; empty for none
 
     # What the configuration asks for and this node does not do, told in the log when it starts.
@@ -250,6 +252,37 @@ class BrokerOptions:
     def serves_stations(self) -> bool:
         """Whether the Memphis layer, or one of its gateways, runs beside the node."""
         return bool(self.memphis_port or self.rest_port or self.streaming_cluster_id)
+
+    @property
+    def only_default_account(self) -> bool:
+        """Whether clients have no account but the default one: no other is named, save the system account."""
+        system = self.system_account or SYSTEM_ACCOUNT
+        return all(account.name == system for account in self.accounts)
+
+    def check_stations(self) -> None:
+        """See to it that what serves stations finds the JetStream it needs.
+
+        Raises:
+            StartError: it does not.
+        """
+        if not self.serves_stations:
+            return
+        if not self.jetstream:
+            raise StartError(
+                "stations for Memphis SDKs and the gateways need JetStream: switch it on with -js"
+            )
+        able = [account.name for account in self.accounts if account.jetstream is not None]
+        if self.only_default_account:
+            able.append("")
+        if self.stations_account in able:
+            return
+        if not self.stations_account:
+            known = ", ".join(able) or "none has it yet"
+            raise StartError(
+                "stations need an account with JetStream, and the configuration has accounts of its own: "
+                f"name one with --memphis_account ({known})"
+            )
+        raise StartError(f"--memphis_account: there is no account {self.stations_account!r} with JetStream")
 
     @property
     def auth_required(self) -> bool:

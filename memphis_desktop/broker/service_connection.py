@@ -34,7 +34,8 @@ class ServiceConnection(ClientConnection):
         given = login.given
         if given.account or given.new_account:
             return REFUSED
-        return Identity() if hmac.compare_digest(self._token, given.auth_token.encode()) else REFUSED
+        identity = Identity(account=self.node.options.stations_account)
+        return identity if hmac.compare_digest(self._token, given.auth_token.encode()) else REFUSED
 
     def _anonymous(self) -> Identity | None:
         return None

@@ -92,3 +92,16 @@ async def test_a_push_consumer_delivers_to_another_account(accounts: Any, connec
     await client.flush(timeout=TIMEOUT)
     await owner.flush(timeout=TIMEOUT)
     assert (await jetstream.consumer_info("ORDERS", "P")).ack_floor.stream_seq == 1
+
+
+@pytest.mark.parametrize("start", ["start_nats_server", "start_broker"])
+async def test_naming_only_the_system_account_leaves_jetstream_to_the_default_account(
+    start: str, request: pytest.FixtureRequest, connect: Connect
+) -> None:
+    config = """
+        accounts { $SYS { users: [{ user: system, password: s }] } }
+        authorization { users: [{ user: app, password: a }] }
+    """
+    server = request.getfixturevalue(start)(config=config)
+    client = await connect(server, user="app", password="a")
+    await client.jetstream(timeout=30).add_stream(name="S", subjects=["s"])

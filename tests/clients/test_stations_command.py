@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from memphis_desktop.server_process import ServerProcess
+import pytest
+
+from memphis_desktop.server_process import ServerProcess, broker_command
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.metadata import Metadata
 from memphis_desktop.stations.model import StationState
@@ -87,6 +89,48 @@ def test_a_node_without_jetstream_has_no_stations() -> None:
     assert done.stderr == (
         "memphis-desktop: stations for Memphis SDKs and the gateways need JetStream: switch it on with -js\n"
     )
+
+
+ACCOUNTS = """
+accounts {
+  A { jetstream: enabled, users: [{ user: a, password: a }] }
+  B { users: [{ user: b, password: b }] }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (
+            [],
+            "stations need an account with JetStream, and the configuration has accounts of its own: "
+            "name one with --memphis_account (A)",
+        ),
+        (["--memphis_account", "B"], "--memphis_account: there is no account 'B' with JetStream"),
+    ],
+)
+def test_a_node_with_accounts_has_to_know_whose_the_stations_are(
+    tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    config = tmp_path / "broker.conf"
+    config.write_text(ACCOUNTS, encoding="utf-8")
+    command = [sys.executable, "-m", "memphis_desktop", "broker", "-p", "-1", "-js", "--memphis_port", "-1"]
+    command += ["-c", str(config), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"memphis-desktop: {complaint}\n"
+
+
+async def test_stations_live_in_the_account_that_is_named(tmp_path: Path, connect: Connect) -> None:
+    arguments = ["--rest_port", "-1", "--memphis_account", "A"]
+    server = ServerProcess(broker_command(), tmp_path, config=ACCOUNTS, arguments=arguments, memphis=True)
+    with server as broker:
+        client = StationsClient(await connect(broker, user="a", password="a"))
+        assert await client.service_running()
+        assert not await StationsClient(await connect(broker, user="b", password="b")).service_running()
+        address = f"nats://127.0.0.1:{broker.memphis_port}"
+        await connect(address, user="root$1", password="memphis", name="x::root")
 
 
 async def test_a_service_killed_in_the_middle_of_a_creation_leaves_no_half_station(
