@@ -89,11 +89,11 @@ class Operator:
         self.system = Account(self.key, "SYS")
         self.application = Account(self.key, "APP", **JETSTREAM)
 
-    def config(self) -> str:
-        """Return the part of a nats-server configuration that trusts this operator."""
+    def config(self, *further: Account) -> str:
+        """Return the part of a nats-server configuration that trusts this operator and knows its accounts."""
         body = {"type": "operator", "version": 2, "system_account": self.system.key.public}
         accounts = "\n".join(
-            f"{account.key.public}: {account.token}" for account in (self.system, self.application)
+            f"{account.key.public}: {account.token}" for account in (self.system, self.application, *further)
         )
         return (
             f"operator: {self.key.issue(self.key.public, body, name='OP')}\n"

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.connection import ClientConnection
     from memphis_desktop.broker.contracts import Handler, Subscription
 
-GLOBAL_ACCOUNT = "$G"
-
 
 class Account:
     """One subject space. Nothing in it sees another account's traffic."""

@@ -9,12 +9,21 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from memphis_desktop.broker import tokens
-from memphis_desktop.broker.options import AccountOptions, BrokerOptions, PermissionRules, StartError, User
+from memphis_desktop.broker.options import (
+    GLOBAL_ACCOUNT,
+    AccountOptions,
+    BrokerOptions,
+    CalloutOptions,
+    PermissionRules,
+    StartError,
+    User,
+)
+from memphis_desktop.broker.user_claims import fill_template, may_come_at, may_come_from
 from memphis_desktop.protocol.connect import ConnectOptions
 from memphis_desktop.protocol.errors import CloseReason
 
@@ -39,6 +48,8 @@ class Identity:
     issuer: str = ""
     token: str = field(default="", repr=False)
     name_tag: str = ""
+    tags: tuple[str, ...] = ()
+    callout: CalloutOptions | None = None  # the rule by which a service let it in
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,12 @@ class Login:
     nonce: bytes = b""
     certificate_names: tuple[str, ...] = ()
     address: str = ""
+
+    @property
+    def user(self) -> str:
+        """The user that the client names itself, as monitoring shows it."""
+        given = self.given
+        return given.nkey or given.user or ("[REDACTED]" if given.auth_token else "")
 
 
 # Something slow to do in a thread, whose outcome the next call of `identify` will find.
@@ -136,6 +153,8 @@ class Authenticator:
         A password that was right stays right as long as the stored one is the same; it is not asked again.
         """
         options = self._options
+        if identity.callout is not None:  # stays as long as the one who let it in is trusted
+            return identity if self._operator_keys or identity.callout == options.callout else None
         if self._operator_keys:
             outcome = self._by_token(login)
             return outcome if isinstance(outcome, Identity) else None
@@ -155,7 +174,13 @@ class Authenticator:
         """Return as whom a client without credentials comes in; None when it does not."""
         name = self._options.no_auth_user
         user = self._by_name.get(name) or self._by_key.get(name)
-        return self._identity(user) if user is not None else None
+        if user is None:
+            return None
+        identity = self._identity(user)
+        rule = self._options.callout
+        return (
+            None if rule is not None and is_delegated(rule, Login(ConnectOptions()), identity) else identity
+        )
 
     def _identity(self, user: User) -> Identity:
         account = self._accounts.get(user.account, AccountOptions(user.account))
@@ -200,7 +225,7 @@ class Authenticator:
     # -- JWT -------------------------------------------------------------------------------------------------
     def _by_token(self, login: Login) -> Outcome:
         try:
-            user = tokens.decode(login.given.jwt)
+            user = tokens.decode(login.given.jwt or self._options.default_sentinel)
         except tokens.TokenError:
             return REFUSED
         if user.kind != "user" or not user.valid_at(self._wall_seconds()):
@@ -214,20 +239,27 @@ class Authenticator:
         if account is None:
             self._account_claims.pop(account_name, None)  # it may be there the next time
             return REFUSED
-        if not account.valid_at(self._wall_seconds()):
+        body = _effective_body(user, account)
+        if body is None:
             return REFUSED
-        keys = tokens.signing_keys(account)
-        if user.issuer not in keys or tokens.revoked(account, user):
+        bearer = body.get("bearer_token") and not tokens.disallows_bearers(account)
+        if not bearer and not _signed(login, user.subject):
             return REFUSED
-        if not user.body.get("bearer_token") and not _signed(login, user.subject):
-            return REFUSED
-        template = keys[user.issuer]
-        body = template if template is not None else user.body
-        types = body.get("allowed_connection_types") or []
-        if types and login.kind not in [str(one).upper() for one in types]:
-            return REFUSED
+        return self._of_token(user, account, body, login) or REFUSED
+
+    def _of_token(
+        self, user: tokens.Claims, account: tokens.Claims, body: dict[str, Any], login: Login
+    ) -> Identity | None:
+        """Return as whom a client comes in whose JWT is right; None when it may not now, or not this way."""
+        now = self._wall_seconds()
+        in_time, until = may_come_at(body, now)
+        if not in_time or not may_come_from(body, login.address) or not account.valid_at(now):
+            return None
+        if tokens.revoked(account, user) or not tokens.may_use(body, login.kind):
+            return None
         options = tokens.account_options(account)
-        expires_at = min((one.expires_at for one in (user, account) if one.expires_at), default=0)
+        ends = [one for one in (user.expires_at, account.expires_at, until) if one]
+        expires_at = min(ends, default=0)
         return Identity(
             user=user.subject,
             account=account.subject,
@@ -239,6 +271,74 @@ class Authenticator:
             issuer=user.issuer,
             token=login.given.jwt,
             name_tag=user.name,
+            tags=tokens.tags(user),
+        )
+
+    # -- auth callout ----------------------------------------------------------------------------------------
+    def callout_rule(self, outcome: Identity | Refusal) -> CalloutOptions | None:
+        """Return by which rule a service may have the last word about a client; None when there is none."""
+        if not self._operator_keys:
+            return self._options.callout
+        claims = self._account_claims.get(outcome.account) if isinstance(outcome, Identity) else None
+        return tokens.callout(claims) if claims is not None else None
+
+    def may_answer(self, rule: CalloutOptions, response: tokens.Claims) -> bool:
+        """Return whether an answer is from who is asked; in the configuration the user's JWT alone tells."""
+        if not self._operator_keys:
+            return True
+        claims = self._account_claims.get(rule.account)
+        issuer = str(response.body.get("issuer_account") or response.issuer)
+        return claims is not None and issuer in tokens.signing_keys(claims)
+
+    def called_out(self, rule: CalloutOptions, user: tokens.Claims, login: Login) -> Identity:
+        """Return as whom a client comes in for whom the service gave this JWT.
+
+        Raises:
+            TokenError: the service may not let it in so.
+        """
+        behalf = str(user.body.get("issuer_account") or "")
+        if not self._operator_keys:
+            return self._placed(rule, user, login, behalf)
+        name = behalf or user.issuer
+        if name != rule.issuer and not {name, "*"} & set(rule.allowed_accounts):
+            raise tokens.TokenError(f"account {name!r} is not one the callout may let clients into")
+        self.account_options(name)  # finds its claims
+        account = self._account_claims.get(name)
+        body = _effective_body(user, account) if account is not None else None
+        if account is None or body is None:
+            raise tokens.TokenError(f"user JWT issuer {user.issuer!r} is not known")
+        identity = self._of_token(user, account, body, login)
+        if identity is None:
+            raise tokens.TokenError("the user may not come in now, or not this way")
+        return replace(identity, user=user.name or login.user, callout=rule, token="")
+
+    def _placed(self, rule: CalloutOptions, user: tokens.Claims, login: Login, behalf: str) -> Identity:
+        """Return as whom a client comes in whom a service put into an account of the configuration."""
+        if behalf:
+            raise tokens.TokenError(f"error non operator mode account {rule.account!r}: used issuer_account")
+        if user.issuer != rule.issuer:
+            raise tokens.TokenError(
+                f"wrong issuer for auth callout response on account {rule.account!r}, "
+                f"expected {rule.issuer!r} got {user.issuer!r}"
+            )
+        name = user.audience
+        account = self._accounts.get(name)
+        if account is None and name != GLOBAL_ACCOUNT:
+            raise tokens.TokenError(f"no valid account {name!r} for auth callout response")
+        in_time, until = may_come_at(user.body, self._wall_seconds())
+        if not in_time or not may_come_from(user.body, login.address):
+            raise tokens.TokenError("the user may not come in now, or not from there")
+        if not tokens.may_use(user.body, login.kind):
+            raise tokens.TokenError("the user may not come in this way")
+        account = account or AccountOptions(GLOBAL_ACCOUNT)
+        return Identity(
+            user=user.name or login.user,
+            account=name,
+            permissions=tokens.permissions(user.body) or account.default_permissions,
+            expires_at=min((one for one in (user.expires_at, until) if one), default=0),
+            max_subscriptions=account.max_subscriptions,
+            max_payload=account.max_payload,
+            callout=rule,
         )
 
     def account_options(self, name: str) -> AccountOptions | None:
@@ -301,6 +401,36 @@ def _signed(login: Login, key: str) -> bool:
     except ValueError:
         return False
     return bool(login.nonce) and tokens.verify(key, login.nonce, signature)
+
+
+def is_delegated(rule: CalloutOptions, login: Login, outcome: Identity | Refusal) -> bool:
+    """Return whether the service is asked about this client."""
+    if login.user in rule.auth_users:
+        return False
+    if isinstance(outcome, Refusal):
+        return True
+    if outcome.user in rule.auth_users:
+        return False
+    elsewhere = outcome.account not in ("", GLOBAL_ACCOUNT, rule.issuer)
+    return not (elsewhere and rule.allowed_accounts and outcome.account not in rule.allowed_accounts)
+
+
+def _effective_body(user: tokens.Claims, account: tokens.Claims) -> dict[str, Any] | None:
+    """Return what counts of a user's claims: its own, or the template of the scoped key that signed them.
+
+    None when no key of the account signed them.
+    """
+    keys = tokens.signing_keys(account)
+    if user.issuer not in keys:
+        return None
+    template = keys[user.issuer]
+    if template is None:
+        return user.body
+    try:
+        return fill_template(template, user, account)
+    except tokens.TokenError as error:
+        log.warning("The JWT of user %s cannot be used: %s", user.subject, error)
+        return None
 
 
 def _bcrypt_matches(stored: str, given: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.layers import TLS_HANDSHAKE, Layer, LayerError, Stack, TlsLayer
 from memphis_desktop.broker.options import TlsOptions, WebSocketOptions
@@ -260,6 +260,10 @@ class Channel(asyncio.Protocol):
     def certificate_names(self) -> tuple[str, ...]:
         """The names in the certificate the client showed."""
         return self._tls.certificate_names() if self._tls is not None else ()
+
+    def tls_report(self) -> dict[str, Any] | None:
+        """What is known of the client's end of TLS; None without TLS."""
+        return self._tls.report() if self._tls is not None else None
 
     @property
     def tls_session(self) -> tuple[str, str] | None:

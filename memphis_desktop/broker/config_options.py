@@ -15,9 +15,8 @@ from memphis_desktop.broker.config_security import (
     read_mappings,
     read_operators,
     read_resolver,
-    read_tls,
-    read_websocket,
 )
+from memphis_desktop.broker.config_tls import read_tls, read_websocket
 from memphis_desktop.broker.config_values import (
     block,
     duration,
@@ -285,6 +284,7 @@ _KEYS: dict[str, Setter] = {
     ),
     "trusted_keys": _set("trusted_keys", texts),
     "trusted": _set("trusted_keys", texts),
+    "default_sentinel": _set("default_sentinel", text),
     "tls": _set("tls", read_tls),
     "allow_non_tls": _set("allow_non_tls", flag),
     "websocket": _set("websocket", read_websocket),

@@ -1,4 +1,4 @@
-"""The part of a configuration file that says who may do what: users, accounts, TLS, WebSocket."""
+"""The part of a configuration file that says who may do what: users, accounts, operators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from memphis_desktop.broker.config_values import (
     block,
     duration,
     flag,
-    host_and_port,
     integer,
     items,
     refuse_unknown,
@@ -22,6 +21,7 @@ from memphis_desktop.broker.config_values import (
 from memphis_desktop.broker.options import (
     AccountOptions,
     BrokerOptions,
+    CalloutOptions,
     Export,
     Import,
     JetStreamAccountLimits,
@@ -29,9 +29,7 @@ from memphis_desktop.broker.options import (
     PermissionRules,
     ResponseRule,
     SubjectRule,
-    TlsOptions,
     User,
-    WebSocketOptions,
 )
 from memphis_desktop.protocol import subjects
 
@@ -111,6 +109,8 @@ def read_authorization(options: BrokerOptions, value: Value) -> None:
             listed = _users(one, "")
         elif key in ("default_permission", "default_permissions", "permissions"):
             options.default_permissions = read_permissions(one)
+        elif key in ("auth_callout", "auth_hook"):
+            options.callout = _callout(one)
         else:
             refuse_unknown(one)
     if name or password:
@@ -118,6 +118,37 @@ def read_authorization(options: BrokerOptions, value: Value) -> None:
             raise value.fail("a single user and a list of users exclude each other")
         listed = [User(name=name, password=password)]
     options.users = [*options.users, *listed]
+
+
+def _callout(value: Value) -> CalloutOptions:
+    given: dict[str, Any] = {"issuer": ""}
+    for key, one in block(value).items():
+        if key == "issuer":
+            given["issuer"] = _public_key(one, nkeys.ACCOUNT, "a valid public account nkey")
+        elif key in ("account", "acc"):
+            given["account"] = text(one)
+        elif key in ("auth_users", "users"):
+            given["auth_users"] = tuple(texts(one))
+        elif key in ("xkey", "key"):
+            given["xkey"] = _public_key(one, nkeys.CURVE, "a valid public xkey")
+        elif key == "allowed_accounts":
+            given["allowed_accounts"] = tuple(texts(one))
+        else:
+            refuse_unknown(one)
+    if not given["issuer"]:
+        raise value.fail("authorization callouts require an issuer to be specified")
+    if not given.get("auth_users"):
+        raise value.fail("authorization callouts require authorized users to be specified")
+    return CalloutOptions(**given)
+
+
+def _public_key(value: Value, kind: int, what: str) -> str:
+    key = text(value)
+    try:
+        nkeys.decode_public(kind, key)
+    except ValueError:
+        raise value.fail(f"expected {what}, got '{key}'") from None
+    return key
 
 
 def _users(value: Value, account: str) -> list[User]:
@@ -144,12 +175,7 @@ def _users(value: Value, account: str) -> list[User]:
 
 
 def _user_key(value: Value) -> str:
-    key = text(value)
-    try:
-        nkeys.decode_public(nkeys.USER, key)
-    except ValueError:
-        raise value.fail("not a valid public nkey for a user") from None
-    return key
+    return _public_key(value, nkeys.USER, "a valid public user nkey")
 
 
 def _connection_types(value: Value) -> tuple[str, ...]:
@@ -407,97 +433,3 @@ def read_resolver(options: BrokerOptions, value: Value) -> None:
         options.resolver_url = kind[4:-1].strip("\"' ")
         return
     raise value.fail(f"unknown resolver '{kind}'")
-
-
-# -- TLS and WebSocket ---------------------------------------------------------------------------------------
-def read_tls(value: Value) -> TlsOptions:
-    """Read a ``tls`` block."""
-    fields = block(value)
-    files: dict[str, Path] = {}
-    tls: dict[str, Any] = {}
-    for key, one in fields.items():
-        if key in ("cert_file", "key_file", "ca_file"):
-            files[key] = Path(text(one)).expanduser()
-            if not files[key].is_file():
-                raise one.fail(f"there is no file '{files[key]}'")
-        elif key == "verify":
-            tls["verify"] = flag(one)
-        elif key == "verify_and_map":
-            tls["verify_and_map"] = flag(one)
-        elif key == "timeout":
-            tls["timeout"] = duration(one)
-        elif key in ("handshake_first", "first", "immediate"):
-            tls["handshake_first"] = _handshake_first(one)
-        elif key == "min_version":
-            tls["minimum_version"] = _tls_version(one)
-        else:
-            refuse_unknown(one)
-    for needed in ("cert_file", "key_file"):
-        if needed not in files:
-            raise value.fail(f"missing '{needed}' in TLS configuration")
-    if tls.get("verify_and_map"):
-        tls["verify"] = True
-    tls.update(files)
-    return TlsOptions(**tls)
-
-
-def _handshake_first(value: Value) -> float | None:
-    if isinstance(value.content, bool):
-        return 0.0 if value.content else None
-    if isinstance(value.content, str) and value.content.lower().startswith("auto"):
-        return 0.05
-    return duration(value)
-
-
-def _tls_version(value: Value) -> str:
-    version = text(value)
-    if version not in ("1.2", "1.3"):
-        raise value.fail(f"unsupported TLS version '{version}'; it is 1.2 or 1.3")
-    return version
-
-
-_WEBSOCKET_TEXTS = {
-    "jwt_cookie": "jwt_cookie",
-    "user_cookie": "user_cookie",
-    "pass_cookie": "password_cookie",
-    "token_cookie": "token_cookie",
-}
-
-
-def read_websocket(value: Value) -> WebSocketOptions:
-    """Read a ``websocket`` block."""
-    given: dict[str, Any] = {}
-    without_tls = False
-    for key, one in block(value).items():
-        if key == "listen":
-            given["host"], given["port"] = host_and_port(one)
-        elif key in ("host", "net"):
-            given["host"] = text(one)
-        elif key == "port":
-            given["port"] = integer(one)
-        elif key == "no_tls":
-            without_tls = flag(one)
-        elif key == "tls":
-            given["tls"] = read_tls(one)
-        elif key == "same_origin":
-            given["same_origin"] = flag(one)
-        elif key in (
-            "allowed_origins",
-            "allowed_origin",
-            "allow_origins",
-            "allow_origin",
-            "origins",
-            "origin",
-        ):
-            given["allowed_origins"] = tuple(texts(one))
-        elif key == "compression":
-            given["compression"] = flag(one)
-        elif key in ("handshake_timeout",):
-            given["handshake_timeout"] = duration(one)
-        elif key in _WEBSOCKET_TEXTS:
-            given[_WEBSOCKET_TEXTS[key]] = text(one)
-        else:
-            refuse_unknown(one)
-    if given.get("port", 0) and not without_tls and "tls" not in given:
-        raise value.fail("websocket requires TLS configuration, or no_tls: true")
-    return WebSocketOptions(**given)

@@ -12,8 +12,10 @@ import base64
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from memphis_desktop.broker.auth_callout import Question
 from memphis_desktop.broker.authentication import REFUSED, Identity, Login, Outcome, Refusal
 from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.jetstream.times import format_time
@@ -409,27 +411,35 @@ class ClientConnection(Channel):
 
     def _decide(self, login: Login, checked: dict[str, bool]) -> None:
         outcome = self._identify(login, checked)
+        if isinstance(outcome, (Identity, Refusal)):
+            self._conclude(login, outcome)
+            return
+        self._deciding = True
+        if isinstance(outcome, Question):
+            self.auth_deadline = 0.0  # the question has one of its own
+            outcome.ask(self, lambda answer: self._go_on(lambda: self._conclude(login, answer)))
+        else:
+            self.node.in_thread(outcome, lambda: self._go_on(lambda: self._decide(login, checked)))
+
+    def _identify(self, login: Login, checked: dict[str, bool]) -> Outcome | Question:
+        return self.node.identify(login, checked)
+
+    def _conclude(self, login: Login, outcome: Identity | Refusal) -> None:
+        """Let the client in, or not."""
         if isinstance(outcome, Identity):
             refusal = self.node.admit(self, outcome)
             if refusal is None:
                 self._welcome(login.given)
                 return
             outcome = refusal
-        if isinstance(outcome, Refusal):
-            self.node.refuse(self, outcome)
-            return
-        self._deciding = True
-        self.node.in_thread(outcome, lambda: self._decided(login, checked))
+        self.node.refuse(self, outcome)
 
-    def _identify(self, login: Login, checked: dict[str, bool]) -> Outcome:
-        return self.node.identify(login, checked)
-
-    def _decided(self, login: Login, checked: dict[str, bool]) -> None:
-        """Go on when a thread has checked what it had to."""
+    def _go_on(self, decide: Callable[[], None]) -> None:
+        """Go on when a thread has checked what it had to, or a service has answered."""
         self._deciding = False
         if self.closed:
             return
-        self._decide(login, checked)
+        decide()
         if not self.closed and not self._deciding:
             self._continue()
 
@@ -563,14 +573,15 @@ class ClientConnection(Channel):
         info: dict[str, Any] = {
             "user": self.user_name,
             "account": self.account.name,
-            "account_name": self.account.name,
+            "account_name": self.account.options.name_tag or self.account.name,
         }
         if self.identity.name_tag:
             info["user_name"] = self.identity.name_tag
         if self.permissions is not None:
             info["permissions"] = self.permissions.describe()
         if self.identity.expires_at:
-            info["expires"] = max(self.identity.expires_at * 1_000_000_000 - self.node.clock.time_ns(), 0)
+            left = self.identity.expires_at - self.node.clock.time_ns() // 1_000_000_000
+            info["expires"] = max(left - 1, 0) * 1_000_000_000  # whole seconds
         return info
 
     def request_info(self, *, detailed: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from typing import Protocol
+from typing import Any, Protocol
 
 from memphis_desktop.broker.options import StartError, TlsOptions
 from memphis_desktop.protocol.errors import CloseReason
@@ -122,6 +122,17 @@ class TlsLayer:
         """The cipher suite's name."""
         cipher = self._tls.cipher()
         return cipher[0] if cipher else ""
+
+    def report(self) -> dict[str, Any]:
+        """Return what a service that decides about clients is told of the session and the certificate."""
+        told: dict[str, Any] = {"version": self.version, "cipher": self.cipher}
+        certificate = self._tls.getpeercert(binary_form=True)
+        if certificate:
+            text = ssl.DER_cert_to_PEM_cert(certificate)
+            # Python shows a certificate's chain from 3.13 on only; the certificate itself is verified.
+            verified = self._tls.context.verify_mode == ssl.CERT_REQUIRED
+            told |= {"verified_chains": [[text]]} if verified else {"certs": [text]}
+        return told
 
     def certificate_names(self) -> tuple[str, ...]:
         """Return whom the client's certificate names: e-mail, DNS name, URI, then the subject's DN."""

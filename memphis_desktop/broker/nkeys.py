@@ -35,6 +35,6 @@ def decode_public(kind: int, text: str) -> bytes:
     return raw[1:-2]
 
 
-def new_server_id() -> str:
-    """Return a fresh id of the form nats-server uses: a server key nobody holds the private part of."""
-    return encode_public(SERVER, secrets.token_bytes(_KEY_LENGTH))
+def new_public(kind: int) -> str:
+    """Return a fresh name of the form of a public key, of which nobody holds the private part."""
+    return encode_public(kind, secrets.token_bytes(_KEY_LENGTH))

@@ -18,17 +18,20 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from memphis_desktop.broker import authentication, monitoring, nkeys, reports
-from memphis_desktop.broker.accounts import GLOBAL_ACCOUNT, Account
+from memphis_desktop.broker import authentication, monitoring, reports
+from memphis_desktop.broker.accounts import Account
+from memphis_desktop.broker.auth_callout import Question, without_asking
 from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.clock import Clock, LoopClock
 from memphis_desktop.broker.connection import ClientConnection
 from memphis_desktop.broker.http_server import HttpConnection
 from memphis_desktop.broker.jetstream.times import format_time
+from memphis_desktop.broker.key_pairs import NodeKeys
 from memphis_desktop.broker.layers import tls_context
 from memphis_desktop.broker.memphis import MemphisConnection
 from memphis_desktop.broker.options import (
     ANY_PORT,
+    GLOBAL_ACCOUNT,
     SYSTEM_ACCOUNT,
     AccountOptions,
     BrokerOptions,
@@ -117,7 +120,8 @@ class BrokerNode:
         self.options = options
         self._given_clock = clock
         self.clock: Clock
-        self.server_id = nkeys.new_server_id()
+        self.keys = NodeKeys(needed=options.may_call_out)
+        self.server_id = self.keys.server_id
         self.server_name = options.server_name or self.server_id
         self.version = SERVER_VERSION
         self.turn = Turn(self._at_end_of_turn)
@@ -400,6 +404,7 @@ class BrokerNode:
             "auth_required": self.options.auth_required and (after_connect or not self.options.no_auth_user),
             "nonce": connection.nonce.decode(),
             **self._tls_fields(connection),
+            "xkey": self.keys.curve_name,
             "api_lvl": API_LEVEL if self.jetstream is not None else None,
         }
         if self.options.client_advertise:
@@ -490,11 +495,25 @@ class BrokerNode:
         counters.out_bytes += connection.out_bytes
         log.debug("%s - Client connection closed: %s", connection, connection.close_reason)
 
-    def identify(self, login: authentication.Login, checked: dict[str, bool]) -> authentication.Outcome:
-        """Return as whom a client comes in, why not, or work to do in a thread before asking again."""
+    def identify(
+        self, login: authentication.Login, checked: dict[str, bool]
+    ) -> authentication.Outcome | Question:
+        """Return as whom a client comes in, or why not.
+
+        Or else what comes before: work to do in a thread and then to call again, or a question to a service.
+        """
         if login.given.account or login.given.new_account:  # reserved
             return authentication.REFUSED
-        return self.authenticator.identify(login, checked=checked)
+        outcome = self.authenticator.identify(login, checked=checked)
+        if not isinstance(outcome, (authentication.Identity, authentication.Refusal)):
+            return outcome
+        rule = self.authenticator.callout_rule(outcome)
+        if rule is None:
+            return outcome
+        if authentication.is_delegated(rule, login, outcome):
+            known = outcome if isinstance(outcome, authentication.Identity) else authentication.Identity()
+            return Question(self, login, rule, known)
+        return without_asking(outcome, rule) if isinstance(outcome, authentication.Identity) else outcome
 
     def in_thread(self, work: Callable[[], None], done: Callable[[], None]) -> None:
         """Do slow work of a login in a thread and call `done` on the loop."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ANY_PORT = -1
-SYSTEM_ACCOUNT = "$SYS"
+GLOBAL_ACCOUNT, SYSTEM_ACCOUNT = "$G", "$SYS"
 
 
 class StartError(Exception):
@@ -61,6 +61,21 @@ class User:
     account: str = ""  # "" is the default account
     permissions: PermissionRules | None = None
     connection_types: tuple[str, ...] = ()  # in capitals; none is all
+
+
+@dataclass(frozen=True, slots=True)
+class CalloutOptions:
+    """A service, itself a client, that decides who comes in (auth callout).
+
+    In the configuration `allowed_accounts` are those whose known users it decides about too, none for all; in
+    an account's JWT those that it may let clients into.
+    """
+
+    issuer: str  # the public key of an account that signs its answers
+    account: str = GLOBAL_ACCOUNT  # where the service listens
+    auth_users: tuple[str, ...] = ()  # who come in without it
+    xkey: str = ""  # its public curve key, when questions and answers are sealed
+    allowed_accounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +142,7 @@ class AccountOptions:
     """One account; limits of -1 are none."""
 
     name: str
+    name_tag: str = ""  # what a JWT calls the account, whose name is its key
     nkey: str = ""
     signing_keys: tuple[str, ...] = ()  # further keys that sign for it
     exports: tuple[Export, ...] = ()
@@ -187,6 +203,8 @@ class BrokerOptions:
     token: str = field(default="", repr=False)
     auth_timeout: float = 2.0
     no_auth_user: str = ""
+    callout: CalloutOptions | None = None
+    default_sentinel: str = field(default="", repr=False)  # the JWT of who shows none
     accounts: list[AccountOptions] = field(default_factory=list)
     system_account: str = ""
     default_permissions: PermissionRules | None = None
@@ -283,6 +301,11 @@ class BrokerOptions:
                 f"name one with --memphis_account ({known})"
             )
         raise StartError(f"--memphis_account: there is no account {self.stations_account!r} with JetStream")
+
+    @property
+    def may_call_out(self) -> bool:
+        """Whether a service may have to be asked about a client, so that the node needs keys of its own."""
+        return self.callout is not None or bool(self.operators or self.trusted_keys)
 
     @property
     def auth_required(self) -> bool:

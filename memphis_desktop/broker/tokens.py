@@ -12,6 +12,7 @@ import orjson
 from memphis_desktop.broker import nkeys
 from memphis_desktop.broker.options import (
     AccountOptions,
+    CalloutOptions,
     Export,
     Import,
     JetStreamAccountLimits,
@@ -43,6 +44,7 @@ class Claims:
     not_before: int
     name: str
     body: dict[str, Any]  # what stands under "nats"
+    audience: str = ""
 
     def valid_at(self, seconds: float) -> bool:
         """Return whether its time has come and is not over."""
@@ -85,6 +87,7 @@ def decode(token: str) -> Claims:
         not_before=_number(claims, "nbf", 0),
         name=_text(claims, "name"),
         body=body,
+        audience=_text(claims, "aud"),
     )
 
 
@@ -141,6 +144,23 @@ def revoked(account: Claims, user: Claims) -> bool:
     return any(isinstance(moment, int) and user.issued_at <= moment for moment in times)
 
 
+def tags(claims: Claims) -> tuple[str, ...]:
+    """Return the tags of a user or an account."""
+    return tuple(str(one) for one in _list(claims.body, "tags"))
+
+
+def disallows_bearers(account: Claims) -> bool:
+    """Return whether an account's users always have to sign the nonce."""
+    limits = account.body.get("limits")
+    return isinstance(limits, dict) and limits.get("disallow_bearer") is True
+
+
+def may_use(body: dict[str, Any], kind: str) -> bool:
+    """Return whether a user may come by this kind of connection."""
+    types = _list(body, "allowed_connection_types")
+    return not types or kind in [str(one).upper() for one in types]
+
+
 def permissions(body: dict[str, Any]) -> PermissionRules | None:
     """Return the permissions in a user's claims or a template; None when there are none."""
     rules = PermissionRules(
@@ -168,11 +188,29 @@ def _responses(given: Any) -> ResponseRule | None:
     )
 
 
+def callout(account: Claims) -> CalloutOptions | None:
+    """Return what an account's claims say about asking a service of its own who may come in."""
+    given = account.body.get("authorization")
+    if not isinstance(given, dict):
+        return None
+    users = tuple(str(one) for one in _list(given, "auth_users"))
+    if not users:
+        return None
+    return CalloutOptions(
+        issuer=account.subject,
+        account=account.subject,
+        auth_users=users,
+        xkey=_text(given, "xkey"),
+        allowed_accounts=tuple(str(one) for one in _list(given, "allowed_accounts")),
+    )
+
+
 def account_options(claims: Claims) -> AccountOptions:
     """Return what an account's claims say about it; the account is named by its key."""
     limits = claims.body.get("limits") or {}
     options = AccountOptions(
         name=claims.subject,
+        name_tag=claims.name,
         nkey=claims.subject,
         signing_keys=tuple(signing_keys(claims)),
         exports=tuple(_export(one) for one in _list(claims.body, "exports") if isinstance(one, dict)),

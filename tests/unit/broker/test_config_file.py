@@ -264,7 +264,7 @@ def test_users_accounts_and_what_crosses_between_them() -> None:
         ("no_auth_user: ghost", "not present as user"),
         ("accounts { A { imports [ {stream: {account: B, subject: x}} ] } }", "account not defined"),
         ("accounts { A { users [ {user: a}, {user: a} ] } }", "duplicate user"),
-        ("accounts { A { users [ {nkey: ABC} ] } }", "not a valid public nkey"),
+        ("accounts { A { users [ {nkey: ABC} ] } }", "a valid public user nkey"),
         ("accounts { A { exports [ {service: a..b} ] } }", "not a valid subject"),
         ("authorization { users [ {password: x} ] }", "requires a user name or an nkey"),
         ("authorization { users [{user: a, permissions: {publish: a..b}}] }", "not a valid subject"),
