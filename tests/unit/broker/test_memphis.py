@@ -142,7 +142,6 @@ async def test_greeting_and_login(start: Start, open_raw: OpenMemphis) -> None:
         b"PING\r\n",
         b"SUB x 1\r\n",
         b"PUB a 1\r\nx\r\n",
-        b"CONNECT {\r\n",
     ],
 )
 async def test_refusals_say_what_sdks_look_for(start: Start, open_raw: OpenMemphis, greeting: bytes) -> None:
