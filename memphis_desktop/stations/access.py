@@ -63,6 +63,7 @@ _SCHEMA_UPDATES, _FUNCTION_UPDATES = "$memphis_schema_updates_", "$memphis_funct
 _DEAD_LETTERS, _CLIENT_UPDATES = "$memphis_dls_", "$memphis_sdk_clients_updates"
 _PLAIN_REQUESTS = frozenset(("$JS.API.INFO", "$JS.API.STREAM.NAMES", "$SYS.REQ.USER.INFO"))
 _ACK, _FLOW, _API, _KV = "$JS.ACK.", "$JS.FC.", "$JS.API.", "$KV."
+_ACK_DOTS = 8  # of an acknowledgement without domain and account
 _INBOX = "_INBOX."
 _CREATES = ("CREATE", "UPDATE", "RESTORE")
 
@@ -119,6 +120,7 @@ class UserAccess:
         self.revoked = False
         self.outdated = False
         self._publish: dict[bytes, bool] = {}
+        self._acknowledge: dict[bytes, bool] = {}  # by stream
         self._stations: dict[tuple[str, bool], bool] = {}
 
     def follow(self, user: User | None) -> None:
@@ -131,12 +133,23 @@ class UserAccess:
     # -- publishing ------------------------------------------------------------------------------------------
     def may_publish(self, subject: bytes) -> bool:
         """Return whether something may be published to this literal subject."""
+        if subject.startswith(b"$JS.ACK.") and subject.count(b".") <= _ACK_DOTS:  # no two are the same
+            return self._may_acknowledge(subject[len(_ACK) :].partition(b".")[0])
         decision = self._publish.get(subject)
         if decision is None:
             decision = self._decide(subject.decode("utf-8", "surrogateescape"))
             if len(self._publish) >= _MAX_DECISIONS:
                 self._publish.clear()
             self._publish[subject] = decision
+        return decision
+
+    def _may_acknowledge(self, stream: bytes) -> bool:
+        decision = self._acknowledge.get(stream)
+        if decision is None:
+            decision = self._decide(f"{_ACK}{stream.decode('utf-8', 'surrogateescape')}.")
+            if len(self._acknowledge) >= _MAX_DECISIONS:
+                self._acknowledge.clear()
+            self._acknowledge[stream] = decision
         return decision
 
     def may_receive(self, reply: bytes) -> bool:

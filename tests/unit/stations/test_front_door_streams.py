@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from memphis_desktop.protocol import headers
 from memphis_desktop.protocol.errors import ProtocolError
 from memphis_desktop.protocol.parser import ClientParser
 from memphis_desktop.stations.access import UserAccess
+from memphis_desktop.stations.front_door import client_stream, server_stream
 from memphis_desktop.stations.front_door.client_stream import MAX_CONTROL_LINE, ClientStream
 from memphis_desktop.stations.front_door.server_stream import ServerStream
 from memphis_desktop.stations.model import Permissions, User
@@ -76,18 +78,50 @@ def sent(draw: st.DrawFn) -> tuple[bytes, bytes, bytes, int]:
         else:
             allowed = True
             data = after = draw(st.sampled_from([b"PING\r\n", b"pong\r\n", b"UNSUB 1\r\n", b"UNSUB 1 5\r\n"]))
-        whole += data
-        for_root += after
-        for_limited += after if allowed else b""
-        errors += not allowed
+        times = draw(st.sampled_from([1, 1, 2, 7]))
+        whole += data * times
+        for_root += after * times
+        for_limited += after * times if allowed else b""
+        errors += times * (not allowed)
     return whole, for_root, for_limited, errors
 
 
+@pytest.fixture(params=[client_stream.THRESHOLD, 1], ids=["one by one", "in runs"], scope="module")
+def threshold(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With an expression for each shape that comes twice, and without."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (client_stream, server_stream):
+            patch.setattr(module, "THRESHOLD", request.param)
+        yield
+
+
+@pytest.mark.usefixtures("threshold")
 @given(sent(), _CUTS)
 def test_everything_arrives_however_it_is_cut(what: tuple[bytes, bytes, bytes, int], cuts: list[int]) -> None:
     whole, for_root, for_limited, errors = what
     assert passed(whole, cuts) == (for_root, 0)
     assert passed(whole, cuts, LIMITED) == (for_limited, errors)
+
+
+@pytest.mark.usefixtures("threshold")
+def test_ids_in_a_run_are_their_own() -> None:
+    def messages(*extra: str) -> bytes:
+        return b"".join(
+            hpub(
+                b"mine$%d.final" % (number % 3 + 1),
+                {"a": "b", "msg-id": f"id-{number}"} | dict.fromkeys(extra, f"id-{number}"),
+                b"%d" % number,
+                b"_INBOX.%d" % number,
+            )
+            for number in range(10, 99)
+        )
+
+    expected = messages("Nats-Msg-Id"), 0
+    assert passed(messages(), []) == passed(messages(), [], LIMITED) == expected
+    assert passed(messages(), [3000, 5000, 5001]) == expected
+    assert passed(messages("Nats-Msg-Id"), []) == expected
+    other = hpub(b"other$1.final", {"a": "b", "msg-id": "id-10"}, b"10", b"_INBOX.10")
+    assert passed(messages() + other + messages(), [], LIMITED) == (expected[0] * 2, 1)
 
 
 @given(st.binary(max_size=200), _CUTS, st.sampled_from([ROOT, LIMITED]))
@@ -148,6 +182,7 @@ def test_what_is_not_understood_ends_the_connection(data: bytes) -> None:
         ClientStream(ROOT, 1 << 20).feed(data)
 
 
+@pytest.mark.usefixtures("threshold")
 @given(
     st.lists(
         st.one_of(
@@ -161,6 +196,7 @@ def test_what_is_not_understood_ends_the_connection(data: bytes) -> None:
 )
 def test_the_places_between_operations_are_known(operations: list[bytes], cuts: list[int]) -> None:
     ends = {0}
+    operations = [operation for operation in operations for _ in range(len(operation) % 3 + 1)]
     for operation in operations:
         ends.add(max(ends) + len(operation))
     data = b"".join(operations)
