@@ -23,11 +23,11 @@ from memphis_desktop.broker.store.interface import FolderInUse
 from memphis_desktop.demo import SampleTraffic
 from memphis_desktop.errors import Failure
 from memphis_desktop.node_stations import NodeStations
-from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState
+from memphis_desktop.stations.gateways import GatewayOptions
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState, Doors, Served
 
 log = logging.getLogger(__name__)
 
-MEMPHIS_PORT = 6666  # what SDKs expect; a free one after it when it is taken
 _HOST = "127.0.0.1"
 _PORTS_TRIED = 50
 
@@ -59,6 +59,7 @@ class LocalBroker:
         self.node: BrokerNode | None = None
         self._ports_folder = ports_folder
         self._stations: NodeStations | None = None
+        self._notes: tuple[str, ...] = ()
         self._stations_start: asyncio.Task[None] | None = None
         self._traffic: SampleTraffic | None = None
         self._temporary: Path | None = None
@@ -71,9 +72,30 @@ class LocalBroker:
         return self.node.urls[0] if self.node is not None and self.state is BrokerState.RUNNING else ""
 
     @property
-    def memphis_port(self) -> int:
-        """Where Memphis SDKs connect; 0 when they can not."""
-        return self.node.memphis_port if self.node is not None else 0
+    def served(self) -> Served:
+        """Who can come in besides NATS clients, while it runs."""
+        node, stations = self.node, self._stations
+        if node is None or stations is None:
+            return Served()
+        start = self._stations_start
+        return Served(
+            node.memphis_port,
+            node.rest_port,
+            stations.streaming_cluster,
+            self._notes,
+            tuple(stations.failures),
+            start is not None and start.done(),
+        )
+
+    def problem_with(self, doors: Doors) -> str:
+        """Return one sentence why these ways in cannot be, empty when they can."""
+        try:
+            GatewayOptions(doors.rest_port, streaming_cluster=doors.streaming_cluster)
+        except Failure as failure:
+            return f"{str(failure)[:1].upper()}{str(failure)[1:]}."
+        if doors.memphis_port and doors.memphis_port == doors.rest_port:
+            return f"Port {doors.rest_port} cannot be for Memphis SDKs and REST at once."
+        return ""
 
     @property
     def data_folder(self) -> Path | None:
@@ -112,8 +134,8 @@ class LocalBroker:
             self._set_state(BrokerState.FAILED, str(error))
             raise
         self._set_state(BrokerState.RUNNING)
-        if choice.memphis and self.node is not None:
-            self._stations = NodeStations(self.node)
+        if self.node is not None and self.node.options.serves_stations:
+            self._stations = NodeStations(self.node, tolerant=True)
             starting = self._start_stations(self._stations)
             self._stations_start = asyncio.get_running_loop().create_task(starting)
         if choice.sample_traffic:
@@ -123,12 +145,15 @@ class LocalBroker:
         folder = self.data_folder
         if folder is None:
             folder = self._temporary = Path(tempfile.mkdtemp(prefix="memphis-desktop-"))
+        memphis_port, rest_port = self._free_ports(choice.doors)
         options = BrokerOptions(
             host=_HOST,
             port=choice.port or ANY_PORT,
             jetstream=True,
             store_dir=folder,
-            memphis_port=(free_port(MEMPHIS_PORT) or ANY_PORT) if choice.memphis else 0,
+            memphis_port=memphis_port,
+            rest_port=rest_port,
+            streaming_cluster_id=choice.doors.streaming_cluster,
         )
         node = BrokerNode(options)
         try:
@@ -143,12 +168,30 @@ class LocalBroker:
         self.node = node
         self._write_ports_file(node)
 
+    def _free_ports(self, doors: Doors) -> tuple[int, int]:
+        """Return the ports for Memphis SDKs and for REST: those chosen, or free ones after them."""
+        notes, found = [], []
+        for wanted, whose in ((doors.memphis_port, "Memphis SDKs connect"), (doors.rest_port, "REST is")):
+            port = free_port(wanted) or ANY_PORT if wanted else 0
+            if port in found and port > 0:
+                port = free_port(port + 1) or ANY_PORT
+            if port != wanted:
+                on = f"on {port}" if port > 0 else "on another one"
+                notes.append(f"Port {wanted} is taken by another program: {whose} {on}.")
+            found.append(port)
+        self._notes = tuple(notes)
+        return found[0], found[1]
+
     async def _start_stations(self, stations: NodeStations) -> None:
-        """Serve Memphis SDKs too. That this fails is no reason to be without a broker."""
-        try:
-            await stations.start()
-        except (Failure, StartError) as error:
-            log.warning("Memphis SDKs are not served: %s", error)
+        """Let others than NATS clients in. That this fails is no reason to be without a broker."""
+        await stations.start()
+        for failure in stations.failures:
+            log.warning("the local broker: %s", failure)
+        asyncio.get_running_loop().call_soon(self._tell_of_doors)
+
+    def _tell_of_doors(self) -> None:
+        if self.state is BrokerState.RUNNING:
+            self._set_state(self.state)
 
     def _write_ports_file(self, node: BrokerNode) -> None:
         """Tell who waits for it where the broker listens, in the manner of nats-server's ports file."""

@@ -8,7 +8,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
+
+from memphis_desktop.broker.options import StartError
+from memphis_desktop.errors import Failure
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.node import BrokerNode
@@ -19,14 +23,22 @@ log = logging.getLogger(__name__)
 class NodeStations:
     """The service beside one node, in the same process and over the client protocol."""
 
-    def __init__(self, node: BrokerNode) -> None:
-        """Prepare; nothing is imported yet."""
+    def __init__(self, node: BrokerNode, *, tolerant: bool = False) -> None:
+        """Prepare; nothing is imported yet.
+
+        Args:
+            node: The node to serve.
+            tolerant: Whether to go on without what does not work, and note it in `failures`.
+        """
+        self.failures: list[str] = []
+        self.streaming_cluster = ""  # under which NATS Streaming clients are served
         self._node = node
+        self._tolerant = tolerant
         self._connecting: Any = None  # modules and objects of packages that are imported late
         self._client: Any = None
         self._service: Any = None
         self._directory: Any = None
-        self._gateways: Any = None
+        self._gateways: list[Any] = []
 
     async def start(self) -> None:
         """Start the service and the gateways, and open the node's port for Memphis SDKs.
@@ -35,6 +47,18 @@ class NodeStations:
             Failure: The node's default account has no JetStream, or the REST gateway's port is taken.
             StartError: The port for SDKs is taken.
         """
+        await self._attempt("The Memphis layer", self._start())
+
+    async def _attempt(self, what: str, action: Coroutine[Any, Any, None]) -> None:
+        """Do something that may fail without harm to the rest, where that is wanted."""
+        try:
+            await action
+        except (Failure, StartError) as error:
+            if not self._tolerant:
+                raise
+            self.failures.append(f"{what} does not work: {error}")
+
+    async def _start(self) -> None:
         load = importlib.import_module  # in a thread: it takes a while
         self._connecting = await asyncio.to_thread(load, "memphis_desktop.stations.connecting")
         service = await asyncio.to_thread(load, "memphis_desktop.stations.service")
@@ -43,33 +67,43 @@ class NodeStations:
         self._client = await self._connecting.open_client([url], {})
         self._service = service.StationsService(self._client)
         await self._service.start()
-        if self._node.options.memphis_port:
-            self._directory = directory.UserDirectory.beside(self._client, self._node.server_name)
-            await self._directory.start()
-            await self._node.listen_for_memphis(self._directory)
-        await self._start_gateways()
-
-    async def _start_gateways(self) -> None:
         options = self._node.options
+        if options.memphis_port:
+            self._directory = directory.UserDirectory.beside(self._client, self._node.server_name)
+            await self._attempt("The port for Memphis SDKs", self._listen_for_memphis())
+        if options.rest_port:
+            await self._attempt(
+                "The REST gateway",
+                self._start_gateway(rest_port=options.rest_port, rest_host=options.host),
+            )
+        if options.streaming_cluster_id:
+            await self._attempt(
+                "The gateway for NATS Streaming",
+                self._start_gateway(streaming_cluster=options.streaming_cluster_id),
+            )
+
+    async def _listen_for_memphis(self) -> None:
+        await self._directory.start()
+        await self._node.listen_for_memphis(self._directory)
+
+    async def _start_gateway(self, **options: Any) -> None:
         gateways = await asyncio.to_thread(importlib.import_module, "memphis_desktop.stations.gateways")
-        wanted = gateways.GatewayOptions(
-            rest_port=options.rest_port,
-            rest_host=options.host,
-            streaming_cluster=options.streaming_cluster_id,
-        )
-        if wanted.wanted:
-            self._gateways = gateways.Gateways(self._client, wanted)
-            await self._gateways.start()
-            self._node.rest_port = self._gateways.rest_port
+        gateway = gateways.Gateways(self._client, gateways.GatewayOptions(**options))
+        self._gateways.append(gateway)
+        await gateway.start()
+        self._node.rest_port = self._node.rest_port or gateway.rest_port
+        self.streaming_cluster = options.get("streaming_cluster", "") or self.streaming_cluster
 
     async def stop(self) -> None:
         """End the gateways and the service in order."""
-        if self._gateways is not None:
-            await self._gateways.stop()
+        self._node.rest_port, self.streaming_cluster = 0, ""
+        for gateway in self._gateways:
+            await gateway.stop()
         if self._directory is not None:
             await self._directory.stop()
         if self._service is not None:
             await self._service.stop()
         if self._client is not None:
             await self._connecting.close_client(self._client)
-        self._gateways = self._service = self._client = self._directory = None
+        self._service = self._client = self._directory = None
+        self._gateways = []

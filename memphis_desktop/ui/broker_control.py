@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 DEFAULT_PORT = 4222
+MEMPHIS_PORT, REST_PORT = 6666, 4444
+STREAMING_CLUSTER = "test-cluster"  # what NATS Streaming clients name unless told otherwise
 
 
 class BrokerState(Enum):
@@ -26,6 +28,42 @@ class BrokerState(Enum):
 
 
 @dataclass(frozen=True)
+class Doors:
+    """The ways in for clients that are no NATS clients. A port that is taken gives way to the next free one.
+
+    Attributes:
+        memphis_port: where Memphis SDKs come in; 0 for nowhere.
+        rest_port: the port of the REST gateway; 0 for no REST gateway.
+        streaming_cluster: the cluster id that NATS Streaming clients name; empty for no gateway for them.
+    """
+
+    memphis_port: int = MEMPHIS_PORT
+    rest_port: int = 0
+    streaming_cluster: str = ""
+
+
+@dataclass(frozen=True)
+class Served:
+    """Who can come in besides NATS clients; what is not open, or not yet, is 0 or empty.
+
+    Attributes:
+        memphis_port: where Memphis SDKs connect.
+        rest_port: where the REST gateway listens.
+        streaming_cluster: the cluster id under which NATS Streaming clients are served.
+        notes: what is not as chosen, each a sentence: another port than the one that is taken.
+        failures: why something does not work, each a sentence.
+        complete: whether all that was chosen has been tried.
+    """
+
+    memphis_port: int = 0
+    rest_port: int = 0
+    streaming_cluster: str = ""
+    notes: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True)
 class BrokerChoice:
     """How to start.
 
@@ -33,13 +71,13 @@ class BrokerChoice:
         port: where to listen on loopback; 0 for any free one.
         persistent: keep data in the application's data folder; otherwise it is forgotten at the end.
         sample_traffic: make the sample stations and keep them busy.
-        memphis: serve Memphis SDKs too, on their own port.
+        doors: who can come in besides NATS clients.
     """
 
     port: int = DEFAULT_PORT
     persistent: bool = True
     sample_traffic: bool = True
-    memphis: bool = True
+    doors: Doors = Doors()
 
 
 class BrokerStartError(Exception):
@@ -68,8 +106,8 @@ class BrokerControl(Protocol):
         """Why it failed, when it did."""
 
     @property
-    def memphis_port(self) -> int:
-        """Where Memphis SDKs connect while it runs; 0 when they can not."""
+    def served(self) -> Served:
+        """Who can come in besides NATS clients, while it runs."""
 
     @property
     def url(self) -> str:
@@ -86,6 +124,9 @@ class BrokerControl(Protocol):
     @property
     def sample_traffic(self) -> bool:
         """Whether the sample clients are at work."""
+
+    def problem_with(self, doors: Doors) -> str:
+        """Return one sentence why these ways in cannot be, empty when they can."""
 
     async def start(self, choice: BrokerChoice) -> None:
         """Start it; returns when clients can connect. Raises `BrokerStartError`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 
@@ -27,6 +28,7 @@ from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell import palette_entries, time_zones
 from memphis_desktop.ui.shell.alert_center import AlertCenter
 from memphis_desktop.ui.shell.connection import LOCAL_ID, Connection
+from memphis_desktop.ui.shell.doors import load_doors
 from memphis_desktop.ui.shell.log_memory import LogMemory
 from memphis_desktop.ui.shell.opener import Opener
 from memphis_desktop.ui.shell.palette import Palette
@@ -157,8 +159,8 @@ class MainWindow(QMainWindow):
         return workspace
 
     async def start_local_broker(self, choice: BrokerChoice) -> None:
-        """Start the broker inside, connect to it, show it."""
-        await self._broker.start(choice)
+        """Start the broker inside, open for whom the settings say, connect to it, show it."""
+        await self._broker.start(replace(choice, doors=load_doors(settings.current())))
         await self.open_local()
 
     async def open_local(self) -> Workspace:

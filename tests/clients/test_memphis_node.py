@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from memphis_desktop.ui.memphis.snippets import LANGUAGES, ROOT, ROOT_PASSWORD, Address, snippet
-from tests.clients.sdk_programs import EMBEDDED, FRONT_DOOR, Place, case_names, chosen_cases, place, run_cases
+from tests.clients.sdk_programs import (
+    CLUSTER,
+    EMBEDDED,
+    FRONT_DOOR,
+    Place,
+    case_names,
+    chosen_cases,
+    place,
+    run_cases,
+)
 from tests.installed import npm_packages
 
 FOLDER = Path(__file__).parent / "memphis_node"
@@ -22,9 +31,9 @@ def memphis_node() -> str:
     return npm_packages(FOLDER, "--ignore-scripts")
 
 
-@pytest.fixture(scope="module", params=[EMBEDDED, pytest.param(FRONT_DOOR, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[EMBEDDED, FRONT_DOOR, pytest.param(CLUSTER, marks=pytest.mark.slow)])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Each of the two ways to serve SDKs."""
+    """Each of the ways to serve SDKs."""
     with place(request.param, tmp_path_factory.mktemp("served")) as found:
         yield found
 

@@ -39,7 +39,7 @@ def memphis_python() -> str:
 
 @pytest.fixture(scope="module", params=[EMBEDDED, FRONT_DOOR, pytest.param(CLUSTER, marks=pytest.mark.slow)])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Each of the two ways to serve SDKs."""
+    """Each of the ways to serve SDKs."""
     with place(request.param, tmp_path_factory.mktemp("served")) as found:
         yield found
 

@@ -17,9 +17,10 @@ from memphis_desktop.app import Program
 from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Environment
 from memphis_desktop.server_process import ServerProcess
-from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState, Doors
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screens.home.connection_form import KINDS, ConnectionForm, context_command
+from memphis_desktop.ui.screens.home.doors_dialog import DoorsDialog
 from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
 from memphis_desktop.ui.screens.home.screen import HomeScreen
 from tests.unit.cluster.certificates import make_certificate
@@ -188,6 +189,43 @@ async def test_the_local_broker_is_stopped_and_started_from_its_panel(
     titles = [command.title for command in panel.commands()]
     assert "Start local broker" in titles
     assert "Stop local broker" not in titles
+
+
+async def test_who_else_may_come_in_is_chosen_kept_and_shown(
+    program: Program, until: Until, qtbot: QtBot
+) -> None:
+    await program.window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    panel = home(program).broker_panel
+    program.window.top_bar.tabs.setCurrentIndex(0)
+    await until(lambda: not panel.memphis_button.isHidden(), "the port for SDKs", timeout=60)
+    assert panel.rest_label.isHidden()
+    assert panel.streaming_label.isHidden()
+    panel.change_doors()
+    form: DoorsDialog = await until(lambda: open_dialog(DoorsDialog), "the form")
+    assert (form.memphis.isChecked(), form.rest.isChecked(), form.streaming.isChecked()) == (
+        True,
+        False,
+        False,
+    )
+    form.memphis.click()
+    form.rest.click()
+    form.streaming.click()
+    form.cluster.setText("no good")
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    assert "cluster id" in form.error.text()
+    form.cluster.setText("shop")
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: program.broker.served.rest_port, "REST", timeout=60)
+    program.window.top_bar.tabs.setCurrentIndex(0)  # the restart shows the broker
+    await until(lambda: not panel.streaming_label.isHidden(), "the addresses", timeout=60)
+    assert panel.rest_label.text() == f"REST: http://127.0.0.1:{program.broker.served.rest_port}"
+    assert panel.streaming_label.text() == "NATS Streaming: cluster id shop"
+    assert panel.memphis_button.isHidden()
+    assert program.broker.served.failures == ()
+    panel.change_doors()
+    form = await until(lambda: open_dialog(DoorsDialog), "the form again")
+    assert form.doors == Doors(0, 4444, "shop")
+    form.reject()
 
 
 def test_the_command_of_a_connection_shows_no_secret() -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -15,11 +16,12 @@ from memphis_desktop import folders
 from memphis_desktop.demo import stations
 from memphis_desktop.local_broker import LocalBroker, folder_size, free_port
 from memphis_desktop.stations.client import StationsClient
-from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState, Doors, Served
 from tests.conftest import Connect
 
-TEMPORARY = BrokerChoice(port=0, persistent=False, sample_traffic=False, memphis=False)
-KEPT = BrokerChoice(port=0, persistent=True, sample_traffic=False, memphis=False)
+NOBODY = Doors(memphis_port=0)
+TEMPORARY = BrokerChoice(port=0, persistent=False, sample_traffic=False, doors=NOBODY)
+KEPT = BrokerChoice(port=0, persistent=True, sample_traffic=False, doors=NOBODY)
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +121,7 @@ async def test_it_does_not_start_twice(local: LocalBroker) -> None:
 
 
 async def test_sample_traffic_comes_and_goes(local: LocalBroker, connect: Connect) -> None:
-    await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=True, memphis=False))
+    await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=True, doors=NOBODY))
     assert local.sample_traffic
     client = await connect(local.url)
     async with asyncio.timeout(60):
@@ -168,3 +170,54 @@ def test_a_free_port_is_found_past_taken_ones() -> None:
 
 def test_the_size_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert folder_size(tmp_path / "missing") == 0
+
+
+async def test_it_lets_others_in_as_chosen_and_tells_where(local: LocalBroker) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        doors = Doors(memphis_port=0, rest_port=port, streaming_cluster="shop")
+        await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=False, doors=doors))
+        async with asyncio.timeout(60):
+            while not local.served.complete:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    served = local.served
+    assert (served.memphis_port, served.streaming_cluster, served.failures) == (0, "shop", ())
+    assert served.rest_port > port
+    assert served.notes == (f"Port {port} is taken by another program: REST is on {served.rest_port}.",)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{served.rest_port}/monitoring/status") as answer,
+    ):
+        assert answer.status == 200
+    await local.stop()
+    assert local.served == Served()
+
+
+async def test_what_does_not_work_leaves_the_rest_to_others(
+    local: LocalBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port that was free when looked at is taken when it is to be opened."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("memphis_desktop.local_broker.free_port", lambda first: first)
+        doors = Doors(memphis_port=0, rest_port=port, streaming_cluster="shop")
+        await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=False, doors=doors))
+        async with asyncio.timeout(60):
+            while not local.served.complete:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    assert local.state is BrokerState.RUNNING
+    assert local.served.streaming_cluster == "shop"
+    (failure,) = local.served.failures
+    assert str(port) in failure
+    assert "taken" in failure
+
+
+def test_ways_in_that_cannot_be() -> None:
+    local = LocalBroker()
+    assert local.problem_with(Doors()) == ""
+    assert "cluster id" in local.problem_with(Doors(streaming_cluster="a b"))
+    assert "at once" in local.problem_with(Doors(memphis_port=4444, rest_port=4444))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import time
@@ -101,6 +102,11 @@ class RestServer:
             await site.start()
         except (OSError, socket.gaierror) as error:
             await self.stop()
+            if error.errno == errno.EADDRINUSE:
+                text = (
+                    f"port {port} on {host} is taken by another program; choose another for the REST gateway"
+                )
+                raise Failure(text) from None
             raise Failure(f"the REST gateway cannot listen on {host}:{port}: {error.strerror}") from None
         self.port = self._runner.addresses[0][1]
 

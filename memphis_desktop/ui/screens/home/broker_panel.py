@@ -11,13 +11,15 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QToolButt
 
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
-from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState
+from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState, Doors, Served
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.data_table import add_commands
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.memphis.snippets import ROOT, ROOT_PASSWORD, Address
 from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.home.doors_dialog import DoorsDialog
 from memphis_desktop.ui.screens.memphis.code_view import CodeDialog
+from memphis_desktop.ui.shell.doors import load_doors, save_doors
 from memphis_desktop.ui.shell.status_bar import StatusMark
 from memphis_desktop.ui.theme.icons import icon
 
@@ -29,6 +31,13 @@ _STATES = {
     BrokerState.STOPPING: ("information", "Stopping"),
     BrokerState.FAILED: ("bad", "Did not start"),
 }
+
+
+_NOBODY = Doors(memphis_port=0)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 class BrokerPanel(QFrame):
@@ -58,6 +67,13 @@ class BrokerPanel(QFrame):
         self.memphis_button.setProperty("kind", "link")
         self.memphis_button.setToolTip("Where Memphis SDKs connect: programs to begin with")
         self.memphis_button.clicked.connect(self.connect_code)
+        self.rest_label = PlainLabel("", "mono", selectable=True)
+        self.rest_label.setToolTip("Where the REST gateway listens")
+        self.streaming_label = PlainLabel("", "mono", selectable=True)
+        self.streaming_label.setToolTip(
+            "NATS Streaming clients connect to the broker's address and name this id"
+        )
+        self.doors_state = PlainLabel("", "caption")
         self.open_button = QPushButton("Open")
         self.open_button.setProperty("kind", "primary")
         self.open_button.clicked.connect(lambda: self._context.run(self._open(), "open the local broker"))
@@ -82,12 +98,11 @@ class BrokerPanel(QFrame):
         first.addSpacing(theme.SPACE_2)
         first.addWidget(self._address)
         first.addWidget(self.copy_button)
-        first.addSpacing(theme.SPACE_2)
-        first.addWidget(self.memphis_button)
         first.addStretch()
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addLayout(first)
+        words.addWidget(self._build_doors())
         words.addWidget(self._facts)
         line = QHBoxLayout()
         line.setSpacing(theme.SPACE_2)
@@ -100,6 +115,17 @@ class BrokerPanel(QFrame):
         layout.addLayout(line)
         layout.addWidget(self.banner)
         self._show()
+
+    def _build_doors(self) -> QWidget:
+        """The line of addresses for clients that are no NATS clients."""
+        self.doors = QWidget()
+        line = QHBoxLayout(self.doors)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(theme.SPACE_4)
+        for widget in (self.memphis_button, self.rest_label, self.streaming_label, self.doors_state):
+            line.addWidget(widget)
+        line.addStretch()
+        return self.doors
 
     # Showing ----------------------------------------------------------------------------------
 
@@ -127,16 +153,36 @@ class BrokerPanel(QFrame):
         self._address.setText(broker.url)
         self._address.setVisible(running)
         self.copy_button.setVisible(running)
-        port = broker.memphis_port if running else 0
-        self.memphis_button.setText(f"Memphis SDKs: {HOST}:{port}")
-        self.memphis_button.setVisible(bool(port))
+        self._show_doors(broker.served, running)
         self.open_button.setVisible(running)
         self.stop_button.setVisible(running)
         self.start_button.setVisible(state in (BrokerState.STOPPED, BrokerState.FAILED))
         self._facts.setText(" · ".join(self._words()))
-        if state is not BrokerState.FAILED:
+        if state not in (BrokerState.FAILED, BrokerState.RUNNING):
             self.banner.hide()
         self.changed.emit()
+
+    def _show_doors(self, served: Served, running: bool) -> None:
+        """Who else can come in, what is not open yet, and what did not work."""
+        self.memphis_button.setText(f"Memphis SDKs: {HOST}:{served.memphis_port}")
+        self.memphis_button.setVisible(bool(served.memphis_port))
+        self.rest_label.setText(f"REST: http://{HOST}:{served.rest_port}")
+        self.rest_label.setVisible(bool(served.rest_port))
+        self.streaming_label.setText(f"NATS Streaming: cluster id {served.streaming_cluster}")
+        self.streaming_label.setVisible(bool(served.streaming_cluster))
+        chosen = self._broker.choice.doors
+        waiting = running and not served.complete and chosen != _NOBODY
+        self.doors_state.setText("Opening for other clients…" if waiting else "")
+        self.doors_state.setVisible(waiting)
+        self.doors.setVisible(running and chosen != _NOBODY)
+        if running and served.failures:
+            self.banner.set_content("bad", " ".join(_sentence(text) for text in served.failures), None)
+            self.banner.show()
+        elif running and served.notes:
+            self.banner.set_content("warning", " ".join(served.notes), None)
+            self.banner.show()
+        elif running:
+            self.banner.hide()
 
     def _words(self) -> list[str]:
         broker = self._broker
@@ -159,7 +205,7 @@ class BrokerPanel(QFrame):
         last = self._broker.choice
         choice = BrokerChoice(
             last.port if port is None else port, last.persistent, last.sample_traffic and not last.persistent
-        )
+        )  # the window adds who else may come in
         self._context.run(self._start(choice), "start the broker")
 
     async def _start(self, choice: BrokerChoice) -> None:
@@ -170,8 +216,7 @@ class BrokerPanel(QFrame):
             if error.next_port is not None:
                 port = error.next_port
                 action = (f"Start on {port}", lambda: self.start(port))
-            text = str(error)
-            self.banner.set_content("bad", f"{text[:1].upper()}{text[1:]}.", action)
+            self.banner.set_content("bad", _sentence(str(error)), action)
             self.banner.show()
 
     async def _open(self) -> None:
@@ -184,7 +229,7 @@ class BrokerPanel(QFrame):
 
     def connect_code(self) -> None:
         """Show programs that connect Memphis SDKs to this broker."""
-        port = self._broker.memphis_port
+        port = self._broker.served.memphis_port
         if port:
             CodeDialog(self.window(), Address(HOST, port, ROOT, ROOT_PASSWORD), "my-station").open()
 
@@ -192,6 +237,21 @@ class BrokerPanel(QFrame):
         choice = self._broker.choice
         await self._broker.stop()
         await self._start(choice)
+
+    def change_doors(self) -> None:
+        """Ask who else may come in, and restart the broker with that when it runs."""
+        self._context.run(self._change_doors(), "change who may connect")
+
+    async def _change_doors(self) -> None:
+        before = load_doors(self._context.settings)
+        running = self._broker.state is BrokerState.RUNNING
+        dialog = DoorsDialog(self.window(), before, self._broker.problem_with, running=running)
+        agreed = await dialog.ask()
+        if not agreed or (dialog.doors == before and not self._broker.served.failures):
+            return
+        save_doors(self._context.settings, dialog.doors)
+        if self._broker.state is BrokerState.RUNNING:
+            await self._restart()
 
     async def _remove_samples(self) -> None:
         agreed = await self._context.confirm(
@@ -222,7 +282,7 @@ class BrokerPanel(QFrame):
             )
             restart = lambda: run(self._restart(), "restart the broker")  # noqa: E731
             found.append(Command("Restart local broker", "", restart, "arrows-clockwise"))
-            if broker.memphis_port:
+            if broker.served.memphis_port:
                 found.append(Command("Connect your code with a Memphis SDK", "", self.connect_code, "code"))
             if broker.sample_traffic:
                 stop = lambda: run(broker.stop_sample_traffic(), "stop the sample clients")  # noqa: E731
@@ -232,6 +292,8 @@ class BrokerPanel(QFrame):
                 found.append(Command("Start sample traffic", "", begin, "flask"))
             remove = lambda: run(self._remove_samples(), "remove the sample data")  # noqa: E731
             found.append(Command("Remove sample data", "", remove, "trash", danger=True))
+        if running or stopped:
+            found.append(Command("Other clients of the local broker…", "", self.change_doors, "door"))
         folder = broker.data_folder
         if folder is not None and folder.exists():
             url = QUrl.fromLocalFile(str(folder))

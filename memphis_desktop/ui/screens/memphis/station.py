@@ -190,7 +190,7 @@ class MemphisStationScreen(MemphisScreen):
     def _address(self) -> Address:
         profile = self.context.session.profile
         if profile.id == LOCAL_ID:
-            port = self.context.shell.broker.memphis_port or MEMPHIS_PORT
+            port = self.context.shell.broker.served.memphis_port or MEMPHIS_PORT
             return Address("127.0.0.1", port, ROOT, ROOT_PASSWORD)
         host = urlparse(self.context.session.server_url).hostname or "localhost"
         return Address(host, MEMPHIS_PORT, password=PASSWORD)
