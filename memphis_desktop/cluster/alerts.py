@@ -173,6 +173,7 @@ class Rule:
         for_seconds: How long it must hold first.
         severity: ``warning`` or ``bad``.
         desktop: Whether the desktop tells it too.
+        webhook: Whether the webhooks are sent it too.
     """
 
     signal: str
@@ -182,6 +183,7 @@ class Rule:
     severity: str = WARNING
     enabled: bool = True
     desktop: bool = True
+    webhook: bool = True
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def matches(self, subject: Subject) -> bool:

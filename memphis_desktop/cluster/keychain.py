@@ -59,21 +59,29 @@ def put_away(profile: ConnectionProfile) -> ConnectionProfile:
     return replace(profile, credentials=credentials, system_credentials=system)
 
 
-def _put_away(credentials: Credentials, profile_id: str, prefix: str) -> Credentials:
+def keep(name: str, secret: str) -> str:
+    """Put a secret into the keychain; returns the reference to it.
+
+    Raises:
+        KeychainError: the keychain refused.
+    """
     import keyring
     from keyring.errors import KeyringError
 
+    try:
+        keyring.set_password(SERVICE, name, secret)
+    except KeyringError as error:
+        raise KeychainError(f"The keychain did not take the secret: {error}.") from error
+    return SCHEME + name
+
+
+def _put_away(credentials: Credentials, profile_id: str, prefix: str) -> Credentials:
     changes: dict[str, Any] = {}
     for field in SECRET_FIELDS:
         value = getattr(credentials, field)
         if not value or value.startswith(_REFERENCES):
             continue
-        name = f"{profile_id}/{prefix}{field}"
-        try:
-            keyring.set_password(SERVICE, name, value)
-        except KeyringError as error:
-            raise KeychainError(f"The keychain did not take the secret: {error}.") from error
-        changes[field] = SCHEME + name
+        changes[field] = keep(f"{profile_id}/{prefix}{field}", value)
     return replace(credentials, **changes)
 
 
@@ -92,17 +100,22 @@ def look_up(reference: str) -> str:
     except KeyringError as error:
         raise KeychainError(f"The keychain did not answer: {error}.") from error
     if value is None:
-        raise KeychainError("The keychain no longer holds the secret of this connection.")
+        raise KeychainError("The keychain no longer holds this secret: enter it again.")
     return value
 
 
 def forget(profile: ConnectionProfile) -> None:
     """Remove the secrets of a profile that is deleted; what is not there is no failure."""
-    with contextlib.suppress(Exception):  # a locked or missing keychain must not keep a profile alive
+    for credentials in (profile.credentials, profile.system_credentials or Credentials()):
+        for field in SECRET_FIELDS:
+            value = getattr(credentials, field)
+            if value.startswith(SCHEME):
+                remove(value)
+
+
+def remove(reference: str) -> None:
+    """Remove the secret behind a reference; a locked or missing keychain is no failure."""
+    with contextlib.suppress(Exception):  # it must not keep alive what the user deleted
         import keyring
 
-        for credentials in (profile.credentials, profile.system_credentials or Credentials()):
-            for field in SECRET_FIELDS:
-                value = getattr(credentials, field)
-                if value.startswith(SCHEME):
-                    keyring.delete_password(SERVICE, value.removeprefix(SCHEME))
+        keyring.delete_password(SERVICE, reference.removeprefix(SCHEME))

@@ -623,6 +623,7 @@ class MainWindow(QMainWindow):
         self.remember()
         settings.current().flush()
         await self.tasks.cancel()
+        await self.alerts.webhooks.close()
         for workspace in self._workspaces:
             await workspace.close_now()
         await asyncio.gather(

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+from aiohttp import web
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
+from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.alerts import Rule
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.alerts import AlertsScreen, RuleForm
+from memphis_desktop.ui.screens.alerts.webhooks import WebhookForm
 
 Until = Callable[..., Awaitable[Any]]
 
@@ -74,3 +78,65 @@ async def test_rules_are_made_switched_and_deleted(program: Program, until: Unti
     assert len(window.alerts.rules()) == count
     window.toasts._toasts[-1]._act()
     assert len(window.alerts.rules()) == count + 1
+
+
+async def test_alerts_are_sent_to_a_webhook(
+    program: Program,
+    any_server: ServerProcess,
+    connect: Callable[..., Any],
+    until: Until,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keychain, "available", lambda: False)
+    got: list[dict[str, Any]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        got.append(await request.json())
+        return web.Response(status=204)
+
+    application = web.Application()
+    application.router.add_post("/hook", take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    window = program.window
+    window.navigate(Route("alerts"))
+    screen = window.current_workspace().current_screen
+    assert isinstance(screen, AlertsScreen)
+    qtbot.keyClick(screen, "W")
+    form: WebhookForm = await until(
+        lambda: next((w for w in QApplication.topLevelWidgets() if isinstance(w, WebhookForm)), None),
+        "the form",
+    )
+    form.url.setText("127.0.0.1/hook")
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    assert form.isVisible()  # it says what is wrong with the address
+    form.url.setText(f"http://127.0.0.1:{runner.addresses[0][1]}/hook")
+    qtbot.mouseClick(form.test_button, Qt.MouseButton.LeftButton)
+    await until(lambda: form.outcome.text() == "Taken.", "the test")
+    assert got[0]["event"] == "test"
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: screen.webhooks.table.rows(), "the webhook")
+
+    client = await connect(any_server)
+    jetstream = client.jetstream()
+    await jetstream.add_stream(name="orders", subjects=["orders"])
+    await jetstream.add_consumer("orders", durable_name="billing", ack_policy="explicit")
+    for _ in range(5):
+        await jetstream.publish("orders", b"x")
+    window.alerts.set_rules([Rule("lag_messages", 3, for_seconds=0, desktop=False)])
+    await window.open_profile(ConnectionProfile("near", urls=(any_server.url,)))
+    await until(lambda: len(got) == 2, "the alert")
+    assert (got[1]["event"], got[1]["stream"], got[1]["consumer"], got[1]["value"]) == (
+        "began",
+        "orders",
+        "billing",
+        5.0,
+    )
+    await jetstream.purge_stream("orders")
+    await until(lambda: len(got) == 3, "the end of the alert", timeout=20)
+    assert got[2]["event"] == "ended"
+    [hook] = window.alerts.webhooks.hooks
+    await until(lambda: window.alerts.webhooks.state(hook).sent == 2, "the count")
+    await runner.cleanup()

@@ -19,6 +19,14 @@ from memphis_desktop.cluster.alerts import (
     rule_from_json,
     rule_to_json,
 )
+from memphis_desktop.cluster.webhooks import (
+    BEGAN,
+    ENDED,
+    Webhook,
+    WebhookSender,
+    webhook_from_json,
+    webhook_to_json,
+)
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.screen import Route
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RULES = "alerts/rules"
+_WEBHOOKS = "alerts/webhooks"
 _INTERVAL = 1.0
 TOLD_SINGLY = 3  # alerts that begin at the same moment and are told one by one
 
@@ -38,12 +47,15 @@ class AlertCenter(QObject):
     """One for the window."""
 
     changed = Signal()  # alerts began, ended, or were acknowledged; or the rules are others
+    webhooks_changed = Signal()  # others, or how sending to them goes
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
         self.engine = AlertEngine(load_rules())
         self._last: dict[str, float] = {}
+        self.webhooks = WebhookSender(self.webhooks_changed.emit)
+        self.webhooks.set_hooks(load_webhooks())
 
     def watch(self, connection: Connection) -> None:
         """Evaluate the rules on this connection while it is open."""
@@ -70,6 +82,12 @@ class AlertCenter(QObject):
         self.engine.set_rules(rules)
         settings.current().set(_RULES, [rule_to_json(rule) for rule in rules])
         self.changed.emit()
+
+    def set_webhooks(self, hooks: Sequence[Webhook]) -> None:
+        """Send alerts to these from now on, also at the next start."""
+        self.webhooks.set_hooks(hooks)
+        settings.current().set(_WEBHOOKS, [webhook_to_json(hook) for hook in hooks] or None)
+        self.webhooks_changed.emit()
 
     def alerts(self) -> list[Alert]:
         """What holds now."""
@@ -101,6 +119,10 @@ class AlertCenter(QObject):
             return
         self._last[profile.id] = now
         began, ended = self.engine.evaluate(profile.id, profile.name, connection.snapshot, time.time())
+        for event, alerts in ((BEGAN, began), (ENDED, ended)):
+            for alert in alerts:
+                if alert.rule.webhook:
+                    self.webhooks.offer(alert, event, told(alert, event))
         for alert in began[:TOLD_SINGLY]:
             self._tell(alert)
         if len(began) > TOLD_SINGLY:  # a lost server can begin thousands at once
@@ -151,6 +173,13 @@ def load_rules() -> list[Rule]:
     return [rule for values in saved if isinstance(values, dict) and (rule := rule_from_json(values))]
 
 
+def load_webhooks() -> list[Webhook]:
+    """Where the user wants alerts sent; nowhere unless told."""
+    saved = settings.current().get(_WEBHOOKS)
+    values = saved if isinstance(saved, list) else []
+    return [hook for value in values if isinstance(value, dict) and (hook := webhook_from_json(value))]
+
+
 def value_text(signal: str, value: float) -> str:
     """A value in the unit of its signal."""
     unit = SIGNALS[signal].unit
@@ -168,6 +197,13 @@ def sentence(alert: Alert) -> str:
     title = SIGNALS[alert.rule.signal].title
     value = value_text(alert.rule.signal, alert.value)
     return f"{title}: {alert.subject.label} on {alert.connection} ({value})."
+
+
+def told(alert: Alert, event: str) -> str:
+    """The beginning or the end of an alert in a sentence."""
+    if event == BEGAN:
+        return sentence(alert)
+    return f"Over: {SIGNALS[alert.rule.signal].title}: {alert.subject.label} on {alert.connection}."
 
 
 def rule_text(rule: Rule) -> str:

@@ -1,38 +1,27 @@
-"""Alerts: what holds now, and the rules that say when."""
+"""The alerts screen: what holds now above; the rules and the webhooks below."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
-    QFrame,
-    QLineEdit,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QFrame, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from memphis_desktop.cluster.alerts import BAD, SIGNALS, WARNING, Alert, Rule
+from memphis_desktop.cluster.alerts import SIGNALS, Alert, Rule
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
-from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
+from memphis_desktop.ui.screens.alerts.rule_form import SEVERITIES, RuleForm
+from memphis_desktop.ui.screens.alerts.webhooks import WebhooksTable
 from memphis_desktop.ui.shell.alert_center import rule_text, value_text
 
 _SNOOZE_SECONDS = 3600.0
-_SEVERITIES = {WARNING: "Warning", BAD: "Severe"}
 
 
 def _state(alert: Alert) -> tuple[str, str]:
-    return (
-        ("muted", "Seen") if alert.acknowledged else (alert.rule.severity, _SEVERITIES[alert.rule.severity])
-    )
+    return ("muted", "Seen") if alert.acknowledged else (alert.rule.severity, SEVERITIES[alert.rule.severity])
 
 
 ALERT_COLUMNS = [
@@ -52,6 +41,12 @@ ALERT_COLUMNS = [
     Column("since", "Since", lambda alert: int(alert.since * 1e9), "time", 110),
 ]
 
+
+def _told(rule: Rule) -> str:
+    ways = [name for name, used in (("desktop", rule.desktop), ("webhooks", rule.webhook)) if used]
+    return ", ".join(ways) or "here only"
+
+
 RULE_COLUMNS = [
     Column(
         "enabled",
@@ -62,71 +57,13 @@ RULE_COLUMNS = [
     ),
     Column("rule", "Rule", rule_text, "text", 320, stretch=True),
     Column("pattern", "Of", lambda rule: rule.pattern, "mono", 140),
-    Column("severity", "Severity", lambda rule: (_SEVERITIES[rule.severity], rule.severity), "badge", 110),
-    Column("desktop", "Desktop", lambda rule: "told" if rule.desktop else "silent", "text", 90),
+    Column("severity", "Severity", lambda rule: (SEVERITIES[rule.severity], rule.severity), "badge", 110),
+    Column("desktop", "Told", _told, "text", 150),
 ]
 
 
-class RuleForm(FormDialog):
-    """Make or change a rule."""
-
-    def __init__(self, parent: QWidget | None, rule: Rule | None = None) -> None:
-        self._before = rule or Rule("lag_seconds", 300.0)
-        super().__init__(
-            parent, "Edit rule" if rule else "New rule", "Save rule" if rule else "Add rule", width=520
-        )
-        before = self._before
-        self.signal = QComboBox()
-        for key, signal in SIGNALS.items():
-            self.signal.addItem(signal.title, key)
-        self.signal.setCurrentIndex(list(SIGNALS).index(before.signal))
-        self.threshold = QDoubleSpinBox()
-        self.threshold.setRange(0, 1e12)
-        self.threshold.setDecimals(1)
-        self.threshold.setValue(before.threshold)
-        self.pattern = QLineEdit(before.pattern)
-        self.pattern.setProperty("role", "mono")
-        self.duration = QDoubleSpinBox()
-        self.duration.setRange(0, 86400)
-        self.duration.setDecimals(0)
-        self.duration.setSuffix(" s")
-        self.duration.setValue(before.for_seconds)
-        self.severity = QComboBox()
-        for key, title in _SEVERITIES.items():
-            self.severity.addItem(title, key)
-        self.severity.setCurrentIndex(list(_SEVERITIES).index(before.severity))
-        self.desktop = QCheckBox("Tell it on the desktop too")
-        self.desktop.setChecked(before.desktop)
-        self.add_row("When", self.signal)
-        self.add_row("Threshold", self.threshold)
-        self.add_row("Of", self.pattern, "A group's or station's name; * and ? stand for anything.")
-        self.add_row("For at least", self.duration)
-        self.add_row("Severity", self.severity)
-        self.add_row("", self.desktop)
-        self.signal.currentIndexChanged.connect(self._show_unit)
-        self._show_unit()
-
-    def rule(self) -> Rule:
-        """The rule as entered."""
-        return replace(
-            self._before,
-            signal=self.signal.currentData(),
-            threshold=self.threshold.value(),
-            pattern=self.pattern.text().strip() or "*",
-            for_seconds=self.duration.value(),
-            severity=self.severity.currentData(),
-            desktop=self.desktop.isChecked(),
-        )
-
-    def _show_unit(self) -> None:
-        signal = SIGNALS[self.signal.currentData()]
-        self.threshold.setSuffix(f" {signal.unit}" if signal.unit else "")
-        self.threshold.setPrefix("below " if signal.below else "above ")
-        self.threshold.setEnabled(self.signal.currentData() != "no_leader")
-
-
 class AlertsScreen(Screen):
-    """Above what holds, below the rules."""
+    """Above what holds, below the rules and where they are sent."""
 
     title = "Alerts"
     route_name = "alerts"
@@ -153,7 +90,14 @@ class AlertsScreen(Screen):
         halves.setHandleWidth(theme.SPACE_2)
         halves.setChildrenCollapsible(False)
         halves.addWidget(_panel("Now", self.table))
-        halves.addWidget(_panel("Rules", self.rules))
+        self.webhooks = WebhooksTable(context)
+        self.webhooks.commands_changed.connect(self.commands_changed)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self.rules, "Rules")
+        self.tabs.addTab(self.webhooks, "Webhooks")
+        self.tabs.currentChanged.connect(lambda _: self.commands_changed.emit())
+        halves.addWidget(_surface(self.tabs))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_5, 20, theme.SPACE_5, 20)
         layout.setSpacing(theme.SPACE_4)
@@ -169,12 +113,14 @@ class AlertsScreen(Screen):
     def zone_changed(self) -> None:
         """Times in the new zone."""
         self.table.set_zone(self.context.zone)
+        self.webhooks.set_zone(self.context.zone)
 
     def refresh(self) -> None:
         """Show what holds now, and the rules."""
         alerts = self._center.alerts()
         self.table.set_rows(alerts)
         self.table.set_state("ready" if alerts else "empty", "No rule is broken.", icon="check-circle")
+        self.webhooks.refresh()
         rules = self._center.rules()
         self.rules.set_rows(rules)
         self.rules.set_state(
@@ -198,6 +144,11 @@ class AlertsScreen(Screen):
             rules = [entered if one.id == entered.id else one for one in self._center.rules()]
             self._center.set_rules(rules if rule is not None else [*rules, entered])
             self.rules.select_key(entered.id)
+
+    def new_webhook(self) -> None:
+        """Add an address to which alerts are sent."""
+        self.tabs.setCurrentWidget(self.webhooks)
+        self.webhooks.new()
 
     def toggle(self, rule: Rule) -> None:
         """Switch a rule on or off."""
@@ -239,7 +190,24 @@ class AlertsScreen(Screen):
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the context menus."""
-        return [Command("New rule", "N", self.new, "plus"), *self._alert_commands(), *self._rule_commands()]
+        below = (
+            self.webhooks.commands() if self.tabs.currentWidget() is self.webhooks else self._rule_commands()
+        )
+        return [
+            Command("New rule", "N", self.new, "plus"),
+            Command("New webhook", "W", self.new_webhook, "plus"),
+            *self._alert_commands(),
+            *below,
+        ]
+
+
+def _surface(content: QWidget) -> QFrame:
+    panel = QFrame()
+    panel.setProperty("panel", "surface")
+    layout = QVBoxLayout(panel)
+    layout.setContentsMargins(1, theme.SPACE_1, 1, 1)
+    layout.addWidget(content)
+    return panel
 
 
 def _panel(title: str, table: QWidget) -> QFrame:
