@@ -201,6 +201,13 @@ class StationsClient:
         body = {"station": station, "ids": list(letter_ids), "kind": kind}
         return int(await self.manage("dead_letters.drop", body))
 
+    async def note_dead_letters(
+        self, station: str, letter_ids: Sequence[int], text: str, tags: Sequence[str] = (), by: str = ""
+    ) -> int:
+        """Keep a note with dead letters, in place of the one they have; returns with how many."""
+        body = {"station": station, "ids": list(letter_ids), "text": text, "tags": list(tags), "by": by}
+        return int(await self.manage("dead_letters.note", body))
+
     # Schemas ------------------------------------------------------------------------------------------------
 
     async def create_schema(

@@ -260,6 +260,16 @@ class JourneyStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody wrote about a dead letter."""
+
+    text: str
+    tags: tuple[str, ...] = ()
+    by: str = ""
+    time: datetime = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that one group or more gave up, or that its schema refused. Its payload lies beside it."""
 
@@ -282,6 +292,7 @@ class DeadLetter:
     preview: str = ""  # its first 80 bytes, in hexadecimal
     payload_lost: bool = False  # retention had removed the message before it could be kept
     journey: tuple[JourneyStep, ...] = ()
+    note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -303,3 +303,20 @@ async def test_advisories_that_another_stream_has_are_copied_from_it(
     await fail(jetstream, "Plain_x", "Worker", times=2)
     await letters_of(client, "Plain_x", count=2 if retention == "limits" else 1)
     await service.stop()
+
+
+async def test_a_note_is_kept_with_a_letter(stations: StationsClient, jetstream: JetStreamContext) -> None:
+    await plain_stream(jetstream)
+    await fail(jetstream, "Plain_x", "Worker", times=2)
+    [letter] = await letters_of(stations, "Plain_x")
+    assert letter.note is None
+    assert await stations.note_dead_letters("Plain_x", [letter.id, 77], "ask Ann", ["billing"], "bo") == 1
+    [noted] = await stations.dead_letters("Plain_x")
+    assert noted.note is not None
+    assert (noted.note.text, noted.note.tags, noted.note.by) == ("ask Ann", ("billing",), "bo")
+    assert noted.updated_at == letter.updated_at
+    assert await stations.note_dead_letters("Plain_x", [letter.id], "") == 1
+    assert (await stations.dead_letters("Plain_x"))[0].note is None
+    for text, tags in (("x" * 4001, []), ("", ["t"] * 17), ("", ["t" * 65])):
+        with pytest.raises(StationsError, match="a note has up to 4000 characters"):
+            await stations.note_dead_letters("Plain_x", [letter.id], text, tags)

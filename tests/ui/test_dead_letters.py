@@ -21,17 +21,16 @@ from memphis_desktop.cluster.alerts import Rule
 from memphis_desktop.cluster.dead_letters.capture import CAPTURE_STREAM
 from memphis_desktop.cluster.dead_letters.letters import LetterKind
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.cluster.session import Session
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import Route, Screen
 from memphis_desktop.ui.screens.composer.dialog import Composer
 from memphis_desktop.ui.screens.dead_letters import DeadLettersScreen
-from memphis_desktop.ui.screens.dead_letters.dialogs import (
-    DropDialog,
-    LettersExportDialog,
-    PatternsDialog,
-    ResendDialog,
-)
+from memphis_desktop.ui.screens.dead_letters.dialogs import DropDialog, PatternsDialog
+from memphis_desktop.ui.screens.dead_letters.export_dialog import LettersExportDialog
+from memphis_desktop.ui.screens.dead_letters.note_dialog import NoteDialog
+from memphis_desktop.ui.screens.dead_letters.resend_dialog import ResendDialog
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_detail.dead_letters import DeadLettersTab
 from memphis_desktop.ui.screens.stations import StationsScreen
@@ -132,14 +131,14 @@ async def test_letters_are_captured_grouped_and_followed(
     qtbot.keyClick(view.groups.view, Qt.Key.Key_Home)
     letter = next(row for row in view.table.rows() if row.kind is LetterKind.MAX_DELIVERIES)
     view.table.select_key(letter.key)
-    await until(lambda: view.detail.message is not None, "the message")
-    assert view.detail.message.payload == b"plain"
+    await until(lambda: view.pane.detail.message is not None, "the message")
+    assert view.pane.detail.message.payload == b"plain"
     await press(screen, Qt.Key.Key_J, until, qtbot)
-    assert view.tabs.currentIndex() == 1
-    assert [step.kind for step in view.journey.steps] == ["published", "stored", "consumer", "dead"]
-    assert "Delivered once and never acknowledged" in view.journey.text()
+    assert view.pane.tabs.currentIndex() == 1
+    assert [step.kind for step in view.pane.journey.steps] == ["published", "stored", "consumer", "dead"]
+    assert "Delivered once and never acknowledged" in view.pane.journey.text()
     await press(screen, Qt.Key.Key_J, until, qtbot)
-    assert view.tabs.currentIndex() == 0
+    assert view.pane.tabs.currentIndex() == 0
     qtbot.mouseClick(view.filter._chips["TERMINATED"], Qt.MouseButton.LeftButton)
     assert {row.reason for row in view.table.rows()} == {"no stock"}
 
@@ -187,7 +186,7 @@ async def test_a_letter_is_edited_and_resent(client: Client, show: Show, until: 
     await fail(client, b'{"amount": -1}')
     [letter] = await until(view.table.rows, "the letter")
     view.table.select_key(letter.key)
-    await until(lambda: view.detail.message is not None, "the message")
+    await until(lambda: view.pane.detail.message is not None, "the message")
     await press(screen, Qt.Key.Key_E, until, qtbot)
     composer: Composer = await until(lambda: dialog_of(Composer), "the composer")
     composer.body_editor.setPlainText('{"amount": 1}')
@@ -330,7 +329,8 @@ async def test_a_right_click_offers_what_can_be_done(
     screen.view.table.select_key(letter.key)
     titles = [command.title for command in screen.view.row_commands()]
     assert titles == [
-        "Resend", "Edit and resend", "Journey", "Show in the station", "Open the consumer", "Export", "Drop",
+        "Resend", "Edit and resend", "Journey", "Write a note", "Show in the station", "Open the consumer",
+        "Export", "Drop",
     ]  # fmt: skip
     point = QPoint(20, 10)
     screen.view.table.view.customContextMenuRequested.emit(point)
@@ -341,3 +341,73 @@ async def test_a_right_click_offers_what_can_be_done(
     assert program.window.current_workspace().route == Route(
         "messages", {"stream": "orders", "sequence": "1"}
     )
+
+
+async def test_a_note_is_kept_where_colleagues_see_it(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    screen = await show()
+    view = screen.view
+    note = next(one for one in view.row_commands() if one.title == "Write a note")
+    assert not note.enabled
+    await fail(client, b"plain")
+    await until(view.table.rows, "the letter")
+    view.select_newest()
+    note = next(one for one in view.row_commands() if one.title == "Write a note")
+    assert note.reason.startswith("Start capturing first")
+    await capture(screen, until, qtbot)
+    await fail(client, b"second")
+    letter = await until(lambda: next((one for one in view.table.rows() if one.records), None), "a record")
+    view.table.select_key(letter.key)
+    await press(screen, Qt.Key.Key_N, until, qtbot)
+    dialog: NoteDialog = await until(lambda: dialog_of(NoteDialog), "the dialog")
+    qtbot.keyClicks(dialog.field, "Ask the <b>billing</b> team")
+    qtbot.keyClicks(dialog.tag_field, "billing, bug-17, billing")
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: view.pane.note.isVisible(), "the note")
+    assert view.pane.note.text().startswith("Ask the <b>billing</b> team  [billing, bug-17]  (")
+    view.filter.set_chips({"noted"})
+    view._narrow()
+    assert [one.tags for one in view.table.rows()] == [("billing", "bug-17")]
+
+    other = Session(ConnectionProfile(name="colleague", urls=(client.connected_url.geturl(),)))
+    await other.connect()
+    release = other.dead_letters.use()
+    seen = await until(
+        lambda: next((one for one in other.dead_letters.view.letters if one.note), None), "the note elsewhere"
+    )
+    assert (seen.note.text, seen.tags) == ("Ask the <b>billing</b> team", ("billing", "bug-17"))
+    await other.dead_letters.write_note([seen], "", ())
+    await until(lambda: not any(one.note for one in other.dead_letters.view.letters), "the note to go")
+    release()
+    await other.close()
+    await until(lambda: not any(one.note for one in screen.view.book.view.letters), "the note to go here")
+
+
+async def test_resending_waits_and_can_be_stopped(
+    client: Client, show: Show, until: Until, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = await show()
+    view = screen.view
+    await fail(client, b"plain")
+    [letter] = await until(view.table.rows, "the letter")
+    view.table.select_key(letter.key)
+
+    async def begin(seconds: int) -> None:
+        await press(screen, Qt.Key.Key_R, until, qtbot)
+        dialog: ResendDialog = await until(lambda: dialog_of(ResendDialog), "the dialog")
+        dialog.start.addItem("soon", seconds)
+        dialog.start.setCurrentIndex(dialog.start.count() - 1)
+        qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+        await until(view.waiting.isVisible, "the banner")
+
+    await begin(3600)
+    assert view.waiting.text().startswith("1 dead letter will be sent again, beginning in ")
+    qtbot.mouseClick(view.waiting.button(), Qt.MouseButton.LeftButton)
+    await until(view.waiting.isHidden, "the end of waiting")
+    info = await client.jetstream().stream_info("orders")
+    assert info.state.messages == 1
+    await begin(1)
+    await until(lambda: not view.table.rows(), "the letter to be sent")
+    assert view.waiting.isHidden()
+    assert (await client.jetstream().stream_info("orders")).state.messages == 2

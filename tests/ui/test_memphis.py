@@ -418,10 +418,10 @@ async def test_both_kinds_of_dead_letters_are_resent_edited_and_dropped(
     assert {row.shape for row in view.groups.rows()} == {"", "JSON {id}"}
     # The unacknowledged one goes to its group, and stays until that acknowledges it.
     view.table.select_key(unacked.key)
-    await until(lambda: view.detail.message is not None, "the message")
-    assert view.detail.message.payload == b'{"id": 1}'
+    await until(lambda: view.pane.detail.message is not None, "the message")
+    assert view.pane.detail.message.payload == b'{"id": 1}'
     view.show_journey()
-    assert "Published" in view.journey.text()
+    assert "Published" in view.pane.journey.text()
     view.resend()
     dialog: GroupResendDialog = await until(lambda: dialog_of(GroupResendDialog), "the dialog")
     assert "dead_letters.resend" in dialog._code.text()
@@ -431,7 +431,9 @@ async def test_both_kinds_of_dead_letters_are_resent_edited_and_dropped(
     await until(lambda: any(one.resent for one in view.table.rows()), "the mark")
     # The refused one can only be sent edited, and is stored when it fits.
     view.table.select_key(schema.key)
-    await until(lambda: view.detail.message is not None and view.detail.message.payload == b'{"id": "x"}')
+    await until(
+        lambda: view.pane.detail.message is not None and view.pane.detail.message.payload == b'{"id": "x"}'
+    )
     view.resend()
     assert "edited only" in program.window.toasts.texts()[-1]
     view.edit_and_resend()
@@ -463,7 +465,7 @@ async def test_a_plain_consumers_letter_is_resent_at_a_pace(
     assert isinstance(screen, DeadLettersScreen)
     [letter] = await until(screen.view.table.rows, "the letter", timeout=20)
     assert (letter.cause, letter.station, letter.managed) == ("bad", "plain", False)
-    from memphis_desktop.ui.screens.dead_letters.dialogs import ResendDialog
+    from memphis_desktop.ui.screens.dead_letters.resend_dialog import ResendDialog
 
     screen.view.table.select_key(letter.key)
     screen.view.resend()

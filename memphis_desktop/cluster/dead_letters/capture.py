@@ -1,7 +1,8 @@
 """The capture stream: where advisories about dead letters are kept, made when the user asks for it.
 
-One stream, two advisory subjects, and one subject on which this program notes what it has sent again. It is
-an ordinary stream: bounded, readable by any client, and deleted like any other.
+One stream, two advisory subjects, and one on which this program notes what it has sent again and what people
+write about letters (`marks`). It is an ordinary stream: bounded, readable by any client, and deleted like any
+other.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from memphis_desktop.protocol.subjects import is_subset
 from ..actions import Action, create_stream, delete_stream
 from ..model import ClusterSnapshot, StreamSnapshot
 from .letters import LetterKind
+from .marks import NOTE_PREFIX, PREFIX, RESENT_PREFIX
 
 CAPTURE_STREAM = "DEAD_LETTERS"
 ADVISORY_SUBJECTS = (
     "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
     "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
 )
-MARK_PREFIX = "memphis-desktop.dead-letters.resent"
 DAY_NS = 86_400 * 1_000_000_000
 KEPT_DAYS = 30
 KEPT_BYTES = 64 * 1024 * 1024
@@ -38,6 +39,7 @@ class CaptureStatus:
         stream: Where advisories that ran out of deliveries are kept; None when they are not.
         terminated_stream: The same for terminated messages.
         marks: Whether what is sent again can be noted there.
+        notes: Whether people's notes can be kept there.
         since: When the stream was made, as the server writes it.
     """
 
@@ -45,6 +47,7 @@ class CaptureStatus:
     stream: str | None = None
     terminated_stream: str | None = None
     marks: bool = False
+    notes: bool = False
     since: str = ""
 
     def stream_of(self, kind: LetterKind) -> str | None:
@@ -89,7 +92,8 @@ def capture_status(snapshot: ClusterSnapshot) -> CaptureStatus:
         known=snapshot.complete,
         stream=first.name if first is not None else None,
         terminated_stream=second.name if second is not None else None,
-        marks=first is not None and _keeps(first.config, f"{MARK_PREFIX}.>"),
+        marks=first is not None and _keeps(first.config, f"{RESENT_PREFIX}.>"),
+        notes=first is not None and _keeps(first.config, f"{NOTE_PREFIX}.>"),
         since=first.created if first is not None else "",
     )
 
@@ -131,7 +135,7 @@ def capture_config(snapshot: ClusterSnapshot) -> dict[str, Any]:
     return {
         "name": CAPTURE_STREAM,
         "description": _READING,
-        "subjects": [*subjects, f"{MARK_PREFIX}.>"],
+        "subjects": [*subjects, f"{PREFIX}.>"],
         "retention": "limits",
         "storage": "file",
         "discard": "old",

@@ -2,46 +2,45 @@
 
 Three sources: advisories kept in the capture stream, advisories heard while this program runs and nothing
 captures them, and stations whose names say that they hold dead letters. Nothing is consumed: all is read by
-direct gets on a connection of its own.
+direct gets. `failures` holds what advisories told, `originals` looks up the messages they are about.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import logging
 import operator
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from memphis_desktop.inspect.connection import ReadConnection, ReadError
+from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import Headers, InspectedMessage
-from memphis_desktop.inspect.publishing import publish
-from memphis_desktop.inspect.reader import MessageReader
+from memphis_desktop.inspect.publishing import PublishError, publish
 
+from ..actions import Action, ActionRecord
+from ..activity import identity
 from ..failures import ClusterError
 from ..model import ClusterSnapshot, ConnectionState
-from .capture import CAPTURE_STREAM, MARK_PREFIX, NOTHING_KNOWN, CaptureStatus, capture_status
-from .letters import (
-    UNREAD,
-    DeadLetter,
-    Failure,
-    LetterKey,
-    LetterKind,
-    Original,
-    Presence,
-    Resent,
-    describe,
-    from_failures,
-    from_station,
-    parse_advisory,
+from .capture import CAPTURE_STREAM, NOTHING_KNOWN, CaptureStatus, capture_status
+from .failures import SLICE_SECONDS, FailureTable
+from .letters import DeadLetter, LetterKind, Note, Presence, Resent, from_station, parse_advisory
+from .marks import (
+    LONGEST_NOTE,
+    NOTE_PREFIX,
+    RESENT_PREFIX,
+    LetterPlace,
+    clean_tags,
+    note_contents,
+    place_of,
+    resent_contents,
 )
 from .names import DEFAULT_PATTERNS, station_matches
+from .originals import Originals
 from .sources import LetterSource
 
 if TYPE_CHECKING:
@@ -53,10 +52,10 @@ MAX_LETTERS = 5_000  # the newest; what is older is counted, not held: a list re
 MAX_ORIGINALS = 4_000  # messages looked up by themselves, the newest; others when they are looked at
 MAX_STATION_LETTERS = 2_000  # of each dead-letter station
 PAGE_ROWS = 500
-PARALLEL = 24
-SLICE_SECONDS = 0.004
-TELL_SECONDS = 0.4  # between two views while messages are looked up
-READERS = 64
+
+
+class NotesNotKept(ClusterError):
+    """There is nowhere to keep a note about a letter; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +98,17 @@ class DeadLetters:
         self._users = 0
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._connection: ReadConnection | None = None
-        self._opening = asyncio.Lock()
-        self._readers: OrderedDict[str, MessageReader] = OrderedDict()
-        self._failures: dict[LetterKey, list[Failure]] = {}
-        self._letters: dict[LetterKey, DeadLetter] = {}  # what the failures tell of, made when asked for
-        self._of_message: dict[tuple[str, int], set[LetterKey]] = {}
-        self._seen: set[str] = set()  # ids of advisories
-        self._marks: dict[tuple[str, str, int], list[Resent]] = {}
+        self._originals = Originals(
+            session, 2 * MAX_LETTERS, lambda stream, sequence: self._failures.first_failure(stream, sequence)
+        )
+        self._failures = FailureTable(self._originals)
         self._station_letters: dict[str, dict[int, DeadLetter]] = {}
-        self._originals: OrderedDict[tuple[str, int], Original] = OrderedDict()
         self._read_to: dict[str, int] = {}  # capture stream or dead-letter station -> last sequence read
         self._deleted: dict[str, int] = {}
         self._state_read: dict[str, tuple[str, int, int, int]] = {}
         self._dropped = 0
         self._loaded = False
         self._problem = ""
-        self._changed = False
         self._source: LetterSource | None = None
         self._release_source: Callable[[], None] | None = None
         self._looked: tuple[tuple[Any, ...], list[Any], CaptureStatus, list[str]] | None = None
@@ -140,7 +133,7 @@ class DeadLetters:
         source.subscribe(self._source_changed)
 
     def _source_changed(self) -> None:
-        self._changed = True
+        self._failures.changed = True
         if self._users:
             self._publish()
 
@@ -179,7 +172,7 @@ class DeadLetters:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await self._close()  # a message may have been asked for since
+        await self._originals.close()  # a message may have been asked for since
 
     def set_patterns(self, patterns: Iterable[str]) -> None:
         """Look for dead-letter stations by these names instead."""
@@ -206,7 +199,7 @@ class DeadLetters:
             sources = self._sources(snapshot)
             if (
                 not self._loaded
-                or (self._failures and self.source is not None)
+                or (len(self._failures) and self.source is not None)
                 or set(sources) != self._known_sources()
                 or any(self._is_stale(snapshot, name) for name in sources)
             ):
@@ -227,39 +220,8 @@ class DeadLetters:
                 self._state_read.pop(kept, None)
                 self._wake.set()
             return
-        self._take(failure)
+        self._failures.take(failure)
         self._wake.set()
-
-    def _take(self, failure: Failure) -> None:
-        """Note an advisory; told live first and captured later, it counts once."""
-        known = self._failures.setdefault(failure.key, [])
-        if failure.id and failure.id in self._seen:
-            if failure.record:
-                known[:] = [failure if one.id == failure.id else one for one in known]
-                self._letters.pop(failure.key, None)
-            return
-        if failure.id:
-            self._seen.add(failure.id)
-        known.append(failure)
-        self._of_message.setdefault((failure.stream, failure.sequence), set()).add(failure.key)
-        self._touch(failure.key)
-
-    def _touch(self, key: LetterKey) -> None:
-        self._letters.pop(key, None)
-        self._changed = True
-
-    def _remove(self, key: LetterKey) -> list[Failure]:
-        """Let go of a letter; returns its advisories."""
-        failures = self._failures.pop(key, [])
-        self._seen.difference_update(failure.id for failure in failures)
-        if failures:
-            message = (failures[0].stream, failures[0].sequence)
-            keys = self._of_message.get(message, set())
-            keys.discard(key)
-            if not keys:
-                self._of_message.pop(message, None)
-            self._touch(key)
-        return failures
 
     def _look(self, snapshot: ClusterSnapshot) -> tuple[CaptureStatus, list[str]]:
         """What captures advisories and where dead letters lie; looked for anew when configurations changed.
@@ -313,32 +275,24 @@ class DeadLetters:
                     self._problem = ""
                 except (ReadError, ClusterError) as error:
                     self._problem = str(error)
-                    await self._close()
+                    await self._originals.close()
                 except Exception as error:
                     log.exception("reading dead letters failed")
                     self._problem = f"{type(error).__name__}: {error}"
                 self._loaded = True
                 self._publish()
         finally:
-            await self._close()
-
-    async def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        self._readers.clear()
-        if connection is not None:
-            with contextlib.suppress(Exception):
-                await connection.close()
+            await self._originals.close()
 
     async def _read_all(self) -> None:
         snapshot = self._session.snapshot
         stations = self._dead_stations(snapshot, self._look(snapshot)[0])
         if self.source is not None:  # what was heard before that was known, it keeps as well
-            for key in list(self._failures):
-                self._remove(key)
+            self._failures.clear()
         for gone in self._station_letters.keys() - set(stations):
             del self._station_letters[gone]
             self._forget_source(gone)
-            self._changed = True
+            self._failures.changed = True
         kept = self._look(snapshot)[0].streams if self.source is None else ()
         for gone in [name for name in self._read_to if name not in kept and name not in stations]:
             self._forget_capture()
@@ -351,55 +305,39 @@ class DeadLetters:
             if self._is_stale(snapshot, name):
                 await self._read_station(name)
                 self._state_read[name] = _state_of(snapshot, name)
-        self._bound()
-        if self._changed or not self._loaded:
-            await self._build_letters()
-            self._publish()
-        await self._read_originals()
-        await self._build_letters()
+        self._dropped += self._failures.bound(MAX_LETTERS)
+        if self._failures.changed or not self._loaded:
+            await self._tell()
+        await self._originals.look_up(
+            self._failures.messages(MAX_ORIGINALS),
+            self._failures.original_changed,
+            self._tell,
+            lambda: bool(self._users),
+        )
+        await self._failures.build()
+
+    async def _tell(self) -> None:
+        await self._failures.build()
+        self._publish()
 
     def _forget_source(self, name: str) -> None:
-        for table in (self._read_to, self._deleted, self._state_read, self._readers):
+        self._originals.forget_reader(name)
+        for table in (self._read_to, self._deleted, self._state_read):
             table.pop(name, None)
 
     def _forget_capture(self) -> None:
-        """Let go of everything captured; what was only heard stays."""
-        for key, failures in list(self._failures.items()):
-            self._keep(key, [failure for failure in failures if not failure.record], len(failures))
-        self._marks.clear()
-        self._letters.clear()
-        self._changed = True
+        self._failures.forget_captured()
         self._dropped = 0
 
-    async def _reader(self, stream: str) -> MessageReader:
-        """Return a reader of a stream with fresh bounds; raises ReadError when there is no such stream."""
-        async with self._opening:  # many may ask at once; one connection serves them all
-            if self._connection is None or self._connection.closed:
-                self._readers.clear()
-                self._connection = await ReadConnection.like(
-                    self._session.nats, "Memphis Desktop dead letters"
-                )
-        reader = self._readers.get(stream)
-        if reader is None:
-            reader = MessageReader(
-                self._connection, stream, api_prefix=self._session.profile.api_prefix, cache_bytes=1 << 20
-            )
-            await reader.refresh()
-            self._readers[stream] = reader
-            while len(self._readers) > READERS:
-                self._readers.popitem(last=False)
-        self._readers.move_to_end(stream)
-        return reader
-
     async def _read_capture(self, name: str) -> None:
-        reader = await self._reader(name)
+        reader = await self._originals.reader(name)
         bounds = await reader.refresh()
         done = self._read_to.get(name, 0)
         if bounds.last < done or bounds.deleted != self._deleted.get(name, bounds.deleted):
             self._forget_capture()  # made anew, or somebody removed something: read it once more
             done = 0
         self._deleted[name] = bounds.deleted
-        self._forget_below(bounds.first)
+        self._failures.forget_below(bounds.first)
         oldest = max(bounds.first, bounds.last - MAX_LETTERS + 1)
         self._dropped = max(0, oldest - bounds.first)
         position = max(done + 1, oldest)
@@ -407,66 +345,20 @@ class DeadLetters:
             page = await reader.forward(position, PAGE_ROWS)
             started = time.perf_counter()
             for message in page.messages:
-                self._take_captured(message)
+                self._failures.take_captured(message)
                 if time.perf_counter() - started > SLICE_SECONDS:
                     await asyncio.sleep(0)
                     started = time.perf_counter()
             position = page.last + 1
         self._read_to[name] = bounds.last
         reader.cache.clear()  # read once, never asked for again
-        self._changed = True
+        self._failures.changed = True
 
-    def _forget_below(self, first: int) -> None:
-        for key, failures in list(self._failures.items()):
-            left = [failure for failure in failures if not failure.record or failure.record >= first]
-            self._keep(key, left, len(failures))
+    # What is noted
 
-    def _keep(self, key: LetterKey, left: list[Failure], before: int) -> None:
-        """Keep so many of a letter's advisories, or let go of it when none is left."""
-        if not left:
-            self._remove(key)
-        elif len(left) != before:
-            ids = {failure.id for failure in left}
-            self._seen.difference_update(one.id for one in self._failures[key] if one.id not in ids)
-            self._failures[key] = left
-            self._touch(key)
-
-    def _take_captured(self, message: InspectedMessage) -> None:
-        try:
-            contents = orjson.loads(message.payload)
-        except orjson.JSONDecodeError:
-            return
-        if not isinstance(contents, dict):
-            return
-        if message.subject.startswith(MARK_PREFIX):
-            self._take_mark(contents, message.time_ns)
-            return
-        failure = parse_advisory(contents, message.sequence)
-        if failure is not None:
-            self._take(failure)
-
-    def _take_mark(self, contents: Mapping[str, Any], time_ns: int) -> None:
-        try:
-            key = (str(contents["stream"]), str(contents["consumer"]), int(contents["sequence"]))
-            mark = Resent(
-                time_ns,
-                int(contents["attempt"]),
-                str(contents.get("subject") or ""),
-                str(contents.get("stored_stream") or ""),
-                int(contents.get("stored_sequence") or 0),
-            )
-        except (KeyError, TypeError, ValueError):
-            return
-        self.note_resent(key, mark)
-
-    def note_resent(self, key: tuple[str, str, int], mark: Resent) -> None:
-        """Note that a copy of (stream, consumer, sequence) was sent; once for each attempt."""
-        marks = self._marks.setdefault(key, [])
-        if all((mark.attempt, mark.sequence) != (one.attempt, one.sequence) for one in marks):
-            marks.append(mark)
-            for letter in self._of_message.get((key[0], key[2]), ()):
-                self._touch(letter)
-            self._changed = True
+    def note_resent(self, place: LetterPlace, copy: Resent) -> None:
+        """Note that a copy of a letter was sent; once for each attempt."""
+        self._failures.note_resent(place, copy)
 
     async def record_resent(self, letter: DeadLetter, copy: Resent) -> None:
         """Note a copy that was sent by hand, here and in the capture stream.
@@ -474,14 +366,64 @@ class DeadLetters:
         Raises:
             PublishError: It could not be noted there.
         """
-        self.note_resent((letter.stream, letter.consumer, letter.sequence), copy)
+        self.note_resent(place_of(letter), copy)
         self._publish()
         if self.status.marks:
-            subject = f"{MARK_PREFIX}.{letter.stream}"
-            await publish(self._session.nats, subject, mark_contents(letter, copy), Headers())
+            subject = f"{RESENT_PREFIX}.{letter.stream}"
+            await publish(self._session.nats, subject, resent_contents(letter, copy), Headers())
+
+    def why_no_notes(self, letters: Iterable[DeadLetter]) -> str:
+        """Return why nothing can be written about letters here; empty when it can."""
+        if self._session.profile.read_only:
+            return "This connection is read-only."
+        if all(letter.external for letter in letters) or self.status.notes:
+            return ""
+        if self.status.active:
+            names = ", ".join(self.status.streams)
+            return f"{names} does not keep notes: it lacks the subject {NOTE_PREFIX}.>."
+        return "Start capturing first: notes are kept with the captured failures, where colleagues see them."
+
+    async def write_note(self, letters: Sequence[DeadLetter], text: str, tags: Iterable[str]) -> None:
+        """Write a note about letters where their state is kept; nothing takes a note back.
+
+        Raises:
+            NotesNotKept: There is nowhere to keep it.
+            ClusterError: It was refused.
+            PublishError: It was not stored.
+        """
+        self._session.require_writable()
+        problem = self.why_no_notes(letters)
+        if problem:
+            raise NotesNotKept(problem)
+        by = identity(self._session.profile) or _user_name()
+        note = Note(text.strip()[:LONGEST_NOTE], clean_tags(tags), by, time.time_ns())
+        external = [letter for letter in letters if letter.external]
+        if external and self._source is not None:
+            await self._source.write_note(external, note)
+        own = [letter for letter in letters if not letter.external]
+        if not own:
+            return
+        started, failure = time.monotonic(), ""
+        try:
+            for letter in own:
+                subject = f"{NOTE_PREFIX}.{letter.stream}"
+                await publish(self._session.nats, subject, note_contents(letter, note), Headers())
+                self._failures.set_note(place_of(letter), note)
+        except PublishError as error:
+            failure = str(error)
+            raise
+        finally:
+            streams = {letter.stream for letter in own}
+            stream = streams.pop() if len(streams) == 1 else ""
+            title = f"Note about {len(own)} dead letter{'s' if len(own) != 1 else ''}"
+            body = {"text": note.text, "tags": list(note.tags)}
+            action = Action(title, "", body, "", stream, shown_as="(messages published)")
+            seconds = time.monotonic() - started
+            self._session.hand_on_action(ActionRecord(time.time_ns(), action, None, failure, seconds))
+            self._publish()
 
     async def _read_station(self, name: str) -> None:
-        reader = await self._reader(name)
+        reader = await self._originals.reader(name)
         bounds = await reader.refresh()
         letters = self._station_letters.setdefault(name, {})
         page_end = bounds.last
@@ -498,79 +440,7 @@ class DeadLetters:
         self._station_letters[name] = found
         self._read_to[name] = bounds.last
         reader.cache.clear()
-        self._changed = True
-
-    def _bound(self) -> None:
-        excess = len(self._failures) - MAX_LETTERS
-        if excess > 0:
-            oldest = sorted(self._failures, key=lambda key: self._failures[key][-1].time_ns)[:excess]
-            for key in oldest:
-                self._remove(key)
-            self._dropped += excess
-
-    async def _read_originals(self) -> None:
-        """Look up the messages that are not known yet, the latest letters first."""
-        newest = sorted(self._failures.values(), key=lambda failures: -failures[-1].time_ns)[:MAX_ORIGINALS]
-        wanted = list(
-            dict.fromkeys(
-                (failures[-1].stream, failures[-1].sequence)
-                for failures in newest
-                if (failures[-1].stream, failures[-1].sequence) not in self._originals
-            )
-        )
-        told = time.monotonic()
-        for start in range(0, len(wanted), PARALLEL):
-            if not self._users:
-                return
-            batch = wanted[start : start + PARALLEL]
-            for stream in {stream for stream, _ in batch}:
-                with contextlib.suppress(ReadError):
-                    await self._reader(stream)  # opened once, before many ask for it
-            await asyncio.gather(*(self._look_up(stream, sequence) for stream, sequence in batch))
-            if time.monotonic() - told > TELL_SECONDS:
-                await self._build_letters()
-                self._publish()
-                told = time.monotonic()
-        while len(self._originals) > 2 * MAX_LETTERS:
-            self._originals.popitem(last=False)
-
-    async def _look_up(self, stream: str, sequence: int) -> None:
-        try:
-            found = await self.find(stream, sequence)
-        except ReadError as error:
-            if error.code != 404:
-                return  # it is asked for again
-            original = Original(Presence.GONE, f"The station {stream} does not exist any more")
-        else:
-            original = self._describe(stream, sequence, found)
-        self._set_original(stream, sequence, original)
-
-    def _set_original(self, stream: str, sequence: int, original: Original) -> None:
-        if self._originals.get((stream, sequence)) != original:
-            self._originals[stream, sequence] = original
-            for key in self._of_message.get((stream, sequence), ()):
-                self._touch(key)
-
-    def _describe(self, stream: str, sequence: int, message: InspectedMessage | None) -> Original:
-        config = self._session.snapshot.streams.get(stream)
-        if message is None:
-            retention = str(config.config.get("retention")) if config is not None else ""
-            if retention == "workqueue":
-                return Original(Presence.GONE, "Removed from the queue: a terminated message leaves it")
-            if retention == "interest":
-                return Original(Presence.GONE, "Removed: every consumer was done with it")
-            return Original(Presence.GONE, "Removed by the station's limits, a purge or a deletion")
-        keys = self._of_message.get((stream, sequence), ())
-        first = min((self._failures[key][0].time_ns for key in keys), default=message.time_ns)
-        if message.time_ns > first:
-            why = "The station was made anew: another message has this sequence now"
-            return Original(Presence.GONE, why)
-        return describe(message)
-
-    async def find(self, stream: str, sequence: int) -> InspectedMessage | None:
-        """Return a message as it is stored now, or None when it is gone; raises ReadError."""
-        reader = await self._reader(stream)
-        return await reader.message(sequence)
+        self._failures.changed = True
 
     async def message_of(self, letter: DeadLetter) -> InspectedMessage | None:
         """Return the whole message of a letter; None when it is gone, also when another took its sequence.
@@ -580,10 +450,11 @@ class DeadLetters:
         """
         if letter.external:
             return await self._source.message_of(letter) if self._source is not None else None
-        message = await self.find(letter.stream, letter.sequence)
+        message = await self._originals.find(letter.stream, letter.sequence)
         if letter.kind is not LetterKind.STATION:
-            original = self._describe(letter.stream, letter.sequence, message)
-            self._set_original(letter.stream, letter.sequence, original)
+            original = self._originals.described(letter.stream, letter.sequence, message)
+            if self._originals.put(letter.stream, letter.sequence, original):
+                self._failures.original_changed(letter.stream, letter.sequence)
             self._publish()
             if original.presence is Presence.GONE:
                 return None
@@ -594,13 +465,13 @@ class DeadLetters:
     def forget(self, letters: Sequence[DeadLetter]) -> None:
         """Let go of letters that were dropped, before the next reading finds them gone."""
         for letter in letters:
-            self._remove(letter.key)
+            self._failures.remove(letter.key)
             if letter.kind is LetterKind.STATION:
                 self._station_letters.get(letter.stream, {}).pop(letter.sequence, None)
         for name in self.status.streams:
             # What was removed there is known already: no reason to read everything again.
             self._deleted.pop(name, None)
-        self._changed = True
+        self._failures.changed = True
         self._publish()
 
     # Telling
@@ -610,18 +481,12 @@ class DeadLetters:
         snapshot = self._session.snapshot
         status = self._look(snapshot)[0]
         settled = (status, not self._loaded, self._problem)
-        if not self._changed and settled == (self.view.status, self.view.loading, self.view.problem):
+        if not self._failures.changed and settled == (self.view.status, self.view.loading, self.view.problem):
             return
-        self._changed = False
-        for key, failures in self._failures.items():
-            if key not in self._letters:
-                self._letters[key] = self._build(failures)
-        self._forget_expired(snapshot)
-        letters = [self._letters[key] for key in self._failures]
+        self._failures.changed = False
+        letters = list(self._failures.letters(snapshot))
         for by_sequence in self._station_letters.values():
-            for letter in by_sequence.values():
-                marks = self._marks.get((letter.stream, letter.consumer, letter.sequence))
-                letters.append(replace(letter, resent=tuple(marks)) if marks else letter)
+            letters += self._failures.marked(by_sequence.values())
         if self.source is not None:
             letters += self.source.letters()
         letters.sort(key=lambda letter: letter.failed_ns, reverse=True)
@@ -639,49 +504,12 @@ class DeadLetters:
             except Exception:
                 log.exception("a listener failed on dead letters")
 
-    async def _build_letters(self) -> None:
-        """Make the letters that are missing, in slices; what is touched meanwhile is made when told."""
-        started = time.perf_counter()
-        for key in list(self._failures):
-            failures = self._failures.get(key)
-            if failures and key not in self._letters:
-                self._letters[key] = self._build(failures)
-                if time.perf_counter() - started > SLICE_SECONDS:
-                    await asyncio.sleep(0)
-                    started = time.perf_counter()
 
-    def _build(self, failures: list[Failure]) -> DeadLetter:
-        last = failures[-1]
-        marks = self._marks.get((last.stream, last.consumer, last.sequence), ())
-        return from_failures(
-            failures, tuple(marks), self._originals.get((last.stream, last.sequence), UNREAD)
-        )
-
-    def _forget_expired(self, snapshot: ClusterSnapshot) -> None:
-        """Messages below the first sequence of their station are gone: no reason to ask for them again."""
-        for key, letter in self._letters.items():
-            if letter.original.presence is Presence.THERE:
-                stream = snapshot.streams.get(letter.stream)
-                if stream is not None and stream.is_read and letter.sequence < stream.first_sequence:
-                    why = "Removed by the station's limits since"
-                    original = replace(letter.original, presence=Presence.GONE, why_gone=why)
-                    self._originals[letter.stream, letter.sequence] = original
-                    self._letters[key] = replace(letter, original=original)
-
-
-def mark_contents(letter: DeadLetter, copy: Resent) -> bytes:
-    """Return the note that a copy of a letter was sent, as it is kept in the capture stream."""
-    return orjson.dumps(
-        {
-            "stream": letter.stream,
-            "consumer": letter.consumer,
-            "sequence": letter.sequence,
-            "attempt": copy.attempt,
-            "subject": copy.subject,
-            "stored_stream": copy.stream,
-            "stored_sequence": copy.sequence,
-        }
-    )
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
 
 
 def _state_of(snapshot: ClusterSnapshot, name: str) -> tuple[str, int, int, int]:

@@ -111,6 +111,26 @@ class Resent:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody wrote about a letter.
+
+    Attributes:
+        text: In words; may be empty when there are tags.
+        tags: Short words to find it by, such as who looks after it.
+        by: Who wrote it.
+        time_ns: When.
+    """
+
+    text: str
+    tags: tuple[str, ...] = ()
+    by: str = ""
+    time_ns: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.tags)
+
+
+@dataclass(frozen=True, slots=True)
 class Original:
     """The message itself, as far as lists need it; the whole is read when it is looked at.
 
@@ -157,6 +177,7 @@ class DeadLetter:
         home_subject: Of such a letter: its first subject, when a header says.
         external: Its id in a `LetterSource` that keeps it and its message; 0 for what is found here.
         groups: Of a letter of a Memphis station: the consumer groups that gave it up.
+        note: What somebody wrote about it; None when nobody did.
     """
 
     kind: LetterKind
@@ -175,6 +196,12 @@ class DeadLetter:
     home_subject: str = ""
     external: int = 0
     groups: tuple[str, ...] = ()
+    note: Note | None = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags."""
+        return self.note.tags if self.note is not None else ()
 
     @property
     def key(self) -> LetterKey:
@@ -256,7 +283,10 @@ def parse_advisory(advisory: Mapping[str, Any], record: int = 0) -> Failure | No
 
 
 def from_failures(
-    failures: Sequence[Failure], resent: tuple[Resent, ...] = (), original: Original = UNREAD
+    failures: Sequence[Failure],
+    resent: tuple[Resent, ...] = (),
+    original: Original = UNREAD,
+    note: Note | None = None,
 ) -> DeadLetter:
     """Return the letter that one or more advisories with one key tell of, oldest first."""
     last = failures[-1]
@@ -273,6 +303,7 @@ def from_failures(
         records=tuple(failure.record for failure in failures if failure.record),
         resent=resent,
         original=original,
+        note=note,
     )
 
 

@@ -20,9 +20,8 @@ from memphis_desktop.inspect.replay import NEVER_COPIED
 
 from ..actions import Action, ActionRecord
 from ..failures import ClusterError
-from .capture import MARK_PREFIX
 from .dropping import drop_letters
-from .engine import DeadLetters, mark_contents
+from .engine import DeadLetters
 from .letters import (
     HEADER_ATTEMPT,
     HEADER_CONSUMER,
@@ -36,6 +35,7 @@ from .letters import (
     Resent,
     attempt_of,
 )
+from .marks import RESENT_PREFIX, place_of, resent_contents
 from .one_consumer import ConsumerPlan
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class ResendRun:
 
     def _note(self, letter: DeadLetter, copy: Resent) -> None:
         self.fates[letter.key] = Fate.STORED if copy.sequence else Fate.SENT
-        self._book.note_resent((letter.stream, letter.consumer, letter.sequence), copy)
+        self._book.note_resent(place_of(letter), copy)
         if self.options.drop:
             self._to_drop.append(letter)
         self._to_mark.append((letter, copy))
@@ -226,8 +226,8 @@ class ResendRun:
         if not self._book.status.marks:
             return
         for letter, copy in marks:
-            subject = f"{MARK_PREFIX}.{letter.stream}"
-            await publisher.publish(None, subject, mark_contents(letter, copy), Headers())
+            subject = f"{RESENT_PREFIX}.{letter.stream}"
+            await publisher.publish(None, subject, resent_contents(letter, copy), Headers())
 
     def _record(self, problem: str, seconds: float) -> None:
         progress = self.progress

@@ -8,7 +8,7 @@ from typing import Protocol
 from memphis_desktop.inspect.message import InspectedMessage
 
 from .journey import Step
-from .letters import DeadLetter
+from .letters import DeadLetter, Note
 
 
 class LetterSource(Protocol):
@@ -32,6 +32,9 @@ class LetterSource(Protocol):
 
     async def drop(self, letters: Sequence[DeadLetter]) -> int:
         """Drop letters; returns how many. Raises `ClusterError`."""
+
+    async def write_note(self, letters: Sequence[DeadLetter], note: Note) -> None:
+        """Keep a note with letters, for everybody to see. Raises `ClusterError`."""
 
     def journey(self, letter: DeadLetter) -> list[Step]:
         """Return the way of a letter's message."""

@@ -12,13 +12,14 @@ from memphis_desktop.stations import dead_letters, groups, model
 from memphis_desktop.stations.control.routes import Context, Request, manage, management_answer
 from memphis_desktop.stations.errors import Refusal, StationsError
 from memphis_desktop.stations.metadata import pattern_for, replace
-from memphis_desktop.stations.model import DeadLetter, DeadLetterKind, JourneyStep, Station
+from memphis_desktop.stations.model import DeadLetter, DeadLetterKind, JourneyStep, Note, Station
 from memphis_desktop.stations.names import dead_letter_subject, message_subject, old_dead_letter_subject
 
 LETTER_ID, LETTER_GROUP = "$memphis_pm_id", "$memphis_pm_cg_name"
 _RESENT_FROM = "Memphis-Resent-From"
 _JETSTREAM_HEADERS = ("nats-", "msg-id")  # they would keep a copy from being stored, or act on it again
 _LONGEST_JOURNEY = 100
+_LONGEST_NOTE, _LONGEST_TAG, _MOST_TAGS = 4000, 64, 16
 _RESEND_TIME = timedelta(minutes=5)  # a copy that died on the way does not hold it up for longer
 
 
@@ -207,6 +208,30 @@ async def drop(context: Context, request: Request) -> bytes:
     return management_answer(len(letters))
 
 
+async def note(context: Context, request: Request) -> bytes:
+    """Keep a note with letters, in place of the one they have; nothing written takes that back.
+
+    Letters live as long as before: a note does not keep them.
+    """
+    station, wanted = request.text("station"), _ids(request)
+    text, tags = request.text("text"), request.texts("tags")
+    if len(text) > _LONGEST_NOTE or len(tags) > _MOST_TAGS or any(len(tag) > _LONGEST_TAG for tag in tags):
+        raise Refusal(
+            f"a note has up to {_LONGEST_NOTE} characters and {_MOST_TAGS} tags of up to {_LONGEST_TAG}"
+        )
+    if not station or not wanted:
+        raise Refusal("station and ids have to be given")
+    by = request.text("by")[:_LONGEST_TAG] or request.username
+    written = Note(text, tuple(tags), by) if text or tags else None
+    count = 0
+    for each in sorted(wanted):
+        changed = await context.metadata.dead_letters.change(
+            (station, str(each)), lambda present: present and replace(present, note=written)
+        )
+        count += changed is not None
+    return management_answer(count)
+
+
 def _ids(request: Request) -> set[int]:
     ids = request.fields.get("ids") or []
     if not isinstance(ids, list) or not all(isinstance(each, int) for each in ids):
@@ -231,4 +256,5 @@ ROUTES = (
     manage("dead_letters.resend", resend),
     manage("dead_letters.resend_edited", resend_edited),
     manage("dead_letters.drop", drop),
+    manage("dead_letters.note", note),
 )

@@ -11,6 +11,7 @@ from memphis_desktop.cluster.dead_letters.journey import Step
 from memphis_desktop.cluster.dead_letters.letters import (
     DeadLetter,
     LetterKind,
+    Note,
     Original,
     Presence,
     Resent,
@@ -119,6 +120,7 @@ class MemphisLetters:
             home_subject=record.subject,
             external=record.id,
             groups=groups if record.partition >= 0 else (),
+            note=_note(record),
         )
 
     def _original(self, record: model.DeadLetter) -> Original:
@@ -179,6 +181,11 @@ class MemphisLetters:
             count += result if isinstance(result, int) else 0
         return count
 
+    async def write_note(self, letters: Sequence[DeadLetter], note: Note) -> None:
+        """Ask the service to keep a note with letters."""
+        for change in note_changes(letters, note):
+            await change.run(self._link.session)
+
     def journey(self, letter: DeadLetter) -> list[Step]:
         """What the record tells of the message's way."""
         record = self._records.get(letter.external)
@@ -235,6 +242,26 @@ def resend_changes(letters: Sequence[DeadLetter], group: str = "") -> list[Memph
         )
         for station, ids in _by_station(letters).items()
     ]
+
+
+def note_changes(letters: Sequence[DeadLetter], note: Note) -> list[MemphisChange]:
+    """Return the requests that keep a note with letters, one for each station."""
+    return [
+        MemphisChange(
+            f"Note about {len(ids)} dead letter{'s' if len(ids) != 1 else ''} of {station}",
+            "dead_letters.note",
+            {"station": station, "ids": ids, "text": note.text, "tags": list(note.tags), "by": note.by},
+            station,
+        )
+        for station, ids in _by_station(letters).items()
+    ]
+
+
+def _note(record: model.DeadLetter) -> Note | None:
+    written = record.note
+    if written is None or not (written.text or written.tags):
+        return None
+    return Note(written.text, written.tags, written.by, _ns(written.time))
 
 
 def _by_station(letters: Sequence[DeadLetter]) -> dict[str, list[int]]:

@@ -24,15 +24,12 @@ from memphis_desktop.ui import settings
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer import open_composer
-from memphis_desktop.ui.screens.dead_letters.dialogs import (
-    DropDialog,
-    LettersExportDialog,
-    PatternsDialog,
-    ResendDialog,
-    capture_dialog,
-    marked,
-)
+from memphis_desktop.ui.screens.dead_letters.delayed import DelayedResends
+from memphis_desktop.ui.screens.dead_letters.dialogs import DropDialog, PatternsDialog, capture_dialog
+from memphis_desktop.ui.screens.dead_letters.export_dialog import LettersExportDialog, marked
 from memphis_desktop.ui.screens.dead_letters.group_dialogs import EditResendDialog, GroupResendDialog
+from memphis_desktop.ui.screens.dead_letters.note_dialog import NoteDialog
+from memphis_desktop.ui.screens.dead_letters.resend_dialog import ResendDialog
 from memphis_desktop.ui.screens.station_parts import station_route
 
 PATTERNS_KEY = "dead_letters/patterns"
@@ -45,6 +42,7 @@ class LetterActions:
         self._context = context
         self._parent = parent
         self._book = context.session.dead_letters
+        self.delayed = DelayedResends(context, parent)
 
     @property
     def refusal(self) -> str:
@@ -132,15 +130,16 @@ class LetterActions:
         elif external:
             self._resend_external(external)
         else:
-            ResendDialog(self._context, self._parent.window(), letters, self._typed(letters)).open()
+            typed = self._typed(letters)
+            ResendDialog(self._context, self._parent.window(), letters, typed, self.delayed).open()
 
     def _resend_external(self, letters: list[DeadLetter]) -> None:
         if all(letter.kind is LetterKind.SCHEMA for letter in letters):
             text = "Their schema refused these messages: they can be sent edited only ( E )."
             self._context.notify(text, "warning")
             return
-        dialog = GroupResendDialog(self._parent.window(), self._context, letters, self._typed(letters))
-        dialog.open()
+        typed = self._typed(letters)
+        GroupResendDialog(self._parent.window(), self._context, letters, typed, self.delayed).open()
 
     def edit_and_resend(self, letter: DeadLetter | None, message: InspectedMessage | None) -> None:
         """Open the composer with the letter's message, marked as a copy."""
@@ -162,6 +161,22 @@ class LetterActions:
     def _edited(self, letter: DeadLetter, subject: str, ack: Acknowledgement) -> None:
         copy = Resent(time.time_ns(), letter.attempts + 1, subject, ack.stream, ack.sequence)
         self._context.run(self._book.record_resent(letter, copy), "note what was sent")
+
+    def why_no_notes(self, letters: list[DeadLetter]) -> str:
+        """Why nothing can be written about letters; empty when it can."""
+        return self._book.why_no_notes(letters)
+
+    def write_note(self, letters: list[DeadLetter]) -> None:
+        """Ask what to write about letters, and keep it where colleagues see it."""
+        if letters and not self.why_no_notes(letters):
+            self._context.run(self._write_note(letters), "write the note")
+
+    async def _write_note(self, letters: list[DeadLetter]) -> None:
+        known = {tag for letter in self._book.view.letters for tag in letter.tags}
+        dialog = NoteDialog(self._parent.window(), letters, sorted(known))
+        if await dialog.ask():
+            await self._book.write_note(letters, dialog.text(), dialog.tags())
+            self._context.notify(f"Noted about {figures.count_noun(len(letters), 'dead letter')}.", "good")
 
     def drop(self, letters: list[DeadLetter]) -> None:
         """Drop letters, after asking."""

@@ -20,6 +20,7 @@ from memphis_desktop.ui.memphis.changes import MemphisChange
 from memphis_desktop.ui.memphis.letters import resend_changes
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer.header_grid import HeaderGrid
+from memphis_desktop.ui.screens.dead_letters.delayed import DelayedResends, delay_box
 from memphis_desktop.ui.theme import fonts
 
 _EVERY = ""
@@ -30,12 +31,18 @@ class GroupResendDialog(Dialog):
     """To which of the groups that failed them; the service sends, and keeps each until it is acknowledged."""
 
     def __init__(
-        self, parent: QWidget, context: ScreenContext, letters: Sequence[DeadLetter], typed_name: str | None
+        self,
+        parent: QWidget,
+        context: ScreenContext,
+        letters: Sequence[DeadLetter],
+        typed_name: str | None,
+        delayed: DelayedResends,
     ) -> None:
         count = figures.count_noun(len(letters), "dead letter")
         super().__init__(parent, f"Resend {count}", f"Resend {count}", width=560)
         self.context = context
         self.letters = [letter for letter in letters if letter.kind is not LetterKind.SCHEMA]
+        self.delayed = delayed
         self._typed_name = typed_name
         self._task: asyncio.Task[None] | None = None
         self.group = QComboBox()
@@ -44,7 +51,9 @@ class GroupResendDialog(Dialog):
             self.group.addItem(f"Only {name}", name)
         form = form_layout()
         text = "A member of the group has to be connected. A letter stays until the group acknowledges it."
+        self.start = delay_box()
         add_form_row(form, "Send to", self.group, text)
+        add_form_row(form, "Begin", self.start)
         self.body.addLayout(form)
         left_out = len(letters) - len(self.letters)
         if left_out:
@@ -75,29 +84,45 @@ class GroupResendDialog(Dialog):
 
     def accept(self) -> None:
         """Ask the service; close when all were sent, say which were not otherwise."""
-        if self._task is None or self._task.done():
-            self.verb_button.setEnabled(False)
-            self._task = asyncio.get_running_loop().create_task(self._run(self._changes()))
+        if self._task is not None and not self._task.done():
+            return
+        changes, seconds = self._changes(), int(self.start.currentData())
+        if seconds:
+            self.delayed.add(len(self.letters), seconds, lambda: _send_and_tell(self.context, changes))
+            super().accept()
+            return
+        self.verb_button.setEnabled(False)
+        self._task = asyncio.get_running_loop().create_task(self._run(changes))
 
     async def _run(self, changes: list[MemphisChange]) -> None:
-        sent, failed = 0, []
         try:
-            for change in changes:
-                answer = await change.run(self.context.session)
-                sent += int(answer.get("sent") or 0)
-                failed += list((answer.get("failed") or {}).values())
+            told, problem = await _send(self.context, changes)
         except ClusterError as error:
             self.show_error(str(error))
             return
         finally:
             self.verb_button.setEnabled(True)
-        told = f"{figures.count_noun(sent, 'dead letter')} sent to their groups."
-        if failed:
-            reason = str(failed[0])
-            self.show_error(f"{told} {figures.integer(len(failed))} not: {reason}.")
+        if problem:
+            self.show_error(f"{told} {problem}")
             return
         self.context.notify(told, "good")
         super().accept()
+
+
+async def _send(context: ScreenContext, changes: list[MemphisChange]) -> tuple[str, str]:
+    """Ask the service; returns what was sent and what was not, in sentences. Raises ClusterError."""
+    sent, failed = 0, []
+    for change in changes:
+        answer = await change.run(context.session)
+        sent += int(answer.get("sent") or 0)
+        failed += list((answer.get("failed") or {}).values())
+    told = f"{figures.count_noun(sent, 'dead letter')} sent to their groups."
+    return told, f"{figures.integer(len(failed))} not: {failed[0]}." if failed else ""
+
+
+async def _send_and_tell(context: ScreenContext, changes: list[MemphisChange]) -> None:
+    told, problem = await _send(context, changes)
+    context.notify(f"{told} {problem}".strip(), "warning" if problem else "good")
 
 
 class EditResendDialog(Dialog):

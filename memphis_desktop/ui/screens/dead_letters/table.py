@@ -37,6 +37,10 @@ def letters_table(
         Column("there", "In station", _presence, "dot", 86, "Whether the message is still to be had",
                sort_value=lambda r: r.original.presence.value),
         Column("resent", "Resent", lambda r: len(r.resent), "number", 62, "How many copies were sent"),
+        Column("tags", "Tags", _tags, "badge", 96, "What people tagged it with",
+               sort_value=lambda r: ", ".join(r.tags)),
+        Column("note", "Note", lambda r: figures.visible_text(r.note.text) if r.note else "", "text", 160,
+               "What was written about it", False),
         Column("preview", "Payload", lambda r: r.original.preview, "mono", 150, stretch=True),
         Column("time", "Stored", lambda r: r.original.time_ns, "time", 90, "When it was stored", False),
         Column("first", "First seen", lambda r: r.first_ns, "time", 90, "When it failed at first", False),
@@ -95,6 +99,10 @@ def _cause(group: LetterGroup) -> str:
 
 def _reason(letter: DeadLetter) -> tuple[str, str]:
     return figures.visible_text(letter.cause, 60), KIND_TOKENS[letter.kind]
+
+
+def _tags(letter: DeadLetter) -> list[tuple[str, str]]:
+    return [(figures.visible_text(tag, 30), "accent") for tag in letter.tags]
 
 
 def _presence(letter: DeadLetter) -> tuple[str, str]:

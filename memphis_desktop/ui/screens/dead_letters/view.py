@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,21 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSize, QTimer, Signal
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QPushButton,
-    QTabWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from memphis_desktop.cluster.dead_letters.capture import (
-    CaptureStatus,
-    taken_subjects,
-)
+from memphis_desktop.cluster.dead_letters.capture import CaptureStatus
 from memphis_desktop.cluster.dead_letters.engine import DeadLetterView
-from memphis_desktop.cluster.dead_letters.journey import journey
 from memphis_desktop.cluster.dead_letters.letters import (
     DeadLetter,
     LetterKey,
@@ -35,21 +28,18 @@ from memphis_desktop.cluster.dead_letters.letters import (
     group_letters,
 )
 from memphis_desktop.cluster.model import ClusterSnapshot
-from memphis_desktop.inspect.connection import ReadError
-from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
-from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.actions import PATTERNS_KEY, LetterActions
-from memphis_desktop.ui.screens.dead_letters.journey_view import JourneyView
+from memphis_desktop.ui.screens.dead_letters.letter_pane import LetterPane
+from memphis_desktop.ui.screens.dead_letters.states import banner_for, empty_state
 from memphis_desktop.ui.screens.dead_letters.table import ALL, every_letter, groups_table, letters_table
-from memphis_desktop.ui.screens.messages.detail import MessageDetail
 from memphis_desktop.ui.screens.station_parts import consumer_route, panel
 from memphis_desktop.ui.theme.icons import icon
 
@@ -57,10 +47,6 @@ _COALESCE_MS = 150
 _COALESCE_MANY_MS = 1000
 _MANY = 1_000  # from so many letters on, groups are made in a thread
 _BUCKETS = 60
-_SERVICE_AWAY = (
-    "No stations service answers: what fails now waits in the stream $memphis_events until one is back, and "
-    "nothing can be resent or dropped meanwhile. Run `memphis-desktop stations --connect URL`."
-)
 _UPPER_HEIGHT = 184
 _NO_TIMES: NDArray[np.float64] = np.empty(0)
 _KINDS = {
@@ -110,8 +96,6 @@ class DeadLettersView(QWidget):
         self._newest_wanted = False
         self._release: Callable[[], None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
-        self._message: InspectedMessage | None = None
-        self._shown: LetterKey | None = None
         self._grouping = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -125,6 +109,9 @@ class DeadLettersView(QWidget):
     def _build(self) -> None:
         self.banner = Banner("information", "")
         self.banner.hide()
+        self.waiting = Banner("information", "")
+        self.waiting.hide()
+        self.doing.delayed.changed.connect(self._show_waiting)
         self.groups = groups_table(self.context.zone)
         self.groups.current_changed.connect(self._group_chosen)
         self.graph = TimeSeriesGraph("Failures", "a minute", self.time_range, zone=self.context.zone)
@@ -140,6 +127,7 @@ class DeadLettersView(QWidget):
         for kind, (title, _) in {**_KINDS, **_MEMPHIS_KINDS}.items():
             self.filter.add_chip(kind.name, title, f"Only these: {kind.value}")
         self.filter.add_chip("there", "In station", "Only those whose message is still to be had")
+        self.filter.add_chip("noted", "Noted", "Only those somebody wrote about")
         self.filter.text_changed.connect(self._filter_changed)
         self.filter.chips_changed.connect(lambda _: self._narrow())
         self.resend_button = self._button("Resend", "arrow-bend-up-right", "Publish the selected  ( R )")
@@ -165,13 +153,17 @@ class DeadLettersView(QWidget):
         self.table.selection_changed.connect(lambda _: self._selection_changed())
         self.table.row_activated.connect(lambda _: self.show_detail())
         self.table.preview_requested.connect(lambda _: self.toggle_detail())
-        self._build_detail()
+        self.pane = LetterPane(self.context, self.doing)
+        self.pane.edit_requested.connect(self.edit_and_resend)
+        self.pane.closed.connect(self.toggle_detail)
+        self.pane.letter_requested.connect(self.select_letter)
         self.split = SplitView(panel(self.table), self.pane, "dead_letters", share=0.38)
         self.split.set_preview_visible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_3)
         layout.addWidget(self.banner)
+        layout.addWidget(self.waiting)
         layout.addWidget(upper)
         layout.addWidget(self.filter)
         layout.addWidget(self.split, 1)
@@ -184,39 +176,6 @@ class DeadLettersView(QWidget):
         button.setToolTip(refusal or tooltip)
         button.setEnabled(not refusal)
         return button
-
-    def _build_detail(self) -> None:
-        self.facts = PlainLabel("", "muted", wrap=True)
-        self.facts.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
-        self.gone = Banner("warning", "")
-        self.gone.hide()
-        self.detail = MessageDetail(self.context)
-        self.detail.hide_station_actions()
-        self.detail.edit_requested.connect(self.edit_and_resend)
-        self.detail.copy_requested.connect(lambda: self.doing.copy_payload(self._message))
-        self.detail.save_requested.connect(lambda: self.doing.save_payload(self._message))
-        self.detail.closed.connect(self.toggle_detail)
-        self.journey = JourneyView()
-        self.journey.zone = self.context.zone
-        self.journey.letter_requested.connect(self.select_letter)
-        message_page = QWidget()
-        page = QVBoxLayout(message_page)
-        page.setContentsMargins(0, 0, 0, 0)
-        page.setSpacing(0)
-        page.addWidget(self.gone)
-        page.addWidget(self.detail, 1)
-        self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
-        self.tabs.addTab(message_page, "Message")
-        self.tabs.addTab(self.journey, "Journey")
-        self.pane = QFrame()
-        self.pane.setProperty("panel", "surface")
-        layout = QVBoxLayout(self.pane)
-        layout.setContentsMargins(1, 1, 1, 1)
-        layout.setSpacing(0)
-        layout.addWidget(self.facts)
-        layout.addWidget(self.tabs, 1)
-        self.pane.setMinimumWidth(320)
 
     # Life -------------------------------------------------------------------------------------
 
@@ -254,7 +213,7 @@ class DeadLettersView(QWidget):
         for table in (self.table, self.groups):
             table.set_zone(self.context.zone)
         self.graph.set_zone(self.context.zone)
-        self.journey.zone = self.context.zone
+        self.pane.set_zone()
 
     @property
     def _kinds(self) -> dict[LetterKind, tuple[str, str]]:
@@ -298,7 +257,7 @@ class DeadLettersView(QWidget):
             self._wanted = None
         if self._newest_wanted and self._letters:
             self._newest_wanted = not self.table.select_key(self._letters[0].key)
-        self._show_letter()
+        self.pane.show_letter(self.table.current_row())
 
     async def _group_beside(self) -> None:
         try:
@@ -320,63 +279,20 @@ class DeadLettersView(QWidget):
     def _show_state(self, view: DeadLetterView) -> None:
         if self._letters:
             self.table.set_state("ready")
-        elif view.problem:
-            text = f"The dead letters cannot be read: {view.problem}"
-            self.table.set_state("error", text, ("Try again", self.book.refresh))
-        elif view.loading or self._waits_for_memphis():
-            self.table.set_state("loading")
-        elif self.book.source is not None:
-            where = f" in {self.station}" if self.station else ""
-            text = f"No dead letters{where}. Memphis keeps those of every station, also of plain consumers."
-            self.table.set_state("empty", text, icon="check-circle")
-        elif view.status.active:
-            since = f" Captured in {view.status.streams[0]} since {view.status.since[:16].replace('T', ' ')}."
-            where = f" in {self.station}" if self.station else ""
-            self.table.set_state("empty", f"No dead letters{where}.{since}", icon="check-circle")
         else:
-            text = "No message failed since this connection was opened. What failed before is not known."
-            action = None if self.doing.refusal else ("Start capturing", self.doing.start_capture)
-            self.table.set_state("empty", text, action, "warning-octagon")
-
-    def _waits_for_memphis(self) -> bool:
-        memphis = self.context.memphis
-        return self.book.source is not None and not memphis.view.complete and not memphis.view.problem
+            self.table.set_state(*empty_state(self.context, self.doing, view, self.station))
 
     def _show_banner(self, status: CaptureStatus, snapshot: ClusterSnapshot) -> None:
         self.status_changed.emit(status if self.book.source is None else None)
-        kind, text, action = self._banner_for(status, snapshot)
+        kind, text, action = banner_for(self.context, self.doing, status, snapshot, bool(self._letters))
         if text != self.banner.text() or self.banner.isHidden() == bool(text):
             self.banner.set_content(kind, text, action)
             self.banner.setVisible(bool(text))
 
-    def _banner_for(self, status: CaptureStatus, snapshot: ClusterSnapshot) -> tuple[str, str, Any]:
-        advisories = snapshot.errors.get("advisories", "")
-        permissions = snapshot.errors.get("permissions", "")
-        if "$js.event.advisory" in permissions.lower():
-            advisories = permissions
-        if advisories:
-            return "warning", f"This login hears no advisories, so failures are not seen: {advisories}", None
-        if self.book.view.problem and self._letters:
-            return "warning", f"Not up to date: {self.book.view.problem}", ("Try again", self.book.refresh)
-        if self.book.source is not None:
-            if self.context.memphis.view.problem:
-                return "warning", self.context.memphis.view.problem, None
-            if self.context.memphis.view.service is False:
-                return "warning", _SERVICE_AWAY, None
-            return "information", "", None
-        if not status.known or status.complete:
-            return "information", "", None
-        taken = taken_subjects(snapshot)
-        if taken and status.terminated_stream is not None:
-            names = ", ".join(sorted(set(taken.values())))
-            text = f"{names} takes advisories about the delivery limit as a queue: they are not kept here. "
-            return "information", text + "Those heard while this window is open are listed.", None
-        action = None if self.doing.refusal else ("Start capturing", self.doing.start_capture)
-        text = (
-            "The server keeps no record of dead letters: only what fails while this connection is open is "
-            "listed, and forgotten with it. Capture them in a small stream to keep them."
-        )
-        return "information", text + (f" {self.doing.refusal}" if self.doing.refusal else ""), action
+    def _show_waiting(self) -> None:
+        text = self.doing.delayed.sentence()
+        self.waiting.set_content("information", text, ("Stop", self.doing.delayed.stop) if text else None)
+        self.waiting.setVisible(bool(text))
 
     def _count(self) -> None:
         total, shown = len(self._letters), self.table.model.rowCount()
@@ -427,6 +343,8 @@ class DeadLettersView(QWidget):
                 return False
             if "there" in chips and letter.original.presence is Presence.GONE:
                 return False
+            if "noted" in chips and not letter.note:
+                return False
             return group == ALL or group_key(letter) == group
 
         self.table.set_predicate(passes if chips or group != ALL else None)
@@ -464,62 +382,7 @@ class DeadLettersView(QWidget):
     def _letter_chosen(self, letter: DeadLetter | None) -> None:
         if letter is not None and not self.split.preview_visible():
             self.split.set_preview_visible(True)
-        self._show_letter()
-
-    def _show_letter(self) -> None:
-        letter: DeadLetter | None = self.table.current_row()
-        if letter is None:
-            if self._shown is not None:
-                self._shown = self._message = None
-                self.detail.show_message(None)
-                self.journey.show_steps([])
-                self.facts.setText("Select a dead letter.")
-                self.gone.hide()
-            return
-        self.facts.setText(facts_sentence(letter))
-        if letter.key == self._shown:
-            self._show_journey(letter)
-            return
-        self._shown = letter.key
-        self._message = None
-        self.context.run(self._read_letter(letter), "read the message")
-
-    async def _read_letter(self, letter: DeadLetter) -> None:
-        try:
-            message = await self.book.message_of(letter)
-        except ReadError as error:
-            if letter.key == self._shown:
-                self._show_gone("bad", f"The message cannot be read: {error}.")
-                self.detail.show_message(None)
-                self._show_journey(letter)
-            return
-        if letter.key != self._shown:
-            return
-        self._message = message
-        self.detail.show_message(message)
-        if message is None:
-            current = self.table.current_row()
-            why = (current or letter).original.why_gone or "It is not in the station any more"
-            self._show_gone("warning", f"{why}. What is known of the failure stays.")
-        else:
-            self.gone.hide()
-        self._show_journey(letter)
-
-    def _show_gone(self, kind: str, text: str) -> None:
-        self.gone.set_content(kind, text)
-        self.gone.show()
-
-    def _show_journey(self, letter: DeadLetter) -> None:
-        snapshot = self.context.session.snapshot
-        if letter.external and self.book.source is not None:
-            self.journey.show_steps(self.book.source.journey(letter))
-            return
-        self.journey.show_steps(journey(letter, self._message, snapshot, self._related(letter)))
-
-    def _related(self, letter: DeadLetter) -> list[DeadLetter]:
-        """Letters of the same message, and of the copies of it."""
-        wanted = {(letter.stream, letter.sequence), *((copy.stream, copy.sequence) for copy in letter.resent)}
-        return [one for one in self.book.view.letters if (one.stream, one.sequence) in wanted]
+        self.pane.show_letter(letter)
 
     def show_detail(self) -> None:
         """Open the pane."""
@@ -533,11 +396,11 @@ class DeadLettersView(QWidget):
 
     def show_journey(self) -> None:
         """Open the pane at the journey; again goes back to the message."""
-        if self.split.preview_visible() and self.tabs.currentIndex() == 1:
-            self.tabs.setCurrentIndex(0)
+        if self.split.preview_visible() and self.pane.journey_shown():
+            self.pane.show_journey(False)
         else:
             self.show_detail()
-            self.tabs.setCurrentIndex(1)
+            self.pane.show_journey(True)
 
     # Doing ------------------------------------------------------------------------------------
 
@@ -562,7 +425,11 @@ class DeadLettersView(QWidget):
 
     def edit_and_resend(self) -> None:
         """Open the composer with the letter's message, marked as a copy."""
-        self.doing.edit_and_resend(self.table.current_row(), self._message)
+        self.doing.edit_and_resend(self.table.current_row(), self.pane.message)
+
+    def write_note(self) -> None:
+        """Write about the selected."""
+        self.doing.write_note(self.selected())
 
     def drop(self) -> None:
         """Drop the selected, after asking."""
@@ -588,6 +455,13 @@ class DeadLettersView(QWidget):
             command("Resend", "R", self.resend, "arrow-bend-up-right", reason),
             command("Edit and resend", "E", self.edit_and_resend, "pencil-simple", reason),
             command("Journey", "J", self.show_journey, "path", nothing),
+            command(
+                "Write a note",
+                "N",
+                self.write_note,
+                "note-pencil",
+                nothing or self.doing.why_no_notes(letters),
+            ),
         ]
         if one is not None and one.sequence:
             sequence = str(one.sequence)
@@ -623,23 +497,6 @@ class DeadLettersView(QWidget):
             Command("Choose the dead-letter stations", "", self.doing.edit_patterns, "funnel"),
             Command("Read again", "F5", self.book.refresh, "arrow-clockwise"),
         ]
-
-
-def facts_sentence(letter: DeadLetter) -> str:
-    """The facts of a failure, on a line or two."""
-    number = f" #{figures.integer(letter.sequence)}" if letter.sequence else ""
-    parts = [f"{letter.station}{number}"]
-    if letter.consumer:
-        parts.append(f"given up by {letter.consumer}")
-    if letter.deliveries:
-        parts.append(f"delivered {figures.integer(letter.deliveries)} ×")
-    parts.append(figures.visible_text(letter.cause))
-    parts.append(figures.relative_time(letter.failed_ns, time.time_ns()))
-    if letter.resent:
-        parts.append(f"resent {figures.integer(len(letter.resent))} ×")
-    if letter.original.attempt:
-        parts.append(f"itself attempt {figures.integer(letter.original.attempt)}")
-    return "  ·  ".join(parts)
 
 
 def _message_route(stream: str, sequence: str) -> Route:

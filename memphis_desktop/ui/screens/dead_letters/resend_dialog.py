@@ -1,0 +1,261 @@
+"""Sending dead letters of plain streams again: where to, when, at what pace; then how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QProgressBar, QSpinBox, QWidget
+
+from memphis_desktop.cluster.dead_letters.letters import DeadLetter, LetterKind, Presence
+from memphis_desktop.cluster.dead_letters.one_consumer import ConsumerPlan, NotPossible, plan_for
+from memphis_desktop.cluster.dead_letters.resend import (
+    DEFAULT_CAP,
+    Fate,
+    ResendOptions,
+    ResendProgress,
+    ResendRun,
+    command_lines,
+)
+from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.inspect.publishing import PublishError, check_subject
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.dialogs import Dialog, Disclosure, add_form_row, form_layout
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.dead_letters.delayed import DelayedResends, delay_box
+
+_REFRESH_MS = 150
+
+
+class ResendDialog(Dialog):
+    """Where to, when, how fast, how often at most; then the progress, in the same place."""
+
+    def __init__(
+        self,
+        context: ScreenContext,
+        parent: QWidget,
+        letters: Sequence[DeadLetter],
+        typed_name: str | None,
+        delayed: DelayedResends,
+    ) -> None:
+        count = figures.count_noun(len(letters), "dead letter")
+        super().__init__(parent, f"Resend {count}", f"Resend {count}", width=600)
+        self.context = context
+        self.letters = list(letters)
+        self.delayed = delayed
+        self.result_of: ResendRun | None = None
+        self._typed_name = typed_name
+        self._timer = QTimer(self)
+        self._timer.setInterval(_REFRESH_MS)
+        self._timer.timeout.connect(self._show_progress)
+        self._build()
+        self._changed()
+
+    def _build(self) -> None:
+        gone = sum(letter.original.presence is Presence.GONE for letter in self.letters)
+        self.warning = Banner("warning", "")
+        self.warning.setVisible(bool(gone))
+        if gone:
+            self.warning.set_content(
+                "warning", f"{figures.count_noun(gone, 'message')} cannot be sent: no longer in the station."
+            )
+        self.body.addWidget(self.warning)
+        self.target = QComboBox()
+        self.target.addItem("The original subject", "original")
+        consumers = sorted({(one.stream, one.consumer) for one in self.letters if one.consumer})
+        snapshot = self.context.session.snapshot
+        self._consumer: tuple[str, str] | None = None
+        if len(consumers) == 1 and consumers[0] in snapshot.consumers:
+            self._consumer = consumers[0]
+            self.target.addItem(f"Only to {consumers[0][1]}", "consumer")
+        self.target.addItem("Another subject", "subject")
+        self.subject = QLineEdit()
+        self.subject.setProperty("role", "mono")
+        self.subject.setPlaceholderText("orders.retry")
+        self.rate = QDoubleSpinBox()
+        self.rate.setRange(0, 100_000)
+        self.rate.setDecimals(1)
+        self.rate.setValue(10)
+        self.rate.setSuffix(" a second")
+        self.rate.setSpecialValueText("as fast as they are taken")
+        self.cap = QSpinBox()
+        self.cap.setRange(0, 1000)
+        self.cap.setValue(DEFAULT_CAP)
+        self.cap.setSpecialValueText("no cap")
+        self.start = delay_box()
+        self.drop = QCheckBox("Take each off the list once its copy is stored")
+        self.drop.setChecked(True)
+        self.note = PlainLabel("", "caption", wrap=True)
+        form = form_layout()
+        add_form_row(form, "Send to", self.target)
+        add_form_row(form, "", self.note)
+        self._subject_row = form.rowCount()
+        add_form_row(form, "Subject", self.subject)
+        add_form_row(form, "Begin", self.start)
+        add_form_row(form, "Pace", self.rate)
+        add_form_row(
+            form,
+            "Attempts at most",
+            self.cap,
+            "Counted in the header Memphis-Dead-Letter-Attempt, over every copy of the same message.",
+        )
+        add_form_row(form, "Afterwards", self.drop)
+        self._form = form
+        self.body.addLayout(form)
+        self._typed: QLineEdit | None = None
+        if self._typed_name is not None:
+            self._typed = QLineEdit()
+            self._typed.setProperty("role", "mono")
+            self._typed.setAccessibleName(f"Type {self._typed_name} to go on")
+            self.body.addWidget(PlainLabel(f"Type {self._typed_name} to go on.", "caption"))
+            self.body.addWidget(self._typed)
+            self._typed.textChanged.connect(self._changed)
+        self._code = CodeBlock(lines=6)
+        self.body.addWidget(Disclosure("Command", self._code))
+        self.bar = QProgressBar()
+        self.bar.setRange(0, max(1, len(self.letters)))
+        self.bar.setTextVisible(False)
+        self.bar.hide()
+        self.progress_label = PlainLabel("", "muted", wrap=True)
+        self.progress_label.hide()
+        self.body.addWidget(self.bar)
+        self.body.addWidget(self.progress_label)
+        self.target.currentIndexChanged.connect(self._changed)
+        self.subject.textChanged.connect(self._changed)
+
+    # What is chosen
+
+    def _plan(self) -> ConsumerPlan | None:
+        if self.target.currentData() != "consumer" or self._consumer is None:
+            return None
+        subjects = sorted({one.original.subject for one in self.letters if one.original.subject})
+        return plan_for(self.context.session.snapshot, *self._consumer, subjects)
+
+    def _changed(self) -> None:
+        choice = self.target.currentData()
+        self._form.setRowVisible(self._subject_row, choice == "subject")
+        problem = ""
+        text = "Every consumer whose filter fits gets the copies, as at the first time."
+        subject = ""
+        if choice == "subject":
+            subject = self.subject.text().strip()
+            text = "All copies go there; the original subject is in the header Memphis-Dead-Letter-Subject."
+            try:
+                check_subject(subject)
+            except ValueError as error:
+                problem = str(error) if subject else "Name the subject."
+        elif choice == "consumer":
+            try:
+                plan = self._plan()
+                text = plan.explanation if plan is not None else ""
+                subject = plan.subject if plan is not None else ""
+            except NotPossible as refusal:
+                text, problem = str(refusal), "It cannot be reached alone."
+        elif any(one.kind is LetterKind.STATION and not one.home_subject for one in self.letters):
+            problem = "Some do not say what their subject was: choose another subject."
+        self.note.setText(text)
+        self.note.setRole("warning" if problem and choice == "consumer" else "caption")
+        typed = self._typed is None or self._typed.text() == self._typed_name
+        self.verb_button.setEnabled(not problem and typed and self.result_of is None)
+        self.verb_button.setToolTip(problem)
+        self._code.set_text(command_lines(self.letters, subject))
+
+    def options(self) -> ResendOptions:
+        """What was chosen; raises `NotPossible` when one consumer cannot be reached alone."""
+        choice = self.target.currentData()
+        return ResendOptions(
+            rate=self.rate.value() or None,
+            cap=self.cap.value() or None,
+            drop=self.drop.isChecked(),
+            subject=self.subject.text().strip() if choice == "subject" else "",
+            plan=self._plan(),
+        )
+
+    # Running
+
+    def accept(self) -> None:
+        """Begin; the dialog closes when all are sent without a failure."""
+        if self.result_of is not None:
+            super().accept()
+            return
+        try:
+            run = ResendRun(self.context.session, self.letters, self.options())
+        except NotPossible as refusal:
+            self.show_error(str(refusal))
+            return
+        seconds = int(self.start.currentData())
+        if seconds:
+            self.delayed.add(len(self.letters), seconds, lambda: run_and_tell(self.context, run))
+            super().accept()
+            return
+        self.result_of = run
+        self.show_error("")
+        self.verb_button.setEnabled(False)
+        self.cancel_button.setText("Stop")
+        for widget in (self.target, self.subject, self.start, self.rate, self.cap, self.drop):
+            widget.setEnabled(False)
+        self.bar.show()
+        self.progress_label.show()
+        self._timer.start()
+        self.context.run(self._run(run), "resend the dead letters")
+
+    def reject(self) -> None:
+        """Stop after the letter at hand, or close."""
+        run = self.result_of
+        if run is not None and not run.progress.ended:
+            run.stop()
+            return
+        super().reject()
+
+    async def _run(self, run: ResendRun) -> None:
+        self._end(*await _outcome(run))
+
+    def _end(self, progress: ResendProgress, problem: str) -> None:
+        self._timer.stop()
+        self._show_progress()
+        sentence = fates_sentence(progress)
+        if problem:
+            self.show_error(f"{sentence} {problem}".strip())
+            self.cancel_button.setText("Close")
+            return
+        kind = "good" if progress.sent == progress.total else "warning"
+        self.context.notify(sentence, kind)
+        super().accept()
+
+    def _show_progress(self) -> None:
+        if self.result_of is not None:
+            progress = self.result_of.progress
+            self.bar.setValue(progress.done)
+            self.progress_label.setText(fates_sentence(progress))
+
+
+async def _outcome(run: ResendRun) -> tuple[ResendProgress, str]:
+    """Run it; returns how it went and what went wrong."""
+    try:
+        progress = await run.run()
+    except (ClusterError, PublishError, ReadError) as error:
+        return run.progress, str(error)
+    failed = progress.fates[Fate.FAILED] + progress.fates[Fate.NO_SUBJECT]
+    return progress, progress.problem if failed else ""
+
+
+async def run_and_tell(context: ScreenContext, run: ResendRun) -> None:
+    """Send without a dialog, and say how it went."""
+    progress, problem = await _outcome(run)
+    kind = "bad" if problem else "good" if progress.sent == progress.total else "warning"
+    context.notify(f"{fates_sentence(progress)} {problem}".strip(), kind)
+
+
+def fates_sentence(progress: ResendProgress) -> str:
+    """What became of letters, in a sentence."""
+    parts = [
+        f"{figures.integer(progress.sent)} of {figures.count_noun(progress.total, 'dead letter')} resent"
+    ]
+    for fate in (Fate.GONE, Fate.CAPPED, Fate.NO_SUBJECT, Fate.FAILED):
+        if progress.fates[fate]:
+            parts.append(f"{figures.integer(progress.fates[fate])}: {fate.value}")
+    return ", ".join(parts) + "."
