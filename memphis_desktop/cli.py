@@ -20,6 +20,7 @@ from memphis_desktop.command_parser import (
     connection,
     count,
     make_parser,
+    percent,
     positive,
     size,
     source,
@@ -212,11 +213,23 @@ def _screenshot(arguments: list[str]) -> int:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="this picture only; repeatable"
     )
+    parser.add_argument(
+        "--scale", type=percent, default=100, metavar="PERCENT", help="size of everything (100)"
+    )
+    parser.add_argument(
+        "--state",
+        choices=["data", "empty", "away"],
+        default="data",
+        help="with --demo: with sample stations (data), without any, or after the broker has gone away",
+    )
     options = parser.parse_args(arguments)
     profile = source(options)
     if not options.demo and profile is None:
         parser.error("say what to show: --demo, --connect URL or --context NAME")
+    if options.state != "data" and profile is not None:
+        parser.error("--state belongs to --demo")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"  # no display is needed, and none is used
+    os.environ["QT_SCALE_FACTOR"] = str(options.scale / 100)
     from memphis_desktop import screenshot
 
     several = {"both": ("dark", "light"), "all": ("dark", "light", "contrast")}
@@ -228,6 +241,7 @@ def _screenshot(arguments: list[str]) -> int:
         size=options.size,
         history=options.history,
         only=frozenset(options.only),
+        state=options.state,
     )
 
 

@@ -76,6 +76,14 @@ def count(text: str) -> int:
     return value
 
 
+def percent(text: str) -> int:
+    """A share of the usual size, from half to four times."""
+    value = int(text)
+    if not 50 <= value <= 400:
+        raise ValueError
+    return value
+
+
 def size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     sides = int(width), int(height)

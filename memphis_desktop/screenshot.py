@@ -23,6 +23,7 @@ from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.broker_control import BrokerChoice
 from memphis_desktop.ui.components.toast import Toast
 from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screen import Route, Screen
@@ -50,6 +51,7 @@ def run(
     size: tuple[int, int],
     history: float,
     only: frozenset[str] = frozenset(),
+    state: str = "data",
 ) -> int:
     """Draw every screen in every theme, and print the files written.
 
@@ -60,6 +62,7 @@ def run(
         size: Of the window, in pixels.
         history: Seconds to watch the connection before the first picture, so that the graphs are filled.
         only: Names of pictures (``overview``, ``station-messages``); nothing for all.
+        state: Of the fresh broker: ``data``, ``empty`` without sample stations, or ``away`` once it has gone.
 
     Raises:
         Failure: The server cannot be reached, a file not be written, or a name in `only` is unknown.
@@ -71,7 +74,7 @@ def run(
     loop = EventLoop(app.application())
     asyncio.set_event_loop(loop)
     with loop:
-        loop.run_until_complete(_draw_all(folder, connect, themes, size, history, only))
+        loop.run_until_complete(_draw_all(folder, connect, themes, size, history, only, state))
     return 0
 
 
@@ -82,19 +85,30 @@ async def _draw_all(
     size: tuple[int, int],
     history: float,
     only: frozenset[str],
+    state: str,
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="memphis-desktop-") as text:
         os.environ[folders.HOME_VARIABLE] = text  # the user's own things stay out of the pictures
-        async with app.session(demo=connect is None) as program:
+        async with app.session(demo=connect is None and state != "empty") as program:
             window = program.window
             window.resize(*size)
+            window.first_steps.dismiss()
             if connect is not None:
                 await _connect(window, connect)
+            elif state == "empty":
+                choice = BrokerChoice(port=0, persistent=False, sample_traffic=False)
+                await window.start_local_broker(choice)
             snapshot = await _ready(window, history)
             connection = window.current_workspace().connection
             assert connection is not None  # it is ready
             profile = connection.profile
             wanted = chosen(snapshot, only)
+            if state == "away":
+                for shot in wanted:  # what was read before stays in view
+                    await _go(window, profile, shot.route)
+                    await _settled(window)
+                await program.broker.stop()
+                await _until(lambda: not connection.session.connected, SETTLE_SECONDS)
             for mode in themes:
                 theme.manager().set_mode(mode)
                 for shot in wanted:

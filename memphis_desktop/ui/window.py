@@ -29,6 +29,7 @@ from memphis_desktop.ui.shell import palette_entries, time_zones
 from memphis_desktop.ui.shell.alert_center import AlertCenter
 from memphis_desktop.ui.shell.connection import LOCAL_ID, Connection
 from memphis_desktop.ui.shell.doors import load_doors
+from memphis_desktop.ui.shell.first_steps import FirstSteps, Step, offered
 from memphis_desktop.ui.shell.log_memory import LogMemory
 from memphis_desktop.ui.shell.opener import Opener
 from memphis_desktop.ui.shell.palette import Palette
@@ -276,6 +277,7 @@ class MainWindow(QMainWindow):
         else:
             self.status.show_nothing()
         self._refresh_rail()
+        self._offer_first_steps(connection)
         self._place_changed(chosen)
         self._screen_changed(chosen)
 
@@ -321,6 +323,16 @@ class MainWindow(QMainWindow):
         if self.current_workspace().connection is connection:
             self.status.show_snapshot(connection.profile.name, connection.snapshot)
             self._refresh_rail()
+            self._offer_first_steps(connection)
+
+    def _offer_first_steps(self, connection: Connection | None) -> None:
+        self.first_steps.offer(
+            connection is not None and connection.is_local and offered(connection.snapshot)
+        )
+
+    def _try_step(self, step: Step) -> None:
+        self.navigate(step.route)
+        self.notify(step.hint)
 
     def _state_changed(self, connection: Connection) -> None:
         token, word = STATE_WORDS[connection.snapshot.state]
@@ -391,6 +403,7 @@ class MainWindow(QMainWindow):
             Command("Save the tabs as a workspace", "", self.opener.ask_where_to_save, "floppy-disk"),
             Command("Filter this list", "/", self._focus_filter, "funnel"),
             Command("Keyboard shortcuts", "?", self.show_shortcuts, "keyboard"),
+            Command("First steps again", "", self.first_steps.begin_again, "check-circle"),
             Command(
                 "Narrow or widen the rail",
                 "Ctrl+B",
@@ -516,6 +529,8 @@ class MainWindow(QMainWindow):
         self.status = StatusBar()
         self._content = QStackedWidget()
         self._content.setObjectName("content")
+        self.first_steps = FirstSteps()
+        self.first_steps.requested.connect(self._try_step)
         self.top_bar.tabs.currentChanged.connect(self._tab_changed)
         self.top_bar.tabs.closed.connect(self.close_tab)
         self.top_bar.new_tab_requested.connect(self.new_tab)
@@ -524,11 +539,16 @@ class MainWindow(QMainWindow):
         self.rail.requested.connect(lambda name: self.navigate(Route(name)))
         self.status.zone_menu_requested.connect(self._show_zone_menu)
         self.status.alerts_clicked.connect(lambda: self.navigate(Route("alerts")))
+        right = QVBoxLayout()
+        right.setContentsMargins(0, 0, 0, 0)
+        right.setSpacing(0)
+        right.addWidget(self._content, 1)
+        right.addWidget(self.first_steps)
         middle = QHBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)
         middle.addWidget(self.rail)
-        middle.addWidget(self._content, 1)
+        middle.addLayout(right, 1)
         holder = QWidget()
         layout = QVBoxLayout(holder)
         layout.setContentsMargins(0, 0, 0, 0)

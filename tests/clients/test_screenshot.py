@@ -54,6 +54,8 @@ async def test_screens_are_drawn_in_both_themes(
     [
         ((), 2, "--demo, --connect"),
         (("--demo", "--size", "12"), 2, "invalid size value"),
+        (("--demo", "--scale", "10"), 2, "invalid percent value"),
+        (("--connect", "nats://127.0.0.1:1", "--state", "away"), 2, "--state belongs to --demo"),
         (("--connect", "nats://127.0.0.1:1"), 1, "cannot connect"),
     ],
 )
@@ -64,3 +66,12 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: tuple[str, ...], code:
     assert len(lines) == 1, done.stderr
     assert words in lines[0]
     assert "Traceback" not in done.stderr
+
+
+def test_larger_and_without_data(tmp_path: Path) -> None:
+    arguments = ("--demo", "--state", "empty", "--scale", "200", "--size", "900x600", "--theme", "contrast")
+    done = draw(tmp_path, *arguments, "--history", "1", "--only", "stations")
+    assert done.returncode == 0, done.stderr
+    image = QImage(str(tmp_path / "stations-contrast.png"))
+    assert (image.width(), image.height()) == (1800, 1200)
+    assert len(colours(image)) > 5

@@ -307,6 +307,7 @@ async def test_advisories_that_another_stream_has_are_copied_from_it(
 
 async def test_a_note_is_kept_with_a_letter(stations: StationsClient, jetstream: JetStreamContext) -> None:
     await plain_stream(jetstream)
+    await jetstream.publish("plain.a", b"poison")
     await fail(jetstream, "Plain_x", "Worker", times=2)
     [letter] = await letters_of(stations, "Plain_x")
     assert letter.note is None

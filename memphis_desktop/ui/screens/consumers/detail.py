@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import why_behind
@@ -37,6 +38,9 @@ from memphis_desktop.ui.screens.station_parts import (
     station_route,
     trend,
 )
+from memphis_desktop.ui.shell import first_steps
+
+_WATCHED_MS = 4000  # a graph that was looked at for so long was watched
 
 
 class ConsumerScreen(Screen):
@@ -81,6 +85,10 @@ class ConsumerScreen(Screen):
             "pending": VitalSign("Unacked", token="series3", beside=True),
         }
         self._arrange()
+        self._watched = QTimer(self)
+        self._watched.setSingleShot(True)
+        self._watched.setInterval(_WATCHED_MS)
+        self._watched.timeout.connect(self._note_watched)
         self.time_range.changed.connect(self._draw)
 
     def _arrange(self) -> None:
@@ -174,12 +182,18 @@ class ConsumerScreen(Screen):
         self._active = True
         self._watch()
         self._draw()
+        self._watched.start()
         if self.stack.currentWidget() is self.pending:
             self.pending.activated()
+
+    def _note_watched(self) -> None:
+        if self.stack.currentIndex() == 0:
+            first_steps.reach(first_steps.LAG)
 
     def deactivated(self) -> None:
         """No more."""
         self._active = False
+        self._watched.stop()
         self.pending.deactivated()
         self._stop_watching()
 

@@ -21,6 +21,7 @@ from memphis_desktop.ui.memphis.letters import resend_changes
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer.header_grid import HeaderGrid
 from memphis_desktop.ui.screens.dead_letters.delayed import DelayedResends, delay_box
+from memphis_desktop.ui.shell import first_steps
 from memphis_desktop.ui.theme import fonts
 
 _EVERY = ""
@@ -116,6 +117,8 @@ async def _send(context: ScreenContext, changes: list[MemphisChange]) -> tuple[s
         answer = await change.run(context.session)
         sent += int(answer.get("sent") or 0)
         failed += list((answer.get("failed") or {}).values())
+    if sent:
+        first_steps.reach(first_steps.RESEND)
     told = f"{figures.count_noun(sent, 'dead letter')} sent to their groups."
     return told, f"{figures.integer(len(failed))} not: {failed[0]}." if failed else ""
 

@@ -27,6 +27,7 @@ from memphis_desktop.ui.components.dialogs import Dialog, Disclosure, add_form_r
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.dead_letters.delayed import DelayedResends, delay_box
+from memphis_desktop.ui.shell import first_steps
 
 _REFRESH_MS = 150
 
@@ -239,6 +240,8 @@ async def _outcome(run: ResendRun) -> tuple[ResendProgress, str]:
         progress = await run.run()
     except (ClusterError, PublishError, ReadError) as error:
         return run.progress, str(error)
+    if progress.sent:
+        first_steps.reach(first_steps.RESEND)
     failed = progress.fates[Fate.FAILED] + progress.fates[Fate.NO_SUBJECT]
     return progress, progress.problem if failed else ""
 

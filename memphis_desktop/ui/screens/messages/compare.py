@@ -18,6 +18,7 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.json_tree import preview
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screens.decoders.store import current_decoders
+from memphis_desktop.ui.shell import first_steps
 
 _DOTS = {ChangeKind.CHANGED: "warning", ChangeKind.ADDED: "good", ChangeKind.REMOVED: "bad"}
 
@@ -105,6 +106,7 @@ class CompareDialog(QDialog):
             self._show(difference)
 
     def _show(self, difference: Difference) -> None:
+        first_steps.reach(first_steps.COMPARE)
         self.table.set_rows(list(difference.changes))
         if difference.changes:
             self.table.set_state("ready")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from shiboken6 import isValid
 
+from memphis_desktop.inspect.filter.query import parse_filter
 from memphis_desktop.inspect.histogram import read_histogram
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.page_cache import Page
@@ -17,6 +18,7 @@ from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek, place
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screens.decoders.store import mask
 from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS, WINDOW_BYTES, WINDOW_ROWS
+from memphis_desktop.ui.shell import first_steps
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
@@ -111,6 +113,8 @@ class Searching(QObject):
             messages = [mask(message) for message in messages]
             self._add(progress, messages)
             browser.histogram.add_matches(messages)
+            if parse_filter(progress.request.filter).kind == "expression":
+                first_steps.reach(first_steps.FIND)
         browser.search_status.show_progress(progress)
         browser.update_foot()
         if progress.state.ended and not browser.list.model.rows:

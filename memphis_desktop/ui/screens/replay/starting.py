@@ -28,6 +28,7 @@ from memphis_desktop.inspect.replay.runs import RunEntry, new_run_id
 from memphis_desktop.inspect.seek import Seek, place
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.replay.runs import runs_of
+from memphis_desktop.ui.shell import first_steps
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,14 @@ def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest,
         request.options.subject if target is session else f"{target.profile.name}: {request.options.subject}"
     )
     entry = RunEntry(run, source.description, where, record=record, session=target)
-    return runs_of(session).start(entry, context.run, finish)
+
+    async def ended() -> None:
+        slow = request.options.rate is not None or request.options.original_pace is not None
+        if slow and run.progress.stored >= first_steps.REPLAYED_AT_LEAST:
+            first_steps.reach(first_steps.REPLAY)
+        await finish()
+
+    return runs_of(session).start(entry, context.run, ended)
 
 
 def _place_of(session: Any) -> Place:
