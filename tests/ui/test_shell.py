@@ -167,9 +167,39 @@ async def test_a_server_that_hangs_is_said_to(
     try:
         await until(lambda: workspace._veil.isVisible(), "the veil", timeout=30)
         assert workspace._banner.text().startswith("The server does not answer.")
+        ages = [age for age in workspace._ages._told.values() if age.isVisible()]
+        assert len(ages) > 5, "each panel of the overview says its own"
+        assert all(age.age.text().endswith(" s old") for age in ages)
     finally:
         nats_server.send_signal(signal.SIGCONT)
     await until(lambda: not workspace._veil.isVisible(), "the present", timeout=30)
+    assert not any(age.isVisible() for age in workspace._ages._told.values())
+
+
+async def test_one_panel_is_old_and_the_others_are_the_present(
+    program: Program, nats_server: ServerProcess, until: Until
+) -> None:
+    workspace = await program.window.open_profile(ConnectionProfile(name="near", urls=(nats_server.url,)))
+    await until(lambda: workspace.connection.snapshot.complete, "the first round")
+    screen = workspace.current_screen
+    ages = staleness.PanelAges()
+    stale = staleness.Staleness(
+        "warning",
+        "Groups cannot be read.",
+        parts=frozenset({"consumers"}),
+        ages={"consumers": 42.0},
+        reasons={"consumers": "Refused."},
+    )
+    assert ages.show(screen, stale, covered=False)
+    told = {panel: age for panel, age in ages._told.items() if age.isVisible()}
+    assert screen.lag_board.parentWidget() in told
+    assert screen.graph not in told
+    [text] = {age.age.text() for age in told.values()}
+    assert text == "42 s old"
+    assert all(age.greyed for age in told.values())
+    assert screen.lag_board.parentWidget().accessibleDescription() == "42 s old. Refused."
+    ages.show(screen, None, covered=False)
+    assert not any(age.isVisible() for age in ages._told.values())
 
 
 async def test_a_failing_coroutine_is_told_once(program: Program, until: Until) -> None:

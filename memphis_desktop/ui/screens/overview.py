@@ -29,7 +29,7 @@ from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
-from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.cluster.strip import ClusterStrip
 from memphis_desktop.ui.screens.station_parts import (
     LONGEST,
@@ -46,6 +46,7 @@ from memphis_desktop.ui.screens.station_parts import (
     stream_sparkline,
     trend,
 )
+from memphis_desktop.ui.shell.staleness import shows
 
 LAG_ROWS = 20
 STATION_ROWS = 20
@@ -81,6 +82,7 @@ class OverviewScreen(Screen):
         self._build_vital_signs()
         self.graph = TimeSeriesGraph("Throughput", "messages/s", self.time_range, zone=context.zone)
         self.graph.setMinimumHeight(210)
+        shows(self.graph, SERVER, "streams")
         self._build_tables()
         self._arrange()
         self.time_range.changed.connect(self._draw)
@@ -114,6 +116,7 @@ class OverviewScreen(Screen):
         for key, sign in self.vital_signs.items():
             sign.setToolTip(explain[key])
             sign.setMinimumWidth(SIGN_WIDTH)
+            shows(sign, "account" if key in ("storage", "api_errors") else SERVER)
         self._signs = QGridLayout()
         self._signs.setSpacing(theme.SPACE_3)
         self._sign_columns = 0
@@ -196,11 +199,11 @@ class OverviewScreen(Screen):
         middle = QHBoxLayout()
         middle.setSpacing(theme.SPACE_4)
         middle.addWidget(self.graph, 13)
-        middle.addWidget(panel(self.health, title="Health"), 7)
+        middle.addWidget(shows(panel(self.health, title="Health"), "streams", "consumers"), 7)
         lower = QHBoxLayout()
         lower.setSpacing(theme.SPACE_4)
-        lower.addWidget(panel(self.lag_board, title="Furthest behind"), 13)
-        lower.addWidget(panel(self.stations, title="Busiest stations"), 7)
+        lower.addWidget(shows(panel(self.lag_board, title="Furthest behind"), "consumers"), 13)
+        lower.addWidget(shows(panel(self.stations, title="Busiest stations"), "streams"), 7)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)

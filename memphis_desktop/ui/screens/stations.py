@@ -35,6 +35,7 @@ from memphis_desktop.ui.screens.station_parts import (
     worst_lags,
 )
 from memphis_desktop.ui.screens.station_preview import StationPreview
+from memphis_desktop.ui.shell.staleness import shows
 
 # Longer lists are compared with what is shown less often: nobody reads ten thousand rows a second.
 _ROWS_PER_SECOND = 2000
@@ -93,7 +94,7 @@ class StationsScreen(Screen):
         )
         self.table.set_zone(context.zone)
         self.preview = StationPreview(context)
-        self.split = SplitView(panel(self.table), self.preview, "stations", share=0.31)
+        self.split = SplitView(shows(panel(self.table), "streams"), self.preview, "stations", share=0.31)
         self.split.set_preview_visible(bool(context.settings.get(_PREVIEW_SETTING)))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)

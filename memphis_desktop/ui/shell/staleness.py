@@ -1,12 +1,19 @@
-"""When what a tab shows is not the present: the words for it, and the veil over the content."""
+"""When what a tab shows is not the present: the words for it, the veil, and the age on each panel.
+
+A screen says with `shows` which part of what is read each of its panels shows. A panel whose part is old is
+greyed and says how old it is; the rest of the page, which is the present, stays as it is.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel, QWidget
+from shiboken6 import isValid
 
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.ui import format as figures
@@ -27,31 +34,36 @@ class Staleness:
         kind: Of the banner: warning, or bad when nobody tries any more.
         text: What happened, and how old what is shown is.
         action: ``stop`` trying, ``reconnect``, or empty.
-        parts: What is not the present: screens that show it are greyed.
+        parts: What is not the present: screens and panels that show it are greyed.
+        ages: How old each of these is, seconds; of those that were read at all.
+        reasons: Why each cannot be read, where that differs.
     """
 
     kind: str
     text: str
     action: str = ""
     parts: frozenset[str] = EVERYTHING
+    ages: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 def staleness(snapshot: ClusterSnapshot, now_ns: int) -> Staleness | None:
     """Return why a snapshot is not the present at `now_ns`; None when it is."""
     read = [at for part, at in snapshot.read_at.items() if part in _PARTS]
     age = _age(max(read, default=0), now_ns)
+    ages = {part: _age(at, now_ns) for part, at in snapshot.read_at.items() if part in EVERYTHING}
     if snapshot.state is ConnectionState.RECONNECTING:
         text = f"{snapshot.detail or 'The connection was lost.'} {_old(age)}"
-        return Staleness("warning", text.strip(), "stop")
+        return Staleness("warning", text.strip(), "stop", ages=ages)
     if snapshot.state in (ConnectionState.FAILED, ConnectionState.CLOSED):
         text = snapshot.detail if snapshot.state is ConnectionState.FAILED else ""
         text = text or "The connection is closed."
-        return Staleness("bad", f"{text} {_old(age)}".strip(), "reconnect")
+        return Staleness("bad", f"{text} {_old(age)}".strip(), "reconnect", ages=ages)
     if snapshot.state is not ConnectionState.CONNECTED:
         shown = bool(snapshot.read_at)
-        return Staleness("information", f"Connecting again. {_old(age)}") if shown else None
+        return Staleness("information", f"Connecting again. {_old(age)}", ages=ages) if shown else None
     if _age(snapshot.read_at.get(SERVER, now_ns), now_ns) > STALE_SECONDS:
-        return Staleness("warning", f"The server does not answer. {_old(age)}")
+        return Staleness("warning", f"The server does not answer. {_old(age)}", ages=ages)
     late = {
         part: _age(snapshot.read_at[part], now_ns)
         for part in _PARTS
@@ -63,7 +75,8 @@ def staleness(snapshot: ClusterSnapshot, now_ns: int) -> Staleness | None:
     names = ", ".join(_PARTS[part] for part in late)
     reason = snapshot.errors[next(iter(late))]
     text = f"{names} cannot be read. {reason} {_old(max(late.values()))}"
-    return Staleness("warning", text, parts=frozenset(late))
+    reasons = {part: snapshot.errors[part] for part in late}
+    return Staleness("warning", text, parts=frozenset(late), ages=late, reasons=reasons)
 
 
 def _age(read_at_ns: int, now_ns: int) -> float:
@@ -111,3 +124,89 @@ class StaleVeil(QWidget):
         colour = QColor(theme.manager().current.window)
         colour.setAlphaF(_VEIL)
         QPainter(self).fillRect(event.rect(), colour)
+
+
+Panel = TypeVar("Panel", bound=QWidget)
+_SHOWN = "shown_parts"  # the property of a panel that names what it shows
+
+
+def shows(panel: Panel, *parts: str) -> Panel:
+    """Say which parts of what is read a panel shows (``streams``, ``consumers``, ``account``, ``server``)."""
+    panel.setProperty(_SHOWN, list(parts))
+    return panel
+
+
+class _PanelAge(StaleVeil):
+    """Greys one panel and says in its corner how old it is."""
+
+    def __init__(self, panel: QWidget) -> None:
+        super().__init__(panel)
+        self.greyed = False
+        self.age = QLabel(self)
+        self.age.setTextFormat(Qt.TextFormat.PlainText)
+        self.age.setProperty("role", "age")
+
+    def tell(self, seconds: float, reason: str, greyed: bool) -> None:
+        """Show it, or another age."""
+        self.greyed = greyed
+        self.age.setText(f"{_whole(seconds)} old")
+        panel = self.parentWidget()
+        assert panel is not None  # it is made with one
+        panel.setAccessibleDescription(f"{_whole(seconds)} old. {reason}".strip())
+        self.cover(True)
+        self.age.adjustSize()
+        place = self.rect().bottomRight() - self.age.rect().bottomRight()
+        self.age.move(place.x() - theme.SPACE_2, place.y() - theme.SPACE_2)
+        self.update()
+
+    def end(self) -> None:
+        """It is the present."""
+        panel = self.parentWidget()
+        if panel is not None:
+            panel.setAccessibleDescription("")
+        self.cover(False)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The veil, unless a larger one lies over the page already."""
+        if self.greyed:
+            super().paintEvent(event)
+
+
+class PanelAges:
+    """The ages on the panels of the screen that a tab shows."""
+
+    def __init__(self) -> None:
+        self._told: dict[QWidget, _PanelAge] = {}
+
+    def show(self, screen: QWidget | None, stale: Staleness | None, *, covered: bool) -> bool:
+        """Tell the ages of a screen's panels; returns whether it has any.
+
+        Args:
+            screen: What the tab shows.
+            stale: What is not the present; None when all is.
+            covered: Whether the whole page is greyed already.
+        """
+        panels = _panels(screen) if screen is not None and stale is not None else {}
+        told: set[QWidget] = set()
+        for panel, parts in panels.items():
+            assert stale is not None  # else there are none
+            ages = [stale.ages[part] for part in parts if part in stale.parts and part in stale.ages]
+            if ages and max(ages) > 1:
+                told.add(panel)
+                reason = next((stale.reasons[part] for part in parts if part in stale.reasons), stale.text)
+                age = self._told.get(panel) or self._told.setdefault(panel, _PanelAge(panel))
+                age.tell(max(ages), reason, not covered)
+        for panel in self._told.keys() - told:
+            if isValid(panel):
+                self._told[panel].end()
+            else:
+                del self._told[panel]
+        return bool(panels)
+
+
+def _panels(screen: QWidget) -> dict[QWidget, tuple[str, ...]]:
+    return {
+        panel: tuple(parts)
+        for panel in screen.findChildren(QWidget)
+        if isinstance(parts := panel.property(_SHOWN), list)
+    }

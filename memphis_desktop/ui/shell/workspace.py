@@ -24,7 +24,7 @@ from memphis_desktop.ui.screen import Action, Route, Screen
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.settings import Settings
 from memphis_desktop.ui.shell.connection import Connection
-from memphis_desktop.ui.shell.staleness import StaleVeil, staleness
+from memphis_desktop.ui.shell.staleness import EVERYTHING, PanelAges, StaleVeil, staleness
 from memphis_desktop.ui.shell.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class Workspace(QWidget):
         layout.addWidget(self._banner_holder)
         layout.addWidget(self._stack, 1)
         self._veil = StaleVeil(self._stack)
+        self._ages = PanelAges()
         self._clock = QTimer(self)
         self._clock.setInterval(1000)
         self._clock.timeout.connect(self._check_staleness)
@@ -270,7 +271,10 @@ class Workspace(QWidget):
         self._banner_holder.setVisible(stale is not None)
         screen = self.current_screen
         shown = screen.stale_with if screen is not None else frozenset()
-        self._veil.cover(stale is not None and bool(stale.parts & shown))
+        everything = stale is not None and stale.parts == EVERYTHING
+        told = self._ages.show(screen, stale, covered=everything)
+        whole = everything or not told  # where panels tell their own age, the others are the present
+        self._veil.cover(stale is not None and bool(stale.parts & shown) and whole)
 
     def _stop_trying(self) -> None:
         if self.connection is not None:

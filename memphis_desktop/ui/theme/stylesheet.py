@@ -57,6 +57,8 @@ QLabel[role="title"] {{ font-size: {SIZE_TITLE}px; font-weight: 600; }}
 QLabel[role="section"] {{ font-size: {SIZE_SECTION}px; font-weight: 600; }}
 QLabel[role="strong"] {{ font-weight: 600; }}
 QLabel[role="caption"] {{ font-size: {SIZE_CAPTION}px; color: {t.muted}; }}
+QLabel[role="age"] {{ font-size: {SIZE_CAPTION}px; color: {t.warning}; background: {t.raised};
+    border: {t.line_width}px solid {t.warning}; border-radius: 4px; padding: 1px 6px; }}
 QLabel[role="muted"] {{ color: {t.muted}; }}
 QLabel[role="vital"] {{ font-size: {SIZE_VITAL}px; font-weight: 600; }}
 QLabel[role="mono"] {{ font-family: "{monospace}"; font-size: {SIZE_CAPTION}px; }}

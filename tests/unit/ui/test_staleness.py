@@ -56,6 +56,8 @@ def test_a_part_that_cannot_be_read_is_named() -> None:
     )
     stale = staleness(partly, NOW)
     assert stale is not None
+    assert dict(stale.ages) == {"account": 15, "streams": 16}
+    assert stale.reasons["streams"] == "Unavailable (error 10008)."
     assert stale.text == (
         "The account's figures, Streams cannot be read. Unavailable (error 10008). What you see is 16 s old."
     )

@@ -39,6 +39,7 @@ from memphis_desktop.ui.screens.station_parts import (
     trend,
 )
 from memphis_desktop.ui.shell import first_steps
+from memphis_desktop.ui.shell.staleness import shows
 
 _WATCHED_MS = 4000  # a graph that was looked at for so long was watched
 
@@ -100,7 +101,7 @@ class ConsumerScreen(Screen):
         signs = QHBoxLayout()
         signs.setSpacing(theme.SPACE_3)
         for sign in self.signs.values():
-            signs.addWidget(sign, 1)
+            signs.addWidget(shows(sign, "consumers"), 1)
         graphs = QGridLayout()
         graphs.setSpacing(theme.SPACE_4)
         for index, graph in enumerate(
@@ -109,6 +110,7 @@ class ConsumerScreen(Screen):
             graphs.addWidget(graph, *divmod(index, 2))
             graphs.setColumnStretch(index % 2, 1)
             graph.setMinimumWidth(200)
+            shows(graph, "consumers")
         self.facts = Facts(1)
         self.configuration = CodeBlock(lines=0)
         self.pending = PendingView(self.context)
@@ -117,7 +119,7 @@ class ConsumerScreen(Screen):
         facts_layout.setContentsMargins(theme.SPACE_4, 0, theme.SPACE_4, theme.SPACE_3)
         facts_layout.addWidget(self.facts)
         facts_layout.addStretch()
-        side = panel(facts_page, title="State")
+        side = shows(panel(facts_page, title="State"), "consumers")
         side.setFixedWidth(272)
         graph_page = QWidget()
         graph_page.setLayout(graphs)

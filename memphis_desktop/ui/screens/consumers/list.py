@@ -14,6 +14,7 @@ from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenCont
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner, panel
+from memphis_desktop.ui.shell.staleness import shows
 
 
 class ConsumersScreen(Screen):
@@ -42,7 +43,7 @@ class ConsumersScreen(Screen):
         layout.addWidget(self.header)
         layout.addWidget(self.banner)
         layout.addWidget(self.filter)
-        layout.addWidget(panel(self.table), 1)
+        layout.addWidget(shows(panel(self.table), "consumers"), 1)
         self.filter.text_changed.connect(self.table.set_filter)
         self.filter.text_changed.connect(lambda _: self._count())
         self.filter.chips_changed.connect(self._choose)

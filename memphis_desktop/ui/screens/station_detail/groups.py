@@ -16,6 +16,7 @@ from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_parts import history_line, panel
+from memphis_desktop.ui.shell.staleness import shows
 from memphis_desktop.ui.theme.icons import icon
 
 LINES = 6  # as many as there are colours
@@ -61,7 +62,7 @@ class GroupsTab(StationTab):
         column.setContentsMargins(0, theme.SPACE_2, 0, 0)
         column.setSpacing(theme.SPACE_3)
         column.addWidget(self.filter)
-        column.addWidget(panel(self.table), 1)
+        column.addWidget(shows(panel(self.table), "consumers"), 1)
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(graphs)
         split.addWidget(lower)

@@ -24,6 +24,7 @@ from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_facts import Facts, keeps_text, origin_text
 from memphis_desktop.ui.screens.station_parts import history_line, panel, stream_sparkline, worst_lags
+from memphis_desktop.ui.shell.staleness import shows
 
 SUBJECTS_EVERY = 5.0  # seconds between readings of the subjects while the tab is shown
 MAX_SUBJECTS = 5000  # more are not read here: the Subjects tab goes branch by branch
@@ -87,20 +88,20 @@ class SummaryTab(StationTab):
     def _arrange(self) -> None:
         signs = QHBoxLayout()
         signs.setSpacing(theme.SPACE_3)
-        for sign in self.signs.values():
-            signs.addWidget(sign, 1)
+        for key, sign in self.signs.items():
+            signs.addWidget(shows(sign, "consumers" if key == "lag" else "streams"), 1)
         graphs = QVBoxLayout()
         graphs.setSpacing(theme.SPACE_4)
-        graphs.addWidget(self.graph, 3)
-        graphs.addWidget(self.lag_graph, 2)
+        graphs.addWidget(shows(self.graph, "streams"), 3)
+        graphs.addWidget(shows(self.lag_graph, "consumers"), 2)
         facts = QWidget()
         facts_layout = QVBoxLayout(facts)
         facts_layout.setContentsMargins(theme.SPACE_4, 0, theme.SPACE_4, theme.SPACE_3)
         facts_layout.addWidget(self.facts)
         side = QVBoxLayout()
         side.setSpacing(theme.SPACE_4)
-        side.addWidget(panel(facts, title="Limits and state"))
-        side.addWidget(panel(self.subjects, title="Top subjects"), 1)
+        side.addWidget(shows(panel(facts, title="Limits and state"), "streams"))
+        side.addWidget(shows(panel(self.subjects, title="Top subjects"), "streams"), 1)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_4)
         row.addLayout(graphs, 13)
