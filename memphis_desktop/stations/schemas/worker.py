@@ -49,7 +49,7 @@ _MOST_TOO_LONG = 3  # messages of one request; those after them are not tried
 
 
 class WorkerBusy(Exception):
-    """Too many questions wait already."""
+    """Nothing can be checked now: too many questions wait, or no process can be started."""
 
 
 class SchemaWorker:
@@ -150,11 +150,16 @@ class SchemaWorker:
         self._end()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
+        process = context.Process(
             target=_child, args=(theirs, self._time_limit), daemon=True, name="memphis-schemas"
         )
-        self._process.start()
-        theirs.close()
+        try:
+            process.start()
+        except OSError as error:  # no memory, files or processes left
+            raise WorkerBusy(f"what checks messages and schemas could not be started: {error}") from error
+        finally:
+            theirs.close()
+        self._process = process
         with contextlib.suppress(OSError, EOFError):
             if self._pipe.poll(_WALL_LIMIT) and self._pipe.recv() == _READY:
                 return True

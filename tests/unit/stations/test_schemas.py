@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from memphis_desktop.stations.schemas.content import Validate, check_content, compile_validator
 from memphis_desktop.stations.schemas.violations import TYPES, ContentError, Violation
-from memphis_desktop.stations.schemas.worker import SchemaWorker
+from memphis_desktop.stations.schemas.worker import SchemaWorker, WorkerBusy
 
 PROTO = """syntax = "proto3";
 package shop;
@@ -183,6 +183,20 @@ HARMFUL = [
     ("protobuf", "message A { " * 2000, b""),
     ("protobuf", "message A { A a = 1; }", b"\x0a\x80\x80\x80\x80\x08"),
 ]
+
+
+async def test_no_process_is_told_and_the_next_question_is_answered(
+    worker: SchemaWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def refuse(_: object) -> None:
+            raise OSError(12, "Cannot allocate memory")
+
+        patch.setattr("multiprocessing.context.SpawnProcess._Popen", staticmethod(refuse))
+        with pytest.raises(WorkerBusy, match="Cannot allocate memory"):
+            await worker.check("json", JSON, "order_1", "")
+    await worker.check("json", JSON, "order_1", "")
 
 
 async def test_nesting_and_cycles_are_refused(worker: SchemaWorker) -> None:
