@@ -189,7 +189,7 @@ class MessageReader:
                 candidates.insert(0, ReadingMethod.BATCH)
         self._method = next((m for m in candidates if m not in self._refused), ReadingMethod.API)
 
-    def _fall_back(self, error: ReadError) -> bool:
+    def fall_back(self, error: ReadError) -> bool:
         """Give up the present method when the server or the login refuses it; False when none is left."""
         if error.code not in (403, 503) or self.method is ReadingMethod.API:
             return False
@@ -250,7 +250,7 @@ class MessageReader:
             try:
                 return await read(*arguments, **named)
             except ReadError as error:
-                if not self._fall_back(error):
+                if not self.fall_back(error):
                     raise
 
     async def _read_forward(self, start: int, count: int, subject: str | None) -> Page:

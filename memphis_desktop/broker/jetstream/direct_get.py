@@ -271,7 +271,7 @@ class _Batch:
         except StorageError:
             found = []
         self._rest = [one for one in sequences if one > found[-1].sequence] if found else []
-        account.publish_many(self._answers(found))
+        account.deliver(self._reply, self._answers(found))
         if self._bytes_left <= 0:
             self._finish()
             return

@@ -12,7 +12,7 @@ from memphis_desktop.inspect.filter.paths import follow
 from memphis_desktop.inspect.message import Headers, InspectedMessage, parse_time
 
 _EXACT_FLOAT = float(1 << 53)  # above this a float may stand for a whole number that it does not hold
-_COMPRESSED = frozenset((0x1F, 0x28, 0x04, 0xFF, 0x78))
+COMPRESSED = frozenset((0x1F, 0x28, 0x04, 0xFF, 0x78))  # what a compressed payload begins with
 TEXT_LIMIT = 8 << 20
 
 _UNSET: Any = object()
@@ -115,7 +115,7 @@ class LazyMessage:
         """The payload with compression taken off."""
         if self._data is None:
             payload = self.payload
-            if payload and payload[0] in _COMPRESSED and recognise(payload):
+            if payload and payload[0] in COMPRESSED and recognise(payload):
                 payload = unwrap(payload)[0]
             self._data = payload
         return self._data

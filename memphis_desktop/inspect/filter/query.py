@@ -53,12 +53,15 @@ class Filter:
         kind: "words" or "expression"; "all" when there is nothing to filter.
         subject: A subject pattern the server can filter by, None without.
         predicate: What decides about one message.
+        needle: Bytes in lower case that subject, headers or payload (uncompressed) of whatever passes hold;
+            None when there are none such.
     """
 
     source: str
     kind: str
     predicate: Predicate
     subject: str | None = None
+    needle: bytes | None = None
 
     def accepts(self, message: InspectedMessage) -> bool:
         """Whether a message passes; raises FilterError when that cannot be told."""
@@ -80,8 +83,8 @@ def parse_filter(source: str) -> Filter:
         except FilterError:
             if not _only_tokens(text):
                 raise
-    predicates, subject = _words(text)
-    return Filter(source, "words", _all_of(predicates), subject)
+    predicates, subject, needles = _words(text)
+    return Filter(source, "words", _all_of(predicates), subject, max(needles, key=len, default=None))
 
 
 def _only_tokens(text: str) -> bool:
@@ -96,8 +99,9 @@ def _all_of(predicates: list[Predicate]) -> Predicate:
     return lambda message: all(predicate(message) for predicate in predicates)
 
 
-def _words(text: str) -> tuple[list[Predicate], str | None]:
+def _words(text: str) -> tuple[list[Predicate], str | None, list[bytes]]:
     predicates: list[Predicate] = []
+    needles: list[bytes] = []
     subject: str | None = None
     for match in _PART.finditer(text):
         negated = match["minus"] is not None
@@ -117,8 +121,10 @@ def _words(text: str) -> tuple[list[Predicate], str | None]:
             if not word:
                 continue
             predicate = _contains(word)
+            if word.isascii() and not negated:
+                needles.append(word.lower().encode())
         predicates.append(_not(predicate) if negated else predicate)
-    return predicates or [lambda message: True], subject
+    return predicates or [lambda message: True], subject, needles
 
 
 def _not(predicate: Predicate) -> Predicate:
