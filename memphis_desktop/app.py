@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import importlib
 import logging
 import os
@@ -29,6 +28,7 @@ from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.opening import Opening, from_json
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
+from memphis_desktop.ui.collector import Collector
 from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.settings import Settings
@@ -104,11 +104,12 @@ async def session(
     memory, end_log = log_memory.install(folders.log_folder())
     window = MainWindow(broker, ProfileStore(folder), ActivityLog(folders.data_folder()), memory)
     preloader: _Preloader | None = None
+    collector: Collector | None = None
     try:
         if show:
             window.show()
         preloader = _Preloader()
-        _settle_memory()
+        collector = Collector()
         if demo:
             try:
                 await window.start_local_broker(BrokerChoice(port=0, persistent=False, sample_traffic=True))
@@ -123,6 +124,8 @@ async def session(
     finally:
         if preloader is not None:
             preloader.end()
+        if collector is not None:
+            collector.end()
         await window.shut_down()
         await broker.stop()
         window.close()
@@ -163,13 +166,6 @@ class _Preloader:
         """Stop after the module at hand."""
         self._ended.set()
         self._thread.join()
-
-
-def _settle_memory() -> None:
-    """Keep what is built by now out of garbage collections: a full one over it all would show as a pause."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def dress(app: QApplication) -> None:

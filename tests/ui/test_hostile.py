@@ -151,7 +151,9 @@ async def test_every_hostile_payload_in_the_browser_and_its_dialogs(
     for sequence, name in enumerate(HOSTILE, 1):
         async with watch_stalls() as stalls:
             browser.list.select_sequence(sequence)
-            await until(lambda: detail._views.currentWidget() is not detail._waiting, f"decoding {name}")
+            await until(
+                lambda: browser.detail._views.currentWidget() is not detail._waiting, f"decoding {name}"
+            )
         assert stalls.longest < 0.25, name  # the list and the whole pane are laid out in it
         for tab in ("Decoded", "Text", "Hex", "Headers", "Report"):
             detail.show_tab(tab)
@@ -166,11 +168,11 @@ async def test_every_hostile_payload_in_the_browser_and_its_dialogs(
         previous = browser.list.current_message()
     for name in ("zip bomb", "zstd bomb"):
         browser.list.select_sequence(list(HOSTILE).index(name) + 1)
-        await until(lambda: detail.decoded is not None, "decoding the bomb")
+        await until(lambda: browser.detail.decoded is not None, "decoding the bomb")
         assert len(detail.decoded.data) <= 8 << 20
         assert "there is more" in detail.decoded.truncated
     browser.list.select_sequence(2)
-    await until(lambda: detail.decoded is not None and detail.decoded.has_value, "the JSON")
+    await until(lambda: browser.detail.decoded is not None and detail.decoded.has_value, "the JSON")
     assert any(text.strip('"') == MARKUP for text in shown_by(detail.tree.view))  # as it is written
     browser.message_actions.copy_as("JSON")
     assert MARKUP in QGuiApplication.clipboard().text()

@@ -440,14 +440,14 @@ async def test_finding_in_a_text_and_looking_inside_a_compressed_payload(
     browser = await browse("Z")
     detail = browser.detail
     browser.list.select_sequence(1)
-    await until(lambda: detail.decoded is not None, "the message")
+    await until(lambda: browser.detail.decoded is not None, "the message")
     detail.show_tab("Hex")
     assert detail.hex_view.data().startswith(b"\x1f\x8b")
     detail.hex_box.setCurrentIndex(1)
     detail.hex_box.activated.emit(1)
     assert detail.hex_view.data() == inner
     browser.list.select_sequence(2)
-    await until(lambda: detail.decoded is not None, "the other")
+    await until(lambda: browser.detail.decoded is not None, "the other")
     assert detail.hex_box.isHidden()
     detail.show_tab("Text")
     view = detail.text_view

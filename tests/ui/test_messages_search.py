@@ -93,7 +93,7 @@ def browse(go: Go, until: Until) -> Browse:
 
 async def test_searching_and_going_back(browse: Browse, until: Until, qtbot: QtBot) -> None:
     browser = await browse()
-    assert browser.detail.isHidden()  # nothing is chosen yet
+    assert not browser.split.preview_visible()  # nothing is chosen yet
     qtbot.keyClick(browser.list.table, Qt.Key.Key_H)
     await until(lambda: browser.histogram.histogram.total == 500, "the histogram")
     qtbot.keyClick(browser.list.table, Qt.Key.Key_F)

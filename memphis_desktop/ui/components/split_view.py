@@ -13,14 +13,19 @@ class SplitView(QSplitter):
     """``main`` keeps the room; ``preview`` can be shown and hidden.
 
     Args:
+        main, preview: the parts. Large ones are better made with this as their parent and put in with
+            `fill`: taking another parent later styles them all over again.
         settings_name: under what the sizes are remembered.
         share: the preview's part of the room at first.
     """
 
+    main: QWidget
+    preview: QWidget
+
     def __init__(
         self,
-        main: QWidget,
-        preview: QWidget,
+        main: QWidget | None,
+        preview: QWidget | None,
         settings_name: str,
         orientation: Qt.Orientation = Qt.Orientation.Horizontal,
         *,
@@ -29,17 +34,22 @@ class SplitView(QSplitter):
     ) -> None:
         super().__init__(orientation, parent)
         self._key = f"split/{settings_name}"
+        self.setHandleWidth(5)
+        self.setChildrenCollapsible(False)
+        self._share = float(settings.current().get(self._key) or share)
+        self._arranged = False
+        self.splitterMoved.connect(self._save)
+        if main is not None and preview is not None:
+            self.fill(main, preview)
+
+    def fill(self, main: QWidget, preview: QWidget) -> None:
+        """Put both parts in."""
         self.main = main
         self.preview = preview
         self.addWidget(main)
         self.addWidget(preview)
-        self.setHandleWidth(5)
-        self.setChildrenCollapsible(False)
         self.setStretchFactor(0, 1)
         self.setStretchFactor(1, 0)
-        self._share = float(settings.current().get(self._key) or share)
-        self._arranged = False
-        self.splitterMoved.connect(self._save)
 
     def showEvent(self, event: QShowEvent) -> None:
         """The sizes hold from the first time the real room is known; before, Qt would divide it by hints."""

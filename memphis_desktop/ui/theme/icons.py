@@ -8,10 +8,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt
+from PySide6.QtCore import QPointF, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QIconEngine, QPainter, QPainterPath, QPixmap, QRawFont, QTransform
 
 from memphis_desktop.ui.theme.manager import manager
@@ -85,6 +85,17 @@ def paint_icon(painter: QPainter, rect: QRect, name: str, colour: QColor | str) 
     painter.restore()
 
 
+@lru_cache(1024)
+def _pixmap(name: str, colour: str, width: int, height: int) -> QPixmap:
+    """An icon drawn once for all who show it; who sets the ratio of what they get has a copy of their own."""
+    pixmap = QPixmap(width, height)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    paint_icon(painter, QRect(0, 0, width, height), name, colour)
+    painter.end()
+    return pixmap
+
+
 class _TokenIconEngine(QIconEngine):
     """Paints one glyph in the colour its token has now."""
 
@@ -97,13 +108,17 @@ class _TokenIconEngine(QIconEngine):
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         """Draw at any size; Qt asks with device pixels already applied to the painter."""
-        theme = manager().current
+        name, colour = self._look(mode, state)
+        paint_icon(painter, rect, name, colour)
+
+    def _look(self, mode: QIcon.Mode, state: QIcon.State) -> tuple[str, str]:
+        """Which glyph, in which colour."""
         on = state == QIcon.State.On
         token = "faint" if mode == QIcon.Mode.Disabled else self._token_on if on else self._token
-        paint_icon(painter, rect, self._name_on if on else self._name, theme.colour(token))
+        return self._name_on if on else self._name, manager().current.colour(token)
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
-        """Rendered afresh, for the colour may have changed."""
+        """Asked for anew each time, for the colour may have changed."""
         return self._render(size, mode, state)
 
     def scaledPixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State, scale: float) -> QPixmap:
@@ -115,12 +130,8 @@ class _TokenIconEngine(QIconEngine):
         return _TokenIconEngine(self._name, self._token, self._token_on, self._name_on)
 
     def _render(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
-        pixmap = QPixmap(size)
-        pixmap.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(pixmap)
-        self.paint(painter, QRect(QPoint(0, 0), size), mode, state)
-        painter.end()
-        return pixmap
+        name, colour = self._look(mode, state)
+        return _pixmap(name, colour, size.width(), size.height())
 
 
 def icon(name: str, token: str = "text", *, token_on: str | None = None, name_on: str | None = None) -> QIcon:

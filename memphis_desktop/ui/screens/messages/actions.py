@@ -43,8 +43,8 @@ class MessageActions(QObject):
     def selected(self) -> list[InspectedMessage]:
         """The selected messages, or the one in the pane."""
         messages = self._list.selected_messages()
-        if not messages and self._browser.detail.message is not None:
-            messages = [self._browser.detail.message]
+        if not messages and self._browser.pane.message is not None:
+            messages = [self._browser.pane.message]
         return messages
 
     def copy_payload(self) -> None:
@@ -103,7 +103,7 @@ class MessageActions(QObject):
         """Open the composer with a copy of the message."""
         from memphis_desktop.ui.screens.composer import open_composer
 
-        message = self._list.current_message() or self._browser.detail.message
+        message = self._list.current_message() or self._browser.pane.message
         if message is not None:
             open_composer(self._context, self._window, message=message)
 
@@ -123,7 +123,7 @@ class MessageActions(QObject):
 
     def save_payload(self) -> None:
         """Write the payload's bytes, unchanged, to a file."""
-        message = self._browser.detail.message
+        message = self._browser.pane.message
         if message is None:
             return
         suggested = f"{self._browser.stream}-{message.sequence}.bin"
@@ -224,7 +224,7 @@ class MessageActions(QObject):
     def compare(self) -> None:
         """Compare two selected messages; or this one with the marked one, else with the one before it."""
         selected = self._list.selected_messages()
-        message = self._list.current_message() or self._browser.detail.message
+        message = self._list.current_message() or self._browser.pane.message
         marked = holder().marked
         if len(selected) == 2:
             CompareDialog(self._window, selected[0], selected[1]).show()
@@ -247,7 +247,7 @@ class MessageActions(QObject):
 
     def explain(self) -> None:
         """Open what became of the message at each consumer."""
-        message = self._list.current_message() or self._browser.detail.message
+        message = self._list.current_message() or self._browser.pane.message
         if message is not None and self._browser.reader is not None:
             ExplainDialog(self._window, self._context, self._browser.reader, message).open()
 

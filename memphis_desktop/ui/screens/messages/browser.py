@@ -29,6 +29,7 @@ from memphis_desktop.ui.screens.messages.actions import MessageActions
 from memphis_desktop.ui.screens.messages.collection_dialog import holder
 from memphis_desktop.ui.screens.messages.column_chooser import ColumnChooser
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
+from memphis_desktop.ui.screens.messages.detail_pane import DetailPane
 from memphis_desktop.ui.screens.messages.histogram_view import HistogramView
 from memphis_desktop.ui.screens.messages.list_view import MessageListView
 from memphis_desktop.ui.screens.messages.live_tail import LiveTail
@@ -55,11 +56,12 @@ class MessageBrowser(QWidget):
         self._state_seen: tuple[int, int, int] | None = None
         # Every part has its parent from the start: taking another one later styles it all over again.
         self._panel = QFrame(self)
-        self._stack = QStackedWidget(self._panel)
+        self.split = SplitView(None, None, "messages", share=0.4, parent=self._panel)
+        self._stack = QStackedWidget(self.split)
         self.toolbar = BrowserToolbar(self._panel)
         self.list = MessageListView("messages", self._stack)
         self.list.model.zone = context.zone
-        self.detail = MessageDetail(context, self._panel)
+        self.pane = DetailPane(self._make_detail, self.split)
         self.places = Places(self)
         self.message_actions = MessageActions(self)
         self.columns = ColumnChooser(self)
@@ -85,9 +87,9 @@ class MessageBrowser(QWidget):
         self._message = EmptyState("tray", "", parent=self._stack)
         for page in (self.list, SkeletonRows(self._stack), self._message):
             self._stack.addWidget(page)
-        self.split = SplitView(self._stack, self.detail, "messages", share=0.4, parent=self._panel)
+        self.split.fill(self._stack, self.pane)
         self.split.set_preview_visible(False)  # until there is a message to show
-        self.detail.setMinimumWidth(340)
+        self.pane.setMinimumWidth(340)
         self._stack.setMinimumWidth(320)
         self._place = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self._method = PlainLabel("", "caption")
@@ -143,15 +145,6 @@ class MessageBrowser(QWidget):
         messages.preview_toggled.connect(self.toggle_detail)
         messages.menu_requested.connect(self.message_actions.row_menu)
         messages.header_menu_requested.connect(self.columns.menu)
-        detail = self.detail
-        detail.copy_requested.connect(self.message_actions.copy_menu)
-        detail.edit_requested.connect(self.message_actions.edit_and_publish)
-        detail.replay_requested.connect(self.message_actions.replay)
-        detail.save_requested.connect(self.message_actions.save_payload)
-        detail.related_requested.connect(self.places.go_related)
-        detail.closed.connect(self.toggle_detail)
-        detail.filter_requested.connect(self.search_for)
-        detail.column_requested.connect(self.columns.add_source)
         holder().changed.connect(self.message_actions.show_marks)
         notifier().masks_changed.connect(self._masks_changed)
         self.message_actions.show_marks()
@@ -236,7 +229,7 @@ class MessageBrowser(QWidget):
         """Other values are hidden now: nothing that was read before may stay."""
         if self.reader is not None:
             self.reader.cache.clear()
-        self.detail.show_message(None)
+        self.pane.show_message(None)
         if self.searching.active:
             self.searching.start()
         elif self.reader is not None:
@@ -287,7 +280,7 @@ class MessageBrowser(QWidget):
         if self.searching.active:
             self.searching.start()
             return
-        message = self.detail.message
+        message = self.pane.message
         place = message.sequence if message is not None else None
         if self.reader is None:
             return
@@ -318,9 +311,26 @@ class MessageBrowser(QWidget):
 
     # The detail ---------------------------------------------------------------------------------
 
+    @property
+    def detail(self) -> MessageDetail:
+        """What is in the pane beside the list."""
+        return self.pane.detail
+
+    def _make_detail(self, parent: QWidget) -> MessageDetail:
+        detail = MessageDetail(self.context, parent)
+        detail.copy_requested.connect(self.message_actions.copy_menu)
+        detail.edit_requested.connect(self.message_actions.edit_and_publish)
+        detail.replay_requested.connect(self.message_actions.replay)
+        detail.save_requested.connect(self.message_actions.save_payload)
+        detail.related_requested.connect(self.places.go_related)
+        detail.closed.connect(self.toggle_detail)
+        detail.filter_requested.connect(self.search_for)
+        detail.column_requested.connect(self.columns.add_source)
+        return detail
+
     def _current_changed(self, message: InspectedMessage | None) -> None:
         if message is not None:
-            self.detail.show_message(message)
+            self.pane.show_message(message)
             if self._detail_wanted:
                 self.split.set_preview_visible(True)
 

@@ -85,7 +85,7 @@ class ColumnChooser(QObject):
     def suggestions(self) -> list[str]:
         """Paths and headers of the messages at hand."""
         messages = self._browser.list.model.messages()[:SUGGESTING]
-        current = self._browser.detail.message
+        current = self._browser.pane.message
         found: dict[str, None] = {}
         for message in ([current] if current is not None else []) + messages:
             for name, _ in message.headers:

@@ -123,8 +123,9 @@ class MessageDetail(QWidget):
         page = QWidget(self._stack)
         self.tabs = QTabWidget(page)
         self.tabs.setDocumentMode(True)
+        self._pages = self.tabs.findChild(QStackedWidget) or self.tabs  # where the pages end up
         self.tabs.addTab(self._decoded_tab(), "Decoded")
-        self.text_view = TextView("Payload as text", self.tabs)
+        self.text_view = TextView("Payload as text", self._pages)
         self.text_view.save_requested.connect(self.save_requested)
         self.tabs.addTab(self.text_view, "Text")
         self.tabs.addTab(self._hex_tab(), "Hex")
@@ -138,7 +139,7 @@ class MessageDetail(QWidget):
             ],
             lambda row: row[0],
             "message_headers",
-            self.tabs,
+            self._pages,
             context_actions=self._header_actions,
         )  # fmt: skip
         self.tabs.addTab(self.headers_table, "Headers")
@@ -158,7 +159,7 @@ class MessageDetail(QWidget):
         outer.addWidget(self._stack)
 
     def _hex_tab(self) -> QWidget:
-        page = QWidget(self.tabs)
+        page = QWidget(self._pages)
         self.hex_view = HexView(page)
         self.hex_box = QComboBox(page)
         self.hex_box.setAccessibleName("Which bytes")
@@ -189,7 +190,7 @@ class MessageDetail(QWidget):
 
     def _decoded_tab(self) -> QWidget:
         self._chain = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
-        page = QWidget(self.tabs)
+        page = QWidget(self._pages)
         self._views = QStackedWidget(page)
         self.decoder_box = QComboBox(page)
         self.decoder_box.setAccessibleName("Decoder")
@@ -240,7 +241,7 @@ class MessageDetail(QWidget):
             ],
             lambda row: row[0],
             "decode_report",
-            self.tabs,
+            self._pages,
         )  # fmt: skip
         return self.report_table
 

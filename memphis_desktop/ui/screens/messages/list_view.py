@@ -426,10 +426,8 @@ class MessageListView(QWidget):
             return
         self._subjects_fitted = True
         section = next(i for i, column in enumerate(self.model.columns) if column.key == "subject")
-        width = max(
-            self.delegate.text_width(section, message)
-            for message in (*messages[:PAGE_SAMPLE], *messages[-PAGE_SAMPLE:])
-        )
+        sample = {message.subject: message for message in (*messages[:PAGE_SAMPLE], *messages[-PAGE_SAMPLE:])}
+        width = max(self.delegate.text_width(section, message) for message in sample.values())
         limit = round(room * 0.45)
         header = self.table.horizontalHeader()
         before = header.blockSignals(True)

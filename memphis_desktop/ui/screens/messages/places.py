@@ -59,7 +59,7 @@ class Places(QObject):
 
     def go_related(self, direction: int) -> None:
         """Show the message before (-1) or after (1) on the same subject."""
-        message = self._browser.detail.message
+        message = self._browser.pane.message
         if message is not None:
             self._browser.run(self._related(message, direction), "find the message")
 

@@ -96,7 +96,7 @@ class Searching(QObject):
         self.active = True
         browser.live_button.setChecked(False)
         browser.live_button.setEnabled(False)
-        browser.detail.show_message(None)
+        browser.pane.show_message(None)
         model = browser.list.model
         model.clear()
         model.show_gaps = False
