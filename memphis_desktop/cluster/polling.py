@@ -574,7 +574,9 @@ class Poller:
         await self._together(self._probe, [key for _, key in due[:room]])
 
     async def _probe(self, key: ConsumerName) -> None:
-        consumer = self._state.consumers[key]
+        consumer = self._state.consumers.get(key)
+        if consumer is None:
+            return  # deleted while others were looked at
         after = consumer.delivered_stream
         stream = self._state.streams.get(key[0])
         start = max(after + 1, stream.first_sequence if stream else 0)

@@ -158,7 +158,7 @@ class MessageFileScreen(Screen):
     def commands(self) -> list[Command]:
         """For the palette."""
         return [
-            Command("Show the message's details", "Space", self._toggle_detail, "sidebar-simple"),
+            Command("Show the message's details", "Space", self._toggle_detail, "square-half"),
             Command("Read the file again", "F5", self.read_again, "arrow-clockwise"),
         ]
 

@@ -347,7 +347,7 @@ class HomeScreen(Screen):
                 Command("Connect in a new tab", "Ctrl+Return", lambda: self.open(profile, True), "plus"),
                 Command("Edit connection", "F2", lambda: self.edit(profile), "pencil-simple"),
                 Command("Duplicate connection", "Ctrl+D", self.duplicate, "copy"),
-                Command("Test connection", "T", self.details.test, "stethoscope"),
+                Command("Test connection", "T", self.details.test, "heartbeat"),
                 Command("Delete connection", "Del", self.delete, "trash", danger=True),
             ]
         return [*found, *self.broker_panel.commands(), *self.lab_panel.commands()]
