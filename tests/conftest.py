@@ -22,6 +22,7 @@ from nats.aio.client import Client
 from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.cluster.lab.layout import quiet_nodes
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
+from tests.installed import npm_packages, python_environment
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -29,8 +30,22 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 hypothesis.settings.register_profile("memphis", deadline=None)
 hypothesis.settings.load_profile("memphis")
 
+CLIENTS = Path(__file__).parent / "clients"
+
 Starter = Callable[..., ServerProcess]
 Connect = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def memphis_python() -> str:
+    """A Python with memphis-py and the versions of its dependencies that it works with."""
+    return python_environment(CLIENTS / "memphis" / "requirements.txt")
+
+
+@pytest.fixture(scope="session")
+def memphis_node() -> str:
+    """The node program, with memphis-dev installed from the lock file."""
+    return npm_packages(CLIENTS / "memphis_node", "--ignore-scripts")
 
 
 @pytest.fixture

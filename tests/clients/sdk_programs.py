@@ -18,6 +18,7 @@ from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.cluster.lab.layout import quiet_nodes
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
 
+PYTHON_FOLDER, NODE_FOLDER = Path(__file__).parent / "memphis", Path(__file__).parent / "memphis_node"
 EMBEDDED, FRONT_DOOR = "embedded node", "nats-server behind the front door"
 CLUSTER = "three nats-servers behind the front door"
 
@@ -71,17 +72,16 @@ def _port_in(folder: Path) -> int:
     return int(json.loads(files[0].read_text())["memphis"][0].rpartition(":")[2])
 
 
-def case_names(program: Path, pattern: str) -> list[str]:
-    """Return the cases of a program, in order."""
-    return re.findall(pattern, program.read_text(), re.MULTILINE)
+def case_names(folder: Path, files: str, pattern: str) -> tuple[str, ...]:
+    """Return the cases that the files of a program have."""
+    texts = [file.read_text() for file in sorted(folder.glob(files))]
+    return tuple(name for text in texts for name in re.findall(pattern, text, re.MULTILINE))
 
 
-def chosen_cases(request: pytest.FixtureRequest) -> list[str]:
-    """Return the cases of this module that shall run."""
-    module = request.path
-    ours = [item for item in request.session.items if item.path == module]
-    cases = [item.callspec.params["case"] for item in ours if "case" in item.callspec.params]
-    return list(dict.fromkeys(cases))
+def chosen_cases(request: pytest.FixtureRequest, sdk: object) -> list[str]:
+    """Return the cases of an SDK that shall run."""
+    ours = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    return list(dict.fromkeys(each["case"] for each in ours if each.get("sdk") is sdk and "case" in each))
 
 
 def run_cases(command: list[str], folder: Path) -> dict[str, str]:

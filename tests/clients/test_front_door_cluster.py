@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import socket
 import subprocess
@@ -16,10 +17,7 @@ import pytest
 from memphis_desktop.bench.front_door import DoorProcess
 from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.server_process import ServerProcess, program_command
-from tests.clients.test_memphis_node import FOLDER as NODE_FOLDER
-from tests.clients.test_memphis_node import memphis_node  # noqa: F401  # a fixture
-from tests.clients.test_memphis_python import FOLDER as PYTHON_FOLDER
-from tests.clients.test_memphis_python import memphis_python  # noqa: F401  # a fixture
+from tests.clients.sdk_programs import NODE_FOLDER, PYTHON_FOLDER
 
 StartDoor = Callable[..., DoorProcess]
 
@@ -134,6 +132,21 @@ def test_servers_and_copies_are_killed_under_load(
         assert_nothing_lost(run_under_fire(program, balancer.port, 600, events), 600)
     finally:
         balancer.close()
+
+
+@pytest.mark.slow
+def test_any_server_is_killed_under_load(
+    program: list[str], three_node_cluster: LocalCluster, start_door: StartDoor
+) -> None:
+    """Each in turn, whatever it leads; the copy that does the service's work is killed meanwhile, too."""
+    cluster, names = three_node_cluster, [node.name for node in three_node_cluster.view().nodes]
+    door, other = start_door(cluster.urls, "--front-door-only"), start_door(cluster.urls)
+    start_door(cluster.urls)
+    events: Events = {700: other.kill}
+    for number, name in enumerate(names):
+        events[200 + 300 * number] = functools.partial(cluster.kill_node, name)
+        events[350 + 300 * number] = functools.partial(cluster.start_node, name)
+    assert_nothing_lost(run_under_fire(program, door.port, 1200, events), 1200)
 
 
 def test_running_clients_do_not_notice_when_the_control_service_stops(

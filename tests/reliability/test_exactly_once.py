@@ -13,12 +13,10 @@ import pytest
 from nats.aio.client import Client
 
 from memphis_desktop.server_process import ServerProcess, broker_command
-from tests.clients.test_memphis_python import FOLDER, memphis_python
+from tests.clients.sdk_programs import PYTHON_FOLDER
 from tests.conftest import Connect
 
-__all__ = ["memphis_python"]  # a fixture
-
-PROGRAM = FOLDER / "exactly_once.py"
+PROGRAM = PYTHON_FOLDER / "exactly_once.py"
 
 
 def run(python: str, server: ServerProcess, count: int, kills: int, seconds: float) -> dict[str, Any]:

@@ -1,19 +1,12 @@
-"""Schemas and users with the unmodified memphis-py: ``schemas.py HOST PORT NATS_URL CASE…``."""
+"""Schemas, and users who are kept to their stations."""
 
-import asyncio
 import contextlib
 import json
 import pathlib
-import sys
-import time
-import traceback
 
-import nats
-from memphis import Memphis, MemphisError
+from common import case, connect, managing, refused, until
 from memphis.exceptions import MemphisSchemaError
 
-HOST, PORT, NATS_URL, CASES = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:]
-DEADLINE = 45.0
 APP_PASSWORD = "Good-pass1"
 
 JSON = json.dumps({"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"]})
@@ -23,44 +16,10 @@ PROTO = 'syntax = "proto3"; package shop; message Order { string id = 1; } messa
 PROTO_2 = 'syntax = "proto3"; package shop; message Order { string id = 1; int32 amount = 2; }'
 
 
-async def connect(username="root", password="memphis"):
-    memphis = Memphis()
-    await memphis.connect(host=HOST, port=PORT, username=username, password=password)
-    return memphis
-
-
 async def make(memphis, name, kind, content):
     path = pathlib.Path(f"{name}.schema")
     path.write_text(content)  # noqa: ASYNC240
     await memphis.create_schema(name, kind, str(path))
-
-
-async def manage(request, **body):
-    """Ask for what an SDK cannot do."""
-    client = await nats.connect(NATS_URL)
-    payload = json.dumps({"username": "root", **body}).encode()
-    answer = json.loads((await client.request(f"$memphis_manage.{request}", payload, timeout=20)).data)
-    await client.close()
-    assert "error" not in answer, answer
-    return answer["result"]
-
-
-async def refused(action, text, kind=MemphisError):
-    message = "nothing"
-    try:
-        await action
-    except kind as error:
-        message = str(error)
-    assert text.lower() in message.lower(), f"{message} instead of {text}"
-
-
-async def until(condition, what):
-    end = time.monotonic() + DEADLINE
-    while True:
-        if await condition():
-            return
-        assert time.monotonic() < end, f"{what} did not come"
-        await asyncio.sleep(0.05)
 
 
 async def enforce(memphis, kind, content, good, bad, wrong):
@@ -78,6 +37,7 @@ async def enforce(memphis, kind, content, good, bad, wrong):
     return message, producer
 
 
+@case
 async def enforces_json():
     memphis = await connect()
     message, _ = await enforce(memphis, "json", JSON, {"a": 1}, {"b": 1}, "'a' is a required property")
@@ -85,6 +45,7 @@ async def enforces_json():
     await memphis.close()
 
 
+@case
 async def enforces_graphql():
     memphis = await connect()
     query = '{ order(id: "1") { id } }'
@@ -95,6 +56,7 @@ async def enforces_graphql():
     await memphis.close()
 
 
+@case
 async def enforces_avro():
     memphis = await connect()
     message, _ = await enforce(memphis, "avro", AVRO, {"id": "1"}, {"id": 1}, "Schema validation has failed")
@@ -102,8 +64,10 @@ async def enforces_avro():
     await memphis.close()
 
 
+@case
 async def enforces_protobuf_and_tells_running_producers():
     memphis = await connect()
+    manager = await managing()
     good, bad = bytearray(b"\x0a\x01a"), bytearray(b"\x0a\x05a")
     message, producer = await enforce(memphis, "protobuf", PROTO, good, bad, "Schema validation has failed")
     assert (await message.get_data_deserialized()).id == "a"
@@ -119,21 +83,23 @@ async def enforces_protobuf_and_tells_running_producers():
     await make(memphis, "protobuf-schema", "protobuf", PROTO_2)  # a second version, which is not active
     await memphis.enforce_schema("protobuf-schema", "protobuf-station")
     assert not await takes(newer)
-    await manage("schemas.activate", name="protobuf-schema", version_number=2)
+    await manager.ask("schemas.activate", name="protobuf-schema", version_number=2)
     await memphis.enforce_schema("protobuf-schema", "protobuf-station")
     await until(lambda: takes(newer), "the new version")
-    await manage("schemas.activate", name="protobuf-schema", version_number=1)  # roll back
-    await manage("schemas.attach", name="protobuf-schema", station_names=["protobuf-station"])
+    await manager.ask("schemas.activate", name="protobuf-schema", version_number=1)  # roll back
+    await manager.ask("schemas.attach", name="protobuf-schema", station_names=["protobuf-station"])
     await until(lambda: not_(takes(newer)), "the old version")
     await memphis.detach_schema("protobuf-station")
     await until(lambda: takes("free text"), "no schema")
     await memphis.close()
+    await manager.client.close()
 
 
 async def not_(action):
     return not await action
 
 
+@case
 async def refuses_bad_schemas():
     memphis = await connect()
     await refused(make(memphis, "bad", "json", "{"), "your json schema is invalid")
@@ -150,13 +116,15 @@ async def refuses_bad_schemas():
     await memphis.close()
 
 
+@case
 async def keeps_users_to_their_stations():
     root = await connect()
+    manager = await managing()
     for name in ("open.one", "closed"):
         await root.station(name)
     permissions = {"allow_read_permissions": ["open.*"], "allow_write_permissions": ["open.*"]}
-    await manage("users.add", name="app", password=APP_PASSWORD, **permissions)
-    app = await connect("app", APP_PASSWORD)
+    await manager.ask("users.add", name="app", password=APP_PASSWORD, **permissions)
+    app = await connect("app", password=APP_PASSWORD)
     producer = await app.producer("open.one", "p")
     await producer.produce("mine")
     consumer = await app.consumer("open.one", "c")
@@ -167,31 +135,15 @@ async def keeps_users_to_their_stations():
     await refused(app.producer("closed", "p"), "user app is not allowed to access station closed")
     await refused(app.consumer("closed", "c"), "user app is not allowed to access station closed")
     await app.close()
-    await manage("users.remove", name="app")
+    await manager.ask("users.remove", name="app")
 
     async def gone():
         try:
-            await connect("app", APP_PASSWORD)
+            await connect("app", password=APP_PASSWORD)
         except Exception as error:
             return "authorization violation" in str(error).lower()
         return False
 
     await until(gone, "the user's removal")
     await root.close()
-
-
-async def run(name):
-    failure = ""
-    try:
-        async with asyncio.timeout(90):
-            await globals()[name]()
-    except Exception:
-        failure = traceback.format_exc()
-    print(json.dumps({"case": name, "failure": failure}), flush=True)
-
-
-async def main():
-    await asyncio.gather(*map(run, CASES))
-
-
-asyncio.run(main())
+    await manager.client.close()
