@@ -96,6 +96,12 @@ class Bucket:
             return None
         return Entry(key, message.data, message.sequence)
 
+    async def has(self, key: str) -> bool:
+        """Return whether a key has a value, in a way that no server counts as an error when it has none."""
+        async for _ in self.matching(key):
+            return await self.get(key) is not None  # it may be the mark of a deletion
+        return False
+
     async def put(self, key: str, value: bytes) -> int:
         """Set a value, whatever it was; returns the revision."""
         return await self.jetstream.publish(self.prefix + key, value)

@@ -56,7 +56,7 @@ async def changed(context: Context, event: dict[str, Any], time: datetime, seque
             return told
         return present
 
-    await context.metadata.connections.change((identifier,), decide)
+    await context.metadata.connections.change((identifier,), decide, likely_new=active)
 
 
 async def reconcile(context: Context) -> None:

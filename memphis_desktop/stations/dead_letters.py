@@ -160,7 +160,7 @@ async def _add(
     """Write a letter, and pass a copy on to the station for dead letters if there is one."""
     key = (letter.station, str(letter.id))
     forwards = station is not None and station.dls_station and not letter.payload_lost
-    if forwards and await context.metadata.dead_letters.get(*key) is None:
+    if forwards and not await context.metadata.dead_letters.has(*key):
         assert station is not None
         await _forward(context, station.dls_station, letter, payload)
         step = JourneyStep("forwarded", detail=station.dls_station)
@@ -171,8 +171,8 @@ async def _add(
                 return after
             return replace(after, journey=(*after.journey, step))
 
-        return await context.metadata.dead_letters.change(key, with_step)
-    return await context.metadata.dead_letters.change(key, decide)
+        return await context.metadata.dead_letters.change(key, with_step, likely_new=True)
+    return await context.metadata.dead_letters.change(key, decide, likely_new=True)
 
 
 async def _forward(context: Context, target: str, letter: DeadLetter, payload: bytes) -> None:

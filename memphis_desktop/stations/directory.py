@@ -1,12 +1,8 @@
-"""Who may log in the Memphis way: the users of the metadata, followed as they change.
-
-Once filled it needs nobody: while the service, or the whole cluster, is away, those known are let in.
-"""
+"""Who may log in the Memphis way: the users of the metadata, followed as they change."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import time
 from collections.abc import Callable
@@ -17,6 +13,7 @@ from nats.aio.client import Client
 from memphis_desktop.protocol.memphis import Admission, ClientName, LoginAttempt, Session, Work
 from memphis_desktop.stations.access import MANAGEMENT, UserAccess
 from memphis_desktop.stations.errors import StationsError
+from memphis_desktop.stations.known_users import KnownUsers
 from memphis_desktop.stations.logins import FailureLimit, PasswordCheck
 from memphis_desktop.stations.metadata import Metadata
 from memphis_desktop.stations.model import User
@@ -26,7 +23,6 @@ log = logging.getLogger(__name__)
 
 _ACCOUNTS = ("", "1")  # behind a user's name; there is one tenant
 _READ_TIMEOUT = 2.0
-_FILL_TIMEOUT = 30.0
 _READ = "read"
 _ANY_TOKEN = "::token"  # no user's name: there is one token for all
 
@@ -44,16 +40,13 @@ class UserDirectory:
             presence: Who tells which connections are open.
             monotonic: The clock.
         """
-        self._metadata = metadata
         self._presence = presence
-        self._users = metadata.users.view()
-        self._token = metadata.connection_token.view(metadata.TOKEN_KEY)
-        self._by_name: dict[str, User] = {}
+        self._users = KnownUsers(metadata)
         self._passwords = PasswordCheck()
         self._limit = FailureLimit(monotonic)
         self._admitted: WeakSet[UserAccess] = WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._users.subscribe(self._take_users)
+        self._users.subscribe(self._tell_admitted)
 
     @classmethod
     def beside(cls, client: Client, server: str) -> UserDirectory:
@@ -67,26 +60,17 @@ class UserDirectory:
             StationsError: The server did not deliver them.
         """
         self._loop = asyncio.get_running_loop()
-        self._users.start()
-        self._token.start()
         self._presence.start()
-        try:
-            async with asyncio.timeout(_FILL_TIMEOUT):
-                await self._users.complete.wait()
-                await self._token.complete.wait()
-        except TimeoutError:
-            raise StationsError("the users could not be read from the server in time", "timeout") from None
+        await self._users.start()
 
     async def stop(self) -> None:
         """End it."""
         await self._users.stop()
-        await self._token.stop()
         await self._presence.stop()
 
-    def _take_users(self) -> None:
-        self._by_name = {user.name: user for user in self._users.records}
+    def _tell_admitted(self) -> None:
         for access in list(self._admitted):
-            access.follow(self._by_name.get(access.user.name))
+            access.follow(self._users.get(access.user.name))
 
     # -- logins ----------------------------------------------------------------------------------------------
     def identify(self, attempt: LoginAttempt) -> Admission | Work | None:
@@ -105,17 +89,15 @@ class UserDirectory:
     def _by_token(self, attempt: LoginAttempt, name: str, token: str) -> Admission | Work | None:
         if self._limit.reached(attempt.address, _ANY_TOKEN):
             return None
-        stored = next(iter(self._token.records), None)
-        right = stored is not None and hmac.compare_digest(stored.token.encode(), token.encode())
-        if not right:
+        if not self._users.is_token(token):
             return self._failure(attempt, _ANY_TOKEN)
-        user = self._by_name.get(name)
+        user = self._users.get(name)
         if user is None:
             return self._read_again(attempt, name) or self._failure(attempt, name)
         return self._admit(user)
 
     def _by_password(self, attempt: LoginAttempt, name: str, password: str) -> Admission | Work | None:
-        user = self._by_name.get(name)
+        user = self._users.get(name)
         if user is not None and self._passwords.known(user.password_hash, password):
             return self._admit(user)
         if self._limit.reached(attempt.address, name):
@@ -151,16 +133,10 @@ class UserDirectory:
 
     async def _read(self, name: str) -> bool:
         try:
-            user = await self._metadata.users.find(name)
+            return await self._users.read(name) is not None
         except StationsError as error:
             log.debug("reading user %s: %s", name, error)
             return False
-        if (user is not None and name not in self._by_name) or user != self._by_name.get(name):
-            if user is None:
-                self._by_name.pop(name, None)
-            else:
-                self._by_name[name] = user
-        return user is not None
 
     def _admit(self, user: User) -> Admission | None:
         if user.type == MANAGEMENT:

@@ -7,6 +7,7 @@ and the window, see the same. Message traffic never needs any of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
@@ -79,6 +80,10 @@ class Table(Generic[Record]):
         found = await self.get(*key)
         return None if found is None else found.record
 
+    async def has(self, *key: str) -> bool:
+        """Return whether there is a record under a key; asked where there mostly is none."""
+        return await self.bucket.has(key_for(*key))
+
     async def add(self, record: Record) -> int:
         """Add a record; returns its revision. Raises `Conflict` when its key is taken."""
         return await self.bucket.add(self.key_of(record), model.to_json(record))
@@ -96,7 +101,11 @@ class Table(Generic[Record]):
         await self.bucket.delete(self.key_of(record), revision)
 
     async def change(
-        self, key: tuple[str, ...], decide: Callable[[Record | None], Record | None]
+        self,
+        key: tuple[str, ...],
+        decide: Callable[[Record | None], Record | None],
+        *,
+        likely_new: bool = False,
     ) -> Record | None:
         """Change a record by compare-and-set, trying again while others change it too.
 
@@ -104,6 +113,8 @@ class Table(Generic[Record]):
             key: The names that make up the key.
             decide: Given the present record (None: there is none), returns what shall be: the same one for no
                 change, None for none. May be called several times; may raise to give up.
+            likely_new: Whether to add before looking what is there, which a server counts as an error when
+                there is nothing.
 
         Returns:
             What `decide` returned last, which is now there.
@@ -111,6 +122,10 @@ class Table(Generic[Record]):
         Raises:
             Conflict: Others changed it each time.
         """
+        if likely_new and (first := decide(None)) is not None:
+            with contextlib.suppress(Conflict):
+                await self.replace(first, 0)
+                return first
         for _ in range(_ATTEMPTS):
             found = await self.get(*key)
             before = None if found is None else found.record

@@ -140,8 +140,8 @@ def test_any_server_is_killed_under_load(
 ) -> None:
     """Each in turn, whatever it leads; the copy that does the service's work is killed meanwhile, too."""
     cluster, names = three_node_cluster, [node.name for node in three_node_cluster.view().nodes]
-    door, other = start_door(cluster.urls, "--front-door-only"), start_door(cluster.urls)
-    start_door(cluster.urls)
+    other, _ = start_door(cluster.urls), start_door(cluster.urls)
+    door = start_door(cluster.urls, "--front-door-only")
     events: Events = {700: other.kill}
     for number, name in enumerate(names):
         events[200 + 300 * number] = functools.partial(cluster.kill_node, name)

@@ -91,7 +91,7 @@ async def _join(context: Context, station: Station, wanted: Consumer) -> None:
     metadata = context.metadata
     key = (wanted.station, wanted.group, wanted.name, wanted.connection_id)
     others = await groups.active_members(metadata, wanted.station, wanted.group)
-    await metadata.consumers.change(key, one_more(wanted))
+    await metadata.consumers.change(key, one_more(wanted), likely_new=True)
     try:
         await groups.make_group(metadata, station, wanted, joins=bool(others))
     except BaseException:

@@ -44,7 +44,9 @@ async def create(context: Context, request: Request) -> bytes:
         request_version=version,
         username=username,
     )
-    await context.metadata.producers.change((station_name, name, connection), one_more(wanted))
+    await context.metadata.producers.change(
+        (station_name, name, connection), one_more(wanted), likely_new=True
+    )
     await context.audit(f"Producer {name} connected", username=username, station=station_name)
     return orjson.dumps(_answer(station, await replies.schema_of(context, station)))
 

@@ -7,7 +7,7 @@ import hmac
 import time
 
 from memphis_desktop.stations.access import MANAGEMENT, ROOT, may
-from memphis_desktop.stations.errors import StationsError
+from memphis_desktop.stations.known_users import KnownUsers
 from memphis_desktop.stations.logins import FailureLimit, PasswordCheck
 from memphis_desktop.stations.metadata import Metadata
 from memphis_desktop.stations.model import User
@@ -16,7 +16,6 @@ from memphis_desktop.stations.rest.tokens import Bearer, proof_of
 
 ACCOUNT = 1
 """There is one tenant."""
-_FILL_TIMEOUT = 30.0
 _HASHES_AT_ONCE = 4
 _HASHES_WAITING = 64
 
@@ -33,34 +32,19 @@ class Logins:
     """The users, and what their logins are worth."""
 
     def __init__(self, metadata: Metadata) -> None:
-        self._metadata = metadata
-        self._users = metadata.users.view()
-        self._token = metadata.connection_token.view(metadata.TOKEN_KEY)
-        self._by_name: dict[str, User] = {}
+        self._users = KnownUsers(metadata)
         self._limit = FailureLimit(time.monotonic)
         self._passwords = PasswordCheck()
         self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
         self._waiting = 0
-        self._users.subscribe(self._take_users)
 
     async def start(self) -> None:
         """Read the users and follow them; raises `StationsError` when the server does not deliver them."""
-        self._users.start()
-        self._token.start()
-        try:
-            async with asyncio.timeout(_FILL_TIMEOUT):
-                await self._users.complete.wait()
-                await self._token.complete.wait()
-        except TimeoutError:
-            raise StationsError("the users could not be read from the server in time", "timeout") from None
+        await self._users.start()
 
     async def stop(self) -> None:
         """End it."""
         await self._users.stop()
-        await self._token.stop()
-
-    def _take_users(self) -> None:
-        self._by_name = {user.name: user for user in self._users.records}
 
     async def login(self, address: str, login: Login) -> Bearer:
         """Return whom a login is for.
@@ -74,11 +58,11 @@ class Logins:
             TooManyFailures: Too many were wrong before it.
             StationsError: A user who was just made could not be looked up.
         """
-        user = self._by_name.get(login.username)
+        user = self._users.get(login.username)
         known = user is not None and self._passwords.known(user.password_hash, login.password)
         if not known and self._limit.reached(address, login.username):
             raise TooManyFailures  # known ones come in, whatever others do behind the same address
-        user = user or await self._metadata.users.find(login.username)
+        user = user or await self._users.read(login.username)
         proof = ""
         if user is not None and user.type != MANAGEMENT and login.account_id == ACCOUNT:
             proof = await self._proof(user, login)
@@ -89,10 +73,8 @@ class Logins:
 
     async def _proof(self, user: User, login: Login) -> str:
         """Return the proof that a login shows, empty when it shows none."""
-        token = self._connection_token()
         if login.connection_token and not login.password:
-            right = token and hmac.compare_digest(token.encode(), login.connection_token.encode())
-            return proof_of(token) if right else ""
+            return proof_of(self._users.token) if self._users.is_token(login.connection_token) else ""
         stored = user.password_hash
         if not login.password or not stored:
             return ""
@@ -108,16 +90,12 @@ class Logins:
                 self._waiting -= 1
         return proof_of(stored)
 
-    def _connection_token(self) -> str:
-        record = next(iter(self._token.records), None)
-        return record.token if record is not None else ""
-
     def user(self, bearer: Bearer) -> User | None:
         """Return the user a token is for; None when the user is gone or the login no longer holds."""
-        user = self._by_name.get(bearer.username)
+        user = self._users.get(bearer.username)
         if user is None or user.type == MANAGEMENT or bearer.account_id != ACCOUNT:
             return None
-        proofs = (proof_of(user.password_hash), proof_of(self._connection_token()))
+        proofs = (proof_of(user.password_hash), proof_of(self._users.token))
         return user if any(hmac.compare_digest(proof, bearer.proof) for proof in proofs) else None
 
 
