@@ -10,10 +10,10 @@ import hmac
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from memphis_desktop.broker import tokens
+from memphis_desktop.broker.account_resolver import AccountResolver, Work
 from memphis_desktop.broker.options import (
     GLOBAL_ACCOUNT,
     AccountOptions,
@@ -22,6 +22,7 @@ from memphis_desktop.broker.options import (
     PermissionRules,
     StartError,
     User,
+    WebSocketOptions,
 )
 from memphis_desktop.broker.user_claims import fill_template, may_come_at, may_come_from
 from memphis_desktop.protocol.connect import ConnectOptions
@@ -29,8 +30,7 @@ from memphis_desktop.protocol.errors import CloseReason
 
 log = logging.getLogger(__name__)
 
-_RESOLVER_TIMEOUT = 2.0
-_MAX_TOKEN = 1 << 20
+STANDARD, WEBSOCKET = "STANDARD", "WEBSOCKET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class Identity:
     name_tag: str = ""
     tags: tuple[str, ...] = ()
     callout: CalloutOptions | None = None  # the rule by which a service let it in
+    proxy_required: bool = False
+    proxy: str = ""  # the key of the trusted proxy it came through
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Login:
     """What a client shows: its CONNECT, how it came, what it was challenged with, its certificate's names."""
 
     given: ConnectOptions
-    kind: str = "STANDARD"
+    kind: str = STANDARD
     nonce: bytes = b""
     certificate_names: tuple[str, ...] = ()
     address: str = ""
@@ -77,8 +79,6 @@ class Login:
         return given.nkey or given.user or ("[REDACTED]" if given.auth_token else "")
 
 
-# Something slow to do in a thread, whose outcome the next call of `identify` will find.
-Work: TypeAlias = Callable[[], None]
 Outcome: TypeAlias = "Identity | Refusal | Work"
 
 REFUSED = Refusal()
@@ -102,12 +102,12 @@ class Authenticator:
         self.system_account = options.system_account
         for text in options.operators:
             self._add_operator(text)
-        self._account_claims: dict[str, tokens.Claims | None] = {}
+        self._resolver = AccountResolver(options, self._operator_keys)
 
     @property
     def needs_nonce(self) -> bool:
         """Whether some user proves possession of a key, so that INFO has to carry a nonce."""
-        return bool(self._by_key or self._operator_keys)
+        return bool(self._by_key or self._operator_keys or self._options.trusted_proxies)
 
     def _add_operator(self, text: str) -> None:
         try:
@@ -129,18 +129,46 @@ class Authenticator:
 
         `checked` keeps the outcome of such work between two calls for one login.
         """
+        proxy = self._proxy(login) if login.given.proxy_sig and self._options.trusted_proxies else ""
+        if proxy is None:
+            return Refusal(reason=CloseReason.PROXY_NOT_TRUSTED)
+        outcome = self._identify(login, checked)
+        if not isinstance(outcome, Identity):
+            return outcome
+        if outcome.proxy_required and not proxy:
+            return Refusal(reason=CloseReason.PROXY_REQUIRED)
+        return replace(outcome, proxy=proxy) if proxy else outcome
+
+    def _proxy(self, login: Login) -> str | None:
+        """Return the key of the trusted proxy that a client came through; None when none of them signed."""
+        try:
+            signature = tokens.decode_base64(login.given.proxy_sig)
+        except ValueError:
+            return None
+        trusted = self._options.trusted_proxies
+        return next((key for key in trusted if tokens.verify(key, login.nonce, signature)), None)
+
+    def _identify(self, login: Login, checked: dict[str, bool] | None) -> Outcome:
         options, given = self._options, login.given
         if self._operator_keys:
             return self._by_token(login)
-        if options.tls is not None and options.tls.verify_and_map and options.users:
+        web = self._own_way(login.kind)
+        if web is not None and web.token:
+            return self._password(web.token, given.auth_token, Identity(), checked)
+        if web is not None and web.user:
+            if given.user != web.user:
+                return REFUSED
+            return self._password(web.password, given.password, Identity(user=web.user), checked)
+        if self._maps_certificates(login.kind) and options.users:
             return self._by_certificate(login)
         if given.nkey and self._by_key:
             return self._by_nkey(login)
         if options.token:
             return self._password(options.token, given.auth_token, Identity(), checked)
         if options.users:
-            if options.no_auth_user and not (given.user or given.password or given.auth_token):
-                return self.anonymous() or REFUSED
+            nameless = not (given.user or given.password or given.auth_token)
+            if nameless and self.nameless_user(login.kind):
+                return self.anonymous(login.kind) or REFUSED
             user = self._by_name.get(given.user)
             if user is None or not _may_use(user, login.kind):
                 return REFUSED
@@ -158,6 +186,10 @@ class Authenticator:
         if self._operator_keys:
             outcome = self._by_token(login)
             return outcome if isinstance(outcome, Identity) else None
+        web = self._own_way(login.kind)
+        if web is not None and (web.user or web.token):
+            outcome = self.identify(login)
+            return outcome if isinstance(outcome, Identity) else None
         if options.token:
             right = hmac.compare_digest(options.token.encode(), login.given.auth_token.encode())
             return Identity() if right else None
@@ -170,9 +202,24 @@ class Authenticator:
             return None
         return self._identity(user)
 
-    def anonymous(self) -> Identity | None:
+    def _own_way(self, kind: str) -> WebSocketOptions | None:
+        """Return the options of WebSocket for who comes that way, when they say who may."""
+        web = self._options.websocket
+        return web if kind == WEBSOCKET and web is not None and web.overrides_login else None
+
+    def _maps_certificates(self, kind: str) -> bool:
+        web = self._options.websocket
+        tls = web.tls if kind == WEBSOCKET and web is not None else self._options.tls
+        return tls is not None and tls.verify_and_map
+
+    def nameless_user(self, kind: str) -> str:
+        """Return the name of the user as whom clients without credentials come in; "" when there is none."""
+        web = self._own_way(kind)
+        return web.no_auth_user if web is not None else self._options.no_auth_user
+
+    def anonymous(self, kind: str) -> Identity | None:
         """Return as whom a client without credentials comes in; None when it does not."""
-        name = self._options.no_auth_user
+        name = self.nameless_user(kind)
         user = self._by_name.get(name) or self._by_key.get(name)
         if user is None:
             return None
@@ -192,6 +239,7 @@ class Authenticator:
             permissions=permissions,
             max_subscriptions=account.max_subscriptions,
             max_payload=account.max_payload,
+            proxy_required=user.proxy_required,
         )
 
     def _password(
@@ -231,13 +279,14 @@ class Authenticator:
         if user.kind != "user" or not user.valid_at(self._wall_seconds()):
             return REFUSED
         account_name = str(user.body.get("issuer_account") or user.issuer)
-        if account_name not in self._account_claims:
-            fetch = self._look_up(account_name)
-            if fetch is not None:
-                return fetch
-        account = self._account_claims.get(account_name)
+        if self._options.pinned_accounts and account_name not in self._options.pinned_accounts:
+            return REFUSED
+        fetch = self._resolver.look_up(account_name)
+        if fetch is not None:
+            return fetch
+        account = self._resolver.known(account_name)
         if account is None:
-            self._account_claims.pop(account_name, None)  # it may be there the next time
+            self._resolver.forget(account_name)  # it may be there the next time
             return REFUSED
         body = _effective_body(user, account)
         if body is None:
@@ -272,6 +321,7 @@ class Authenticator:
             token=login.given.jwt,
             name_tag=user.name,
             tags=tokens.tags(user),
+            proxy_required=body.get("proxy_required") is True,
         )
 
     # -- auth callout ----------------------------------------------------------------------------------------
@@ -279,14 +329,14 @@ class Authenticator:
         """Return by which rule a service may have the last word about a client; None when there is none."""
         if not self._operator_keys:
             return self._options.callout
-        claims = self._account_claims.get(outcome.account) if isinstance(outcome, Identity) else None
+        claims = self._resolver.known(outcome.account) if isinstance(outcome, Identity) else None
         return tokens.callout(claims) if claims is not None else None
 
     def may_answer(self, rule: CalloutOptions, response: tokens.Claims) -> bool:
         """Return whether an answer is from who is asked; in the configuration the user's JWT alone tells."""
         if not self._operator_keys:
             return True
-        claims = self._account_claims.get(rule.account)
+        claims = self._resolver.known(rule.account)
         issuer = str(response.body.get("issuer_account") or response.issuer)
         return claims is not None and issuer in tokens.signing_keys(claims)
 
@@ -302,8 +352,7 @@ class Authenticator:
         name = behalf or user.issuer
         if name != rule.issuer and not {name, "*"} & set(rule.allowed_accounts):
             raise tokens.TokenError(f"account {name!r} is not one the callout may let clients into")
-        self.account_options(name)  # finds its claims
-        account = self._account_claims.get(name)
+        account = self._resolver.find(name)
         body = _effective_body(user, account) if account is not None else None
         if account is None or body is None:
             raise tokens.TokenError(f"user JWT issuer {user.issuer!r} is not known")
@@ -346,53 +395,12 @@ class Authenticator:
         configured = self._accounts.get(name)
         if configured is not None:
             return configured
-        if self._operator_keys and name not in self._account_claims:
-            self._look_up(name)
-        claims = self._account_claims.get(name)
+        claims = self._resolver.find(name) if self._operator_keys else None
         return tokens.account_options(claims) if claims is not None else None
 
     def known_accounts(self) -> list[str]:
         """Return the accounts whose JWTs are at hand from the start."""
         return list(self._options.account_tokens)
-
-    def _look_up(self, name: str) -> Work | None:
-        """Find an account's JWT, at once when it is at hand; else return the work that fetches it."""
-        options = self._options
-        text = options.account_tokens.get(name)
-        if text is None and options.resolver_folder is not None and name.isalnum():
-            text = _read_token(options.resolver_folder / f"{name}.jwt")
-        if text is not None:
-            self._account_claims[name] = self._checked_account(name, text)
-            return None
-        if options.resolver_url and name.isalnum():
-            return lambda: self._fetch(name)
-        self._account_claims[name] = None
-        return None
-
-    def _fetch(self, name: str) -> None:
-        import urllib.request  # takes long to load, and few need it
-
-        try:
-            with urllib.request.urlopen(
-                self._options.resolver_url + name, timeout=_RESOLVER_TIMEOUT
-            ) as answer:
-                text = answer.read(_MAX_TOKEN).decode()
-        except (OSError, ValueError) as error:
-            log.warning("Could not fetch the JWT of account %s: %s", name, error)
-            self._account_claims[name] = None
-            return
-        self._account_claims[name] = self._checked_account(name, text)
-
-    def _checked_account(self, name: str, text: str) -> tokens.Claims | None:
-        try:
-            claims = tokens.decode(text)
-        except tokens.TokenError as error:
-            log.warning("The JWT of account %s is not valid: %s", name, error)
-            return None
-        if claims.kind != "account" or claims.subject != name or claims.issuer not in self._operator_keys:
-            log.warning("The JWT of account %s is not one that a trusted operator issued", name)
-            return None
-        return claims
 
 
 def _signed(login: Login, key: str) -> bool:
@@ -449,10 +457,3 @@ def _may_use(user: User, kind: str) -> bool:
 def _smaller(given: object, other: int) -> int:
     limits = [limit for limit in (given, other) if isinstance(limit, int) and limit >= 0]
     return min(limits, default=-1)
-
-
-def _read_token(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -81,7 +81,7 @@ class Channel(asyncio.Protocol):
             )
             self._layer = self._web
             if web.tls is not None:
-                self._tls = TlsLayer(self.node.tls_context(web.tls))
+                self._tls = TlsLayer(self.node.tls_context(web.tls), web.tls.pinned_certificates)
                 self._layer = Stack(self._tls, self._web)
             self.handshake_deadline = now + web.handshake_timeout
         elif tls is None:
@@ -99,7 +99,7 @@ class Channel(asyncio.Protocol):
             self.node.clock.call_later(tls.handshake_first, self._no_hello)
 
     def _start_tls(self, tls: TlsOptions, now: float) -> None:
-        self._tls = TlsLayer(self.node.tls_context(tls))
+        self._tls = TlsLayer(self.node.tls_context(tls), tls.pinned_certificates)
         self._layer = self._tls
         self.handshake_deadline = now + tls.timeout
 

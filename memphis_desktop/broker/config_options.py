@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from memphis_desktop.broker import config_file
+from memphis_desktop.broker.config_accounts import read_accounts, read_mappings
 from memphis_desktop.broker.config_file import ConfigError, Value
-from memphis_desktop.broker.config_security import (
-    read_accounts,
-    read_authorization,
-    read_mappings,
+from memphis_desktop.broker.config_operators import (
     read_operators,
+    read_pinned_accounts,
+    read_proxies,
     read_resolver,
+    read_trusted_keys,
 )
-from memphis_desktop.broker.config_tls import read_tls, read_websocket
+from memphis_desktop.broker.config_tls import read_resolver_tls, read_tls, read_websocket
+from memphis_desktop.broker.config_users import read_authorization
 from memphis_desktop.broker.config_values import (
     block,
     duration,
@@ -28,7 +31,15 @@ from memphis_desktop.broker.config_values import (
     text,
     texts,
 )
-from memphis_desktop.broker.options import BrokerOptions, JetStreamLimits
+from memphis_desktop.broker.options import (
+    GLOBAL_ACCOUNT,
+    SYSTEM_ACCOUNT,
+    BrokerOptions,
+    JetStreamLimits,
+    User,
+)
+
+_NAMELESS = f"nats-{secrets.token_hex(4)}"  # the same after a reload
 
 Setter: TypeAlias = Callable[[BrokerOptions, Value], None]
 
@@ -63,6 +74,27 @@ def apply(document: dict[str, Value], options: BrokerOptions) -> None:
         else:
             setter(options, value)
     _check(options, document)
+    _let_others_in(options)
+
+
+def _check_domains(options: BrokerOptions, value: Value) -> None:
+    accounts = {account.name: account for account in options.accounts}
+    for name in options.default_domains:
+        if options.operators or options.trusted_keys or name in (GLOBAL_ACCOUNT, SYSTEM_ACCOUNT):
+            continue
+        if name not in accounts:
+            raise value.fail(f"default_js_domain references non existing account {name!r}")
+        if accounts[name].jetstream is not None:
+            raise value.fail(f"default_js_domain contains account name {name!r} with enabled JetStream")
+
+
+def _let_others_in(options: BrokerOptions) -> None:
+    """Where only the system account was given users, everybody else still comes into the default account."""
+    if options.operators or options.trusted_keys or options.has_authorization or options.no_auth_user:
+        return
+    if options.users and options.only_default_account:
+        options.users = [*options.users, User(_NAMELESS, secrets.token_hex(16))]
+        options.no_auth_user = options.made_up_user = _NAMELESS
 
 
 def _check(options: BrokerOptions, document: dict[str, Value]) -> None:
@@ -75,6 +107,19 @@ def _check(options: BrokerOptions, document: dict[str, Value]) -> None:
     if options.token and options.users:
         raise document.get("authorization", next(iter(document.values()))).fail(
             "a token and users exclude each other"
+        )
+    for name in options.callout.allowed_accounts if options.callout is not None else ():
+        if name not in (account.name for account in options.accounts):
+            raise document["authorization"].fail(
+                f'auth_callout allowed account "{name}" not found in configured accounts'
+            )
+    if options.default_domains:
+        _check_domains(options, document["default_js_domain"])
+    web = options.websocket
+    if web is not None and web.jwt_cookie and not (options.operators or options.trusted_keys):
+        raise document.get("websocket", next(iter(document.values()))).fail(
+            "trusted operators or trusted keys configuration is required for JWT authentication via "
+            f"cookie {web.jwt_cookie!r}"
         )
     if options.https_port and options.tls is None:
         raise ConfigError("https requires TLS configuration")
@@ -139,6 +184,43 @@ def _linked(what: str, solicited: str) -> Setter:
     return setter
 
 
+def _unsupported(what: str) -> Setter:
+    """Return how to refuse what this node has not, unless it is switched off."""
+
+    def setter(options: BrokerOptions, value: Value) -> None:
+        if value.content is not False:
+            raise value.fail(f"{what} is not supported")
+
+    return setter
+
+
+def _profiler(options: BrokerOptions, value: Value) -> None:
+    if integer(value):
+        options.warnings.append("'prof_port' is passed over: it is for Go programs")
+
+
+def _write_timeout(options: BrokerOptions, value: Value) -> None:
+    if text(value).lower() not in ("default", "close", "retry"):
+        raise value.fail("write_timeout must be 'default', 'close' or 'retry'")
+
+
+def _server_name(options: BrokerOptions, value: Value) -> None:
+    if " " in text(value):
+        raise value.fail("server name cannot contain spaces")
+    options.server_name = text(value)
+
+
+def _not_negative(value: Value) -> float:
+    seconds = duration(value)
+    if seconds < 0:
+        raise value.fail(f"invalid {value.key}, needs to be positive")
+    return seconds
+
+
+def _default_domains(options: BrokerOptions, value: Value) -> None:
+    options.default_domains = {one.key: text(one) for one in block(value).values()}
+
+
 def _without_effect(options: BrokerOptions, value: Value) -> None:
     """Pass over a key that tunes nats-server's insides and changes nothing that a client sees."""
 
@@ -181,7 +263,11 @@ def _jetstream_limits(options: BrokerOptions, value: Value) -> None:
             changed[key] = max(integer(one), 0)
         elif key == "duplicate_window":
             changed[key] = duration(one)
-        elif key not in ("max_ha_assets", "batch"):
+        elif key == "batch":
+            for name, part in block(one).items():
+                if name not in ("max_inflight_per_stream", "max_inflight_total", "max_msgs", "timeout"):
+                    refuse_unknown(part)
+        elif key != "max_ha_assets":
             refuse_unknown(one)
     options.jetstream_limits = JetStreamLimits(**changed)
 
@@ -198,6 +284,10 @@ _JETSTREAM_KEYS: dict[str, Setter] = {
     "max_file": _set("max_file_store", integer),
     "domain": _set("domain", text),
     "limits": _jetstream_limits,
+    **dict.fromkeys(
+        ("key", "ek", "encryption_key", "prev_key", "prev_ek", "prev_encryption_key", "cipher", "tpm"),
+        _unsupported("encryption at rest"),
+    ),
     "store": _set("store_dir", _path),
     "sync": _sync_interval,
     "sync_interval": _sync_interval,
@@ -225,12 +315,24 @@ _KEYS: dict[str, Setter] = {
     "host": _set("host", text),
     "net": _set("host", text),
     "port": _set("port", integer),
-    "server_name": _set("server_name", text),
+    "server_name": _server_name,
     "client_advertise": _set("client_advertise", text),
     "server_tags": _tags,
     "server_metadata": _metadata,
     "debug": _set("debug", flag),
     "trace": _set("trace", flag),
+    "trace_verbose": _set("trace", flag),
+    "prof_port": _profiler,
+    "no_header_support": _set("without_headers", flag),
+    "write_timeout": _write_timeout,
+    "default_js_domain": _default_domains,
+    "mqtt": _unsupported("MQTT"),
+    "ocsp": _unsupported("OCSP stapling"),
+    "ocsp_cache": _without_effect,
+    "proxy_protocol": _unsupported("the PROXY protocol"),
+    "syslog": _unsupported("the system's log (write a log_file instead)"),
+    "remote_syslog": _unsupported("the system's log (write a log_file instead)"),
+    "proxies": read_proxies,
     "logtime": _set("log_time", flag),
     "logtime_utc": _set("log_time_utc", flag),
     "log_file": _set("log_file", _path),
@@ -262,7 +364,7 @@ _KEYS: dict[str, Setter] = {
     "ping_max": _set("ping_max", integer),
     "write_deadline": _set("write_deadline", duration),
     "lame_duck_duration": _set("lame_duck_duration", duration),
-    "lame_duck_grace_period": _set("lame_duck_grace_period", duration),
+    "lame_duck_grace_period": _set("lame_duck_grace_period", _not_negative),
     "no_auth_user": _set("no_auth_user", text),
     "system_account": _set("system_account", text),
     "system": _set("system_account", text),
@@ -282,8 +384,10 @@ _KEYS: dict[str, Setter] = {
     "resolver_preload": _set(
         "account_tokens", lambda value: {one.key: text(one) for one in block(value).values()}
     ),
-    "trusted_keys": _set("trusted_keys", texts),
-    "trusted": _set("trusted_keys", texts),
+    "resolver_tls": _set("resolver_tls", read_resolver_tls),
+    "resolver_pinned_accounts": read_pinned_accounts,
+    "trusted_keys": read_trusted_keys,
+    "trusted": read_trusted_keys,
     "default_sentinel": _set("default_sentinel", text),
     "tls": _set("tls", read_tls),
     "allow_non_tls": _set("allow_non_tls", flag),
@@ -305,8 +409,11 @@ _KEYS: dict[str, Setter] = {
             "no_fast_producer_stall",
             "no_sublist_cache",
             "prof_block_rate",
+            "no_sys_acc",
+            "no_system",
+            "no_system_account",
             "reconnect_error_reports",
-            "write_timeout",
+            "trace_headers",
         ),
         _without_effect,
     ),

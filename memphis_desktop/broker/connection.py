@@ -16,7 +16,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from memphis_desktop.broker.auth_callout import Question
-from memphis_desktop.broker.authentication import REFUSED, Identity, Login, Outcome, Refusal
+from memphis_desktop.broker.authentication import (
+    REFUSED,
+    STANDARD,
+    WEBSOCKET,
+    Identity,
+    Login,
+    Outcome,
+    Refusal,
+)
 from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.message_trace import is_traced, publish_traced
@@ -78,7 +86,7 @@ class ClientConnection(Channel):
         self.kind = "Client"
         self.options = ConnectOptions()
         self.connected = False  # CONNECT was accepted
-        self.authenticated = not options.auth_required
+        self.authenticated = not options.requires_login(websocket)
         self.identity = Identity()
         self.permissions: Permissions | None = None
         self.nonce = b""
@@ -248,7 +256,7 @@ class ClientConnection(Channel):
         return False
 
     def _anonymous(self) -> Identity | None:
-        return self.node.authenticator.anonymous()
+        return self.node.authenticator.anonymous(self.login_kind)
 
     # -- commands --------------------------------------------------------------------------------------------
     def _publish(self, messages: list[Message]) -> None:
@@ -485,7 +493,7 @@ class ClientConnection(Channel):
     def _apply(self, options: ConnectOptions) -> None:
         self.options = options
         self.echo = options.echo
-        self.headers = self.parser.headers = options.headers
+        self.headers = self.parser.headers = options.headers and not self.node.options.without_headers
         self.no_responders = options.no_responders
         if options.verbose:
             self._put(framing.OK)
@@ -536,9 +544,10 @@ class ClientConnection(Channel):
         self._check_progress(now)
 
     def _send_ping(self, now: float) -> None:
-        options = self.node.options
-        self.next_ping = now + options.ping_interval
-        if self._pinged and now - self.last_received < options.ping_interval:
+        options, web = self.node.options, self._websocket
+        interval = web.ping_interval if web is not None and web.ping_interval else options.ping_interval
+        self.next_ping = now + interval
+        if self._pinged and now - self.last_received < interval:
             self.pings_out = 0
             return
         if self.pings_out >= options.ping_max:
@@ -566,7 +575,7 @@ class ClientConnection(Channel):
     @property
     def login_kind(self) -> str:
         """How the client came, in the words of allowed_connection_types."""
-        return "WEBSOCKET" if self.client_type == "websocket" else "STANDARD"
+        return WEBSOCKET if self.client_type == "websocket" else STANDARD
 
     def user_info(self) -> dict[str, Any]:
         """Return the answer to ``$SYS.REQ.USER.INFO``."""

@@ -8,7 +8,9 @@ pong). Layers can be stacked.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import ssl
+from pathlib import Path
 from typing import Any, Protocol
 
 from memphis_desktop.broker.options import StartError, TlsOptions
@@ -57,7 +59,9 @@ class Layer(Protocol):
 class TlsLayer:
     """TLS, the server's side."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, pinned: frozenset[str] = frozenset()) -> None:
+        """`pinned` are the public keys that a client's certificate may have; see `TlsOptions`."""
+        self._pinned = pinned
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -70,6 +74,7 @@ class TlsLayer:
         try:
             if not self.ready:
                 self._tls.do_handshake()
+                self._check_pins()
                 self.ready = True
             return self._read()
         except ssl.SSLWantReadError:
@@ -77,6 +82,13 @@ class TlsLayer:
         except ssl.SSLError as error:
             reason = CloseReason.READ_ERROR if self.ready else CloseReason.TLS_HANDSHAKE
             raise LayerError(reason, str(error)) from None
+
+    def _check_pins(self) -> None:
+        if not self._pinned:
+            return
+        certificate = self._tls.getpeercert(binary_form=True)
+        if certificate is None or _public_key_hash(certificate) not in self._pinned:
+            raise LayerError(CloseReason.TLS_HANDSHAKE, "certificate not pinned")
 
     def _read(self) -> bytes:
         parts: list[bytes] = []
@@ -144,6 +156,15 @@ class TlsLayer:
         return (*names, *_distinguished_names(certificate.get("subject", ())))
 
 
+def _public_key_hash(certificate: bytes) -> str:
+    """Return the SHA-256 of a certificate's SubjectPublicKeyInfo, in hexadecimal."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = x509.load_der_x509_certificate(certificate).public_key()
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
 _SHORT_NAMES = {
     "commonName": "CN",
     "countryName": "C",
@@ -173,15 +194,54 @@ def tls_context(options: TlsOptions) -> ssl.SSLContext:
     Raises:
         StartError: a file cannot be used.
     """
+    first = _context(options, options.cert_file, options.key_file)
+    if options.further:
+        _choose_by_name(first, [_context(options, *pair) for pair in options.further], options)
+    return first
+
+
+def _choose_by_name(first: ssl.SSLContext, others: list[ssl.SSLContext], options: TlsOptions) -> None:
+    """Have the handshake take the first certificate that names what the client asks for."""
+    files = [options.cert_file, *(pair[0] for pair in options.further)]
+    choices = list(zip((_names_in(file) for file in files), [first, *others], strict=True))
+
+    def choose(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        wanted = (name or "").lower()
+        wildcard = "*." + wanted.partition(".")[2]
+        for names, context in choices:
+            if wanted in names or wildcard in names:
+                tls.context = context
+                return
+
+    first.sni_callback = choose
+
+
+def _names_in(path: Path) -> frozenset[str]:
+    """Return the DNS names in a certificate, in small letters."""
+    from cryptography import x509
+
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(name.lower() for name in names.get_values_for_type(x509.DNSName))
+
+
+def _context(options: TlsOptions, certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = (
         ssl.TLSVersion.TLSv1_3 if options.minimum_version == "1.3" else ssl.TLSVersion.TLSv1_2
     )
     try:
-        context.load_cert_chain(options.cert_file, options.key_file)
+        context.load_cert_chain(certificate, key)
         if options.ca_file is not None:
             context.load_verify_locations(options.ca_file)
-    except (OSError, ssl.SSLError) as error:
+        if options.ciphers:
+            context.set_ciphers(":".join(options.ciphers))
+        if options.curve:
+            context.set_ecdh_curve(options.curve)
+    except (OSError, ssl.SSLError, ValueError) as error:
         raise StartError(f"the TLS certificate or key cannot be used: {error}") from None
     if options.verify or options.verify_and_map:
         if options.ca_file is None:

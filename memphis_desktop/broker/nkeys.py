@@ -35,6 +35,17 @@ def decode_public(kind: int, text: str) -> bytes:
     return raw[1:-2]
 
 
+def is_public(text: str) -> bool:
+    """Return whether this is a public key of any kind that signs."""
+    for kind in (OPERATOR, ACCOUNT, USER, SERVER):
+        try:
+            decode_public(kind, text)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
 def new_public(kind: int) -> str:
     """Return a fresh name of the form of a public key, of which nobody holds the private part."""
     return encode_public(kind, secrets.token_bytes(_KEY_LENGTH))

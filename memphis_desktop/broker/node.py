@@ -42,6 +42,7 @@ from memphis_desktop.broker.options import (
 )
 from memphis_desktop.broker.routing import Turn
 from memphis_desktop.broker.service_connection import ServiceConnection
+from memphis_desktop.broker.subject_mapping import mappings_to_domain
 from memphis_desktop.broker.system_events import SystemEvents
 from memphis_desktop.broker.system_requests import SystemRequests
 from memphis_desktop.protocol.errors import CloseReason
@@ -164,6 +165,7 @@ class BrokerNode:
         self._flush_planned = False
         self._next_client_id = 0
         self._event_sequence = 0
+        self._recent = (0.0, 0)  # since when how many connections came, for the limit of their rate
         self._ticker: Any = None
 
     def _default_account_options(self) -> AccountOptions:
@@ -395,25 +397,33 @@ class BrokerNode:
             "go": f"python{sys.version_info.major}.{sys.version_info.minor}",
             "host": self.host,
             "port": self.port,
-            "headers": True,
+            "headers": not self.options.without_headers,
             "max_payload": connection.parser.max_payload,
             "jetstream": self.jetstream is not None,
             "domain": self.options.domain,
             "client_id": connection.client_id,
             "client_ip": connection.address[0],
-            "auth_required": self.options.auth_required and (after_connect or not self.options.no_auth_user),
+            "auth_required": self._asks_for_login(connection, after_connect),
             "nonce": connection.nonce.decode(),
             **self._tls_fields(connection),
             "xkey": self.keys.curve_name,
             "api_lvl": API_LEVEL if self.jetstream is not None else None,
         }
-        if self.options.client_advertise:
-            fields["connect_urls"] = [self.options.client_advertise]
+        web = self.options.websocket if connection.client_type == "websocket" else None
+        advertised = web.advertise if web is not None else self.options.client_advertise
+        if advertised:
+            fields["connect_urls"] = [advertised]
         if after_connect:
             fields["connect_info"] = True
             fields["remote_account"] = connection.account.name
             fields["acc_is_sys"] = connection.account is self._system_account
         return fields | connection.info_fields()
+
+    def _asks_for_login(self, connection: ClientConnection, after_connect: bool) -> bool:
+        web = self.options.websocket if connection.client_type == "websocket" else None
+        nameless = self.authenticator.nameless_user(connection.login_kind)
+        shown = nameless and nameless != self.options.made_up_user
+        return self.options.requires_login(web) and (after_connect or not shown)
 
     def _tls_fields(self, connection: ClientConnection) -> dict[str, Any]:
         web = self.options.websocket
@@ -469,13 +479,30 @@ class BrokerNode:
         if 0 < limit <= len(self.connections):
             connection.fail("maximum connections exceeded", CloseReason.MAX_CONNECTIONS)
             return
+        if not self._may_connect(now):
+            connection.fail(
+                "Connection throttling is active. Please try again later.", CloseReason.MAX_CONNECTIONS
+            )
+            return
         self.connections[connection.client_id] = connection
         first_ping = min(_FIRST_PING, self.options.ping_interval)
         connection.next_ping = now + first_ping * (1 + 0.2 * random.random())
         if not connection.authenticated:
-            tls = self.options.tls
-            connection.auth_deadline = now + self.options.auth_timeout + (tls.timeout + 1 if tls else 0)
+            tls, web = self.options.tls, self.options.websocket
+            timeout = self.options.auth_timeout
+            if web is not None and connection.client_type == "websocket":
+                tls, timeout = web.tls, web.auth_timeout or timeout
+            connection.auth_deadline = now + timeout + (tls.timeout + 1 if tls else 0)
         log.debug("%s - Client connection created", connection)
+
+    def _may_connect(self, now: float) -> bool:
+        """Count a new connection; return whether it is not one too many in this second."""
+        limit = self.options.tls.connection_rate_limit if self.options.tls is not None else 0
+        if not limit:
+            return True
+        start, count = self._recent
+        self._recent = (start, count + 1) if now - start < 1 else (now, 1)
+        return self._recent[1] <= limit
 
     def unregister(self, connection: ClientConnection) -> None:
         """A connection was closed, for whatever reason."""
@@ -549,6 +576,9 @@ class BrokerNode:
         return there
 
     def _add_account(self, options: AccountOptions) -> Account:
+        domain = self.options.default_domains.get(options.name, "")
+        if domain and options.jetstream is None:
+            options = replace(options, mappings=(*options.mappings, *mappings_to_domain(domain)))
         account = Account(options.name, self.turn, options)
         self.accounts[options.name] = account
         if options.name not in (configured.name for configured in self.options.accounts):

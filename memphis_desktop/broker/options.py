@@ -61,6 +61,7 @@ class User:
     account: str = ""  # "" is the default account
     permissions: PermissionRules | None = None
     connection_types: tuple[str, ...] = ()  # in capitals; none is all
+    proxy_required: bool = False  # comes through a trusted proxy only
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,22 @@ class TlsOptions:
     timeout: float = 2.0
     handshake_first: float | None = None  # None: INFO first; 0: handshake first; else wait that long for one
     minimum_version: str = "1.2"
+    further: tuple[tuple[Path, Path], ...] = ()  # certificates and keys beside the first, chosen by name
+    ciphers: tuple[str, ...] = ()  # of TLS 1.2, as OpenSSL names them; none is its own choice
+    curve: str = ""  # the one that key agreement takes, as OpenSSL names it
+    # SHA-256 of the public keys (SubjectPublicKeyInfo, DER) that clients' certificates may have; none is all.
+    pinned_certificates: frozenset[str] = frozenset()
+    connection_rate_limit: int = 0  # connections a second; 0 is no limit
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverTls:
+    """How the node asks a resolver over HTTPS: whom it trusts, and as whom it comes; files are PEM."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    insecure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +201,20 @@ class WebSocketOptions:
     user_cookie: str = ""
     password_cookie: str = ""
     token_cookie: str = ""
+    headers: tuple[tuple[str, str], ...] = ()  # of the answer to the handshake
+    advertise: str = ""
+    ping_interval: float = 0.0  # 0: as everywhere
+    # Who may come this way; when one of these is given they stand in place of what holds elsewhere.
+    user: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    no_auth_user: str = ""
+    auth_timeout: float = 0.0  # 0: as everywhere
+
+    @property
+    def overrides_login(self) -> bool:
+        """Whether logins by this way are its own."""
+        return bool(self.user or self.token or self.no_auth_user)
 
 
 @dataclass(slots=True)
@@ -203,6 +234,8 @@ class BrokerOptions:
     token: str = field(default="", repr=False)
     auth_timeout: float = 2.0
     no_auth_user: str = ""
+    has_authorization: bool = False  # the configuration has such a block, however empty
+    made_up_user: str = ""  # as whom clients come where only the system account has users
     callout: CalloutOptions | None = None
     default_sentinel: str = field(default="", repr=False)  # the JWT of who shows none
     accounts: list[AccountOptions] = field(default_factory=list)
@@ -214,11 +247,15 @@ class BrokerOptions:
     account_tokens: dict[str, str] = field(default_factory=dict)  # account JWTs by public key
     resolver_folder: Path | None = None
     resolver_url: str = ""
+    resolver_tls: ResolverTls | None = None
+    pinned_accounts: frozenset[str] = frozenset()  # the only ones whose users come in; none is all
+    trusted_proxies: tuple[str, ...] = ()  # their public keys
 
     tls: TlsOptions | None = None
     allow_non_tls: bool = False
     websocket: WebSocketOptions | None = None
 
+    without_headers: bool = False  # clients get and send none
     max_connections: int = 65536
     max_subscriptions: int = 0
     max_subject_tokens: int = 0
@@ -246,6 +283,7 @@ class BrokerOptions:
     max_file_store: int = -1
     jetstream_limits: JetStreamLimits = field(default_factory=lambda: JetStreamLimits())
     domain: str = ""
+    default_domains: dict[str, str] = field(default_factory=dict)  # of accounts without JetStream, by name
     sync_interval: float = 120.0  # seconds, where sync_always is off
 
     debug: bool = False
@@ -311,6 +349,10 @@ class BrokerOptions:
     def auth_required(self) -> bool:
         """Whether a client has to prove who it is."""
         return bool(self.users or self.token or self.operators or self.trusted_keys)
+
+    def requires_login(self, websocket: WebSocketOptions | None) -> bool:
+        """Whether a client has to prove who it is that comes this way."""
+        return self.auth_required or (websocket is not None and websocket.overrides_login)
 
     @property
     def store_folder(self) -> Path:

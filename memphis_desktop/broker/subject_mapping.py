@@ -95,6 +95,17 @@ class SubjectMapping:
         return b".".join(parts)
 
 
+# What an account without JetStream of its own asks of another's, when that is told by a domain.
+_JETSTREAM = ("API.INFO", "API.STREAM.>", "API.CONSUMER.>", "API.DIRECT.>", "API.META.>", "API.SERVER.>")
+
+
+def mappings_to_domain(domain: str) -> tuple[Mapping, ...]:
+    """Return the mappings of JetStream's subjects to those of a domain (``default_js_domain``)."""
+    pairs = [(f"$JS.{one}", f"$JS.{domain}.{one}") for one in (*_JETSTREAM, "API.ACCOUNT.>")]
+    pairs += [(f"{one}.>", f"$JS.{domain}.API.{one}.>") for one in ("$KV", "$OBJ")]
+    return tuple(Mapping(source, ((to, 100),)) for source, to in pairs)
+
+
 class AccountMappings:
     """All mappings of one account; a published subject goes through the first that matches it."""
 

@@ -144,6 +144,7 @@ class WebSocketLayer:
         if fields.get("nats-no-masking", "").lower() == "true":
             self._masked = False
             answer.append("Nats-No-Masking: true")
+        answer += [f"{name}: {content}" for name, content in self._options.headers]
         self._browser = fields.get("user-agent", "").startswith("Mozilla/")
         self.forwarded_for = fields.get("x-forwarded-for", "").partition(",")[0].strip()
         try:

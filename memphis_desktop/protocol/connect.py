@@ -36,6 +36,7 @@ class ConnectOptions:
     jwt: str = field(default="", repr=False)
     nkey: str = ""
     sig: str = field(default="", repr=False)
+    proxy_sig: str = field(default="", repr=False)
     account: str = ""
     new_account: bool = False
 
@@ -77,6 +78,17 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "protocol": ("protocol", int),
     **{
         name: (name, str)
-        for name in ("name", "lang", "version", "user", "auth_token", "jwt", "nkey", "sig", "account")
+        for name in (
+            "name",
+            "lang",
+            "version",
+            "user",
+            "auth_token",
+            "jwt",
+            "nkey",
+            "sig",
+            "proxy_sig",
+            "account",
+        )
     },
 }

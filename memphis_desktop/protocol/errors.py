@@ -34,6 +34,8 @@ class CloseReason:
     HEADER_VIOLATION = "Message Header Violation"
     NO_RESPONDERS_NEEDS_HEADERS = "No Responders Requires Headers"
     KICKED = "Kicked"
+    PROXY_NOT_TRUSTED = "Proxy Not Trusted"
+    PROXY_REQUIRED = "Proxy Required"
 
 
 class ProtocolError(Exception):
