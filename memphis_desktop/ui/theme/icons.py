@@ -130,6 +130,8 @@ class _TokenIconEngine(QIconEngine):
         return _TokenIconEngine(self._name, self._token, self._token_on, self._name_on)
 
     def _render(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        if size.isEmpty():  # a button squeezed to nothing
+            return QPixmap()
         name, colour = self._look(mode, state)
         return _pixmap(name, colour, size.width(), size.height())
 
