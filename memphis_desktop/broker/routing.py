@@ -125,12 +125,19 @@ Batches: TypeAlias = "dict[Handler, tuple[HandlerSubscription, list[Message]]]"
 
 def call_handlers(batches: Batches, sender: Publisher | None) -> None:
     """Call handlers with their messages; a failing one is logged and harms nobody else."""
-    for handler, (subscription, batch) in batches.items():
-        if subscription.active:
-            try:
-                handler(batch, sender)  # type: ignore[arg-type]
-            except Exception:
-                log.exception("A handler of %r failed", subscription.pattern)
+    for subscription, batch in batches.values():
+        call_handler(subscription, batch, sender)
+
+
+def call_handler(
+    subscription: HandlerSubscription, messages: list[Message], sender: Publisher | None
+) -> None:
+    """Call the handler of one subscription, as `call_handlers` does."""
+    if subscription.active:
+        try:
+            subscription.handler(messages, sender)  # type: ignore[arg-type]
+        except Exception:
+            log.exception("A handler of %r failed", subscription.pattern)
 
 
 class Pending:

@@ -39,7 +39,7 @@ class ClientSubscription:
         """Return what monitoring shows."""
         return self.sid, self.delivered, self.maximum, self.connection.client_id
 
-    def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> None:
+    def take(self, messages: list[Message], sender: Publisher | None, pending: Pending | None = None) -> None:
         """Put messages into the connection's out-buffer."""
         connection = self.connection
         if self.denied:

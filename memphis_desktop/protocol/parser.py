@@ -140,6 +140,10 @@ class ClientParser:
         """
         if self.failed:
             return []
+        if not (self._data or self._need):
+            lone = self._lone_publish(chunk)
+            if lone is not None:
+                return [lone]
         if self._need:
             self._parts.append(chunk)
             self._have += len(chunk)
@@ -161,6 +165,27 @@ class ClientParser:
             self._clear()
             commands.append((FAILURE, error))
         return commands
+
+    def _lone_publish(self, chunk: bytes) -> Command | None:
+        """Return the command of a chunk that is one plain publish and nothing else: what a client sends that
+        waits for each acknowledgement. None when it is anything more, less or wrong."""
+        match = _PUB(chunk)
+        if match is None:
+            return None
+        start = match.end()
+        subject, reply, size_text = match.groups(b"")
+        size = int(size_text)
+        if (
+            start + size + 2 != len(chunk)
+            or not chunk.endswith(b"\r\n")
+            or start > self.max_control_line
+            or size > self.max_payload > 0
+        ):
+            return None
+        self._step_done = False
+        self.message_count += 1
+        self.payload_bytes += size
+        return (PUBLISH, [(subject, reply, 0, chunk[start:-2])])
 
     def _parse(self, commands: list[Command]) -> None:
         data = self._data

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -53,9 +53,9 @@ class _Outstanding:
     last: int
     first: int  # sequence of the message that replies[0] is for
     replies: Sequence[bytes] = ()
-    endings: dict[int, bytes] = field(default_factory=dict)  # by sequence what an ack has behind the number
-    answers: list[Message] = field(default_factory=list)  # finished ones that speak of stored messages
-    republished: list[Message] = field(default_factory=list)
+    endings: dict[int, bytes] | None = None  # by sequence what an ack has behind the number
+    answers: Sequence[Message] = ()  # finished ones that speak of stored messages
+    republished: Sequence[Message] = ()
 
 
 class Ingest:
@@ -96,6 +96,7 @@ class Ingest:
             or config.allow_msg_schedules
             or stream.account_limited
         )
+        self._stream_follows = stream.follows_stored
         if not config.allow_atomic:
             self._atomic.forget_all()
         if not config.allow_batched:
@@ -109,6 +110,12 @@ class Ingest:
     # -- taking messages -------------------------------------------------------------------------------------
     def receive(self, messages: list[Message], sender: Client | None) -> None:
         """Take the messages of one chunk that match the stream's subjects."""
+        if len(messages) == 1 and self._plain and not messages[0][HEADER_SIZE]:
+            subject, reply, _, body = messages[0]
+            if not reply.endswith(FAST_SUFFIX):
+                self._messages, self._replies, self._last_id = [(subject, 0, body)], [reply], b""
+                self.finish()
+                return
         replies = list(map(_reply, messages))
         if self._copies_ids:
             messages = [(one[0], one[1], *copy_message_id(one[2], one[3])) for one in messages]
@@ -261,11 +268,14 @@ class Ingest:
             return True
         messages, self._messages = self._messages, []
         replies, self._replies = self._replies, []
-        ids, self._ids = self._ids, {}
-        endings, self._endings = self._endings, {}
+        ids = endings = None
+        if self._ids:
+            ids, self._ids = self._ids, {}
+        if self._endings:
+            endings, self._endings = self._endings, {}
         stream = self._stream
         now = stream.node.clock.time_ns()
-        previous = stream.previous_sequences(messages)
+        previous = None if self._plain else stream.previous_sequences(messages)
         try:
             first = stream.messages.append(messages, now)
         except StorageError as error:
@@ -286,7 +296,8 @@ class Ingest:
             outstanding.republished = republished(stream, messages, first, now, previous)
         self._outstanding.append(outstanding)
         self._waits = True
-        stream.stored(messages, first, now)
+        if self._stream_follows:
+            stream.stored(messages, first, now)
         return True
 
     def refuse(self, reply: bytes, error: ApiError) -> None:
@@ -342,8 +353,10 @@ class Ingest:
                     for sequence, reply in enumerate(one.replies, one.first)
                     if reply
                 ]
-            answers += one.answers
-            answers += one.republished
+            if one.answers:
+                answers += one.answers
+            if one.republished:
+                answers += one.republished
         if failure is not None:
             self._fail_outstanding(failure)
         if answers:

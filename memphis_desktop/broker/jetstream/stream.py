@@ -292,6 +292,12 @@ class Stream:
             storage = self.config.storage
             self.owner.limits.check_usage(storage, self.owner.usage(storage), size)
 
+    @property
+    def follows_stored(self) -> bool:
+        """Whether the configuration makes `stored` do anything."""
+        config = self.config
+        return config.retention == "interest" or config.allow_msg_ttl or config.max_age > 0
+
     def stored(self, messages: Sequence[NewMessage], first: int, time_ns: int) -> None:
         """Do what has to follow at once when messages were stored from sequence `first` on."""
         if self.config.retention == "interest":
@@ -368,8 +374,9 @@ class Stream:
         first = self._visible + 1
         if last >= first and not self.closed:
             self._visible = last
-            for consumer in list(self.consumers.values()):
-                consumer.messages_visible(first, last)
+            if self.consumers:
+                for consumer in list(self.consumers.values()):
+                    consumer.messages_visible(first, last)
             for follower in self.followers:
                 follower.wake()
 

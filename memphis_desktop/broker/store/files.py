@@ -146,7 +146,7 @@ class FileSystem(ABC):
         self.remove_folder(path)
 
 
-def write_all(file: File, data: bytes) -> None:
+def write_all(file: File, data: bytes | memoryview) -> None:
     """Append all of `data`, going on after a short write."""
     written = file.write(data)
     if written == len(data):

@@ -75,6 +75,19 @@ class Segment:
         self.live += count
         self.live_bytes += sum(sizes)
 
+    def append(self, size: int, offset: int, time_ns: int, subject: int) -> None:
+        """Add one message of a file at the end."""
+        if not self.sizes:
+            self.time_base = time_ns
+        self.offsets.append(offset)
+        self.sizes.append(size)
+        self.times.append((time_ns - self.time_base) >> TIME_SHIFT)
+        self.subjects.append(subject)
+        if self.alive is not None:
+            self.alive.append(1)
+        self.live += 1
+        self.live_bytes += size
+
     def last_sequence(self) -> int:
         """Return the highest sequence it ever had, base - 1 when none."""
         if self.keys is not None:

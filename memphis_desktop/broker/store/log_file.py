@@ -32,11 +32,13 @@ class Descriptors:
     def __init__(self, most: int) -> None:
         self._most = most
         self._open: OrderedDict[LogFile, None] = OrderedDict()
+        self.newest: LogFile | None = None  # the one used last
 
     def used(self, file: LogFile) -> None:
         """Note that a file was opened or used again."""
         self._open[file] = None
         self._open.move_to_end(file)
+        self.newest = file
         if len(self._open) > self._most:
             self.close_one(file)
 
@@ -51,6 +53,8 @@ class Descriptors:
     def forget(self, file: LogFile) -> None:
         """Note that a file was closed."""
         self._open.pop(file, None)
+        if self.newest is file:
+            self.newest = None
 
 
 class LogFile:
@@ -225,9 +229,13 @@ class LogFile:
         Raises:
             OSError: nothing was written.
         """
-        file = self.handle()
+        file = self._file
+        if file is None or self._descriptors.newest is not self:
+            file = self.handle()
         try:
-            write_all(file, data)
+            written = file.write(data)
+            if written != len(data):
+                write_all(file, memoryview(data)[written:])
         except BaseException:
             file.truncate(self.end)
             raise

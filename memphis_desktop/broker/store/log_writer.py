@@ -30,10 +30,12 @@ from memphis_desktop.broker.store.records import (
     CONFIGURATION,
     HEADER_SIZE,
     IDENTIFIER,
+    pack_message,
     pack_messages,
     pack_record,
 )
 from memphis_desktop.broker.store.reserve import NoRoom, Reserve
+from memphis_desktop.broker.store.subject_index import Subject
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +153,8 @@ class LogWriter(IndexedStore):
             raise StorageError("no space left on the disk")
         time_ns = max(time_ns, self.last_time_ns)
         segment = self._segment_for(time_ns)
+        if len(messages) == 1:
+            return self._append_one(segment, messages, time_ns)
         names, header_sizes, bodies = zip(*messages, strict=True)
         subjects, only = self._subjects_for(names)
         if only is not None:
@@ -177,10 +181,57 @@ class LogWriter(IndexedStore):
         first = self._index(segment, subjects, only, lengths, offsets, time_ns)
         if not segment.has_ids and any(header_sizes):
             segment.has_ids = True
-        if len(block) <= _RECENT_BATCH_MOST:
-            self._recent.add(first, time_ns, messages, len(block) + _MESSAGE_OVERHEAD * len(messages))
+        self._appended(segment, subjects, first, time_ns, messages, len(block))
+        return first
+
+    def _append_one(self, segment: Segment, messages: Sequence[NewMessage], time_ns: int) -> int:
+        """Write the only message of a batch: as `append` does, without columns of one entry."""
+        name, header_size, body = messages[0]
+        subject = self._subjects.by_name.get(name) or self._subjects.add(name)
+        file: LogFile = segment.file
+        control = self._pack_control(file) if self._control else b""
+        offset = file.end + len(control)
+        sequence = self.last_sequence + 1
+        record = pack_message(
+            name, subject.checksum, header_size, body, sequence, time_ns, file.salt + offset
+        )
+        try:
+            self._write(file, control + record if control else record)
+        except StorageError:
+            self._forget_unused([subject])
+            raise
+        if control:
+            self._control_written(file, offset - len(control))
+        size = len(record)
+        segment.append(size, offset, time_ns, subject.number)
+        subject.append(sequence)
+        if not self.message_count:
+            self.first_sequence = sequence
+            self._first_time = (sequence, time_ns)
+        self.last_sequence = sequence
+        self.last_time_ns = time_ns
+        self.message_count += 1
+        self._live_bytes += size
+        if header_size:
+            segment.has_ids = True
+        self._appended(segment, [subject], sequence, time_ns, messages, size)
+        return sequence
+
+    def _appended(
+        self,
+        segment: Segment,
+        subjects: list[Subject],
+        first: int,
+        time_ns: int,
+        messages: Sequence[NewMessage],
+        size: int,
+    ) -> None:
+        """Do what follows when messages were written and indexed."""
+        if size <= _RECENT_BATCH_MOST:
+            self._recent.add(first, time_ns, messages, size + _MESSAGE_OVERHEAD * len(messages))
         if not self._syncs:
             self.durable_sequence = self.last_sequence
+        file: LogFile = segment.file
         if file.end - file.indexed_end >= self._settings.index_bytes:
             self._continue_index(segment, sealed=False)
         limits = self.limits
@@ -188,7 +239,6 @@ class LogWriter(IndexedStore):
             self._limit_subjects(set(subjects))
         if limits.max_messages > 0 or limits.max_bytes > 0:
             self._limit_whole()
-        return first
 
     @property
     def _syncs(self) -> bool:
@@ -295,7 +345,7 @@ class LogWriter(IndexedStore):
             file.append(data)
         except OSError as error:
             raise self._explain(error, "a write failed") from error
-        if len(self._unsynced) == 0 or self._unsynced[-1] is not file:
+        if not self._unsynced or self._unsynced[-1] is not file:
             self._unsynced.append(file)
 
     def _explain(self, error: OSError, what: str) -> StorageError:
@@ -319,7 +369,7 @@ class LogWriter(IndexedStore):
     def when_durable(self, callback: DurableCallback) -> None:
         """Call back once all that was written until now is on disk."""
         failure = self.failure
-        if failure is None:
+        if failure is None and self._control:
             try:
                 self._flush_control()
             except StorageError as error:
@@ -332,10 +382,11 @@ class LogWriter(IndexedStore):
         else:
             self.durable_sequence = self.last_sequence
             self._callbacks.add(callback)
-            self._sync_later()
+            if self._timer is None:
+                self._sync_later()
 
     def _sync_later(self) -> None:
-        if self._timer is None and not self._closed:
+        if not self._closed:
             self._timer = self._clock.call_later(self._settings.sync_interval, self._sync_now)
 
     def _sync_now(self) -> None:

@@ -109,9 +109,10 @@ def pack_messages(
     """
     count = len(bodies)
     if count == 1:
-        return _pack_one(
+        record = pack_message(
             subjects[0], subject_checksums[0], header_sizes[0], bodies[0], sequence, time_ns, salt + offset
         )
+        return record, [len(record)]
     if any(header_sizes):
         prefixes = [_pack_u32(size) if size else b"" for size in header_sizes]
         checksums = map(crc32, bodies, map(crc32, prefixes, subject_checksums))
@@ -161,7 +162,7 @@ def pack_messages(
     return b"".join(parts), lengths
 
 
-def _pack_one(
+def pack_message(
     subject: bytes,
     checksum: int,
     header_size: int,
@@ -169,8 +170,11 @@ def _pack_one(
     sequence: int,
     time_ns: int,
     seed: int,
-) -> tuple[bytes, list[int]]:
-    """Return the record of one message as `pack_messages` would, at a third of the cost."""
+) -> bytes:
+    """Return the record of one message as `pack_messages` would, at a third of the cost.
+
+    `seed` is the file's salt plus the record's place in it.
+    """
     kind = len(subject) | (MESSAGE << _KIND_SHIFT)
     prefix = b""
     if header_size:
@@ -179,7 +183,7 @@ def _pack_one(
         kind |= _FLAG_HEADERS
     length = HEADER_SIZE + len(subject) + len(prefix) + len(body)
     head = _pack_head(MARKER, length, sequence, time_ns, crc32(body, checksum), kind)
-    return b"".join((head, _pack_u32(crc32(head, seed)), subject, prefix, body)), [length]
+    return b"".join((head, _pack_u32(crc32(head, seed)), subject, prefix, body))
 
 
 def pack_record(
