@@ -27,7 +27,7 @@ from memphis_desktop.broker.authentication import (
 )
 from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.jetstream.times import format_time
-from memphis_desktop.broker.message_trace import is_traced, publish_traced
+from memphis_desktop.broker.message_trace import any_traced, is_traced, publish_traced
 from memphis_desktop.broker.options import WebSocketOptions
 from memphis_desktop.broker.permissions import Permissions
 from memphis_desktop.broker.subscription import ClientSubscription
@@ -263,7 +263,7 @@ class ClientConnection(Channel):
         if not self.authenticated and self._refuse_unauthenticated():
             return
         options = self.options
-        if self.parser.has_used_headers and any(map(is_traced, messages)):
+        if self.parser.has_used_headers and any_traced(messages):
             self._publish_with_traces(messages)
             return
         if self.permissions is not None:

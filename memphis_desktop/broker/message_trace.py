@@ -8,6 +8,7 @@ stream that stores it, the subscriptions it goes to, and why one of them does no
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from random import random
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,13 @@ def is_traced(message: Message) -> bool:
     """Return whether a message asks to be traced."""
     size = message[2]
     return size >= _LEAST_HEADERS and message[3].find(_MARK, 0, size) >= 0
+
+
+def any_traced(messages: Sequence[Message]) -> bool:
+    """Return whether one of them asks to be traced."""
+    # Looking for the mark anywhere is cheap, and hardly ever finds it.
+    marked = [_MARK in message[3] for message in messages]
+    return True in marked and any(map(is_traced, messages))
 
 
 def publish_traced(message: Message, sender: ClientConnection, refusal: str = "") -> None:

@@ -395,11 +395,16 @@ class SubjectRouter:
             return route
         shared = self.shared(subject)
         route = shared[2] if shared is not None else self._find(subject)
-        if remember or subject in self._literals:
-            if len(self.cache) >= _CACHE_LIMIT:
+        if (remember and not (shared is not None and self.crowded)) or subject in self._literals:
+            if self.crowded:
                 self.cache.clear()
             self.cache[subject] = route
         return route
+
+    @property
+    def crowded(self) -> bool:
+        """Whether no more subjects are remembered one by one: what a beginning tells is as good."""
+        return len(self.cache) >= _CACHE_LIMIT
 
     def shared(self, subject: bytes) -> tuple[bytes, bool, Route] | None:
         """Return the remembered route of all subjects that begin like this one.
@@ -519,7 +524,8 @@ def publish(
     current: Route | None = None
     run: list[Message] = []
     # The last route that was found by the beginning of a subject: the replies and acknowledgements of one
-    # chunk mostly share it, and their subjects are used only once.
+    # chunk mostly share it, and their subjects are used only once. So do the messages of a stream with more
+    # subjects than are remembered.
     beginning, length, any_tokens, shared_route = b"\n", 0, False, NOWHERE
     for message in messages:
         subject = message[0]
@@ -534,7 +540,7 @@ def publish(
             else:
                 once = sender is None or subject.startswith(_USED_ONCE)
                 route = router.route(subject, remember=not once)
-                if once and (shared := router.shared(subject)) is not None:
+                if (once or router.crowded) and (shared := router.shared(subject)) is not None:
                     beginning, any_tokens, shared_route = shared
                     length = len(beginning)
         if route is current:

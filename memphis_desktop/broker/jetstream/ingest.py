@@ -44,6 +44,11 @@ _reply = itemgetter(REPLY)
 _NATS_FIELD = b"\r\nNats-"
 _ID_FIELD = b"\r\nNats-Msg-Id:"
 _CRLF = b"\r\n"
+# A header block with an id alone, as clients write it, begins and ends so.
+_ID_LEAD = b"NATS/1.0\r\nNats-Msg-Id: "
+_ID_START = len(_ID_LEAD)
+_HEADERS_END = b"\r\n\r\n"
+_ID_LENGTH = _ID_START + len(b"x") + len(_HEADERS_END)
 
 
 @dataclass(slots=True)
@@ -125,7 +130,8 @@ class Ingest:
                 self._take_special(*message)
         elif any(map(_header_size, messages)):
             self._forget_old_ids()
-            self._take_plain(messages)
+            if not self._take_new_ids(messages, replies):
+                self._take_plain(messages)
         else:
             self._messages = [(subject, 0, body) for subject, _, _, body in messages]
             self._replies = replies
@@ -141,6 +147,33 @@ class Ingest:
         if self._waits:
             self._waits = False
             self._stream.messages.when_durable(self._became_durable)
+
+    def _take_new_ids(self, messages: list[Message], replies: list[bytes]) -> bool:
+        """Take messages if each has an id of its own never seen before, and no other header.
+
+        That is what publishers with ids send, but for a duplicate now and then. False: nothing was taken.
+        """
+        count = len(messages)
+        sizes = list(map(_header_size, messages))
+        if min(sizes) < _ID_LENGTH or max(sizes) > MAX_HEADER_SIZE:
+            return False
+        if [body[:_ID_START] for _, _, _, body in messages].count(_ID_LEAD) != count:
+            return False
+        if [body[size - 4 : size] for _, _, size, body in messages].count(_HEADERS_END) != count:
+            return False
+        ids = [body[_ID_START : size - 4] for _, _, size, body in messages]
+        if b"\n".join(ids).split() != ids:  # one is empty, or has spaces or lines in it
+            return False
+        fresh = dict(zip(ids, range(count), strict=True))
+        stream = self._stream
+        if len(fresh) != count or not stream.message_ids.sequences.keys().isdisjoint(fresh):
+            return False
+        if stream.config.duplicate_window > 0:
+            self._ids = fresh
+        self._messages = [(subject, size, body) for subject, _, size, body in messages]
+        self._replies = replies
+        self._last_id = ids[-1]
+        return True
 
     def _take_plain(self, messages: list[Message]) -> None:
         """Take messages of a stream that wants nothing looked at but what their headers demand."""

@@ -55,7 +55,7 @@ class FileMessageStore(LogFailure):
     def _write_snapshots(self) -> None:
         """Bring the indexes and the checkpoint up to date, so that the next start need not scan."""
         for segment in self._table.segments:
-            self._indexer.finish(segment, self._name_of, self.last_time_ns)
+            self._indexer.finish(segment, self._names_of, self.last_time_ns)
         checkpoint = self._checkpoint()
         if checkpoint is not None:
             try:

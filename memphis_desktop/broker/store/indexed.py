@@ -112,11 +112,7 @@ class IndexedStore(MessageStore):
         if names.count(name) == len(names):
             subject = self._subjects.by_name.get(name) or self._subjects.add(name)
             return [subject], subject
-        found = list(map(self._subjects.by_name.get, names))
-        if None in found:
-            add = self._subjects.add
-            return [subject or add(name) for subject, name in zip(found, names, strict=True)], None
-        return found, None  # type: ignore[return-value]
+        return self._subjects.add_all(names), None
 
     def _forget_unused(self, subjects: Iterable[Subject]) -> None:
         """Undo `_subjects_for` after a failed write."""
@@ -146,7 +142,11 @@ class IndexedStore(MessageStore):
             segment.extend(sizes, offsets, time_ns, [subject.number for subject in subjects])
             sequence = first
             for subject in subjects:
-                subject.append(sequence)
+                if subject.count:
+                    subject.append(sequence)
+                else:
+                    subject.first = subject.last = sequence
+                    subject.count = 1
                 sequence += 1
         if not self.message_count:
             self.first_sequence = first

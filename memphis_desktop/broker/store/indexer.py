@@ -14,6 +14,7 @@ from memphis_desktop.broker.store.index import Segment
 from memphis_desktop.broker.store.log_file import LogFile
 from memphis_desktop.broker.store.snapshot import (
     Checkpoint,
+    NamesOf,
     Part,
     cut_part,
     encode_checkpoint,
@@ -85,19 +86,17 @@ class Indexer:
             return False
         return sealed or file.end - file.indexed_end >= self._part_bytes
 
-    def begin(self, segment: Segment, name_of: Callable[[int], bytes], last_time: Callable[[], int]) -> None:
+    def begin(self, segment: Segment, names_of: NamesOf, last_time: Callable[[], int]) -> None:
         """Continue a segment's index in the background."""
         self._busy.add(segment.file.number)
-        self._slices.add(self._work(segment, name_of, last_time))
+        self._slices.add(self._work(segment, names_of, last_time))
 
-    def _work(
-        self, segment: Segment, name_of: Callable[[int], bytes], last_time: Callable[[], int]
-    ) -> Iterator[None]:
+    def _work(self, segment: Segment, names_of: NamesOf, last_time: Callable[[], int]) -> Iterator[None]:
         file: LogFile = segment.file
         if file.removed or self._closed:
             return
         part: Part | None = None
-        for step in cut_part(segment, file.indexed, file.indexed_end, name_of, last_time()):
+        for step in cut_part(segment, file.indexed, file.indexed_end, names_of, last_time()):
             part = step
             if self._closed:
                 return
@@ -143,12 +142,12 @@ class Indexer:
         self._closed = True
         self._background.wait()
 
-    def finish(self, segment: Segment, name_of: Callable[[int], bytes], last_time: int) -> None:
+    def finish(self, segment: Segment, names_of: NamesOf, last_time: int) -> None:
         """Continue a segment's index at once, before the stream is closed."""
         file: LogFile = segment.file
         if file.end <= file.indexed_end:
             return
-        *_, part = cut_part(segment, file.indexed, file.indexed_end, name_of, last_time)
+        *_, part = cut_part(segment, file.indexed, file.indexed_end, names_of, last_time)
         assert part is not None
         content = encode_part(part, file.salt)
         try:

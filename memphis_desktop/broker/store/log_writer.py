@@ -283,12 +283,13 @@ class LogWriter(IndexedStore):
 
     def _continue_index(self, segment: Segment, *, sealed: bool) -> None:
         if self._indexer.due(segment.file, sealed=sealed):
-            self._indexer.begin(segment, self._name_of, lambda: self.last_time_ns)
+            self._indexer.begin(segment, self._names_of, lambda: self.last_time_ns)
 
-    def _name_of(self, number: int) -> bytes:
+    def _names_of(self, numbers: list[int]) -> list[bytes]:
         by_number = self._subjects.by_number
-        subject = by_number[number] if number < len(by_number) else None
-        return b"" if subject is None else subject.name
+        known = len(by_number)
+        found = [by_number[number] if number < known else None for number in numbers]
+        return [b"" if subject is None else subject.name for subject in found]
 
     def _pack_control(self, file: LogFile) -> bytes:
         if not self._control:

@@ -113,7 +113,22 @@ def pack_messages(
             subjects[0], subject_checksums[0], header_sizes[0], bodies[0], sequence, time_ns, salt + offset
         )
         return record, [len(record)]
-    if any(header_sizes):
+    prefixes = None
+    subject, header_size = subjects[0], header_sizes[0]
+    uniform = subjects.count(subject) == count
+    if uniform and header_sizes.count(header_size) == count:
+        # What lies between header and body is the same in all of them.
+        checksum = subject_checksums[0]
+        if header_size:
+            prefix = _pack_u32(header_size)
+            checksum = crc32(prefix, checksum)
+            subjects = [subject + prefix] * count
+        checksums = map(crc32, bodies, repeat(checksum, count))
+        fixed = HEADER_SIZE + len(subjects[0])
+        lengths = [fixed + size for size in map(len, bodies)]
+        kind = len(subject) | (MESSAGE << _KIND_SHIFT) | (_FLAG_HEADERS if header_size else 0)
+        kinds = [kind] * count
+    elif any(header_sizes):
         prefixes = [_pack_u32(size) if size else b"" for size in header_sizes]
         checksums = map(crc32, bodies, map(crc32, prefixes, subject_checksums))
         lengths = [
@@ -125,19 +140,10 @@ def pack_messages(
             for subject, size in zip(subjects, header_sizes, strict=True)
         ]
     else:
-        prefixes = None
         checksums = map(crc32, bodies, subject_checksums)
-        subject = subjects[0]
-        if subjects.count(subject) == count:
-            fixed = HEADER_SIZE + len(subject)
-            lengths = [fixed + size for size in map(len, bodies)]
-            kinds = [len(subject) | (MESSAGE << _KIND_SHIFT)] * count
-        else:
-            sizes = list(map(len, subjects))
-            lengths = [
-                HEADER_SIZE + size + length for size, length in zip(sizes, map(len, bodies), strict=True)
-            ]
-            kinds = [size | (MESSAGE << _KIND_SHIFT) for size in sizes]
+        sizes = list(map(len, subjects))
+        lengths = [HEADER_SIZE + size + length for size, length in zip(sizes, map(len, bodies), strict=True)]
+        kinds = [size | (MESSAGE << _KIND_SHIFT) for size in sizes]
     heads = list(
         map(
             _pack_head,

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from memphis_desktop.broker.store.index import Segment
 from memphis_desktop.broker.store.log_file import LogFile
@@ -32,6 +32,9 @@ _ONE_SUBJECT = 4
 # Subjects are grouped in the index unless there is about one for every few messages.
 _GROUPING = 8
 _STEP = 4096
+
+# Gives the names of subjects by their numbers, b"" for one that is gone.
+NamesOf: TypeAlias = "Callable[[list[int]], list[bytes]]"
 
 
 @dataclass(slots=True)
@@ -62,12 +65,12 @@ class Part:
 
 
 def cut_part(
-    segment: Segment, first: int, start: int, name_of: Callable[[int], bytes], last_time: int
+    segment: Segment, first: int, start: int, names_of: NamesOf, last_time: int
 ) -> Iterator[Part | None]:
     """Yield None between steps of bounded work, then the part from index `first` to the segment's end now.
 
     Args:
-        name_of: gives the name of a subject by its number, b"" for one that is gone, as all its messages are.
+        names_of: gives the names of subjects by number, b"" for one that is gone, as all its messages are.
     """
     file: LogFile = segment.file
     end = file.end
@@ -101,7 +104,7 @@ def cut_part(
         yield None
     ordered = list(local)
     for step in range(0, len(ordered), _STEP):
-        part.names.extend(map(name_of, ordered[step : step + _STEP]))
+        part.names.extend(names_of(ordered[step : step + _STEP]))
         yield None
     if len(local) > 1:
         for step in range(0, len(numbers), _STEP):

@@ -173,7 +173,7 @@ class Subject:
     def __init__(self, name: bytes, number: int) -> None:
         self.name = name
         self.number = number
-        self.checksum = crc32(name)
+        self.checksum: int = crc32(name)
         self.count = 0
         self.first = 0
         self.last = 0
@@ -369,6 +369,26 @@ class SubjectIndex:
             for pattern in self._patterns.values():
                 pattern.consider(subject)
         return subject
+
+    def add_all(self, names: Sequence[bytes]) -> list[Subject]:
+        """Return the subject of each name, making those that are new."""
+        found: list[Subject | None] = list(map(self.by_name.get, names))
+        if None in found:
+            add = self.add
+            if self._free or self._patterns:
+                return [subject or add(name) for subject, name in zip(found, names, strict=True)]
+            by_name, by_number = self.by_name, self.by_number
+            number = len(by_number)
+            for at, subject in enumerate(found):
+                if subject is None:
+                    name = names[at]
+                    subject = by_name.get(name)  # of an earlier message among these
+                    if subject is None:
+                        subject = by_name[name] = Subject(name, number)
+                        by_number.append(subject)
+                        number += 1
+                    found[at] = subject
+        return found  # type: ignore[return-value]
 
     def drop(self, subject: Subject) -> None:
         """Forget a subject that has no messages."""

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from memphis_desktop.broker import routing
 from memphis_desktop.broker.accounts import Account
 from memphis_desktop.broker.routing import NOWHERE, Pending, Publisher, Turn
 from memphis_desktop.protocol import subjects
@@ -84,6 +85,24 @@ def test_empty_tokens_lead_nowhere(account: Account, subject: bytes) -> None:
     account.publish(message(b"a.b"))
     account.publish(message(subject))
     assert (everything.taken, below.taken) == ([b"a.b"], [b"a.b"])
+
+
+def test_more_subjects_than_are_remembered_lead_where_they_did(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "_CACHE_LIMIT", 4)
+    (below, star, other) = sinks(account, b"a.>", b"b.*", b"c.5")
+    names = [b"%b.%d" % (letter, number) for number in range(20) for letter in (b"a", b"b", b"c", b"d")]
+    names += [b"a..x", b"a.x.", b"b.x.y"]
+    for start in range(0, len(names), 10):
+        account.publish_from([message(name) for name in names[start : start + 10]], Sender())
+    assert below.taken == [b"a.%d" % number for number in range(20)]
+    assert star.taken == [b"b.%d" % number for number in range(20)]
+    assert other.taken == [b"c.5"]
+    sinks(account, b"a.*")
+    (late,) = sinks(account, b"a.7")
+    account.publish_from([message(b"a.6"), message(b"a.7")], Sender())
+    assert late.taken == [b"a.7"]
 
 
 def test_a_queue_group_gets_one_copy_even_across_patterns(account: Account) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from memphis_desktop.broker.jetstream.limits import AccountLimits
 from memphis_desktop.broker.store.interface import StorageError
+from memphis_desktop.protocol.message import Message
 from tests.unit.broker.jetstream.stream_world import INBOX, HeldDurability, StreamWorld
 
 
@@ -87,6 +88,41 @@ def test_a_chunk_with_duplicates_inside_names_the_first_one(world: StreamWorld) 
     assert world.answer(INBOX + b"c0") == {"stream": "S", "seq": 1}
     for number in (1, 2):
         assert world.answer(INBOX + b"c%d" % number) == {"stream": "S", "seq": 1, "duplicate": True}
+
+
+def with_id(number: int, message_id: bytes, more: bytes = b"") -> Message:
+    block = b"NATS/1.0\r\nNats-Msg-Id: " + message_id + b"\r\n" + more + b"\r\n"
+    return (b"s.a", INBOX + b"i%d" % number, len(block), block + b"%d" % number)
+
+
+@pytest.mark.parametrize(
+    ("last", "sequence"),
+    [
+        (with_id(3, b"new"), 4),
+        (with_id(3, b"one"), 1),  # in this chunk
+        (with_id(3, b"before"), 1),  # in the one before
+        (with_id(3, b" spaced "), 4),
+        (with_id(3, b""), 4),
+        (with_id(3, b"new", b"Other: 1\r\n"), 4),
+        ((b"s.a", INBOX + b"i3", 0, b"NATS/1.0\r\nNats-Msg-Id: one\r\n\r\n"), 4),
+    ],
+)
+def test_a_chunk_of_new_ids_is_as_good_as_its_messages_one_by_one(
+    world: StreamWorld, last: Message, sequence: int
+) -> None:
+    stream = world.create()
+    if sequence == 1 and b"before" in last[3]:
+        world.ack("s.a", Nats_Msg_Id="before")
+    first = stream.messages.last_sequence + 1
+    world.account.publish_many([with_id(1, b"one"), with_id(2, b"two"), with_id(5, b"three"), last])
+    world.clock.settle()
+    given = [world.answer(INBOX + b"i%d" % number)["seq"] for number in (1, 2, 5)]
+    assert given == [first, first + 1, first + 2]
+    answer = world.answer(INBOX + b"i3")
+    assert (answer["seq"], answer.get("duplicate", False)) == (sequence, sequence == 1)
+    for message_id, there in ((b"one", first), (b"two", first + 1), (b"three", first + 2)):
+        again = world.ack("s.a", Nats_Msg_Id=message_id.decode())
+        assert (again["seq"], again["duplicate"]) == (there, True)
 
 
 def test_plain_messages_between_others_keep_their_place(world: StreamWorld) -> None:
