@@ -113,16 +113,18 @@ class _Figure(QWidget):
         look = theme.manager().current
         unit_font = fonts.interface(theme.SIZE_BODY)
         unit_width = QFontMetrics(unit_font).horizontalAdvance(self._unit)
-        for size in (theme.SIZE_VITAL, 22, 18, theme.SIZE_SECTION):
+        room = self.width() - 5 - unit_width
+        for size in (theme.SIZE_VITAL, 22, 18, theme.SIZE_SECTION, theme.SIZE_BODY):
             font = fonts.interface(size, fonts.SEMIBOLD)
             width = QFontMetrics(font).horizontalAdvance(self._text)
-            if width + 5 + unit_width <= self.width():
+            if width <= room:
                 break
+        text = QFontMetrics(font).elidedText(self._text, Qt.TextElideMode.ElideRight, max(0, room))
         base = (self.height() + QFontMetrics(fonts.interface(theme.SIZE_VITAL)).capHeight()) // 2
         painter = QPainter(self)
         painter.setFont(font)
         painter.setPen(QColor(look.colour("muted" if self._text == UNKNOWN else self._token)))
-        painter.drawText(0, base, self._text)
+        painter.drawText(0, base, text)
         painter.setFont(unit_font)
         painter.setPen(QColor(look.muted))
         painter.drawText(width + 5, base, self._unit)

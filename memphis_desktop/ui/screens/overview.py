@@ -136,8 +136,8 @@ class OverviewScreen(Screen):
         self.health = DataTable(
             [
                 Column("severity", "", lambda f: SEVERITY_TOKEN[f.severity], "dot", 28),
-                Column("text", "Finding", lambda f: f.text, "text", 150, stretch=True),
-                Column("where", "Where", _where, "mono", 150, stretch=True),
+                Column("text", "Finding", lambda f: f.text, "text", 170, stretch=True),
+                Column("where", "Where", _where, "mono", 232),
             ],
             lambda f: (f.stream, f.consumer, f.check),
             "overview_health",
@@ -153,17 +153,18 @@ class OverviewScreen(Screen):
                     "Behind",
                     lambda c: c.lag_seconds,
                     "duration",
-                    72,
+                    84,
                     "Age of the first message not delivered yet",
                     text=figures.lag_seconds,
                 ),
                 Column("lag", "Lag", lambda c: c.num_pending, "number", 60, "Messages not delivered yet"),
                 Column(
                     "line",
-                    "Lag over time",
+                    "Course",
                     lambda c: consumer_sparkline(history, c.stream, c.name),
                     "sparkline",
-                    80,
+                    72,
+                    "The lag over time",
                 ),
                 Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 88),
                 Column(
@@ -183,7 +184,7 @@ class OverviewScreen(Screen):
         self.lag_board.set_state("loading")
         self.stations = DataTable(
             [
-                Column("name", "Station", lambda s: s.name, "mono", 100, stretch=True),
+                Column("name", "Station", lambda s: s.name, "mono", 120, stretch=True),
                 Column("in", "In", lambda s: s.in_messages_rate, "rate", 76),
                 Column("bytes", "Bytes in", lambda s: s.in_bytes_rate, "bytes", 88, text=figures.bytes_rate),
                 Column("line", "Last hour", lambda s: stream_sparkline(history, s.name), "sparkline", 80),
@@ -198,12 +199,12 @@ class OverviewScreen(Screen):
     def _arrange(self) -> None:
         middle = QHBoxLayout()
         middle.setSpacing(theme.SPACE_4)
-        middle.addWidget(self.graph, 13)
-        middle.addWidget(shows(panel(self.health, title="Health"), "streams", "consumers"), 7)
+        middle.addWidget(self.graph, 11)
+        middle.addWidget(shows(panel(self.health, title="Health"), "streams", "consumers"), 9)
         lower = QHBoxLayout()
         lower.setSpacing(theme.SPACE_4)
-        lower.addWidget(shows(panel(self.lag_board, title="Furthest behind"), "consumers"), 13)
-        lower.addWidget(shows(panel(self.stations, title="Busiest stations"), "streams"), 7)
+        lower.addWidget(shows(panel(self.lag_board, title="Furthest behind"), "consumers"), 12)
+        lower.addWidget(shows(panel(self.stations, title="Busiest stations"), "streams"), 8)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
@@ -307,7 +308,7 @@ class OverviewScreen(Screen):
         self.lag_board.set_rows(worst)
         if behind:
             self.lag_board.set_state("ready")
-        elif snapshot.consumers:
+        elif any(not is_machinery(stream) for stream, _ in snapshot.consumers):
             self.lag_board.set_state(
                 "empty", "Every group has been given all its messages.", icon="check-circle"
             )

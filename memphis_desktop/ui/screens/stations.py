@@ -167,17 +167,24 @@ class StationsScreen(Screen):
             )
         self._rows = rows
         self._show_lines()
-        if rows:
+        self._show_state(snapshot)
+        self._count()
+        self._tell_visible()
+        self.preview.show_snapshot(snapshot)
+
+    def _show_state(self, snapshot: ClusterSnapshot) -> None:
+        """Buckets alone are no stations: who has only those is told so, not that a filter hides something."""
+        shown = self._rows if "buckets" in self.filter.chips() else None
+        if shown or any(not is_machinery(name) for name in self._rows):
             self.table.set_state("ready")
         elif "jetstream" in snapshot.errors:
             self.table.set_state("error", snapshot.errors["jetstream"], icon="stack")
         elif snapshot.complete:
-            self.table.set_state(
-                "empty", "There are no stations yet.", ("Create station", self._create), "stack"
-            )
-        self._count()
-        self._tell_visible()
-        self.preview.show_snapshot(snapshot)
+            text = "There are no stations yet."
+            if self._actions.refusal:
+                self.table.set_state("empty", f"{text} {self._actions.refusal}", icon="stack")
+            else:
+                self.table.set_state("empty", text, ("Create station", self._create), "stack")
 
     def _show_lines(self) -> None:
         """Show a line for each station; those of Memphis with their partitions as one."""
@@ -243,6 +250,8 @@ class StationsScreen(Screen):
             return "problem" not in chips or row.severity > Severity.GOOD or bool(row.worst_lag)
 
         self.table.set_predicate(passes)
+        if self._snapshot is not None:
+            self._show_state(self._snapshot)
         self._count()
 
     def _tell_visible(self) -> None:

@@ -20,6 +20,8 @@ from memphis_desktop.ui.memphis.link import MemphisLink
 
 _MINIMUM_MS = 100  # widgets are updated at most ten times a second
 LOCAL_ID = "local-broker"
+_OWN_STREAMS = ("KV_memphis_", "$memphis")
+_CHANGED = {"create": "made", "modify": "changed", "delete": "deleted"}
 
 
 class Connection(QObject):
@@ -96,11 +98,13 @@ class Connection(QObject):
         if not str(advisory.get("type", "")).endswith("stream_action"):
             return
         stream, action = str(advisory.get("stream", "")), str(advisory.get("action", "changed"))
+        if action == "create" and stream.startswith(_OWN_STREAMS):
+            return  # the Memphis layer makes these when it starts: nobody's change
         now = time.time_ns()
         if self._activity.did_lately(self.profile.id, stream, now):
             return
         profile = self.profile
-        title = f"Stream {stream}: {action}"
+        title = f"Stream {stream} {_CHANGED.get(action, action)}"
         environment = profile.environment.value
         self._activity.add(
             Entry(now, profile.name, profile.id, environment, "", title, stream, subject, by_others=True)

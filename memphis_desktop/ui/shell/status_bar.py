@@ -25,6 +25,7 @@ STATE_WORDS = {
     ConnectionState.FAILED: ("bad", "Failed"),
     ConnectionState.CLOSED: ("muted", "Not connected"),
 }
+_MANY_ERRORS = 5.0  # a second; fewer are the looking up of keys that are not there
 
 
 class StatusMark(QWidget):
@@ -62,7 +63,10 @@ class StatusBar(QFrame):
         self._rtt = self._field("Round trip to the server")
         self._in = self._field("Messages published a second, and bytes")
         self._out = self._field("Messages delivered a second, and bytes")
-        self._errors = self._field("JetStream API requests that failed")
+        self._errors = self._field(
+            "JetStream API requests that were refused, of all clients; asking for a key or message that is "
+            "not there counts too"
+        )
         self._poll = self._field("Requests a second that this program makes to stay up to date")
         self._alerts = QPushButton()
         self._alerts.setProperty("kind", "ghost")
@@ -139,10 +143,10 @@ class StatusBar(QFrame):
             self._poll.setText(f"poll {snapshot.poll_rate:.0f}/s")
         account = snapshot.account
         errors = account.api_errors_rate if account is not None and live else None
-        self._errors.setVisible(bool(errors))
-        if errors:
+        self._errors.setVisible(errors is not None)
+        if errors is not None:
             self._errors.setText(f"API errors {figures.rate(errors)}")
-            self._errors.setRole("warning")
+            self._errors.setRole("warning" if errors >= _MANY_ERRORS else "caption")
 
     def _show_flow(
         self, label: PlainLabel, word: str, messages: float | None, size: float | None, whither: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Severity, consumer_findings
-from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot
+from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, is_machinery
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.filter_bar import FilterBar
@@ -27,6 +27,7 @@ class ConsumersScreen(Screen):
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self._actions = StationActions(context, self)
+        self._snapshot: ClusterSnapshot | None = None
         self.header = PageHeader("Consumers")
         self.banner = StateBanner()
         self.filter = FilterBar("Filter groups")
@@ -35,6 +36,7 @@ class ConsumersScreen(Screen):
         self.filter.add_chip("pull", "Pull")
         self.filter.add_chip("push", "Push")
         self.filter.add_chip("ephemeral", "With ephemeral", "Show consumers that vanish with their clients")
+        self.filter.add_chip("buckets", "With buckets", "Show what reads buckets and the Memphis layer's own")
         self.table = make_table(context, "consumers", self._row_commands, with_station=True)
         self.table.set_state("loading")
         layout = QVBoxLayout(self)
@@ -54,22 +56,32 @@ class ConsumersScreen(Screen):
     def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
         """Update the rows."""
         self.banner.show_snapshot(snapshot)
+        self._snapshot = snapshot
         self.table.set_rows(snapshot.consumers.values())
-        if snapshot.consumers:
+        self._show_state(snapshot)
+        self._count()
+
+    def _show_state(self, snapshot: ClusterSnapshot) -> None:
+        inner = "buckets" in self.filter.chips()
+        if any(inner or not is_machinery(stream) for stream, _ in snapshot.consumers):
             self.table.set_state("ready")
         elif "jetstream" in snapshot.errors:
             self.table.set_state("error", snapshot.errors["jetstream"], icon="users-three")
-        elif snapshot.complete and not any(s.consumer_count for s in snapshot.streams.values()):
+        elif snapshot.complete and not any(
+            stream.consumer_count for stream in snapshot.streams.values() if not is_machinery(stream.name)
+        ):
             action = ("Open the stations", lambda: self.context.navigate(Route("stations")))
             text = (
                 "No consumer groups yet. A durable one keeps its position while its clients are away; "
                 "an ephemeral one goes with them. Create one on a station's Groups tab."
             )
             self.table.set_state("empty", text, action, "users-three")
-        self._count()
 
     def _count(self) -> None:
-        total, shown = self.table.model.total(), self.table.model.rowCount()
+        inner = "buckets" in self.filter.chips()
+        known = self._snapshot.consumers if self._snapshot is not None else ()
+        total = sum(inner or not is_machinery(stream) for stream, _ in known)
+        shown = self.table.model.rowCount()
         text = figures.count_noun(total, "group")
         self.filter.set_count(
             (f"{figures.integer(shown)} of {text}" if shown < total else text) if total else ""
@@ -81,6 +93,8 @@ class ConsumersScreen(Screen):
         def passes(consumer: ConsumerSnapshot) -> bool:
             if "ephemeral" not in chips and not consumer.is_durable:
                 return False
+            if "buckets" not in chips and is_machinery(consumer.stream):
+                return False
             kinds = chips & {"pull", "push"}
             if kinds and ("pull" if consumer.is_pull else "push") not in kinds:
                 return False
@@ -91,6 +105,8 @@ class ConsumersScreen(Screen):
             return any(found.severity > Severity.GOOD for found in consumer_findings(consumer, history))
 
         self.table.set_predicate(passes)
+        if self._snapshot is not None:
+            self._show_state(self._snapshot)
         self._count()
 
     def activated(self) -> None:

@@ -137,7 +137,9 @@ class ReplayScreen(Screen):
         if entries:
             self.table.set_state("ready")
         else:
-            self.table.set_state("empty", "No replays yet. Select messages in a station and press R.")
+            action = ("Choose a station", lambda: self.context.navigate(Route("stations")))
+            text = "No replays yet. Select messages in a station and press R."
+            self.table.set_state("empty", text, action, "repeat")
         if self._wanted:
             entry = self.runs.find(self._wanted)
             if entry is not None:
