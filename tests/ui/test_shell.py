@@ -22,6 +22,7 @@ from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.home.first_run import FirstRun
 from memphis_desktop.ui.shell import staleness
 from memphis_desktop.ui.shell.palette import ACTION, OBJECT, PLACE, Entry, rank, score
+from memphis_desktop.ui.shell.workspace import Workspace
 
 Until = Callable[..., Awaitable[Any]]
 
@@ -125,6 +126,10 @@ async def test_two_tabs_share_a_connection_and_production_is_loud(
     assert len(window.workspaces()) == 1
 
 
+def greyed(workspace: Workspace) -> list[Any]:
+    return [age for age in workspace._ages._told.values() if age.isVisible()]
+
+
 async def test_a_lost_server_shows_a_banner_until_it_is_back(
     program: Program, nats_server: ServerProcess, until: Until
 ) -> None:
@@ -134,10 +139,10 @@ async def test_a_lost_server_shows_a_banner_until_it_is_back(
     nats_server.kill()
     await until(lambda: not workspace._banner_holder.isHidden(), "the banner")
     assert "What you see is" in workspace._banner.text()
-    assert workspace._veil.isVisible(), "the content is grey"
+    await until(lambda: greyed(workspace), "grey panels")
     nats_server.restart()
     await until(lambda: workspace._banner_holder.isHidden(), "the banner to go", timeout=20)
-    assert not workspace._veil.isVisible()
+    assert not greyed(workspace)
 
 
 async def test_trying_can_be_stopped_and_begun_again(
@@ -165,15 +170,13 @@ async def test_a_server_that_hangs_is_said_to(
     await until(lambda: workspace.connection.snapshot.read_at.get("streams"), "the first round")
     nats_server.send_signal(signal.SIGSTOP)
     try:
-        await until(lambda: workspace._veil.isVisible(), "the veil", timeout=30)
+        await until(lambda: greyed(workspace), "the veils", timeout=30)
         assert workspace._banner.text().startswith("The server does not answer.")
-        ages = [age for age in workspace._ages._told.values() if age.isVisible()]
-        assert len(ages) > 5, "each panel of the overview says its own"
-        assert all(age.age.text().endswith(" s old") for age in ages)
+        assert len(greyed(workspace)) > 5, "each panel of the overview says its own"
+        assert all(age.age.text().endswith(" s old") for age in greyed(workspace))
     finally:
         nats_server.send_signal(signal.SIGCONT)
-    await until(lambda: not workspace._veil.isVisible(), "the present", timeout=30)
-    assert not any(age.isVisible() for age in workspace._ages._told.values())
+    await until(lambda: not greyed(workspace), "the present", timeout=30)
 
 
 async def test_one_panel_is_old_and_the_others_are_the_present(
@@ -190,15 +193,14 @@ async def test_one_panel_is_old_and_the_others_are_the_present(
         ages={"consumers": 42.0},
         reasons={"consumers": "Refused."},
     )
-    assert ages.show(screen, stale, covered=False)
+    assert ages.show(screen, stale)
     told = {panel: age for panel, age in ages._told.items() if age.isVisible()}
     assert screen.lag_board.parentWidget() in told
     assert screen.graph not in told
     [text] = {age.age.text() for age in told.values()}
     assert text == "42 s old"
-    assert all(age.greyed for age in told.values())
     assert screen.lag_board.parentWidget().accessibleDescription() == "42 s old. Refused."
-    ages.show(screen, None, covered=False)
+    ages.show(screen, None)
     assert not any(age.isVisible() for age in ages._told.values())
 
 

@@ -347,18 +347,19 @@ async def test_groups_are_listed_opened_paused_and_deleted(
 
 
 async def test_a_lost_server_is_shown_and_what_was_known_stays(
-    any_server: ServerProcess, client: Client, show: Show, until: Until
+    any_server: ServerProcess, client: Client, program: Program, show: Show, until: Until
 ) -> None:
     await fill(client)
     await client.close()
     screen = await show(Route("stations"))
+    banner = program.window.current_workspace()._banner
     await until(lambda: screen.table.rows(), "the stations")
     await asyncio.to_thread(any_server.kill)
-    await until(lambda: screen.banner.isVisible(), "the banner")
-    assert "Figures are from" in screen.banner.text()
+    await until(lambda: "What you see is" in banner.text() and banner.isVisible(), "the banner")
+    assert screen.banner.isHidden(), "it is said once"
     assert [row.name for row in screen.table.rows()] == ["orders"]
     await asyncio.to_thread(any_server.start)
-    await until(lambda: not screen.banner.isVisible(), "the way back", 15)
+    await until(lambda: not banner.isVisible(), "the way back", 15)
 
 
 async def test_a_group_is_reset_after_a_preview(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QSizePolicy, QWidget
 
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -51,11 +51,12 @@ class FilterBar(QWidget):
     def __init__(self, hint: str = "Filter", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.field = FilterField(f"{hint}  ( / )")
-        self.field.setMinimumWidth(180)
+        self.field.setMinimumWidth(120)
         self.field.setMaximumWidth(340)
         self.field.left.connect(self.left)
         self._chips: dict[str, QPushButton] = {}
-        self._count = PlainLabel("", "caption")
+        self._count = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self._count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_TYPING_MS)
@@ -70,8 +71,7 @@ class FilterBar(QWidget):
         layout.setSpacing(theme.SPACE_2)
         layout.addWidget(self.field, 2)
         layout.addLayout(self._chip_row)
-        layout.addStretch(1)
-        layout.addWidget(self._count)
+        layout.addWidget(self._count, 1)
         layout.addLayout(self._end)
 
     def add_chip(self, key: str, title: str, tooltip: str = "", icon_name: str = "") -> QPushButton:
@@ -79,6 +79,7 @@ class FilterBar(QWidget):
         chip = QPushButton(title.replace("&", "&&"))
         chip.setCheckable(True)
         chip.setProperty("kind", "chip")
+        chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)  # its word is never cut
         chip.setToolTip(tooltip)
         if icon_name:
             chip.setIcon(icon(icon_name, "muted", token_on="accent"))

@@ -31,6 +31,8 @@ class VitalSign(QFrame):
         self._change = PlainLabel("", "caption")
         self._change.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._line = Sparkline(token)
+        self._line.setVisible(not beside)  # beside the figure it takes room only once there is a course
+        self._beside = beside
         top = QHBoxLayout()
         top.addWidget(self._title, 1)
         top.addWidget(self._change)
@@ -59,6 +61,8 @@ class VitalSign(QFrame):
     def set_series(self, values: Sequence[float], token: str | None = None) -> None:
         """The recent course, oldest first; fewer than two values draw nothing."""
         self._line.set_values(values, token)
+        if self._beside:
+            self._line.setVisible(len(values) > 1)
 
     def set_change(self, text: str, kind: str = "muted") -> None:
         """A short remark at the right (``+12 %``) in the colour of its kind."""

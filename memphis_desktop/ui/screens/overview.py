@@ -81,7 +81,7 @@ class OverviewScreen(Screen):
         self.strip.server_chosen.connect(lambda _: context.navigate(Route("cluster", {"tab": "servers"})))
         self._build_vital_signs()
         self.graph = TimeSeriesGraph("Throughput", "messages/s", self.time_range, zone=context.zone)
-        self.graph.setMinimumHeight(210)
+        self.graph.setMinimumHeight(170)
         shows(self.graph, SERVER, "streams")
         self._build_tables()
         self._arrange()
@@ -185,9 +185,9 @@ class OverviewScreen(Screen):
         self.stations = DataTable(
             [
                 Column("name", "Station", lambda s: s.name, "mono", 120, stretch=True),
-                Column("in", "In", lambda s: s.in_messages_rate, "rate", 76),
-                Column("bytes", "Bytes in", lambda s: s.in_bytes_rate, "bytes", 88, text=figures.bytes_rate),
-                Column("line", "Last hour", lambda s: stream_sparkline(history, s.name), "sparkline", 80),
+                Column("in", "In", lambda s: s.in_messages_rate, "rate", 66),
+                Column("bytes", "Bytes in", lambda s: s.in_bytes_rate, "bytes", 82, text=figures.bytes_rate),
+                Column("line", "Last hour", lambda s: stream_sparkline(history, s.name), "sparkline", 72),
             ],
             lambda s: s.name,
             "overview_stations",
@@ -203,8 +203,8 @@ class OverviewScreen(Screen):
         middle.addWidget(shows(panel(self.health, title="Health"), "streams", "consumers"), 9)
         lower = QHBoxLayout()
         lower.setSpacing(theme.SPACE_4)
-        lower.addWidget(shows(panel(self.lag_board, title="Furthest behind"), "consumers"), 12)
-        lower.addWidget(shows(panel(self.stations, title="Busiest stations"), "streams"), 8)
+        lower.addWidget(shows(panel(self.lag_board, title="Furthest behind"), "consumers"), 13)
+        lower.addWidget(shows(panel(self.stations, title="Busiest stations"), "streams"), 7)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)

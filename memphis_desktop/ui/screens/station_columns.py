@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import Column
 from memphis_desktop.ui.screen import ScreenContext
@@ -181,10 +182,19 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
         Column(
             "created",
             "Created",
-            lambda r: r.stream.created[:19].replace("T", " "),
-            "text",
-            130,
+            lambda r: parse_time(r.stream.created),
+            "time",
+            110,
             "",
+            False,
+        ),
+        Column(
+            "read",
+            "Read",
+            lambda r: r.stream.read_at_ns or None,
+            "time",
+            90,
+            "When these figures were read",
             False,
         ),
         Column(

@@ -179,31 +179,28 @@ def panel(*widgets: QWidget, title: str = "", margins: int = 0) -> QFrame:
 
 
 class StateBanner(Banner):
-    """Says when what is shown is old or cannot be read, and hides when all is well."""
+    """Says what cannot be read on a connection that stands; a lost one is told by the tab."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("warning", parent=parent)
         self.hide()
 
     def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
-        """Follow the connection's state."""
-        kind, text = state_sentence(snapshot)
+        """Follow what can be read."""
+        text = unreadable(snapshot)
         if text != self.text() or self.isHidden() == bool(text):
-            self.set_content(kind, text)
+            self.set_content("warning", text)
             self.setVisible(bool(text))
 
 
-def state_sentence(snapshot: ClusterSnapshot) -> tuple[str, str]:
-    """What to say about the state of the connection, as (kind, sentence); an empty one when all is well."""
-    newest = max((stream.read_at_ns for stream in snapshot.streams.values()), default=0)
-    age = f" Figures are from {figures.relative_time(newest, time.time_ns())}." if newest else ""
-    if snapshot.state is ConnectionState.RECONNECTING:
-        return "warning", f"{snapshot.detail}{age}"
-    if snapshot.state is ConnectionState.FAILED:
-        return "bad", f"{snapshot.detail}{age}"
-    if snapshot.state is ConnectionState.CLOSED:
-        return "information", f"The connection is closed.{age}"
+def unreadable(snapshot: ClusterSnapshot) -> str:
+    """Why a part of the connection cannot be read; empty when all can.
+
+    What was read before and is too old by now is told by the tab, see `shell.staleness`.
+    """
+    if snapshot.state is not ConnectionState.CONNECTED:
+        return ""
     for part in ("jetstream", "account", "streams", "consumers"):
-        if part in snapshot.errors:
-            return "warning", snapshot.errors[part]
-    return "information", ""
+        if part in snapshot.errors and part not in snapshot.read_at:
+            return snapshot.errors[part]
+    return ""

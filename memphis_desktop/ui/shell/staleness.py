@@ -127,6 +127,7 @@ class StaleVeil(QWidget):
 
 
 Panel = TypeVar("Panel", bound=QWidget)
+_SMALL = 100  # pixels of height
 _SHOWN = "shown_parts"  # the property of a panel that names what it shows
 
 
@@ -141,19 +142,18 @@ class _PanelAge(StaleVeil):
 
     def __init__(self, panel: QWidget) -> None:
         super().__init__(panel)
-        self.greyed = False
         self.age = QLabel(self)
         self.age.setTextFormat(Qt.TextFormat.PlainText)
         self.age.setProperty("role", "age")
 
-    def tell(self, seconds: float, reason: str, greyed: bool) -> None:
-        """Show it, or another age."""
-        self.greyed = greyed
+    def tell(self, seconds: float, reason: str) -> None:
+        """Show it, or another age. On a tile there is room for the veil only; its tooltip tells."""
         self.age.setText(f"{_whole(seconds)} old")
         panel = self.parentWidget()
         assert panel is not None  # it is made with one
         panel.setAccessibleDescription(f"{_whole(seconds)} old. {reason}".strip())
         self.cover(True)
+        self.age.setVisible(panel.height() >= _SMALL)
         self.age.adjustSize()
         place = self.rect().bottomRight() - self.age.rect().bottomRight()
         self.age.move(place.x() - theme.SPACE_2, place.y() - theme.SPACE_2)
@@ -166,11 +166,6 @@ class _PanelAge(StaleVeil):
             panel.setAccessibleDescription("")
         self.cover(False)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """The veil, unless a larger one lies over the page already."""
-        if self.greyed:
-            super().paintEvent(event)
-
 
 class PanelAges:
     """The ages on the panels of the screen that a tab shows."""
@@ -178,13 +173,12 @@ class PanelAges:
     def __init__(self) -> None:
         self._told: dict[QWidget, _PanelAge] = {}
 
-    def show(self, screen: QWidget | None, stale: Staleness | None, *, covered: bool) -> bool:
-        """Tell the ages of a screen's panels; returns whether it has any.
+    def show(self, screen: QWidget | None, stale: Staleness | None) -> bool:
+        """Tell the ages of the panels in view of a screen; returns whether it has any.
 
         Args:
             screen: What the tab shows.
             stale: What is not the present; None when all is.
-            covered: Whether the whole page is greyed already.
         """
         panels = _panels(screen) if screen is not None and stale is not None else {}
         told: set[QWidget] = set()
@@ -195,7 +189,7 @@ class PanelAges:
                 told.add(panel)
                 reason = next((stale.reasons[part] for part in parts if part in stale.reasons), stale.text)
                 age = self._told.get(panel) or self._told.setdefault(panel, _PanelAge(panel))
-                age.tell(max(ages), reason, not covered)
+                age.tell(max(ages), reason)
         for panel in self._told.keys() - told:
             if isValid(panel):
                 self._told[panel].end()
@@ -208,5 +202,5 @@ def _panels(screen: QWidget) -> dict[QWidget, tuple[str, ...]]:
     return {
         panel: tuple(parts)
         for panel in screen.findChildren(QWidget)
-        if isinstance(parts := panel.property(_SHOWN), list)
+        if isinstance(parts := panel.property(_SHOWN), list) and panel.isVisible()
     }

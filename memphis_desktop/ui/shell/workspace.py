@@ -24,7 +24,7 @@ from memphis_desktop.ui.screen import Action, Route, Screen
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.settings import Settings
 from memphis_desktop.ui.shell.connection import Connection
-from memphis_desktop.ui.shell.staleness import EVERYTHING, PanelAges, StaleVeil, staleness
+from memphis_desktop.ui.shell.staleness import PanelAges, StaleVeil, staleness
 from memphis_desktop.ui.shell.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -271,10 +271,9 @@ class Workspace(QWidget):
         self._banner_holder.setVisible(stale is not None)
         screen = self.current_screen
         shown = screen.stale_with if screen is not None else frozenset()
-        everything = stale is not None and stale.parts == EVERYTHING
-        told = self._ages.show(screen, stale, covered=everything)
-        whole = everything or not told  # where panels tell their own age, the others are the present
-        self._veil.cover(stale is not None and bool(stale.parts & shown) and whole)
+        told = self._ages.show(screen, stale)
+        # Where panels tell their own age, the rest is no figure, or the present.
+        self._veil.cover(stale is not None and bool(stale.parts & shown) and not told)
 
     def _stop_trying(self) -> None:
         if self.connection is not None:

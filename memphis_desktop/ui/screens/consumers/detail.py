@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QTabBar,
 from memphis_desktop.cluster.health import why_behind
 from memphis_desktop.cluster.history import ConsumerKey, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot
+from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -131,7 +132,7 @@ class ConsumerScreen(Screen):
         self.tab_bar.setAccessibleName("Parts of the group")
         for title, page in (
             ("Over time", graph_page),
-            ("Unacknowledged", self.pending),
+            ("Unacknowledged", shows(self.pending, "consumers")),
             ("Configuration", self.configuration),
         ):
             self.tab_bar.addTab(title)
@@ -312,8 +313,8 @@ class ConsumerScreen(Screen):
             ("Last ack", _ago(consumer.last_acked_ns, now)),
             ("Ack policy", str(consumer.config.get("ack_policy", ""))),
             ("Ack wait", figures.duration(int(consumer.config.get("ack_wait") or 0) / 1e9)),
-            ("Deliveries at most", _limit(consumer.config.get("max_deliver"))),
-            ("Created", figures.visible_text(consumer.created[:16].replace("T", " "))),
+            ("Max deliveries", _limit(consumer.config.get("max_deliver"))),
+            ("Created", figures.timestamp(parse_time(consumer.created), self.context.zone, digits=0)[:16]),
         ]
         if consumer.paused:
             rest = consumer.pause_remaining_ns

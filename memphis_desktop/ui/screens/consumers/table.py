@@ -8,6 +8,7 @@ from typing import Any
 from memphis_desktop.cluster.health import Severity, consumer_findings
 from memphis_desktop.cluster.history import History
 from memphis_desktop.cluster.model import ConsumerSnapshot
+from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
@@ -25,7 +26,7 @@ from memphis_desktop.ui.screens.station_parts import (
 
 def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
     """The columns of c.6, those that tell most first."""
-    station = [Column("station", "Station", lambda c: c.stream, "mono", 120)] if with_station else []
+    station = [Column("station", "Station", lambda c: c.stream, "mono", 132)] if with_station else []
     return [
         Column(
             "health", "", lambda c: _health(c, history), "dot", 28, sort_value=lambda c: _severity(c, history)
@@ -48,7 +49,7 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             "Lag over time",
             lambda c: consumer_sparkline(history, c.stream, c.name),
             "sparkline",
-            100,
+            92,
             sort_value=lambda c: c.num_pending,
         ),
         Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 90),
@@ -57,7 +58,7 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             "Done in",
             lambda c: c.drain_seconds,
             "duration",
-            88,
+            84,
             "At the rates of the last five minutes",
         ),
         Column("delivered", "Delivered", lambda c: c.delivered_rate, "rate", 78),
@@ -92,7 +93,10 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
         Column("pinned", "Pinned client", lambda c: ", ".join(c.pinned.values()), "mono", 140, "", False),
         Column("replicas", "Replicas", lambda c: c.config.get("num_replicas"), "number", 70, "", False),
         Column("leader", "Leader", lambda c: c.leader or "–", "mono", 120, "", False),
-        Column("created", "Created", lambda c: c.created[:19].replace("T", " "), "text", 130, "", False),
+        Column("created", "Created", lambda c: parse_time(c.created), "time", 110, "", False),
+        Column(
+            "read", "Read", lambda c: c.read_at_ns or None, "time", 90, "When these figures were read", False
+        ),
         Column(
             "description", "Description", lambda c: c.config.get("description", ""), "text", 160, "", False
         ),

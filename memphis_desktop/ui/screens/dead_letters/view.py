@@ -59,6 +59,13 @@ _MEMPHIS_KINDS = {
     LetterKind.SCHEMA: ("Schema violation", "warning"),
     LetterKind.STATION: ("Dead-letter stations", "information"),
 }
+_CHIPS = {
+    LetterKind.MAX_DELIVERIES: "Delivery limit",
+    LetterKind.TERMINATED: "Terminated",
+    LetterKind.STATION: "In DLQs",
+    LetterKind.UNACKED: "Unacked",
+    LetterKind.SCHEMA: "Schema",
+}
 
 
 class DeadLettersView(QWidget):
@@ -124,7 +131,7 @@ class DeadLettersView(QWidget):
         beside.addWidget(panel(self.groups), 11)
         beside.addWidget(self.graph, 9)
         self.filter = FilterBar("Filter")
-        for kind, (title, _) in {**_KINDS, **_MEMPHIS_KINDS}.items():
+        for kind, title in _CHIPS.items():
             self.filter.add_chip(kind.name, title, f"Only these: {kind.value}")
         self.filter.add_chip("there", "In station", "Only those whose message is still to be had")
         self.filter.add_chip("noted", "Noted", "Only those somebody wrote about")
