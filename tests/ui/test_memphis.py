@@ -36,6 +36,7 @@ from memphis_desktop.ui.screens.memphis.schemas import SchemasScreen
 from memphis_desktop.ui.screens.memphis.station import MemphisStationScreen
 from memphis_desktop.ui.screens.memphis.station_form import StationDialog
 from memphis_desktop.ui.screens.memphis.users import SecretDialog, UserDialog, UsersScreen, permission_text
+from memphis_desktop.ui.screens.overview import OverviewScreen
 from memphis_desktop.ui.screens.stations import StationsScreen
 from tests.conftest import Connect
 
@@ -217,6 +218,21 @@ async def test_a_station_is_made_opened_changed_and_deleted(
     await until(lambda: [row.name for row in screen.table.rows() if row.memphis] == ["failed-orders"])
     titles = [entry.title for entry in program.window.activity.entries() if not entry.by_others]
     assert titles == ["Create station My.Orders", "Change station my.orders", "Delete station my.orders"]
+
+
+async def test_the_overview_counts_partitions_as_one_station(
+    memphis: StationsClient, show: Show, until: Until, qtbot: QtBot, program: Program
+) -> None:
+    await memphis.create_station("My.Orders", partitions_number=2)
+    screen = await show(Route("overview"))
+    assert isinstance(screen, OverviewScreen)
+    [station] = await until(screen.stations.rows, "the station")
+    assert (station.name, station.streams) == ("my.orders", ("my#orders$1", "my#orders$2"))
+    screen.stations.select_key("my.orders")
+    qtbot.keyClick(screen.stations.view, Qt.Key.Key_Return)
+    page = program.window.current_workspace().current_screen
+    assert isinstance(page, MemphisStationScreen)
+    await until(lambda: len(page.partitions.rows()) == 2, "the partitions")
 
 
 async def test_the_service_refuses_in_the_form(

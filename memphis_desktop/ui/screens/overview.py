@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.cluster.health import Finding, findings
 from memphis_desktop.cluster.history import ServerKey
-from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot, is_machinery
+from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, is_machinery
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -31,6 +31,7 @@ from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.cluster.strip import ClusterStrip
+from memphis_desktop.ui.screens.memphis.station_rows import BusyStation, busy_stations, streams_sparkline
 from memphis_desktop.ui.screens.station_parts import (
     LONGEST,
     PAGE_MARGINS,
@@ -43,7 +44,6 @@ from memphis_desktop.ui.screens.station_parts import (
     panel,
     sparkline,
     station_route,
-    stream_sparkline,
     trend,
 )
 from memphis_desktop.ui.shell.staleness import shows
@@ -187,13 +187,13 @@ class OverviewScreen(Screen):
                 Column("name", "Station", lambda s: s.name, "mono", 120, stretch=True),
                 Column("in", "In", lambda s: s.in_messages_rate, "rate", 66),
                 Column("bytes", "Bytes in", lambda s: s.in_bytes_rate, "bytes", 82, text=figures.bytes_rate),
-                Column("line", "Last hour", lambda s: stream_sparkline(history, s.name), "sparkline", 72),
+                Column("line", "Course", lambda s: streams_sparkline(history, s.streams), "sparkline", 72),
             ],
             lambda s: s.name,
             "overview_stations",
             default_sort=("in", True),
         )
-        self.stations.row_activated.connect(lambda s: context.navigate(station_route(s.name)))
+        self.stations.row_activated.connect(self._open_station)
         self.stations.set_state("loading")
 
     def _arrange(self) -> None:
@@ -317,9 +317,8 @@ class OverviewScreen(Screen):
 
     def _show_stations(self, snapshot: ClusterSnapshot) -> None:
         streams = (s for s in snapshot.streams.values() if s.is_read and not is_machinery(s.name))
-        busiest: list[StreamSnapshot] = heapq.nlargest(
-            STATION_ROWS, streams, key=lambda s: s.in_messages_rate or 0.0
-        )
+        stations = busy_stations(streams, merge=self.context.memphis.available)
+        busiest = heapq.nlargest(STATION_ROWS, stations, key=lambda s: s.in_messages_rate or 0.0)
         self.stations.set_rows(busiest)
         if busiest:
             self.stations.set_state("ready")
@@ -350,6 +349,12 @@ class OverviewScreen(Screen):
 
     def _toggle_unit(self) -> None:
         self._units.button(0 if self._bytes else 1).setChecked(True)
+
+    def _open_station(self, station: BusyStation) -> None:
+        if station.name in station.streams:
+            self.context.navigate(station_route(station.name))
+        else:
+            self.context.navigate(Route("memphis_station", {"station": station.name}))
 
     def _open_finding(self, finding: Finding) -> None:
         route = finding_route(finding)

@@ -1,15 +1,16 @@
-"""Memphis stations in the list of stations: their partitions as one line, which opens to the partitions."""
+"""Memphis stations in lists of stations: their partitions as one line, which may open to the partitions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from memphis_desktop.cluster.history import FloatArray, History
 from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.stations.model import Station
+from memphis_desktop.stations.names import station_of_stream
 from memphis_desktop.ui.memphis.link import MemphisView
 from memphis_desktop.ui.screens.station_parts import StationRow, stream_sparkline
 
@@ -71,10 +72,6 @@ def _merged(station: Station, parts: list[StationRow], dead: int) -> StationRow:
 def _sum(station: Station, streams: list[StreamSnapshot]) -> StreamSnapshot:
     """Return the streams of a station as if they were one."""
 
-    def total(values: list[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return sum(known) if known else None
-
     first = [stream.first_time_ns for stream in streams if stream.first_time_ns is not None]
     last = [stream.last_time_ns for stream in streams if stream.last_time_ns is not None]
     return replace(
@@ -95,6 +92,12 @@ def _sum(station: Station, streams: list[StreamSnapshot]) -> StreamSnapshot:
     )
 
 
+def total(values: Iterable[float | None]) -> float | None:
+    """Return the sum of what is known; None when nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
 def name_text(row: StationRow, opened: Set[str]) -> str:
     """The name as the list shows it: a mark when it can be opened, further in when it is a partition."""
     if row.part_of is not None:
@@ -106,14 +109,46 @@ def name_text(row: StationRow, opened: Set[str]) -> str:
 
 def row_sparkline(history: History, row: StationRow) -> FloatArray | None:
     """The small line of a station: that of its stream, or of all its partitions together."""
-    if row.memphis is None:
-        return stream_sparkline(history, row.name)
-    lines = [stream_sparkline(history, name) for name in row.memphis.streams[:_MOST_SUMMED]]
+    return streams_sparkline(history, row.memphis.streams if row.memphis is not None else [row.name])
+
+
+def streams_sparkline(history: History, names: Sequence[str]) -> FloatArray | None:
+    """The small lines of streams, added."""
+    if len(names) == 1:
+        return stream_sparkline(history, names[0])
+    lines = [stream_sparkline(history, name) for name in names[:_MOST_SUMMED]]
     longest = max((len(line) for line in lines), default=0)
     same = [line for line in lines if len(line) == longest]
     if not longest:
         return None
     return np.asarray(np.sum(same, axis=0), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class BusyStation:
+    """What a short list says of a station: its rates, and the streams that make it up."""
+
+    name: str
+    streams: tuple[str, ...]
+    in_messages_rate: float | None
+    in_bytes_rate: float | None
+
+
+def busy_stations(streams: Iterable[StreamSnapshot], *, merge: bool) -> list[BusyStation]:
+    """Return the stations that streams make up; with `merge`, the partitions of one of Memphis as one."""
+    groups: dict[str, list[StreamSnapshot]] = {}
+    for stream in streams:
+        name = station_of_stream(stream.name)[0] if merge else stream.name
+        groups.setdefault(name, []).append(stream)
+    return [
+        BusyStation(
+            name,
+            tuple(stream.name for stream in parts),
+            total([stream.in_messages_rate for stream in parts]),
+            total([stream.in_bytes_rate for stream in parts]),
+        )
+        for name, parts in groups.items()
+    ]
 
 
 def schema_text(row: StationRow, view: MemphisView) -> str:
