@@ -32,6 +32,13 @@ class PollBudget:
         self._trim()
         return max(0, int(self.allowed) - len(self._spent))
 
+    def seconds_until(self, requests: int) -> float:
+        """Return how long it takes until so many may go out, or a quarter of all that ever may."""
+        missing = min(requests, max(1, int(self.allowed / 4))) - self.left
+        if missing <= 0 or len(self._spent) < missing:
+            return 0.0
+        return max(0.0, self._spent[missing - 1] + 1.001 - self._clock())
+
     def spend(self) -> None:
         """Note that a request goes out."""
         self._spent.append(self._clock())

@@ -16,6 +16,7 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.ui import settings
+from memphis_desktop.ui.components import table_model
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.table_model import TableModel
 from memphis_desktop.ui.screen import Command
@@ -97,6 +98,49 @@ def test_differences_lead_to_the_same_as_a_fresh_model(
             assert [row.count for row in model.shown_rows()] == [row.count for row in expected]
         else:
             assert shown == [row.name for row in expected]
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(st.dictionaries(st.integers(0, 15), st.none() | st.integers(0, 9), max_size=5), max_size=8),
+    st.booleans(),
+    st.booleans(),
+)
+def test_changes_among_many_rows_lead_to_the_same_as_a_fresh_model(
+    qapp: Any, changes: list[dict[int, int | None]], descending: bool, narrowed: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table_model, "_MANY", 3)
+        kept = {number: Row(str(number), number % 4) for number in range(12)}
+        model = TableModel(COLUMNS, lambda row: row.name)
+        model.set_sort(COLUMNS[1], descending)
+        if narrowed:
+            model.set_predicate(lambda row: row.count != 3)
+        announced: set[str] = set()
+        model.dataChanged.connect(
+            lambda top, bottom, *_: announced.update(
+                model.row_at(row).name for row in range(top.row(), bottom.row() + 1)
+            )
+        )
+        model.set_rows(kept.values())
+        for change in changes:
+            before = {row.name: row for row in model.shown_rows()}
+            announced.clear()
+            kept = {**kept, **{number: Row(str(number), count) for number, count in change.items()}}
+            marked = QPersistentModelIndex(model.index(0, 0)) if before else None
+            first = model.row_at(0).name if before else ""
+            model.set_rows(kept.values())
+            fresh = TableModel(COLUMNS, lambda row: row.name)
+            fresh.set_sort(COLUMNS[1], descending)
+            fresh.set_predicate((lambda row: row.count != 3) if narrowed else None)
+            fresh.set_rows(kept.values())
+            shown = model.shown_rows()
+            assert [row.count for row in shown] == [row.count for row in fresh.shown_rows()]
+            assert {row.name: row for row in shown} == {row.name: row for row in fresh.shown_rows()}
+            assert [model.index_of(row.name) for row in shown] == list(range(len(shown)))
+            assert announced >= {row.name for row in shown if row.name in before and before[row.name] != row}
+            if marked is not None and first in {row.name for row in shown}:
+                assert model.row_at(marked.row()).name == first
 
 
 def test_only_what_differs_is_announced(qtbot: QtBot) -> None:

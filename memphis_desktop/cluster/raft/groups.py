@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from itertools import chain
 
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
@@ -99,7 +100,10 @@ def make_group(
     size = max(len(members), 0 if moving else configured, 1)
     present = sum(peer.status is not PeerStatus.OFFLINE for peer in members)
     if members and present < (needed or size // 2 + 1):
-        quorum = Quorum.LOST
+        quorum = Quorum.LOST  # whoever led cannot decide on anything now
+        members = [
+            replace(m, status=PeerStatus.LAGGING) if m.server == leader and led else m for m in members
+        ]
     elif not led:
         quorum = Quorum.NO_LEADER
     else:

@@ -69,6 +69,11 @@ class Dialog(QDialog):
         self.error.set_content("bad", text)
         self.error.setVisible(bool(text))
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """As tall as its text needs at its width."""
+        super().showEvent(event)
+        make_room(self)
+
     async def ask(self) -> bool:
         """Open without blocking the loop; True when the verb was chosen."""
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -144,15 +149,24 @@ class Disclosure(QWidget):
     def _toggle(self, open_: bool) -> None:
         self.content.setVisible(open_)
         # The window grows with what is opened instead of squeezing everything else.
-        QTimer.singleShot(0, self, self._make_room)
-
-    def _make_room(self) -> None:
-        window = self.window()
-        window.resize(window.size().expandedTo(window.minimumSizeHint()))
+        QTimer.singleShot(0, self, lambda: make_room(self.window()))
 
     def set_open(self, open_: bool) -> None:
         """Open or close."""
         self._button.setChecked(open_)
+
+
+def make_room(window: QWidget) -> None:
+    """Let a window grow until nothing in it overlaps: wrapped text may need more than Qt asks for."""
+    layout = window.layout()
+    if layout is None:
+        return
+    layout.activate()
+    least = window.minimumSizeHint()
+    width = max(window.width(), least.width())
+    if layout.hasHeightForWidth():
+        least.setHeight(layout.minimumHeightForWidth(width))
+    window.resize(window.size().expandedTo(least))
 
 
 class FormDialog(Dialog):

@@ -21,6 +21,8 @@ RIGHT_ALIGNED = {"number", "bytes", "rate", "duration"}
 _NO_TEXT = {"sparkline"}
 _SINGLY = 32  # rows that come or go one by one; more of them at once
 _COMPARE_LIMIT = 2000  # above this many rows a new object counts as a change without comparing
+_LAST = 2  # the class of unknown values
+_MANY = 1000  # above this many rows only those that changed are judged and put in their order
 
 
 class IconText(NamedTuple):
@@ -128,6 +130,8 @@ class TableModel(QAbstractTableModel):
         self._predicate: Callable[[Any], bool] | None = None
         self.pinned: Callable[[Any], bool] | None = None  # rows that stay on top, whatever the order
         self._texts: dict[Hashable, tuple[Any, str]] = {}
+        self._places: dict[Hashable, int] = {}  # of the shown rows, while they are many
+        self._keys: dict[Hashable, tuple[int, Any]] = {}  # what they are ordered by, then
 
     # What views ask ---------------------------------------------------------------------------
 
@@ -200,7 +204,8 @@ class TableModel(QAbstractTableModel):
         self._all = {self.row_key(row): row for row in rows}
         if len(self._texts) > 2 * len(self._all) + 64:
             self._texts = {key: kept for key, kept in self._texts.items() if key in self._all}
-        self._rearrange(before)
+        if not self._update(before):
+            self._rearrange(before)
 
     def set_sort(self, column: Column | None, descending: bool = False) -> None:
         """Order by a column; None keeps the order in which rows are given."""
@@ -223,6 +228,70 @@ class TableModel(QAbstractTableModel):
         if self._rows:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self._rows) - 1, len(self.columns) - 1))
 
+    def _update(self, before: dict[Hashable, Any]) -> bool:
+        """Take over the records that changed among many; False when too much else did.
+
+        The others are taken to stand where they stood: a record that is the same object has the same value.
+        """
+        everything, shown = self._all, self._shown
+        if self._sort is None or self.pinned is not None or len(everything) != len(before):
+            return False
+        if len(everything) <= _MANY or len(self._places) != len(shown):
+            return False
+        missing = object()
+        changed = [key for key, row in everything.items() if before.get(key, missing) is not row]
+        if len(changed) > len(everything) // 4 or any(key not in before for key in changed):
+            return False
+        places = self._places
+        moved: set[Hashable] = set()
+        column, descending = self._sort
+        pick = column.sort_value or column.value
+        for key in changed:
+            row = everything[key]
+            place = places.get(key)
+            if self._passes(key, row) != (place is not None):
+                return False
+            if place is not None:
+                value = _sortable(pick(row))
+                if value != self._keys[key]:
+                    self._keys[key] = value
+                    moved.add(key)
+        if not all(self._in_place(places[key], descending) for key in moved):
+            self._permute(self._put_in_order(moved, descending))
+        if len(changed) > _SINGLY:
+            self._refresh(before)
+        else:
+            for key in changed:
+                if key in self._places:
+                    self._set_row(self._places[key], everything[key])
+        return True
+
+    def _set_row(self, place: int, row: Any) -> None:
+        self._rows[place] = row
+        self.dataChanged.emit(self.index(place, 0), self.index(place, len(self.columns) - 1))
+
+    def _in_place(self, place: int, descending: bool) -> bool:
+        """Whether a row stands right between its neighbours."""
+        keys, shown = self._keys, self._shown
+        own = keys[shown[place]]
+        after_one = place == 0 or not _before(own, keys[shown[place - 1]], descending)
+        return after_one and (place == len(shown) - 1 or not _before(keys[shown[place + 1]], own, descending))
+
+    def _put_in_order(self, moved: set[Hashable], descending: bool) -> list[Hashable]:
+        """The shown keys with some of them at their new places."""
+        keys = self._keys
+        order = [key for key in self._shown if key not in moved]
+        for key in sorted(moved, key=self._places.__getitem__):
+            low, high = 0, len(order)
+            while low < high:
+                middle = (low + high) // 2
+                if _before(keys[key], keys[order[middle]], descending):
+                    high = middle
+                else:
+                    low = middle + 1
+            order.insert(low, key)
+        return order
+
     def _rearrange(self, before: dict[Hashable, Any]) -> None:
         wanted = self._order()
         self._remove(set(wanted))
@@ -230,6 +299,8 @@ class TableModel(QAbstractTableModel):
         self._permute(wanted)
         self._insert(wanted)
         self._refresh(before)
+        many = len(self._all) > _MANY
+        self._places = {key: place for place, key in enumerate(self._shown)} if many else {}
 
     def _append(self, wanted: list[Hashable]) -> None:
         """Put many new rows at the end at once, to be ordered with the others: one by one costs seconds."""
@@ -249,11 +320,11 @@ class TableModel(QAbstractTableModel):
             column, descending = self._sort
             pick = column.sort_value or column.value
             everything = self._all
-            keys.sort(key=lambda key: _sortable(pick(everything[key])), reverse=descending)
+            self._keys = {key: _sortable(pick(everything[key])) for key in keys}
+            keys.sort(key=self._keys.__getitem__, reverse=descending)
             if descending:  # unknown values stay last in either direction
-                known = [key for key in keys if not _unknown(pick(everything[key]))]
-                if len(known) != len(keys):
-                    keys = known + [key for key in keys if _unknown(pick(everything[key]))]
+                known = next((i for i, key in enumerate(keys) if not _unknown(self._keys[key])), len(keys))
+                keys = keys[known:] + keys[:known]
         if self.pinned is not None:
             first = [key for key in keys if self.pinned(self._all[key])]
             if first:
@@ -300,6 +371,8 @@ class TableModel(QAbstractTableModel):
             end = start
 
     def _permute(self, wanted: list[Hashable]) -> None:
+        if wanted == self._shown:
+            return
         present = set(self._shown)
         target = [key for key in wanted if key in present]
         if target == self._shown:
@@ -311,6 +384,8 @@ class TableModel(QAbstractTableModel):
         record = dict(zip(self._shown, self._rows, strict=True))
         self._shown = target
         self._rows = [record[key] for key in target]
+        if self._places:
+            self._places = position
         self.changePersistentIndexList(old, new)
         self.layoutChanged.emit()
 
@@ -384,8 +459,17 @@ def _alignment(column: Column) -> Qt.AlignmentFlag:
     return side | Qt.AlignmentFlag.AlignVCenter
 
 
-def _unknown(value: Any) -> bool:
-    return value is None or value != value  # NaN is not itself
+def _unknown(key: tuple[int, Any]) -> bool:
+    return key[0] == _LAST
+
+
+def _before(one: tuple[int, Any], other: tuple[int, Any], descending: bool) -> bool:
+    """Whether a row with this key stands before one with the other."""
+    if not descending:
+        return one < other
+    if _unknown(one) or _unknown(other):
+        return _unknown(other) and not _unknown(one)
+    return other < one
 
 
 def _sortable(value: Any) -> tuple[int, Any]:
@@ -395,7 +479,7 @@ def _sortable(value: Any) -> tuple[int, Any]:
     if isinstance(value, (list, set)) or hasattr(value, "__array__"):
         value = value[-1] if len(value) else None
     if value is None or value != value:
-        return (2, 0)
+        return (_LAST, 0)
     if isinstance(value, (int, float)):
         return (0, value)
     return (1, str(value).lower())

@@ -33,6 +33,7 @@ from memphis_desktop.ui.components.graph import Series
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.shell.staleness import staleness
 
 SEVERITY_TOKEN = {Severity.GOOD: "good", Severity.WARNING: "warning", Severity.BAD: "bad"}
 SPARKLINE_POINTS = 60
@@ -187,7 +188,8 @@ class StateBanner(Banner):
 
     def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
         """Follow what can be read."""
-        text = unreadable(snapshot)
+        told = staleness(snapshot, time.time_ns()) is not None  # by the tab, in the same words
+        text = "" if told else unreadable(snapshot)
         if text != self.text() or self.isHidden() == bool(text):
             self.set_content("warning", text)
             self.setVisible(bool(text))

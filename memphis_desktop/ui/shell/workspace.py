@@ -19,6 +19,7 @@ from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components import dialogs
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.empty_state import EmptyState
+from memphis_desktop.ui.components.whole_or_scrolled import WholeOrScrolled
 from memphis_desktop.ui.memphis.link import MemphisLink
 from memphis_desktop.ui.screen import Action, Route, Screen
 from memphis_desktop.ui.screens import registry
@@ -106,6 +107,7 @@ class Workspace(QWidget):
         self.active = False
         self._window = window
         self._screens: dict[str, Screen] = {}
+        self._rooms: dict[Screen, WholeOrScrolled] = {}
         self._history: list[Route] = []
         self._position = -1
         self._banner = Banner("warning")
@@ -143,8 +145,9 @@ class Workspace(QWidget):
     @property
     def current_screen(self) -> Screen | None:
         """The screen shown."""
-        widget = self._stack.currentWidget()
-        return widget if isinstance(widget, Screen) else None
+        room = self._stack.currentWidget()
+        screen = room.content if isinstance(room, WholeOrScrolled) else None
+        return screen if isinstance(screen, Screen) else None
 
     def title(self) -> str:
         """For the tab: the innermost name."""
@@ -191,7 +194,7 @@ class Workspace(QWidget):
             if screen is not before:
                 self._leave(before)
             screen.show_route(route)
-            self._stack.setCurrentWidget(screen)
+            self._stack.setCurrentWidget(self._rooms[screen])
             if screen is not before and self.active:
                 self._enter(screen)
         self.route_changed.emit()
@@ -204,7 +207,8 @@ class Workspace(QWidget):
         started = time.perf_counter()
         screen = entry.factory(self.context)
         self._screens[entry.route_name] = screen
-        self._stack.addWidget(screen)
+        room = self._rooms[screen] = WholeOrScrolled(screen)
+        self._stack.addWidget(room)
         screen.title_changed.connect(self.route_changed)
         screen.commands_changed.connect(self.screen_changed)
         log.debug("screen %s made in %.0f ms", entry.route_name, (time.perf_counter() - started) * 1000)

@@ -141,6 +141,22 @@ def test_the_budget_counts_a_sliding_second() -> None:
     assert budget.left == 19
 
 
+def test_the_budget_tells_when_there_is_room_again() -> None:
+    now = 0.0
+    budget = PollBudget(20, clock=lambda: now)
+    assert budget.seconds_until(4) == 0
+    for step in range(20):
+        now = step / 40
+        budget.spend()
+    assert budget.seconds_until(4) == pytest.approx(3 / 40 + 1 - now, abs=0.01)
+    now += budget.seconds_until(4)
+    assert budget.left == 4
+    poor = PollBudget(2, clock=lambda: now)
+    poor.spend()
+    poor.spend()
+    assert poor.seconds_until(4) == pytest.approx(1.0, abs=0.01)  # it will never have four
+
+
 def test_slow_answers_halve_the_budget_and_quick_ones_restore_it() -> None:
     budget = PollBudget(20)
     budget.answered(0.01)

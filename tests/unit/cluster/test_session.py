@@ -66,6 +66,37 @@ async def seen(
         stop()
 
 
+async def test_many_are_read_at_a_pace(
+    nats_server: ServerProcess, connect: Connect, open_session: OpenSession
+) -> None:
+    client = await connect(nats_server)
+    jetstream = client.jetstream(timeout=30)
+
+    async def make(number: int) -> None:
+        await jetstream.add_stream(name=f"S{number}", subjects=[f"s{number}.>"], storage="memory")
+        await jetstream.add_consumer(f"S{number}", durable_name="c", ack_policy="explicit")
+
+    await asyncio.gather(*map(make, range(140)))
+    session = await open_session(nats_server, poll_budget=20)
+    budget = session._poller.budget
+    await seen(session, lambda s: s.complete, 30)
+    burst = len((await seen(session, lambda s: s.consumers, 30)).consumers)
+    assert 1 <= burst <= 61  # an empty list helps nobody
+    began, spent = time.monotonic(), budget.spent_total
+    restless = asyncio.create_task(keep_refreshing(session))
+    await seen(session, lambda s: len(s.consumers) == 140, 60)
+    restless.cancel()
+    asked, seconds = budget.spent_total - spent, time.monotonic() - began
+    assert asked <= 25 * (seconds + 1)  # rounds that begin early stay within the budget, too
+
+
+async def keep_refreshing(session: Session) -> None:
+    """Ask for news all the time, as advisories of a busy account do."""
+    while True:
+        session.refresh("S1")
+        await asyncio.sleep(0.01)
+
+
 async def test_streams_and_consumers_are_read(
     any_server: ServerProcess, connect: Connect, open_session: OpenSession
 ) -> None:

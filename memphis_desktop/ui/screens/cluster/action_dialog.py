@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from memphis_desktop.cluster.actions import Action
 from memphis_desktop.ui.components.code_block import CodeBlock
-from memphis_desktop.ui.components.dialogs import ConfirmDialog, Disclosure, add_form_row, form_layout
+from memphis_desktop.ui.components.dialogs import (
+    ConfirmDialog,
+    Disclosure,
+    add_form_row,
+    form_layout,
+    make_room,
+)
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 
@@ -64,6 +71,8 @@ class ActionDialog(ConfirmDialog):
         else:
             self._command.set_text("")
             self.show_error(made if self._touched else "")  # nothing was chosen yet
+        if self.isVisible():
+            QTimer.singleShot(0, self, lambda: make_room(self))
         self.verb_button.setEnabled(possible and (self.field is None or self.field.text() == self._typed))
         self._touched = True
 

@@ -232,8 +232,8 @@ def group_facts(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot
             ("Applied", figures.integer(leader.applied)),
             (
                 "Log",
-                f"{figures.count_noun(leader.log_entries, 'entry', 'entries')}, "
-                f"{figures.bytes_size(leader.log_bytes)}",
+                f"{figures.bytes_size(leader.log_bytes)}, "
+                f"{figures.count_noun(leader.log_entries, 'entry', 'entries')}",
             ),
             ("Queued", figures.integer(leader.queued)),
         ]

@@ -90,9 +90,9 @@ class GroupsView(QWidget):
 
     def _make_table(self, servers: tuple[str, ...]) -> DataTable:
         columns = [
-            Column("name", "Group", lambda g: g.key.label, "mono", 150, stretch=True),
-            Column("kind", "Kind", _kind, "badge", 70),
-            Column("quorum", "Quorum", quorum_mark, "dot", 92, sort_value=_quorum_order),
+            Column("name", "Group", lambda g: g.key.label, "mono", 190, stretch=True),
+            Column("kind", "Kind", _kind, "badge", 70, visible=False),
+            Column("quorum", "Quorum", quorum_mark, "dot", 108, sort_value=_quorum_order),
         ]
         for server in servers:
             columns.append(
@@ -101,7 +101,7 @@ class GroupsView(QWidget):
                     server,
                     partial(_member, server),
                     "icon",
-                    88 if len(servers) <= 3 else 80,
+                    96 if len(servers) <= 3 else 84,
                     f"How {server} stands in each group",
                     sort_value=partial(_order, server),
                 )

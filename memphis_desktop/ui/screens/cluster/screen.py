@@ -221,6 +221,8 @@ class ClusterScreen(Screen):
         if text:
             self.trouble.set_content("bad", text, ("Show them", self._show_troubled))
         self.trouble.setVisible(bool(text) and not single)
+        if text and raft.reason:
+            self.banner.hide()  # it would say the same
         if raft.foreign:
             self.lacking.set_content("information", FOREIGN)
         elif raft.lacking:

@@ -1,0 +1,173 @@
+"""Reading consumers, those of the streams in view first, and the age of what they are given next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from .asking import Asker, Attention
+from .failures import (
+    CONSUMER_NOT_FOUND,
+    MESSAGE_NOT_FOUND,
+    STREAM_NOT_FOUND,
+    ApiError,
+    ClusterError,
+    NotConnected,
+)
+from .lag import FirstUndelivered, filters
+from .state import ClusterState, ConsumerName
+from .stream_reading import StreamReader
+from .times import parse_time
+
+FIRST_BURST = 60  # streams whose consumers are read at the very first, beyond the budget
+ROUND_LIMIT = 0.8  # seconds in which a round begins to read consumers
+PROBES = 5  # first undelivered messages read in a round
+MAX_FILTERS_PROBED = 4
+
+
+class ConsumerReader:
+    """The consumers of one session."""
+
+    def __init__(
+        self, asker: Asker, state: ClusterState, attention: Attention, streams: StreamReader
+    ) -> None:
+        self._asker = asker
+        self._state = state
+        self._attention = attention
+        self._streams = streams
+        self._read_at_sequence: dict[str, int] = {}
+        self._began = False
+
+    async def read(self) -> None:
+        """Read the consumers of the streams where it is most pressing, as many as the budget allows."""
+        due = self._due()
+        room = max(1, self._asker.budget.left - min(PROBES, self._asker.budget.left // 4))
+        if due and not self._began:
+            self._began = True
+            room = max(room, FIRST_BURST)  # like the streams: an empty list helps nobody
+        try:
+            await self._asker.together(self._read_of, due[:room], ROUND_LIMIT)
+            self._state.errors.pop("consumers", None)
+            if due:
+                self._state.read_at["consumers"] = time.time_ns()
+        except NotConnected:
+            raise
+        except ClusterError as error:
+            self._state.errors["consumers"] = str(error)
+
+    def _due(self) -> list[str]:
+        """Return streams whose consumers should be read, the most pressing first."""
+        streams, read_at = self._state.streams, self._state.consumers_read_at
+        wanted = set(self._attention.wanted())
+        now = time.monotonic()
+
+        def urgency(name: str) -> float:
+            snapshot = streams[name]
+            age = now - read_at.get(name, now - 3600.0)
+            if name in self._attention.dirty:
+                return 1e9 + age
+            if self._attention.watched.get(name):
+                return 1e8 + age
+            if name in wanted:
+                return 1e6 + age
+            moved = snapshot.last_sequence != self._read_at_sequence.get(name)
+            return age * (4.0 if moved else 1.0)
+
+        candidates = [
+            name
+            for name, snapshot in streams.items()
+            if snapshot.consumer_count or self._state.consumers_of.get(name) or name in self._attention.dirty
+        ]
+        candidates.sort(key=urgency, reverse=True)
+        return candidates
+
+    async def _read_of(self, stream: str) -> None:
+        self._attention.dirty.discard(stream)
+        snapshot = self._state.streams.get(stream)
+        if snapshot is None:
+            return
+        infos: list[Mapping[str, Any]] = []
+        missing: list[str] = []
+        while True:
+            try:
+                answer, now = await self._asker.ask(f"CONSUMER.LIST.{stream}", {"offset": len(infos)})
+            except ApiError as error:
+                if error.err_code == STREAM_NOT_FOUND:
+                    self._streams.remove(stream)
+                    return
+                if error.err_code == CONSUMER_NOT_FOUND:
+                    return
+                raise
+            page = answer.get("consumers") or []
+            infos.extend(page)
+            missing.extend(answer.get("missing") or ())
+            if not page or len(infos) >= int(answer.get("total") or 0):
+                break
+        self._state.take_consumers(stream, infos, now, all_of_them=not missing)
+        self._read_at_sequence[stream] = snapshot.last_sequence
+
+    # Lag in seconds
+
+    async def read_first_undelivered(self) -> None:
+        """Read the next message of a few consumers whose lag in seconds is not known exactly."""
+        wanted = set(self._attention.wanted())
+        due: list[tuple[tuple[bool, bool, int], ConsumerName]] = []
+        for key, consumer in self._state.consumers.items():
+            if consumer.num_pending and self._state.needs_first_undelivered(key):
+                unknown = consumer.lag_seconds is None
+                due.append(((key[0] in wanted, unknown, consumer.num_pending), key))
+        due.sort(reverse=True)
+        room = min(PROBES, self._asker.budget.left)
+        await self._asker.together(self._probe, [key for _, key in due[:room]])
+
+    async def _probe(self, key: ConsumerName) -> None:
+        consumer = self._state.consumers.get(key)
+        if consumer is None:
+            return  # deleted while others were looked at
+        after = consumer.delivered_stream
+        stream = self._state.streams.get(key[0])
+        start = max(after + 1, stream.first_sequence if stream else 0)
+        found: list[FirstUndelivered] = []
+        direct = stream is not None and bool(stream.config.get("allow_direct"))
+        for subject in (filters(consumer.config) or (">",))[:MAX_FILTERS_PROBED]:
+            try:
+                read = await self._time_of_next(key[0], start, subject, direct=direct)
+            except NotConnected:
+                raise
+            except ClusterError as error:
+                self._state.errors["lag in seconds"] = str(error)
+                return
+            if read is not None:
+                found.append(FirstUndelivered(after, *read))
+        self._state.errors.pop("lag in seconds", None)
+        if found:
+            self._state.take_first_undelivered(key, min(found, key=lambda first: first.sequence))
+
+    async def _time_of_next(
+        self, stream: str, start: int, subject: str, *, direct: bool
+    ) -> tuple[int, int] | None:
+        """Return sequence and time of the first message from a sequence on; None when there is none.
+
+        A direct get is preferred where the stream allows it: one that finds nothing is no API error.
+        """
+        body = {"seq": start, "next_by_subj": subject}
+        if direct:
+            self._asker.budget.spend()
+            message = await self._asker.session.request(
+                self._asker.session.api_subject(f"DIRECT.GET.{stream}"), orjson.dumps(body)
+            )
+            headers = message.headers or {}
+            sequence, moment = headers.get("Nats-Sequence"), parse_time(headers.get("Nats-Time-Stamp"))
+            return (int(sequence), moment) if sequence and moment is not None else None
+        try:
+            answer, _ = await self._asker.ask(f"STREAM.MSG.GET.{stream}", body)
+        except ApiError as error:
+            if error.err_code in (MESSAGE_NOT_FOUND, STREAM_NOT_FOUND):
+                return None
+            raise
+        found = answer.get("message") or {}
+        moment = parse_time(found.get("time"))
+        return (int(found["seq"]), moment) if moment is not None else None

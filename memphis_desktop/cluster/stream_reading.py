@@ -1,0 +1,221 @@
+"""Reading the streams of an account: a short list whole in a round, of a long one first what is in view."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from collections.abc import Collection
+
+from .asking import Asker, Attention
+from .failures import STREAM_NOT_FOUND, ApiError, ClusterError, NotConnected
+from .state import ClusterState
+
+WAKE_DELAY = 0.05
+PAGE = 256
+FULL_PASS_PAGES = 2  # so many pages are read in each round; longer lists go in turn
+PAGES_IN_TURN = 1  # of a long list, in each round: a page makes work for every server of a cluster
+SNAPSHOT_EVERY_PAGES = 8
+SLICE_SECONDS = 0.005  # work on the loop is interrupted after this
+SINGLES = 8  # streams read one by one when nobody looks at any
+SINGLE_TIMEOUT = 2.0
+CONSUMERS_SINGLY = 8
+MANY_TO_LOSE = 500
+
+
+class StreamReader:
+    """The streams of one session."""
+
+    def __init__(self, asker: Asker, state: ClusterState, attention: Attention) -> None:
+        self._asker = asker
+        self._state = state
+        self._attention = attention
+        self._names: list[str] = []
+        self._total = 0
+        self._cursor = 0
+        self._seen: set[str] = set()
+        self._missed: set[str] = set()
+        self._read_now: set[str] = set()
+
+    def begin(self) -> None:
+        """A round begins."""
+        self._read_now.clear()
+
+    def clear(self) -> None:
+        """There is no JetStream any more."""
+        for name in list(self._state.streams):
+            self._state.remove_stream(name)
+        self._names.clear()
+
+    def losable(self) -> list[str]:
+        """The streams whose graphs get a gap when nothing can be read: of very many, those looked at."""
+        streams = self._state.streams
+        return list(streams) if len(streams) <= MANY_TO_LOSE else self._attention.wanted()
+
+    async def _read_page(self, offset: int, only: Collection[str] = ()) -> None:
+        """Read one page of streams; with `only`, take those and leave the others to their turn."""
+        answer, now = await self._asker.ask("STREAM.LIST", {"offset": offset})
+        sliced = time.perf_counter()
+        for info in answer.get("streams") or []:
+            if time.perf_counter() - sliced > SLICE_SECONDS:
+                await asyncio.sleep(0)
+                sliced = time.perf_counter()
+            if only and info["config"]["name"] not in only:
+                continue
+            name = self._state.take_stream(info, now)
+            self._seen.add(name)
+            self._read_now.add(name)
+        missing = [*(answer.get("missing") or ()), *(answer.get("offline") or ())]
+        self._seen.update(missing)
+        self._state.lose(missing)
+        self._total = int(answer.get("total") or 0)
+        self._state.errors.pop("streams", None)
+        self._state.read_at["streams"] = time.time_ns()
+
+    async def first_pass(self) -> None:
+        """Read every stream once, beyond the budget: an empty list helps nobody.
+
+        Of a long list the names come first, then the streams that are in view, then the others.
+        """
+        self._seen.clear()
+        await self._read_page(0)
+        self._asker.session.publish_snapshot()
+        if self._total > PAGE * FULL_PASS_PAGES:
+            await self._read_names()
+            self._asker.session.publish_snapshot()
+            await asyncio.sleep(WAKE_DELAY)  # the view tells what it shows
+            pages, singles = self._cover(self._attention.wanted())
+            await self._asker.together(self._read_page, [page for page in pages if page])
+            await self._asker.together(self._read_stream, singles[:PAGE])
+            self._asker.session.publish_snapshot()
+        offsets = list(range(PAGE, self._total, PAGE))
+        for position in range(0, len(offsets), SNAPSHOT_EVERY_PAGES):
+            await self._asker.together(self._read_page, offsets[position : position + SNAPSHOT_EVERY_PAGES])
+            self._asker.session.publish_snapshot()
+        self._end_pass(atomic=not offsets)
+        self._state.complete = True
+
+    async def _read_names(self) -> None:
+        offset = 0
+        while True:
+            answer, _ = await self._asker.ask("STREAM.NAMES", {"offset": offset})
+            names = answer.get("streams") or []
+            self._state.take_names(names)
+            offset += len(names)
+            if not names or offset >= int(answer.get("total") or 0):
+                break
+            await asyncio.sleep(0)
+        self._names = sorted(self._state.streams)
+
+    async def read(self) -> None:
+        """Read streams again: all of a short list, else what is in view and one page more."""
+        try:
+            if self._total <= PAGE * FULL_PASS_PAGES:
+                await self._full_pass()
+            else:
+                await self._partial_pass()
+            await self._read_dirty()
+        except NotConnected:
+            raise
+        except ClusterError as error:
+            self._state.errors["streams"] = str(error)
+
+    async def _full_pass(self) -> None:
+        self._seen.clear()
+        await self._read_page(0)
+        for offset in range(PAGE, self._total, PAGE):
+            await self._read_page(offset)
+        self._end_pass(atomic=self._total <= PAGE)
+
+    async def _partial_pass(self) -> None:
+        """Read the pages that hold what is visible, then go on where the last round ended."""
+        wanted = self._attention.wanted()
+        pages, singles = self._cover(wanted)
+        room, seen = max(2, self._asker.budget.left // 3), frozenset(wanted)
+        await self._asker.together(lambda page: self._read_page(page, seen), pages[:room])
+        await self._asker.together(self._read_stream, singles[:room])
+        for _ in range(PAGES_IN_TURN):
+            await self._read_page(self._cursor)
+            self._cursor += PAGE
+            if self._cursor >= self._total:
+                self._cursor = 0
+                self._end_pass(atomic=False)
+                break
+
+    def _cover(self, wanted: list[str]) -> tuple[list[int], list[str]]:
+        """Choose page offsets for names that lie near each other, and single requests for the others."""
+        positions = []
+        for name in wanted:
+            position = bisect_left(self._names, name)
+            if position < len(self._names) and self._names[position] == name:
+                positions.append(position)
+        positions.sort()
+        pages: list[int] = []
+        singles: list[str] = []
+        index = 0
+        while index < len(positions):
+            inside = bisect_left(positions, positions[index] + PAGE) - index
+            if inside > 2:
+                pages.append(positions[index])
+            else:
+                singles.extend(self._names[p] for p in positions[index : index + inside])
+            index += inside
+        return pages, singles
+
+    async def read_singly(self) -> None:
+        """Read what somebody looks at from its own leaders, while there is nobody to ask for lists."""
+        names = self._attention.wanted() or sorted(self._state.streams)[:SINGLES]
+        gone = self._state.raft.gone
+        led = [n for n in names if n in self._state.streams and self._state.streams[n].leader not in gone]
+        self._state.lose(name for name in self.losable() if name not in led)
+        room = max(2, self._asker.budget.left // 2)
+        await self._asker.together(self._read_single, led[:room])
+        if led:
+            self._state.errors.pop("streams", None)
+
+    async def _read_single(self, name: str) -> None:
+        try:
+            await self._read_stream(name, timeout=SINGLE_TIMEOUT)
+            for consumer in sorted(self._state.consumers_of.get(name, ()))[:CONSUMERS_SINGLY]:
+                leader = self._state.consumers[name, consumer].leader
+                if leader not in self._state.raft.gone and self._asker.budget.left:
+                    suffix = f"CONSUMER.INFO.{name}.{consumer}"
+                    self._state.take_consumer(*await self._asker.ask(suffix, timeout=SINGLE_TIMEOUT))
+        except NotConnected:
+            raise
+        except ClusterError as error:
+            self._state.errors["streams"] = str(error)
+            self._state.lose((name,))
+
+    async def _read_stream(self, name: str, timeout: float | None = None) -> None:
+        try:
+            info, now = await self._asker.ask(f"STREAM.INFO.{name}", timeout=timeout)
+        except ApiError as error:
+            if error.err_code == STREAM_NOT_FOUND:
+                self.remove(name)
+                self._attention.dirty.discard(name)
+                return
+            raise
+        self._read_now.add(self._state.take_stream(info, now))
+
+    def _end_pass(self, *, atomic: bool) -> None:
+        """Forget streams that are gone: at once after one page, else when two passes have missed them."""
+        missed = self._state.streams.keys() - self._seen
+        for name in missed if atomic else missed & self._missed:
+            self._state.remove_stream(name)
+        self._missed = set() if atomic else missed
+        self._seen.clear()
+        if len(self._names) != len(self._state.streams) or not atomic:
+            self._names = sorted(self._state.streams)
+
+    def remove(self, name: str) -> None:
+        """A stream is gone."""
+        self._state.remove_stream(name)
+        position = bisect_left(self._names, name)
+        if position < len(self._names) and self._names[position] == name:
+            del self._names[position]
+
+    async def _read_dirty(self) -> None:
+        """Read streams that were just made or changed and that no page brought."""
+        unread = [name for name in self._attention.dirty if name not in self._read_now]
+        await self._asker.together(self._read_stream, unread[: max(1, self._asker.budget.left // 2)])
