@@ -177,8 +177,12 @@ class StreamReader:
         try:
             await self._read_stream(name, timeout=SINGLE_TIMEOUT)
             for consumer in sorted(self._state.consumers_of.get(name, ()))[:CONSUMERS_SINGLY]:
-                leader = self._state.consumers[name, consumer].leader
-                if leader not in self._state.raft.gone and self._asker.budget.left:
+                known = self._state.consumers.get((name, consumer))  # it may be deleted meanwhile
+                if (
+                    known is not None
+                    and known.leader not in self._state.raft.gone
+                    and self._asker.budget.left
+                ):
                     suffix = f"CONSUMER.INFO.{name}.{consumer}"
                     self._state.take_consumer(*await self._asker.ask(suffix, timeout=SINGLE_TIMEOUT))
         except NotConnected:
