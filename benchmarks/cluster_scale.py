@@ -196,7 +196,7 @@ async def measure(window: MainWindow, profile: ConnectionProfile, seconds: float
     names = await _until(lambda: len(session.snapshot.streams) >= expected, 60) - started
     usable = await _until(visible_read, 60) - started
     everything = await _until(lambda: session.snapshot.complete, 120) - started
-    groups = await _until(lambda: len(session.snapshot.consumers) >= account.consumers, 300) - started
+    groups = await _until(lambda: len(session.snapshot.consumers) >= account.consumers, 400) - started
     await asyncio.sleep(5)
     at_rest = {}
     for name in SCREENS:
