@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 from memphis_desktop import __version__
 from memphis_desktop.broker import flags, logfile, signalling
+from memphis_desktop.broker.compatibility import SERVER_VERSION
 from memphis_desktop.broker.config_file import ConfigError
 from memphis_desktop.broker.config_options import digest
-from memphis_desktop.broker.node import SERVER_VERSION, BrokerNode
+from memphis_desktop.broker.node import BrokerNode
 from memphis_desktop.broker.options import BrokerOptions, ReloadError, StartError, UsageError
 
 log = logging.getLogger(__name__)

@@ -267,7 +267,9 @@ def _jetstream_limits(options: BrokerOptions, value: Value) -> None:
             for name, part in block(one).items():
                 if name not in ("max_inflight_per_stream", "max_inflight_total", "max_msgs", "timeout"):
                     refuse_unknown(part)
-        elif key != "max_ha_assets":
+        elif key == "max_ha_assets":
+            changed[key] = max(integer(one), 0)
+        else:
             refuse_unknown(one)
     options.jetstream_limits = JetStreamLimits(**changed)
 
@@ -283,6 +285,7 @@ _JETSTREAM_KEYS: dict[str, Setter] = {
     "max_file_store": _set("max_file_store", integer),
     "max_file": _set("max_file_store", integer),
     "domain": _set("domain", text),
+    "unique_tag": _set("unique_tag", text),
     "limits": _jetstream_limits,
     **dict.fromkeys(
         ("key", "ek", "encryption_key", "prev_key", "prev_ek", "prev_encryption_key", "cipher", "tpm"),
@@ -304,7 +307,6 @@ _JETSTREAM_KEYS: dict[str, Setter] = {
             "meta_compact_sync",
             "request_queue_limit",
             "strict",
-            "unique_tag",
         ),
         _without_effect,
     ),

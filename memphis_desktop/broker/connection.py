@@ -619,6 +619,7 @@ class ClientConnection(Channel):
         described |= {key: value for key, value in optional.items() if value}
         return described | {
             "server": self.node.server_name,
+            "name_tag": self.account.options.name_tag or self.account.name,
             "kind": self.kind,
             "client_type": self.client_type,
         }

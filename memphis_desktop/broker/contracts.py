@@ -143,7 +143,13 @@ class JetStreamService(Protocol):
         """Return the numbers of streams, consumers, messages and bytes."""
 
     def account_details(
-        self, account: str = "", *, streams: bool = False, consumers: bool = False, config: bool = False
+        self,
+        account: str = "",
+        *,
+        streams: bool = False,
+        consumers: bool = False,
+        config: bool = False,
+        direct: bool = False,
     ) -> list[dict[str, Any]]:
         """Return the rows of JSZ: every account with JetStream, or only `account`."""
 

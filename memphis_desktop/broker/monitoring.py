@@ -91,6 +91,7 @@ def _connz(node: BrokerNode, query: Query) -> Answer:
         account=query.get("acc", ""),
         user=query.get("user", ""),
         filter_subject=query.get("filter_subject", ""),
+        mqtt_client=query.get("mqtt_client", ""),
     )
     return _json(reports.connz(node, asked))
 
@@ -114,6 +115,7 @@ def _jsz(node: BrokerNode, query: Query) -> Answer:
         consumers=_flag(query, "consumers"),
         config=_flag(query, "config"),
         raft=_flag(query, "raft"),
+        direct=_flag(query, "direct-consumers"),
         offset=max(_number(query, "offset"), 0),
         limit=_number(query, "limit", reports.DEFAULT_LIMIT),
     )

@@ -23,6 +23,7 @@ from memphis_desktop.broker.accounts import Account
 from memphis_desktop.broker.auth_callout import Question, without_asking
 from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.clock import Clock, LoopClock
+from memphis_desktop.broker.compatibility import API_LEVEL, FEATURE_FLAGS, SERVER_VERSION
 from memphis_desktop.broker.connection import ClientConnection
 from memphis_desktop.broker.http_server import HttpConnection
 from memphis_desktop.broker.jetstream.times import format_time
@@ -53,10 +54,6 @@ if TYPE_CHECKING:
     from memphis_desktop.protocol.memphis import Directory
 
 log = logging.getLogger(__name__)
-
-# The nats-server whose behaviour clients find here; they decide on features by it.
-SERVER_VERSION = "2.15.1"
-API_LEVEL = 5
 
 # What a reload cannot change.
 _FIXED_OPTIONS = (
@@ -352,6 +349,16 @@ class BrokerNode:
             if connection.transport is not None:
                 connection.transport.abort()
 
+    @property
+    def public_host(self) -> str:
+        """The host that clients are told."""
+        return self.options.advertised[0] if self.options.advertised else self.host
+
+    @property
+    def public_port(self) -> int:
+        """The port that clients are told."""
+        return (self.options.advertised[1] if self.options.advertised else 0) or self.port
+
     # -- addresses -------------------------------------------------------------------------------------------
     @property
     def urls(self) -> list[str]:
@@ -395,8 +402,8 @@ class BrokerNode:
             "version": self.version,
             "proto": 1,
             "go": f"python{sys.version_info.major}.{sys.version_info.minor}",
-            "host": self.host,
-            "port": self.port,
+            "host": self.public_host,
+            "port": self.public_port,
             "headers": not self.options.without_headers,
             "max_payload": connection.parser.max_payload,
             "jetstream": self.jetstream is not None,
@@ -410,9 +417,8 @@ class BrokerNode:
             "api_lvl": API_LEVEL if self.jetstream is not None else None,
         }
         web = self.options.websocket if connection.client_type == "websocket" else None
-        advertised = web.advertise if web is not None else self.options.client_advertise
-        if advertised:
-            fields["connect_urls"] = [advertised]
+        if web is not None and web.advertise:
+            fields["connect_urls"] = [web.advertise]
         if after_connect:
             fields["connect_info"] = True
             fields["remote_account"] = connection.account.name
@@ -437,7 +443,7 @@ class BrokerNode:
 
     def server_info(self) -> dict[str, Any]:
         """Return the ``server`` object of events and monitoring answers."""
-        described: dict[str, Any] = {"name": self.server_name, "host": self.host, "id": self.server_id}
+        described: dict[str, Any] = {"name": self.server_name, "host": self.public_host, "id": self.server_id}
         if self.options.domain:
             described["domain"] = self.options.domain
         if self.options.tags:
@@ -445,6 +451,7 @@ class BrokerNode:
         if self.options.metadata:
             described["metadata"] = dict(self.options.metadata)
         return described | {
+            "feature_flags": FEATURE_FLAGS,
             "ver": self.version,
             "jetstream": self.jetstream is not None,
             "flags": 1 if self.jetstream is not None else 0,

@@ -136,6 +136,7 @@ class JetStreamLimits:
     max_ack_pending: int = 0
     max_request_batch: int = 0
     duplicate_window: float = 0.0
+    max_ha_assets: int = 0  # shown only: a single node has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +284,7 @@ class BrokerOptions:
     max_file_store: int = -1
     jetstream_limits: JetStreamLimits = field(default_factory=lambda: JetStreamLimits())
     domain: str = ""
+    unique_tag: str = ""  # shown only
     default_domains: dict[str, str] = field(default_factory=dict)  # of accounts without JetStream, by name
     sync_interval: float = 120.0  # seconds, where sync_always is off
 
@@ -303,6 +305,16 @@ class BrokerOptions:
 
     # What the configuration asks for and this node does not do, told in the log when it starts.
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def advertised(self) -> tuple[str, int] | None:
+        """Where clients are told to connect, when that is not where the node listens; port 0 is the same."""
+        if not self.client_advertise:
+            return None
+        host, _, port = self.client_advertise.rpartition(":")
+        if host and port.isdigit():
+            return host.strip("[]"), int(port)
+        return self.client_advertise, 0
 
     @property
     def serves_stations(self) -> bool:

@@ -37,6 +37,10 @@ class RequestError(Exception):
         self.code = code
 
 
+class CommandError(RequestError):
+    """A command that could not be done: there is no report."""
+
+
 class SystemRequests:
     """Answers on the system account and, for their own affairs, on every other one."""
 
@@ -97,7 +101,8 @@ class SystemRequests:
             code = error.code if isinstance(error, RequestError) else 500
             described = {"error": {"code": code, "description": str(error)}}
             # Where a report was tried there is a place for it.
-            answered = self._wrap(described if code == _UNREADABLE else {"data": None} | described)
+            without = code == _UNREADABLE or isinstance(error, CommandError)
+            answered = self._wrap(described if without else {"data": None} | described)
         account = sender.account if sender is not None else self._node.system_account  # type: ignore[attr-defined]
         account.publish((reply, b"", 0, encode_json(answered)))
 
@@ -141,6 +146,7 @@ class SystemRequests:
             b"HEALTHZ": data(self._healthz),
             b"RAFTZ": data(lambda body: {}),
             b"IPQUEUESZ": data(lambda body: {}),
+            b"PROFILEZ": data(_no_profile),
             b"EXPVARZ": data(lambda body: reports.process_variables()),
         }
 
@@ -185,6 +191,7 @@ class SystemRequests:
             consumers=bool(body.get("consumer")),
             config=bool(body.get("config")),
             raft=bool(body.get("raft")),
+            direct=bool(body.get("direct_consumer")),
             offset=max(_number(body, "offset"), 0),
             limit=_number(body, "limit") or reports.DEFAULT_LIMIT,
         )
@@ -202,11 +209,8 @@ class SystemRequests:
     def _account_request(self, messages: list[Message], sender: Client | None) -> None:
         for message in messages:
             _, _, _, name, kind = message[0].decode("utf-8", "replace").split(".")
-            if name == "PING":
-                if kind == "STATZ":
-                    self._respond(message, sender, self._accstatz)
-                elif kind == "CONNZ":
-                    self._respond(message, sender, self._connz)
+            if (name, kind) == ("PING", "STATZ"):
+                self._respond(message, sender, self._accstatz)
                 continue
             answer = self._account_answers().get(kind)
             if answer is not None:
@@ -235,7 +239,8 @@ class SystemRequests:
         }
 
     def _account_jetstream(self, name: str, body: Body) -> _Answer:
-        reports.find_account(self._node, name)
+        if name not in self._node.accounts:
+            raise RequestError(f'account "{name}" not found')
         details = self._jsz(body | {"account": name}).get("account_details")
         if not details:
             raise RequestError(f"jetstream is not enabled for account {name!r}")
@@ -261,14 +266,14 @@ class SystemRequests:
     def _kick(self, body: Body) -> _Answer:
         connection = self._node.connections.get(_number(body, "cid"))
         if connection is None:
-            raise RequestError("no such client or leafnode id")
+            raise CommandError("no such client or leafnode id")
         connection.kick()
         return self._wrap({})
 
     def _lame_duck(self, body: Body) -> _Answer:
         connection = self._node.connections.get(_number(body, "cid"))
         if connection is None:
-            raise RequestError("no such client id")
+            raise CommandError("no such client id")
         connection.send_info(ldm=True)
         return self._wrap({})
 
@@ -276,8 +281,14 @@ class SystemRequests:
         try:
             self._node.reload()
         except ReloadError as error:
-            raise RequestError(str(error)) from None
+            raise CommandError(str(error)) from None
         return self._wrap({})
+
+
+def _no_profile(body: Body) -> Any:
+    """Return the answer to PROFILEZ: the profiles are those of Go programs."""
+    name = _text(body, "name")
+    return {"profile": None, "error": f'Profile "{name}" not found' if name else "Profile name not specified"}
 
 
 def _body(message: Message) -> Body:

@@ -13,21 +13,24 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.jetstream.stream import Stream
 
 
-def account_detail(owner: AccountStreams, *, streams: bool, consumers: bool, config: bool) -> dict[str, Any]:
-    """Return an account's row of ``account_details``."""
+def account_detail(
+    owner: AccountStreams, *, streams: bool, consumers: bool, config: bool, direct: bool = False
+) -> dict[str, Any]:
+    """Return an account's row of ``account_details``; `direct` are consumers of mirrors and sources."""
     figures = owner.figures()
     row: dict[str, Any] = {"name": owner.account.name, "id": owner.account.name}
     for key in ("memory", "storage", "reserved_memory", "reserved_storage"):
         row[key] = figures[key]
     row |= {"accounts": 0, "ha_assets": 0, "api": figures["api"]}
-    if (streams or consumers) and owner.streams:
+    if streams and owner.streams:
         row["stream_detail"] = [
-            stream_detail(stream, consumers=consumers, config=config) for stream in owner.sorted_streams()
+            stream_detail(stream, consumers=consumers, config=config, direct=direct)
+            for stream in owner.sorted_streams()
         ]
     return row
 
 
-def stream_detail(stream: Stream, *, consumers: bool, config: bool) -> dict[str, Any]:
+def stream_detail(stream: Stream, *, consumers: bool, config: bool, direct: bool = False) -> dict[str, Any]:
     """Return a stream's row of ``stream_detail``."""
     leader = {"leader": stream.node.server_name}
     row: dict[str, Any] = {
@@ -37,19 +40,24 @@ def stream_detail(stream: Stream, *, consumers: bool, config: bool) -> dict[str,
     }
     if config:
         row["config"] = to_json(stream.config)
-    row["state"] = stream.info(dynamic=False)["state"]
-    if consumers:
-        shown = []
-        for consumer in sorted(stream.consumers.values(), key=lambda consumer: consumer.name):
-            if consumer.config.direct:
-                continue
+    info = stream.info(dynamic=False)
+    row["state"] = info["state"]
+    for kind, wanted in (("consumer_detail", consumers), ("direct_consumer_detail", direct)):
+        shown = _consumers(stream, config=config, direct=kind != "consumer_detail") if wanted else []
+        if shown:
+            row[kind] = shown
+    return row | {key: info[key] for key in ("mirror", "sources") if key in info}
+
+
+def _consumers(stream: Stream, *, config: bool, direct: bool) -> list[dict[str, Any]]:
+    shown = []
+    for consumer in sorted(stream.consumers.values(), key=lambda consumer: consumer.name):
+        if consumer.config.direct == direct:
             info = consumer.info()
             if not config:
                 info.pop("config", None)
             shown.append(info)
-        if shown:
-            row["consumer_detail"] = shown
-    return row
+    return shown
 
 
 def health(accounts: Iterable[AccountStreams], account: str, stream: str, consumer: str) -> str:

@@ -116,11 +116,17 @@ class JetStream:
         }
 
     def account_details(
-        self, account: str = "", *, streams: bool = False, consumers: bool = False, config: bool = False
+        self,
+        account: str = "",
+        *,
+        streams: bool = False,
+        consumers: bool = False,
+        config: bool = False,
+        direct: bool = False,
     ) -> list[dict[str, Any]]:
         """Return the rows of jsz: every account with JetStream, or only `account`."""
         return [
-            reports.account_detail(owner, streams=streams, consumers=consumers, config=config)
+            reports.account_detail(owner, streams=streams, consumers=consumers, config=config, direct=direct)
             for name, owner in sorted(self.accounts.items())
             if account in ("", name)
         ]
