@@ -1,7 +1,8 @@
 """Masking: values that are hidden wherever a message is shown, copied or exported.
 
 A masked message takes the place of the original as soon as it is read, so that no view, snippet or file can
-forget to mask. Replays copy at the server and are not touched.
+forget to mask. Filters see what may be seen: what is hidden is not found by its value either. What a replay
+sends are the originals.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from memphis_desktop.inspect.decode import Decoded, exact_json
+from memphis_desktop.inspect.decode.rules import Decoders, DecoderSettings
 from memphis_desktop.inspect.draft import matches
 from memphis_desktop.inspect.filter.expression import FilterError, safe_regex
 from memphis_desktop.inspect.filter.paths import JsonPath
@@ -24,6 +26,7 @@ MAX_PLACES = 10_000  # replaced by one path in one message
 _TOO_LARGE = "masked: this payload is too large to be looked through"
 
 Decode = Callable[[InspectedMessage], Decoded]
+Mask = Callable[[InspectedMessage], InspectedMessage]  # makes of a message what may be seen of it
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,11 @@ class MaskedMessage(InspectedMessage):
         return self._original.cost + (sum(map(len, made)) if made is not None else 0)
 
     @property
+    def original(self) -> InspectedMessage:
+        """What is hidden and all: for a person who asks to see it."""
+        return self._original
+
+    @property
     def is_rewritten(self) -> bool:
         """Whether the payload is not the stored one, so that decoder rules do not hold for it."""
         return self._parts()[1] != self._original.payload
@@ -169,6 +177,23 @@ class Masker:
         if expressions:
             payload = _mask_text(payload, decoded, text, expressions)
         return header, payload
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Rules together with what decodes: plain data that another process can mask by.
+
+    Attributes:
+        rules: What is hidden.
+        decoders: The record of the decoders' settings.
+    """
+
+    rules: tuple[MaskRule, ...]
+    decoders: Mapping[str, Any]
+
+    def masker(self) -> Masker:
+        """Return what applies the rules; loads the schemas."""
+        return Masker(self.rules, Decoders(DecoderSettings.from_record(self.decoders)).decode)
 
 
 def _mask_headers(message: InspectedMessage, names: Sequence[str]) -> bytes:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from memphis_desktop.inspect.connection import ReadConnection
 from memphis_desktop.inspect.filter import Filter, FilterError, LazyMessage, parse_filter
+from memphis_desktop.inspect.mask import Masking
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.scan_reading import Batch, read_batches
 
@@ -42,6 +43,8 @@ class ScanRequest:
         max_scanned: Stop after this many messages, None without.
         max_bytes: Stop when what matched has this many bytes.
         api_prefix: Prefix of the JetStream API.
+        payloads: Whether headers and payloads of the matches are sent back; without, only where they are.
+        masking: What is hidden, which no filter may find.
     """
 
     stream: str
@@ -54,6 +57,8 @@ class ScanRequest:
     max_scanned: int | None = None
     max_bytes: int = 64 << 20
     api_prefix: str = "$JS.API"
+    payloads: bool = True
+    masking: Masking | None = None
 
 
 @dataclass
@@ -63,6 +68,7 @@ class ScanState:
     scanned: int = 0
     scanned_bytes: int = 0
     matched: int = 0
+    matched_bytes: int = 0
     position: int = 0
     seconds: float = 0.0
     errors: Counter[str] = field(default_factory=Counter)
@@ -109,7 +115,7 @@ class Scan:
         self._send = send
         self._filter: Filter = parse_filter(request.filter)
         self._pending: list[Matched] = []
-        self._matched_bytes = 0
+        self._mask = request.masking.masker().mask if request.masking is not None else None
         self._began = 0.0
         self._reported = 0.0
         self._watch = _Watch()
@@ -165,7 +171,7 @@ class Scan:
         for tested, (index, message) in enumerate(batch.select(self._filter.needle), 1):
             watch.current = index
             try:
-                matches = predicate(message)
+                matches = predicate(message if self._mask is None else self._masked(message))
             except _TooSlow:
                 matches = self._error(message, f"took longer than {MESSAGE_SECONDS:g} s")
             except FilterError as error:
@@ -197,15 +203,22 @@ class Scan:
 
     def _match(self, message: LazyMessage) -> None:
         found = message.message()
-        self.state.matched += 1
-        self._pending.append(
-            (found.sequence, found.time_ns, found.subject, found.header_bytes, found.payload)
-        )
-        self._matched_bytes += found.size
-        if self.state.matched >= self.request.max_matches:
-            self.reason = f"stopped after {self.state.matched} matches, as asked"
-        elif self._matched_bytes >= self.request.max_bytes:
-            self.reason = f"stopped: the matches have {self._matched_bytes >> 20} MiB together"
+        state, request = self.state, self.request
+        state.matched += 1
+        state.matched_bytes += found.size
+        content = (found.header_bytes, found.payload) if request.payloads else (b"", b"")
+        self._pending.append((found.sequence, found.time_ns, found.subject, *content))
+        if state.matched >= request.max_matches:
+            self.reason = f"stopped after {state.matched} matches, as asked"
+        elif request.payloads and state.matched_bytes >= request.max_bytes:
+            self.reason = f"stopped: the matches have {state.matched_bytes >> 20} MiB together"
+
+    def _masked(self, message: LazyMessage) -> LazyMessage:
+        """What of a message may be seen; what may not is not found either."""
+        assert self._mask is not None
+        whole = message.message()
+        seen = self._mask(whole)
+        return message if seen is whole else LazyMessage.of(seen)
 
     def _error(self, message: LazyMessage, text: str) -> bool:
         """Note that a message could not be tested; it does not match."""

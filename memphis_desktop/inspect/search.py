@@ -45,6 +45,7 @@ class SearchProgress:
     scanned: int = 0
     scanned_bytes: int = 0
     matched: int = 0
+    matched_bytes: int = 0
     share: float = 0.0  # of the range's sequences, 0 to 1
     rate: float = 0.0  # messages a second
     seconds: float = 0.0
@@ -165,6 +166,7 @@ class SearchJob:
             scanned=state.scanned,
             scanned_bytes=state.scanned_bytes,
             matched=state.matched,
+            matched_bytes=state.matched_bytes,
             share=min(1.0, max(0.0, done / span)) if state.scanned else 0.0,
             rate=state.scanned / state.seconds if state.seconds > 0 else 0.0,
             seconds=state.seconds,

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 
+from memphis_desktop.inspect.mask import Mask
 from memphis_desktop.inspect.message import Headers, InspectedMessage, format_time
 from memphis_desktop.inspect.publishing import check_subject
 from memphis_desktop.inspect.replay.edits import Edits
@@ -143,9 +144,11 @@ class Rehearsed:
 
 
 async def rehearse(
-    source: ReplaySource, options: ReplayOptions, run_id: str, most: int = 100
+    source: ReplaySource, options: ReplayOptions, run_id: str, most: int = 100, *, mask: Mask | None = None
 ) -> list[Rehearsed]:
     """Return the first messages of a replay as they would be sent; nothing is sent.
+
+    The filter sees what `mask` lets it see.
 
     Raises:
         ReadError: the source cannot be read.
@@ -156,7 +159,7 @@ async def rehearse(
     try:
         async for message in messages:
             looked_at += 1
-            row = _rehearse_one(message, options, run_id)
+            row = _rehearse_one(message, options, run_id, mask)
             if row is not None:
                 rehearsed.append(row)
             if len(rehearsed) >= most or looked_at >= LOOKED_AT:
@@ -166,9 +169,11 @@ async def rehearse(
     return rehearsed
 
 
-def _rehearse_one(message: InspectedMessage, options: ReplayOptions, run_id: str) -> Rehearsed | None:
+def _rehearse_one(
+    message: InspectedMessage, options: ReplayOptions, run_id: str, mask: Mask | None
+) -> Rehearsed | None:
     try:
-        changed = options.edits.apply(message)
+        changed = options.edits.apply(message, mask(message) if mask is not None else None)
         if changed is None:
             return None
         subject = target_subject(options.subject, changed)

@@ -113,15 +113,21 @@ class Edits:
         except FilterError as error:
             raise EditError(f"the filter is not understood: {error}") from None
 
-    def apply(self, message: InspectedMessage) -> InspectedMessage | None:
+    def apply(
+        self, message: InspectedMessage, seen: InspectedMessage | None = None
+    ) -> InspectedMessage | None:
         """Return the message as changed; None when it is left out.
+
+        Args:
+            message: The message.
+            seen: What the filter may see of it, where that is not all.
 
         Raises:
             EditError: the edit cannot be made: the payload is not JSON, or has no such place.
         """
         if self.where:
             try:
-                if not self._accepts(message):
+                if not self._accepts(seen or message):
                     return None
             except FilterError:
                 return None  # what cannot be told is not what was asked for

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.inspect.mask import Mask
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.replay.copies import HEADER_RUN, HEADER_SEQUENCE, HEADER_STREAM
 from memphis_desktop.inspect.replay.records import RunRecord, SourceRecord
@@ -145,6 +146,7 @@ def resumed_run(
     after: int,
     found: dict[tuple[str, int], tuple[str, int]],
     client: Any,
+    mask: Mask | None = None,
 ) -> ReplayRun:
     """Return the run that goes on where the record ended, under the same id."""
     run = ReplayRun(
@@ -155,6 +157,7 @@ def resumed_run(
         after=after,
         before=record.checkpoint,
         found=found,
+        mask=mask,
     )
     run.stored_in = {stream: SequenceSet(stored.ranges()) for stream, stored in record.stored.items()}
     return run

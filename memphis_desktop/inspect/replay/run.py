@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from memphis_desktop.inspect import words
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.files import FileProblem
+from memphis_desktop.inspect.mask import Mask
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError
 from memphis_desktop.inspect.replay.copies import ReplayOptions, copy_headers, target_subject
@@ -80,6 +81,7 @@ class ReplayRun:
         after: int = 0,
         before: Checkpoint | None = None,
         found: Found | None = None,
+        mask: Mask | None = None,
     ) -> None:
         """Describe the run.
 
@@ -91,6 +93,7 @@ class ReplayRun:
             after: Leave out this many messages of the source, when resuming.
             before: Where the run stood when it was interrupted; its counts go on from there.
             found: Copies made after that, which are in the target already and are not sent again.
+            mask: What the filter of the options may see of a message; the original is sent all the same.
         """
         self.source = source
         self.options = options
@@ -98,6 +101,7 @@ class ReplayRun:
         self.stored_in: dict[str, SequenceSet] = {}
         self.started_at_ns = 0
         self._client = client
+        self._mask = mask
         self._after = after
         self._before = before or Checkpoint(taken=after)
         self._found = found or {}
@@ -264,7 +268,8 @@ class ReplayRun:
                 stored.add(found[1])
             return
         try:
-            changed = self.options.edits.apply(message)
+            seen = self._mask(message) if self._mask is not None else None
+            changed = self.options.edits.apply(message, seen)
             if changed is None:
                 self._open.pop(position, None)
                 self._counts.left_out += 1

@@ -80,6 +80,12 @@ class MessageExportDialog(Dialog):
         """Return what is written; raises ReadError when it cannot be read. May set `total`."""
         raise NotImplementedError
 
+    def share(self) -> float | None:
+        """How much is done, 0 to 1; None while that cannot be told."""
+        if self.exporter is None or not self.total:
+            return None
+        return self.exporter.progress.messages / self.total
+
     def outcome(self, progress: FileProgress, path: Path) -> tuple[str, str]:
         """Return what to say when all is written, and as what kind of message."""
         count = figures.count_noun(progress.messages, "message")
@@ -127,8 +133,9 @@ class MessageExportDialog(Dialog):
         if self.exporter is None:
             return
         done = self.exporter.progress
-        if self.total:
-            self.bar.setValue(min(1000, round(1000 * done.messages / self.total)))
+        share = self.share()
+        if share is not None:
+            self.bar.setValue(min(1000, round(1000 * share)))
         self.note.setText(f"{figures.count_noun(done.messages, 'message')}, {figures.bytes_size(done.bytes)}")
 
     def _form_changed(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from memphis_desktop.inspect.decode.rules import DecoderRule, Decoders, DecoderSettings
-from memphis_desktop.inspect.mask import Masker, MaskRule
+from memphis_desktop.inspect.mask import Masker, Masking, MaskRule
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import settings
 
@@ -77,6 +77,12 @@ def current_masker() -> Masker:
 def mask(message: InspectedMessage) -> InspectedMessage:
     """Return a message as it may be shown, by the rules in force now."""
     return current_masker().mask(message)
+
+
+def masking() -> Masking | None:
+    """What hides values from filters in another process; None when nothing is hidden."""
+    rules = mask_rules()
+    return Masking(tuple(rules), current_decoders().settings.record()) if rules else None
 
 
 def mask_rules() -> list[MaskRule]:

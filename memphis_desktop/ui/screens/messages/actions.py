@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,14 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 from memphis_desktop.ui.screens.messages.collection_dialog import CollectionDialog, holder, keep
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
+from memphis_desktop.ui.screens.messages.deletion_dialog import DeletionDialog
 from memphis_desktop.ui.screens.messages.explain_dialog import ExplainDialog
 from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
+
+ASKED_PLAINLY = 20  # more messages than this are deleted with progress and a stop
 
 
 class MessageActions(QObject):
@@ -142,7 +145,9 @@ class MessageActions(QObject):
     def delete(self, *, erase: bool = False) -> None:
         """Delete the selected messages after asking; with `erase` their bytes are overwritten too."""
         messages = self._list.selected_messages()
-        if messages:
+        if len(messages) > ASKED_PLAINLY:
+            DeletionDialog(self._browser, messages=messages, erase=erase).open()
+        elif messages:
             self._browser.run(self._delete(messages, erase), "delete the messages")
 
     async def _delete(self, messages: list[InspectedMessage], erase: bool) -> None:
@@ -161,6 +166,57 @@ class MessageActions(QObject):
             self._list.model.remove_message(message.sequence)
         await self._browser.places.refresh()
         self._context.notify(f"{verb}d {count} from {stream}.", "good")
+
+    def show_removed(self, sequences: Sequence[int]) -> None:
+        """Take deleted messages out of the list; a search is done again, as far as it went."""
+        if self._browser.searching.active:
+            self._browser.searching.start()
+            return
+        gone = set(sequences)
+        for message in self._list.model.messages():
+            if message.sequence in gone:
+                self._list.model.remove_message(message.sequence)
+
+    # All matches --------------------------------------------------------------------------------
+
+    def matches_menu(self) -> None:
+        """Offer what can be done with everything that the search matches."""
+        if not self._browser.searching.has_matches:
+            return
+        menu = QMenu(self._browser)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.fill_matches_menu(menu)
+        button = self._browser.search_status.actions_button
+        menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+
+    def fill_matches_menu(self, menu: QMenu) -> None:
+        """Put in what can be done with all matches."""
+        menu.addAction("Export all matches", self.export)
+        menu.addAction("Replay all matches", self.replay_matches)
+        menu.addSeparator()
+        config = self._browser.reader.bounds.config if self._browser.reader is not None else {}
+        for title, erase in (("Delete all matches", False), ("Erase all matches securely", True)):
+            action = menu.addAction(title, partial(self.delete_matches, erase=erase))
+            if self._context.session.profile.read_only:
+                action.setEnabled(False)
+                action.setText(f"{title} (this connection is read-only)")
+            elif config.get("deny_delete") or config.get("sealed"):
+                action.setEnabled(False)
+                action.setText(f"{title} (the station does not allow it)")
+
+    def delete_matches(self, *, erase: bool = False) -> None:
+        """Open what deletes everything that the search matches."""
+        job = self._browser.searching.job
+        if job is not None:
+            DeletionDialog(self._browser, request=job.request, erase=erase).open()
+
+    def replay_matches(self) -> None:
+        """Open the replay dialog for everything that the search matches."""
+        from memphis_desktop.ui.screens.replay import open_replay
+
+        job = self._browser.searching.job
+        if job is not None:
+            open_replay(self._context, self._window, self._browser.stream, search=job.request)
 
     def row_menu(self, point: QPoint) -> None:
         messages = self._list.selected_messages()

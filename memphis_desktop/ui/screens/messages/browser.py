@@ -156,6 +156,7 @@ class MessageBrowser(QWidget):
         self.search_status.pause_toggled.connect(self.searching.toggle_pause)
         self.search_status.stopped.connect(self.searching.stop)
         self.search_status.closed.connect(self.searching.close)
+        self.search_status.actions_requested.connect(self.message_actions.matches_menu)
         self.histogram.range_chosen.connect(self.searching.choose_range)
         self.histogram.time_chosen.connect(lambda moment: self.places.go_to(Seek(SeekKind.TIME, moment)))
         self.destroyed.connect(_closer(self))
@@ -362,6 +363,13 @@ class MessageBrowser(QWidget):
             Command("Messages over time", "H", self.search_bar.histogram_button.toggle, "chart-bar"),
             Command("Follow new messages", "T", self.live_button.toggle, "broadcast"),
             Command("Pause following", "P", self.pause_button.toggle, "pause", self.live_button.isChecked()),
+            Command(
+                "Do something with all matches",
+                "A",
+                self.message_actions.matches_menu,
+                "list-checks",
+                self.searching.has_matches,
+            ),
             Command("Show or hide the message pane", "Space", self.toggle_detail, "columns"),
             Command("Hex", "X", lambda: self.show_tab("Hex")),
             Command("Copy payload", "Y", self.message_actions.copy_payload, "copy"),

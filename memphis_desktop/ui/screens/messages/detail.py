@@ -84,6 +84,7 @@ class MessageDetail(QWidget):
         super().__init__(parent)
         self.context = context
         self.message: InspectedMessage | None = None
+        self._shown: InspectedMessage | None = None  # the same, or what was hidden in it
         self.decoded: Decoded | None = None
         self._task: asyncio.Task[Any] | None = None
         self._generation = 0
@@ -104,6 +105,7 @@ class MessageDetail(QWidget):
         for name, tooltip, signal in (
             ("arrow-up", "Message before on this subject  ( [ )", lambda: self.related_requested.emit(-1)),
             ("arrow-down", "Message after on this subject  ( ] )", lambda: self.related_requested.emit(1)),
+            ("eye", "Show what masking rules hide in this message", self._reveal),
             ("copy", "Copy  ( Y )", self.copy_requested.emit),
             ("pencil-simple", "Edit and publish  ( E )", self.edit_requested.emit),
             ("repeat", "Replay", self.replay_requested.emit),
@@ -175,7 +177,7 @@ class MessageDetail(QWidget):
 
     def _offer_bytes(self, decoded: Decoded) -> None:
         """Offer what is inside a compressed payload beside what is stored."""
-        message = self.message
+        message = self._shown
         unwrapped = message is not None and decoded.data != message.payload
         self.hex_box.setVisible(unwrapped)
         self.hex_box.clear()
@@ -253,6 +255,16 @@ class MessageDetail(QWidget):
         if message is self.message and message is not None:
             return
         self.message = message
+        self._show(message)
+
+    def _reveal(self) -> None:
+        """Show what is hidden, or hide it again; copies and files stay masked."""
+        message = self.message
+        if isinstance(message, MaskedMessage):
+            self._show(message.original if self._shown is message else message)
+
+    def _show(self, message: InspectedMessage | None) -> None:
+        self._shown = message
         self.decoded = None
         self._generation += 1
         if self._task is not None:
@@ -266,8 +278,12 @@ class MessageDetail(QWidget):
         self._subject.setText(message.subject)
         when = figures.timestamp(message.time_ns, self.context.zone, digits=6)
         facts = [when, figures.bytes_size(len(message.payload))]
-        if isinstance(message, MaskedMessage) and message.is_masked:
-            facts.append("masked")
+        masked = isinstance(self.message, MaskedMessage) and self.message.is_masked
+        if masked:
+            facts.append("masked" if message is self.message else "shown unmasked")
+        self._actions["eye"].setVisible(masked)
+        revealed = masked and message is not self.message
+        self._actions["eye"].setIcon(icon("eye-slash" if revealed else "eye", "muted"))
         if message.headers:
             facts.append(figures.count_noun(len(message.headers), "header"))
         self._facts.setText("  ·  ".join(facts))
@@ -354,7 +370,7 @@ class MessageDetail(QWidget):
         add_rule(rule)
 
     def _decode_again(self) -> None:
-        message = self.message
+        message = self._shown
         if message is None:
             return
         decoder = chosen(self.decoder_box)
@@ -397,12 +413,12 @@ class MessageDetail(QWidget):
         self._notice.show()
 
     def _start_decoding(self, decoder: Decoder) -> None:
-        if self.message is None:
+        if self._shown is None:
             return
         self._notice.hide()
         self._views.setCurrentWidget(self._waiting)
         self._chain.setText("Decoding")
-        self._task = self.context.run(self._decode_beside(self.message, decoder), "decode the message")
+        self._task = self.context.run(self._decode_beside(self._shown, decoder), "decode the message")
 
     async def _decode_beside(self, message: InspectedMessage, decoder: Decoder) -> None:
         generation = self._generation

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.inspect.matches import Matches
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.replay import MessageRange
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.dialogs import add_form_row
+from memphis_desktop.ui.screens.decoders.store import mask
 from memphis_desktop.ui.screens.message_export import MessageExportDialog
 
 if TYPE_CHECKING:
@@ -26,7 +29,11 @@ class ExportDialog(MessageExportDialog):
         super().__init__(browser.context, browser.window(), title, browser.stream)
         self.browser = browser
         self._selected = browser.list.selected_messages()
-        self._matches = browser.list.model.messages() if browser.searching.active else []
+        searching = browser.searching
+        self._matches = browser.list.model.messages() if searching.active else []
+        job = searching.job if searching.has_matches and not searching.complete else None
+        self._search = job.request if job is not None else None
+        self._reading: Matches | None = None
         self.choices: dict[str, QRadioButton] = {}
         add_form_row(self.form, "What", self._make_choices())
         self.arrange()
@@ -45,15 +52,17 @@ class ExportDialog(MessageExportDialog):
             (
                 "matches",
                 f"The {figures.count_noun(len(self._matches), 'match', 'matches')} of the search",
-                bool(self._matches),
+                bool(self._matches) and self._search is None,
             ),
+            ("all", "All matches of the search, listed or not", self._search is not None),
             ("station", f"{whole[:1].upper()}{whole[1:]}{most}", bounds is not None),
         ):
             if shown:
                 self.choices[key] = QRadioButton(title)
                 group.addButton(self.choices[key])
                 choices.addWidget(self.choices[key])
-        first = "matches" if self._matches else "selection" if len(self._selected) > 1 else "station"
+        found = "all" if self._search is not None else "matches"
+        first = found if self._matches else "selection" if len(self._selected) > 1 else "station"
         self.choices.get(first, next(iter(self.choices.values()))).setChecked(True)
         return holder
 
@@ -65,6 +74,10 @@ class ExportDialog(MessageExportDialog):
         if "matches" in self.choices and self.choices["matches"].isChecked():
             self.total = len(self._matches)
             return _given(self._matches)
+        if self._search is not None and self.choices["all"].isChecked():
+            session = self.context.session
+            self._reading = Matches(session.nats, session.profile, self._search)
+            return _masked(self._reading.read())
         reader = self.browser.reader
         if reader is None:
             raise ReadError(0, 0, "the station is not open")
@@ -72,6 +85,16 @@ class ExportDialog(MessageExportDialog):
         source = await MessageRange.counted(reader, bounds.first, bounds.last, self.browser.subject)
         self.total = source.total
         return source.read(0)
+
+    def share(self) -> float | None:
+        """How much is done: of all matches, how far the search is."""
+        return self._reading.progress.share if self._reading is not None else super().share()
+
+
+async def _masked(messages: AsyncGenerator[InspectedMessage, None]) -> AsyncIterator[InspectedMessage]:
+    async with aclosing(messages):
+        async for message in messages:
+            yield mask(message)
 
 
 async def _given(messages: list[InspectedMessage]) -> AsyncIterator[InspectedMessage]:

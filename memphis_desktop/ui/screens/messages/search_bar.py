@@ -174,6 +174,7 @@ class SearchStatus(QFrame):
     pause_toggled = Signal()
     stopped = Signal()
     closed = Signal()
+    actions_requested = Signal()  # what can be done with all matches
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -186,6 +187,11 @@ class SearchStatus(QFrame):
         self.pause_button = QPushButton("Pause")
         self.stop_button = QPushButton("Stop")
         self.close_button = QPushButton("Close search")
+        self.actions_button = QPushButton("All matches")
+        self.actions_button.setToolTip("Export, replay or delete all that matches, listed or not  ( A )")
+        self.actions_button.setIcon(icon("caret-down", "muted"))
+        self.actions_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        self.actions_button.clicked.connect(self.actions_requested)
         self.pause_button.clicked.connect(self.pause_toggled)
         self.stop_button.clicked.connect(self.stopped)
         self.close_button.clicked.connect(self.closed)
@@ -194,7 +200,7 @@ class SearchStatus(QFrame):
         layout.setSpacing(theme.SPACE_2)
         layout.addWidget(self.bar)
         layout.addWidget(self.label, 1)
-        for button in (self.pause_button, self.stop_button, self.close_button):
+        for button in (self.actions_button, self.pause_button, self.stop_button, self.close_button):
             button.setProperty("kind", "ghost")
             layout.addWidget(button)
         self.hide()
@@ -203,6 +209,7 @@ class SearchStatus(QFrame):
         """Say how it goes, or how it went."""
         self.bar.setValue(round(progress.share * 1000))
         ended = progress.state.ended
+        self.actions_button.setVisible(progress.matched > 0)
         self.pause_button.setVisible(not ended)
         self.stop_button.setVisible(not ended)
         self.pause_button.setText("Resume" if progress.state is SearchState.PAUSED else "Pause")

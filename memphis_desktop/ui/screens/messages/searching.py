@@ -16,7 +16,7 @@ from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.search import SearchJob, SearchProgress, SearchState
 from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek, place
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui.screens.decoders.store import mask
+from memphis_desktop.ui.screens.decoders.store import mask, masking
 from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS, WINDOW_BYTES, WINDOW_ROWS
 from memphis_desktop.ui.shell import first_steps
 
@@ -50,6 +50,21 @@ class Searching(QObject):
             return
         browser.run(self._start(), "search the station")
 
+    @property
+    def has_matches(self) -> bool:
+        """Whether a search is shown that found something."""
+        return self.active and self.job is not None and self.job.progress.matched > 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the list holds everything that matches."""
+        job = self.job
+        return (
+            job is not None
+            and job.progress.state is SearchState.DONE
+            and job.progress.matched == len(self._browser.list.model.rows)
+        )
+
     def _whole_range(self) -> bool:
         bar = self._browser.search_bar
         return bar.from_field.text().strip() in ("", "first") and bar.to_field.text().strip() in ("", "last")
@@ -82,6 +97,7 @@ class Searching(QObject):
             max_matches=matches,
             max_scanned=scanned,
             api_prefix=reader.api_prefix,
+            masking=masking(),
         )
         self._stop_job()
         session = browser.context.session

@@ -35,6 +35,7 @@ from memphis_desktop.inspect.replay import (
     ReplayOptions,
     target_subject,
 )
+from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.seek import Seek, parse_seek
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
@@ -42,6 +43,7 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route, ScreenContext
+from memphis_desktop.ui.screens.decoders.store import mask
 from memphis_desktop.ui.screens.replay.starting import ReplayRequest, dry_run, open_sessions, start_replay
 
 _IDS = (
@@ -59,9 +61,15 @@ def open_replay(
     stream: str,
     sequences: Sequence[int] = (),
     subject: str | None = None,
+    search: ScanRequest | None = None,
 ) -> ReplayDialog:
-    """Open the dialog for a selection (or, without one, a range) of a station's messages."""
+    """Open the dialog for a selection (or, without one, a range) of a station's messages.
+
+    With `search` it is for everything that a search matches.
+    """
     dialog = ReplayDialog(context, parent, stream, sequences, subject)
+    if search is not None:
+        dialog.take_search(search)
     context.run(dialog.carry_out(), "start the replay")
     return dialog
 
@@ -162,6 +170,14 @@ class ReplayDialog(FormDialog):
             holder.setParent(self)
             holder.hide()
             self.add_row("What", PlainLabel(self.path, "mono", elide=Qt.TextElideMode.ElideMiddle))
+
+    def take_search(self, search: ScanRequest) -> None:
+        """Replay what a search matches: its range, its subject, its filter."""
+        self.range_choice.setChecked(True)
+        self.from_field.setText(f"#{search.first}")
+        self.to_field.setText(f"#{search.last}")
+        self.subject_field.setText(search.subject or "")
+        self.where_field.setText(search.filter.strip())
 
     def _build_changes(self) -> None:
         self.where_field = QLineEdit()
@@ -418,11 +434,16 @@ class DryRunDialog(QDialog):
                 Column("sequence", "Sequence", lambda row: row.original.sequence, kind="number", width=90),
                 Column("from", "Subject", lambda row: row.original.subject, kind="mono", width=190),
                 Column("to", "Sent to", lambda row: row.subject or row.problem, kind="mono", width=220),
-                Column("id", "Message id", lambda row: row.headers.get("Nats-Msg-Id") or "", kind="mono"),
+                Column(
+                    "id",
+                    "Message id",
+                    lambda row: _as_shown(row).headers.get("Nats-Msg-Id") or "",
+                    kind="mono",
+                ),
                 Column(
                     "payload",
                     "Payload",
-                    lambda row: preview(row.payload, 256),
+                    lambda row: preview(_as_shown(row).payload, 256),
                     kind="mono",
                     width=240,
                     stretch=True,
@@ -440,6 +461,24 @@ class DryRunDialog(QDialog):
         layout.setSpacing(theme.SPACE_3)
         layout.addWidget(PlainLabel(text, "muted", wrap=True))
         layout.addWidget(self.table, 1)
+
+
+def _as_shown(row: Rehearsed) -> InspectedMessage:
+    """What would be sent, as far as it may be shown."""
+    original = row.original
+    copied = InspectedMessage(
+        original.stream,
+        original.sequence,
+        original.time_ns,
+        original.subject,
+        row.headers.encode(),
+        row.payload,
+    )
+    return mask(copied)
+
+
+def _message_id(row: Rehearsed) -> str:
+    return _as_shown(row).headers.get("Nats-Msg-Id") or ""
 
 
 def _rehearsed_state(row: Rehearsed) -> tuple[str, str]:

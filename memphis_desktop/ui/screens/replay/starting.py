@@ -27,6 +27,7 @@ from memphis_desktop.inspect.replay.resume import copies_behind, reopened, resum
 from memphis_desktop.inspect.replay.runs import RunEntry, new_run_id
 from memphis_desktop.inspect.seek import Seek, place
 from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.decoders.store import mask
 from memphis_desktop.ui.screens.replay.runs import runs_of
 from memphis_desktop.ui.shell import first_steps
 
@@ -48,11 +49,11 @@ class ReplayRequest:
 async def dry_run(context: ScreenContext, request: ReplayRequest) -> list[Rehearsed]:
     """Return the first messages as they would be sent; raises ReadError when the source cannot be read."""
     if request.path:
-        return await rehearse(FileMessages(Path(request.path)), request.options, new_run_id())
+        return await rehearse(FileMessages(Path(request.path)), request.options, new_run_id(), mask=mask)
     session = context.session
     reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
     try:
-        return await rehearse(await _source(reader, request), request.options, new_run_id())
+        return await rehearse(await _source(reader, request), request.options, new_run_id(), mask=mask)
     finally:
         await reader.close()
 
@@ -81,7 +82,7 @@ Finish = Callable[[], Awaitable[None]]
 def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest, finish: Finish) -> RunEntry:
     session = context.session
     target = request.target or session
-    run = ReplayRun(source, target.nats, request.options, run_id=new_run_id())
+    run = ReplayRun(source, target.nats, request.options, run_id=new_run_id(), mask=mask)
     record = RunRecord(
         run.run_id,
         source_record(source),
@@ -145,7 +146,8 @@ async def resume_replay(context: ScreenContext, window: QWidget | None, entry: R
         async def open_target(stream: str) -> MessageReader:
             return await MessageReader.open(target, stream, api_prefix=target.profile.api_prefix)
 
-        run = resumed_run(record, source, after, await copies_behind(record, open_target), target.nats)
+        behind = await copies_behind(record, open_target)
+        run = resumed_run(record, source, after, behind, target.nats, mask)
     except BaseException:
         await finish()
         raise
