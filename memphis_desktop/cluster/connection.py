@@ -143,6 +143,8 @@ async def open_client(
             # A server that refuses closes at once, and its reason can get lost with the connection.
             failure = refused_login(without_secret(address))
         if failure.stage is Stage.LOGIN:
+            if credentials.kind is CredentialKind.NONE and without_secret(address) == address:
+                failure = refused_login(without_secret(address), given=False)
             failure = expired_login(await asyncio.to_thread(jwt_expiry, credentials)) or failure
         raise failure from error
     finally:
@@ -207,11 +209,11 @@ def _login_options(credentials: Credentials) -> dict[str, Any]:
                 seed = next((w for w in text.split() if w.startswith("SU")), text.strip())
             else:
                 seed = resolve(credentials.nkey_seed).strip()
-            _check_seed(seed)
+            _check_seed(seed, credentials.nkey_path)
             return {"nkeys_seed_str": seed}
         case CredentialKind.CREDS:
             text = _read_text(expand_path(credentials.creds_path), "creds file")
-            jwt, seed = parse_creds(text)
+            jwt, seed = parse_creds(text, credentials.creds_path)
         case CredentialKind.JWT:
             jwt, seed = resolve(credentials.user_jwt).strip(), resolve(credentials.user_seed).strip()
     _check_seed(seed)
@@ -224,7 +226,9 @@ def jwt_expiry(credentials: Credentials) -> datetime | None:
     Reads files, so it belongs in a thread. Raises `ConnectionFailure` when they cannot be read.
     """
     if credentials.kind is CredentialKind.CREDS:
-        jwt, _ = parse_creds(_read_text(expand_path(credentials.creds_path), "creds file"))
+        jwt, _ = parse_creds(
+            _read_text(expand_path(credentials.creds_path), "creds file"), credentials.creds_path
+        )
     elif credentials.kind is CredentialKind.JWT:
         jwt = resolve(credentials.user_jwt).strip()
     else:
@@ -261,24 +265,29 @@ def _signer(seed: str) -> Callable[[str], bytes]:
     return sign
 
 
-def _check_seed(seed: str) -> None:
+def _check_seed(seed: str, path: str = "") -> None:
     import nkeys
 
     try:
         nkeys.from_seed(bytearray(seed.encode())).wipe()
     except Exception as error:
         raise ConnectionFailure(
-            Stage.PROFILE, "The seed is not a valid nkey seed.", "A user's seed begins with SU."
+            Stage.PROFILE,
+            f"The file {path} holds no nkey seed." if path else "The seed is not a valid nkey seed.",
+            "A user's seed begins with SU.",
         ) from error
 
 
-def parse_creds(text: str) -> tuple[str, str]:
-    """Return JWT and seed of a creds file; raises `ConnectionFailure` when they are not in it."""
+def parse_creds(text: str, path: str = "") -> tuple[str, str]:
+    """Return JWT and seed of a creds file; raises `ConnectionFailure` when they are not in it.
+
+    `path` is named then.
+    """
     blocks = re.findall(r"-{3,}BEGIN [^-\n]*-{3,}\s+(\S+)\s+-{3,}END [^-\n]*-{3,}", text)
     if len(blocks) < 2:
         raise ConnectionFailure(
             Stage.PROFILE,
-            "The credentials file holds no JWT and seed.",
+            f"The credentials file {path}".rstrip() + " holds no JWT and seed.",
             "Choose a file made by `nsc generate creds`.",
         )
     return blocks[0], blocks[1]
@@ -361,16 +370,46 @@ def tls_context(tls: TlsOptions, urls: tuple[str, ...]) -> ssl.SSLContext | None
         return None
     try:
         context = _new_context(tls)
-        if tls.cert_path:
-            context.load_cert_chain(expand_path(tls.cert_path), expand_path(tls.key_path) or None)
     except (OSError, ssl.SSLError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise ConnectionFailure(
             Stage.PROFILE,
-            f"The TLS files cannot be used: {reason}.",
-            "They must be PEM files, and the key must belong to the certificate.",
+            f"The authorities' file {tls.ca_path} cannot be used: {_tls_reason(error)}.",
+            "It must hold certificates in PEM form.",
         ) from error
+    if tls.cert_path:
+        _load_own_certificate(context, tls)
     if tls.skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _load_own_certificate(context: ssl.SSLContext, tls: TlsOptions) -> None:
+    """Load the client's certificate and key; raises `ConnectionFailure` that names the file at fault."""
+    certificate, key = expand_path(tls.cert_path), expand_path(tls.key_path)
+    for path in filter(None, (certificate, key)):
+        _read_text(path, "TLS file")
+
+    def refuse() -> str:  # Python would ask at the terminal
+        raise ConnectionFailure(
+            Stage.PROFILE,
+            f"The key {key or certificate} is protected by a password.",
+            "Name a copy without one: openssl pkey -in KEY -out COPY.",
+        )
+
+    try:
+        context.load_cert_chain(certificate, key or None, password=refuse)
+    except (OSError, ssl.SSLError) as error:
+        if getattr(error, "reason", "") == "KEY_VALUES_MISMATCH":
+            text = f"The key {key} does not belong to the certificate {certificate}."
+        else:
+            files = " and ".join(filter(None, (certificate, key)))
+            text = f"{files} cannot be used as certificate and key: {_tls_reason(error)}."
+        raise ConnectionFailure(
+            Stage.PROFILE, text, "Both must be PEM files, and the key that of the certificate."
+        ) from error
+
+
+def _tls_reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    return str(reason).replace("_", " ").lower() if str(reason).isupper() else str(reason)

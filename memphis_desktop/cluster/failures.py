@@ -158,8 +158,14 @@ def explain(error: BaseException, address: str) -> ConnectionFailure:
     )
 
 
-def refused_login(address: str) -> ConnectionFailure:
-    """Return the failure of a login that the server does not accept."""
+def refused_login(address: str, *, given: bool = True) -> ConnectionFailure:
+    """Return the failure of a login that the server does not accept, or that was not `given` at all."""
+    if not given:
+        return ConnectionFailure(
+            Stage.LOGIN,
+            f"{address} refused the login: it wants one, and none was given.",
+            "Choose a kind of login in the connection.",
+        )
     return ConnectionFailure(
         Stage.LOGIN,
         f"{address} refused the login.",
@@ -182,15 +188,28 @@ def _explain_tls(error: ssl.SSLError, address: str) -> ConnectionFailure:
             Stage.TLS, f"The certificate of {address} is not accepted: {message}.", advice
         )
     reason = (error.reason or str(error)).replace("_", " ").lower()
+    if "alert certificate expired" in reason:
+        return ConnectionFailure(
+            Stage.TLS,
+            f"{address} does not accept the client certificate: it has expired.",
+            "Ask for a new one.",
+        )
+    if "alert unknown ca" in reason:
+        return ConnectionFailure(
+            Stage.TLS,
+            f"{address} does not accept the client certificate: it does not know its authority.",
+            "Use one of an authority that the server trusts, or add that to the server's ca_file.",
+        )
     if "certificate required" in reason or "bad certificate" in reason:
         return ConnectionFailure(
             Stage.TLS, f"{address} wants a client certificate.", "Set certificate and key in the connection."
         )
     if "wrong version number" in reason or "record layer" in reason:
+        websocket = address.startswith("wss://")
         return ConnectionFailure(
             Stage.TLS,
             f"{address} does not speak TLS at this point.",
-            "Switch “TLS first” off, or use nats://.",
+            "Use ws://, or check the port." if websocket else "Switch “TLS first” off, or use nats://.",
         )
     return ConnectionFailure(
         Stage.TLS,

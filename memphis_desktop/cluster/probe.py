@@ -147,10 +147,13 @@ class Probe:
                 message = await socket.receive()
                 return message.data if isinstance(message.data, bytes) else b""
         except aiohttp.WSServerHandshakeError as error:
+            advice = "Check the port and path: it must be the server's websocket port, or a proxy to it."
+            if error.status == 400 and not self.target.address.startswith("wss"):
+                advice = "Use wss:// if that port is secured."  # so servers answer HTTP where TLS is due
             raise ConnectionFailure(
                 Stage.GREETING,
                 f"{self.target.address} answers, but not as a WebSocket (HTTP {error.status}).",
-                "Check the port and path: it must be the websocket port of the server, or a proxy to it.",
+                advice,
             ) from error
         except aiohttp.ClientError as error:
             cause = error.__cause__ or error

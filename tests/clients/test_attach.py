@@ -20,6 +20,12 @@ from pathlib import Path
 import nkeys
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from memphis_desktop.cluster.diagnosis import FAILED, PASSED, SKIPPED, Diagnosis, Step
 from memphis_desktop.cluster.failures import ConnectionFailure, NoResponder, Stage
@@ -69,6 +75,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     write_certificate(folder, "server", here, authority)
     write_certificate(folder, "elsewhere", [x509.DNSName("nats.example.org")], authority)
     write_certificate(folder, "client", [x509.RFC822Name("someone@example.org")], authority)
+    write_certificate(folder, "old", here, authority, days=-2)
+    write_certificate(folder, "old-client", [x509.RFC822Name("someone@example.org")], authority, days=-2)
+    other = write_certificate(folder, "other-ca", [], None)
+    write_certificate(folder, "other-client", [x509.RFC822Name("someone@example.org")], other)
     return Certificates(folder)
 
 
@@ -435,7 +445,113 @@ def monitoring_port_as_websocket(world: World) -> ConnectionProfile:
     return ConnectionProfile("test", urls=(f"ws://127.0.0.1:{server.monitoring_port}",))
 
 
+def expired_certificate(world: World) -> ConnectionProfile:
+    return world.serve(world.certificates.block(server="old"), tls=world.certificates.trust)
+
+
+def expired_certificate_over_websocket(world: World) -> ConnectionProfile:
+    block = f'websocket {{ listen: "127.0.0.1:-1", {world.certificates.block(server="old")} }}'
+    return world.websocket(block, "wss", tls=world.certificates.trust)
+
+
+def client_certificate(name: str) -> Kind:
+    """A client certificate that the server does not accept."""
+
+    def build(world: World) -> ConnectionProfile:
+        path = world.certificates.path
+        own = replace(world.certificates.trust, cert_path=path(name), key_path=path(f"{name}-key"))
+        return replace(mutual_tls(world), tls=own)
+
+    return build
+
+
+def key_of_another_certificate(world: World) -> ConnectionProfile:
+    own = replace(world.certificates.mutual, key_path=world.certificates.path("server-key"))
+    return replace(mutual_tls(world), tls=own)
+
+
+def protected_key(world: World) -> ConnectionProfile:
+    path = world.folder / "protected.pem"
+    key = load_pem_private_key(Path(world.certificates.path("client-key")).read_bytes(), None)
+    secret = BestAvailableEncryption(b"geheim")
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, secret))
+    own = replace(world.certificates.mutual, key_path=str(path))
+    return plain(world, tls=own)
+
+
+def no_authority(world: World) -> ConnectionProfile:
+    path = world.folder / "no-ca.pem"
+    path.write_text("this is no certificate\n")
+    return plain(world, tls=TlsOptions(ca_path=str(path)))
+
+
+def unknown_nkey(world: World) -> ConnectionProfile:
+    other = nkeys.encode_seed(b"another0123456789another01234567", nkeys.PREFIX_BYTE_USER).decode()
+    return replace(nkey(world), credentials=Credentials(CredentialKind.NKEY, nkey_seed=f"data:,{other}"))
+
+
+def no_seed(world: World) -> ConnectionProfile:
+    path = world.folder / "no.nk"
+    path.write_text("this is no seed\n")
+    return plain(world, credentials=Credentials(CredentialKind.NKEY, nkey_path=str(path)))
+
+
+def no_creds(world: World) -> ConnectionProfile:
+    path = world.folder / "no.creds"
+    path.write_text("this is no credentials file\n")
+    return plain(world, credentials=Credentials(CredentialKind.CREDS, creds_path=str(path)))
+
+
 WRONG = {
+    "wrong token": Wrong(
+        lambda world: replace(token(world), credentials=Credentials(CredentialKind.TOKEN, token="falsch")),
+        "login",
+        ("refused the login", "token"),
+    ),
+    "no login where one is wanted": Wrong(
+        lambda world: replace(token(world), credentials=Credentials()),
+        "login",
+        ("refused the login", "none was given"),
+    ),
+    "a key nobody knows": Wrong(unknown_nkey, "login", ("refused the login",)),
+    "no seed in the file": Wrong(no_seed, "profile", ("no.nk", "seed")),
+    "no credentials in the file": Wrong(no_creds, "profile", ("no.creds",)),
+    "an expired certificate": Wrong(
+        expired_certificate, "tls", ("has expired", "expired on", "Renew the server's certificate")
+    ),
+    "an expired certificate over websocket": Wrong(
+        expired_certificate_over_websocket, "tls", ("has expired", "Renew the server's certificate")
+    ),
+    "an expired client certificate": Wrong(
+        client_certificate("old-client"), "tls", ("client certificate", "expired")
+    ),
+    "a client certificate of an unknown authority": Wrong(
+        client_certificate("other-client"), "tls", ("client certificate",)
+    ),
+    "a key of another certificate": Wrong(
+        key_of_another_certificate, "profile", ("server-key.pem does not belong to the certificate",)
+    ),
+    "a key with a password": Wrong(
+        protected_key, "profile", ("protected.pem is protected by a password", "openssl pkey")
+    ),
+    "no authority in the file": Wrong(no_authority, "profile", ("no-ca.pem cannot be used",)),
+    "websocket without tls at a secure one": Wrong(
+        lambda world: replace(
+            (made := secure_websocket(world)), urls=(made.urls[0].replace("wss://", "ws://"),)
+        ),
+        "greeting",
+        ("wss://",),
+    ),
+    "secure websocket at a plain one": Wrong(
+        lambda world: replace((made := websocket(world)), urls=(made.urls[0].replace("ws://", "wss://"),)),
+        "tls",
+        ("does not speak TLS", "ws://"),
+    ),
+    "wrong api prefix": Wrong(
+        lambda world: replace(other_prefix(world), jetstream_api_prefix="owner.APL"),
+        "jetstream",
+        ("Nothing answers owner.APL.INFO", "API prefix"),
+    ),
     "nobody listens": Wrong(
         lambda world: plain(world, urls=("nats://127.0.0.1:1",)), "connect", ("Nothing listens",)
     ),

@@ -44,6 +44,8 @@ def write_certificate(
     name: str,
     alternative_names: list[x509.GeneralName],
     issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
+    *,
+    days: float = 1,  # from now; the past when negative
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -54,8 +56,8 @@ def write_certificate(
         .issuer_name(issuer[0].subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=10))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     )
     if alternative_names:

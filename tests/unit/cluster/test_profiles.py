@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from memphis_desktop.cluster.connection import parse_creds, resolve
-from memphis_desktop.cluster.contexts import environment_profile, find_contexts, split_urls
+from memphis_desktop.cluster.contexts import environment_profile, find_contexts, read_context, split_urls
 from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.profiles import (
     ConnectionProfile,
@@ -155,6 +155,40 @@ def test_contexts_are_found_as_they_lie_on_disk(tmp_path: Path) -> None:
     assert "nsc" in found["nsc"].problem
     assert not find_contexts({**environment, "NATS_CONTEXT": "user"})[1].selected
     assert find_contexts({**environment, "NATS_CONTEXT": "user"})[0].name == "user", "the selected one first"
+
+
+def test_every_field_of_a_context_counts(tmp_path: Path) -> None:
+    path = tmp_path / "all.json"
+    values = {
+        "url": "nats://a:4222",
+        "user_jwt": "eyJ",
+        "user_seed": "SUA",
+        "cert": "/c.pem",
+        "key": "/k.pem",
+        "ca": "/ca.pem",
+        "inbox_prefix": "_INBOX_me",
+        "jetstream_api_prefix": "JS.hub",
+        "jetstream_event_prefix": "",
+        "color_scheme": "red",
+        "windows_cert_store": "",
+        "unheard_of": {"a": 1},
+    }
+    path.write_text(json.dumps(values))
+    profile = read_context(path, environment={}).profile
+    assert profile is not None
+    assert profile.credentials == Credentials(CredentialKind.JWT, user_jwt="eyJ", user_seed="SUA")
+    assert profile.tls == TlsOptions(ca_path="/ca.pem", cert_path="/c.pem", key_path="/k.pem")
+    assert (profile.inbox_prefix, profile.api_prefix) == ("_INBOX_me", "JS.hub")
+    for key, value, kind in (("nkey", "/u.nk", CredentialKind.NKEY), ("token", "t", CredentialKind.TOKEN)):
+        path.write_text(json.dumps({key: value}))
+        made = read_context(path, environment={}).profile
+        assert made is not None
+        assert made.credentials.kind is kind
+        assert made.urls == ("nats://127.0.0.1:4222",)
+    path.write_text(json.dumps({"url": "nats://a", "socks_proxy": "socks5://p:1080"}))
+    refused = read_context(path, environment={})
+    assert refused.profile is None
+    assert "SOCKS" in refused.problem
 
 
 def test_the_environment_makes_a_profile_that_holds_no_secret() -> None:
