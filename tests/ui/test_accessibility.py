@@ -19,6 +19,7 @@ from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.ui.broker_control import BrokerChoice
+from memphis_desktop.ui.components.dialogs import ConfirmDialog, FormDialog
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.registry import SCREENS
 from memphis_desktop.ui.shell.connection import LOCAL_ID
@@ -83,3 +84,26 @@ async def test_the_keyboard_reaches_places_and_comes_back(
     qtbot.keyClicks(window.command_palette.field, "stations")
     qtbot.keyClick(window.command_palette.field, Qt.Key.Key_Return)
     assert workspace.route == Route("stations")
+
+
+def test_a_form_begins_in_its_first_field_and_ends_at_the_buttons(qtbot: QtBot) -> None:
+    form = FormDialog(None, "Add user", "Add user")
+    qtbot.addWidget(form)
+    name, password = QLineEdit(), QLineEdit()
+    form.add_row("Name", name, "Letters and digits.")
+    form.add_row("Password", password)
+    form.show()
+    visited = []
+    for _ in range(4):
+        visited.append(form.focusWidget())
+        qtbot.keyClick(form.focusWidget(), Qt.Key.Key_Tab)
+    assert visited == [name, password, form.cancel_button, form.verb_button]
+
+
+def test_a_question_about_a_loss_begins_on_cancel(qtbot: QtBot) -> None:
+    question = ConfirmDialog(
+        None, "Delete orders", "100 messages are lost.", "Delete", command="nats stream rm"
+    )
+    qtbot.addWidget(question)
+    question.show()
+    assert question.focusWidget() is question.cancel_button

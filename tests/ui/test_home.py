@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.cluster import keychain
+from memphis_desktop.cluster.lab.layout import free_ports
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Environment
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState, Doors
@@ -194,7 +195,10 @@ async def test_the_local_broker_is_stopped_and_started_from_its_panel(
 async def test_who_else_may_come_in_is_chosen_kept_and_shown(
     program: Program, until: Until, qtbot: QtBot
 ) -> None:
-    await program.window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    sdk_port, rest_port = free_ports(2)
+    await program.window.start_local_broker(
+        BrokerChoice(0, persistent=False, sample_traffic=False, doors=Doors(sdk_port))
+    )
     panel = home(program).broker_panel
     program.window.top_bar.tabs.setCurrentIndex(0)
     await until(lambda: not panel.memphis_button.isHidden(), "the port for SDKs", timeout=60)
@@ -209,6 +213,7 @@ async def test_who_else_may_come_in_is_chosen_kept_and_shown(
     )
     form.memphis.click()
     form.rest.click()
+    form.rest_port.setValue(rest_port)
     form.streaming.click()
     form.cluster.setText("no good")
     qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
@@ -224,7 +229,7 @@ async def test_who_else_may_come_in_is_chosen_kept_and_shown(
     assert program.broker.served.failures == ()
     panel.change_doors()
     form = await until(lambda: open_dialog(DoorsDialog), "the form again")
-    assert form.doors == Doors(0, 4444, "shop")
+    assert form.doors == Doors(0, rest_port, "shop")
     form.reject()
 
 

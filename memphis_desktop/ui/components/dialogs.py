@@ -8,14 +8,18 @@ from collections.abc import Callable
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
     QDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QPlainTextEdit,
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QTextEdit,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -70,9 +74,27 @@ class Dialog(QDialog):
         self.error.setVisible(bool(text))
 
     def showEvent(self, event: QShowEvent) -> None:
-        """As tall as its text needs at its width."""
+        """As tall as its text needs; the keyboard begins in the first field and comes to the buttons last."""
         super().showEvent(event)
         make_room(self)
+        if not event.spontaneous():
+            self._order_focus()
+
+    def _order_focus(self) -> None:
+        last: QWidget = self
+        first: QWidget | None = None
+        step = self.nextInFocusChain()
+        while step is not None and step is not self:
+            if step not in (self.cancel_button, self.verb_button):
+                last = step
+                if first is None and _takes_keys(step, self):
+                    first = step
+            step = step.nextInFocusChain()
+        self.setTabOrder(last, self.cancel_button)
+        self.setTabOrder(self.cancel_button, self.verb_button)
+        if self.focusWidget() in (None, self.cancel_button, self.verb_button):
+            default = self.cancel_button if self.cancel_button.isDefault() else self.verb_button
+            (first or default).setFocus()
 
     async def ask(self) -> bool:
         """Open without blocking the loop; True when the verb was chosen."""
@@ -90,6 +112,13 @@ class Dialog(QDialog):
             self.finished.disconnect(done)
             self.close()
             self.deleteLater()
+
+
+def _takes_keys(widget: QWidget, dialog: QWidget) -> bool:
+    """Whether a widget is a field to begin in: something is typed or chosen in it."""
+    kinds = (QLineEdit, QPlainTextEdit, QTextEdit, QComboBox, QAbstractSpinBox)
+    editable = isinstance(widget, kinds) and not getattr(widget, "isReadOnly", lambda: False)()
+    return editable and widget.isEnabled() and widget.isVisibleTo(dialog)
 
 
 class ConfirmDialog(Dialog):
@@ -185,6 +214,7 @@ class FormDialog(Dialog):
         holder.setLayout(self.form)
         area = QScrollArea()
         area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setWidget(holder)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.body.addWidget(area, 1)
