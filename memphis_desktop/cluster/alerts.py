@@ -19,8 +19,15 @@ from .dead_letters.names import station_matches
 from .model import ClusterSnapshot, ConnectionState, is_machinery
 
 WARNING, BAD = "warning", "bad"
-_DEAD_LETTER_WINDOW = 300.0
-_DEAD_LETTERS_KEPT = 10_000
+_WINDOW = 300.0
+_EVENTS_KEPT = 10_000
+
+# Signals that are counted as they are told, and what the stations service calls them.
+COUNTED = ("dead_letters", "schema_violations", "disconnections")
+_MEMPHIS = {
+    "schema_validation_fail_alert": "schema_violations",
+    "disconnection_events_alert": "disconnections",
+}
 
 Measured = Iterable[tuple["Subject", float]]
 
@@ -142,6 +149,8 @@ SIGNALS: Mapping[str, Signal] = {
         "Messages redelivered", "messages", _consumers(lambda one: float(one.num_redelivered))
     ),
     "dead_letters": Signal("Dead letters in five minutes", "messages", _nothing),
+    "schema_violations": Signal("Messages refused by their schema in five minutes", "messages", _nothing),
+    "disconnections": Signal("Memphis clients gone in five minutes", "", _nothing),
     "dead_letter_stations": Signal(
         "Messages in a dead-letter station", "messages", _streams(_dead_letter_station)
     ),
@@ -204,6 +213,7 @@ def default_rules() -> list[Rule]:
     return [
         Rule("lag_seconds", 300.0, for_seconds=60.0, id="default-lag"),
         Rule("dead_letters", 0.0, for_seconds=0.0, id="default-dead-letters"),
+        Rule("schema_violations", 0.0, for_seconds=0.0, id="default-schema-violations"),
         Rule("no_leader", 0.0, for_seconds=10.0, severity=BAD, id="default-no-leader"),
     ]
 
@@ -253,7 +263,7 @@ class AlertEngine:
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self.rules: list[Rule] = list(rules)
         self._watches: dict[tuple[str, str, Subject], _Watch] = {}
-        self._dead: dict[str, deque[tuple[float, Subject]]] = {}
+        self._events: dict[tuple[str, str], deque[tuple[float, Subject]]] = {}  # by connection and signal
         self._snoozed: dict[tuple[str, str, Subject], float] = {}
 
     def set_rules(self, rules: Sequence[Rule]) -> None:
@@ -268,7 +278,16 @@ class AlertEngine:
         kind = str(advisory.get("type", ""))
         if kind.endswith(("max_deliver", "terminated")):
             subject = Subject(str(advisory.get("stream", "")), str(advisory.get("consumer", "")))
-            self._dead.setdefault(profile_id, deque(maxlen=_DEAD_LETTERS_KEPT)).append((now, subject))
+            self._count(profile_id, "dead_letters", subject, now)
+
+    def note_memphis(self, profile_id: str, alert: Mapping[str, Any], now: float) -> None:
+        """Count what the stations service tells. Dead letters are not: their advisories have been."""
+        signal = _MEMPHIS.get(str(alert.get("type", "")))
+        if signal is not None:
+            self._count(profile_id, signal, Subject(str(alert.get("station", ""))), now)
+
+    def _count(self, profile_id: str, signal: str, subject: Subject, now: float) -> None:
+        self._events.setdefault((profile_id, signal), deque(maxlen=_EVENTS_KEPT)).append((now, subject))
 
     def evaluate(
         self, profile_id: str, connection: str, snapshot: ClusterSnapshot, now: float
@@ -316,15 +335,15 @@ class AlertEngine:
                     ended.append(watch.alert)
 
     def _measure(self, signal: str, profile_id: str, snapshot: ClusterSnapshot, now: float) -> Measured:
-        if signal != "dead_letters":
+        if signal not in COUNTED:
             return SIGNALS[signal].measure(snapshot)
-        letters = self._dead.get(profile_id)
-        if not letters:
+        events = self._events.get((profile_id, signal))
+        if not events:
             return ()
-        while letters and letters[0][0] < now - _DEAD_LETTER_WINDOW:
-            letters.popleft()
+        while events and events[0][0] < now - _WINDOW:
+            events.popleft()
         counts: dict[Subject, float] = {}
-        for _, subject in letters:
+        for _, subject in events:
             counts[subject] = counts.get(subject, 0.0) + 1
         return counts.items()
 
@@ -352,4 +371,4 @@ class AlertEngine:
     def forget(self, profile_id: str) -> None:
         """The connection was closed: nothing is known of it any more."""
         self._watches = {key: watch for key, watch in self._watches.items() if key[1] != profile_id}
-        self._dead.pop(profile_id, None)
+        self._events = {key: events for key, events in self._events.items() if key[0] != profile_id}

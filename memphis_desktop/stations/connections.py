@@ -16,10 +16,11 @@ import nats.errors
 import orjson
 from nats.aio.msg import Msg
 
-from memphis_desktop.stations import model
+from memphis_desktop.stations import alerts, model
 from memphis_desktop.stations.control.routes import Context
 from memphis_desktop.stations.metadata import replace
-from memphis_desktop.stations.model import Connection, Consumer
+from memphis_desktop.stations.model import Connection, Consumer, Producer
+from memphis_desktop.stations.names import key_token
 
 SUBJECT, STATUS_SUBJECT = "$memphis_connections", "$memphis_connection_status"
 CONNECTED, DISCONNECTED = "connected", "disconnected"
@@ -57,6 +58,21 @@ async def changed(context: Context, event: dict[str, Any], time: datetime, seque
         return present
 
     await context.metadata.connections.change((identifier,), decide, likely_new=active)
+    if not active:
+        await _tell_of_end(context, identifier)
+
+
+async def _tell_of_end(context: Context, identifier: str) -> None:
+    """Tell each station whose producers or consumers were on a connection that has ended."""
+    key = key_token(identifier)
+    rows: list[Producer | Consumer] = [
+        *await context.metadata.producers.select(f"*.*.{key}"),
+        *await context.metadata.consumers.select(f"*.*.*.{key}"),
+    ]
+    for station in sorted({row.station for row in rows}):
+        names = sorted({row.name for row in rows if row.station == station})
+        text = f"The connection of {', '.join(names)} has ended"
+        await alerts.tell(context, alerts.DISCONNECTION, station, text, who=", ".join(names))
 
 
 async def reconcile(context: Context) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from memphis_desktop.stations import model
+from memphis_desktop.stations import alerts, model
 from memphis_desktop.stations.control.routes import Context
 from memphis_desktop.stations.errors import StorageError
 from memphis_desktop.stations.jetstream import StoredMessage
@@ -147,6 +147,8 @@ async def record_refusal(context: Context, letter: DeadLetter, payload: bytes) -
     if station is None or not station.dead_letters.schema:
         return None
     await context.metadata.payloads.put(key_for(letter.station, str(letter.id)), payload)
+    text = f"A message of producer {letter.producer} does not fit the schema: {letter.validation_error}"
+    await alerts.tell(context, alerts.SCHEMA, letter.station, text, who=letter.producer)
     return await _add(context, station, letter, payload, lambda present: present or letter)
 
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication, QDialog
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
+from memphis_desktop.cluster.alerts import Rule
 from memphis_desktop.cluster.dead_letters.letters import LetterKind
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
 from memphis_desktop.server_process import ServerProcess
@@ -465,6 +466,51 @@ async def test_both_kinds_of_dead_letters_are_resent_edited_and_dropped(
     await agree(until, qtbot, DropDialog)
     await until(lambda: not view.table.rows(), "the end")
     assert await memphis.dead_letters() == []
+
+
+async def test_the_service_raises_alerts(
+    client: Client, memphis: StationsClient, show: Show, until: Until, program: Program
+) -> None:
+    """A message that its schema refused, and producers whose connection has ended."""
+    alerts = program.window.alerts
+    alerts.set_rules(
+        [Rule(signal, 0, for_seconds=0, desktop=False) for signal in ("schema_violations", "disconnections")]
+    )
+    await memphis.create_station("orders")
+    producer = {"name": "web", "station_name": "orders", "connection_id": "c-1", "username": "root"}
+    body = producer | {"producer_type": "application", "req_version": 4, "app_id": "a", "sdk_lang": "python"}
+    answer = await client.request("$memphis_producer_creations", json.dumps(body).encode(), timeout=20)
+    assert json.loads(answer.data)["error"] == ""
+    await show(Route("stations"))
+    connection = program.window.workspaces()[-1].connection
+    assert connection is not None
+    told: list[dict[str, str]] = []
+    connection.memphis.told.connect(told.append)
+    refused = {
+        "station_name": "orders",
+        "producer": {"name": "web", "connection_id": "c-1"},
+        "message": {"data": b"x".hex(), "headers": {}},
+        "validation_error": "no",
+    }
+    gone = {"connection_id": "c-1", "event": "disconnected", "username": "root", "server": "s", "sessions": 0}
+
+    async def say() -> None:  # nobody listens before the layer was found
+        while True:
+            await client.publish("$memphis_schemaverse_dls", json.dumps(refused).encode())
+            await client.publish("$memphis_connections", json.dumps(gone).encode())
+            await asyncio.sleep(0.5)
+
+    saying = asyncio.create_task(say())
+    try:
+        await until(lambda: alerts.open_count() == 2, "the alerts")
+    finally:
+        saying.cancel()
+    assert {alert.subject.stream for alert in alerts.alerts()} == {"orders"}
+    assert {(each["station"], each["who"]) for each in told} == {("orders", "web")}
+    for alert in alerts.alerts():
+        alerts.show_subject(alert)
+        screen = program.window.current_workspace().current_screen
+        assert isinstance(screen, DeadLettersScreen | MemphisStationScreen)
 
 
 async def test_a_plain_consumers_letter_is_resent_at_a_pace(

@@ -6,8 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from memphis_desktop.cluster.activity import identity
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
     from memphis_desktop.stations.client import LiveMetadata, StationsClient
     from memphis_desktop.stations.view import BucketView
 
-STATIONS_BUCKET = "KV_memphis_stations"
+STATIONS_BUCKET, ALERTS_SUBJECT = "KV_memphis_stations", "$memphis_alerts"
 _COALESCE_MS = 120
 _STATUS_MS = 5000
 _STATUS_AGAIN_MS = 500
@@ -74,6 +79,7 @@ class MemphisLink(QObject):
     """Follows the buckets of one connection while it is in use."""
 
     changed = Signal()  # the view is another
+    told = Signal(object)  # what the stations service tells of: type, station, who, message
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +88,7 @@ class MemphisLink(QObject):
         self._live: LiveMetadata | None = None
         self._client: StationsClient | None = None
         self._client_of: object = None
+        self._heard_on: object = None  # the client that listens for what the service tells
         self._users = 0
         self._service: bool | None = None
         self._silent = 0  # times in a row that no copy of the service answered
@@ -145,8 +152,24 @@ class MemphisLink(QObject):
         return release
 
     def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        if self.available and self.session.state is ConnectionState.CONNECTED:
+            nats = self.session.nats
+            if self._heard_on is not nats:
+                self._heard_on = nats
+                self._keep(self._ending, partial(self._listen, nats))
         if self._users:
             self._ensure_following()
+
+    async def _listen(self, nats: Client) -> None:
+        """Hear what the service tells, once for the life of a client."""
+        with contextlib.suppress(NatsError):
+            await nats.subscribe(ALERTS_SUBJECT, cb=self._hear)
+
+    async def _hear(self, message: Msg) -> None:
+        with contextlib.suppress(orjson.JSONDecodeError):
+            alert = orjson.loads(message.data)
+            if isinstance(alert, dict):
+                self.told.emit(alert)
 
     def _ensure_following(self) -> None:
         if self._live is not None or not self.available:

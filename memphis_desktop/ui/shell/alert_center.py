@@ -65,6 +65,8 @@ class AlertCenter(QObject):
             lambda _, advisory: self._note(profile_id, advisory)
         )
 
+        connection.memphis.told.connect(lambda alert: self._note_memphis(profile_id, alert))
+
         def forget() -> None:
             unsubscribe()
             self._last.pop(profile_id, None)
@@ -112,6 +114,9 @@ class AlertCenter(QObject):
     def _note(self, profile_id: str, advisory: Mapping[str, Any]) -> None:
         self.engine.note_advisory(profile_id, advisory, time.time())
 
+    def _note_memphis(self, profile_id: str, alert: Mapping[str, Any]) -> None:
+        self.engine.note_memphis(profile_id, alert, time.time())
+
     def _evaluate(self, connection: Connection) -> None:
         now = time.monotonic()
         profile = connection.profile
@@ -157,6 +162,10 @@ class AlertCenter(QObject):
         if alert.rule.signal.startswith("dead_letter"):
             words = subject.consumer or subject.stream
             self._window.navigate(Route("dead_letters", {"filter": words, "newest": "yes"}))
+        elif alert.rule.signal == "schema_violations":
+            self._window.navigate(Route("dead_letters", {"filter": subject.stream, "newest": "yes"}))
+        elif alert.rule.signal == "disconnections":
+            self._window.navigate(Route("memphis_station", {"station": subject.stream}))
         elif subject.consumer:
             self._window.navigate(Route("consumer", {"stream": subject.stream, "consumer": subject.consumer}))
         elif subject.stream:

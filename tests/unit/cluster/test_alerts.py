@@ -138,6 +138,27 @@ def test_dead_letters_are_counted_for_five_minutes() -> None:
     assert len(engine.evaluate("p", "n", snapshot(), 301.0)[1]) == 1
 
 
+def test_what_the_stations_service_tells_is_counted() -> None:
+    engine = AlertEngine(
+        [Rule("schema_violations", 1, for_seconds=0), Rule("disconnections", 0, for_seconds=0)]
+    )
+    for kind in (
+        "schema_validation_fail_alert",
+        "schema_validation_fail_alert",
+        "poison_message_alert",
+        None,
+    ):
+        engine.note_memphis("p", {"type": kind, "station": "orders"}, 0.0)
+    [alert] = engine.evaluate("p", "n", snapshot(), 1.0)[0]
+    assert (alert.rule.signal, alert.subject.label, alert.value) == ("schema_violations", "orders", 2)
+    engine.note_memphis("p", {"type": "disconnection_events_alert", "station": "orders"}, 2.0)
+    assert [alert.rule.signal for alert in engine.evaluate("p", "n", snapshot(), 2.0)[0]] == [
+        "disconnections"
+    ]
+    engine.forget("p")
+    assert engine.alerts() == []
+
+
 def test_acknowledged_stays_and_silenced_comes_back() -> None:
     engine = AlertEngine([Rule("lag_seconds", 10, for_seconds=0)])
     [alert], _ = engine.evaluate("p", "n", snapshot(60), 0.0)
