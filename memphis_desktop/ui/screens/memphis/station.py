@@ -335,6 +335,8 @@ def facts_sentence(station: Station, view: MemphisView) -> str:
     ]
     if station.dls_station:
         parts.append(f"copies of them to {station.dls_station}")
+    if station.tiered_storage_enabled:
+        parts.append("wants tiered storage, which is not done here: what retention removes is gone")
     if station.tags:
         parts.append(f"tags {', '.join(station.tags)}")
     if station.created_by:

@@ -175,7 +175,8 @@ class StationDialog(ConfigurationDialog):
         super()._refresh()
         try:
             change = self._make_action(self.form.config())
-        except (FieldError, KeyError, ValueError):
+        except (FieldError, KeyError, ValueError) as error:
+            self.json_view.set_text(str(error) if isinstance(error, FieldError) else "")
             return
         body = dict(change.body or {})
         self.json_view.set_text(json.dumps(body, indent=2, ensure_ascii=False))
