@@ -110,11 +110,13 @@ class MainWindow(QMainWindow):
         """The zone that times are shown in."""
         return self._zone
 
-    def notify(self, text: str, kind: str = "information", action: Action | None = None) -> None:
-        """Show a toast, and log it when it is trouble."""
+    def notify(
+        self, text: str, kind: str = "information", action: Action | None = None, topic: str = ""
+    ) -> None:
+        """Show a toast, and log it when it is trouble; one of the same topic is renewed by it."""
         if kind in ("bad", "warning"):
             log.warning("%s", text)
-        self.toasts.show(text, kind, action)
+        self.toasts.show(text, kind, action, topic)
 
     def connection(self, profile_id: str) -> Connection | None:
         """An open connection."""

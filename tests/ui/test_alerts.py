@@ -52,6 +52,25 @@ async def test_a_lagging_group_is_told_and_shown(
     await until(lambda: not window.alerts.alerts(), "the end of the alert", timeout=20)
 
 
+async def test_alerts_of_one_rule_share_a_toast(
+    program: Program, any_server: ServerProcess, connect: Callable[..., Any], until: Until
+) -> None:
+    window = program.window
+    jetstream = (await connect(any_server)).jetstream()
+    window.alerts.set_rules([Rule("lag_messages", 3, for_seconds=0, desktop=False)])
+    await window.open_profile(ConnectionProfile("near", urls=(any_server.url,)))
+    await jetstream.add_stream(name="orders", subjects=["orders"])
+    for _ in range(5):
+        await jetstream.publish("orders", b"x")
+    for name in ("billing", "audit", "search"):
+        await jetstream.add_consumer("orders", durable_name=name, ack_policy="explicit")
+    await until(lambda: window.alerts.open_count() == 3, "the alerts", timeout=20)
+    [text] = window.toasts.texts()
+    assert text.endswith("2 more alerts of this kind.")
+    window.toasts._toasts[0]._act()
+    assert window.current_workspace().route == Route("alerts")
+
+
 async def test_rules_are_made_switched_and_deleted(program: Program, until: Until, qtbot: QtBot) -> None:
     window = program.window
     window.navigate(Route("alerts"))

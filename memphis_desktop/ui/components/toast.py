@@ -25,10 +25,11 @@ class Toast(QFrame):
 
     dismissed = Signal()
 
-    def __init__(self, text: str, kind: str, action: Action | None, parent: QWidget) -> None:
+    def __init__(self, text: str, kind: str, action: Action | None, parent: QWidget, topic: str = "") -> None:
         super().__init__(parent)
         self.kind = kind
-        self.text = text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "…"
+        self.topic = topic
+        self.text = _shortened(text)
         self.count = 1
         self._action = action
         self._label = PlainLabel(self.text, wrap=True)
@@ -67,6 +68,14 @@ class Toast(QFrame):
         self._label.setText(f"{self.text}  ×{self.count}")
         self._rearm()
 
+    def renew(self, text: str, action: Action | None) -> None:
+        """There is more to say of the same topic."""
+        self.text = _shortened(text)
+        self._action = action
+        self._label.setText(self.text)
+        self.setAccessibleName(f"{self.kind}: {self.text}")
+        self._rearm()
+
     def enterEvent(self, event: QEnterEvent) -> None:
         """Being read: do not go away."""
         self._timer.stop()
@@ -97,6 +106,10 @@ class Toast(QFrame):
         )
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "…"
+
+
 class ToastStack(QObject):
     """Keeps the toasts of a window in a column above its lower right corner."""
 
@@ -107,15 +120,21 @@ class ToastStack(QObject):
         self._toasts: list[Toast] = []
         window.installEventFilter(self)
 
-    def show(self, text: str, kind: str = "information", action: Action | None = None) -> Toast:
-        """Add a message; one that is already there is counted up instead."""
+    def show(
+        self, text: str, kind: str = "information", action: Action | None = None, topic: str = ""
+    ) -> Toast:
+        """Add a message; one that is already there is counted up, one of the same topic renewed instead."""
         for toast in self._toasts:
+            if topic and toast.topic == topic and toast.kind == kind:
+                toast.renew(text, action)
+                self._place()
+                return toast
             if toast.text == text and toast.kind == kind:
                 toast.repeat()
                 return toast
         while len(self._toasts) >= _AT_MOST:
             self._drop(self._toasts[0])
-        toast = Toast(text, kind, action, self._window)
+        toast = Toast(text, kind, action, self._window, topic)
         toast.dismissed.connect(lambda: self._drop(toast))
         self._toasts.append(toast)
         toast.show()

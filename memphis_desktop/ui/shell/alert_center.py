@@ -141,9 +141,23 @@ class AlertCenter(QObject):
     def _tell(self, alert: Alert) -> None:
         text = sentence(alert)
         log.warning("alert: %s", text)
-        self._window.notify(text, alert.rule.severity, ("Show", lambda: self.show_subject(alert)))
+        self._show_toast(alert)
         if alert.rule.desktop:
             self._tell_desktop(alert, text)
+
+    def _show_toast(self, alert: Alert) -> None:
+        """One toast for a rule on a connection: the latest subject, and how many more there are."""
+        others = [
+            one
+            for one in self.engine.alerts()
+            if one.key[:2] == alert.key[:2] and one.key != alert.key and not one.acknowledged
+        ]
+        text, action = sentence(alert), ("Show", lambda: self.show_subject(alert))
+        if others:
+            text = f"{text} {figures.count_noun(len(others), 'more alert')} of this kind."
+            action = ("Show", lambda: self._window.navigate(Route("alerts")))
+        topic = " ".join(alert.key[:2])
+        self._window.notify(text, alert.rule.severity, action, topic)
 
     def _tell_desktop(self, alert: Alert, text: str) -> None:
         application = QApplication.instance()
