@@ -10,7 +10,9 @@ from nats.aio.client import Client
 
 from memphis_desktop.server_process import ServerProcess
 from tests.clients.differential import compare
-from tests.clients.stream_scripts import SCRIPTS, RandomScript, Script
+from tests.clients.random_stream_script import RandomScript
+from tests.clients.stream_feature_scripts import SCRIPTS
+from tests.clients.stream_scripts import Script
 from tests.conftest import Connect
 
 

@@ -187,6 +187,9 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "configure": (
         b"port: -1\njetstream { max_mem: 1G }\naccounts { A { users: [{user: a, pass: b}] } }",
         b"X: 5\nmax_payload: $X\nauthorization { users: [{user: u, pass: p, permissions: {publish: a}}] }",
+        b"authorization { auth_callout { issuer: A, auth_users: [a] } }\nproxies { trusted: [{key: U}] }",
+        b'tls { cipher_suites: ["X"], curve_preferences: [P], pinned_certs: ["a"], certs: [{cert_file: c}] }',
+        b"accounts { A { exports: [{service: b}] } B { imports: [{service: {account: A, subject: b}}] } }",
         b"websocket { port: 1, no_tls: true }\nmappings { a.*: [ { destination: b.$1, weight: 50% } ] }",
     ),
     "ask": (
