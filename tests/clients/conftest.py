@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -11,8 +13,11 @@ import pytest_asyncio
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from memphis_desktop.bench.front_door import DoorProcess
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
 from tests.conftest import Connect
+
+StartDoor = Callable[..., DoorProcess]
 
 
 @pytest_asyncio.fixture
@@ -27,6 +32,23 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
 async def jetstream(client: Client) -> JetStreamContext:
     """JetStream of `client`, patient for half a minute per request, for machines with more to do."""
     return client.jetstream(timeout=30)
+
+
+@pytest.fixture
+def start_door(tmp_path: Path) -> Iterator[Callable[..., DoorProcess]]:
+    """Start copies of ``memphis-desktop stations``: ``start_door(urls, *arguments)``."""
+    doors: list[DoorProcess] = []
+
+    def start(urls: tuple[str, ...], *arguments: str) -> DoorProcess:
+        door = DoorProcess(",".join(urls), tmp_path / f"door-{len(doors)}", arguments=arguments)
+        doors.append(door)
+        door.start()
+        return door
+
+    yield start
+    with contextlib.ExitStack() as stack:
+        for door in doors:
+            stack.callback(door.stop)
 
 
 @pytest.fixture(scope="module", params=["nats-server", "memphis-desktop"])

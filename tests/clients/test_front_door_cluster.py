@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from memphis_desktop.bench.front_door import DoorProcess
 from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.server_process import ServerProcess, program_command
+from tests.clients.conftest import StartDoor
 from tests.clients.sdk_programs import NODE_FOLDER, PYTHON_FOLDER
-
-StartDoor = Callable[..., DoorProcess]
-
-
-@pytest.fixture
-def start_door(tmp_path: Path) -> Iterator[Callable[..., DoorProcess]]:
-    """Start copies of ``memphis-desktop stations``: ``start_door(urls, *arguments)``."""
-    doors: list[DoorProcess] = []
-
-    def start(urls: tuple[str, ...], *arguments: str) -> DoorProcess:
-        door = DoorProcess(",".join(urls), tmp_path / f"door-{len(doors)}", arguments=arguments)
-        doors.append(door)
-        door.start()
-        return door
-
-    yield start
-    with contextlib.ExitStack() as stack:
-        for door in doors:
-            stack.callback(door.stop)
-
-
-Events = dict[int, Callable[[], object]]
+from tests.clients.under_fire import Events, run_under_fire
 
 
 class Balancer:
@@ -79,25 +55,8 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         end.close()
 
 
-def run_under_fire(
-    program: list[str], port: int, count: int, events: Events, replicas: int = 3
-) -> dict[str, Any]:
-    """Run the program; at each number of acknowledged messages (a multiple of 50) do what `events` says."""
-    command = [*program, "127.0.0.1", str(port), str(count), str(replicas)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                word, _, number = line.partition(" ")
-                if word == "progress":
-                    events.pop(int(number), lambda: None)()
-                else:
-                    found: dict[str, Any] = json.loads(line)
-                    assert not events
-                    return found
-        finally:
-            process.kill()
-    raise AssertionError("the program ended without a word")
+def run(program: list[str], port: int, count: int, events: Events, replicas: int = 3) -> dict[str, Any]:
+    return run_under_fire([*program, "127.0.0.1", str(port), str(count), str(replicas)], events)
 
 
 def assert_nothing_lost(result: dict[str, Any], count: int) -> None:
@@ -129,7 +88,7 @@ def test_servers_and_copies_are_killed_under_load(
         450: door.kill,
     }
     try:
-        assert_nothing_lost(run_under_fire(program, balancer.port, 600, events), 600)
+        assert_nothing_lost(run(program, balancer.port, 600, events), 600)
     finally:
         balancer.close()
 
@@ -146,7 +105,7 @@ def test_any_server_is_killed_under_load(
     for number, name in enumerate(names):
         events[200 + 300 * number] = functools.partial(cluster.kill_node, name)
         events[350 + 300 * number] = functools.partial(cluster.start_node, name)
-    assert_nothing_lost(run_under_fire(program, door.port, 1200, events), 1200)
+    assert_nothing_lost(run(program, door.port, 1200, events), 1200)
 
 
 def test_running_clients_do_not_notice_when_the_control_service_stops(
@@ -163,7 +122,7 @@ def test_running_clients_do_not_notice_when_the_control_service_stops(
 
     try:
         door = start_door((nats_server.url,), "--front-door-only")
-        result = run_under_fire(program, door.port, 400, {100: stop}, replicas=1)
+        result = run(program, door.port, 400, {100: stop}, replicas=1)
     finally:
         control.kill()
         control.wait()

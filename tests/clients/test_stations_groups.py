@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
+import pytest
 import pytest_asyncio
 
 from memphis_desktop.server_process import ServerProcess
@@ -259,6 +260,18 @@ async def test_a_producer_made_twice_is_destroyed_twice(client: Any, metadata: M
     assert await ask(client, "$memphis_producer_destructions", **body) == b""
     missing = await ask(client, "$memphis_producer_destructions", **body)
     assert missing == b"Producer p at station s does not exist"
+
+
+@pytest.mark.parametrize("version", [0, 1])
+async def test_sdks_from_before_partitions_are_told_so(client: Any, metadata: Metadata, version: int) -> None:
+    """They would use streams whose names have no number; nothing is made for them."""
+    body = {"name": "p", "station_name": "new", "connection_id": "one", "username": "root"}
+    answer = await ask(client, "$memphis_producer_creations", **body, req_version=version)
+    told = answer.decode() if version == 0 else json.loads(answer)["error"]
+    assert told == "to produce to this station please upgrade your SDK version"
+    answer = await ask(client, "$memphis_consumer_creations", **body, req_version=version)
+    assert answer == b"to consume from this station please upgrade your SDK version"
+    assert [station.name for station in await metadata.stations.all()] == ["s"]
 
 
 def test_a_station_knows_its_streams() -> None:

@@ -6,7 +6,13 @@ import orjson
 
 from memphis_desktop.stations import dead_letters, groups
 from memphis_desktop.stations.control import replies
-from memphis_desktop.stations.control.producers import OLD_SDK, TYPES, one_less, one_more
+from memphis_desktop.stations.control.producers import (
+    OLD_SDK,
+    TYPES,
+    VERSION_WITH_PARTITIONS,
+    one_less,
+    one_more,
+)
 from memphis_desktop.stations.control.routes import EMPTY, Context, Request, control
 from memphis_desktop.stations.control.stations import create_default
 from memphis_desktop.stations.errors import Refusal
@@ -14,23 +20,21 @@ from memphis_desktop.stations.metadata import key_for
 from memphis_desktop.stations.model import Consumer, Station
 from memphis_desktop.stations.names import checked_name
 
-_VERSION_WITH_START, _VERSION_WITH_PARTITIONS, _VERSION_WITH_APP_ID = 1, 2, 4
+_VERSION_WITH_APP_ID = 4
 
 
 async def create(context: Context, request: Request) -> bytes:
     """Note a member of a group, make the station and the group if they are missing, say what to consume."""
     wanted = _wanted(request)
+    if wanted.request_version < VERSION_WITH_PARTITIONS:
+        raise Refusal(OLD_SDK.replace("produce to", "consume from"))
     username = wanted.username
     await _check_user(context, username)
     station = await create_default(context, wanted.station, username)
     if not await context.access.may_read(username, wanted.station):
         raise Refusal(f"user {username} is not allowed to access station {wanted.station}", "forbidden")
-    if wanted.request_version < _VERSION_WITH_PARTITIONS and len(station.partitions) > 1:
-        raise Refusal(OLD_SDK.replace("produce to", "consume from"))
     await _join(context, station, wanted)
     await context.audit(f"Consumer {wanted.name} connected", username=username, station=station.name)
-    if wanted.request_version < _VERSION_WITH_START:
-        return EMPTY
     answer = {
         "schema_update": await replies.schema_of(context, station),
         "partitions_update": {"partitions_list": station.partitions},
@@ -49,9 +53,8 @@ def _wanted(request: Request) -> Consumer:
     if kind not in TYPES:
         raise Refusal("consumer type has to be one of the following application/connector")
     version = request.number("req_version")
-    with_start = version >= _VERSION_WITH_START
-    start = request.number("start_consume_from_sequence", 1) if with_start else 1
-    last = request.number("last_messages", -1) if with_start else -1
+    start = request.number("start_consume_from_sequence", 1)
+    last = request.number("last_messages", -1)
     if start <= 0:
         raise Refusal("startConsumeFromSequence has to be a positive number")
     if last < -1:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from memphis_desktop.stations.control import replies
-from memphis_desktop.stations.control.routes import EMPTY, Context, Request, control
+from memphis_desktop.stations.control.routes import EMPTY, Context, Request, bare_text, control
 from memphis_desktop.stations.control.stations import create_default
 from memphis_desktop.stations.errors import Refusal, StationsError
 from memphis_desktop.stations.metadata import replace
@@ -16,23 +16,35 @@ from memphis_desktop.stations.names import checked_name
 
 TYPES = ("application", "connector")
 OLD_SDK = "to produce to this station please upgrade your SDK version"
-_VERSION_WITH_PARTITIONS, _VERSION_WITH_APP_ID = 2, 4
+VERSION_WITH_PARTITIONS = 2
+_VERSION_WITH_ANSWER, _VERSION_WITH_APP_ID = 1, 4
 
 
 async def create(context: Context, request: Request) -> bytes:
-    """Note a producer, make its station if it is missing, and tell what the SDK needs to produce."""
+    """Note a producer, and tell what the SDK needs to produce. The first SDKs want bare text."""
+    if request.number("req_version") >= _VERSION_WITH_ANSWER:
+        return await _create(context, request)
+    try:
+        await _create(context, request)
+    except StationsError as error:
+        return bare_text(error)
+    return EMPTY
+
+
+async def _create(context: Context, request: Request) -> bytes:
+    """Note a producer, and make its station if it is missing."""
     name = checked_name("Producer", request.text("name"))
     station_name = checked_name("Station", request.text("station_name"))
     kind = request.text("producer_type", TYPES[0]).lower()
     if kind not in TYPES:
         raise Refusal("producer type has to be one of the following application/connector")
     username, version = request.username, request.number("req_version")
+    if version < VERSION_WITH_PARTITIONS:
+        raise Refusal(OLD_SDK)  # it would produce to a stream without a partition's number: there is none
     await context.access.check(username)
     station = await create_default(context, station_name, username)
     if not await context.access.may_write(username, station_name):
         raise Refusal(f"user {username} is not allowed to access station {station_name}", "forbidden")
-    if version < _VERSION_WITH_PARTITIONS and len(station.partitions) > 1:
-        raise Refusal(OLD_SDK)
     connection = request.text("connection_id")
     wanted = Producer(
         name,
