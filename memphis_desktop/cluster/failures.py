@@ -77,6 +77,14 @@ class RequestTimeout(ClusterError):
         self.subject = subject
 
 
+class NotPermitted(RequestTimeout):
+    """The login may not ask this; the server drops such a request, so there is no answer."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(subject, 0.0)
+        self.args = (f"This login may not publish to {subject}.",)
+
+
 class NoResponder(ClusterError):
     """Nobody listens on the subject: the feature is off, or not for this account."""
 

@@ -21,6 +21,17 @@ IDLE_SPAN = 5.0
 EXAMINED = 200  # consumers whose past is looked at
 FAR_BEHIND = 1000  # Raft operations a follower may be behind
 
+_UNREAD = {  # part of a round -> what is missing
+    "account": "Account not readable",
+    "round": "Streams not readable",
+    "streams": "Streams not readable",
+    "consumers": "Groups not readable",
+    "permissions": "A permission is missing",
+    "advisories": "Advisories not heard",
+    "lag in seconds": "Lag in seconds unknown",
+    "system account": "System account fails",
+}
+
 
 class Severity(IntEnum):
     """How bad; larger is worse."""
@@ -90,7 +101,8 @@ def _connection(snapshot: ClusterSnapshot) -> list[Finding]:
         found.append(Finding(Severity.BAD, "No connection", snapshot.detail, check="connection"))
     for part, reason in snapshot.errors.items():
         if part != "jetstream":
-            found.append(Finding(Severity.WARNING, f"Could not read: {part}", reason, check=f"read {part}"))
+            text = _UNREAD.get(part, f"Not read: {part}")
+            found.append(Finding(Severity.WARNING, text, reason, check=f"read {part}"))
     server = snapshot.server
     if server is not None and server.slow_consumers:
         count = server.slow_consumers

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ from .failures import (
     NeedsSystemAccount,
     NoResponder,
     NotConnected,
+    NotPermitted,
     ReadOnlyConnection,
     RequestTimeout,
     explain,
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"', re.IGNORECASE)
+_REFUSED_SECONDS = 30.0  # so long a refused request is not made again: permissions seldom change
+_REFUSALS = 1000  # remembered at most
 LEADERS_PATIENCE = 3.0  # seconds to wait for the leader events of earlier runs
 
 Listener = Callable[[ClusterSnapshot], None]
@@ -69,6 +74,7 @@ class Session:
     def __init__(self, profile: ConnectionProfile, history_folder: Path | None = None) -> None:
         """Make a session; with `history_folder`, figures are kept there across restarts."""
         self.profile = profile
+        self._refused: dict[str, float] = {}  # subject in lower case -> when the server refused it
         self.history = History()
         self._store: HistoryStore | None = None
         if history_folder is not None:
@@ -235,7 +241,26 @@ class Session:
             text = str(error).removeprefix("nats: ")
             if "permissions violation" in text.lower():
                 self._cluster.errors["permissions"] = text
+                self._note_violation(text)
             log.info("connection %s: %s", self.profile.name, text)
+
+    def _note_violation(self, text: str) -> None:
+        """Remember what the login may not do; nats-py tells it apart from the request that was refused."""
+        found = _VIOLATION.search(text)
+        if found is None:
+            return
+        what, subject = found.groups()
+        if what.lower() == "publish":
+            self._refused[subject.lower()] = time.monotonic()
+            while len(self._refused) > _REFUSALS:
+                self._refused.pop(next(iter(self._refused)))
+        elif subject.lower().startswith("$js.event.advisory."):
+            self._cluster.errors["advisories"] = f"This login may not subscribe to {subject}."
+
+    def _is_refused(self, subject: str) -> bool:
+        """Whether the server refused this subject a moment ago."""
+        at = self._refused.get(subject.lower())
+        return at is not None and time.monotonic() - at < _REFUSED_SECONDS
 
     async def _on_disconnected(self) -> None:
         if self._client is not None and not self._client.is_closed:
@@ -422,11 +447,15 @@ class Session:
         if client is None or not client.is_connected:
             raise NotConnected
         seconds = self.profile.request_timeout if timeout is None else timeout
+        if client is self._client and self._is_refused(subject):
+            raise NotPermitted(subject)
         try:
             return await client.request(subject, payload, timeout=seconds, headers=headers)
         except NoRespondersError as error:
             raise NoResponder(subject) from error
         except NatsTimeoutError as error:
+            if client is self._client and self._is_refused(subject):
+                raise NotPermitted(subject) from error
             raise RequestTimeout(subject, seconds) from error
         except (ConnectionClosedError, ConnectionReconnectingError) as error:
             raise NotConnected from error

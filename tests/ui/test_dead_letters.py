@@ -318,6 +318,7 @@ async def test_a_login_that_hears_nothing_is_told_so(
     assert isinstance(screen, DeadLettersScreen)
     await until(lambda: "hears no advisories" in screen.view.banner.text(), "the banner")
     assert screen.view.banner.button().isHidden()
+    await until(lambda: screen.view.table.state() == "error", "the list to say so")
 
 
 async def test_a_right_click_offers_what_can_be_done(

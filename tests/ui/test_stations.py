@@ -30,7 +30,7 @@ from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_detail.screen import TABS
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
 from memphis_desktop.ui.screens.stations import StationsScreen
-from tests.conftest import Connect
+from tests.conftest import Connect, Starter
 
 Until = Callable[..., Awaitable[Any]]
 Show = Callable[..., Awaitable[Any]]
@@ -521,3 +521,42 @@ async def test_a_station_is_backed_up_and_restored(
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: dialog_of() is None, "the end of the restore")
     assert (await client.jetstream().stream_info("orders")).state.messages == 25
+
+
+async def test_a_login_without_permissions_is_told_what_is_missing(
+    program: Program, start_nats_server: Starter, until: Until
+) -> None:
+    config = """
+    accounts { A { jetstream: enabled, users: [
+      { user: ada, password: pw, permissions: { publish: { deny: ["$JS.API.CONSUMER.>"] } } },
+      { user: bob, password: pw, permissions: { publish: { allow: ["x"] } } } ] } }
+    """
+    server = start_nats_server(config=config)
+
+    def as_(user: str) -> ConnectionProfile:
+        url = server.url.replace("nats://", f"nats://{user}:pw@")
+        return ConnectionProfile(name=user, urls=(url,), request_timeout=1.0)
+
+    workspace = await program.window.open_profile(as_("ada"))
+    await fill_through(workspace)
+    workspace.navigate(Route("consumers"))
+    table = workspace.current_screen.table
+    await until(lambda: table.state() == "error", "the error", timeout=30)
+    assert table._message.sentence() == "This login may not publish to $JS.API.CONSUMER.LIST.orders."
+    workspace.navigate(Route("overview"))
+    overview = workspace.current_screen
+    await until(lambda: overview.lag_board.state() == "error", "the error of one panel", timeout=30)
+    assert overview.stations.state() == "ready"
+    assert "Groups not readable" in [finding.text for finding in overview.health.rows()]
+
+    workspace = await program.window.open_profile(as_("bob"), Route("stations"))
+    table = workspace.current_screen.table
+    await until(lambda: table.state() == "error", "the error", timeout=30)
+    assert table._message.sentence() == "This login may not publish to $JS.API.STREAM.LIST."
+
+
+async def fill_through(workspace: Any) -> None:
+    """Make a station with a group count over the connection that is shown."""
+    session = workspace.connection.session
+    await session.api("STREAM.CREATE.orders", {"name": "orders", "subjects": ["orders.>"]})
+    session.refresh()

@@ -260,6 +260,7 @@ def form_layout() -> QFormLayout:
 
 def add_form_row(form: QFormLayout, label: str, field: QWidget, help_text: str = "") -> None:
     """A labelled field, its help below it, and its accessible name."""
+    pad_numbers(field)
     name = QLabel(label)
     name.setProperty("role", "muted")
     name.setFixedHeight(theme.manager().density.control)
@@ -284,6 +285,13 @@ def add_form_row(form: QFormLayout, label: str, field: QWidget, help_text: str =
         form.addRow(name, cell)
     else:
         form.addRow(name, field)
+
+
+def pad_numbers(field: QWidget) -> None:
+    """Set the figures of number fields off from their border, which a stylesheet cannot."""
+    fields = [field] if isinstance(field, QAbstractSpinBox) else field.findChildren(QAbstractSpinBox)
+    for number in fields:
+        number.lineEdit().setTextMargins(theme.SPACE_2, 0, 0, 0)
 
 
 async def confirm(

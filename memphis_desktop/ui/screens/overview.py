@@ -45,6 +45,7 @@ from memphis_desktop.ui.screens.station_parts import (
     sparkline,
     station_route,
     trend,
+    why_unread,
 )
 from memphis_desktop.ui.shell.staleness import shows
 
@@ -137,7 +138,7 @@ class OverviewScreen(Screen):
             [
                 Column("severity", "", lambda f: SEVERITY_TOKEN[f.severity], "dot", 28),
                 Column("text", "Finding", lambda f: f.text, "text", 170, stretch=True),
-                Column("where", "Where", _where, "mono", 232),
+                Column("where", "Where", _where, "mono", 250),
             ],
             lambda f: (f.stream, f.consumer, f.check),
             "overview_health",
@@ -312,6 +313,8 @@ class OverviewScreen(Screen):
             self.lag_board.set_state(
                 "empty", "Every group has been given all its messages.", icon="check-circle"
             )
+        elif why := why_unread(snapshot, "streams", "round", "consumers"):
+            self.lag_board.set_state("error", why, icon="users-three")
         elif snapshot.complete:
             self.lag_board.set_state("empty", "There are no consumer groups yet.", icon="users-three")
 
@@ -322,8 +325,8 @@ class OverviewScreen(Screen):
         self.stations.set_rows(busiest)
         if busiest:
             self.stations.set_state("ready")
-        elif "jetstream" in snapshot.errors:
-            self.stations.set_state("error", snapshot.errors["jetstream"])
+        elif why := why_unread(snapshot, "streams", "round"):
+            self.stations.set_state("error", why, icon="stack")
         elif snapshot.complete:
             action = ("Create station", lambda: self.context.navigate(Route("stations")))
             self.stations.set_state("empty", "There are no stations yet.", action, "stack")
@@ -413,4 +416,4 @@ def _set_bytes(sign: VitalSign, value: float | None) -> None:
 def _where(finding: Finding) -> str:
     if finding.consumer:
         return f"{finding.stream} › {finding.consumer}"
-    return finding.stream
+    return finding.stream or finding.advice

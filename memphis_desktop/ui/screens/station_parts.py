@@ -202,7 +202,19 @@ def unreadable(snapshot: ClusterSnapshot) -> str:
     """
     if snapshot.state is not ConnectionState.CONNECTED:
         return ""
-    for part in ("jetstream", "account", "streams", "consumers"):
-        if part in snapshot.errors and part not in snapshot.read_at:
+    parts = ("jetstream", "account", "round", "streams", "consumers")
+    return next((why for part in parts if (why := why_unread(snapshot, part))), "")
+
+
+def why_unread(snapshot: ClusterSnapshot, *parts: str) -> str:
+    """Why nothing of these parts (``streams``, ``consumers`` …) was ever read; empty when something was.
+
+    A list then says so instead of waiting for ever.
+    """
+    if "jetstream" in snapshot.errors:
+        return snapshot.errors["jetstream"]
+    for part in parts:
+        read = snapshot.complete if part == "round" else part in snapshot.read_at
+        if part in snapshot.errors and not read:
             return snapshot.errors[part]
     return ""

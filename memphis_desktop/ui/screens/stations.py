@@ -32,6 +32,7 @@ from memphis_desktop.ui.screens.station_parts import (
     StationRow,
     panel,
     station_route,
+    why_unread,
     worst_lags,
 )
 from memphis_desktop.ui.screens.station_preview import StationPreview
@@ -177,8 +178,8 @@ class StationsScreen(Screen):
         shown = self._rows if "buckets" in self.filter.chips() else None
         if shown or any(not is_machinery(name) for name in self._rows):
             self.table.set_state("ready")
-        elif "jetstream" in snapshot.errors:
-            self.table.set_state("error", snapshot.errors["jetstream"], icon="stack")
+        elif why := why_unread(snapshot, "streams", "round"):
+            self.table.set_state("error", why, icon="stack")
         elif snapshot.complete:
             text = "There are no stations yet."
             if self._actions.refusal:

@@ -100,12 +100,12 @@ class FirstSteps(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setProperty("panel", "surface")
+        self.setObjectName("firstSteps")
         self.setAccessibleName("First steps")
         self._offered = False
         self.buttons: dict[str, QPushButton] = {}
         row = QHBoxLayout(self)
-        row.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_1, theme.SPACE_1)
+        row.setContentsMargins(theme.SPACE_5, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
         row.setSpacing(theme.SPACE_1)
         self._title = PlainLabel("Try first", "caption")
         row.addWidget(self._title)

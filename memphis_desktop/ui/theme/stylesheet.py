@@ -241,6 +241,7 @@ def _shell(t: Theme) -> str:
     return f"""
 QFrame#rail {{ background: {t.window}; border: none; border-right: {t.line_width}px solid {t.line}; }}
 QFrame#topBar {{ background: {t.window}; border: none; border-bottom: {t.line_width}px solid {t.line}; }}
+QFrame#firstSteps {{ background: {t.surface}; border: none; border-bottom: {t.line_width}px solid {t.line}; }}
 QFrame#statusBar {{ background: {t.window}; border: none; border-top: {t.line_width}px solid {t.line}; }}
 QFrame#statusBar QPushButton {{ min-height: 20px; max-height: 20px; font-size: {SIZE_CAPTION}px; font-weight: 400; }}
 QTabBar#tabs::tab {{ background: transparent; color: {t.muted}; border: {t.line_width}px solid transparent;

@@ -13,7 +13,7 @@ from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
-from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner, panel
+from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner, panel, why_unread
 from memphis_desktop.ui.shell.staleness import shows
 
 
@@ -65,8 +65,8 @@ class ConsumersScreen(Screen):
         inner = "buckets" in self.filter.chips()
         if any(inner or not is_machinery(stream) for stream, _ in snapshot.consumers):
             self.table.set_state("ready")
-        elif "jetstream" in snapshot.errors:
-            self.table.set_state("error", snapshot.errors["jetstream"], icon="users-three")
+        elif why := why_unread(snapshot, "streams", "round", "consumers"):
+            self.table.set_state("error", why, icon="users-three")
         elif snapshot.complete and not any(
             stream.consumer_count for stream in snapshot.streams.values() if not is_machinery(stream.name)
         ):

@@ -90,7 +90,9 @@ class _StepLine(QWidget):
         self._first, self._last = first, last
         self._indent = _BRANCH if step.kind == "consumer" else 0
         title = PlainLabel(step.title, "strong", elide=Qt.TextElideMode.ElideMiddle)
-        when = PlainLabel(figures.timestamp(step.time_ns, zone) if step.time_ns else "", "caption")
+        whole = figures.timestamp(step.time_ns, zone) if step.time_ns else ""
+        when = PlainLabel(whole.partition(" ")[2], "caption")
+        when.setToolTip(whole)
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE_2)
         head.addWidget(title, 1)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QProgressBar, QSpinBox, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QLineEdit,
+    QProgressBar,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
 
 from memphis_desktop.cluster.dead_letters.letters import DeadLetter, LetterKind, Presence
 from memphis_desktop.cluster.dead_letters.one_consumer import ConsumerPlan, NotPossible, plan_for
@@ -91,6 +100,7 @@ class ResendDialog(Dialog):
         self.drop = QCheckBox("Take each off the list once its copy is stored")
         self.drop.setChecked(True)
         self.note = PlainLabel("", "caption", wrap=True)
+        self.note.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         form = form_layout()
         add_form_row(form, "Send to", self.target)
         add_form_row(form, "", self.note)

@@ -31,8 +31,15 @@ def empty_state(
     if view.status.active:
         since = f" Captured in {view.status.streams[0]} since {view.status.since[:16].replace('T', ' ')}."
         return "empty", f"No dead letters{where}.{since}", None, "check-circle"
+    if unheard := _unheard(context.session.snapshot):
+        return "error", f"Which messages fail is not known here. {unheard}", None, ""
     text = "No message failed since this connection was opened. What failed before is not known."
     return "empty", text, _start(doing), "warning-octagon"
+
+
+def _unheard(snapshot: ClusterSnapshot) -> str:
+    """Why advisories are not heard; empty when they are."""
+    return snapshot.errors.get("advisories", "")
 
 
 def _waits_for_memphis(context: ScreenContext) -> bool:
@@ -62,11 +69,7 @@ def banner_for(
         shown: Whether any letters are listed.
     """
     book = context.session.dead_letters
-    advisories = snapshot.errors.get("advisories", "")
-    permissions = snapshot.errors.get("permissions", "")
-    if "$js.event.advisory" in permissions.lower():
-        advisories = permissions
-    if advisories:
+    if advisories := _unheard(snapshot):
         return "warning", f"This login hears no advisories, so failures are not seen: {advisories}", None
     if book.view.problem and shown:
         return "warning", f"Not up to date: {book.view.problem}", ("Try again", book.refresh)

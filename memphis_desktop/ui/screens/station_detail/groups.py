@@ -15,7 +15,7 @@ from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
-from memphis_desktop.ui.screens.station_parts import history_line, panel
+from memphis_desktop.ui.screens.station_parts import history_line, panel, why_unread
 from memphis_desktop.ui.shell.staleness import shows
 from memphis_desktop.ui.theme.icons import icon
 
@@ -96,6 +96,8 @@ class GroupsTab(StationTab):
         self.table.set_rows(groups)
         if groups:
             self.table.set_state("ready")
+        elif stream.consumer_count and (why := why_unread(snapshot, "consumers")):
+            self.table.set_state("error", why, icon="users-three")
         elif stream.consumer_count:
             self.table.set_state("loading")
         else:
