@@ -27,6 +27,7 @@ from memphis_desktop.ui.screens.overview import OverviewScreen
 from memphis_desktop.ui.screens.station_backup import BackupDialog, RestoreDialog
 from memphis_desktop.ui.screens.station_compare import CompareDialog
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
+from memphis_desktop.ui.screens.station_detail.code import CodeTab
 from memphis_desktop.ui.screens.station_detail.screen import TABS
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
 from memphis_desktop.ui.screens.stations import StationsScreen
@@ -560,3 +561,23 @@ async def fill_through(workspace: Any) -> None:
     session = workspace.connection.session
     await session.api("STREAM.CREATE.orders", {"name": "orders", "subjects": ["orders.>"]})
     session.refresh()
+
+
+async def test_a_stations_code_follows_its_groups(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client)
+    await client.jetstream().add_consumer("orders", durable_name="billing", ack_policy="explicit")
+    screen = await show(Route("station", {"stream": "orders", "tab": "code"}))
+    tab = await until(lambda: screen.findChild(CodeTab), "the tab")
+    await until(lambda: 'publish("orders.new"' in tab.code.text(), "the program")
+    assert client.connected_url.netloc in tab.code.text()
+    tab.directions.set_choice("consume")
+    tab.show_code()
+    await until(lambda: tab.groups.findData("billing") > 0, "the group", timeout=30)
+    assert 'durable="my-group"' in tab.code.text()
+    tab.groups.setCurrentIndex(tab.groups.findData("billing"))
+    assert 'pull_subscribe_bind("billing"' in tab.code.text()
+    tab.languages.set_choice("Go")
+    tab.show_code()
+    assert 'js.Consumer(ctx, "orders", "billing")' in tab.code.text()
