@@ -25,6 +25,7 @@ from memphis_desktop.broker.options import (
     Export,
     Import,
     JetStreamAccountLimits,
+    Latency,
     Mapping,
     User,
 )
@@ -116,6 +117,8 @@ def _account(value: Value) -> tuple[AccountOptions, list[User]]:
             account = replace(account, jetstream=_account_jetstream(one))
         elif key == "limits":
             account = _account_limits(account, one)
+        elif key in ("msg_trace", "trace_dest"):
+            raise one.fail("tracing an account by traceparent is not supported (Nats-Trace-Dest is)")
         elif key in ("default_permission", "default_permissions"):
             account = replace(account, default_permissions=read_permissions(one))
         else:
@@ -197,16 +200,53 @@ def _export(value: Value) -> Export:
             and kind == "service"
         ):
             export = replace(export, response_threshold=duration(one))
+        elif key == "latency" and kind == "service":
+            export = replace(export, latency=_latency(one))
         elif key == "account_token_position":
             export = replace(export, account_token_position=integer(one))
         elif key == "allow_trace" and kind == "service":
             flag(one)
         elif key != kind:
             refuse_unknown(one)
+    if export.latency is not None and export.response_type != "singleton":
+        raise value.fail(
+            f'error adding service latency sampling for "{export.subject}" on subject '
+            f'"{export.latency.subject}": bad service response type'
+        )
     position = export.account_token_position
     if position and export.subject.split(".")[position - 1 : position] != ["*"]:
         raise value.fail(f"account_token_position {position} of '{export.subject}' is no wildcard")
     return export
+
+
+def _latency(value: Value) -> Latency:
+    if not isinstance(value.content, dict):
+        return _checked_latency(Latency(text(value)), value)
+    subject, sampling = "", 100
+    for key, one in value.content.items():
+        if key == "subject":
+            subject = text(one)
+        elif key == "sampling":
+            sampling = _sampling(one)
+        else:
+            refuse_unknown(one)
+    return _checked_latency(Latency(subject, sampling), value)
+
+
+def _checked_latency(latency: Latency, value: Value) -> Latency:
+    if not subjects.is_literal(latency.subject.encode()):
+        raise value.fail(f"'{latency.subject}' is no subject for the latency of a service")
+    return latency
+
+
+def _sampling(value: Value) -> int:
+    words = text(value).strip().lower() if isinstance(value.content, str) else str(integer(value))
+    if words == "headers":
+        return 0
+    digits = words.removesuffix("%").strip()
+    if not digits.isdecimal() or not 1 <= int(digits) <= 100:
+        raise value.fail("sampling is a percentage from 1 to 100, or 'headers'")
+    return int(digits)
 
 
 def _response_type(value: Value) -> str:

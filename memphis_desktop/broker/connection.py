@@ -619,7 +619,6 @@ class ClientConnection(Channel):
         described |= {key: value for key, value in optional.items() if value}
         return described | {
             "server": self.node.server_name,
-            "name_tag": self.account.options.name_tag or self.account.name,
             "kind": self.kind,
             "client_type": self.client_type,
         }

@@ -18,6 +18,7 @@ import orjson
 
 from memphis_desktop.broker.options import AccountOptions, Export, Import
 from memphis_desktop.broker.routing import Pending, Publisher, Subscriber, Watch
+from memphis_desktop.broker.service_latency import LatencyTracker
 from memphis_desktop.broker.subject_mapping import SubjectMapping, intersection
 from memphis_desktop.broker.tokens import activates
 from memphis_desktop.protocol import headers, subjects
@@ -162,6 +163,11 @@ class ServiceImport:
         self._waiting: dict[bytes, bytes] = {}  # our reply token: the requester's reply subject
         self._count = 0
         self._busy = False
+        self._latency: LatencyTracker | None = None
+        if export.latency is not None:
+            self._latency = LatencyTracker(
+                exporter, export.latency, threshold=export.response_threshold, detailed=imported.share
+            )
         self._answers = exporter.subscribe(self._prefix + b"*", self._answered)
         exporter.services_asked[self._prefix] = self
 
@@ -199,12 +205,19 @@ class ServiceImport:
     def _request(self, messages: list[Message], sender: Publisher | None) -> bool:
         target = self._mapping.apply(messages[0][0])
         if not self._exporter.has_interest(target):
+            if self._latency is not None:
+                for _, _, header_size, body in messages:
+                    self._latency.unavailable(body[:header_size], sender)
             return False
         requests: list[Message] = []
         for subject, reply, header_size, body in messages:
             block = self._introduced(body[:header_size], sender)
+            token = self._await(reply)
+            if self._latency is not None:
+                self._latency.asked(token, body[:header_size], sender)
             body = block + body[header_size:]
-            requests.append((self._mapping.apply(subject), self._reply(reply), len(block), body))
+            answer_to = self._prefix + token if token else b""
+            requests.append((self._mapping.apply(subject), answer_to, len(block), body))
         ServiceImport._passed += 1
         try:
             self._exporter.publish_through(requests, sender)
@@ -233,7 +246,8 @@ class ServiceImport:
             block = headers.without(block, _OWN_LINE)
         return headers.extend(block, [(headers.REQUEST_INFO, orjson.dumps(info))])
 
-    def _reply(self, reply: bytes) -> bytes:
+    def _await(self, reply: bytes) -> bytes:
+        """Return the token that stands for the requester; b"" when no answer is wanted."""
         if not reply:
             return b""
         self._count += 1
@@ -241,7 +255,7 @@ class ServiceImport:
         self._waiting[token] = reply
         if len(self._waiting) > _MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
-        return self._prefix + token
+        return token
 
     def _answered(self, messages: list[Message], sender: object) -> None:
         length = len(self._prefix)
@@ -254,7 +268,13 @@ class ServiceImport:
             last = self._export.response_type == "singleton" or (
                 self._export.response_type == "chunked" and len(body) == header_size
             )
-            if last or not self._importer.has_interest(target):
+            lost = not self._importer.has_interest(target)
+            if self._latency is not None:
+                if lost:
+                    self._latency.lost(token)
+                else:
+                    self._latency.answered(token, sender)
+            if last or lost:
                 del self._waiting[token]
             answers.append((target, reply, header_size, body))
         if answers:
@@ -292,6 +312,8 @@ class ServiceImport:
 
     def end(self) -> None:
         """Answer nothing any more."""
+        if self._latency is not None:
+            self._latency.end()
         self._exporter.services_asked.pop(self._prefix, None)
         self._exporter.unsubscribe(self._answers)
         self._waiting.clear()

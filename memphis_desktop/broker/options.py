@@ -80,6 +80,14 @@ class CalloutOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Latency:
+    """Where a service's latency is told, and of how many requests."""
+
+    subject: str
+    sampling: int = 100  # percent; 0: of those whose trace headers say so
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """What an account lets others import: a stream of messages, or a service that answers requests."""
 
@@ -88,6 +96,7 @@ class Export:
     accounts: tuple[str, ...] = ()  # none is public
     response_type: str = "singleton"  # of services: singleton, stream or chunked
     response_threshold: float = 120.0  # seconds a requester waits at most
+    latency: Latency | None = None  # of services
     account_token_position: int = 0  # 1 and up: that token of the subject is the importer's name
     token_required: bool = False  # an importer shows an activation token of the exporter
     revocations: tuple[tuple[str, int], ...] = ()  # importers whose tokens issued until then do not hold

@@ -111,6 +111,7 @@ class SystemEvents:
 def _client(connection: ClientConnection) -> dict[str, Any]:
     described = connection.describe()
     del described["server"]
+    described["name_tag"] = connection.account.options.name_tag or connection.account.name
     if connection.closed:
         described["stop"] = format_time(connection.stop_ns)
     return described

@@ -16,6 +16,7 @@ from memphis_desktop.broker.options import (
     Export,
     Import,
     JetStreamAccountLimits,
+    Latency,
     Mapping,
     PermissionRules,
     ResponseRule,
@@ -252,10 +253,17 @@ def _export(given: dict[str, Any]) -> Export:
         subject=_text(given, "subject"),
         response_type=response if response in ("singleton", "stream", "chunked") else "singleton",
         response_threshold=(_number(given, "response_threshold", 0) or 120 * SECOND_NS) / SECOND_NS,
+        latency=_latency(given.get("service_latency")),
         account_token_position=_number(given, "account_token_position", 0),
         token_required=given.get("token_req") is True,
         revocations=_revocations(given.get("revocations")),
     )
+
+
+def _latency(given: Any) -> Latency | None:
+    if not isinstance(given, dict) or not subjects.is_literal(_text(given, "results").encode()):
+        return None
+    return Latency(_text(given, "results"), _number(given, "sampling", 0))
 
 
 def _revocations(given: Any) -> tuple[tuple[str, int], ...]:

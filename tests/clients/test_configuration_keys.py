@@ -155,6 +155,13 @@ A { default_permissions { publish: a } }
 A { nope: 1 }
 A { exports: [ {stream: "a.>"}, {service: "b.*", accounts: [A], response_type: stream} ] }
 A { exports: [ {service: b, threshold: "1s", response_type: singleton, allow_trace: true} ] }
+A { exports: [ {service: b, latency: "lat.a"} ] }
+A { exports: [ {service: b, latency: { sampling: "50%", subject: "lat.a" } } ] }
+A { exports: [ {service: b, latency: { sampling: headers, subject: "lat.a" } } ] }
+A { exports: [ {service: b, latency: { sampling: 500, subject: "lat.a" } } ] }
+A { exports: [ {service: b, latency: { subject: "lat.*" } } ] }
+A { exports: [ {service: b, response_type: stream, latency: "lat.a"} ] }
+A { exports: [ {stream: b, latency: "lat.a"} ] }
 A { exports: [ {service: "b.*", account_token_position: 2 } ] }
 A { exports: [ {service: "b.x", account_token_position: 2 } ] }
 A { exports: [ {stream: b, allow_trace: true } ] }
@@ -225,6 +232,7 @@ NOT_HERE = {
     "syslog: true": "system's log",
     'remote_syslog: "udp://localhost:514"': "system's log",
     "proxy_protocol: true": "PROXY protocol",
+    'accounts { A { msg_trace: "trace.a" } }': "traceparent",
     "ocsp: true": "OCSP",
     "mqtt { port: -1 }": "MQTT",
     'jetstream { key: "secret" }': "encryption at rest",
