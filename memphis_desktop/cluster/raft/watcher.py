@@ -12,9 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -32,6 +30,7 @@ from memphis_desktop.cluster.state import ClusterState
 from . import reading
 from .groups import consumer_key, group_of, stream_key
 from .model import META, GroupKey, GroupKind, MetaGroup, Presence, Quorum, RaftNode, RaftSnapshot, ServerState
+from .questions import ASK_EVERY, Questions, Wants
 from .recorder import LeaderRecorder
 from .servers import CONFIRM, LinkTable, Server, ServerTable
 from .timeline import LeaderTimeline
@@ -41,17 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ASK_EVERY = 1.0
 TICK = 0.25
-META_EVERY = 1.0
-FIGURES_AT_REST = 5.0
-HEALTH_EVERY = 5.0
-HEALTH_AT_REST = 30.0
-RAFT_EVERY = 5.0  # all groups of the account
-LINKS_EVERY = 2.0
-FOREIGN_EVERY = 5.0
-MANY_GROUPS = 150  # of more, only those that are looked at are asked for their Raft state
-TERMS_EACH_TICK = 2
 NODES_KEPT = 30.0  # seconds
 PUBLISH_LATEST = 1.2  # seconds after which news are told though a round of readings hangs
 SYSTEM_EVENTS = ("$SYS.SERVER.*.SHUTDOWN", "$SYS.SERVER.*.LAMEDUCK", "$SYS.SERVER.*.STATSZ")
@@ -66,23 +55,6 @@ NEEDS_SYSTEM = (
     "Whole servers, their links and the inside of Raft are seen by the system account only. Shown is what "
     "this account may see: who answers, its own traffic, and the groups of its streams and consumers."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Wants:
-    """What a view looks at now.
-
-    Attributes:
-        servers: Figures of the servers each second.
-        groups: The Raft state of all groups, while they are few.
-        links: Routes, gateways and leaf nodes.
-        raft_groups: Names in Raft of groups to look into each second.
-    """
-
-    servers: bool = False
-    groups: bool = False
-    links: bool = False
-    raft_groups: tuple[str, ...] = ()
 
 
 class RaftWatcher:
@@ -100,11 +72,7 @@ class RaftWatcher:
         self._nodes: dict[str, dict[str, RaftNode]] = {}
         self._meta: MetaGroup | None = None
         self._foreign_answers: dict[str, Mapping[str, Any]] = {}
-        self._wants: dict[Hashable, Wants] = {}
-        self._asked_at: dict[str, float] = {}
-        self._terms: deque[tuple[GroupKey, str]] = deque(maxlen=200)
-        self._system: Client | None = None
-        self._inbox = ""
+        self._questions = Questions(state, budget)
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._changed = False
@@ -113,7 +81,6 @@ class RaftWatcher:
         self._absent: set[str] = set()  # servers whose graphs have a gap now
         self._watching_since = 0.0
         self._unsubscribe: Callable[[], None] | None = None
-        self.account = ""
 
     # Control
 
@@ -136,22 +103,23 @@ class RaftWatcher:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._statistics.stop()
-        self._system = None
+        self._questions.system = None
 
     def set_wants(self, owner: Hashable, wants: Wants | None) -> None:
         """Set what one view looks at; None when it is hidden."""
-        if wants is None:
-            self._wants.pop(owner, None)
-        elif self._wants.get(owner) != wants:
-            self._wants[owner] = wants
-            self._asked_at.clear()  # ask at once
-        if not any(one.links for one in self._wants.values()):
+        self._questions.want(owner, wants)
+        if not self._questions.links_wanted:
             self._links.clear()
+
+    @property
+    def account(self) -> str:
+        """The account of the connection, where the server tells."""
+        return self._questions.account
 
     @property
     def system_client(self) -> Client | None:
         """The connection that sees whole servers; None without."""
-        return self._system
+        return self._questions.system
 
     async def wait_ready(self) -> None:
         """Wait until it is known whether the system account can be used."""
@@ -182,11 +150,15 @@ class RaftWatcher:
                 self._table.unknown()
                 self._changed = self._urgent = True
         else:
-            await self._ask(now)
+            if self._questions.due("account", ASK_EVERY, now):
+                self._budget.spend()
+                self._table.asked(now)
+                await self._statistics.ask()
+            await self._questions.ask(now)
             if self._table.judge(now):
                 self._changed = self._urgent = True
                 self._state.take_absence(self._table_gone())
-                self._asked_at.pop("HEALTHZ", None)  # what do the others say?
+                self._questions.soon("HEALTHZ")  # what do the others say?
                 self._session.interrupt_reading()
             self._confirm_losses(now)
             self._note_watched()
@@ -195,59 +167,6 @@ class RaftWatcher:
         if self._urgent or (self._changed and late):
             self._urgent = False
             self._session.publish_snapshot()
-
-    def _due(self, name: str, every: float, now: float) -> bool:
-        if now - self._asked_at.get(name, float("-inf")) < every:
-            return False
-        self._asked_at[name] = now
-        return True
-
-    async def _ask(self, now: float) -> None:
-        if self._due("account", ASK_EVERY, now):
-            self._budget.spend()
-            self._table.asked(now)
-            await self._statistics.ask()
-        system = self._system
-        if system is None or not system.is_connected:
-            return
-        wants = self._wants.values()
-        looked_at = any(one.servers or one.groups for one in wants)
-        if self._due("VARZ", ASK_EVERY if looked_at else FIGURES_AT_REST, now):
-            await self._ping(system, "VARZ")
-        if self._due("HEALTHZ", HEALTH_EVERY if looked_at else HEALTH_AT_REST, now):
-            await self._ping(system, "HEALTHZ")
-        if any(one.groups for one in wants):
-            if self._due("meta", META_EVERY, now):
-                await self._ping(system, "RAFTZ", group="_meta_")
-            if self._group_count() <= MANY_GROUPS and self._due("groups", RAFT_EVERY, now):
-                await self._ping(system, "RAFTZ", account=self.account)
-        for group in {group for one in wants for group in one.raft_groups if group}:
-            if self._due(f"group {group}", ASK_EVERY, now):
-                await self._ask_group(system, group)
-        for _ in range(min(TERMS_EACH_TICK, len(self._terms))):
-            await self._ask_group(system, self._terms.popleft()[1])
-        if any(one.links for one in wants) and self._due("links", LINKS_EVERY, now):
-            for kind in ("ROUTEZ", "GATEWAYZ", "LEAFZ"):
-                await self._ping(system, kind)
-        if self._state.account is None and looked_at and self._due("JSZ", FOREIGN_EVERY, now):
-            await self._ping(system, "JSZ", accounts=True, streams=True, consumer=True, limit=64)
-
-    async def _ask_group(self, system: Client, group: str) -> None:
-        if group == "_meta_":
-            await self._ping(system, "RAFTZ", group=group)
-        else:
-            await self._ping(system, "RAFTZ", account=self.account, group=group)
-
-    async def _ping(self, system: Client, what: str, **options: Any) -> None:
-        """Ask all servers; they answer to the inbox of that kind."""
-        self._budget.spend()
-        body = orjson.dumps(options) if options else b""
-        await system.publish(f"$SYS.REQ.SERVER.PING.{what}", body, reply=f"{self._inbox}.{what}")
-
-    def _group_count(self) -> int:
-        return sum(len(s.peers) > 0 for s in self._state.streams.values()) + sum(
-            len(c.peers) > 0 for c in self._state.consumers.values()
-        )
 
     def _members(self) -> frozenset[str]:
         meta = self._meta
@@ -261,15 +180,15 @@ class RaftWatcher:
         own = session.nats
         with contextlib.suppress(ClusterError, orjson.JSONDecodeError, AttributeError, TypeError):
             answer = orjson.loads((await session.request("$SYS.REQ.USER.INFO", timeout=2.0)).data)
-            self.account = str((answer.get("data") or {}).get("account") or "")
+            self._questions.account = str((answer.get("data") or {}).get("account") or "")
         candidate: Client | None = session.system
         if candidate is None and await self._is_system(own):
             candidate = own
         if candidate is None:
             return
-        self._system = candidate
-        self._inbox = candidate.new_inbox()
-        await candidate.subscribe(f"{self._inbox}.*", cb=self._take_system_answer)
+        self._questions.system = candidate
+        self._questions.inbox = candidate.new_inbox()
+        await candidate.subscribe(f"{self._questions.inbox}.*", cb=self._take_system_answer)
         for subject in SYSTEM_EVENTS:
             await candidate.subscribe(subject, cb=self._take_event)
         for subject in (*SYSTEM_ADVISORIES, *(FOREIGN_ADVISORIES if candidate is own else ())):
@@ -406,7 +325,7 @@ class RaftWatcher:
         if tokens[3] == "DOMAIN":
             names = {str(r.get("peer")): str(r.get("name")) for r in advisory.get("replicas") or ()}
             self._recorder.elected(META, names.get(leader, leader), now)
-            self._asked_at.pop("VARZ", None)
+            self._questions.soon("VARZ")
         else:
             key = GroupKey(
                 GroupKind[tokens[3]],
@@ -423,11 +342,8 @@ class RaftWatcher:
         self._changed = self._urgent = True
 
     def _want_term(self, key: GroupKey) -> None:
-        if self._system is None or key.account:
-            return
-        group = self._recorder.raft_group(key)
-        if group:
-            self._terms.append((key, group))
+        if not key.account:
+            self._questions.want_term(self._recorder.raft_group(key))
 
     def _take_asset(self, asset: StreamSnapshot | ConsumerSnapshot) -> None:
         """A stream or consumer was read and its leader or members are others than before."""
@@ -493,7 +409,7 @@ class RaftWatcher:
         now = time.time()
         self._watching_since = self._watching_since or now
         self.timeline.watch(self._watching_since, now)
-        if self._session.store is not None and self._due("watched", 10.0, time.monotonic()):
+        if self._session.store is not None and self._questions.due("watched", 10.0, time.monotonic()):
             self._session.store.keep_watched(self._watching_since, now)
 
     # Out
@@ -504,7 +420,7 @@ class RaftWatcher:
         While nothing is known of it, since this console has no connection, there is no sample: for some
         seconds that is no gap.
         """
-        due = self._due("figures", ASK_EVERY - TICK / 2, time.monotonic())
+        due = self._questions.due("figures", ASK_EVERY - TICK / 2, time.monotonic())
         now = time.time()
         for name, server in servers.items():
             here = server.presence is Presence.HERE
@@ -557,8 +473,8 @@ class RaftWatcher:
         self._state.raft = RaftSnapshot(
             servers=servers,
             meta=self._meta,
-            system=self._system is not None,
-            lacking="" if self._system is not None else NEEDS_SYSTEM,
+            system=self.system_client is not None,
+            lacking="" if self.system_client is not None else NEEDS_SYSTEM,
             nodes={group: tuple(nodes.values()) for group, nodes in self._nodes.items()},
             links=tuple(link for link in self._links.all() if link.server not in gone),
             foreign=foreign,

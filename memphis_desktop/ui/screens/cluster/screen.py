@@ -11,7 +11,7 @@ from memphis_desktop.cluster.lab.local import LOCAL_CLUSTER_ID
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.raft.groups import GroupTable, meta_group
 from memphis_desktop.cluster.raft.model import META, RaftGroup
-from memphis_desktop.cluster.raft.watcher import Wants
+from memphis_desktop.cluster.raft.questions import Wants
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner

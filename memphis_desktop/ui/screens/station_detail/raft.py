@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.cluster.raft.groups import group_of, stream_key
 from memphis_desktop.cluster.raft.model import RaftGroup
-from memphis_desktop.cluster.raft.watcher import Wants
+from memphis_desktop.cluster.raft.questions import Wants
 from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.components.time_range import TimeRange
