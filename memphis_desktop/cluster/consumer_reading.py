@@ -60,30 +60,35 @@ class ConsumerReader:
             self._state.errors["consumers"] = str(error)
 
     def _due(self) -> list[str]:
-        """Return streams whose consumers should be read, the most pressing first."""
+        """Return streams whose consumers should be read, the most pressing first.
+
+        What was changed or is watched comes first; of the rest, what is in view takes turns with what is
+        not, so that a long list is read to its end while somebody looks at its beginning.
+        """
         streams, read_at = self._state.streams, self._state.consumers_read_at
+        watched, dirty = self._attention.watched, self._attention.dirty
         wanted = set(self._attention.wanted())
         now = time.monotonic()
+        pressing: list[str] = []
+        in_view: list[str] = []
+        others: list[str] = []
+        for name, snapshot in streams.items():
+            if name in dirty or watched.get(name):
+                pressing.append(name)
+            elif snapshot.consumer_count or self._state.consumers_of.get(name):
+                (in_view if name in wanted else others).append(name)
 
         def urgency(name: str) -> float:
-            snapshot = streams[name]
             age = now - read_at.get(name, now - 3600.0)
-            if name in self._attention.dirty:
+            if name in dirty:
                 return 1e9 + age
-            if self._attention.watched.get(name):
-                return 1e8 + age
-            if name in wanted:
-                return 1e6 + age
-            moved = snapshot.last_sequence != self._read_at_sequence.get(name)
-            return age * (4.0 if moved else 1.0)
+            moved = streams[name].last_sequence != self._read_at_sequence.get(name)
+            return age * (4.0 if moved or name in wanted else 1.0)
 
-        candidates = [
-            name
-            for name, snapshot in streams.items()
-            if snapshot.consumer_count or self._state.consumers_of.get(name) or name in self._attention.dirty
-        ]
-        candidates.sort(key=urgency, reverse=True)
-        return candidates
+        for names in (pressing, in_view, others):
+            names.sort(key=urgency, reverse=True)
+        unread = bool(others) and others[0] not in read_at
+        return [*pressing, *_mixed(in_view, others, 2 if unread else 3)]
 
     async def _read_of(self, stream: str) -> None:
         self._attention.dirty.discard(stream)
@@ -172,3 +177,15 @@ class ConsumerReader:
         found = answer.get("message") or {}
         moment = parse_time(found.get("time"))
         return (int(found["seq"]), moment) if moment is not None else None
+
+
+def _mixed(first: list[str], second: list[str], every: int) -> list[str]:
+    """Both lists as one, with a name of the second at every so many places, while both last."""
+    mixed: list[str] = []
+    start = 0
+    for name in second:
+        end = start + every - 1
+        mixed.extend(first[start:end])
+        mixed.append(name)
+        start = end
+    return [*mixed, *first[start:]]

@@ -151,6 +151,15 @@ class DataTable(QWidget):
         """The rows as shown."""
         return self.model.shown_rows()
 
+    def rows_in_view(self) -> list[Any]:
+        """The rows that can be seen."""
+        first = self.view.rowAt(0)
+        count = self.model.rowCount()
+        if first < 0 or not count or not self.isVisible():
+            return []
+        last = self.view.rowAt(self.view.viewport().height() - 1)
+        return [self.model.row_at(row) for row in range(first, last + 1 if last >= 0 else count)]
+
     def selected_rows(self) -> list[Any]:
         """The selected rows, top to bottom."""
         numbers = sorted(index.row() for index in self.view.selectionModel().selectedRows())

@@ -257,16 +257,11 @@ class StationsScreen(Screen):
 
     def _tell_visible(self) -> None:
         """Let the session read first what can be seen."""
-        view = self.table.view
-        first = view.rowAt(0)
-        last = view.rowAt(view.viewport().height() - 1)
-        rows = self.table.model.rowCount()
-        if first < 0 or not rows or not self.isVisible():
+        rows: list[StationRow] = self.table.rows_in_view()
+        if not rows:
             return
-        last = rows - 1 if last < 0 else last
         names: list[str] = []
-        for number in range(first, last + 1):
-            row: StationRow = self.table.model.row_at(number)
+        for row in rows:
             names += row.memphis.streams if row.memphis is not None else [row.name]
         self.context.session.set_visible_streams(self, names)
 

@@ -79,6 +79,7 @@ async def test_many_are_read_at_a_pace(
     await asyncio.gather(*map(make, range(140)))
     session = await open_session(nats_server, poll_budget=20)
     budget = session._poller.budget
+    session.set_visible_streams("a long list", [f"S{number}" for number in range(70)])
     await seen(session, lambda s: s.complete, 30)
     burst = len((await seen(session, lambda s: s.consumers, 30)).consumers)
     assert 1 <= burst <= 61  # an empty list helps nobody

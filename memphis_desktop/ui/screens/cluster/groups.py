@@ -253,12 +253,7 @@ class GroupsView(QWidget):
 
     def visible_streams(self) -> tuple[str, ...]:
         """The streams of the rows in view, to be read first."""
-        view, rows = self.table.view, self.table.rows()
-        if not rows:
-            return ()
-        first = max(0, view.rowAt(0))
-        last = view.rowAt(view.viewport().height() - 1)
-        shown = rows[first : (last if last >= 0 else len(rows) - 1) + 1]
+        shown: list[RaftGroup] = self.table.rows_in_view()
         return tuple(dict.fromkeys(g.key.stream for g in shown if g.key.stream and not g.key.account))
 
 

@@ -60,6 +60,8 @@ class ConsumersScreen(Screen):
         self.table.set_rows(snapshot.consumers.values())
         self._show_state(snapshot)
         self._count()
+        streams = dict.fromkeys(consumer.stream for consumer in self.table.rows_in_view())
+        self.context.session.set_visible_streams(self, streams)
 
     def _show_state(self, snapshot: ClusterSnapshot) -> None:
         inner = "buckets" in self.filter.chips()
@@ -83,6 +85,9 @@ class ConsumersScreen(Screen):
         total = sum(inner or not is_machinery(stream) for stream, _ in known)
         shown = self.table.model.rowCount()
         text = figures.count_noun(total, "group")
+        account = self._snapshot.account if self._snapshot is not None else None
+        if account is not None and len(known) < 0.99 * account.consumers:
+            text += f", {figures.integer(account.consumers)} in all"  # reading thousands takes a while
         self.filter.set_count(
             (f"{figures.integer(shown)} of {text}" if shown < total else text) if total else ""
         )
@@ -112,6 +117,10 @@ class ConsumersScreen(Screen):
     def activated(self) -> None:
         """Keys go to the list."""
         self.table.setFocus()
+
+    def deactivated(self) -> None:
+        """Nothing of this list is looked at any more."""
+        self.context.session.set_visible_streams(self, ())
 
     def focus_filter(self) -> None:
         """Put the cursor into the filter."""

@@ -77,8 +77,8 @@ def _environment(row: _Row) -> list[tuple[str, str]]:
 COLUMNS = [
     Column("state", "State", _Row.state, "dot", 124),
     Column("name", "Name", lambda row: row.profile.name, "text", 110, stretch=True),
-    Column("environment", "Environment", _environment, "badge", 172),
-    Column("url", "Servers", lambda row: ", ".join(safe_urls(row.profile)), "mono", 170),
+    Column("environment", "Environment", _environment, "badge", 132),
+    Column("url", "Servers", lambda row: ", ".join(safe_urls(row.profile)), "mono", 160),
     Column("login", "Login", lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
     Column("rtt", "Round trip", _Row.rtt, "duration", 84),
     Column("version", "Server", _Row.version, "text", 72),
