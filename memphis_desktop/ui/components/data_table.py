@@ -6,7 +6,7 @@ copying, and the four states of a list (loading, empty, error, ready).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -135,8 +135,11 @@ class DataTable(QWidget):
 
     # Rows -------------------------------------------------------------------------------------
 
-    def set_rows(self, rows: Iterable[Any]) -> None:
-        """Show ``rows``; selection, cursor and scroll position stay with their rows."""
+    def set_rows(self, rows: Iterable[Any] | Mapping[Any, Any]) -> None:
+        """Show ``rows``, or the values of a mapping by its keys.
+
+        Selection, cursor and scroll position stay with their rows.
+        """
         bar = self.view.verticalScrollBar()
         at_top = bar.value() == 0
         anchor = None if at_top else self._top_key()

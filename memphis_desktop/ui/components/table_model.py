@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any, Literal, NamedTuple
@@ -198,10 +198,13 @@ class TableModel(QAbstractTableModel):
 
     # Changes ----------------------------------------------------------------------------------
 
-    def set_rows(self, rows: Iterable[Any]) -> None:
-        """Replace the records; views hear only of what differs. The last row of a key wins."""
+    def set_rows(self, rows: Iterable[Any] | Mapping[Any, Any]) -> None:
+        """Replace the records; views hear only of what differs. The last row of a key wins.
+
+        The keys of a mapping are taken for those of its rows.
+        """
         before = self._all
-        self._all = {self.row_key(row): row for row in rows}
+        self._all = dict(rows) if isinstance(rows, Mapping) else {self.row_key(row): row for row in rows}
         if len(self._texts) > 2 * len(self._all) + 64:
             self._texts = {key: kept for key, kept in self._texts.items() if key in self._all}
         if not self._update(before):
@@ -257,18 +260,17 @@ class TableModel(QAbstractTableModel):
                     self._keys[key] = value
                     moved.add(key)
         if not all(self._in_place(places[key], descending) for key in moved):
-            self._permute(self._put_in_order(moved, descending))
-        if len(changed) > _SINGLY:
-            self._refresh(before)
-        else:
-            for key in changed:
-                if key in self._places:
-                    self._set_row(self._places[key], everything[key])
+            self._take_order(self._put_in_order(moved, descending), everything)
+        touched = sorted(self._places[key] for key in changed if key in self._places)
+        for place in touched:
+            self._rows[place] = everything[self._shown[place]]
+        last, start = len(self.columns) - 1, -1
+        for number, place in enumerate(touched):
+            if number == 0 or touched[number - 1] != place - 1:
+                start = place
+            if number + 1 == len(touched) or touched[number + 1] != place + 1:
+                self.dataChanged.emit(self.index(start, 0), self.index(place, last))
         return True
-
-    def _set_row(self, place: int, row: Any) -> None:
-        self._rows[place] = row
-        self.dataChanged.emit(self.index(place, 0), self.index(place, len(self.columns) - 1))
 
     def _in_place(self, place: int, descending: bool) -> bool:
         """Whether a row stands right between its neighbours."""
@@ -375,13 +377,15 @@ class TableModel(QAbstractTableModel):
             return
         present = set(self._shown)
         target = [key for key in wanted if key in present]
-        if target == self._shown:
-            return
+        if target != self._shown:
+            self._take_order(target, dict(zip(self._shown, self._rows, strict=True)))
+
+    def _take_order(self, target: list[Hashable], record: Mapping[Hashable, Any]) -> None:
+        """Put the shown rows into another order; `record` has their records."""
         self.layoutAboutToBeChanged.emit()
         position = {key: row for row, key in enumerate(target)}
         old = self.persistentIndexList()
         new = [self.createIndex(position[self._shown[index.row()]], index.column()) for index in old]
-        record = dict(zip(self._shown, self._rows, strict=True))
         self._shown = target
         self._rows = [record[key] for key in target]
         if self._places:

@@ -57,7 +57,7 @@ class ConsumersScreen(Screen):
         """Update the rows."""
         self.banner.show_snapshot(snapshot)
         self._snapshot = snapshot
-        self.table.set_rows(snapshot.consumers.values())
+        self.table.set_rows(snapshot.consumers)
         self._show_state(snapshot)
         self._count()
         streams = dict.fromkeys(consumer.stream for consumer in self.table.rows_in_view())
