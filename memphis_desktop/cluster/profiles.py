@@ -216,6 +216,45 @@ def _credentials_from_json(values: Mapping[str, Any]) -> Credentials:
     return Credentials(kind=CredentialKind(values.get("kind", "none")), **known)
 
 
+def text_of(profiles: Sequence[ConnectionProfile]) -> str:
+    """Return the text of a file of profiles."""
+    document = {"version": FILE_VERSION, "connections": [to_json(profile) for profile in profiles]}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def profiles_of(text: str) -> list[ConnectionProfile]:
+    """Return the profiles in the text of such a file; raises what tells that it is none."""
+    entries = json.loads(text)["connections"]
+    if not isinstance(entries, list):
+        raise TypeError("connections is not a list")
+    return [from_json(entry) for entry in entries]
+
+
+def without_secrets(profile: ConnectionProfile) -> ConnectionProfile:
+    """Return a profile fit to give away: without secrets, but with paths and references to them."""
+    system = profile.system_credentials
+    return replace(
+        profile,
+        urls=tuple(without_secret(url) for url in profile.urls),
+        credentials=_bare(profile.credentials),
+        system_credentials=None if system is None else _bare(system),
+    )
+
+
+def _bare(credentials: Credentials) -> Credentials:
+    def bare(value: str) -> str:
+        return value if value.startswith(("env://", "file://")) else ""
+
+    return replace(
+        credentials,
+        token=bare(credentials.token),
+        password=bare(credentials.password),
+        nkey_seed=bare(credentials.nkey_seed),
+        user_jwt=bare(credentials.user_jwt),
+        user_seed=bare(credentials.user_seed),
+    )
+
+
 class ProfileStore:
     """The profiles of this user, in one file.
 
@@ -237,15 +276,11 @@ class ProfileStore:
         except OSError as error:
             raise ProfileError(f"The connections in {self.path} cannot be read: {error.strerror}.") from error
         try:
-            document = json.loads(text)
-            entries = document["connections"]
-            if not isinstance(entries, list):
-                raise TypeError("connections is not a list")
+            return profiles_of(text)
         except (ValueError, KeyError, TypeError) as error:
             raise ProfileError(
                 f"The connections in {self.path} are damaged ({error}). Mend the file or move it away."
             ) from error
-        return [from_json(entry) for entry in entries]
 
     def save(self, profiles: Sequence[ConnectionProfile]) -> None:
         """Replace the file by these profiles; raises `ProfileError` when names repeat or writing fails."""
@@ -255,9 +290,8 @@ class ProfileStore:
                 raise ProfileError("A connection needs a name.")
             if names.count(lowered) > 1:
                 raise ProfileError(f"There is another connection named {name}. Choose a different name.")
-        document = {"version": FILE_VERSION, "connections": [to_json(profile) for profile in profiles]}
         try:
-            write_private(self.path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            write_private(self.path, text_of(profiles))
         except OSError as error:
             reason = error.strerror
             raise ProfileError(f"The connections cannot be saved to {self.path}: {reason}.") from error
@@ -279,6 +313,16 @@ class ProfileStore:
         remaining = [profile for profile in profiles if profile.id != profile_id]
         if len(remaining) != len(profiles):
             self.save(remaining)
+
+    def move(self, profile_id: str, by: int) -> None:
+        """Move a profile up (negative) or down in the order; no further than the end."""
+        profiles = self.load()
+        place = next((at for at, one in enumerate(profiles) if one.id == profile_id), None)
+        if place is not None:
+            target = min(max(0, place + by), len(profiles) - 1)
+            if target != place:
+                profiles.insert(target, profiles.pop(place))
+                self.save(profiles)
 
     def free_name(self, wanted: str) -> str:
         """Return `wanted`, with a number behind it when that name is taken."""

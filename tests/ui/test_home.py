@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from memphis_desktop.app import Program
 from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.lab.layout import free_ports
-from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Environment
+from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, Environment
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState, Doors
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
@@ -152,6 +152,38 @@ async def test_contexts_are_imported(program: Program, until: Until, tmp_path: P
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     [profile] = await until(program.window.profiles.load, "the import")
     assert profile.credentials.user == "ada"
+
+
+async def test_connections_are_ordered_and_given_away_without_secrets(
+    program: Program, tmp_path: Path, qtbot: QtBot
+) -> None:
+    secret = Credentials(CredentialKind.PASSWORD, user="ada", password="geheim")
+    kept = Credentials(CredentialKind.TOKEN, token="env://TOKEN")
+    store = program.window.profiles
+    store.put(ConnectionProfile("first", urls=("nats://ada:geheim@a:4222",), credentials=secret))
+    store.put(ConnectionProfile("second", urls=("tls://b:4222",), system_credentials=kept))
+    screen = home(program)
+    screen.refresh()
+    screen.table.select_key(store.load()[1].id)
+    command = next(one for one in screen.commands() if one.title == "Move up")
+    command.callback()
+    assert [one.name for one in store.load()] == ["second", "first"]
+    command.callback()  # it is the first already
+    assert [row.profile.name for row in screen.table.rows()] == ["second", "first"]
+    assert [row.profile.name for row in screen.table.selected_rows()] == ["second"]
+
+    path = tmp_path / "given.json"
+    screen.export_to(str(path), store.load())
+    text = path.read_text(encoding="utf-8")
+    assert "geheim" not in text
+    assert "env://TOKEN" in text
+    screen.import_from(str(path))
+    assert [one.name for one in store.load()] == ["second", "first", "second 2", "first 2"]
+    assert len({one.id for one in store.load()}) == 4
+    assert store.load()[3].credentials == Credentials(CredentialKind.PASSWORD, user="ada")
+    path.write_text("{}", encoding="utf-8")
+    screen.import_from(str(path))
+    assert len(store.load()) == 4
 
 
 async def test_a_dropped_credentials_file_begins_a_connection(

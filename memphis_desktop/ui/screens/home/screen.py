@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
 from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.contexts import find_contexts
@@ -17,6 +29,10 @@ from memphis_desktop.cluster.profiles import (
     Credentials,
     Environment,
     ProfileError,
+    TlsOptions,
+    profiles_of,
+    text_of,
+    without_secrets,
 )
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import BrokerState
@@ -25,7 +41,7 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
-from memphis_desktop.ui.format import count_noun
+from memphis_desktop.ui.format import bytes_size, count_noun
 from memphis_desktop.ui.lab import LabPanel
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.home.broker_panel import BrokerPanel
@@ -33,10 +49,12 @@ from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, KINDS,
 from memphis_desktop.ui.screens.home.details import ConnectionDetails, safe_urls
 from memphis_desktop.ui.screens.home.first_run import FirstRun
 from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
+from memphis_desktop.ui.screens.station_parts import limit_share
 from memphis_desktop.ui.shell.logo import Logo
 from memphis_desktop.ui.shell.status_bar import STATE_WORDS
 
 _REFRESH_MS = 1000
+_FILES = "Connections (*.json);;All files (*)"
 _ENVIRONMENT_TOKENS = {
     Environment.LOCAL: "good",
     Environment.DEVELOPMENT: "information",
@@ -59,6 +77,14 @@ class _Row:
         server = self.snapshot.server if self.snapshot is not None else None
         return server.version if server is not None else None
 
+    def store(self) -> Any:
+        account = self.snapshot.account if self.snapshot is not None else None
+        if account is None:
+            return None
+        used = bytes_size(account.storage)
+        share = limit_share(account.storage, account.max_storage)
+        return (share, f"{used} of {bytes_size(account.max_storage)}") if share is not None else (None, used)
+
     def rtt(self) -> float | None:
         server = self.snapshot.server if self.snapshot is not None else None
         return server.rtt_seconds if server is not None else None
@@ -74,6 +100,14 @@ def _environment(row: _Row) -> list[tuple[str, str]]:
     return badges
 
 
+def _tls(row: _Row) -> str:
+    tls = row.profile.tls
+    secure = tls != TlsOptions() or any(url.startswith(("tls://", "wss://")) for url in row.profile.urls)
+    if not secure:
+        return "when asked"  # as the server wishes
+    return "unverified" if tls.skip_verify else "both sides" if tls.cert_path else "on"
+
+
 COLUMNS = [
     Column("state", "State", _Row.state, "dot", 124),
     Column("name", "Name", lambda row: row.profile.name, "text", 110, stretch=True),
@@ -82,6 +116,10 @@ COLUMNS = [
     Column("login", "Login", lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
     Column("rtt", "Round trip", _Row.rtt, "duration", 84),
     Column("version", "Server", _Row.version, "text", 72),
+    Column("tls", "TLS", _tls, "text", 110, visible=False),
+    Column(
+        "store", "JetStream store", _Row.store, "bar", 130, "Used, of what the account may", visible=False
+    ),
     Column("origin", "Imported from", lambda row: row.profile.origin or None, "text", 180, visible=False),
 ]
 
@@ -319,6 +357,57 @@ class HomeScreen(Screen):
         self.refresh()
         self.context.notify(f"Imported {count_noun(len(chosen), 'connection')}.", "good")
 
+    def export(self) -> None:
+        """Write the marked connections to a file, without their secrets."""
+        profiles = [row.profile for row in self.table.selected_rows()]
+        if not profiles:
+            return
+        dialog = QFileDialog(self.window(), "Export connections", "connections.json", _FILES)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("json")
+        dialog.fileSelected.connect(lambda path: self.export_to(path, profiles))
+        dialog.open()
+
+    def export_to(self, path: str, profiles: Sequence[ConnectionProfile]) -> None:
+        """Write these to a file."""
+        try:
+            Path(path).write_text(text_of([without_secrets(one) for one in profiles]), encoding="utf-8")
+        except OSError as error:
+            self.context.notify(f"{path} cannot be written: {error.strerror}.", "bad")
+            return
+        text = f"{count_noun(len(profiles), 'connection')} written to {path}, without secrets."
+        self.context.notify(text, "good")
+
+    def import_file(self) -> None:
+        """Take connections from a file that was exported."""
+        dialog = QFileDialog(self.window(), "Import connections", "", _FILES)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(self.import_from)
+        dialog.open()
+
+    def import_from(self, path: str) -> None:
+        """Add the connections of a file under free names."""
+        store = self.context.shell.profiles
+        try:
+            found = profiles_of(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError, ProfileError) as error:
+            self.context.notify(f"There are no connections in {path}: {error}", "bad")
+            return
+        present = {one.id for one in store.load()}
+        for profile in found:
+            made = replace(profile, name=store.free_name(profile.name), origin=path)
+            store.put(replace(made, id=uuid.uuid4().hex) if profile.id in present else made)
+        self.refresh()
+        self.context.notify(f"Imported {count_noun(len(found), 'connection')}.", "good")
+
+    def move_marked(self, by: int) -> None:
+        """Move the marked connection in the list."""
+        profile = self._marked()
+        if profile is not None:
+            self.context.shell.profiles.move(profile.id, by)
+            self.refresh()
+            self.table.select_key(profile.id)
+
     def accept_file(self, path: str) -> bool:
         """A credentials file was dropped on the window: begin a connection with it."""
         if path.endswith(".creds"):
@@ -332,7 +421,8 @@ class HomeScreen(Screen):
         return True
 
     def _row_actions(self, rows: list[_Row]) -> list[Command]:
-        return [command for command in self.commands() if command.title not in ("New connection", "Import")]
+        elsewhere = ("New connection", "Import connections", "Import connections from a file")
+        return [command for command in self.commands() if command.title not in elsewhere]
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the context menu."""
@@ -340,6 +430,7 @@ class HomeScreen(Screen):
         found = [
             Command("New connection", "Ctrl+N", self.new, "plus"),
             Command("Import connections", "", self.import_contexts, "download-simple"),
+            Command("Import connections from a file", "", self.import_file, "file-arrow-down"),
         ]
         if profile is not None:
             found += [
@@ -348,6 +439,9 @@ class HomeScreen(Screen):
                 Command("Edit connection", "F2", lambda: self.edit(profile), "pencil-simple"),
                 Command("Duplicate connection", "Ctrl+D", self.duplicate, "copy"),
                 Command("Test connection", "T", self.details.test, "heartbeat"),
+                Command("Export without secrets", "", self.export, "export"),
+                Command("Move up", "Alt+Up", lambda: self.move_marked(-1), "arrow-up"),
+                Command("Move down", "Alt+Down", lambda: self.move_marked(1), "arrow-down"),
                 Command("Delete connection", "Del", self.delete, "trash", danger=True),
             ]
         return [*found, *self.broker_panel.commands(), *self.lab_panel.commands()]
