@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
+from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.page_cache import Page
 from memphis_desktop.server_process import ServerProcess
@@ -459,3 +460,47 @@ async def test_finding_in_a_text_and_looking_inside_a_compressed_payload(
     assert first < second
     qtbot.keyClick(view.find_field, Qt.Key.Key_Return)
     assert view.editor.textCursor().selectionStart() == first  # begins again at the top
+
+
+@pytest.mark.parametrize("kind", ["nats-server", "memphis-desktop"])
+async def test_who_may_not_read_is_told_what_is_missing(
+    kind: str,
+    open_window: Open,
+    start_nats_server: Callable[..., ServerProcess],
+    start_broker: Callable[..., ServerProcess],
+    connect: Connect,
+    until: Until,
+) -> None:
+    users = (
+        "authorization { users: [ {user: all, password: x}, {user: few, password: x, permissions: "
+        '{publish: {deny: ["$JS.API.DIRECT.>", "$JS.API.STREAM.MSG.GET.>"]}}} ] }'
+    )
+    server = (start_nats_server if kind == "nats-server" else start_broker)(config=users)
+    await fill(await connect(server, user="all", password="x"), "S", numbered(5))
+    url = server.url.replace("nats://", "nats://few:x@")
+    program = await open_window()
+    profile = ConnectionProfile(name="few", urls=(url,))
+    await program.window.open_profile(profile, Route("messages", {"stream": "S"}))
+    screen: Any = program.window.current_workspace().current_screen
+    await until(lambda: screen.browser.shows_sentence, "the sentence", timeout=30)
+    assert "You may not read the messages of S" in screen.browser.sentence()
+    assert "$JS.API.STREAM.MSG.GET.S" in screen.browser.sentence()
+    assert screen.browser.reader is None  # "Try again" begins anew
+
+
+async def test_a_narrow_list_keeps_room_for_payloads(
+    client: Client, browse: Browse, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, "S", [*numbered(20), b""])
+    browser = await browse("S")
+    header = browser.list.table.horizontalHeader()
+    sections = {column.key: section for section, column in enumerate(browser.list.model.columns)}
+    assert not header.isSectionHidden(sections["headers"])
+    browser.list.select_sequence(3)
+    await until(browser.split.preview_visible, "the pane")
+    await until(lambda: header.isSectionHidden(sections["headers"]), "fewer columns")
+    assert header.sectionSize(sections["preview"]) >= 90
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_Space)
+    await until(lambda: not header.isSectionHidden(sections["headers"]), "all columns again")
+    browser.list.select_sequence(21)
+    assert browser.detail._views.currentWidget() is browser.detail._nothing

@@ -101,4 +101,4 @@ class SkeletonRows(QWidget):
                 room = self.width() * share
                 width = room * (0.5 + 0.35 * ((row * 7 + column * 5) % 4) / 3)
                 painter.drawRoundedRect(QRectF(left, y, width, 10), 3, 3)
-                left += self.width() * 0.2
+                left += room + theme.SPACE_4

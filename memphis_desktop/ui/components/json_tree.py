@@ -25,6 +25,8 @@ _BATCH = 500  # children added at a time
 _PREVIEW = 512
 _OPEN_CHILDREN = 200  # levels are opened by themselves only while this many rows are shown
 
+KEY_SHARE = 0.5  # of the width that keys may take, however deep they are
+
 
 class _Node:
     """One value and where it hangs. Children are made when first asked for."""
@@ -216,7 +218,8 @@ class JsonTree(QWidget):
         self.model.set_value(value)
         self._open_small()
         width = self.view.sizeHintForColumn(0) + 24
-        self.view.header().resizeSection(0, max(120, min(360, width)))
+        most = max(160, round(self.view.viewport().width() * KEY_SHARE))  # the values are what is read
+        self.view.header().resizeSection(0, max(120, min(360, most, width)))
 
     def _open_small(self) -> None:
         """Open level by level while the whole stays readable."""

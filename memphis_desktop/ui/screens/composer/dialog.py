@@ -146,7 +146,11 @@ class Composer(QDialog):
         layout.setContentsMargins(theme.SPACE_5, theme.SPACE_4, theme.SPACE_5, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_3)
         layout.addWidget(self.origin_note)
-        layout.addLayout(subject_line)
+        where = QVBoxLayout()
+        where.setSpacing(theme.SPACE_1)
+        where.addLayout(subject_line)
+        where.addWidget(self.match_label)
+        layout.addLayout(where)
         layout.addWidget(self._splitter, 1)
         layout.addWidget(self.schema_check)
         layout.addWidget(self.many)
@@ -173,7 +177,7 @@ class Composer(QDialog):
         self.publish_button.setIcon(icon("paper-plane-tilt", "on_accent"))
         foot = QHBoxLayout()
         foot.setSpacing(theme.SPACE_2)
-        foot.addWidget(self.match_label, 1)
+        foot.addStretch(1)
         for title, box in (("Timeout", self.timeout_box), ("Replies", self.replies_box)):
             foot.addWidget(PlainLabel(title, "caption"))
             foot.addWidget(box)
@@ -295,6 +299,14 @@ class Composer(QDialog):
             return str(error)
         return self.header_grid.problem()
 
+    def _subject_problem(self, subject: str) -> str:
+        """Why nothing can be sent there; said beside the subject."""
+        try:
+            check_subject(subject)
+        except ValueError as error:
+            return str(error)
+        return ""
+
     def _body_problem(self) -> str:
         try:
             text = self.filled(0).body
@@ -312,7 +324,7 @@ class Composer(QDialog):
         body_problem = self._body_problem()
         problem = body_problem or self.problem()
         if problem:
-            note.setText(problem if body_problem or subject else "")
+            note.setText(problem if body_problem or not self._subject_problem(subject) else "")
             note.setRole("bad")
         else:
             size = len(self.body.payload(self.filled(0)))
@@ -346,10 +358,9 @@ class Composer(QDialog):
         if not subject:
             self.match_label.setText("")
             return
-        try:
-            check_subject(subject)
-        except ValueError as error:
-            self.match_label.setText(str(error))
+        problem = self._subject_problem(subject)
+        if problem:
+            self.match_label.setText(problem)
             self.match_label.setRole("bad")
             return
         stream = self.target()

@@ -129,7 +129,7 @@ class LiveScreen(Screen):
         self.tree.header().resizeSection(1, 80)
         self.tree.header().resizeSection(2, 64)
         self.tree.setIndentation(12)
-        self.tree.setMinimumWidth(250)
+        self.tree.setMinimumWidth(220)
         self.tree.doubleClicked.connect(self._tree_opened)
         self.list = MessageListView("live")
         self.list.model.zone = self.context.zone
@@ -160,7 +160,7 @@ class LiveScreen(Screen):
         for part in (self.tree, self._stack, self.detail):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([264, 700, 340])
+        self.splitter.setSizes([236, 728, 340])
         self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.note.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
 

@@ -208,10 +208,16 @@ class MessageBrowser(QWidget):
             self._show_error(error)
             return
         wanted, self.places.wanted = self.places.wanted, None
-        if wanted is not None:
-            await self.places.seek(wanted)
-        else:
-            await self.places.show_last(select=False)
+        try:
+            if wanted is not None:
+                await self.places.seek(wanted)
+            else:
+                await self.places.show_last(select=False)
+        except ReadError as error:
+            reader, self.reader = self.reader, None
+            if reader is not None:
+                await reader.close()
+            self._show_error(error)
 
     # Keeping up ---------------------------------------------------------------------------------
 
@@ -415,9 +421,16 @@ class MessageBrowser(QWidget):
 
     def _show_error(self, error: ReadError) -> None:
         text = f"The messages of {self.stream} cannot be read: {error.description}."
+        icon_name = "warning-circle"
         if error.code == 404:
             text = f"There is no stream {self.stream} any more."
-        self._message.set_content("warning-circle", text, ("Try again", self.activated))
+        elif error.code == 403:
+            icon_name = "lock"
+            text = (
+                f"You may not read the messages of {self.stream}. {error.description}, which it takes: "
+                "ask for that permission, or connect with another login."
+            )
+        self._message.set_content(icon_name, text, ("Try again", self.activated))
         self._message.set_kind("bad")
         self._show_state("message")
 

@@ -150,7 +150,7 @@ def standard_columns(
                 f"{figures.count_noun(len(message.payload), 'payload byte')}, "
                 f"{figures.count_noun(len(message.header_bytes), 'header byte')}"
             ),
-            width=72,
+            width=84,
             right=True,
             mono=True,
             help="Headers and payload",

@@ -125,6 +125,7 @@ class MessageDetail(QWidget):
         page = QWidget(self._stack)
         self.tabs = QTabWidget(page)
         self.tabs.setDocumentMode(True)
+        self.tabs.setProperty("kind", "narrow")
         self._pages = self.tabs.findChild(QStackedWidget) or self.tabs  # where the pages end up
         self.tabs.addTab(self._decoded_tab(), "Decoded")
         self.text_view = TextView("Payload as text", self._pages)
@@ -221,7 +222,8 @@ class MessageDetail(QWidget):
         self._plain.save_requested.connect(self.save_requested)
         self._bytes = HexView(self._views)
         self._waiting = EmptyState("hourglass", "Decoding", parent=self._views)
-        for view in (self.tree, self._plain, self._bytes, self._waiting):
+        self._nothing = EmptyState("envelope-simple-open", "This message has no payload.", parent=self._views)
+        for view in (self.tree, self._plain, self._bytes, self._waiting, self._nothing):
             self._views.addWidget(view)
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -235,10 +237,10 @@ class MessageDetail(QWidget):
         self.report_table = DataTable(
             [
                 Column("verdict", "Verdict", lambda row: ("good", "read it") if row[1].applied
-                       else ("muted", "did not apply"), kind="dot", width=120),
-                Column("decoder", "Decoder", lambda row: _title(row[1].decoder), width=150),
-                Column("reason", "Reason", lambda row: row[1].reason, width=220, stretch=True),
-                Column("offset", "At byte", lambda row: row[1].offset, kind="number", width=80,
+                       else ("muted", "did not apply"), kind="dot", width=108),
+                Column("decoder", "Decoder", lambda row: _title(row[1].decoder), width=100),
+                Column("reason", "Reason", lambda row: row[1].reason, width=140, stretch=True),
+                Column("offset", "At byte", lambda row: row[1].offset, kind="number", width=70,
                        text=lambda value: "" if value is None else figures.integer(value)),
             ],
             lambda row: row[0],
@@ -448,7 +450,7 @@ class MessageDetail(QWidget):
             return
         if decoded.text is not None:
             self._plain.set_text(decoded.text)
-            self._views.setCurrentWidget(self._plain)
+            self._views.setCurrentWidget(self._plain if decoded.data else self._nothing)
             self.text_view.set_text(decoded.text)
             return
         self._bytes.set_data(decoded.data)

@@ -35,6 +35,8 @@ from memphis_desktop.ui.theme import fonts
 NEAR_ROWS = 60  # rows from an end at which the next page is asked for
 PAGE_SAMPLE = 100  # rows at either end whose subjects are measured
 MINIMUM_PREVIEW = 90
+COMFORTABLE_PREVIEW = 170  # with less room for payloads, columns that matter less give way
+GIVING_WAY = ("headers", "size", "latency")
 FITTING_ROOM = 300  # pixels: a narrower table is not laid out yet
 _DRAG_MS = 40
 
@@ -157,6 +159,7 @@ class MessageListView(QWidget):
         self._at_end = True
         self._asking = False
         self._subjects_fitted = False
+        self._gave_way: list[str] = []  # columns hidden for want of room
         self._drag = QTimer(self)
         self._drag.setSingleShot(True)
         self._drag.setInterval(_DRAG_MS)
@@ -471,12 +474,30 @@ class MessageListView(QWidget):
         section = next((i for i, column in enumerate(self.model.columns) if column.stretch), None)
         if section is None or header.isSectionHidden(section):
             return
-        others = header.length() - header.sectionSize(section)
         before = header.blockSignals(True)
+        self._give_way(header, section)
+        others = header.length() - header.sectionSize(section)
         header.resizeSection(section, max(MINIMUM_PREVIEW, self.table.viewport().width() - others))
         header.blockSignals(before)
         self.table.refresh_geometry()
         self.table.viewport().update()
+
+    def _give_way(self, header: QHeaderView, stretched: int) -> None:
+        """While there is little room, hide columns that matter less, unless the user has chosen columns."""
+        saved = settings.current().get(self._settings_key) or {}
+        room = self.table.viewport().width()
+        if saved.get("hidden") is not None or room < FITTING_ROOM:
+            return
+        sections = {column.key: section for section, column in enumerate(self.model.columns)}
+        for key in self._gave_way:
+            header.setSectionHidden(sections[key], False)
+        self._gave_way.clear()
+        for key in GIVING_WAY:
+            if room - (header.length() - header.sectionSize(stretched)) >= COMFORTABLE_PREVIEW:
+                break
+            if key in sections and not header.isSectionHidden(sections[key]):
+                header.setSectionHidden(sections[key], True)
+                self._gave_way.append(key)
 
     def _section_resized(self, section: int, *_: int) -> None:
         if not self.model.columns[section].stretch:
@@ -487,7 +508,11 @@ class MessageListView(QWidget):
         header = self.table.horizontalHeader()
         columns = self.model.columns
         order = sorted(range(len(columns)), key=header.visualIndex)
-        hidden = [column.key for section, column in enumerate(columns) if header.isSectionHidden(section)]
+        hidden = [
+            column.key
+            for section, column in enumerate(columns)
+            if header.isSectionHidden(section) and column.key not in self._gave_way
+        ]
         widths = {
             column.key: header.sectionSize(section)
             for section, column in enumerate(columns)
