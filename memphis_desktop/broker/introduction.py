@@ -21,8 +21,7 @@ def info_of(node: BrokerNode, connection: ClientConnection, *, after_connect: bo
         "version": node.version,
         "proto": 1,
         "go": f"python{sys.version_info.major}.{sys.version_info.minor}",
-        "host": node.public_host,
-        "port": node.public_port,
+        **_address(node, connection),
         "headers": not node.options.without_headers,
         "max_payload": connection.parser.max_payload,
         "jetstream": node.jetstream is not None,
@@ -35,14 +34,19 @@ def info_of(node: BrokerNode, connection: ClientConnection, *, after_connect: bo
         "xkey": node.keys.curve_name,
         "api_lvl": API_LEVEL if node.jetstream is not None else None,
     }
-    web = node.options.websocket if connection.client_type == "websocket" else None
-    if web is not None and web.advertise:
-        fields["connect_urls"] = [web.advertise]
     if after_connect:
         fields["connect_info"] = True
         fields["remote_account"] = connection.account.name
         fields["acc_is_sys"] = connection.account is node.system_account
     return fields | connection.info_fields()
+
+
+def _address(node: BrokerNode, connection: ClientConnection) -> dict[str, Any]:
+    """Return where clients are told to connect: those of WebSocket where they did."""
+    web = node.options.websocket
+    if connection.client_type == "websocket" and web is not None:
+        return {"host": web.host or node.host, "port": node.websocket_port}
+    return {"host": node.public_host, "port": node.public_port}
 
 
 def _asks_for_login(node: BrokerNode, connection: ClientConnection, after_connect: bool) -> bool:

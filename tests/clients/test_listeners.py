@@ -173,6 +173,18 @@ async def test_logins_of_its_own(start: Starter, connect: Connect, login: dict[s
 
 
 @QUIET
+async def test_every_listener_tells_its_own_address(start: Starter, connect: Connect) -> None:
+    server = start(
+        'client_advertise: "192.0.2.1:1"\n'
+        'websocket { listen: "127.0.0.1:-1", no_tls: true, advertise: "192.0.2.2:2" }'
+    )
+    port = web_port(server)
+    told = [(await connect(url))._server_info for url in (server.url, f"ws://127.0.0.1:{port}")]
+    assert [(info["host"], info["port"]) for info in told] == [("192.0.2.1", 1), ("127.0.0.1", port)]
+    assert not any("connect_urls" in info for info in told)
+
+
+@QUIET
 async def test_a_nameless_user_of_its_own(start: Starter, connect: Connect) -> None:
     server = start(
         "accounts { A { users: [{ user: web, password: w }] }, B { users: [{ user: b, password: b }] } }\n"
