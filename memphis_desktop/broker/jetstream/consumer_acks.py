@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -200,7 +200,7 @@ class AckReader:
         elif body.startswith(_TERM):
             answered = self._ack(sequence, number, 0, done)
             reason = body[len(_TERM) :].strip().decode("utf-8", "replace")
-            consumer.advise_terminated(sequence, number, count, reason)
+            consumer.advisories.terminated(sequence, number, count, reason)
         if reply and answered:
             replies.append((reply, b"", 0, b""))
 
@@ -248,14 +248,7 @@ class AckReader:
         entry = deliveries.pending.get(sequence)
         if entry is None:
             return
-        fields: dict[str, Any] = {
-            "stream": consumer.stream.name,
-            "consumer": consumer.name,
-            "consumer_seq": number,
-            "stream_seq": sequence,
-            "deliveries": count,
-        }
-        consumer.stream.advise("nak", f"CONSUMER.MSG_NAKED.{consumer.suffix}", fields)
+        consumer.advisories.naked(sequence, number, count)
         delay = parse_delay(argument)
         now, now_ns = consumer.clock.monotonic(), consumer.clock.time_ns()
         if delay is None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.jetstream.consumer_acks import AckReader
+from memphis_desktop.broker.jetstream.consumer_advisories import ConsumerAdvisories
 from memphis_desktop.broker.jetstream.consumer_alarm import Alarm
 from memphis_desktop.broker.jetstream.consumer_config import filters_of
 from memphis_desktop.broker.jetstream.consumer_cursor import Cursor
@@ -19,7 +20,6 @@ from memphis_desktop.broker.jetstream.consumer_deliveries import NEVER, Deliveri
 from memphis_desktop.broker.jetstream.consumer_info import consumer_info
 from memphis_desktop.broker.jetstream.consumer_reset import ResetHandler
 from memphis_desktop.broker.jetstream.consumer_slice import Brake, Pace, Slice, headers_only
-from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.store.interface import RemovalReason
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class BaseConsumer(ABC):
         self.tracked = config.ack_policy != "none"
         self.suffix = f"{stream.name}.{name}"
         self.ack_prefix = f"$JS.ACK.{self.suffix}.".encode()
+        self.advisories = ConsumerAdvisories(self)
         self.acks = AckReader(self)
         self._reset_handler = ResetHandler(self)
         self._subscriptions: list[Subscription] = []
@@ -375,13 +376,7 @@ class BaseConsumer(ABC):
         for sequence, count in messages:
             floor = (self.deliveries.floor_consumer, self.deliveries.floor_stream)
             self.journal.exhausted(sequence, count, *floor)
-            fields = {
-                "stream": self.stream.name,
-                "consumer": self.name,
-                "stream_seq": sequence,
-                "deliveries": count,
-            }
-            self.stream.advise("max_deliver", f"CONSUMER.MAX_DELIVERIES.{self.suffix}", fields)
+            self.advisories.exhausted(sequence, count)
         if messages:
             self.journal.flush()
 
@@ -400,20 +395,7 @@ class BaseConsumer(ABC):
         self.journal.acked(sequences, deliveries.floor_consumer, deliveries.floor_stream)
         self.journal.flush()
         for sequence, number, count in terminated:
-            self.advise_terminated(sequence, number, max(count, 1), reason)
-
-    def advise_terminated(self, sequence: int, number: int, count: int, reason: str) -> None:
-        """Publish the advisory MSG_TERMINATED."""
-        fields: dict[str, Any] = {
-            "stream": self.stream.name,
-            "consumer": self.name,
-            "consumer_seq": number,
-            "stream_seq": sequence,
-            "deliveries": count,
-        }
-        if reason:
-            fields["reason"] = reason
-        self.stream.advise("terminated", f"CONSUMER.MSG_TERMINATED.{self.suffix}", fields)
+            self.advisories.terminated(sequence, number, max(count, 1), reason)
 
     def touch(self) -> None:
         """Note that the consumer is used: its inactive threshold begins anew."""
@@ -505,17 +487,7 @@ class BaseConsumer(ABC):
 
     def _pause_changed(self) -> None:
         self._pause_reported = not self.paused
-        self._advise_pause()
-
-    def _advise_pause(self) -> None:
-        until = self.config.pause_until
-        fields = {
-            "stream": self.stream.name,
-            "consumer": self.name,
-            "paused": self.paused,
-            "pause_until": format_time(until) if until is not None else "0001-01-01T00:00:00Z",
-        }
-        self.stream.advise("consumer_pause", f"CONSUMER.PAUSE.{self.suffix}", fields)
+        self.advisories.pause()
 
     @abstractmethod
     def unpin(self, group: str) -> None:
@@ -559,7 +531,7 @@ class BaseConsumer(ABC):
             self.exhausted(self.deliveries.expire(now).exhausted)
         if not self._pause_reported and self.config.pause_until is not None and not self.paused:
             self._pause_reported = True
-            self._advise_pause()
+            self.advisories.pause()
         self._due(now)
         self.pump()
         if self.threshold and self._idle_end() <= now and not self._end_when_idle():
