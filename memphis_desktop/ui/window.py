@@ -122,6 +122,10 @@ class MainWindow(QMainWindow):
         """An open connection."""
         return self._connections.get(profile_id)
 
+    def open_connections(self) -> list[Connection]:
+        """The connections that are open."""
+        return list(self._connections.values())
+
     def session_of(self, profile_id: str) -> Session | None:
         """The session of an open connection."""
         connection = self._connections.get(profile_id)

@@ -41,6 +41,9 @@ async def test_a_lagging_group_is_told_and_shown(
     window.navigate(Route("alerts"))
     screen = window.current_workspace().current_screen
     assert isinstance(screen, AlertsScreen)
+    told = await window.alerts.preview(Rule("lag_messages", 3, for_seconds=0))
+    assert told.startswith("Would have been told 1 time in the ")
+    assert told.endswith("about 1 station or group.")
     [alert] = screen.table.rows()
     screen.table.select_key(alert.key)
     next(command for command in screen.commands() if command.title == "Mark as seen").callback()
@@ -87,6 +90,7 @@ async def test_rules_are_made_switched_and_deleted(program: Program, until: Unti
     form.signal.setCurrentIndex(form.signal.findData("rate_low"))
     assert form.threshold.prefix() == "below "
     form.pattern.setText("orders*")
+    await until(lambda: "Open a connection" in form.past.text(), "what it would have told")
     qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: len(screen.rules.rows()) == count + 1, "the rule")
     rule = screen.rules.current_row()

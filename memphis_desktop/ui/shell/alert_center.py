@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication
 
+from memphis_desktop.cluster.alert_preview import SPAN, Preview, preview
 from memphis_desktop.cluster.alerts import (
     SIGNALS,
     Alert,
@@ -98,6 +100,24 @@ class AlertCenter(QObject):
     def open_count(self) -> int:
         """How many hold and were not acknowledged."""
         return sum(not alert.acknowledged for alert in self.engine.alerts())
+
+    async def preview(self, rule: Rule) -> str:
+        """What a rule would have told in the past, in a sentence."""
+        histories = [connection.session.history for connection in self._window.open_connections()]
+        if not histories:
+            return "Open a connection to see how often this would have been told."
+        now = time.time()
+        found = [await asyncio.to_thread(preview, rule, history, now) for history in histories]
+        known = [one for one in found if one is not None]
+        if not known:
+            return "This is not recorded: it cannot be said how often it would have been told."
+        whole = sum(known, Preview())
+        span = figures.duration(round(min(whole.seconds, SPAN)))
+        if not whole.alerts:
+            return f"Would not have been told in the {span} that are recorded."
+        times = figures.count_noun(whole.alerts, "time")
+        about = figures.count_noun(whole.subjects, "station or group", "stations or groups")
+        return f"Would have been told {times} in the {span} that are recorded, about {about}."
 
     def acknowledge(self, alert: Alert) -> None:
         """Seen."""

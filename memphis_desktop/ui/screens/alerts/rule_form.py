@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSizePolicy, QWidget
+from shiboken6 import isValid
 
 from memphis_desktop.cluster.alerts import BAD, SIGNALS, WARNING, Rule
 from memphis_desktop.ui.components.dialogs import FormDialog
+from memphis_desktop.ui.components.labels import PlainLabel
 
+_PREVIEW_MS = 300
 SEVERITIES = {WARNING: "Warning", BAD: "Severe"}
 
 
 class RuleForm(FormDialog):
     """Make or change a rule."""
 
-    def __init__(self, parent: QWidget | None, rule: Rule | None = None) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None,
+        rule: Rule | None = None,
+        preview: Callable[[Rule], Coroutine[Any, Any, str]] | None = None,
+    ) -> None:
         self._before = rule or Rule("lag_seconds", 300.0)
         super().__init__(
             parent, "Edit rule" if rule else "New rule", "Save rule" if rule else "Add rule", width=520
@@ -53,6 +65,25 @@ class RuleForm(FormDialog):
         self.add_row("", self.webhook)
         self.signal.currentIndexChanged.connect(self._show_unit)
         self._show_unit()
+        self._ask_preview = preview
+        self._asking: asyncio.Task[None] | None = None
+        self.past = PlainLabel("", "caption", wrap=True)
+        self.past.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.past.setMinimumHeight(2 * self.past.fontMetrics().height())
+        self.add_row("", self.past)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PREVIEW_MS)
+        self._timer.timeout.connect(self._preview)
+        for changed in (
+            self.signal.currentIndexChanged,
+            self.threshold.valueChanged,
+            self.pattern.textChanged,
+            self.duration.valueChanged,
+        ):
+            changed.connect(lambda *_: self._timer.start())
+        if preview is not None:
+            self._timer.start()
 
     def rule(self) -> Rule:
         """The rule as entered."""
@@ -66,6 +97,19 @@ class RuleForm(FormDialog):
             desktop=self.desktop.isChecked(),
             webhook=self.webhook.isChecked(),
         )
+
+    def _preview(self) -> None:
+        """Say what the rule as it stands would have told in the past."""
+        if self._ask_preview is not None and (self._asking is None or self._asking.done()):
+            self._asking = asyncio.get_running_loop().create_task(self._show_preview(self.rule()))
+
+    async def _show_preview(self, rule: Rule) -> None:
+        assert self._ask_preview is not None  # there is one, or nobody asks
+        text = await self._ask_preview(rule)
+        if isValid(self):
+            self.past.setText(text)
+            if self.rule() != rule:
+                self._timer.start()  # it was changed meanwhile
 
     def _show_unit(self) -> None:
         signal = SIGNALS[self.signal.currentData()]

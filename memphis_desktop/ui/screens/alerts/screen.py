@@ -138,7 +138,7 @@ class AlertsScreen(Screen):
         self.context.run(self._edit(rule), "save the rule")
 
     async def _edit(self, rule: Rule | None) -> None:
-        form = RuleForm(self.window(), rule)
+        form = RuleForm(self.window(), rule, self._center.preview)
         if await form.ask():
             entered = form.rule()
             rules = [entered if one.id == entered.id else one for one in self._center.rules()]
