@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,7 +75,9 @@ async def test_alerts_of_one_rule_share_a_toast(
     assert window.current_workspace().route == Route("alerts")
 
 
-async def test_rules_are_made_switched_and_deleted(program: Program, until: Until, qtbot: QtBot) -> None:
+async def test_rules_are_made_switched_and_deleted(
+    program: Program, until: Until, qtbot: QtBot, tmp_path: Path
+) -> None:
     window = program.window
     window.navigate(Route("alerts"))
     screen = window.current_workspace().current_screen
@@ -101,6 +104,10 @@ async def test_rules_are_made_switched_and_deleted(program: Program, until: Unti
     assert len(window.alerts.rules()) == count
     window.toasts._toasts[-1]._act()
     assert len(window.alerts.rules()) == count + 1
+    screen.toggle(next(one for one in window.alerts.rules() if one.id == rule.id))
+    await screen.write_rules(tmp_path / "rules.yml")
+    assert 'stream_name=~"orders.*"' in (tmp_path / "rules.yml").read_text().replace("\\", "")
+    assert "Not in it: A group is behind" in window.toasts.texts()[-1]
 
 
 async def test_alerts_are_sent_to_a_webhook(

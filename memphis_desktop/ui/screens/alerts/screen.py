@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
+from memphis_desktop.cluster.alert_export import prometheus_rules
 from memphis_desktop.cluster.alerts import SIGNALS, Alert, Rule
+from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -85,6 +89,7 @@ class AlertsScreen(Screen):
         header.set_title(
             "Alerts", "Rules are watched while this program runs, on every connection that is open."
         )
+        header.add_icon_action("export", "Export the rules for Prometheus", self.export)
         header.add_action("New rule", self.new, icon_name="plus", kind="primary", tooltip="N")
         halves = QSplitter(Qt.Orientation.Vertical)
         halves.setHandleWidth(theme.SPACE_2)
@@ -145,6 +150,25 @@ class AlertsScreen(Screen):
             self._center.set_rules(rules if rule is not None else [*rules, entered])
             self.rules.select_key(entered.id)
 
+    def export(self) -> None:
+        """Write the rules to a file for Prometheus, which watches while this program does not run."""
+        path, _ = QFileDialog.getSaveFileName(self, "Export for Prometheus", "memphis-desktop.rules.yml")
+        if path:
+            self.context.run(self.write_rules(Path(path)), "export the rules")
+
+    async def write_rules(self, path: Path) -> None:
+        """Write them, and say which have no counterpart there."""
+        rules = self._center.rules()
+        text, left_out = prometheus_rules(rules)
+        await asyncio.to_thread(path.write_text, text, encoding="utf-8")
+        count = figures.count_noun(len(rules) - len(left_out), "rule")
+        told = f"Exported {count} to {path}, for the figures of prometheus-nats-exporter."
+        if left_out:
+            titles = ", ".join(SIGNALS[rule.signal].title for rule in left_out[:3])
+            self.context.notify(f"{told} Not in it: {titles}.", "warning")
+        else:
+            self.context.notify(told, "good")
+
     def new_webhook(self) -> None:
         """Add an address to which alerts are sent."""
         self.tabs.setCurrentWidget(self.webhooks)
@@ -195,6 +219,7 @@ class AlertsScreen(Screen):
         )
         return [
             Command("New rule", "N", self.new, "plus"),
+            Command("Export the rules for Prometheus", "", self.export, "export"),
             Command("New webhook", "W", self.new_webhook, "plus"),
             *self._alert_commands(),
             *below,
