@@ -11,11 +11,14 @@ from memphis_desktop.broker.options import AccountOptions
 from memphis_desktop.broker.routing import HandlerSubscription, Pending, Publisher, SubjectRouter, Turn, Watch
 from memphis_desktop.broker.subject_mapping import AccountMappings
 from memphis_desktop.broker.subscription import ClientSubscription
-from memphis_desktop.protocol.message import Message
+from memphis_desktop.protocol.message import HEADER_SIZE, REPLY, Message
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.connection import ClientConnection
     from memphis_desktop.broker.contracts import Handler, Subscription
+
+# More messages than that hardly go to a client each.
+_FEW = 256
 
 
 class Account:
@@ -109,12 +112,38 @@ class Account:
 
     def publish_many(self, messages: Sequence[Message]) -> None:
         """Route messages from the node itself, in order: the fast way for the answers to a chunk."""
-        if len(messages) == 1 and self._hand_over(messages, None):
-            return
+        if len(messages) <= _FEW:
+            messages = self._send_each(messages)
+            if not messages or (len(messages) == 1 and self._hand_over(messages, None)):
+                return
         pending = Pending(None, self._turn)
         routing.publish(self.router, messages, None, pending)
         if pending.batches:
             self._run(pending)
+
+    def send_now(self, subject: bytes, payload: bytes) -> bool:
+        """Send a message to the one client that it goes to, before this call returns; False if it cannot."""
+        single = self.router.route(subject).single
+        return isinstance(single, ClientSubscription) and single.send_now(subject, payload)
+
+    def _send_each(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Send messages that go to one client each, and all to different ones; return what is left to do.
+
+        That is how many publishers get their answers that wait for each: a buffer would gather nothing.
+        """
+        route = self.router.route
+        chosen: dict[object, tuple[ClientSubscription, Message]] = {}
+        for message in messages:
+            single = route(message[0]).single
+            if (
+                not isinstance(single, ClientSubscription)
+                or message[REPLY]
+                or message[HEADER_SIZE]
+                or single.connection in chosen
+            ):
+                return messages
+            chosen[single.connection] = single, message
+        return [one for single, one in chosen.values() if not single.send_now(one[0], one[3])]
 
     def _hand_over(self, messages: Sequence[Message], sender: Publisher | None) -> bool:
         """Hand a single message straight to the one subscription that gets it.

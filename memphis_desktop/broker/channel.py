@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +53,7 @@ class Channel(asyncio.Protocol):
         self._greeted = False
         self._out: list[bytes] = []
         self._out_size = 0
+        self._descriptor = -1  # the socket's descriptor, where the system writes to it like to a file
         self._written = 0
         self._progress = (0, 0.0)  # how much had been taken by the peer, and since when
 
@@ -74,6 +77,9 @@ class Channel(asyncio.Protocol):
     # -- handshakes ------------------------------------------------------------------------------------------
     def _begin(self, now: float) -> None:
         """Greet, or wait for the handshake that comes first."""
+        inner = self.transport.get_extra_info("socket") if self.transport is not None else None
+        if inner is not None and sys.platform != "win32":
+            self._descriptor = inner.fileno()
         web, tls = self._websocket, self.node.options.tls if self.secured else None
         if web is not None:
             self._web = WebSocketLayer(
@@ -160,6 +166,7 @@ class Channel(asyncio.Protocol):
         self.parser.take_rest()
         self._out.clear()
         self.transport = None
+        self._descriptor = -1
 
     def close(self, reason: str) -> None:
         """Write out what is buffered, and close; `reason` is shown by monitoring."""
@@ -208,6 +215,30 @@ class Channel(asyncio.Protocol):
             self.node.has_output(self)
         self._out.append(frame)
         self._out_size += len(frame)
+
+    def _write_now(self, data: bytes) -> bool:
+        """Give the socket something in this very moment; False when that cannot be, and nothing was done.
+
+        Other transports write when the turn of the loop ends. Nothing is called back from here.
+        """
+        transport = self.transport
+        if (
+            self._out
+            or self._descriptor < 0
+            or self._layer is not None
+            or transport is None
+            or transport.is_closing()
+            or transport.get_write_buffer_size()
+        ):
+            return False
+        try:
+            taken = os.write(self._descriptor, data)
+        except OSError:  # it would block; the transport will see itself what is worse
+            return False
+        self._written += len(data)
+        if taken < len(data):
+            transport.write(data[taken:])
+        return True
 
     def flush(self) -> None:
         """Write what was collected, in one call; cut the connection off when it has fallen too far behind."""

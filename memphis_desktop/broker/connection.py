@@ -527,6 +527,19 @@ class ClientConnection(Channel):
         if self._out_size > _WRITE_THRESHOLD:
             self.flush()
 
+    def send_now(self, frame: bytes, size: int) -> bool:
+        """Send the frame of one message with `size` bytes of payload at once, past the out-buffer.
+
+        False when it has to go the usual way.
+        """
+        if self.closed or self.permissions is not None or self.node.options.trace:
+            return False
+        if not self._write_now(frame):
+            return False
+        self.out_messages += 1
+        self.out_bytes += size
+        return True
+
     # -- timers ----------------------------------------------------------------------------------------------
     def tick(self, now: float) -> None:
         """Check deadlines; called by the node's ticker."""

@@ -74,6 +74,13 @@ class Account(Protocol):
         Made for the answers to a chunk: many replies that differ in their last token only.
         """
 
+    def send_now(self, subject: bytes, payload: bytes) -> bool:
+        """Send a message from the node itself on its way before this call returns.
+
+        That works when it goes to one client which takes it at once. Nothing is called back meanwhile. False
+        when it has to be published.
+        """
+
     def deliver(self, inbox: bytes, messages: Sequence[Message]) -> bool:
         """Send `messages` to whoever subscribes to `inbox`, each showing its own subject, not the inbox.
 

@@ -39,6 +39,17 @@ class ClientSubscription:
         """Return what monitoring shows."""
         return self.sid, self.delivered, self.maximum, self.connection.client_id
 
+    def send_now(self, subject: bytes, payload: bytes) -> bool:
+        """Send a message without headers at once; False when it has to be taken like all others."""
+        if self.maximum or self.denied:
+            return False
+        size = len(payload)
+        frame = b"MSG %b %b %d\r\n%b\r\n" % (subject, self.sid, size, payload)
+        if not self.connection.send_now(frame, size):
+            return False
+        self.delivered += 1
+        return True
+
     def take(self, messages: list[Message], sender: Publisher | None, pending: Pending | None = None) -> None:
         """Put messages into the connection's out-buffer."""
         connection = self.connection

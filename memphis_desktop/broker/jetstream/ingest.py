@@ -80,6 +80,10 @@ class Ingest:
         self._last_id = b""
         self._answers: list[Message] = []
         self._waits = False
+        # Of a message that may be acknowledged as soon as it is written: where that goes, and whether it did.
+        self._early_reply = b""
+        self._early_told = False
+        self._written_callback = self._written
         self.traced_stream = stream.name  # what message tracing shows
         self.last_refusal = ""
         self.configure()
@@ -309,8 +313,10 @@ class Ingest:
         stream = self._stream
         now = stream.node.clock.time_ns()
         previous = None if self._plain else stream.previous_sequences(messages)
+        early = len(replies) == 1 and self._acknowledges and not self._outstanding and previous is None
+        self._early_reply = replies[0] if early and endings is None else b""
         try:
-            first = stream.messages.append(messages, now)
+            first = stream.messages.append(messages, now, self._written_callback)
         except StorageError as error:
             _log.error("Stream '%s > %s' can not store: %s", stream.account.name, stream.name, error)
             failure = ApiError(STREAM_STORE_FAILED, error)
@@ -321,7 +327,9 @@ class Ingest:
         if ids:
             stream.message_ids.remember({one: first + index for one, index in ids.items()}, now)
         outstanding = _Outstanding(first + len(messages) - 1, first)
-        if self._acknowledges:
+        if self._early_told:
+            self._early_told = False
+        elif self._acknowledges:
             outstanding.replies = replies
             if endings:
                 outstanding.endings = {first + index: ending for index, ending in endings.items()}
@@ -332,6 +340,13 @@ class Ingest:
         if self._stream_follows:
             stream.stored(messages, first, now)
         return True
+
+    def _written(self, sequence: int) -> None:
+        """Acknowledge the message that was just written, before the time that the index takes."""
+        reply = self._early_reply
+        if reply:
+            answer = b"%b%d}" % (self.prefix, sequence)
+            self._early_told = self._stream.account.send_now(reply, answer)
 
     def refuse(self, reply: bytes, error: ApiError) -> None:
         """Answer that a message is refused."""

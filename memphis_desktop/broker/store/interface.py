@@ -113,13 +113,22 @@ class MessageStore(ABC):
         """The time of the oldest message, 0 when there is none."""
 
     @abstractmethod
-    def append(self, messages: Sequence[NewMessage], time_ns: int) -> int:
+    def append(
+        self,
+        messages: Sequence[NewMessage],
+        time_ns: int,
+        written: Callable[[int], None] | None = None,
+    ) -> int:
         """Store `messages` under consecutive sequences and return the first of these.
 
         The store may keep `messages` in memory for readers: the caller does not change it afterwards.
 
         Limits with discard old are enforced afterwards (`on_removed` is called); with discard new the caller
         asks `refusal` first. Message i gets time `time_ns + i`, and never one before the last message's.
+
+        When `interval` mode makes a single message as good as durable by writing it, `written` is called with
+        its sequence right then, before the index knows of it; it must not touch the store. Other stores and
+        modes never call it.
 
         Raises:
             StorageError: the store is read-only, or the write failed; nothing was stored.

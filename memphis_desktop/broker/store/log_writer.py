@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from memphis_desktop.broker.clock import Clock, Timer
 from memphis_desktop.broker.store.commit import Channel, Pace, SyncWork, TurnCallbacks, Workers, ignore
 from memphis_desktop.broker.store.documents import Document
 from memphis_desktop.broker.store.files import NO_DESCRIPTORS, NO_ROOM, FileSystem
-from memphis_desktop.broker.store.index import Segment
+from memphis_desktop.broker.store.index import TIME_SPAN, Segment
 from memphis_desktop.broker.store.indexed import IndexedStore, Run
 from memphis_desktop.broker.store.indexer import Indexer, Slices
 from memphis_desktop.broker.store.interface import (
@@ -146,15 +146,22 @@ class LogWriter(IndexedStore):
     def _failed(self) -> None:
         """Called once when the medium failed: put the stream into a state that is sure to be on it."""
 
-    def append(self, messages: Sequence[NewMessage], time_ns: int) -> int:
+    def append(
+        self,
+        messages: Sequence[NewMessage],
+        time_ns: int,
+        written: Callable[[int], None] | None = None,
+    ) -> int:
         """Write the messages with one call and take them into the index."""
-        self._check_new(messages)
+        if self.failure is not None or not messages:
+            self._check_new(messages)
         if self._settings.reserve.spent:
             raise StorageError("no space left on the disk")
-        time_ns = max(time_ns, self.last_time_ns)
+        if time_ns < self.last_time_ns:
+            time_ns = self.last_time_ns
         segment = self._segment_for(time_ns)
         if len(messages) == 1:
-            return self._append_one(segment, messages, time_ns)
+            return self._append_one(segment, messages, time_ns, written)
         names, header_sizes, bodies = zip(*messages, strict=True)
         subjects, only = self._subjects_for(names)
         if only is not None:
@@ -184,7 +191,13 @@ class LogWriter(IndexedStore):
         self._appended(segment, subjects, first, time_ns, messages, len(block))
         return first
 
-    def _append_one(self, segment: Segment, messages: Sequence[NewMessage], time_ns: int) -> int:
+    def _append_one(
+        self,
+        segment: Segment,
+        messages: Sequence[NewMessage],
+        time_ns: int,
+        written: Callable[[int], None] | None,
+    ) -> int:
         """Write the only message of a batch: as `append` does, without columns of one entry."""
         name, header_size, body = messages[0]
         subject = self._subjects.by_name.get(name) or self._subjects.add(name)
@@ -202,6 +215,8 @@ class LogWriter(IndexedStore):
             raise
         if control:
             self._control_written(file, offset - len(control))
+        if written is not None and not self._syncs:
+            written(sequence)
         size = len(record)
         segment.append(size, offset, time_ns, subject.number)
         subject.append(sequence)
@@ -247,6 +262,22 @@ class LogWriter(IndexedStore):
 
     def _accounted(self, subject: bytes, size: int) -> int:
         return 30 + len(subject) + size
+
+    def _segment_for(self, time_ns: int) -> Segment:
+        segments = self._table.segments
+        if segments:
+            # What nearly always holds, without a call for each part of it.
+            newest = segments[-1]
+            count = len(newest.sizes)
+            if (
+                count
+                and newest.keys is None
+                and newest.base + count == self.last_sequence + 1
+                and time_ns - newest.time_base < TIME_SPAN
+                and not self._full(newest.file)
+            ):
+                return newest
+        return super()._segment_for(time_ns)
 
     def _needs_new_segment(self, segment: Segment, time_ns: int) -> bool:
         return self._full(segment.file) or super()._needs_new_segment(segment, time_ns)

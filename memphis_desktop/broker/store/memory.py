@@ -43,7 +43,12 @@ class MemoryMessageStore(IndexedStore):
         super().__init__(limits)
         self._callbacks = TurnCallbacks(clock)
 
-    def append(self, messages: Sequence[NewMessage], time_ns: int) -> int:
+    def append(
+        self,
+        messages: Sequence[NewMessage],
+        time_ns: int,
+        written: Callable[[int], None] | None = None,
+    ) -> int:
         """Keep the messages."""
         self._check_new(messages)
         time_ns = max(time_ns, self.last_time_ns)

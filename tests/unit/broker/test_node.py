@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -384,3 +386,68 @@ async def test_statistics_keep_what_closed_connections_did(
     after = node.statistics()
     assert (after.in_messages, after.out_bytes, after.connections) == (1, 3, 0)
     assert BrokerOptions().port == 4222
+
+
+# -- acknowledgements ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("sync_always", [True, False], ids=["durable", "interval"])
+async def test_acknowledgements_come_once_and_in_order_however_they_are_sent(
+    start_node: StartNode, open_client: OpenClient, tmp_path: Path, sync_always: bool
+) -> None:
+    node = await start_node(jetstream=True, store_dir=str(tmp_path), sync_always=sync_always)
+    client = await open_client(node)
+    config = b'{"name":"S","subjects":["s.>"]}'
+    client.send(b"SUB made 1\r\nPUB $JS.API.STREAM.CREATE.S made %d\r\n%b\r\n" % (len(config), config))
+    await client.until(b"}\r\n")
+
+    def publishes(*replies: bytes) -> bytes:
+        return b"".join([b"PUB s.a %b 1\r\nx\r\n" % reply for reply in replies])
+
+    async def acknowledged(sid: bytes) -> tuple[bytes, int]:
+        head = (await client.line()).split()
+        assert (head[0], head[2]) == (b"MSG", sid)
+        return head[1], json.loads(await client.line())["seq"]
+
+    client.send(b"SUB r.* 2\r\nSUB once 3\r\nUNSUB 3 1\r\n")
+    await client.synchronise()
+    client.send(publishes(b"r.1"))
+    assert await acknowledged(b"2") == (b"r.1", 1)
+    client.send(publishes(b"r.2", b"r.3"))
+    assert [await acknowledged(b"2") for _ in range(2)] == [(b"r.2", 2), (b"r.3", 3)]
+    client.send(publishes(b"once"))
+    assert await acknowledged(b"3") == (b"once", 4)
+    client.send(publishes(b"once"))  # nobody is there any more
+    client.send(publishes(b"r.4"))
+    assert await acknowledged(b"2") == (b"r.4", 6)
+    (connection,) = node.connections.values()
+    assert connection.out_messages == 6
+    assert [one.delivered for one in connection.subscriptions.values()] == [1, 4]
+    assert await client.synchronise() == b""
+
+
+async def test_a_publisher_that_reads_no_acknowledgements_gets_them_all_later(
+    start_node: StartNode, open_client: OpenClient, tmp_path: Path
+) -> None:
+    node = await start_node(jetstream=True, store_dir=str(tmp_path), sync_always=False)
+    client = await open_client(node)
+    config = b'{"name":"S","subjects":["s.>"]}'
+    inbox = b"r." + b"x" * 3000  # so that the socket is soon full
+    client.send(b"SUB made 1\r\nPUB $JS.API.STREAM.CREATE.S made %d\r\n%b\r\n" % (len(config), config))
+    await client.until(b"}\r\n")
+    client.send(b"SUB r.* 2\r\n")
+    await client.synchronise()
+    (connection,) = node.connections.values()
+    assert connection.transport is not None
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    count = 0
+    for _ in range(20_000):
+        connection.data_received(b"PUB s.a %b 1\r\nx\r\n" % inbox)
+        count += 1
+        if connection.transport.get_write_buffer_size() > 100_000:
+            break
+    assert connection.transport.get_write_buffer_size() > 100_000
+    client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    sequences = []
+    for _ in range(count):
+        assert (await client.line()).startswith(b"MSG r.x")
+        sequences.append(json.loads(await client.line())["seq"])
+    assert sequences == list(range(1, count + 1))

@@ -215,7 +215,7 @@ def test_an_atomic_batch_is_one_append(world: StreamWorld, monkeypatch: pytest.M
     sizes = []
     append = stream.messages.append
 
-    def counted(messages: list[object], time_ns: int) -> int:
+    def counted(messages: list[object], time_ns: int, *more: object) -> int:
         sizes.append(len(messages))
         return append(messages, time_ns)  # type: ignore[arg-type]
 

@@ -155,3 +155,24 @@ async def test_limits_hold_again_after_opening(make_node: MakeNode) -> None:
     store.limits = Limits(max_messages=10)
     store.enforce_limits()
     assert store.first_sequence == 91
+
+
+async def test_a_single_message_is_told_of_when_it_is_written_and_syncs_are_not_waited_for(
+    make_node: MakeNode,
+) -> None:
+    node = make_node(sync_always=False)
+    messages = node.create().messages
+    told: list[tuple[int, int, bool]] = []
+
+    def written(sequence: int) -> None:
+        (log,) = node.folder.rglob("*.log")  # type: ignore[union-attr]
+        told.append((sequence, messages.last_sequence, log.read_bytes().endswith(b"one")))
+
+    assert messages.append([(b"s.a", 0, b"one")], START, written) == 1
+    assert told == [(1, 0, True)]
+    assert (messages.last_sequence, messages.durable_sequence) == (1, 1)
+    messages.append([(b"s.a", 0, b"two"), (b"s.a", 0, b"three")], START, written)
+    messages.sync_always = True
+    messages.append([(b"s.a", 0, b"four")], START, written)
+    assert len(told) == 1
+    assert messages.read(4).body == b"four"  # type: ignore[union-attr]
