@@ -131,7 +131,11 @@ def _sample(arguments: list[str]) -> int:
     import argparse
 
     parser = make_parser("sample", "Make the sample stations on a running server and keep them busy.")
-    parser.add_argument("url", metavar="URL", help="the server, for example nats://127.0.0.1:4222")
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="the server, for example nats://127.0.0.1:4222; several of a cluster with commas between",
+    )
     parser.add_argument("--remove", action="store_true", help="delete the sample data and end")
     parser.add_argument("--quiet", action="store_true", help="print failures only")
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)

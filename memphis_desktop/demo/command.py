@@ -22,8 +22,12 @@ from memphis_desktop.stations.errors import StationsError
 
 @contextlib.asynccontextmanager
 async def connection(url: str, name: str) -> AsyncIterator[Client]:
-    """Connect a client that finds its way back when the server restarts; closed at the end."""
+    """Connect a client that finds its way back when the server restarts; closed at the end.
 
+    `url` may name several servers of a cluster, with commas between.
+    """
+
+    urls = [part.strip() for part in url.split(",")]
     last_error: Exception | None = None
 
     async def remember(error: Exception) -> None:
@@ -33,7 +37,7 @@ async def connection(url: str, name: str) -> AsyncIterator[Client]:
     try:
         # A first try without patience, so that a wrong address is told at once.
         client = await nats.connect(
-            url,
+            urls,
             name=name,
             allow_reconnect=False,
             max_reconnect_attempts=1,
@@ -43,7 +47,7 @@ async def connection(url: str, name: str) -> AsyncIterator[Client]:
         )
         await client.close()
         client = await nats.connect(
-            url, name=name, max_reconnect_attempts=-1, reconnect_time_wait=0.5, error_cb=remember
+            urls, name=name, max_reconnect_attempts=-1, reconnect_time_wait=0.5, error_cb=remember
         )
     except (Error, OSError, ValueError, TimeoutError) as error:
         reason = last_error or error
