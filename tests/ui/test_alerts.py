@@ -54,6 +54,7 @@ async def test_a_lagging_group_is_told_and_shown(
     assert window.current_workspace().route == Route("consumer", {"stream": "orders", "consumer": "billing"})
     await jetstream.purge_stream("orders")
     await until(lambda: not window.alerts.alerts(), "the end of the alert", timeout=20)
+    assert not window.toasts.texts()
 
 
 async def test_alerts_of_one_rule_share_a_toast(

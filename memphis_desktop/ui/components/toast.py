@@ -141,6 +141,11 @@ class ToastStack(QObject):
         self._place()
         return toast
 
+    def end(self, topic: str) -> None:
+        """Take away what is said of a topic: it holds no longer."""
+        for toast in [one for one in self._toasts if one.topic == topic]:
+            self._drop(toast)
+
     def texts(self) -> list[str]:
         """What is shown, oldest first."""
         return [toast.text for toast in self._toasts]

@@ -155,6 +155,9 @@ class AlertCenter(QObject):
             text = f"{more} on {profile.name}."
             log.warning("alerts: %s", text)
             self._window.notify(text, "bad", ("Show", lambda: self._window.navigate(Route("alerts"))))
+        still = {_topic(alert) for alert in self.engine.alerts()}
+        for topic in {_topic(alert) for alert in ended} - still:
+            self._window.toasts.end(topic)
         if began or ended:
             self.changed.emit()
 
@@ -176,8 +179,7 @@ class AlertCenter(QObject):
         if others:
             text = f"{text} {figures.count_noun(len(others), 'more alert')} of this kind."
             action = ("Show", lambda: self._window.navigate(Route("alerts")))
-        topic = " ".join(alert.key[:2])
-        self._window.notify(text, alert.rule.severity, action, topic)
+        self._window.notify(text, alert.rule.severity, action, _topic(alert))
 
     def _tell_desktop(self, alert: Alert, text: str) -> None:
         application = QApplication.instance()
@@ -206,6 +208,11 @@ class AlertCenter(QObject):
             self._window.navigate(Route("station", {"stream": subject.stream}))
         else:
             self._window.navigate(Route("overview"))
+
+
+def _topic(alert: Alert) -> str:
+    """A rule on a connection."""
+    return " ".join(alert.key[:2])
 
 
 def load_rules() -> list[Rule]:
