@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from memphis_desktop.broker import connection_reports
 from memphis_desktop.broker.auth_callout import Question
 from memphis_desktop.broker.authentication import (
     REFUSED,
@@ -26,7 +27,6 @@ from memphis_desktop.broker.authentication import (
     Refusal,
 )
 from memphis_desktop.broker.channel import Channel
-from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.message_trace import any_traced, is_traced, publish_traced
 from memphis_desktop.broker.options import WebSocketOptions
 from memphis_desktop.broker.permissions import Permissions
@@ -592,46 +592,12 @@ class ClientConnection(Channel):
 
     def user_info(self) -> dict[str, Any]:
         """Return the answer to ``$SYS.REQ.USER.INFO``."""
-        info: dict[str, Any] = {
-            "user": self.user_name,
-            "account": self.account.name,
-            "account_name": self.account.options.name_tag or self.account.name,
-        }
-        if self.identity.name_tag:
-            info["user_name"] = self.identity.name_tag
-        if self.permissions is not None:
-            info["permissions"] = self.permissions.describe()
-        if self.identity.expires_at:
-            left = self.identity.expires_at - self.node.clock.time_ns() // 1_000_000_000
-            info["expires"] = max(left - 1, 0) * 1_000_000_000  # whole seconds
-        return info
+        return connection_reports.user_info(self)
 
     def request_info(self, *, detailed: bool) -> dict[str, Any]:
         """Return what a service in another account is told of a requester: its account, or all."""
-        if not detailed:
-            return {"acc": self.account.name, "rtt": int(self.round_trip * 1e9)}
-        told = self.describe()
-        extra = {"jwt": self.identity.token, "issuer_key": self.identity.issuer}
-        return told | {key: value for key, value in extra.items() if value}
+        return connection_reports.request_info(self, detailed=detailed)
 
     def describe(self) -> dict[str, Any]:
         """Return the ``client`` object of advisories."""
-        described: dict[str, Any] = {
-            "start": format_time(self.start_ns),
-            "host": self.address[0],
-            "id": self.client_id,
-            "acc": self.account.name,
-        }
-        optional = {
-            "user": self.user_name,
-            "name": self.options.name,
-            "lang": self.options.lang,
-            "ver": self.options.version,
-            "rtt": int(self.round_trip * 1e9),
-        }
-        described |= {key: value for key, value in optional.items() if value}
-        return described | {
-            "server": self.node.server_name,
-            "kind": self.kind,
-            "client_type": self.client_type,
-        }
+        return connection_reports.describe(self)
