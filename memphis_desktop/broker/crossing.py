@@ -268,7 +268,8 @@ class ServiceImport:
             last = self._export.response_type == "singleton" or (
                 self._export.response_type == "chunked" and len(body) == header_size
             )
-            lost = not self._importer.has_interest(target)
+            asks = self._latency is not None or not last
+            lost = asks and not self._importer.has_interest(target)
             if self._latency is not None:
                 if lost:
                     self._latency.lost(token)
