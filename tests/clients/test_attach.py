@@ -643,6 +643,19 @@ async def test_of_several_servers_those_that_do_not_answer_are_told(world: World
     assert "Nothing listens at nats://127.0.0.1:1" in steps["connect"].detail
 
 
+async def test_the_first_server_that_answers_is_taken_also_with_the_system_login(world: World) -> None:
+    profile = user_and_system(world)
+    session = Session(replace(profile, urls=("nats://127.0.0.1:1", *profile.urls)))
+    try:
+        await session.connect()
+        await session.raft.wait_ready()
+        assert session.raft.system_client is not None
+        assert session.nats.connected_url is not None
+        assert str(session.nats.connected_url.port) in profile.urls[0]
+    finally:
+        await session.close()
+
+
 async def test_what_a_user_may_do_is_said(world: World) -> None:
     users = """authorization { users: [{ user: ada, password: geheim, permissions: { publish: { allow: [
         "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.*",
