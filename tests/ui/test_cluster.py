@@ -144,6 +144,13 @@ async def test_servers_and_groups_are_shown_as_they_are(start: Start, until: Unt
     screen.tab_bar.setCurrentIndex(3)
     await until(lambda: len(screen.links.table.rows()) >= 6, "routes", LONG)
     assert {link.remote for link in screen.links.table.rows()} == {"n1", "n2", "n3"}
+    next(one for one in screen.commands() if one.shortcut == "G").callback()
+    assert screen.links.pages.currentWidget() is screen.links.map
+    await until(lambda: all(edge.bytes_rate is not None for edge in screen.links.map.edges()), "rates")
+    shown = [(edge.ends, edge.kind) for edge in screen.links.map.edges()]
+    assert shown == [(ends, "route") for ends in (("n1", "n2"), ("n1", "n3"), ("n2", "n3"))]
+    assert "n1 – n2" in screen.links.map.accessibleDescription()
+    assert not screen.links.map.grab().isNull()
 
 
 async def test_a_leader_is_asked_to_step_down_in_favour_of_another(

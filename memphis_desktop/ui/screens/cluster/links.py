@@ -1,15 +1,18 @@
-"""The table of links between servers: routes, gateways, leaf nodes."""
+"""The links between servers, routes, gateways and leaf nodes: a table, and a map."""
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.raft.model import NOTHING
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
+from memphis_desktop.ui.screens.cluster.link_map import LinkMap
 from memphis_desktop.ui.screens.station_parts import panel
+from memphis_desktop.ui.theme.icons import icon
 
 
 class LinksView(QWidget):
@@ -17,6 +20,7 @@ class LinksView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._raft = NOTHING
         self.filter = FilterBar("Filter links")
         self.filter.add_chip("busy", "In use", "Only links that carried something: of a pool most rest")
         self.table = DataTable(
@@ -50,18 +54,44 @@ class LinksView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_3)
         layout.addWidget(self.filter)
-        layout.addWidget(panel(self.table), 1)
-        self.filter.text_changed.connect(self.table.set_filter)
+        self.map = LinkMap()
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.table)
+        self.pages.addWidget(self.map)
+        self.map_button = QPushButton("Map")
+        self.map_button.setIcon(icon("share-network", "muted", token_on="accent"))
+        self.map_button.setCheckable(True)
+        self.map_button.setToolTip("The same as a picture  (G)")
+        self.map_button.toggled.connect(lambda on: self.pages.setCurrentIndex(int(on)))
+        self.filter.add_widget(self.map_button)
+        layout.addWidget(panel(self.pages), 1)
+        self.filter.text_changed.connect(self._search)
         self.filter.left.connect(self.table.setFocus)
         self.filter.chips_changed.connect(self._narrow)
 
+    def toggle_map(self) -> None:
+        """The table, or the map."""
+        self.map_button.toggle()
+
     def _narrow(self, chips: set[str]) -> None:
         self.table.set_predicate((lambda x: x.in_bytes + x.out_bytes > 0) if "busy" in chips else None)
+        self._draw()
+
+    def _search(self, text: str) -> None:
+        self.table.set_filter(text)
+        self._draw()
+
+    def _draw(self) -> None:
+        """The map shows what the filter leaves."""
+        meta = self._raft.meta
+        self.map.show_links(self.table.rows(), self._raft.servers, meta.leader if meta is not None else "")
 
     def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
         """Show the round's links."""
         raft = snapshot.raft
         self.table.set_rows(raft.links)
+        self._raft = raft
+        self._draw()
         if raft.links:
             self.table.set_state("ready")
         elif not raft.system:

@@ -317,6 +317,8 @@ class ClusterScreen(Screen):
         if self.tab == "timeline":
             found.append(Command("Export the timeline", "Ctrl+S", self.timeline.export, "export"))
             found.append(Command("Graphs or list of events", "G", self.timeline.toggle_list, "table"))
+        if self.tab == "links":
+            found.append(Command("Table or map of the links", "G", self.links.toggle_map, "share-network"))
         if self.tab == "groups":
             found += [one for one in self._group_commands(self.groups.selected()) if not one.shortcut]
         return found
