@@ -45,7 +45,7 @@ class ConsumerReader:
         """Read the consumers of the streams where it is most pressing, as many as the budget allows."""
         due = self._due()
         room = max(1, self._asker.budget.left - min(PROBES, self._asker.budget.left // 4))
-        if any(name not in self._state.consumers_read_at for name in due[:room]):
+        if any(name not in self._state.consumers_read_at for name in due):
             # An empty list helps nobody: at first many, then half of the budget also when answers are slow.
             room = max(room, int(self._asker.budget.limit / 2) if self._began else FIRST_BURST)
             self._began = True
