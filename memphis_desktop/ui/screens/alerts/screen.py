@@ -30,7 +30,7 @@ def _state(alert: Alert) -> tuple[str, str]:
 
 ALERT_COLUMNS = [
     Column("state", "State", _state, "dot", 100),
-    Column("title", "Alert", lambda alert: SIGNALS[alert.rule.signal].title, "text", 190),
+    Column("title", "Alert", lambda alert: SIGNALS[alert.rule.signal].title, "text", 300),
     Column("where", "Where", lambda alert: alert.subject.label, "mono", 220, stretch=True),
     Column("connection", "Connection", lambda alert: alert.connection, "text", 130),
     Column(

@@ -49,7 +49,7 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             "Lag over time",
             lambda c: consumer_sparkline(history, c.stream, c.name),
             "sparkline",
-            92,
+            102,
             sort_value=lambda c: c.num_pending,
         ),
         Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 90),

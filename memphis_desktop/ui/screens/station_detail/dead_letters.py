@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.ui import theme
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.view import DeadLettersView
 from memphis_desktop.ui.screens.station_actions import StationActions
@@ -24,7 +25,7 @@ class DeadLettersTab(StationTab):
         self.view = DeadLettersView(context, stream)
         self.view.commands_changed.connect(self.commands_changed)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(0, theme.SPACE_4, 0, 0)
         layout.addWidget(self.view)
 
     def activated(self) -> None:
