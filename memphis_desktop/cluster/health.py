@@ -19,6 +19,7 @@ AT_LIMIT = 0.95
 REDELIVERY_SPAN = 60.0
 IDLE_SPAN = 5.0
 EXAMINED = 200  # consumers whose past is looked at
+EXPIRY_DAYS = 14.0
 FAR_BEHIND = 1000  # Raft operations a follower may be behind
 
 _UNREAD = {  # part of a round -> what is missing
@@ -67,6 +68,7 @@ def findings(snapshot: ClusterSnapshot, history: History) -> list[Finding]:
     found: list[Finding] = []
     found.extend(_connection(snapshot))
     found.extend(_account(snapshot))
+    found.extend(_expiries(snapshot))
     found.extend(_servers(snapshot))
     gone = snapshot.raft.gone
     for stream in snapshot.streams.values():
@@ -108,6 +110,25 @@ def _connection(snapshot: ClusterSnapshot) -> list[Finding]:
         count = server.slow_consumers
         text = f"{count} slow consumer{'s' if count != 1 else ''} cut off since the server started"
         found.append(Finding(Severity.WARNING, text, "Clients read slower than messages came.", check="slow"))
+    return found
+
+
+def _expiries(snapshot: ClusterSnapshot) -> list[Finding]:
+    """What of the connection ends soon, or has ended while it stands."""
+    found = []
+    for expiry in snapshot.expiries:
+        days = (expiry.at_ns - snapshot.taken_at_ns) / 86_400e9
+        if days > EXPIRY_DAYS:
+            continue
+        severity = Severity.BAD if days < 2 else Severity.WARNING
+        if days < 0:
+            text = f"{expiry.what} has expired"
+        elif days < 2:
+            text = f"{expiry.what} ends in {days * 24:.0f} h"
+        else:
+            text = f"{expiry.what} ends in {days:.0f} days"
+        advice = "Afterwards this connection is refused."
+        found.append(Finding(severity, text, advice, check=f"expiry {expiry.what}"))
     return found
 
 

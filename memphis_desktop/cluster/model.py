@@ -173,6 +173,19 @@ class ServerSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """Something of the connection that ends by itself.
+
+    Attributes:
+        what: In words: a certificate, the login's JWT.
+        at_ns: When.
+    """
+
+    what: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
     """Everything read in one polling round. Rounds replace each other; nothing in one ever changes."""
 
@@ -188,3 +201,4 @@ class ClusterSnapshot:
     complete: bool = False  # whether every stream was read at least once
     read_at: Mapping[str, int] = field(default_factory=dict)  # account, streams, consumers, server -> ns
     raft: RaftSnapshot = NOTHING
+    expiries: tuple[Expiry, ...] = ()  # of certificates and of the login

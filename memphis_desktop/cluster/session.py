@@ -24,6 +24,7 @@ from nats.js import JetStreamContext
 
 from .actions import ActionRecord
 from .connection import GuardedClient, close_client, open_client
+from .expiry import expiries
 from .failures import (
     ApiError,
     ConnectionFailure,
@@ -128,6 +129,7 @@ class Session:
         self._jetstream = client.jetstream(
             prefix=self.profile.api_prefix, timeout=self.profile.request_timeout
         )
+        self._cluster.expiries = await expiries(self.profile, client)
         await self._connect_system()
         if self._store is not None:
             self._store.start()

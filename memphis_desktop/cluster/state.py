@@ -17,6 +17,7 @@ from .model import (
     ClusterSnapshot,
     ConnectionState,
     ConsumerSnapshot,
+    Expiry,
     ServerSnapshot,
     StreamSnapshot,
 )
@@ -69,6 +70,7 @@ class ClusterState:
         self.server: ServerSnapshot | None = None
         self.errors: dict[str, str] = {}
         self.read_at: dict[str, int] = {}
+        self.expiries: tuple[Expiry, ...] = ()
         self.complete = False
         self._stream_counters: dict[str, _StreamCounters] = {}
         self._consumer_counters: dict[ConsumerName, _ConsumerCounters] = {}
@@ -418,6 +420,7 @@ class ClusterState:
             complete=self.complete,
             read_at=dict(self.read_at),
             raft=self.raft,
+            expiries=self.expiries,
         )
 
 

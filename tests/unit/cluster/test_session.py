@@ -21,6 +21,7 @@ from memphis_desktop.cluster.failures import (
     ReadOnlyConnection,
     Stage,
 )
+from memphis_desktop.cluster.health import findings
 from memphis_desktop.cluster.history import ConsumerKey, ServerKey, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions
@@ -437,6 +438,11 @@ async def test_a_certificate_that_is_not_trusted_is_explained(
     for tls in (TlsOptions(ca_path=str(certificate)), TlsOptions(skip_verify=True)):
         session = Session(ConnectionProfile(name="test", urls=(server.url,), tls=tls))
         await session.connect()
+        [expiry] = session.snapshot.expiries
+        assert expiry.what == "The server's certificate"
+        found = findings(session.snapshot, session.history)
+        [text] = [one.text for one in found if one.check.startswith("expiry")]
+        assert text in ("The server's certificate ends in 48 h", "The server's certificate ends in 2 days")
         await session.close()
 
 
