@@ -182,7 +182,7 @@ class Authenticator:
         """
         options = self._options
         if identity.callout is not None:  # stays as long as the one who let it in is trusted
-            return identity if self._operator_keys or identity.callout == options.callout else None
+            return identity if self._operator_keys or identity.callout == options.auth_callout else None
         if self._operator_keys:
             outcome = self._by_token(login)
             return outcome if isinstance(outcome, Identity) else None
@@ -224,7 +224,7 @@ class Authenticator:
         if user is None:
             return None
         identity = self._identity(user)
-        rule = self._options.callout
+        rule = self._options.auth_callout
         return (
             None if rule is not None and is_delegated(rule, Login(ConnectOptions()), identity) else identity
         )
@@ -328,7 +328,7 @@ class Authenticator:
     def callout_rule(self, outcome: Identity | Refusal) -> CalloutOptions | None:
         """Return by which rule a service may have the last word about a client; None when there is none."""
         if not self._operator_keys:
-            return self._options.callout
+            return self._options.auth_callout
         claims = self._resolver.known(outcome.account) if isinstance(outcome, Identity) else None
         return tokens.callout(claims) if claims is not None else None
 

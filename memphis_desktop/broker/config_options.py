@@ -108,7 +108,7 @@ def _check(options: BrokerOptions, document: dict[str, Value]) -> None:
         raise document.get("authorization", next(iter(document.values()))).fail(
             "a token and users exclude each other"
         )
-    for name in options.callout.allowed_accounts if options.callout is not None else ():
+    for name in options.auth_callout.allowed_accounts if options.auth_callout is not None else ():
         if name not in (account.name for account in options.accounts):
             raise document["authorization"].fail(
                 f'auth_callout allowed account "{name}" not found in configured accounts'

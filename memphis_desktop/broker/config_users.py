@@ -107,7 +107,7 @@ def read_authorization(options: BrokerOptions, value: Value) -> None:
         elif key == "proxy_required":
             proxied = flag(one)
         elif key in ("auth_callout", "auth_hook"):
-            options.callout = _callout(one)
+            options.auth_callout = _callout(one)
         else:
             refuse_unknown(one)
     if name or password:

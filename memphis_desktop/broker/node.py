@@ -56,6 +56,7 @@ _FIXED_OPTIONS = (
     "sync_always",
     "domain",
     "system_account",
+    "auth_callout",
 )
 
 _TICK = 0.25

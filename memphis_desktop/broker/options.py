@@ -246,7 +246,7 @@ class BrokerOptions:
     no_auth_user: str = ""
     has_authorization: bool = False  # the configuration has such a block, however empty
     made_up_user: str = ""  # as whom clients come where only the system account has users
-    callout: CalloutOptions | None = None
+    auth_callout: CalloutOptions | None = None
     default_sentinel: str = field(default="", repr=False)  # the JWT of who shows none
     accounts: list[AccountOptions] = field(default_factory=list)
     system_account: str = ""
@@ -364,7 +364,7 @@ class BrokerOptions:
     @property
     def may_call_out(self) -> bool:
         """Whether a service may have to be asked about a client, so that the node needs keys of its own."""
-        return self.callout is not None or bool(self.operators or self.trusted_keys)
+        return self.auth_callout is not None or bool(self.operators or self.trusted_keys)
 
     @property
     def auth_required(self) -> bool:

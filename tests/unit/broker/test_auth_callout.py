@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -16,7 +17,7 @@ from memphis_desktop.broker.auth_callout import SUBJECT, Question
 from memphis_desktop.broker.authentication import Identity, Login
 from memphis_desktop.broker.key_pairs import CurveKey, NodeKeys, SigningKey
 from memphis_desktop.broker.node import BrokerNode
-from memphis_desktop.broker.options import BrokerOptions, CalloutOptions, User
+from memphis_desktop.broker.options import BrokerOptions, CalloutOptions, ReloadError, User
 from memphis_desktop.broker.tokens import TokenError, decode
 from memphis_desktop.protocol.connect import ConnectOptions
 from tests.unit.broker.conftest import OpenClient, StartNode
@@ -35,12 +36,12 @@ def hello(user: str) -> bytes:
 
 @pytest_asyncio.fixture
 async def node(start_node: StartNode) -> AsyncIterator[BrokerNode]:
-    yield await start_node(users=[User("auth", "auth")], callout=RULE, auth_timeout=0.4)
+    yield await start_node(users=[User("auth", "auth")], auth_callout=RULE, auth_timeout=0.4)
 
 
 @pytest.fixture
 def question() -> Question:
-    node = BrokerNode(BrokerOptions(callout=RULE))
+    node = BrokerNode(BrokerOptions(auth_callout=RULE))
     node.clock = FixedClock()  # type: ignore[assignment]
     asked = Question(node, Login(ConnectOptions(user="x")), RULE, Identity())
     asked._user = SigningKey(nkeys.USER).public
@@ -99,3 +100,8 @@ async def test_who_goes_before_the_answer_leaves_nothing(node: BrokerNode, open_
     async with asyncio.timeout(10):
         while node.default_account.router.count != before:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
+
+
+async def test_a_reload_cannot_change_who_is_asked(node: BrokerNode) -> None:
+    with pytest.raises(ReloadError, match="auth_callout cannot change without a restart"):
+        node.apply_options(replace(node.options, auth_callout=None))
