@@ -23,6 +23,7 @@ from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.activity import ActivityScreen
 from memphis_desktop.ui.screens.settings import SettingsScreen
+from memphis_desktop.ui.screens.station_detail.activity import ActivityTab
 from memphis_desktop.ui.shell import setting_keys, time_zones
 from memphis_desktop.ui.shell.log_memory import without_logins
 
@@ -47,7 +48,7 @@ async def test_a_change_is_recorded_and_put_back(
     assert titles == ["Change stream orders", "Create stream orders"]
     screen.table.select_key(screen.table.rows()[0].number)
     assert screen.details.restore_button.isVisible()
-    screen.restore()
+    screen.record.restore()
     dialog = await until(
         lambda: next(
             (w for w in QApplication.topLevelWidgets() if isinstance(w, ConfirmDialog) and w.isVisible()),
@@ -152,3 +153,25 @@ async def test_settings_and_tabs_outlive_the_window(
 
 def test_urls_lose_their_logins() -> None:
     assert without_logins("tls://t0ken@h:1 and nats://u:p@h") == "tls://h:1 and nats://h"
+
+
+async def test_a_station_has_its_own_record(
+    program: Program, any_server: ServerProcess, until: Until, qtbot: QtBot
+) -> None:
+    window = program.window
+    workspace = await window.open_profile(ConnectionProfile("near", urls=(any_server.url,)))
+    assert workspace.connection is not None
+    session = workspace.connection.session
+    for name in ("orders", "other"):
+        await actions.create_stream({"name": name, "subjects": [f"{name}.>"]}).run(session)
+    await until(lambda: "orders" in session.snapshot.streams, "the stream")
+    window.navigate(Route("station", {"stream": "orders", "tab": "activity"}))
+    screen = workspace.current_screen
+    assert screen is not None
+    tab = await until(lambda: screen.findChild(ActivityTab), "the tab")
+    assert [entry.title for entry in tab.record.entries()] == ["Create stream orders"]
+    tab.record.table.select_key(tab.record.table.rows()[0].number)
+    assert "Copy the command" in [command.title for command in screen.commands()]
+    before = (await session.api("STREAM.INFO.orders"))["config"]
+    await actions.update_stream({**before, "max_msgs": 20}, before).run(session)
+    await until(lambda: len(tab.record.table.rows()) == 2, "the change")

@@ -20,6 +20,7 @@ from memphis_desktop.ui.memphis.link import MemphisLink
 
 _MINIMUM_MS = 100  # widgets are updated at most ten times a second
 LOCAL_ID = "local-broker"
+_ECHO_MS = 1000
 _OWN_STREAMS = ("KV_memphis_", "$memphis")
 _CHANGED = {"create": "made", "modify": "changed", "delete": "deleted"}
 
@@ -101,7 +102,11 @@ class Connection(QObject):
         if action == "create" and stream.startswith(_OWN_STREAMS):
             return  # the Memphis layer makes these when it starts: nobody's change
         now = time.time_ns()
-        if self._activity.did_lately(self.profile.id, stream, now):
+        # The news of our own change may come before the answer to it, which is when it is recorded.
+        QTimer.singleShot(_ECHO_MS, self, lambda: self._note_others(now, subject, stream, action))
+
+    def _note_others(self, now: int, subject: str, stream: str, action: str) -> None:
+        if self._activity.did_lately(self.profile.id, stream, time.time_ns()):
             return
         profile = self.profile
         title = f"Stream {stream} {_CHANGED.get(action, action)}"

@@ -16,6 +16,7 @@ from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_detail.activity import ActivityTab
 from memphis_desktop.ui.screens.station_detail.code import CodeTab
 from memphis_desktop.ui.screens.station_detail.configuration import ConfigurationTab
 from memphis_desktop.ui.screens.station_detail.dead_letters import DeadLettersTab
@@ -36,6 +37,7 @@ TABS: tuple[type[StationTab], ...] = (
     ConfigurationTab,
     RaftTab,
     CodeTab,
+    ActivityTab,
 )
 _WITH_TIME = ("summary", "groups", "raft")
 

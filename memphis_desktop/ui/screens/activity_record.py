@@ -1,0 +1,242 @@
+"""The record of what was changed: the list, one entry in full, and putting a configuration back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from memphis_desktop.cluster import actions
+from memphis_desktop.cluster.activity import Entry
+from memphis_desktop.cluster.model import StreamSnapshot
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.filter_bar import FilterBar
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.split_view import SplitView
+from memphis_desktop.ui.screen import Command, ScreenContext
+
+
+def _result(entry: Entry) -> tuple[str, str]:
+    if entry.by_others:
+        return "information", "By others"
+    return ("bad", "Failed") if entry.problem else ("good", "Done")
+
+
+COLUMNS = [
+    Column("result", "Result", _result, "dot", 110),
+    Column("time", "Time", lambda entry: entry.time_ns, "time", 120),
+    Column("title", "Action", lambda entry: entry.title, "text", 220, stretch=True),
+    Column("connection", "Connection", lambda entry: entry.connection, "text", 130),
+    Column(
+        "environment", "Environment", lambda entry: entry.environment.capitalize(), "text", 110, visible=False
+    ),
+    Column("identity", "As", lambda entry: entry.identity or None, "text", 110),
+    Column("seconds", "Took", lambda entry: entry.seconds or None, "duration", 80),
+    Column("subject", "Subject", lambda entry: entry.subject, "mono", 220, visible=False),
+]
+
+
+class ActivityRecord(QWidget):
+    """The entries, or those of one station of this connection.
+
+    Args:
+        context: Of the screen.
+        stream: Only what concerned this stream; empty for everything on every connection.
+    """
+
+    commands_changed = Signal()
+
+    def __init__(self, context: ScreenContext, stream: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.context = context
+        self._stream = stream
+        self._log = context.shell.activity
+        self.table = DataTable(
+            COLUMNS,
+            lambda entry: entry.number,
+            "station_activity" if stream else "activity",
+            default_sort=("time", True),
+            context_actions=lambda _: self.row_commands(),
+        )
+        self.table.current_changed.connect(lambda _: self._show_entry())
+        self.details = EntryDetails()
+        self.details.restore_button.clicked.connect(self.restore)
+        self.filter = FilterBar("Filter the record")
+        self.filter.add_chip("failed", "Failed")
+        self.filter.add_chip("others", "By others")
+        self.filter.text_changed.connect(self.table.set_filter)
+        self.filter.chips_changed.connect(self._narrow)
+        self.filter.left.connect(self.table.setFocus)
+        self.destroyed.connect(self._log.subscribe(self.refresh))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE_3, 0, 0)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addWidget(self.filter)
+        layout.addWidget(SplitView(surface(self.table), self.details, "activity"), 1)
+        self.zone_changed()
+        self.refresh()
+
+    def zone_changed(self) -> None:
+        """Times in the new zone."""
+        self.table.set_zone(self.context.zone)
+
+    def entries(self) -> list[Entry]:
+        """What is shown here."""
+        entries = self._log.entries()
+        if not self._stream:
+            return entries
+        profile_id = self.context.session.profile.id
+        return [one for one in entries if (one.profile_id, one.stream) == (profile_id, self._stream)]
+
+    def refresh(self) -> None:
+        """Show what there is now."""
+        entries = self.entries()
+        self.table.set_rows(entries)
+        what = f" to {self._stream}" if self._stream else ""
+        self.table.set_state(
+            "ready" if entries else "empty",
+            f"Nothing was changed{what} yet. Every change made here is recorded, with what was there before.",
+            icon="clock-counter-clockwise",
+        )
+        self.filter.set_count(figures.count_noun(len(entries), "entry", "entries"))
+        self._show_entry()
+
+    def _narrow(self, chips: set[str]) -> None:
+        def fits(entry: Entry) -> bool:
+            return ("failed" in chips and bool(entry.problem)) or ("others" in chips and entry.by_others)
+
+        self.table.set_predicate(fits if chips else None)
+
+    def _show_entry(self) -> None:
+        self.details.show_entry(self.table.current_row(), self.context)
+        self.commands_changed.emit()
+
+    def restore(self) -> None:
+        """Put the configuration back that the marked change replaced."""
+        entry = self.table.current_row()
+        if entry is not None and restorable(entry):
+            self.context.run(self._restore(entry), "restore the configuration")
+
+    async def _restore(self, entry: Entry) -> None:
+        session = self.context.shell.session_of(entry.profile_id)
+        if session is None:
+            self.context.notify(f"Connect to {entry.connection} first: the change was made there.", "warning")
+            return
+        action = restoring_action(entry, session.snapshot.streams)
+        moment = figures.timestamp(entry.time_ns, self.context.zone, digits=0)
+        agreed = await self.context.confirm(
+            "Restore this configuration",
+            f"{action.title} on {entry.connection}, with the configuration from before {moment}.",
+            "Restore configuration",
+            entry.stream,
+        )
+        if agreed:
+            await action.run(session)
+            self.context.notify(f"{action.title}: done.", "good")
+
+    def row_commands(self) -> list[Command]:
+        """What can be done with the marked entry."""
+        entry = self.table.current_row()
+        if entry is None:
+            return []
+        found = []
+        command = entry.command
+
+        def copy() -> None:
+            QGuiApplication.clipboard().setText(command)
+
+        if command:
+            found.append(Command("Copy the command", "Y", copy, "copy"))
+        if restorable(entry):
+            found.append(Command("Restore this configuration", "R", self.restore, "arrow-counter-clockwise"))
+        return found
+
+
+def restorable(entry: Entry) -> bool:
+    """Whether the entry holds a configuration that can be put back."""
+    return bool(entry.before) and not entry.problem and not entry.by_others
+
+
+def restoring_action(entry: Entry, streams: Mapping[str, StreamSnapshot]) -> actions.Action:
+    """The action that puts back what an entry replaced or removed."""
+    before = dict(entry.before or {})
+    if ".CONSUMER." in entry.subject:
+        return actions.create_consumer(entry.stream, before, purpose="")
+    present = streams.get(entry.stream)
+    return (
+        actions.update_stream(before, present.config)
+        if present is not None
+        else actions.create_stream(before)
+    )
+
+
+class EntryDetails(QFrame):
+    """One change in full: command, request, what was there before, what came of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("panel", "surface")
+        self._title = PlainLabel("", "section", wrap=True)
+        self._when = PlainLabel("", "muted", wrap=True)
+        self._problem = PlainLabel("", "bad", wrap=True, selectable=True)
+        self._parts: list[tuple[PlainLabel, CodeBlock]] = []
+        self.restore_button = QPushButton("Restore this configuration")
+        inner = QVBoxLayout()
+        inner.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
+        inner.setSpacing(theme.SPACE_3)
+        for label in (self._title, self._when, self._problem):
+            inner.addWidget(label)
+        for name in ("Command", "Request", "Before"):
+            label, block = PlainLabel(name, "caption"), CodeBlock(lines=10, wrap=True)
+            inner.addWidget(label)
+            inner.addWidget(block)
+            self._parts.append((label, block))
+        inner.addWidget(self.restore_button, 0, Qt.AlignmentFlag.AlignLeft)
+        inner.addStretch()
+        holder = QWidget()
+        holder.setObjectName("scrolled")
+        holder.setLayout(inner)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(holder)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(1, 1, 1, 1)
+        layout.addWidget(area)
+
+    def show_entry(self, entry: Entry | None, context: ScreenContext) -> None:
+        """Show an entry; nothing for none."""
+        self.setVisible(entry is not None)
+        if entry is None:
+            return
+        self._title.setText(entry.title)
+        who = f" as {entry.identity}" if entry.identity else ""
+        where = f"{entry.connection} ({entry.environment}){who}"
+        self._when.setText(f"{figures.timestamp(entry.time_ns, context.zone, digits=0)} on {where}")
+        self._problem.setText(entry.problem)
+        self._problem.setVisible(bool(entry.problem))
+        request = entry.subject
+        if entry.body is not None:
+            request += "\n" + json.dumps(entry.body, indent=2, ensure_ascii=False)
+        before = json.dumps(entry.before, indent=2, ensure_ascii=False, default=dict) if entry.before else ""
+        for (label, block), text in zip(self._parts, (entry.command, request, before), strict=True):
+            block.set_text(text)
+            block.setVisible(bool(text))
+            label.setVisible(bool(text))
+        self.restore_button.setVisible(restorable(entry))
+
+
+def surface(table: QWidget) -> QFrame:
+    """A table on a surface."""
+    panel = QFrame()
+    panel.setProperty("panel", "surface")
+    layout = QVBoxLayout(panel)
+    layout.setContentsMargins(1, 1, 1, 1)
+    layout.addWidget(table)
+    return panel
