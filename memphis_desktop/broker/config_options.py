@@ -331,7 +331,7 @@ _KEYS: dict[str, Setter] = {
     "mqtt": _unsupported("MQTT"),
     "ocsp": _unsupported("OCSP stapling"),
     "ocsp_cache": _without_effect,
-    "proxy_protocol": _unsupported("the PROXY protocol"),
+    "proxy_protocol": _set("proxy_protocol", flag),
     "syslog": _unsupported("the system's log (write a log_file instead)"),
     "remote_syslog": _unsupported("the system's log (write a log_file instead)"),
     "proxies": read_proxies,

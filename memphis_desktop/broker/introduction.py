@@ -27,7 +27,8 @@ def info_of(node: BrokerNode, connection: ClientConnection, *, after_connect: bo
         "jetstream": node.jetstream is not None,
         "domain": node.options.domain,
         "client_id": connection.client_id,
-        "client_ip": connection.address[0],
+        # Before the header of the PROXY protocol the address is not the client's.
+        "client_ip": "" if node.options.proxy_protocol and not after_connect else connection.address[0],
         "auth_required": _asks_for_login(node, connection, after_connect),
         "nonce": connection.nonce.decode(),
         **_tls_fields(node, connection),

@@ -57,6 +57,7 @@ _FIXED_OPTIONS = (
     "domain",
     "system_account",
     "auth_callout",
+    "proxy_protocol",
 )
 
 _TICK = 0.25

@@ -19,6 +19,7 @@ from memphis_desktop.broker.http_server import HttpConnection
 from memphis_desktop.broker.layers import tls_context
 from memphis_desktop.broker.memphis import MemphisConnection
 from memphis_desktop.broker.options import ANY_PORT, BrokerOptions, StartError, TlsOptions
+from memphis_desktop.broker.proxied_connection import ProxiedConnection
 from memphis_desktop.broker.service_connection import ServiceConnection
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ class NodeListeners:
 
     # -- opening ---------------------------------------------------------------------------------------------
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.port = await self._open(loop, lambda: ClientConnection(self._node), self.host, self.options.port)
+        self.port = await self._open(loop, self._client, self.host, self.options.port)
         log.info("Listening for client connections on %s:%d", self.host, self.port)
+        if self.options.proxy_protocol:
+            log.info("PROXY protocol enabled for client connections")
         web = self.options.websocket
         if web is not None and web.port:
             host = web.host or self.host
@@ -62,6 +65,10 @@ class NodeListeners:
             )
             scheme = "wss" if web.tls is not None else "ws"
             log.info("Listening for websocket clients on %s://%s:%d", scheme, host, self.websocket_port)
+
+    def _client(self) -> asyncio.Protocol:
+        client = ClientConnection(self._node)
+        return ProxiedConnection(client) if self.options.proxy_protocol else client
 
     async def listen_for_memphis(self, directory: Directory) -> None:
         """Let Memphis SDKs in on the port of the options, once somebody knows their users.

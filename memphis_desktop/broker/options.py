@@ -238,6 +238,7 @@ class BrokerOptions:
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     client_advertise: str = ""
+    proxy_protocol: bool = False  # load balancers in front may tell who the client is
 
     # Who may connect: users, or a token, or users known by the JWTs of operators; none means everybody.
     users: list[User] = field(default_factory=list)

@@ -51,6 +51,7 @@ max_sub_tokens: 5
 ping_interval: "20s"
 ping_max: 3
 allow_non_tls: true
+proxy_protocol: true
 write_deadline: "10s"
 write_timeout: default
 write_timeout: retry
@@ -231,7 +232,6 @@ port: -1, nope: 1
 NOT_HERE = {
     "syslog: true": "system's log",
     'remote_syslog: "udp://localhost:514"': "system's log",
-    "proxy_protocol: true": "PROXY protocol",
     'accounts { A { msg_trace: "trace.a" } }': "traceparent",
     "ocsp: true": "OCSP",
     "mqtt { port: -1 }": "MQTT",

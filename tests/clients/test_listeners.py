@@ -239,6 +239,55 @@ def test_users_behind_a_trusted_proxy(start: Starter) -> None:
     assert b"Authorization Violation" in through_proxy(server, Key(nkeys.USER))
 
 
+V2 = b"\r\n\r\n\x00\r\nQUIT\n"
+HEADERS = {
+    "version 1": (b"PROXY TCP4 192.0.2.7 192.0.2.1 1234 4222\r\n", "192.0.2.7"),
+    "version 1, IPv6": (b"PROXY TCP6 2001:db8::7 2001:db8::1 1234 4222\r\n", "2001:db8::7"),
+    "version 1, unknown": (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
+    "version 2": (
+        V2 + b"\x21\x11\x00\x0c" + bytes([192, 0, 2, 8, 192, 0, 2, 1, 4, 210, 16, 126]),
+        "192.0.2.8",
+    ),
+    "version 2, with more": (
+        V2 + b"\x21\x11\x00\x0f" + bytes([192, 0, 2, 9, 192, 0, 2, 1, 4, 210, 16, 126]) + b"abc",
+        "192.0.2.9",
+    ),
+    "version 2, local": (V2 + b"\x20\x00\x00\x00", "127.0.0.1"),
+    "none": (b"", "127.0.0.1"),
+    "wrong words": (b"PROXY TCP4 192.0.2.7\r\n", ""),
+    "wrong address": (b"PROXY TCP4 2001:db8::7 192.0.2.1 1 2\r\n", ""),
+    "wrong signature": (b"\r\n\r\n\x00\rxQUIT\n\x21\x11\x00\x00", ""),
+    "wrong family": (V2 + b"\x21\x12\x00\x0c" + bytes(12), ""),
+    "wrong command": (V2 + b"\x25\x11\x00\x0c" + bytes(12), ""),
+    "too short": (V2 + b"\x21\x11\x00\x04" + bytes(4), ""),
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 1000], ids=["byte by byte", "at once"])
+def test_the_proxy_protocol_tells_who_the_client_is(start: Starter, pieces: int) -> None:
+    server = start("proxy_protocol: true")
+    found = {}
+    for name, (header, _) in HEADERS.items():
+        sent = header + b'CONNECT {"verbose":false,"protocol":1}\r\nPING\r\n'
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            received = b""
+            while not received.endswith(b"\r\n"):
+                received += connection.recv(4096)
+            with contextlib.suppress(ConnectionError):
+                for start_at in range(0, len(sent), pieces):
+                    connection.sendall(sent[start_at : start_at + pieces])
+                while received.count(b"INFO ") < 2 or not received.endswith(b"\r\n"):
+                    piece = connection.recv(4096)
+                    if not piece:
+                        break
+                    received += piece
+        told = [json.loads(line[5:]) for line in received.split(b"\r\n") if line.startswith(b"INFO ")]
+        assert "client_ip" not in told[0]
+        found[name] = told[1]["client_ip"] if len(told) > 1 else ""
+    assert found == {name: address for name, (_, address) in HEADERS.items()}
+
+
 def test_headers_can_be_switched_off(start: Starter) -> None:
     server = start("no_header_support: true")
     hello = b'CONNECT {"verbose":false,"headers":true}\r\nSUB a 1\r\n'
