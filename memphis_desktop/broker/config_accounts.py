@@ -21,6 +21,7 @@ from memphis_desktop.broker.config_values import (
 from memphis_desktop.broker.options import (
     SYSTEM_ACCOUNT,
     AccountOptions,
+    AccountTrace,
     BrokerOptions,
     Export,
     Import,
@@ -118,12 +119,29 @@ def _account(value: Value) -> tuple[AccountOptions, list[User]]:
         elif key == "limits":
             account = _account_limits(account, one)
         elif key in ("msg_trace", "trace_dest"):
-            raise one.fail("tracing an account by traceparent is not supported (Nats-Trace-Dest is)")
+            account = replace(account, trace=_trace(one))
         elif key in ("default_permission", "default_permissions"):
             account = replace(account, default_permissions=read_permissions(one))
         else:
             refuse_unknown(one)
     return account, users
+
+
+def _trace(value: Value) -> AccountTrace | None:
+    destination, sampling = "", 100
+    if isinstance(value.content, dict):
+        for key, one in value.content.items():
+            if key == "dest":
+                destination = text(one)
+            elif key == "sampling":
+                sampling = _percentage(one)
+            else:
+                refuse_unknown(one)
+    else:
+        destination = text(value)
+    if destination and not subjects.is_literal(destination.encode()):
+        raise value.fail(f"trace destination '{destination}' is not a valid publish subject")
+    return AccountTrace(destination, sampling) if destination else None
 
 
 def _account_limits(account: AccountOptions, value: Value) -> AccountOptions:
@@ -240,12 +258,16 @@ def _checked_latency(latency: Latency, value: Value) -> Latency:
 
 
 def _sampling(value: Value) -> int:
-    words = text(value).strip().lower() if isinstance(value.content, str) else str(integer(value))
-    if words == "headers":
+    if isinstance(value.content, str) and value.content.strip().lower() == "headers":
         return 0
+    return _percentage(value)
+
+
+def _percentage(value: Value) -> int:
+    words = text(value).strip() if isinstance(value.content, str) else str(integer(value))
     digits = words.removesuffix("%").strip()
     if not digits.isdecimal() or not 1 <= int(digits) <= 100:
-        raise value.fail("sampling is a percentage from 1 to 100, or 'headers'")
+        raise value.fail("sampling is a percentage from 1 to 100")
     return int(digits)
 
 

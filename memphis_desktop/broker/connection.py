@@ -263,7 +263,7 @@ class ClientConnection(Channel):
         if not self.authenticated and self._refuse_unauthenticated():
             return
         options = self.options
-        if self.parser.has_used_headers and any_traced(messages):
+        if self.parser.has_used_headers and any_traced(messages, self.account.options.trace):
             self._publish_with_traces(messages)
             return
         if self.permissions is not None:
@@ -279,7 +279,7 @@ class ClientConnection(Channel):
             permitted = [message]
             if self.permissions is not None:
                 permitted = self._permitted(permitted, self.permissions)
-            if is_traced(message):
+            if is_traced(message, self.account.options.trace):
                 refusal = f'Permissions Violation for Publish to "{_text(message[0])}"'
                 publish_traced(message, self, "" if permitted else refusal)
                 if self.options.verbose:

@@ -7,6 +7,7 @@ stream that stores it, the subscriptions it goes to, and why one of them does no
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from random import random
@@ -17,6 +18,7 @@ import cramjam
 from memphis_desktop.broker.crossing import ServiceImport, StreamShadow
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.jetstream.typed_json import encode_json
+from memphis_desktop.broker.options import AccountTrace
 from memphis_desktop.broker.routing import HandlerSubscription, Pending, Subscriber
 from memphis_desktop.broker.subscription import ClientSubscription
 from memphis_desktop.protocol import headers, subjects
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 DESTINATION = b"Nats-Trace-Dest"
 _MARK = b"\r\nNats-Trace-Dest:"
+_PARENT = re.compile(rb"\r\ntraceparent:([^\r\n]*)", re.IGNORECASE)
 _ONLY = b"Nats-Trace-Only"
 _DISABLED = b"trace disabled"
 _LEAST_HEADERS = len(b"NATS/1.0") + len(_MARK) + len(b"x\r\n\r\n")
@@ -36,17 +39,34 @@ _NO_ECHO = "Not delivered because of no echo"
 _DENIED = "Not delivered because subscription denies this subject"
 
 
-def is_traced(message: Message) -> bool:
-    """Return whether a message asks to be traced."""
+def is_traced(message: Message, trace: AccountTrace | None = None) -> bool:
+    """Return whether a message asks to be traced, or its account has it traced by its ``traceparent``."""
     size = message[2]
-    return size >= _LEAST_HEADERS and message[3].find(_MARK, 0, size) >= 0
+    if size < _LEAST_HEADERS:
+        return False
+    return message[3].find(_MARK, 0, size) >= 0 or (trace is not None and _is_sampled(message[3][:size]))
 
 
-def any_traced(messages: Sequence[Message]) -> bool:
-    """Return whether one of them asks to be traced."""
+def any_traced(messages: Sequence[Message], trace: AccountTrace | None = None) -> bool:
+    """Return whether one of them asks to be traced, or its account has it traced by its ``traceparent``."""
+    if trace is not None:
+        return any(is_traced(message, trace) for message in messages)
     # Looking for the mark anywhere is cheap, and hardly ever finds it.
     marked = [_MARK in message[3] for message in messages]
     return True in marked and any(map(is_traced, messages))
+
+
+def _is_sampled(block: bytes) -> bool:
+    """Return whether a ``traceparent``, however it is written, says that its trace is sampled."""
+    for value in _PARENT.findall(block):
+        parts = value.strip().split(b"-")
+        if len(parts) == 4 and len(parts[3]) == 2:
+            try:
+                if int(parts[3], 16) & 1:
+                    return True
+            except ValueError:
+                continue
+    return False
 
 
 def publish_traced(message: Message, sender: ClientConnection, refusal: str = "") -> None:
@@ -60,7 +80,10 @@ def publish_traced(message: Message, sender: ClientConnection, refusal: str = ""
     subject, _, header_size, body = message
     block = body[:header_size]
     destination = headers.get(block, DESTINATION) or b""
-    only = (headers.get(block, _ONLY) or b"").lower() in (b"1", b"true", b"on")
+    only = bool(destination) and (headers.get(block, _ONLY) or b"").lower() in (b"1", b"true", b"on")
+    of_account = sender.account.options.trace
+    if not destination and of_account is not None and random() * 100 < of_account.sampling:
+        destination = of_account.destination.encode()
     if destination == _DISABLED or not subjects.is_literal(destination):
         if not only and not refusal:
             sender.account.publish_from((message,), sender)

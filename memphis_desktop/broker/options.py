@@ -149,6 +149,14 @@ class JetStreamLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountTrace:
+    """Where messages whose ``traceparent`` is sampled are traced to, and how many percent of them."""
+
+    destination: str
+    sampling: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class AccountOptions:
     """One account; limits of -1 are none."""
 
@@ -164,6 +172,7 @@ class AccountOptions:
     max_subscriptions: int = -1
     max_payload: int = -1
     default_permissions: PermissionRules | None = None
+    trace: AccountTrace | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import orjson
 from memphis_desktop.broker import nkeys
 from memphis_desktop.broker.options import (
     AccountOptions,
+    AccountTrace,
     CalloutOptions,
     Export,
     Import,
@@ -221,6 +222,7 @@ def account_options(claims: Claims) -> AccountOptions:
         max_subscriptions=_number(limits, "subs", -1),
         max_payload=_number(limits, "payload", -1),
         default_permissions=permissions(claims.body.get("default_permissions") or {}),
+        trace=_trace(claims.body.get("trace")),
     )
     tiers = limits.get("tiered_limits")
     if isinstance(tiers, dict) and tiers:
@@ -230,6 +232,12 @@ def account_options(claims: Claims) -> AccountOptions:
     elif _number(limits, "mem_storage", 0) or _number(limits, "disk_storage", 0):
         options = replace(options, jetstream=_jetstream_limits(limits))
     return options
+
+
+def _trace(given: Any) -> AccountTrace | None:
+    if not isinstance(given, dict) or not subjects.is_literal(_text(given, "destination").encode()):
+        return None
+    return AccountTrace(_text(given, "destination"), _number(given, "sampling", 0) or 100)
 
 
 def _jetstream_limits(limits: dict[str, Any], *, tiered: bool = False) -> JetStreamAccountLimits:

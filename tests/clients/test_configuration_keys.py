@@ -153,6 +153,12 @@ A { mappings { a: [ {destination: b, weight: 60}, {destination: c, weight: 60} ]
 A { limits { max_conn: 1, max_subs: 1, max_pay: 1, max_leafs: 1 } }
 A { limits { nope: 1 } }
 A { default_permissions { publish: a } }
+A { msg_trace: "trace.a" }
+A { trace_dest: "trace.*" }
+A { msg_trace { dest: "trace.a", sampling: 50 } }
+A { msg_trace { dest: "trace.a", sampling: "50%" } }
+A { msg_trace { dest: "trace.a", sampling: 500 } }
+A { msg_trace { dest: "trace.a", nope: 5 } }
 A { nope: 1 }
 A { exports: [ {stream: "a.>"}, {service: "b.*", accounts: [A], response_type: stream} ] }
 A { exports: [ {service: b, threshold: "1s", response_type: singleton, allow_trace: true} ] }
@@ -232,7 +238,6 @@ port: -1, nope: 1
 NOT_HERE = {
     "syslog: true": "system's log",
     'remote_syslog: "udp://localhost:514"': "system's log",
-    'accounts { A { msg_trace: "trace.a" } }': "traceparent",
     "ocsp: true": "OCSP",
     "mqtt { port: -1 }": "MQTT",
     'jetstream { key: "secret" }': "encryption at rest",

@@ -213,3 +213,47 @@ async def test_a_private_export_needs_an_activation(
     await outside.flush(timeout=TIMEOUT)
     await inside.flush(timeout=TIMEOUT)
     assert subscription.pending_msgs == (1 if activated else 0)
+
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
+
+
+@pytest.mark.parametrize("starter", ["start_nats_server", "start_broker"])
+async def test_an_account_has_sampled_messages_traced(
+    starter: str, request: pytest.FixtureRequest, connect: Connect
+) -> None:
+    config = """
+        accounts {
+          A { users: [{ user: a, password: a }], msg_trace: "traces.a" }
+          B { users: [{ user: b, password: b }] }
+        }
+    """
+    server = request.getfixturevalue(starter)(config=config, jetstream=False)
+    client = await connect(server, user="a", password="a")
+    traces = await client.subscribe("traces.a")
+    heard = await client.subscribe("s.*")
+    asked = await client.subscribe("asked")
+    sent: list[tuple[str, dict[str, str] | None]] = [
+        ("s.sampled", {"traceparent": PARENT + "01"}),
+        ("s.not", {"traceparent": PARENT + "00"}),
+        ("s.capitals", {"TraceParent": PARENT + "03"}),
+        ("s.broken", {"traceparent": PARENT + "zz"}),
+        ("s.plain", None),
+        ("s.own", {"traceparent": PARENT + "01", "Nats-Trace-Dest": "asked"}),
+        ("s.only", {"traceparent": PARENT + "01", "Nats-Trace-Only": "true"}),
+        ("s.disabled", {"traceparent": PARENT + "01", "Nats-Trace-Dest": "trace disabled"}),
+    ]
+    for subject, fields in sent:
+        await client.publish(subject, b"x", headers=fields)
+    await client.flush(timeout=TIMEOUT)
+    told = [json.loads((await traces.next_msg(timeout=TIMEOUT)).data) for _ in range(traces.pending_msgs)]
+    assert [one["events"][0]["subj"] for one in told] == ["s.sampled", "s.capitals", "s.only"]
+    assert [len(one["events"]) for one in told] == [2, 2, 2]
+    assert asked.pending_msgs == 1
+    delivered = [(await heard.next_msg(timeout=TIMEOUT)).subject for _ in range(heard.pending_msgs)]
+    assert delivered == [subject for subject, _ in sent]  # only who names a destination may have no more
+    other = await connect(server, user="b", password="b")
+    nothing = await other.subscribe("traces.a")
+    await other.publish("s.b", b"x", headers={"traceparent": PARENT + "01"})
+    await other.flush(timeout=TIMEOUT)
+    assert nothing.pending_msgs == 0
