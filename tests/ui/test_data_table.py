@@ -111,6 +111,7 @@ def test_changes_among_many_rows_lead_to_the_same_as_a_fresh_model(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table_model, "_MANY", 3)
+        patch.setattr(table_model, "_REORDER_EVERY", 0.0)
         kept = {number: Row(str(number), number % 4) for number in range(12)}
         model = TableModel(COLUMNS, lambda row: row.name)
         model.set_sort(COLUMNS[1], descending)

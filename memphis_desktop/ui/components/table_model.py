@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -21,6 +22,7 @@ RIGHT_ALIGNED = {"number", "bytes", "rate", "duration"}
 _NO_TEXT = {"sparkline"}
 _SINGLY = 32  # rows that come or go one by one; more of them at once
 _COMPARE_LIMIT = 2000  # above this many rows a new object counts as a change without comparing
+_REORDER_EVERY = 3.0  # seconds, of many rows: rows that jump each second cannot be read
 _LAST = 2  # the class of unknown values
 _MANY = 1000  # above this many rows only those that changed are judged and put in their order
 
@@ -132,6 +134,8 @@ class TableModel(QAbstractTableModel):
         self._texts: dict[Hashable, tuple[Any, str]] = {}
         self._places: dict[Hashable, int] = {}  # of the shown rows, while they are many
         self._keys: dict[Hashable, tuple[int, Any]] = {}  # what they are ordered by, then
+        self._astray: set[Hashable] = set()  # of which that has changed since they were put in order
+        self._ordered_at = 0.0
 
     # What views ask ---------------------------------------------------------------------------
 
@@ -259,8 +263,14 @@ class TableModel(QAbstractTableModel):
                 if value != self._keys[key]:
                     self._keys[key] = value
                     moved.add(key)
-        if not all(self._in_place(places[key], descending) for key in moved):
-            self._take_order(self._put_in_order(moved, descending), everything)
+        self._astray |= moved
+        now = time.monotonic()
+        if now - self._ordered_at >= _REORDER_EVERY:
+            self._astray.intersection_update(places)
+            if not all(self._in_place(places[key], descending) for key in self._astray):
+                self._take_order(self._put_in_order(self._astray, descending), everything)
+                self._ordered_at = now
+            self._astray.clear()
         touched = sorted(self._places[key] for key in changed if key in self._places)
         for place in touched:
             self._rows[place] = everything[self._shown[place]]
@@ -301,6 +311,7 @@ class TableModel(QAbstractTableModel):
         self._permute(wanted)
         self._insert(wanted)
         self._refresh(before)
+        self._astray.clear()
         many = len(self._all) > _MANY
         self._places = {key: place for place, key in enumerate(self._shown)} if many else {}
 

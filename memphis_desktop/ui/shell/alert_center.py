@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 _RULES = "alerts/rules"
 _WEBHOOKS = "alerts/webhooks"
 _INTERVAL = 1.0
+_IN_A_SECOND = 3000  # streams and consumers; of more, all are looked at less often
 TOLD_SINGLY = 3  # alerts that begin at the same moment and are told one by one
 
 
@@ -140,7 +141,10 @@ class AlertCenter(QObject):
     def _evaluate(self, connection: Connection) -> None:
         now = time.monotonic()
         profile = connection.profile
-        if now - self._last.get(profile.id, -_INTERVAL) < _INTERVAL * 0.9:
+        snapshot = connection.snapshot
+        many = (len(snapshot.streams) + len(snapshot.consumers)) / _IN_A_SECOND
+        interval = _INTERVAL * max(1.0, many)
+        if now - self._last.get(profile.id, -interval) < interval * 0.9:
             return
         self._last[profile.id] = now
         began, ended = self.engine.evaluate(profile.id, profile.name, connection.snapshot, time.time())

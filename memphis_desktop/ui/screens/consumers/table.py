@@ -23,13 +23,20 @@ from memphis_desktop.ui.screens.station_parts import (
     trend,
 )
 
+_KEPT = 500  # consumers: more than can be seen at once
+
 
 def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
     """The columns of c.6, those that tell most first."""
     station = [Column("station", "Station", lambda c: c.stream, "mono", 132)] if with_station else []
     return [
         Column(
-            "health", "", lambda c: _health(c, history), "dot", 28, sort_value=lambda c: _severity(c, history)
+            "health",
+            "",
+            _kept(lambda c: _health(c, history)),
+            "dot",
+            28,
+            sort_value=lambda c: _severity(c, history),
         ),
         Column("name", "Group", lambda c: c.name, "mono", 140, stretch=True),
         *station,
@@ -47,12 +54,12 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
         Column(
             "line",
             "Lag over time",
-            lambda c: consumer_sparkline(history, c.stream, c.name),
+            _kept(lambda c: consumer_sparkline(history, c.stream, c.name)),
             "sparkline",
             102,
             sort_value=lambda c: c.num_pending,
         ),
-        Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 90),
+        Column("trend", "Trend", _kept(lambda c: trend(history, c.stream, c.name)), "badge", 90),
         Column(
             "drain",
             "Done in",
@@ -101,6 +108,24 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             "description", "Description", lambda c: c.config.get("description", ""), "text", 160, "", False
         ),
     ]
+
+
+def _kept(work_out: Callable[[ConsumerSnapshot], Any]) -> Callable[[ConsumerSnapshot], Any]:
+    """What is worked out of a consumer's history stays the same until it is read again."""
+    kept: dict[tuple[str, str], tuple[ConsumerSnapshot, Any]] = {}
+
+    def take(consumer: ConsumerSnapshot) -> Any:
+        key = (consumer.stream, consumer.name)
+        known = kept.get(key)
+        if known is not None and known[0] is consumer:
+            return known[1]
+        if len(kept) >= _KEPT:
+            kept.clear()
+        value = work_out(consumer)
+        kept[key] = (consumer, value)
+        return value
+
+    return take
 
 
 def make_table(
