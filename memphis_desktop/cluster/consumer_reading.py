@@ -44,10 +44,11 @@ class ConsumerReader:
     async def read(self) -> None:
         """Read the consumers of the streams where it is most pressing, as many as the budget allows."""
         due = self._due()
-        room = max(1, self._asker.budget.left - min(PROBES, self._asker.budget.left // 4))
+        left = self._asker.budget.left
+        room = max(1, left - min(PROBES, left // 4))
         if any(name not in self._state.consumers_read_at for name in due):
             # An empty list helps nobody: at first many, then half of the budget also when answers are slow.
-            room = max(room, int(self._asker.budget.limit / 2) if self._began else FIRST_BURST)
+            room = max(left, int(self._asker.budget.limit / 2)) if self._began else FIRST_BURST
             self._began = True
         try:
             await self._asker.together(self._read_of, due[:room], ROUND_LIMIT)
@@ -87,8 +88,9 @@ class ConsumerReader:
 
         for names in (pressing, in_view, others):
             names.sort(key=urgency, reverse=True)
-        unread = bool(others) and others[0] not in read_at
-        return [*pressing, *_mixed(in_view, others, 2 if unread else 3)]
+        if others and others[0] not in read_at:
+            return [*pressing, *_mixed(others, in_view, 4)]
+        return [*pressing, *_mixed(in_view, others, 3)]
 
     async def _read_of(self, stream: str) -> None:
         self._attention.dirty.discard(stream)
