@@ -105,3 +105,29 @@ async def test_naming_only_the_system_account_leaves_jetstream_to_the_default_ac
     server = request.getfixturevalue(start)(config=config)
     client = await connect(server, user="app", password="a")
     await client.jetstream(timeout=30).add_stream(name="S", subjects=["s"])
+
+
+@pytest.mark.parametrize("start", ["start_nats_server", "start_broker"])
+async def test_an_account_without_jetstream_uses_that_of_a_domain(
+    start: str, request: pytest.FixtureRequest, connect: Connect
+) -> None:
+    config = """
+        jetstream { domain: hub }
+        default_js_domain { B: hub }
+        accounts {
+          JS {
+            jetstream: enabled, users: [{ user: js, password: js }]
+            exports: [{ service: "$JS.hub.API.>", response_type: stream }]
+          }
+          B {
+            users: [{ user: b, password: b }]
+            imports: [{ service: { account: JS, subject: "$JS.hub.API.>" } }]
+          }
+        }
+    """
+    server = request.getfixturevalue(start)(config=config)
+    owner = (await connect(server, user="js", password="js")).jetstream(timeout=TIMEOUT)
+    await owner.add_stream(name="S", subjects=["s"])
+    jetstream = (await connect(server, user="b", password="b")).jetstream(timeout=TIMEOUT)
+    assert (await jetstream.stream_info("S")).config.name == "S"
+    assert (await jetstream.account_info()).streams == 1
