@@ -291,9 +291,9 @@ class ClientConnection(Channel):
         """Publish with the answers that verbose and pedantic clients get, each at its place."""
         if self.options.verbose:
             for message in messages:
-                self._put(framing.OK)
                 if self.options.pedantic and not subjects.is_literal(message[0]):
                     self.send_error("Invalid Publish Subject")
+                self._put(framing.OK)
                 self.account.publish_from((message,), self)
             return
         start = 0

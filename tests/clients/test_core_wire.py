@@ -71,6 +71,8 @@ SESSIONS: dict[str, bytes] = {
     + b"SUB a* 6\r\nSUB a> 7\r\nPING\r\nPUB a* 1\r\nx\r\nPUB a> 1\r\nx\r\n",
     "pedantic publishes": PEDANTIC
     + b"PUB a.* 1\r\nx\r\nPUB a..b 1\r\nx\r\nPUB ok 1\r\nx\r\nPUB > 1\r\na\r\n",
+    "pedantic and verbose": b'CONNECT {"verbose":true,"pedantic":true}\r\n'
+    b"SUB > 1\r\nPUB a.* 1\r\nx\r\nSUB a..b 2\r\n",
     "pedantic delivers all the same": PEDANTIC + b"SUB > 1\r\nPUB a.* 1\r\nx\r\nPUB a..b 1\r\nx\r\n",
     "wildcards in published subjects": CONNECT
     + b"SUB > 1\r\nPUB a.* 1\r\nx\r\nPUB a..b 1\r\nx\r\nPUB a. 1\r\nx\r\n",
