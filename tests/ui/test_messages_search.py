@@ -184,6 +184,18 @@ async def test_comparing(browse: Browse, until: Until, qtbot: QtBot) -> None:
         "$.n": (450, 453),
         "$.customer.name": ("Bob", "Ada"),
     }
+    dialog.text_check.click()
+    await until(dialog.lines.rows, "the lines", timeout=30)
+    differing = {row.left: row.right for _, row in dialog.lines.rows() if row.kind is not None}
+    assert differing == {
+        "S.even": "S.odd",
+        "Type: refund": "Type: sale",
+        '  "n": 450,': '  "n": 453,',
+        '    "name": "Bob"': '    "name": "Ada"',
+    }
+    assert dialog.summary.text() == "4 lines differ"
+    dialog.text_check.click()
+    assert len(dialog.table.rows()) == 4
     dialog.close()
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
 from memphis_desktop.inspect.decode.chain import INLINE_LIMIT
 from memphis_desktop.inspect.diff import Change, ChangeKind, Difference, compare_messages
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.text_diff import MAX_LINES, LinePair, compare_texts
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -46,7 +48,11 @@ class CompareDialog(QDialog):
         self.title = PlainLabel(f"{names[0]}  ↔  {names[1]}", "section", elide=Qt.TextElideMode.ElideMiddle)
         self.order_check = QCheckBox("Ignore the order of lists")
         self.order_check.toggled.connect(self.refresh)
+        self.text_check = QCheckBox("As text")
+        self.text_check.setToolTip("Compare line by line, as the messages read, instead of place by place")
+        self.text_check.toggled.connect(self.refresh)
         self.summary = PlainLabel("", "caption")
+        self.lines = self._lines_table(names)
         self.table = DataTable(
             [
                 Column(
@@ -75,16 +81,40 @@ class CompareDialog(QDialog):
         head = QHBoxLayout()
         head.addWidget(self.title, 1)
         head.addWidget(self.order_check)
+        head.addWidget(self.text_check)
+        head.setSpacing(theme.SPACE_3)
+        self._tables = QStackedWidget()
+        self._tables.addWidget(self.table)
+        self._tables.addWidget(self.lines)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_3)
         layout.setSpacing(theme.SPACE_3)
         layout.addLayout(head)
-        layout.addWidget(self.table, 1)
+        layout.addWidget(self._tables, 1)
         layout.addWidget(self.summary)
         self.refresh()
 
+    def _lines_table(self, names: list[str]) -> DataTable:
+        return DataTable(
+            [
+                Column("kind", "Difference", _line_state, kind="dot", width=120),
+                Column("left_number", "Line", lambda row: row[1].left_number, kind="number", width=56),
+                Column("left", names[0], lambda row: row[1].left, kind="mono", width=360),
+                Column("right_number", "Line", lambda row: row[1].right_number, kind="number", width=56),
+                Column("right", names[1], lambda row: row[1].right, kind="mono", width=300, stretch=True),
+            ],
+            lambda row: row[0],
+            "compare_lines",
+        )
+
     def refresh(self) -> None:
         """Compare again: small messages at once, large ones beside the loop."""
+        as_text = self.text_check.isChecked()
+        self.order_check.setEnabled(not as_text)
+        self._tables.setCurrentIndex(int(as_text))
+        if as_text:
+            self._start(self._compare_lines())
+            return
         ignore = self.order_check.isChecked()
         decoders = current_decoders()
         slow = decoders.slow_for(self._left) or decoders.slow_for(self._right)
@@ -92,9 +122,12 @@ class CompareDialog(QDialog):
             self._show(self._compare(ignore))
             return
         self.table.set_state("loading")
+        self._start(self._compare_beside(ignore))
+
+    def _start(self, comparing: Coroutine[Any, Any, None]) -> None:
         if self._comparing is not None:
             self._comparing.cancel()
-        self._comparing = asyncio.get_running_loop().create_task(self._compare_beside(ignore))
+        self._comparing = asyncio.get_running_loop().create_task(comparing)
 
     def _compare(self, ignore_order: bool) -> Difference:
         decoders = current_decoders()
@@ -104,6 +137,22 @@ class CompareDialog(QDialog):
         difference = await asyncio.to_thread(self._compare, ignore_order)
         if isValid(self):
             self._show(difference)
+
+    async def _compare_lines(self) -> None:
+        self.lines.set_state("loading")
+        decode = current_decoders().decode
+        difference = await asyncio.to_thread(compare_texts, self._left, self._right, decoder=decode)
+        if not isValid(self):
+            return
+        self.lines.set_rows(list(enumerate(difference.lines)))
+        if difference.lines:
+            self.lines.set_state("ready")
+        else:
+            self.lines.set_state("empty", "These messages read the same, line by line.")
+        text = f"{figures.count_noun(difference.count, 'line')} differ"
+        if not difference.complete:
+            text += f"; only the first {figures.integer(MAX_LINES)} lines were compared"
+        self.summary.setText(text if difference.count != 1 else text + "s")
 
     def _show(self, difference: Difference) -> None:
         first_steps.reach(first_steps.COMPARE)
@@ -121,6 +170,11 @@ class CompareDialog(QDialog):
 
 def _side(change: Change, absent: ChangeKind, value: Any) -> str:
     return "" if change.kind is absent else preview(value, 200)
+
+
+def _line_state(row: tuple[int, LinePair]) -> tuple[str, str]:
+    kind = row[1].kind
+    return (_DOTS[kind], kind.value) if kind is not None else ("muted", "same")
 
 
 def _name(message: InspectedMessage) -> str:
