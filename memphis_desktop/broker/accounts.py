@@ -159,7 +159,12 @@ class Account:
             single.take(list(messages), sender)
             return True
         if isinstance(single, HandlerSubscription):
-            if not single.merge or self._turn.collects or self._depth or single.barrier:
+            if not single.merge or single.barrier:
+                return False
+            if self._turn.collects:
+                self._turn.add(single, list(messages))
+                return True
+            if self._depth:
                 return False
             self._depth = 1
             try:
