@@ -170,9 +170,9 @@ async def test_a_server_that_hangs_is_said_to(
     await until(lambda: workspace.connection.snapshot.read_at.get("streams"), "the first round")
     nats_server.send_signal(signal.SIGSTOP)
     try:
-        await until(lambda: greyed(workspace), "the veils", timeout=30)
-        assert workspace._banner.text().startswith("The server does not answer.")
-        assert len(greyed(workspace)) > 5, "each panel of the overview says its own"
+        silent = "The server does not answer."
+        await until(lambda: workspace._banner.text().startswith(silent), "what happened", timeout=30)
+        await until(lambda: len(greyed(workspace)) > 5, "the age of each panel", timeout=30)
         assert all(age.age.text().endswith(" s old") for age in greyed(workspace))
     finally:
         nats_server.send_signal(signal.SIGCONT)

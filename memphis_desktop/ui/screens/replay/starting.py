@@ -98,10 +98,10 @@ def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest,
     entry = RunEntry(run, source.description, where, record=record, session=target)
 
     async def ended() -> None:
+        await finish()
         slow = request.options.rate is not None or request.options.original_pace is not None
         if slow and run.progress.stored >= first_steps.REPLAYED_AT_LEAST:
             first_steps.reach(first_steps.REPLAY)
-        await finish()
 
     return runs_of(session).start(entry, context.run, ended)
 
