@@ -22,6 +22,7 @@ from nats.protocol.parser import Parser
 from memphis_desktop.errors import Failure
 
 _REFUSED = re.compile(r'publish to "([^"]+)"', re.IGNORECASE)
+_SILENT = re.compile(r'subscription to "([^"]+)"', re.IGNORECASE)
 _STATUS = b"NATS/1.0 "  # begins a header block with a status; one without has a line end there
 OPEN_SECONDS = 10.0  # nats-py itself would go on trying for minutes
 MAX_CONTROL_LINE = 1 << 20  # INFO of a large cluster passes nats-server's 4096 bytes for clients
@@ -217,6 +218,9 @@ class ReadConnection:
         self._next = 0
         self._waiting: dict[bytes, Handler] = {}
         self._refusable: dict[bytes, tuple[str, asyncio.Future[None]]] = {}
+        self.listening_refused: Callable[[str], None] = lambda pattern: (
+            None
+        )  # the login may not subscribe to it
 
     @classmethod
     async def like(cls, client: Client, name: str = "Memphis Desktop reader") -> ReadConnection:
@@ -250,6 +254,9 @@ class ReadConnection:
 
     async def _error_reported(self, error: Exception) -> None:
         """Fail the requests that a permission error is about; other errors show where the request waits."""
+        silent = _SILENT.search(str(error))
+        if silent is not None:
+            self.listening_refused(silent.group(1))
         match = _REFUSED.search(str(error))
         if match is None:
             return

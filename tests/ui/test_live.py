@@ -13,6 +13,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
+from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.inspect.files import read_file
 from memphis_desktop.inspect.live import LiveRecorder
 from memphis_desktop.inspect.message import InspectedMessage
@@ -125,3 +126,30 @@ async def test_a_recorder_that_cannot_keep_up_says_what_it_left_out(monkeypatch:
     kept = [message.sequence async for message in recorder.messages()]
     assert kept[-1] == 100
     assert recorder.dropped == 100 - len(kept) > 50
+
+
+@pytest.mark.parametrize("kind", ["nats-server", "memphis-desktop"])
+async def test_what_a_login_may_not_hear_is_said(
+    kind: str,
+    open_window: Open,
+    start_nats_server: Callable[..., ServerProcess],
+    start_broker: Callable[..., ServerProcess],
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = (
+        "authorization { users: [ {user: few, password: x, permissions: "
+        '{subscribe: {deny: ["Secret.>"]}}} ] }'
+    )
+    server = (start_nats_server if kind == "nats-server" else start_broker)(config=config)
+    url = server.url.replace("nats://", "nats://few:x@")
+    program = await open_window()
+    await program.window.open_profile(ConnectionProfile(name="few", urls=(url,)), Route("live"))
+    screen: Any = program.window.current_workspace().current_screen
+    told: list[str] = []
+    monkeypatch.setattr(type(screen.context), "notify", lambda _, text, *rest: told.append(text))
+    for pattern in ("open.>", "Secret.>"):
+        screen.pattern_field.setText(pattern)
+        screen.subscribe()
+    await until(lambda: any("may not listen to Secret.>" in text for text in told), "the refusal")
+    await until(lambda: list(screen.patterns.chips) == ["open.>"], "one pattern left")

@@ -232,6 +232,7 @@ class LiveScreen(Screen):
     async def _opened(self) -> LiveCapture:
         if self._connection is None or self._connection.closed:
             self._connection = await ReadConnection.like(self.context.session.nats, "Memphis Desktop live")
+            self._connection.listening_refused = self._refused
             self.capture = LiveCapture(self._connection)
             self.capture.hide_internal = not self.internal_check.isChecked()
             self.tree_model.set_tree(self.capture.tree)
@@ -245,6 +246,17 @@ class LiveScreen(Screen):
         except ReadError:
             self.fold_check.setChecked(False)
             raise
+
+    def _refused(self, pattern: str) -> None:
+        """The server lets this login hear nothing of a pattern; it tells so after the fact, in lower case."""
+        capture = self.capture
+        found = next(
+            (p for p in (capture.patterns if capture is not None else ()) if p.lower() == pattern), None
+        )
+        if found is not None and isValid(self):
+            shown = figures.visible_text(found, 60)
+            self.context.notify(f"This login may not listen to {shown}. Ask for that permission.", "bad")
+            self.unsubscribe(found)
 
     def unsubscribe(self, pattern: str) -> None:
         """Listen to a pattern no longer."""
