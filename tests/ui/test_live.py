@@ -153,3 +153,29 @@ async def test_what_a_login_may_not_hear_is_said(
         screen.subscribe()
     await until(lambda: any("may not listen to Secret.>" in text for text in told), "the refusal")
     await until(lambda: list(screen.patterns.chips) == ["open.>"], "one pattern left")
+
+
+async def test_answering_requests(screen: LiveScreen, client: Client, until: Until, qtbot: QtBot) -> None:
+    dialog = screen.answer()
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    assert "Type the subject" in dialog.error.text()
+    qtbot.keyClicks(dialog.subject_field, "service.price.*")
+    dialog.body_field.setPlainText('{"n": {{nothing}}}')
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    assert "nothing" in dialog.error.text()
+    dialog.body_field.setPlainText('{"n": {{counter:5}}}')
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: dialog.verb_button.text() == "Stop answering", "the start")
+    answers = [(await client.request("service.price.x", b"?", timeout=10)).data for _ in range(3)]
+    assert answers == [b'{"n": 5}', b'{"n": 6}', b'{"n": 7}']
+    await client.publish("service.price.y", b"no request")
+    await until(lambda: "1 message wanted no answer" in dialog.note.text(), "the count")
+    assert dialog.note.text().startswith("3 requests answered")
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    dialog.delay_box.setValue(0.05)
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: dialog.verb_button.text() == "Stop answering", "the start")
+    assert (await client.request("service.price.x", b"?", timeout=10)).data == b'{"n": 5}'
+    responder = dialog.responder
+    dialog.reject()  # closing ends it
+    await until(lambda: responder is not None and responder._subscription is None, "the end")

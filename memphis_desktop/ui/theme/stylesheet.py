@@ -135,7 +135,6 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QDateTimeEdit, QPlainTextEdit, Q
     background: {t.sunken}; border: {t.line_width}px solid {t.line_strong}; border-radius: {RADIUS_CONTROL}px;
     selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QDateTimeEdit {{ min-height: {height}px; max-height: {height}px; padding: 0 8px; }}
-QAbstractSpinBox QLineEdit {{ border: none; background: transparent; padding: 0 0 0 6px; min-height: 0; }}
 QPlainTextEdit, QTextEdit {{ padding: 6px 8px; }}
 QPlainTextEdit[role="mono"], QTextEdit[role="mono"], QLineEdit[role="mono"] {{ font-family: "{monospace}"; font-size: {SIZE_CAPTION}px; }}
 QLineEdit:hover, QSpinBox:hover, QDoubleSpinBox:hover, QComboBox:hover, QDateTimeEdit:hover {{ border-color: {t.faint}; }}

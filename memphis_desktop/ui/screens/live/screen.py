@@ -39,6 +39,7 @@ from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import SERVER, Command, Screen, ScreenContext
 from memphis_desktop.ui.screens.decoders.store import current_decoders, mask
 from memphis_desktop.ui.screens.live.patterns import PatternBar
+from memphis_desktop.ui.screens.live.responder_dialog import ResponderDialog
 from memphis_desktop.ui.screens.live.subject_tree import SubjectTreeModel
 from memphis_desktop.ui.screens.messages.columns import MessageColumn, standard_columns
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
@@ -77,6 +78,7 @@ class LiveScreen(Screen):
     def _build(self) -> None:
         self.header = PageHeader("Live")
         self.header.set_title("Live", "Messages as they are published, stored or not")
+        self.header.add_action("Answer requests", lambda: self.answer())
         self.header.add_action("Publish", self.publish, icon_name="paper-plane-tilt")
         self.pattern_field = FilterField("Subject pattern, such as orders.> or *.created  ( S )")
         self.pattern_field.returnPressed.connect(self.subscribe)
@@ -421,6 +423,13 @@ class LiveScreen(Screen):
 
         open_composer(self.context, self.window())
 
+    def answer(self) -> ResponderDialog:
+        """Open what answers requests, on the subject of the message with the cursor."""
+        message = self.detail.message
+        dialog = ResponderDialog(self.window(), self.context, message.subject if message is not None else "")
+        dialog.show()
+        return dialog
+
     def edit(self) -> None:
         """Open the composer with the message."""
         from memphis_desktop.ui.screens.composer import open_composer
@@ -455,6 +464,7 @@ class LiveScreen(Screen):
             Command("Record to a file", "Ctrl+R", self.record_button.click, "record"),
             Command("Publish a message", "", self.publish, "paper-plane-tilt"),
             Command("Send a request", "Q", self.publish, "chat-circle-dots"),
+            Command("Answer requests", "", self.answer, "arrow-bend-up-left"),
             Command("Edit and publish", "E", self.edit, "pencil-simple"),
         ]
 
