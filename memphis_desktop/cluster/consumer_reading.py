@@ -24,6 +24,7 @@ from .times import parse_time
 
 FIRST_BURST = 60  # streams whose consumers are read at the very first, beyond the budget
 ROUND_LIMIT = 0.8  # seconds in which a round begins to read consumers
+OTHERS = 2  # requests of a second that are left to who watches the servers
 PROBES = 5  # first undelivered messages read in a round
 MAX_FILTERS_PROBED = 4
 
@@ -48,7 +49,7 @@ class ConsumerReader:
         room = max(1, left - min(PROBES, left // 4))
         if any(name not in self._state.consumers_read_at for name in due):
             # An empty list helps nobody: at first many, then half of the budget also when answers are slow.
-            room = max(left, int(self._asker.budget.limit / 2)) if self._began else FIRST_BURST
+            room = max(left - OTHERS, int(self._asker.budget.limit / 2)) if self._began else FIRST_BURST
             self._began = True
         try:
             await self._asker.together(self._read_of, due[:room], ROUND_LIMIT)
