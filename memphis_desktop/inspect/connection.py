@@ -216,6 +216,7 @@ class ReadConnection:
         self._client = _WireClient()
         self._inbox = ""
         self._next = 0
+        self._heard = 0.0  # when anything of a long answer came, in the loop's time
         self._waiting: dict[bytes, Handler] = {}
         self._refusable: dict[bytes, tuple[str, asyncio.Future[None]]] = {}
         self.listening_refused: Callable[[str], None] = lambda pattern: (
@@ -366,7 +367,7 @@ class ReadConnection:
         def take(buffer: bytes, frames: list[int]) -> None:
             chunks.append((buffer, frames))
             header, payload, stop = frames[-3:]
-            waiting.heard(ended=payload == stop and buffer.startswith(_STATUS, header))
+            self._heard = waiting.heard(ended=payload == stop and buffer.startswith(_STATUS, header))
 
         token = self._token()
         inbox = f"{self._inbox}.{token.decode()}".encode()
@@ -393,7 +394,8 @@ class ReadConnection:
             except (errors.Error, OSError) as error:
                 raise ReadError(0, 0, f"The request could not be sent: {error}") from error
             while not done.done():
-                remaining = waiting.last + timeout - waiting.loop.time()
+                # Behind another answer on a slow line, one may be long on its way: that is no silence.
+                remaining = max(waiting.last, self._heard) + timeout - waiting.loop.time()
                 if remaining <= 0 or self._client.is_closed:
                     what = "the answer stopped half-way" if waiting.answered else "no answer"
                     raise ReadError(0, 0, f"{what} from {subject} in {timeout:g} s")
@@ -413,12 +415,13 @@ class _Waiting:
         self.last = self.loop.time()
         self.answered = False
 
-    def heard(self, *, ended: bool) -> None:
-        """Something came."""
+    def heard(self, *, ended: bool) -> float:
+        """Something came; returns when."""
         self.answered = True
         self.last = self.loop.time()
         if ended and not self.done.done():
             self.done.set_result(None)
+        return self.last
 
 
 async def _never(_: Any) -> None:

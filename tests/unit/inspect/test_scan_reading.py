@@ -208,3 +208,39 @@ async def test_a_login_that_may_not_read_directly_reads_all_the_same(
     await connection.close()
     assert asked
     assert found == (list(range(30, 0, -1)) if newest_first else list(range(1, 31)))
+
+
+async def test_answers_behind_others_on_a_slow_line_are_waited_for(
+    nats_server: ServerProcess, connect: Connect
+) -> None:
+    client = await connect(nats_server)
+    assert isinstance(client, Client)
+    connection = await ReadConnection.like(client)
+    sender = await connect(nats_server)
+    inboxes: list[str] = []
+
+    async def note(message: Any) -> None:
+        inboxes.append(message.reply)
+
+    await sender.subscribe("slow", cb=note)
+    await sender.flush()
+    reading = [asyncio.ensure_future(connection.gather_frames("slow", b"", timeout=0.4)) for _ in range(2)]
+    async with asyncio.timeout(20):
+        while len(inboxes) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    header = {"A": "b"}
+    for _ in range(8):  # the first answer takes longer than the second may be silent
+        await sender.publish(inboxes[0], b"part", headers=header)
+        await asyncio.sleep(0.1)
+    ended = b"HPUB %b 16 16\r\nNATS/1.0 204 E\r\n\r\n\r\n"
+    for inbox in inboxes:
+        end = ended.replace(b"16 16", b"18 18") % inbox.encode()
+        await sender._send_command(end)
+    await sender.flush()
+    first, second = await asyncio.gather(*reading)
+    assert sum(len(frames) for _, frames in first) // 3 == 9
+    assert sum(len(frames) for _, frames in second) // 3 == 1
+    silent = asyncio.ensure_future(connection.gather_frames("slow", b"", timeout=0.2))
+    with pytest.raises(ReadError, match="no answer"):
+        await silent
+    await connection.close()
