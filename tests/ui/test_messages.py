@@ -20,6 +20,7 @@ from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.inspect import snippets
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.page_cache import Page
 from memphis_desktop.server_process import ServerProcess
@@ -247,6 +248,15 @@ async def test_live_follows_pauses_and_stays_bounded(
     assert not browser.tail.live
 
 
+async def test_curl_names_the_station_of_a_partition(client: Client, browse: Browse, until: Until) -> None:
+    await fill(client, "my#shop$2", [b"x"])
+    browser = await browse("my#shop$2")
+    await until(lambda: len(browser.list.model.rows) == 1, "the row")
+    browser.list.select_sequence(1)
+    browser.message_actions.copy_as("cURL (Memphis REST)")
+    assert "/stations/my.shop/produce/single" in QGuiApplication.clipboard().text()
+
+
 async def test_copying(client: Client, browse: Browse, until: Until, qtbot: QtBot) -> None:
     await fill(client, "S", [b'{"id": 9007199254740993, "price": 1.10}', b"it's $HOME", b"\xff\x00"])
     browser = await browse("S")
@@ -269,6 +279,7 @@ async def test_copying(client: Client, browse: Browse, until: Until, qtbot: QtBo
     compile(clipboard.text(), "snippet", "exec")
     browser.message_actions.copy_as("cURL (Memphis REST)")
     assert "/stations/S/produce/single" in clipboard.text()
+    assert snippets.REST_URL in clipboard.text()
     browser.message_actions.row_menu(browser.mapToGlobal(QPoint(50, 50)))
     menus = [menu for menu in browser.findChildren(QMenu) if menu.isVisible()]
     assert any(action.text().startswith("Delete 1 message") for menu in menus for action in menu.actions())

@@ -16,6 +16,7 @@ from memphis_desktop.cluster.actions import delete_message
 from memphis_desktop.inspect import snippets
 from memphis_desktop.inspect.collection import CollectionFull
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.stations.names import station_of_stream
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 from memphis_desktop.ui.screens.messages.collection_dialog import CollectionDialog, holder, keep
@@ -23,6 +24,7 @@ from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.deletion_dialog import DeletionDialog
 from memphis_desktop.ui.screens.messages.explain_dialog import ExplainDialog
 from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
+from memphis_desktop.ui.shell.connection import LOCAL_ID
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
@@ -64,13 +66,20 @@ class MessageActions(QObject):
         if not messages:
             return
         url = self._context.session.server_url
+        station, _ = station_of_stream(self._browser.stream)
         makers: dict[str, Callable[[InspectedMessage], str]] = {
             "JSON": lambda message: snippets.as_json(message, current_decoders().decode(message)),
             "nats command": snippets.as_nats_pub,
-            "cURL (Memphis REST)": lambda message: snippets.as_curl(message, self._browser.stream),
+            "cURL (Memphis REST)": lambda message: snippets.as_curl(message, station, self._rest_url()),
             "Python": lambda message: snippets.as_python(message, url),
         }
         self._copy("\n".join(makers[name](message) for message in messages), f"as {name}")
+
+    def _rest_url(self) -> str:
+        """Where the REST gateway of this server is: of the local broker that is known."""
+        port = self._context.shell.broker.served.rest_port
+        local = self._context.session.profile.id == LOCAL_ID
+        return f"http://127.0.0.1:{port}" if local and port else snippets.REST_URL
 
     def copy_menu(self) -> None:
         """Offer every way to copy."""

@@ -20,8 +20,10 @@ function connectOnce() {
     made.on("error", reject);
     made.on("connect", () => {
       const options = made.subscriptionOptions().setDurableName("kept").setAckWait(5000);
-      made.subscribe("fire", options).on("message", (message) => got.add(message.getData()));
-      resolve(made);
+      const subscription = made.subscribe("fire", options.setDeliverAllAvailable());
+      subscription.on("message", (message) => got.add(message.getData()));
+      subscription.on("error", reject);
+      subscription.on("ready", () => resolve(made));
     });
     made.on("connection_lost", async () => {
       timesLost += 1;
