@@ -164,6 +164,15 @@ async def test_a_station_is_made_opened_changed_and_deleted(
     form = dialog.form
     qtbot.keyClicks(form.field("name"), "My.Orders")
     form.field("partitions_number").setText("3")
+    kinds = form.field("retention_type")
+    for kind, limit in (
+        ("bytes", "retention_bytes"),
+        ("ack_based", ""),
+        ("message_age_sec", "retention_age"),
+    ):
+        kinds.setCurrentIndex(kinds.findData(kind))
+        limits = ("retention_age", "retention_messages", "retention_bytes")
+        assert [key for key in limits if form.field(key).isVisibleTo(form)] == ([limit] if limit else [])
     form.field("retention_age").setText("2h")
     schemas = form.field("schema_name")
     schemas.setCurrentIndex(schemas.findData("order"))

@@ -149,7 +149,8 @@ class ConfigurationForm(QScrollArea):
         column = QVBoxLayout(holder)
         column.setContentsMargins(0, 0, theme.SPACE_3, 0)
         column.setSpacing(theme.SPACE_3)
-        form = form_layout()  # one for all sections, so that the labels end at one edge
+        form = self._form = form_layout()  # one for all sections, so that the labels end at one edge
+        self._rows: dict[str, int] = {}
         for section in sections(fields):
             heading = PlainLabel(section, "strong")
             heading.setContentsMargins(0, theme.SPACE_3 if form.rowCount() else 0, 0, 0)
@@ -172,12 +173,18 @@ class ConfigurationForm(QScrollArea):
         elif editing and field.fixed:
             editor.widget.setEnabled(False)
             help_text = "Cannot be changed after creation."
+        self._rows[field.key] = form.rowCount()
         add_form_row(form, field.label, editor.widget, help_text)
         self._editors.append(editor)
 
     def field(self, key: str) -> QWidget:
         """The widget of a field."""
         return next(editor.widget for editor in self._editors if editor.field.key == key)
+
+    def show_field(self, key: str, shown: bool) -> None:
+        """Show a field that matters now, or hide one that does not: then its value is as it was before."""
+        self._form.setRowVisible(self._rows[key], shown)
+        self.field(key).setEnabled(shown)
 
     def _edited(self) -> None:
         self.changed.emit()

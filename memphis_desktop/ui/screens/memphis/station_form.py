@@ -20,6 +20,7 @@ RETENTIONS = (
     ("bytes", "By size"),
     ("ack_based", "Until every group acknowledged"),
 )
+_LIMITS = {"retention_age": "message_age_sec", "retention_messages": "messages", "retention_bytes": "bytes"}
 _STORAGES = (("file", "File"), ("memory", "Memory: lost when the server stops"))
 _UNITS = {RetentionType.AGE: "retention_age", RetentionType.MESSAGES: "retention_messages"}
 
@@ -55,12 +56,12 @@ def station_fields(schemas: Sequence[Schema]) -> tuple[Field, ...]:
             fixed=True,
         ),
         Field("retention_type", "Keep messages", "choice", "Retention", choices=RETENTIONS),
-        Field("retention_age", "For", "duration", "Retention", "When kept by age: 1h, 7d.", danger=True),
+        Field("retention_age", "For", "duration", "Retention", "Such as 1h or 7d.", danger=True),
         Field(
-            "retention_messages", "At most", "count", "Retention", "When kept by number, a partition.",
+            "retention_messages", "At most", "count", "Retention", "Messages in each partition.",
             danger=True,
         ),
-        Field("retention_bytes", "Up to", "size", "Retention", "By size, each partition.", danger=True),
+        Field("retention_bytes", "Up to", "size", "Retention", "In each partition.", danger=True),
         Field("storage_type", "Storage", "choice", "Storage", choices=_STORAGES, fixed=True),
         Field("replicas", "Replicas", "count", "Storage", "1, 3 or 5; more than 1 needs a cluster."),
         Field(
@@ -172,6 +173,9 @@ class StationDialog(ConfigurationDialog):
     """The form of a station; beside it the request as the service gets it."""
 
     def _refresh(self) -> None:
+        kind = self.form.config().get("retention_type")
+        for key, matters in _LIMITS.items():
+            self.form.show_field(key, kind == matters)
         super()._refresh()
         try:
             change = self._make_action(self.form.config())
