@@ -82,8 +82,13 @@ class Channels:
         if task is None:
             task = asyncio.get_running_loop().create_task(self._open(name))
             self._opening[name] = task
-            task.add_done_callback(lambda _: self._opening.pop(name, None))
+            task.add_done_callback(lambda done: self._opened(name, done))
         return await asyncio.shield(task)
+
+    def _opened(self, name: str, task: asyncio.Task[Channel]) -> None:
+        self._opening.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # seen: those who waited may have given up
 
     async def _open(self, name: str) -> Channel:
         station, stream = stream_of(name)

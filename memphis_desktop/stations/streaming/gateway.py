@@ -77,12 +77,14 @@ class StreamingGateway:
     async def _work_once(self) -> None:
         """Work until the lease is lost, or the end."""
         session = Session(self.context, self._records, self.options)
+        # Taking over can take longer than the lease lasts, while a cluster elects leaders.
+        kept = asyncio.get_running_loop().create_task(self._lease.keep())
         try:
-            await session.start()
-            self.session = session
-            self.working.set()
-            log.info("Streaming gateway is ready: cluster id %s", self.options.cluster)
-            await self._unless_ended(self._lease.keep())
+            if await self._started(session, kept):
+                self.session = session
+                self.working.set()
+                log.info("Streaming gateway is ready: cluster id %s", self.options.cluster)
+                await self._unless_ended(_end_of(kept))
             if not self._ended.is_set():
                 log.warning("The streaming gateway lost its lease: the server is away, or another copy works")
         except (StorageError, nats.errors.Error, ExceptionGroup) as error:
@@ -91,7 +93,20 @@ class StreamingGateway:
         finally:
             self.working.clear()
             self.session = None
+            await end_task(kept)
             await session.stop()
+
+    async def _started(self, session: Session, kept: asyncio.Task[None]) -> bool:
+        """Start a session; False when the lease was lost meanwhile."""
+        starting = asyncio.get_running_loop().create_task(session.start())
+        try:
+            await asyncio.wait({starting, kept}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                return False
+            starting.result()
+            return not kept.done()
+        finally:
+            await end_task(starting)
 
     async def _unless_ended(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for something, or the end: only what waits is called off, never what cleans up."""
@@ -103,3 +118,7 @@ class StreamingGateway:
             task.result()
         else:
             await end_task(task)
+
+
+async def _end_of(task: asyncio.Task[None]) -> None:
+    await asyncio.wait({task})

@@ -60,7 +60,8 @@ class Lease:
                 return
             except Conflict:
                 pass
-            except StorageError:  # a lone server forgets streams in memory when it restarts
+            except StorageError as error:  # a lone server forgets streams in memory when it restarts
+                log.debug("the lease %s could not be taken: %s", self._bucket.name, error)
                 with contextlib.suppress(StorageError):
                     await self.create(self._replicas)
             await asyncio.sleep(self._seconds / 12)

@@ -10,6 +10,7 @@ from nats.errors import Error
 
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.streaming.gateway import StreamingGateway
+from memphis_desktop.stations.streaming.session import Session
 from tests.clients.streaming.conftest import StartGateway
 from tests.clients.streaming.raw import PATIENCE, RawClient, until
 from tests.conftest import Connect
@@ -87,6 +88,32 @@ async def test_a_copy_that_crashed_is_replaced(
     await asyncio.wait_for(second.working.wait(), PATIENCE)
     await publish(client, "orders", 3)
     await subscription.wait_for_all({4, 5, 6})
+
+
+async def test_a_copy_that_takes_long_to_take_over_stays_the_only_one(
+    any_server: ServerProcess, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a cluster elects leaders, taking over lasts longer than the lease."""
+    start, let_go = Session.start, asyncio.Event()
+    begun: list[Session] = []
+
+    async def slow(session: Session) -> None:
+        begun.append(session)
+        await let_go.wait()
+        await start(session)
+
+    monkeypatch.setattr(Session, "start", slow)
+    copies = [await start_gateway(any_server, wait=False, lease=1.2) for _ in range(2)]
+    try:
+        await until(lambda: begun)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(let_go.wait(), 3)  # longer than two leases
+        assert len(begun) == 1
+    finally:
+        let_go.set()
+    await until(lambda: any(copy.working.is_set() for copy in copies))
+    [working] = [copy for copy in copies if copy.working.is_set()]
+    assert working._lease.held
 
 
 async def crash(gateway: StreamingGateway) -> None:

@@ -48,7 +48,7 @@ class Application:
     async def lost(self, error):
         self.times_lost += 1
         self.stan = None
-        await self.connect()
+        self.connecting = asyncio.ensure_future(self.connect())  # not in the task of the client that ends
 
     async def take(self, message):
         self.got.add(message.data.decode())
