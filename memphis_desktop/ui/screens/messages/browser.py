@@ -373,7 +373,7 @@ class MessageBrowser(QWidget):
                 "Do something with all matches",
                 "A",
                 self.message_actions.matches_menu,
-                "list-checks",
+                "check-square",
                 self.searching.has_matches,
             ),
             Command("Show or hide the message pane", "Space", self.toggle_detail, "columns"),
