@@ -71,6 +71,7 @@ class Run:
         elif kind == "publish":
             for subject in step[1]:
                 await client.request(subject, step[2].encode())
+                self.sort_out(await client.settle())  # or how much is pending would be a matter of luck
         elif kind == "sub":
             client.subscribe(*step[1:])
         elif kind == "unsub":
