@@ -159,9 +159,10 @@ class AlertCenter(QObject):
             text = f"{more} on {profile.name}."
             log.warning("alerts: %s", text)
             self._window.notify(text, "bad", ("Show", lambda: self._window.navigate(Route("alerts"))))
-        still = {_topic(alert) for alert in self.engine.alerts()}
-        for topic in {_topic(alert) for alert in ended} - still:
-            self._window.toasts.end(topic)
+        if ended:
+            still = {_topic(alert) for alert in self.engine.alerts()}
+            for topic in {_topic(alert) for alert in ended} - still:
+                self._window.toasts.end(topic)
         if began or ended:
             self.changed.emit()
 
@@ -177,7 +178,7 @@ class AlertCenter(QObject):
         others = [
             one
             for one in self.engine.alerts()
-            if one.key[:2] == alert.key[:2] and one.key != alert.key and not one.acknowledged
+            if _topic(one) == _topic(alert) and one.key != alert.key and not one.acknowledged
         ]
         text, action = sentence(alert), ("Show", lambda: self.show_subject(alert))
         if others:
