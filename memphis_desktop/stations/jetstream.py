@@ -98,6 +98,12 @@ class JetStream:
                 return None
             raise
 
+    @property
+    def transforms_subjects(self) -> bool:
+        """Whether streams can store under another subject: since 2.10, older servers ignore the wish."""
+        version = self.client.connected_server_version
+        return (version.major, version.minor) >= (2, 10)
+
     async def create_stream(self, config: dict[str, Any]) -> dict[str, Any]:
         """Create a stream; the same configuration again is no error."""
         return await self.request(f"STREAM.CREATE.{config['name']}", config, timeout=10.0)

@@ -16,7 +16,7 @@ MAX_USER_NAME_LENGTH = 60
 MAX_TAG_LENGTH = 20
 
 _ALLOWED = re.compile(r"[a-z0-9_.-]*")
-_PARTITION_STREAM = re.compile(r"(?s)(.+)\$([1-9][0-9]*)")
+_PARTITION_STREAM = re.compile(r"(?s)(.+)\$(0|[1-9][0-9]*)")  # 0: see `streams`
 _KEY_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from memphis_desktop.protocol.memphis import STATION_METADATA
+from memphis_desktop.stations import names
 from memphis_desktop.stations.errors import Refusal, StorageError
 from memphis_desktop.stations.jetstream import NOT_ENOUGH_PEERS, STREAM_NAME_IN_USE, JetStream
 from memphis_desktop.stations.model import RetentionType, Station
@@ -36,7 +37,31 @@ def stream_config(station: Station, stream: str) -> dict[str, Any]:
         "duplicate_window": station.idempotency_window_ms * 1_000_000,
         "allow_direct": True,
         "metadata": {STATION_METADATA: station.name, _ID: station.id},
+        **_taking_partition_zero(station, stream),
     }
+
+
+def _taking_partition_zero(station: Station, stream: str) -> dict[str, Any]:
+    """Return what makes a station's last stream store what is sent to partition 0; of others, nothing.
+
+    Memphis's Node SDK takes the hash of a partition key modulo the number of partitions as the partition's
+    number, 0 included. Partitions begin at 1, so those messages would reach nobody.
+    """
+    if len(station.partitions) < 2 or stream != station.streams[-1]:
+        return {}
+    zero = f"{names.partition_stream(station.name, 0)}.>"
+    return {
+        "subjects": [f"{stream}.>", zero],
+        "subject_transform": {"src": zero, "dest": f"{stream}.>"},
+    }
+
+
+def _config_for(jetstream: JetStream, station: Station, stream: str) -> dict[str, Any]:
+    """Return `stream_config` without what the server is too old for."""
+    config = stream_config(station, stream)
+    if not jetstream.transforms_subjects and config.pop("subject_transform", None):
+        config["subjects"] = config["subjects"][:1]
+    return config
 
 
 async def make_stream(jetstream: JetStream, station: Station, stream: str) -> None:
@@ -46,7 +71,7 @@ async def make_stream(jetstream: JetStream, station: Station, stream: str) -> No
         Refusal: The cluster is too small, or somebody else's stream has the name or the subjects.
         StorageError: JetStream did not answer, or has no room.
     """
-    config = stream_config(station, stream)
+    config = _config_for(jetstream, station, stream)
     try:
         await jetstream.create_stream(config)
     except StorageError as error:
@@ -102,11 +127,11 @@ async def update_streams(jetstream: JetStream, before: Station, after: Station) 
     changed: list[str] = []
     try:
         for stream in after.streams:
-            await jetstream.update_stream(stream_config(after, stream))
+            await jetstream.update_stream(_config_for(jetstream, after, stream))
             changed.append(stream)
     except StorageError as error:
         for stream in changed:
-            await jetstream.update_stream(stream_config(before, stream))
+            await jetstream.update_stream(_config_for(jetstream, before, stream))
         if error.err_code:
             raise Refusal(f"the station can not be changed: {error}") from None
         raise

@@ -56,7 +56,7 @@ async def makes_stations_of_every_kind():
     assert (await manager.jetstream.stream_info("s-acks$1")).config.retention == "interest"
     assert (await manager.jetstream.stream_info("s-memory$1")).config.storage == "memory"
     dotted = (await manager.jetstream.stream_info("s#dotted$3")).config
-    assert (dotted.duplicate_window, dotted.subjects) == (5.0, ["s#dotted$3.>"])
+    assert (dotted.duplicate_window, dotted.subjects) == (5.0, ["s#dotted$3.>", "s#dotted$0.>"])
     letters = await memphis.station("s-dls", dls_station="s-dls-target", send_schema_failed_msg_to_dls=False)
     record = await manager.records("memphis_stations")
     assert {"s-dls", "s-dls-target"} <= {each["name"] for each in record}

@@ -170,6 +170,27 @@ const cases = {
     await memphis.close();
   },
 
+  async every_partition_key_reaches_a_partition() {
+    const memphis = await connect();
+    await memphis.station({ name: 'n-keys', partitionsNumber: 3 });
+    const producer = await memphis.producer({ stationName: 'n-keys', producerName: 'p' });
+    const keys = [...range(0, 12), ...range(0, 12)];
+    for (const producerPartitionKey of keys) await produce(producer, producerPartitionKey, { producerPartitionKey });
+    const consumer = await memphis.consumer({ stationName: 'n-keys', consumerName: 'c' });
+    const partitions = [[], [], []];
+    for (const consumerPartitionNumber of [1, 2, 3]) {
+      let more;
+      do {
+        more = await consumer.fetch({ batchSize: 24, consumerPartitionNumber });
+        for (const message of more) { partitions[consumerPartitionNumber - 1].push(text(message)); message.ack(); }
+      } while (more.length > 0);
+    }
+    assert.deepEqual(partitions.flat().sort(), keys.sort());
+    for (const found of partitions) for (const key of found) assert.equal(found.filter((one) => one === key).length, 2);
+    assert.ok(partitions.every((found) => found.length > 0));
+    await memphis.close();
+  },
+
   async shares_within_a_group_and_starts_where_asked() {
     const [memphis, other] = [await connect(), await connect()];
     await memphis.station({ name: 'n-group' });
