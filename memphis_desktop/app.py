@@ -32,9 +32,10 @@ from memphis_desktop.ui.collector import Collector
 from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.settings import Settings
-from memphis_desktop.ui.shell import crash_notice, log_memory, setting_keys, update_notice
+from memphis_desktop.ui.shell import crash_notice, log_memory, remembered, setting_keys, update_notice
 from memphis_desktop.ui.shell.instance import Instance
 from memphis_desktop.ui.shell.logo import program_icon
+from memphis_desktop.ui.shell.workspace_file import SavedTabs
 from memphis_desktop.ui.window import MainWindow
 
 log = logging.getLogger(__name__)
@@ -136,12 +137,18 @@ async def session(
 
 def _open_as_before(window: MainWindow) -> None:
     """Open the tabs of the last time, and the local broker, as the settings say."""
+    window.tasks.run(_begin_as_before(window), "open what was open the last time")
+
+
+async def _begin_as_before(window: MainWindow) -> None:
+    """The local broker first, for some of the tabs may be its own."""
     store = settings.current()
+    saved = remembered.tabs() if store.get(setting_keys.RESTORE_TABS, True) else SavedTabs()
     if store.get(setting_keys.START_BROKER, False):
-        choice = BrokerChoice(sample_traffic=False)
-        window.tasks.run(window.start_local_broker(choice), "start the local broker")
-    if store.get(setting_keys.RESTORE_TABS, True):
-        window.tasks.run(window.restore_tabs(), "open the tabs of the last time")
+        shown = remembered.shows_local(saved)
+        starting = window.start_local_broker(BrokerChoice(sample_traffic=False), show=not shown)
+        await asyncio.wait([window.tasks.run(starting, "start the local broker")])
+    await window.tabs.restore(saved, window.known_profiles())
 
 
 class _Preloader:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
+from memphis_desktop.ui import keymap
+
 if TYPE_CHECKING:
     from memphis_desktop.cluster.activity import ActivityLog
     from memphis_desktop.cluster.model import ClusterSnapshot
@@ -202,6 +204,10 @@ class Screen(QWidget):
         The shell binds their shortcuts while the screen is visible: a screen makes no QShortcut for them.
         """
         return []
+
+    def keyed_commands(self) -> list[Command]:
+        """The same with the keys that the user chose."""
+        return keymap.resolved(self.route_name, self.commands())
 
     def breadcrumb(self) -> list[tuple[str, Route | None]]:
         """Where this is, outermost first; the window's title and the tabs use the last."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 from dataclasses import replace
 from datetime import tzinfo
-from functools import partial
 
-from PySide6.QtCore import QByteArray, QPoint, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.activity import ActivityLog
@@ -25,7 +23,7 @@ from memphis_desktop.ui.components.toast import ToastStack
 from memphis_desktop.ui.lab.control import LabControl
 from memphis_desktop.ui.screen import Action, Command, Route
 from memphis_desktop.ui.screens import registry
-from memphis_desktop.ui.shell import palette_entries, time_zones
+from memphis_desktop.ui.shell import palette_entries, remembered, time_zones
 from memphis_desktop.ui.shell.alert_center import AlertCenter
 from memphis_desktop.ui.shell.connection import LOCAL_ID, Connection
 from memphis_desktop.ui.shell.doors import load_doors
@@ -34,20 +32,20 @@ from memphis_desktop.ui.shell.log_memory import LogMemory
 from memphis_desktop.ui.shell.opener import Opener
 from memphis_desktop.ui.shell.palette import Palette
 from memphis_desktop.ui.shell.rail import Rail
-from memphis_desktop.ui.shell.shortcut_sheet import TABLE_KEYS, ShortcutSheet
+from memphis_desktop.ui.shell.sides import Sides
 from memphis_desktop.ui.shell.status_bar import HEIGHT as STATUS_HEIGHT
-from memphis_desktop.ui.shell.status_bar import STATE_WORDS, StatusBar
+from memphis_desktop.ui.shell.status_bar import StatusBar
+from memphis_desktop.ui.shell.tab_set import TabSet
 from memphis_desktop.ui.shell.tasks import TaskSet
 from memphis_desktop.ui.shell.top_bar import EnvironmentStrip, TopBar
 from memphis_desktop.ui.shell.tray import Tray
+from memphis_desktop.ui.shell.window_keys import WindowKeys
 from memphis_desktop.ui.shell.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-_GEOMETRY = "window/geometry"
-_TABS = "window/tabs"
-START_SIZE = (1280, 800)
 HOME = Route("home")
+_ROOMY = 1500  # of width: enough for two sides beside the names of the rail
 
 
 class MainWindow(QMainWindow):
@@ -76,22 +74,23 @@ class MainWindow(QMainWindow):
         self.alerts = AlertCenter(self)
         self.alerts.changed.connect(self._alerts_changed)
         self._connections: dict[str, Connection] = {}
-        self._workspaces: list[Workspace] = []
-        self._screen_shortcuts: list[QShortcut] = []
         self._closing = False
         self._ending: set[asyncio.Task[None]] = set()
         self._to_forget: dict[str, ConnectionProfile] = {}
         self.setAcceptDrops(True)
         self._build()
-        self._bind_keys()
+        self.tabs = TabSet(self, self.top_bar.tabs, self._sides)
+        self.tabs.current_changed.connect(self._tab_changed)
+        self.tabs.place_changed.connect(self._place_changed)
+        self.keys = WindowKeys(self)
+        self.tabs.screen_changed.connect(self._screen_changed)
         self._apply_zone()
         settings.current().changed.connect(self._setting_changed)
         theme.manager().changed.connect(self._restyle)
-        self._restyle()
-        self._add_workspace(None)
-        self._workspaces[0].navigate(HOME)
-        self._select(0)
-        self._restore_geometry()
+        home = self.tabs.add(None)
+        home.navigate(HOME)
+        self.tabs.select(home)
+        remembered.restore_geometry(self)
 
     # What screens ask -------------------------------------------------------------------------
 
@@ -140,14 +139,22 @@ class MainWindow(QMainWindow):
         self, profile: ConnectionProfile, route: Route | None = None, *, new_tab: bool = False
     ) -> Workspace:
         """Connect and show; raises `ConnectionFailure`."""
+        connection = await self.connected(profile)
+        open_ = self.tabs.of(connection)
+        workspace = self.tabs.add(connection) if new_tab or not open_ else open_[0]
+        if route is not None or workspace.route is None:
+            workspace.navigate(route or Route(registry.first_route()))
+        self.tabs.select(workspace)
+        return workspace
+
+    async def connected(self, profile: ConnectionProfile) -> Connection:
+        """The connection of a profile, made when it is not open; raises `ConnectionFailure`."""
         connection = self._connections.get(profile.id)
         if connection is not None and connection.profile != profile:
             await self.close_profile(profile.id)
             connection = None
         if connection is None:
-            connection = Connection(profile, self.activity, self)
-            self._connections[profile.id] = connection
-            self.alerts.watch(connection)
+            connection = self._connections[profile.id] = self._make_connection(profile)
         try:
             if connection.snapshot.state is not ConnectionState.CONNECTED:
                 await connection.connect_now()
@@ -156,26 +163,32 @@ class MainWindow(QMainWindow):
                 self._connections.pop(profile.id, None)
                 await connection.close()
             raise
-        index = next((i for i, w in enumerate(self._workspaces) if w.connection is connection), -1)
-        if index < 0 or new_tab:
-            index = self._add_workspace(connection)
-        workspace = self._workspaces[index]
-        if route is not None or workspace.route is None:
-            workspace.navigate(route or Route(self._first_route()))
-        self._select(index)
-        return workspace
+        return connection
 
-    async def start_local_broker(self, choice: BrokerChoice) -> None:
+    def _make_connection(self, profile: ConnectionProfile) -> Connection:
+        connection = Connection(profile, self.activity, self)
+        connection.snapshot_changed.connect(lambda _: self._snapshot_changed(connection))
+        connection.state_changed.connect(lambda: self._state_changed(connection))
+        self.alerts.watch(connection)
+        return connection
+
+    async def start_local_broker(self, choice: BrokerChoice, *, show: bool = True) -> None:
         """Start the broker inside, open for whom the settings say, connect to it, show it."""
         await self._broker.start(replace(choice, doors=load_doors(settings.current())))
-        await self.open_local()
+        if show:
+            await self.open_local()
 
     async def open_local(self) -> Workspace:
         """Show the local broker, which runs."""
-        profile = ConnectionProfile(
-            name="Local broker", urls=(self._broker.url,), environment=Environment.LOCAL, id=LOCAL_ID
-        )
-        return await self.open_profile(profile)
+        return await self.open_profile(self._local_profile())
+
+    def _local_profile(self) -> ConnectionProfile:
+        urls = (self._broker.url,)
+        return ConnectionProfile(name="Local broker", urls=urls, environment=Environment.LOCAL, id=LOCAL_ID)
+
+    def known_profiles(self) -> list[ConnectionProfile]:
+        """The user's connections, and the local broker while it runs."""
+        return [*self._profiles.load(), *([self._local_profile()] if self._broker.url else [])]
 
     def forget_later(self, profile: ConnectionProfile, *, never: bool = False) -> None:
         """Remove the secrets of a deleted profile when the program ends."""
@@ -186,12 +199,10 @@ class MainWindow(QMainWindow):
 
     async def close_profile(self, profile_id: str) -> None:
         """Close the tabs of a connection, and it."""
-        for workspace in [w for w in self._workspaces if w.connection is not None]:
-            assert workspace.connection is not None
-            if workspace.connection.profile.id == profile_id:
-                await self._close_workspace(workspace)
         connection = self._connections.pop(profile_id, None)
         if connection is not None:
+            for workspace in self.tabs.of(connection):
+                await self.tabs.remove(workspace)
             # Not a part of who asked: closing goes on even when that is cancelled.
             ending = asyncio.get_running_loop().create_task(connection.close())
             self._ending.add(ending)
@@ -220,64 +231,32 @@ class MainWindow(QMainWindow):
     # Tabs -------------------------------------------------------------------------------------
 
     def current_workspace(self) -> Workspace:
-        """The tab that is shown."""
-        return self._workspaces[max(0, self.top_bar.tabs.currentIndex())]
+        """The tab that the keys go to."""
+        return self.tabs.current()
 
     def workspaces(self) -> list[Workspace]:
         """All tabs, Home first."""
-        return list(self._workspaces)
+        return self.tabs.all()
 
     def navigate(self, route: Route) -> None:
         """Go to a place, in the tab where it belongs."""
         entry = registry.find(route.name)
         if entry is not None and entry.scope == "window":
-            self._select(0)
+            self.tabs.select(self.tabs.all()[0])
         self.current_workspace().navigate(route)
 
-    def _first_route(self) -> str:
-        names = [
-            entry.route_name for entry in registry.SCREENS if entry.scope == "connection" and entry.in_rail
-        ]
-        return "overview" if "overview" in names or not names else names[0]
+    def close_tab(self, index: int | None = None) -> None:
+        """Close a tab, the current one unless another is named."""
+        self.tabs.close(index)
 
-    def _add_workspace(self, connection: Connection | None) -> int:
-        workspace = Workspace(self, connection)
-        self._workspaces.append(workspace)
-        self._content.addWidget(workspace)
-        name = connection.profile.name if connection is not None else "Home"
-        index = self.top_bar.tabs.add_tab(name, home=connection is None)
-        workspace.route_changed.connect(lambda: self._place_changed(workspace))
-        workspace.screen_changed.connect(lambda: self._screen_changed(workspace))
-        if connection is not None:
-            if connection.users == 0:
-                connection.snapshot_changed.connect(lambda _: self._snapshot_changed(connection))
-                connection.state_changed.connect(lambda: self._state_changed(connection))
-            connection.users += 1
-            self._state_changed(connection)
-        return index
-
-    def _select(self, index: int) -> None:
-        tabs = self.top_bar.tabs
-        if tabs.currentIndex() != index:
-            tabs.setCurrentIndex(index)  # comes back through _tab_changed
-        else:
-            self._tab_changed(index)
-
-    def _tab_changed(self, index: int) -> None:
-        if not 0 <= index < len(self._workspaces):
-            return
-        chosen = self._workspaces[index]
-        for workspace in self._workspaces:
-            if workspace is not chosen:
-                workspace.set_active(False)
-        self._content.setCurrentWidget(chosen)
-        chosen.set_active(True)
+    def _tab_changed(self) -> None:
+        chosen = self.current_workspace()
         connection = chosen.connection
         environment = connection.profile.environment.value if connection is not None else ""
         read_only = connection.profile.read_only if connection is not None else False
         name = connection.profile.name if connection is not None else ""
-        self.strip.set_environment(environment, name, read_only)
-        self.top_bar.badge.set_environment(environment, read_only)
+        self.strip.set_environment(environment, name, read_only, slim=self.tabs.is_split)
+        self.top_bar.badge.set_environment("" if self.tabs.is_split else environment, read_only)
         if connection is not None:
             self.status.show_snapshot(connection.profile.name, connection.snapshot)
         else:
@@ -286,42 +265,6 @@ class MainWindow(QMainWindow):
         self._offer_first_steps(connection)
         self._place_changed(chosen)
         self._screen_changed(chosen)
-
-    def new_tab(self) -> None:
-        """Another tab on the same connection, at the same place; from Home, choose a connection there."""
-        workspace = self.current_workspace()
-        if workspace.connection is None:
-            self.navigate(HOME)
-            return
-        route = workspace.route
-        index = self._add_workspace(workspace.connection)
-        self._workspaces[index].navigate(route or Route(self._first_route()))
-        self._select(index)
-
-    def close_tab(self, index: int | None = None) -> None:
-        """Close a tab; the connection goes with its last one. Home stays."""
-        index = self.top_bar.tabs.currentIndex() if index is None else index
-        if index <= 0:
-            return
-        workspace = self._workspaces[index]
-        connection = workspace.connection
-        if connection is not None and connection.users == 1:
-            self.tasks.run(self.close_profile(connection.profile.id), "close the connection")
-        else:
-            self.tasks.run(self._close_workspace(workspace), "close the tab")
-
-    async def _close_workspace(self, workspace: Workspace) -> None:
-        if workspace not in self._workspaces:
-            return
-        index = self._workspaces.index(workspace)
-        if workspace.connection is not None:
-            workspace.connection.users -= 1
-        self._workspaces.remove(workspace)
-        await workspace.close_now()
-        self.top_bar.tabs.removeTab(index)
-        self._content.removeWidget(workspace)
-        workspace.deleteLater()
-        self._tab_changed(self.top_bar.tabs.currentIndex())
 
     # News -------------------------------------------------------------------------------------
 
@@ -341,12 +284,9 @@ class MainWindow(QMainWindow):
         self.notify(step.hint)
 
     def _state_changed(self, connection: Connection) -> None:
-        token, word = STATE_WORDS[connection.snapshot.state]
-        for index, workspace in enumerate(self._workspaces):
-            if workspace.connection is connection:
-                self.top_bar.tabs.set_state(index, token)
-                workspace.setAccessibleDescription(word)
-                workspace.refresh_availability()
+        self.tabs.tell_state(connection)
+        for workspace in self.tabs.of(connection):
+            workspace.refresh_availability()
 
     def _alerts_changed(self) -> None:
         count = self.alerts.open_count()
@@ -357,23 +297,15 @@ class MainWindow(QMainWindow):
 
     def select_connection(self, profile_id: str) -> None:
         """Show the first tab of an open connection; nothing when it has none."""
-        for index, workspace in enumerate(self._workspaces):
-            if workspace.connection is not None and workspace.connection.profile.id == profile_id:
-                self._select(index)
-                return
+        connection = self._connections.get(profile_id)
+        found = self.tabs.of(connection) if connection is not None else []
+        if found:
+            self.tabs.select(found[0])
 
     def _place_changed(self, workspace: Workspace) -> None:
-        index = self._workspaces.index(workspace) if workspace in self._workspaces else -1
-        connection = workspace.connection
-        if index > 0 and connection is not None:
-            several = connection.users > 1
-            place = workspace.title()
-            title = f"{connection.profile.name} · {place}" if several and place else connection.profile.name
-            self.top_bar.tabs.set_title(
-                index, title, f"{connection.profile.name}\n{connection.profile.address}"
-            )
         if workspace is not self.current_workspace():
             return
+        connection = workspace.connection
         self.top_bar.back_button.setEnabled(workspace.can_go(-1))
         self.top_bar.forward_button.setEnabled(workspace.can_go(1))
         route = workspace.route
@@ -384,110 +316,20 @@ class MainWindow(QMainWindow):
 
     def _screen_changed(self, workspace: Workspace) -> None:
         if workspace is self.current_workspace():
-            self._bind_screen(workspace)
+            self.keys.bind_screen(workspace)
 
     def _refresh_rail(self) -> None:
         connection = self.current_workspace().connection
         for item in self.rail.items.values():
             item.set_reason(self.missing_requirement(item.entry, connection))
 
-    # Keys -------------------------------------------------------------------------------------
-
     def window_commands(self) -> list[Command]:
         """What works everywhere."""
-        return [
-            Command("Search or run a command", "Ctrl+K", self.command_palette.open, "magnifying-glass"),
-            Command("Back", "Alt+Left", lambda: self.current_workspace().go(-1), "arrow-left"),
-            Command("Forward", "Alt+Right", lambda: self.current_workspace().go(1), "arrow-right"),
-            Command("Home", "Ctrl+Shift+H", lambda: self.navigate(HOME), "house"),
-            Command("New tab", "Ctrl+T", self.new_tab, "plus"),
-            Command("Close tab", "Ctrl+W", self.close_tab, "x"),
-            Command("Next tab", "Ctrl+PgDown", lambda: self._step_tab(1), "caret-right"),
-            Command("Previous tab", "Ctrl+PgUp", lambda: self._step_tab(-1), "caret-left"),
-            Command("Publish or request a message", "Ctrl+Shift+P", self._compose, "paper-plane-tilt"),
-            Command("Open a file", "Ctrl+O", self.opener.ask_for_file, "folder-open"),
-            Command("Save the tabs as a workspace", "", self.opener.ask_where_to_save, "floppy-disk"),
-            Command("Filter this list", "/", self._focus_filter, "funnel"),
-            Command("Keyboard shortcuts", "?", self.show_shortcuts, "keyboard"),
-            Command("First steps again", "", self.first_steps.begin_again, "check-circle"),
-            Command(
-                "Narrow or widen the rail",
-                "Ctrl+B",
-                lambda: self.rail.set_narrow(not self.rail.narrow),
-                "columns",
-            ),
-            Command("Quit", "Ctrl+Q", self.close, "sign-out"),
-        ]
-
-    def _bind_keys(self) -> None:
-        for command in self.window_commands():
-            if not command.shortcut:
-                continue
-            shortcut = QShortcut(QKeySequence(command.shortcut), self)
-            shortcut.activated.connect(command.callback)
-        for sequence, entry in self.rail.shortcuts():
-            shortcut = QShortcut(QKeySequence(sequence), self)
-            shortcut.activated.connect(lambda entry=entry: self.navigate(Route(entry.route_name)))
-
-    def _bind_screen(self, workspace: Workspace) -> None:
-        for shortcut in self._screen_shortcuts:
-            shortcut.setEnabled(False)
-            shortcut.deleteLater()
-        self._screen_shortcuts = []
-        screen = workspace.current_screen
-        if screen is None:
-            return
-        taken = {QKeySequence(command.shortcut).toString() for command in self.window_commands()}
-        for command in screen.commands():
-            keys = QKeySequence(command.shortcut)
-            if keys.isEmpty() or keys.toString() in taken:
-                continue
-            taken.add(keys.toString())
-            shortcut = QShortcut(keys, screen)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(partial(self._run_screen_command, keys.toString()))
-            self._screen_shortcuts.append(shortcut)
-
-    def _run_screen_command(self, keys: str) -> None:
-        """Ask the screen again: what was true when the key was bound may not be now."""
-        screen = self.current_workspace().current_screen
-        for command in screen.commands() if screen is not None else []:
-            if QKeySequence(command.shortcut).toString() == keys:
-                if command.enabled:
-                    command.callback()
-                elif command.reason:
-                    self.notify(command.reason)
-                return
-
-    def _compose(self) -> None:
-        """Open the composer for the connection of this tab."""
-        from memphis_desktop.ui.screens.composer import open_composer  # loaded when it is first wanted
-
-        screen = self.current_workspace().current_screen
-        if screen is None or self.current_workspace().connection is None:
-            self.notify("Open a connection first: a message is published over one.")
-        else:
-            open_composer(screen.context, self)
-
-    def _focus_filter(self) -> None:
-        screen = self.current_workspace().current_screen
-        if screen is not None:
-            screen.focus_filter()
-
-    def _step_tab(self, by: int) -> None:
-        tabs = self.top_bar.tabs
-        tabs.setCurrentIndex((tabs.currentIndex() + by) % tabs.count())
+        return self.keys.commands()
 
     def show_shortcuts(self) -> None:
         """The sheet of shortcuts."""
-        screen = self.current_workspace().current_screen
-        here = [
-            (c.shortcut, c.title) for c in (screen.commands() if screen is not None else []) if c.shortcut
-        ]
-        places = [(keys, entry.title) for keys, entry in self.rail.shortcuts()]
-        everywhere = [(c.shortcut, c.title) for c in self.window_commands() if c.shortcut]
-        groups = [(screen.title if screen is not None else "", here), ("Lists", TABLE_KEYS)]
-        ShortcutSheet(self, [*groups, ("Places", places), ("Everywhere", everywhere)]).open()
+        self.keys.show_sheet()
 
     # Zone and look ----------------------------------------------------------------------------
 
@@ -499,31 +341,17 @@ class MainWindow(QMainWindow):
     def _setting_changed(self, key: str) -> None:
         if key == time_zones.SETTING:
             self._apply_zone()
-            for workspace in self._workspaces:
+            for workspace in self.tabs.all():
                 workspace.zone_changed()
 
     def _show_zone_menu(self) -> None:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        now = str(settings.current().get(time_zones.SETTING, time_zones.LOCAL))
-        choices = [(time_zones.LOCAL, "System time"), (time_zones.UTC_CHOICE, "UTC")]
-        choices += [(name, name) for name in time_zones.COMMON]
-        if now not in dict(choices):
-            choices.append((now, now))
-        for choice, text in choices:
-            action = menu.addAction(text)
-            action.setCheckable(True)
-            action.setChecked(choice == now)
-            action.triggered.connect(
-                lambda _checked=False, choice=choice: settings.current().set(time_zones.SETTING, choice)
-            )
+        menu = time_zones.menu(self)
         button = self.status.zone_button()
         menu.popup(button.mapToGlobal(QPoint(0, -menu.sizeHint().height())))
 
     def _restyle(self) -> None:
-        for index, workspace in enumerate(self._workspaces):
-            if workspace.connection is not None:
-                self.top_bar.tabs.set_state(index, STATE_WORDS[workspace.connection.snapshot.state][0])
+        for connection in self._connections.values():
+            self.tabs.tell_state(connection)
         self.update()
 
     # Building ---------------------------------------------------------------------------------
@@ -533,13 +361,11 @@ class MainWindow(QMainWindow):
         self.top_bar = TopBar()
         self.rail = Rail(registry.SCREENS)
         self.status = StatusBar()
-        self._content = QStackedWidget()
-        self._content.setObjectName("content")
+        self._sides = Sides()
+        self._sides.split_changed.connect(lambda split: self.rail.set_crowded(split and self._is_small()))
         self.first_steps = FirstSteps()
         self.first_steps.requested.connect(self._try_step)
-        self.top_bar.tabs.currentChanged.connect(self._tab_changed)
-        self.top_bar.tabs.closed.connect(self.close_tab)
-        self.top_bar.new_tab_requested.connect(self.new_tab)
+        self.top_bar.new_tab_requested.connect(lambda: self.tabs.duplicate())
         self.top_bar.back_requested.connect(lambda: self.current_workspace().go(-1))
         self.top_bar.forward_requested.connect(lambda: self.current_workspace().go(1))
         self.rail.requested.connect(lambda name: self.navigate(Route(name)))
@@ -549,7 +375,7 @@ class MainWindow(QMainWindow):
         right.setContentsMargins(0, 0, 0, 0)
         right.setSpacing(0)
         right.addWidget(self.first_steps)
-        right.addWidget(self._content, 1)
+        right.addWidget(self._sides, 1)
         middle = QHBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)
@@ -567,6 +393,9 @@ class MainWindow(QMainWindow):
         self.command_palette = Palette(holder, lambda: palette_entries.collect(self))
         self.top_bar.palette_requested.connect(self.command_palette.open)
         self.toasts = ToastStack(holder, STATUS_HEIGHT)
+
+    def _is_small(self) -> bool:
+        return self.width() < _ROOMY
 
     # Files that are dropped ------------------------------------------------------------------
 
@@ -599,38 +428,13 @@ class MainWindow(QMainWindow):
 
     # Beginning and end ------------------------------------------------------------------------
 
-    def _restore_geometry(self) -> None:
-        saved = settings.current().get(_GEOMETRY)
-        self.resize(*START_SIZE)
-        if saved:
-            try:
-                self.restoreGeometry(QByteArray(base64.b64decode(saved)))
-            except ValueError:
-                log.info("the saved window geometry is not readable")
-
     def remember(self) -> None:
         """Note geometry and tabs for the next start."""
-        store = settings.current()
-        store.set(_GEOMETRY, base64.b64encode(bytes(self.saveGeometry().data())).decode("ascii"))
-        tabs = []
-        for workspace in self._workspaces[1:]:
-            if workspace.connection is not None and workspace.route is not None:
-                route = workspace.route
-                profile_id = workspace.connection.profile.id
-                tabs.append(
-                    {"profile": profile_id, "route": route.name, "parameters": dict(route.parameters)}
-                )
-        store.set(_TABS, {"tabs": tabs, "current": self.top_bar.tabs.currentIndex()} if tabs else None)
+        remembered.note(self)
 
     async def restore_tabs(self) -> None:
         """Open what was open at the end; what cannot be reached says so and is left out."""
-        saved = settings.current().get(_TABS) or {}
-        known = {profile.id: profile for profile in self._profiles.load()}
-        for tab in saved.get("tabs", []):
-            profile = known.get(tab.get("profile"))
-            route = Route(str(tab.get("route")), tab.get("parameters") or {})
-            if profile is not None and registry.find(route.name) is not None:
-                self.tasks.run(self.open_profile(profile, route, new_tab=True), f"connect to {profile.name}")
+        await self.tabs.restore(remembered.tabs(), self.known_profiles())
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """The program ends in order first; then the window goes."""
@@ -650,7 +454,7 @@ class MainWindow(QMainWindow):
         settings.current().flush()
         await self.tasks.cancel()
         await self.alerts.webhooks.close()
-        for workspace in self._workspaces:
+        for workspace in self.tabs.all():
             await workspace.close_now()
         await asyncio.gather(
             *self._ending, *(connection.close() for connection in self._connections.values())

@@ -319,7 +319,7 @@ def test_many_rows_are_compared_quickly(qtbot: QtBot, table: DataTable) -> None:
     table.set_rows(many)
     table.sort_by("count", True)
     changed = [replace(row, count=(row.count or 0) + 1) for row in many]
-    started = time.perf_counter()
+    started = time.process_time()
     table.set_rows(changed)
-    assert time.perf_counter() - started < 0.5  # 30 ms on the machine it was written on
+    assert time.process_time() - started < 0.5  # 30 ms on the machine it was written on
     assert table.rows()[0].count == 10_000

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.table_delegate import TableDelegate
 from memphis_desktop.ui.components.table_header import TableHeader
@@ -178,8 +178,11 @@ class DataTable(QWidget):
         row = self.model.index_of(key)
         if row < 0:
             return False
-        self.view.selectRow(row)
-        self.view.scrollTo(self.model.index(row, 0))
+        index = self.model.index(row, 0)
+        flags = QItemSelectionModel.SelectionFlag
+        # Not selectRow, which would add to the selection or take from it while Ctrl is held for a shortcut.
+        self.view.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+        self.view.scrollTo(index)
         return True
 
     def set_filter(self, text: str) -> None:
@@ -481,11 +484,11 @@ class DataTable(QWidget):
 
 def add_commands(menu: QMenu, commands: Sequence[Command]) -> None:
     """Commands as menu entries: shortcut shown, disabled ones with their reason."""
-    for command in commands:
+    for command in keymap.resolved(keymap.where_is(menu.parent()), commands):
         if not command.title:
             menu.addSeparator()
             continue
-        shortcut = QKeySequence(command.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+        shortcut = keymap.native(command.shortcut)
         title = command.title.replace("&", "&&")
         action = menu.addAction(f"{title}\t{shortcut}" if shortcut else title)
         if command.icon:

@@ -151,3 +151,9 @@ def find(route_name: str) -> ScreenEntry | None:
 def modules() -> list[str]:
     """The modules of all screens, for loading them before they are visited."""
     return list(dict.fromkeys(entry.factory.module for entry in SCREENS if isinstance(entry.factory, lazy)))
+
+
+def first_route() -> str:
+    """Where a connection that was just opened is shown."""
+    names = [entry.route_name for entry in SCREENS if entry.scope == "connection" and entry.in_rail]
+    return "overview" if "overview" in names or not names else names[0]

@@ -10,12 +10,11 @@ from PySide6.QtWidgets import QFileDialog
 from memphis_desktop.cluster.profiles import profile_for
 from memphis_desktop.opening import MESSAGE_SUFFIXES, WORKSPACE_SUFFIX, Opening
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
+from memphis_desktop.ui.format import count_noun
 from memphis_desktop.ui.screen import Route
-from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell.workspace_file import (
-    Place,
+    SavedTabs,
     WorkspaceProblem,
-    profile_of,
     read_workspace,
     write_workspace,
 )
@@ -63,25 +62,20 @@ class Opener:
         """Open the tabs of a workspace file beside those that are there."""
         window = self._window
         try:
-            places = read_workspace(Path(path))
+            saved = read_workspace(Path(path))
         except WorkspaceProblem as problem:
             window.notify(str(problem), "bad")
             return
-        profiles = window.profiles.load()
-        missing = []
-        for place in places:
-            profile = profile_of(place, profiles)
-            if profile is None:
-                missing.append(place.name or "a connection without a name")
-            elif registry.find(place.route.name) is not None:
-                window.tasks.run(
-                    window.open_profile(profile, place.route, new_tab=True), f"connect to {profile.name}"
-                )
-        if missing:
-            names = ", ".join(sorted(set(missing)))
-            window.notify(f"This workspace needs connections that are not here: {names}.", "warning")
-        elif not places:
+        if saved.places:
+            window.tasks.run(self._restore(saved), "open the workspace")
+        else:
             window.notify(f"{Path(path).name} holds no tabs.", "warning")
+
+    async def _restore(self, saved: SavedTabs) -> None:
+        missing = await self._window.tabs.restore(saved, self._window.known_profiles())
+        if missing:
+            text = f"This workspace needs connections that are not here: {', '.join(missing)}."
+            self._window.notify(text, "warning")
 
     def ask_for_file(self) -> None:
         """Let the user choose a file to open."""
@@ -106,14 +100,10 @@ class Opener:
 
     def save_workspace(self, path: str) -> None:
         """Write the open tabs to a file."""
-        places = [
-            Place(workspace.connection.profile.id, workspace.connection.profile.name, workspace.route)
-            for workspace in self._window.workspaces()
-            if workspace.connection is not None and workspace.route is not None
-        ]
+        saved = self._window.tabs.saved()
         try:
-            write_workspace(Path(path), places)
+            write_workspace(Path(path), saved)
         except OSError as error:
             self._window.notify(f"Could not save the workspace. {error.strerror}.", "bad")
             return
-        self._window.notify(f"Saved {len(places)} {'tab' if len(places) == 1 else 'tabs'}.", "good")
+        self._window.notify(f"Saved {count_noun(len(saved.places), 'tab')}.", "good")

@@ -46,14 +46,14 @@ def _screen_actions(window: MainWindow) -> list[Entry]:
             command.enabled,
             command.reason,
         )
-        for command in screen.commands()
+        for command in screen.keyed_commands()
         if command.title
     ]
 
 
 def _places(window: MainWindow) -> list[Entry]:
     connection = window.current_workspace().connection
-    keys = {entry.route_name: sequence for sequence, entry in window.rail.shortcuts()}
+    keys = {entry.route_name: sequence for sequence, entry in window.keys.places()}
     found = []
     for entry in registry.SCREENS:
         if not entry.in_rail:
@@ -78,9 +78,19 @@ def _places(window: MainWindow) -> list[Entry]:
 
 def _window_actions(window: MainWindow) -> list[Entry]:
     return [
-        Entry(f"action:window:{c.title}", ACTION, c.title, c.callback, c.icon, "", c.shortcut)
+        Entry(
+            f"action:window:{c.title}",
+            ACTION,
+            c.title,
+            c.callback,
+            c.icon,
+            "",
+            c.shortcut,
+            c.enabled,
+            c.reason,
+        )
         for c in window.window_commands()
-        if c.shortcut != "Ctrl+K"
+        if c.callback != window.command_palette.open
     ]
 
 

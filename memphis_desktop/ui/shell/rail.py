@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeySequence, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QAbstractButton,
     QFrame,
@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.labels import plain_tooltip
 from memphis_desktop.ui.screens.registry import ScreenEntry
 from memphis_desktop.ui.theme import fonts
@@ -110,8 +110,12 @@ class RailItem(QAbstractButton):
                 text_area, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight), self.badge
             )
 
+    def tell_keys(self) -> None:
+        """The tooltip names the keys of now."""
+        self._describe()
+
     def _describe(self) -> None:
-        keys = QKeySequence(self.shortcut_text).toString(QKeySequence.SequenceFormat.NativeText)
+        keys = keymap.native(keymap.keys_of(keymap.EVERYWHERE, self.shortcut_text))
         lines = [self.entry.title + (f"  {keys}" if keys else "")] if self.narrow or keys else []
         if self.reason:
             lines.append(self.reason)
@@ -168,9 +172,16 @@ class Rail(QFrame):
         self.set_narrow(bool(settings.current().get(_SETTING, False)))
 
     def set_narrow(self, narrow: bool) -> None:
-        """Show icons only, or icons with names."""
-        self.narrow = narrow
+        """Show icons only, or icons with names, as the user wishes from now on."""
         settings.current().set(_SETTING, narrow or None)
+        self._show(narrow)
+
+    def set_crowded(self, crowded: bool) -> None:
+        """There is little room, or there is again: give way, and come back as the user wished."""
+        self._show(crowded or bool(settings.current().get(_SETTING, False)))
+
+    def _show(self, narrow: bool) -> None:
+        self.narrow = narrow
         self.setFixedWidth(_NARROW if narrow else _WIDE)
         for item in self.items.values():
             item.set_narrow(narrow)
@@ -185,6 +196,11 @@ class Rail(QFrame):
         for name, item in self.items.items():
             item.setChecked(name == route_name)
 
+    def tell_keys(self) -> None:
+        """Tooltips name the keys of now."""
+        for item in self.items.values():
+            item.tell_keys()
+
     def shortcuts(self) -> list[tuple[str, ScreenEntry]]:
-        """Key sequence and entry of the items that have one."""
+        """The keys that the first nine come with, and their entries; the user may have chosen others."""
         return [(item.shortcut_text, item.entry) for item in self.items.values() if item.shortcut_text]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -25,6 +25,8 @@ TABLE_KEYS = (
 class ShortcutSheet(QDialog):
     """Groups of keys side by side; Escape or ? closes it."""
 
+    change_requested = Signal()
+
     def __init__(self, parent: QWidget, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keyboard shortcuts")
@@ -34,14 +36,25 @@ class ShortcutSheet(QDialog):
         for title, keys in groups:
             if keys:
                 columns.addLayout(_group(title, keys))
+        change = QPushButton("Change keys")
+        change.clicked.connect(self.accept)
+        change.clicked.connect(self.change_requested)
         close = QPushButton("Close")
         close.clicked.connect(self.accept)
+        change.setAutoDefault(False)
+        close.setDefault(True)
+        close.setFocus()
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE_2)
+        buttons.addStretch()
+        buttons.addWidget(change)
+        buttons.addWidget(close)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_5, theme.SPACE_5, theme.SPACE_5, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_4)
         layout.addWidget(PlainLabel("Keyboard shortcuts", "section"))
         layout.addLayout(columns)
-        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
+        layout.addLayout(buttons)
 
 
 def key_cap(keys: str) -> QLabel:

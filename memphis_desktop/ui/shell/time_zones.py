@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMenu, QWidget
+
+from memphis_desktop.ui import settings
+
 SETTING = "time/zone"
 LOCAL, UTC_CHOICE = "local", "utc"
 COMMON = (
@@ -55,3 +60,21 @@ def zone(choice: str) -> tzinfo:
 def names() -> list[str]:
     """Every named zone of this system."""
     return sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
+
+
+def menu(parent: QWidget) -> QMenu:
+    """The usual zones to choose from, with the chosen one among them."""
+    found = QMenu(parent)
+    found.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    now = str(settings.current().get(SETTING, LOCAL))
+    choices = [(LOCAL, "System time"), (UTC_CHOICE, "UTC"), *((name, name) for name in COMMON)]
+    if now not in dict(choices):
+        choices.append((now, now))
+    for choice, text in choices:
+        action = found.addAction(text)
+        action.setCheckable(True)
+        action.setChecked(choice == now)
+        action.triggered.connect(
+            lambda _checked=False, choice=choice: settings.current().set(SETTING, choice)
+        )
+    return found

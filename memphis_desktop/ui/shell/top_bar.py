@@ -7,7 +7,6 @@ from PySide6.QtGui import (
     QColor,
     QFontMetrics,
     QIcon,
-    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -15,7 +14,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QTabBar, QToolButton, QWidget
 
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.table_delegate import paint_status_mark
 from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.theme import fonts
@@ -23,6 +22,7 @@ from memphis_desktop.ui.theme.icons import icon
 
 HEIGHT = 44
 _FEW_TABS = 4
+_OUT_OF_THE_BAR = 6  # pixels below it
 _CAREFUL = ("staging", "production")
 
 
@@ -35,10 +35,13 @@ class EnvironmentStrip(QWidget):
         self._text = ""
         self.set_environment("", "", False)
 
-    def set_environment(self, environment: str, name: str, read_only: bool) -> None:
-        """``environment`` is local, development, staging, production, or empty for no connection."""
+    def set_environment(self, environment: str, name: str, read_only: bool, *, slim: bool = False) -> None:
+        """``environment`` is local, development, staging, production, or empty for no connection.
+
+        ``slim`` leaves the word out also where care is due, because it stands beside.
+        """
         self._environment = environment
-        careful = environment in _CAREFUL
+        careful = environment in _CAREFUL and not slim
         words = [environment.upper(), visible_text(name, 80)] if careful else []
         if careful and read_only:
             words.append("READ-ONLY")
@@ -104,9 +107,16 @@ class Tabs(QTabBar):
     """One tab for each place that is open; the first is Home and stays."""
 
     closed = Signal(int)
+    menu_requested = Signal(int, QPoint)  # a tab, and where on the screen
+    dragged = Signal(int, QPoint)  # a tab is held over a place on the screen
+    dropped = Signal(int, QPoint)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._first_right: int | None = None
+        self._beside: int | None = None
+        self._pressed: tuple[int, QPoint] | None = None
+        self._dragging = False
         self.setObjectName("tabs")
         self.setAccessibleName("Open connections")
         self.setDrawBase(False)
@@ -116,13 +126,15 @@ class Tabs(QTabBar):
         self.setIconSize(QSize(14, 14))
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._menu_wanted)
 
-    def add_tab(self, title: str, home: bool = False) -> int:
-        """A new tab at the end."""
-        index = self.addTab(visible_text(title, 60).replace("&", "&&"))
+    def insert_tab(self, index: int, title: str, home: bool = False) -> None:
+        """A new tab at a place."""
+        self.insertTab(index, visible_text(title, 60).replace("&", "&&"))
         if home:
             self.setTabIcon(index, icon("house", "muted"))
-            return index
+            return
         button = QToolButton()
         button.setIcon(icon("x", "muted"))
         button.setIconSize(QSize(12, 12))
@@ -132,7 +144,27 @@ class Tabs(QTabBar):
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.clicked.connect(lambda: self._close_of(button))
         self.setTabButton(index, QTabBar.ButtonPosition.RightSide, button)
-        return index
+
+    def set_split(self, first_right: int | None, beside: int | None) -> None:
+        """Where the tabs of the right side begin, and which tab is in view beside the current one."""
+        if (first_right, beside) != (self._first_right, self._beside):
+            self._first_right, self._beside = first_right, beside
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """While two tabs are in view both are marked, and a line stands between the sides."""
+        super().paintEvent(event)
+        if self._first_right is None:
+            return
+        look = theme.manager().current
+        painter = QPainter(self)
+        for index, colour in ((self.currentIndex(), look.accent), (self._beside, look.muted)):
+            if index is not None and index >= 0:
+                area = self.tabRect(index)
+                painter.fillRect(QRect(area.left() + 1, area.top(), area.width() - 2, 2), QColor(colour))
+        if self._first_right < self.count():
+            left = self.tabRect(self._first_right).left()
+            painter.fillRect(QRect(left - 1, 8, 1, self.height() - 14), QColor(look.line_strong))
 
     def set_title(self, index: int, title: str, tooltip: str) -> None:
         """Name a tab."""
@@ -171,13 +203,44 @@ class Tabs(QTabBar):
         hint = super().minimumTabSizeHint(index)
         return QSize(hint.width() if index == 0 else min(hint.width(), 90), HEIGHT - 10)
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A tab that is held can be drawn into the content, to split it."""
+        super().mousePressEvent(event)
+        place = event.position().toPoint()
+        index = self.tabAt(place)
+        held = event.button() == Qt.MouseButton.LeftButton and index > 0
+        self._pressed = (index, place) if held else None
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """It is drawn once it has left the bar."""
+        super().mouseMoveEvent(event)
+        if self._pressed is None:
+            return
+        place = event.position().toPoint()
+        if not self._dragging and place.y() > self.height() + _OUT_OF_THE_BAR:
+            self._dragging = True
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        if self._dragging:
+            self.dragged.emit(self._pressed[0], event.globalPosition().toPoint())
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """The middle button closes."""
+        """What was drawn is dropped; the middle button closes."""
+        if self._dragging and self._pressed is not None:
+            self.dropped.emit(self._pressed[0], event.globalPosition().toPoint())
+        self._pressed = None
+        if self._dragging:
+            self._dragging = False
+            self.unsetCursor()
         if event.button() == Qt.MouseButton.MiddleButton:
             index = self.tabAt(event.position().toPoint())
             if index > 0:
                 self.closed.emit(index)
         super().mouseReleaseEvent(event)
+
+    def _menu_wanted(self, place: QPoint) -> None:
+        index = self.tabAt(place)
+        if index >= 0:
+            self.menu_requested.emit(index, self.mapToGlobal(place))
 
     def _close_of(self, button: QToolButton) -> None:
         for index in range(self.count()):
@@ -198,7 +261,7 @@ class SearchButton(QPushButton):
         painter = QPainter(self)
         painter.setFont(fonts.interface(11, fonts.MEDIUM))
         painter.setPen(QColor(theme.manager().current.muted))
-        keys = QKeySequence("Ctrl+K").toString(QKeySequence.SequenceFormat.NativeText)
+        keys = keymap.native(keymap.keys_of(keymap.EVERYWHERE, "Ctrl+K"))
         area = self.rect().adjusted(0, 0, -10, 0)
         painter.drawText(area, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), keys)
 
@@ -245,11 +308,10 @@ class TopBar(QFrame):
         return self.search.mapTo(self.window(), QPoint(0, self.search.height()))
 
     def _button(self, name: str, text: str, keys: str, signal: SignalInstance) -> QToolButton:
-        native = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)
         button = QToolButton()
         button.setIcon(icon(name, "muted"))
         button.setIconSize(QSize(16, 16))
-        button.setToolTip(f"{text}  {native}")
+        keymap.tooltip(button, text, keys)
         button.setAccessibleName(text)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.clicked.connect(lambda: signal.emit())

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.ui.screen import Route
@@ -30,31 +31,69 @@ class Place:
         profile_id: the connection, as this machine knows it.
         name: its name, by which it is found on another machine.
         route: what is shown.
+        right: whether it is on the right side of the split.
+        shown: whether it is in view.
+        current: whether the keys go to it.
     """
 
     profile_id: str
     name: str
     route: Route
+    right: bool = False
+    shown: bool = False
+    current: bool = False
 
 
-def write_workspace(path: Path, places: Sequence[Place]) -> None:
-    """Write a file; raises OSError when that is not possible."""
-    tabs = [
-        {
+@dataclass(frozen=True)
+class SavedTabs:
+    """What was open.
+
+    Attributes:
+        places: the tabs, in order.
+        ratio: the right side's part of the room; None while the window is not split.
+    """
+
+    places: tuple[Place, ...] = ()
+    ratio: float | None = None
+
+
+def document_of(saved: SavedTabs) -> dict[str, Any]:
+    """What was open as JSON."""
+    tabs = []
+    for place in saved.places:
+        tab: dict[str, Any] = {
             "profile": place.profile_id,
             "name": place.name,
             "route": place.route.name,
             "parameters": dict(place.route.parameters),
         }
-        for place in places
-    ]
-    document = {"format": FORMAT, "version": 1, "tabs": tabs}
+        marks = {"right": place.right, "shown": place.shown, "current": place.current}
+        tabs.append(tab | {name: True for name, on in marks.items() if on})
+    document: dict[str, Any] = {"tabs": tabs}
+    if saved.ratio is not None:
+        document["ratio"] = saved.ratio
+    return document
+
+
+def saved_tabs(document: object) -> SavedTabs:
+    """What JSON says was open; what it does not say well is left out."""
+    if not isinstance(document, Mapping):
+        return SavedTabs()
+    tabs, ratio = document.get("tabs"), document.get("ratio")
+    places = [_place(tab) for tab in (tabs if isinstance(tabs, list) else [])[:_MOST_TABS]]
+    share = float(ratio) if isinstance(ratio, (int, float)) and 0 < ratio < 1 else None
+    return SavedTabs(tuple(place for place in places if place is not None), share)
+
+
+def write_workspace(path: Path, saved: SavedTabs) -> None:
+    """Write a file; raises OSError when that is not possible."""
+    document = {"format": FORMAT, "version": 1, **document_of(saved)}
     beside = path.with_name(f".{path.name}.writing")
     beside.write_text(json.dumps(document, indent=1), encoding="utf-8")
     beside.replace(path)
 
 
-def read_workspace(path: Path) -> list[Place]:
+def read_workspace(path: Path) -> SavedTabs:
     """Read a file.
 
     Raises:
@@ -70,9 +109,7 @@ def read_workspace(path: Path) -> list[Place]:
         raise WorkspaceProblem(f"{path.name} is not a workspace: it is not JSON.") from None
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
         raise WorkspaceProblem(f"{path.name} is not a workspace of this program.")
-    tabs = document.get("tabs")
-    places = [_place(tab) for tab in (tabs if isinstance(tabs, list) else [])[:_MOST_TABS]]
-    return [place for place in places if place is not None]
+    return saved_tabs(document)
 
 
 def _place(tab: object) -> Place | None:
@@ -81,7 +118,8 @@ def _place(tab: object) -> Place | None:
     parameters = tab.get("parameters")
     texts = parameters.items() if isinstance(parameters, Mapping) else ()
     route = Route(str(tab.get("route", "")), {str(key): str(value) for key, value in texts})
-    return Place(str(tab.get("profile", "")), str(tab.get("name", "")), route)
+    right, shown, current = (tab.get(mark) is True for mark in ("right", "shown", "current"))
+    return Place(str(tab.get("profile", "")), str(tab.get("name", "")), route, right, shown, current)
 
 
 def profile_of(place: Place, profiles: Sequence[ConnectionProfile]) -> ConnectionProfile | None:

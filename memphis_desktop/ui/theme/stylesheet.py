@@ -242,6 +242,9 @@ def _shell(t: Theme) -> str:
     return f"""
 QFrame#rail {{ background: {t.window}; border: none; border-right: {t.line_width}px solid {t.line}; }}
 QFrame#topBar {{ background: {t.window}; border: none; border-bottom: {t.line_width}px solid {t.line}; }}
+QFrame#sideHeader {{ background: {t.surface}; border: none; }}
+QSplitter#sides::handle {{ background: {t.line}; margin: 0 2px; border-radius: 0; }}
+QSplitter#sides::handle:hover {{ background: {t.accent}; }}
 QFrame#firstSteps {{ background: {t.surface}; border: none; border-bottom: {t.line_width}px solid {t.line}; }}
 QFrame#statusBar {{ background: {t.window}; border: none; border-top: {t.line_width}px solid {t.line}; }}
 QFrame#statusBar QPushButton {{ min-height: 20px; max-height: 20px; font-size: {SIZE_CAPTION}px; font-weight: 400; }}

@@ -471,7 +471,7 @@ class LiveScreen(Screen):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Shortcuts also where no shell binds them."""
         pressed = QKeySequence(event.keyCombination())
-        for command in self.commands():
+        for command in self.keyed_commands():
             if command.shortcut and QKeySequence(command.shortcut) == pressed:
                 command.callback()
                 return

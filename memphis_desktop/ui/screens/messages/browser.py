@@ -18,7 +18,7 @@ from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
 from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -397,7 +397,7 @@ class MessageBrowser(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """The shortcuts work wherever the focus is inside, also where no shell binds them."""
         pressed = QKeySequence(event.keyCombination())
-        for command in self.commands():
+        for command in keymap.resolved(keymap.where_is(self), self.commands()):
             if command.shortcut and command.enabled and QKeySequence(command.shortcut) == pressed:
                 command.callback()
                 return

@@ -1,0 +1,195 @@
+"""The editor of shortcuts: every key in one list, changed in place, with what it would take them from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QKeySequenceEdit, QPushButton, QVBoxLayout, QWidget
+
+from memphis_desktop.ui import keymap, settings, theme
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.filter_bar import FilterBar
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.format import count_noun
+from memphis_desktop.ui.keymap import EVERYWHERE, Binding
+from memphis_desktop.ui.screens import registry
+
+_SIZE = (720, 600)
+_OF_LISTS = {"J", "K", "Space", "Return", "Enter", "Ctrl+C", "Ctrl+Shift+C", "Home", "End", "Up", "Down"}
+
+
+def _where(binding: Binding) -> str:
+    entry = registry.find(binding.where)
+    return "Everywhere" if binding.where == EVERYWHERE else entry.title if entry is not None else ""
+
+
+def _marks(binding: Binding) -> list[tuple[str, str]]:
+    return [("Changed", "information")] if binding.changed else []
+
+
+COLUMNS = [
+    Column("where", "Where", _where, "text", 110),
+    Column("title", "Action", lambda binding: binding.title, "text", 260, stretch=True),
+    Column("keys", "Keys", lambda binding: keymap.native(binding.keys) or "none", "mono", 150),
+    Column("changed", "", _marks, "badge", 90),
+]
+
+
+class KeyField(QKeySequenceEdit):
+    """Takes one combination of keys, whatever it means elsewhere. Tab leaves it, Escape clears it."""
+
+    cleared = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setMaximumSequenceLength(1)
+        self.setAccessibleName("New keys")
+        self.setMinimumWidth(200)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys that move between fields or give up go on doing so."""
+        if event.key() == Qt.Key.Key_Escape and not self.keySequence().isEmpty():
+            self.clear()
+        elif event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Escape):
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
+
+
+class KeyEditor(QDialog):
+    """Changes take effect at once. ``bindings`` gives everything whose keys can be changed."""
+
+    def __init__(self, parent: QWidget, bindings: Callable[[], list[Binding]]) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Change keyboard shortcuts")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._bindings = bindings
+        self.filter = FilterBar("Filter actions and keys")
+        self.table = DataTable(COLUMNS, lambda one: (one.where, one.default, one.title), "shortcuts")
+        self.filter.text_changed.connect(self.table.set_filter)
+        self.filter.left.connect(self.table.setFocus)
+        self.table.current_changed.connect(lambda _: self._show_current())
+        self.field = KeyField()
+        self.table.row_activated.connect(lambda _: self.field.setFocus())
+        self.field.keySequenceChanged.connect(lambda _: self._judge())
+        self.set_button = QPushButton("Use these keys")
+        self.set_button.setProperty("kind", "primary")
+        self.set_button.clicked.connect(self._set)
+        self.none_button = QPushButton("No keys")
+        self.none_button.clicked.connect(lambda: self._choose(""))
+        self.default_button = QPushButton("Back to default")
+        self.default_button.clicked.connect(lambda: self._choose(None))
+        self.reset_button = QPushButton("Reset all")
+        self.reset_button.clicked.connect(self._reset)
+        self.conflict = Banner("warning")
+        self._build()
+        self.resize(*_SIZE)
+        settings.current().changed.connect(self._setting_changed)
+        self._fill()
+
+    def _build(self) -> None:
+        line = QHBoxLayout()
+        line.setSpacing(theme.SPACE_2)
+        for widget in (self.field, self.set_button, self.none_button, self.default_button):
+            line.addWidget(widget)
+        line.addStretch()
+        close = QPushButton("Close")
+        close.clicked.connect(self.accept)
+        below = QHBoxLayout()
+        below.addWidget(self.reset_button)
+        below.addStretch()
+        below.addWidget(close)
+        self.current = PlainLabel("", "strong", elide=Qt.TextElideMode.ElideRight)
+        note = "Keys of screens join the list once the screen was opened. Keys of lists stay as they are."
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_5, theme.SPACE_5, theme.SPACE_5, theme.SPACE_4)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addWidget(PlainLabel("Change keyboard shortcuts", "section"))
+        layout.addWidget(PlainLabel(note, "muted", wrap=True))
+        layout.addWidget(self.filter)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.current)
+        layout.addLayout(line)
+        layout.addWidget(self.conflict)
+        layout.addLayout(below)
+        for button in self.findChildren(QPushButton):
+            button.setAutoDefault(False)  # Enter belongs to the list and the field
+
+    # Showing ----------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        rows = self._bindings()
+        self.table.set_rows(rows)
+        self.table.set_state("ready")
+        self.filter.set_count(count_noun(len(rows), "shortcut"))
+        self.reset_button.setEnabled(settings.current().get(keymap.SETTING) is not None)
+        if self.table.current_row() is None and rows:
+            first = rows[0]
+            self.table.select_key((first.where, first.default, first.title))
+        self._show_current()
+
+    def _show_current(self) -> None:
+        binding: Binding | None = self.table.current_row()
+        for widget in (self.field, self.none_button, self.default_button):
+            widget.setEnabled(binding is not None)
+        if binding is None:
+            self.current.setText("")
+            return
+        self.current.setText(binding.title)
+        self.default_button.setEnabled(binding.changed)
+        self.none_button.setEnabled(bool(binding.keys))
+        self.default_button.setToolTip(keymap.native(binding.default))
+        self.field.setKeySequence(QKeySequence(binding.keys))
+        self._judge()
+
+    def typed(self) -> str:
+        """The keys in the field."""
+        return self.field.keySequence().toString(QKeySequence.SequenceFormat.PortableText)
+
+    def rivals(self) -> Sequence[Binding]:
+        """Who has the keys in the field now."""
+        binding: Binding | None = self.table.current_row()
+        return keymap.conflicts(binding, self.typed(), self._bindings()) if binding is not None else []
+
+    def _judge(self) -> None:
+        binding: Binding | None = self.table.current_row()
+        keys = self.typed()
+        rivals = self.rivals()
+        changed = binding is not None and bool(keys) and keymap.normal(binding.keys) != keys
+        self.set_button.setEnabled(changed and keys not in _OF_LISTS)
+        self.set_button.setText("Take these keys" if rivals else "Use these keys")
+        text = ""
+        if keys in _OF_LISTS and changed:
+            text = f"{keymap.native(keys)} moves and opens rows in every list. Choose other keys."
+        elif rivals:
+            names = ", ".join(f"{one.title} ({_where(one)})" for one in rivals)
+            text = f"{keymap.native(keys)} is taken by {names}, which would be left without keys."
+        self.conflict.set_content("warning", text)
+        self.conflict.setVisible(bool(text))
+
+    # Changing ---------------------------------------------------------------------------------
+
+    def _set(self) -> None:
+        keys = self.typed()  # the field follows each change
+        for rival in self.rivals():
+            keymap.choose(rival.where, rival.default, "")
+        self._choose(keys)
+
+    def _choose(self, keys: str | None) -> None:
+        binding: Binding | None = self.table.current_row()
+        if binding is None:
+            return
+        if keys is None:  # what it comes with may be in use elsewhere by now
+            for rival in keymap.conflicts(binding, binding.default, self._bindings()):
+                keymap.choose(rival.where, rival.default, "")
+        keymap.choose(binding.where, binding.default, keys)
+
+    def _reset(self) -> None:
+        keymap.reset()
+
+    def _setting_changed(self, key: str) -> None:
+        if key == keymap.SETTING:
+            self._fill()

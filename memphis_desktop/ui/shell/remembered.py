@@ -1,0 +1,51 @@
+"""What the window remembers of itself from one start to the next: its place on the screen, and its tabs."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray
+
+from memphis_desktop.ui import settings
+from memphis_desktop.ui.shell.connection import LOCAL_ID
+from memphis_desktop.ui.shell.workspace_file import SavedTabs, document_of, saved_tabs
+
+if TYPE_CHECKING:
+    from memphis_desktop.ui.window import MainWindow
+
+log = logging.getLogger(__name__)
+
+GEOMETRY = "window/geometry"
+_TABS = "window/tabs"
+START_SIZE = (1280, 800)
+
+
+def restore_geometry(window: MainWindow) -> None:
+    """Put the window where it was."""
+    saved = settings.current().get(GEOMETRY)
+    window.resize(*START_SIZE)
+    if saved:
+        try:
+            window.restoreGeometry(QByteArray(base64.b64decode(saved)))
+        except (ValueError, TypeError):
+            log.info("the saved window geometry is not readable")
+
+
+def note(window: MainWindow) -> None:
+    """Keep geometry and tabs for the next start."""
+    store = settings.current()
+    store.set(GEOMETRY, base64.b64encode(bytes(window.saveGeometry().data())).decode("ascii"))
+    saved = window.tabs.saved()
+    store.set(_TABS, document_of(saved) if saved.places else None)
+
+
+def tabs() -> SavedTabs:
+    """What was open at the end of the last time."""
+    return saved_tabs(settings.current().get(_TABS))
+
+
+def shows_local(saved: SavedTabs) -> bool:
+    """Whether some of it belongs to the broker inside the program."""
+    return any(place.profile_id == LOCAL_ID for place in saved.places)

@@ -1,0 +1,225 @@
+"""What can be done everywhere, and the keys for it and for the screen in front."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QWidget
+
+from memphis_desktop.ui import keymap, settings
+from memphis_desktop.ui.keymap import EVERYWHERE, Binding
+from memphis_desktop.ui.screen import Command, Route
+from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.shell.key_editor import KeyEditor
+from memphis_desktop.ui.shell.shortcut_sheet import TABLE_KEYS, ShortcutSheet
+
+if TYPE_CHECKING:
+    from memphis_desktop.ui.shell.workspace import Workspace
+    from memphis_desktop.ui.window import MainWindow
+
+HOME = Route("home")
+_TOLD = "keys_told"  # of a screen whose tooltips know of changed keys
+
+
+class WindowKeys(QObject):
+    """Binds keys to commands: those of the window for good, those of a screen while it is in front."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._everywhere: list[QShortcut] = []
+        self._of_screen: list[QShortcut] = []
+        self._seen: dict[str, dict[str, str]] = {}  # by screen: the keys a command comes with, its title
+        settings.current().changed.connect(self._setting_changed)
+        self.bind()
+
+    # What there is ----------------------------------------------------------------------------
+
+    def commands(self) -> list[Command]:
+        """What works everywhere, with the keys of now."""
+        return keymap.resolved(EVERYWHERE, [*self._going(), *self._tab_commands(), *self._others()])
+
+    def _going(self) -> list[Command]:
+        window = self._window
+        return [
+            Command("Search or run a command", "Ctrl+K", window.command_palette.open, "magnifying-glass"),
+            Command("Back", "Alt+Left", lambda: window.current_workspace().go(-1), "arrow-left"),
+            Command("Forward", "Alt+Right", lambda: window.current_workspace().go(1), "arrow-right"),
+            Command("Home", "Ctrl+Shift+H", lambda: window.navigate(HOME), "house"),
+        ]
+
+    def _tab_commands(self) -> list[Command]:
+        tabs = self._window.tabs
+        found = [
+            Command("New tab", "Ctrl+T", tabs.duplicate, "plus"),
+            Command("Close tab", "Ctrl+W", tabs.close, "x"),
+            Command("Next tab", "Ctrl+PgDown", lambda: tabs.step(1), "caret-right"),
+            Command("Previous tab", "Ctrl+PgUp", lambda: tabs.step(-1), "caret-left"),
+            Command("Open this tab in a split", "Ctrl+\\", tabs.open_beside, "columns"),
+        ]
+        split = tabs.is_split
+        reason = "" if split else "The window is not split."
+        return [
+            *found,
+            Command("Go to the other side of the split", "F6", tabs.other_side, "swap", split, reason),
+            Command(
+                "Move this tab to the other side",
+                "Ctrl+Shift+\\",
+                tabs.move_across,
+                "arrows-left-right",
+                split,
+                reason,
+            ),
+            Command("Close the split, keep its tabs", "", tabs.join, "square", split, reason),
+        ]
+
+    def _others(self) -> list[Command]:
+        window = self._window
+        rail = window.rail
+        return [
+            Command("Publish or request a message", "Ctrl+Shift+P", self._compose, "paper-plane-tilt"),
+            Command("Open a file", "Ctrl+O", window.opener.ask_for_file, "folder-open"),
+            Command("Save the tabs as a workspace", "", window.opener.ask_where_to_save, "floppy-disk"),
+            Command("Filter this list", "/", self._focus_filter, "funnel"),
+            Command("Keyboard shortcuts", "?", self.show_sheet, "keyboard"),
+            Command("Change keyboard shortcuts", "", self.edit, "keyboard"),
+            Command("First steps again", "", window.first_steps.begin_again, "check-circle"),
+            Command(
+                "Narrow or widen the rail", "Ctrl+B", lambda: rail.set_narrow(not rail.narrow), "columns"
+            ),
+            Command("Quit", "Ctrl+Q", window.close, "sign-out"),
+        ]
+
+    def places(self) -> list[tuple[str, registry.ScreenEntry]]:
+        """The keys of the places that have some, and the places."""
+        return [
+            (keys, entry)
+            for default, entry in self._window.rail.shortcuts()
+            if (keys := keymap.keys_of(EVERYWHERE, default))
+        ]
+
+    def bindings(self) -> list[Binding]:
+        """Everything whose keys can be changed: everywhere, and on the screens that were visited."""
+        found = [
+            Binding(EVERYWHERE, command.title, command.shortcut)
+            for command in [*self._going(), *self._tab_commands(), *self._others()]
+            if command.shortcut
+        ]
+        found += [Binding(EVERYWHERE, entry.title, keys) for keys, entry in self._window.rail.shortcuts()]
+        for where, commands in self._seen.items():
+            found += [Binding(where, title, default) for default, title in commands.items()]
+        return found
+
+    # Binding ----------------------------------------------------------------------------------
+
+    def bind(self) -> None:
+        """Bind what works everywhere."""
+        _drop(self._everywhere)
+        for command in self.commands():
+            if command.shortcut:
+                self._bind_everywhere(command.shortcut, partial(self._run, command.title))
+        for keys, entry in self.places():
+            self._bind_everywhere(keys, partial(self._window.navigate, Route(entry.route_name)))
+
+    def _bind_everywhere(self, keys: str, callback: partial[None]) -> None:
+        shortcut = QShortcut(QKeySequence(keys), self._window)
+        shortcut.activated.connect(callback)
+        self._everywhere.append(shortcut)
+
+    def _run(self, title: str) -> None:
+        """Ask again: what was true when the key was bound may not be now."""
+        self._obey(next((command for command in self.commands() if command.title == title), None))
+
+    def bind_screen(self, workspace: Workspace) -> None:
+        """Bind what the screen in front can do, as far as the window does not want the keys."""
+        _drop(self._of_screen)
+        screen = workspace.current_screen
+        if screen is None:
+            return
+        commands = screen.commands()
+        seen = self._seen.setdefault(screen.route_name, {})
+        if screen.property(_TOLD) is None:
+            screen.setProperty(_TOLD, True)
+            if settings.current().get(keymap.SETTING):
+                QTimer.singleShot(0, screen, lambda: self._tell_tooltips(screen))
+        seen.update({command.shortcut: command.title for command in commands if command.shortcut})
+        taken = {keymap.normal(command.shortcut) for command in self.commands()}
+        for command in keymap.resolved(screen.route_name, commands):
+            keys = keymap.normal(command.shortcut)
+            if not keys or keys in taken:
+                continue
+            taken.add(keys)
+            shortcut = QShortcut(QKeySequence(keys), screen)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(partial(self._run_of_screen, keys))
+            self._of_screen.append(shortcut)
+
+    def _run_of_screen(self, keys: str) -> None:
+        """As in `_run`."""
+        screen = self._window.current_workspace().current_screen
+        for command in screen.keyed_commands() if screen is not None else []:
+            if keymap.normal(command.shortcut) == keys:
+                self._obey(command)
+                return
+
+    def _obey(self, command: Command | None) -> None:
+        if command is not None and command.enabled:
+            command.callback()
+        elif command is not None and command.reason:
+            self._window.notify(command.reason)
+
+    def _setting_changed(self, key: str) -> None:
+        if key == keymap.SETTING:
+            self.bind()
+            self.bind_screen(self._window.current_workspace())
+            self._tell_tooltips(self._window)
+            self._window.rail.tell_keys()
+
+    def _tell_tooltips(self, root: QWidget) -> None:
+        known = {where: set(commands) for where, commands in self._seen.items()}
+        known[EVERYWHERE] = {one.default for one in self.bindings() if one.where == EVERYWHERE}
+        keymap.tell_tooltips(root, known)
+
+    # Doing ------------------------------------------------------------------------------------
+
+    def _compose(self) -> None:
+        """Open the composer for the connection of this tab."""
+        from memphis_desktop.ui.screens.composer import open_composer  # loaded when it is first wanted
+
+        workspace = self._window.current_workspace()
+        screen = workspace.current_screen
+        if screen is None or workspace.connection is None:
+            self._window.notify("Open a connection first: a message is published over one.")
+        else:
+            open_composer(screen.context, self._window)
+
+    def _focus_filter(self) -> None:
+        screen = self._window.current_workspace().current_screen
+        if screen is not None:
+            screen.focus_filter()
+
+    def show_sheet(self) -> None:
+        """The sheet of shortcuts."""
+        screen = self._window.current_workspace().current_screen
+        commands = screen.keyed_commands() if screen is not None else []
+        here = [(c.shortcut, c.title) for c in commands if c.shortcut]
+        places = [(keys, entry.title) for keys, entry in self.places()]
+        everywhere = [(c.shortcut, c.title) for c in self.commands() if c.shortcut]
+        groups = [(screen.title if screen is not None else "", here), ("Lists", TABLE_KEYS)]
+        sheet = ShortcutSheet(self._window, [*groups, ("Places", places), ("Everywhere", everywhere)])
+        sheet.change_requested.connect(self.edit)
+        sheet.open()
+
+    def edit(self) -> None:
+        """The editor of shortcuts."""
+        KeyEditor(self._window, self.bindings).open()
+
+
+def _drop(shortcuts: list[QShortcut]) -> None:
+    for shortcut in shortcuts:
+        shortcut.setEnabled(False)
+        shortcut.deleteLater()
+    shortcuts.clear()
