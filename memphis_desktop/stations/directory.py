@@ -87,7 +87,7 @@ class UserDirectory:
         return self._by_password(attempt, _user_name(given.user), given.password)
 
     def _by_token(self, attempt: LoginAttempt, name: str, token: str) -> Admission | Work | None:
-        if self._limit.reached(attempt.address, _ANY_TOKEN):
+        if self._limit.refuses(attempt.address, _ANY_TOKEN):
             return None
         if not self._users.is_token(token):
             return self._failure(attempt, _ANY_TOKEN)
@@ -98,10 +98,11 @@ class UserDirectory:
 
     def _by_password(self, attempt: LoginAttempt, name: str, password: str) -> Admission | Work | None:
         user = self._users.get(name)
-        if user is not None and self._passwords.known(user.password_hash, password):
-            return self._admit(user)
-        if self._limit.reached(attempt.address, name):
+        known = user is not None and self._passwords.known(user.password_hash, password)
+        if self._limit.refuses(attempt.address, name, known=known):
             return None
+        if user is not None and known:
+            return self._admit(user)
         if user is None:
             return self._read_again(attempt, name) or self._failure(attempt, name)
         stored, checked = user.password_hash, attempt.checked

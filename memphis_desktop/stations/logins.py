@@ -17,6 +17,7 @@ import bcrypt
 
 _MAX_KNOWN = 10_000
 _MAX_BYTES = 72  # bcrypt looks at no more
+_KNOWN_MARGIN = 10
 
 
 class PasswordCheck:
@@ -83,11 +84,20 @@ class FailureLimit:
         self._most = most
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
 
-    def reached(self, address: str, user: str) -> bool:
-        """Return whether this user from there, or anybody from there, has failed too often of late."""
-        return self._count((address, user)) >= self._limits[True] or (
-            self._count((address, "")) >= self._limits[False]
-        )
+    def refuses(self, address: str, user: str, *, known: bool = False) -> bool:
+        """Return whether a login is not even looked at, since too many from there have failed of late.
+
+        A refused one counts as failed. Those whose password is known to be right come in whatever others do
+        behind the same address, up to ten times the limit: beyond, guessing what is known would cost nothing.
+        """
+        margin = _KNOWN_MARGIN if known else 1
+        if (
+            self._count((address, user)) < margin * self._limits[True]
+            and self._count((address, "")) < margin * self._limits[False]
+        ):
+            return False
+        self.failed(address, user)
+        return True
 
     def failed(self, address: str, user: str) -> None:
         """Note a failure."""

@@ -60,8 +60,8 @@ class Logins:
         """
         user = self._users.get(login.username)
         known = user is not None and self._passwords.known(user.password_hash, login.password)
-        if not known and self._limit.reached(address, login.username):
-            raise TooManyFailures  # known ones come in, whatever others do behind the same address
+        if self._limit.refuses(address, login.username, known=known):
+            raise TooManyFailures
         user = user or await self._users.read(login.username)
         proof = ""
         if user is not None and user.type != MANAGEMENT and login.account_id == ACCOUNT:

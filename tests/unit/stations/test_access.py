@@ -212,16 +212,28 @@ def test_failures_are_limited_by_user_and_by_address() -> None:
     now = 0.0
     limit = FailureLimit(lambda: now, per_user=3, per_address=5, window=10)
     for _ in range(3):
-        assert not limit.reached("a", "root")
+        assert not limit.refuses("a", "root")
         limit.failed("a", "root")
-    assert limit.reached("a", "root")
-    assert not limit.reached("a", "other")
-    assert not limit.reached("b", "root")
+    assert limit.refuses("a", "root")
+    assert not limit.refuses("a", "other")
+    assert not limit.refuses("b", "root")
     limit.failed("a", "x")
     limit.failed("a", "y")
-    assert limit.reached("a", "other")
+    assert limit.refuses("a", "other")
     now = 10.0
-    assert not limit.reached("a", "root")
+    assert not limit.refuses("a", "root")
+
+
+def test_known_passwords_come_in_beside_failures_but_are_not_for_guessing() -> None:
+    limit = FailureLimit(lambda: 0.0, per_user=3, per_address=50)
+    guesses = 0
+    while not limit.refuses("a", "root", known=True):
+        assert limit.refuses("a", "root") is (guesses >= 3)
+        if guesses < 3:
+            limit.failed("a", "root")
+        guesses += 1
+    assert guesses == 30
+    assert not limit.refuses("b", "root", known=True)
 
 
 def test_failures_are_bounded() -> None:
