@@ -196,7 +196,8 @@ class Stream:
         """
         created_ns = self.node.clock.time_ns()
         try:
-            self.storage.write_consumer(name, documents.write_consumer(config, created_ns))
+            document = documents.write_consumer(config, created_ns)
+            self.storage.write_consumer(name, document, synced=bool(config.durable_name))
             consumer = self.build_consumer(name, config, created_ns, requester)
         except (StorageError, ApiError) as error:
             self.storage.delete_consumer(name)
@@ -243,8 +244,9 @@ class Stream:
             StorageError: it could not be written.
         """
         created_ns = self._consumers_created[consumer.name]
-        document = documents.write_consumer(config or consumer.config, created_ns, consumer.saved_pin())
-        self.storage.write_consumer(consumer.name, document)
+        config = config or consumer.config
+        document = documents.write_consumer(config, created_ns, consumer.saved_pin())
+        self.storage.write_consumer(consumer.name, document, synced=bool(config.durable_name))
 
     def note_consumer(self, consumer: StreamConsumer) -> None:
         """Store what changed of a consumer besides its journal; a failure is logged."""

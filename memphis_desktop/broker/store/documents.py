@@ -67,13 +67,13 @@ def read_document(files: FileSystem, path: Path) -> tuple[Document | None, bool]
     return decode_document(data)
 
 
-def write_document(files: FileSystem, path: Path, document: Document) -> None:
-    """Replace a document file atomically and durably.
+def write_document(files: FileSystem, path: Path, document: Document, *, synced: bool = True) -> None:
+    """Replace a document file atomically and durably; without `synced`, durably once the system wrote it.
 
     Raises:
         OSError: the old one stays.
     """
-    files.replace(path, encode_document(*document))
+    files.replace(path, encode_document(*document), synced=synced)
 
 
 def folder_name(name: str) -> str:

@@ -76,6 +76,10 @@ class FileStream(StreamStorage):
             if not name.endswith(".doc"):
                 continue
             document, whole = read_document(self._files, folder / name)
+            if document is None and _is_empty(self._files, folder / name):
+                # An ephemeral consumer's, which the system had no time to write before the power went.
+                self._files.unlink(folder / name)
+                continue
             if document is None:
                 logger.error("%s: both copies of a consumer's configuration are damaged", folder / name)
                 continue
@@ -114,15 +118,15 @@ class FileStream(StreamStorage):
         """Return the JSON of every consumer."""
         return {name: document.content for name, document in self._consumers.items()}
 
-    def write_consumer(self, name: str, document: bytes) -> None:
+    def write_consumer(self, name: str, document: bytes, *, synced: bool = True) -> None:
         """Create or replace a consumer's JSON."""
         known = self._consumers.get(name)
         if known is None:
             number = self.journal.next_consumer
             self.journal.next_consumer += 1
-            known = Document(name, {}, document, number)
+            known = Document(name, {} if synced else {"synced": False}, document, number)
         changed = known._replace(content=document)
-        _write(self._files, self._consumer_path(name), changed)
+        _write(self._files, self._consumer_path(name), changed, synced=synced)
         self._consumers[name] = changed
 
     def _consumer_path(self, name: str) -> Path:
@@ -146,7 +150,8 @@ class FileStream(StreamStorage):
         path = self._consumer_path(name)
         try:
             self._files.unlink(path)
-            self._files.sync_folder(path.parent)
+            if document.notes.get("synced", True):
+                self._files.sync_folder(path.parent)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -365,13 +370,20 @@ class FileRoot(StoreRoot):
         self._lock.close()
 
 
-def _write(files: FileSystem, path: Path, document: Document) -> None:
+def _write(files: FileSystem, path: Path, document: Document, *, synced: bool = True) -> None:
     try:
-        write_document(files, path, document)
+        write_document(files, path, document, synced=synced)
     except OSError as error:
         raise StorageError(
             f"{document.name}: the configuration could not be written: {error.strerror}"
         ) from error
+
+
+def _is_empty(files: FileSystem, path: Path) -> bool:
+    try:
+        return not files.read_whole(path)
+    except OSError:
+        return False
 
 
 def _try_write(files: FileSystem, path: Path, document: Document) -> None:

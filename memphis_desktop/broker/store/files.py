@@ -117,15 +117,19 @@ class FileSystem(ABC):
         finally:
             file.close()
 
-    def replace(self, path: Path, content: bytes) -> None:
-        """Write a file atomically and durably: temporary file, sync, rename, folder sync."""
+    def replace(self, path: Path, content: bytes, *, synced: bool = True) -> None:
+        """Write a file atomically and durably: temporary file, sync, rename, folder sync.
+
+        Without `synced` neither sync is done.
+        """
         temporary = path.with_name(path.name + ".tmp")
         if self.exists(temporary):
             self.unlink(temporary)
         file = self.create(temporary)
         try:
             write_all(file, content)
-            file.sync()
+            if synced:
+                file.sync()
         except BaseException:
             file.close()
             with contextlib.suppress(OSError):
@@ -133,7 +137,8 @@ class FileSystem(ABC):
             raise
         file.close()
         self.rename(temporary, path)
-        self.sync_folder(path.parent)
+        if synced:
+            self.sync_folder(path.parent)
 
     def remove_tree(self, path: Path) -> None:
         """Remove a folder and everything in it."""

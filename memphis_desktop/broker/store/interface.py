@@ -353,8 +353,13 @@ class StreamStorage(ABC):
         """Return the JSON of every consumer that was created and not deleted, by name."""
 
     @abstractmethod
-    def write_consumer(self, name: str, document: bytes) -> None:
-        """Create or replace the consumer's JSON, atomically and durably."""
+    def write_consumer(self, name: str, document: bytes, *, synced: bool = True) -> None:
+        """Create or replace the consumer's JSON, atomically and durably.
+
+        Without `synced` it survives the end of the process, and power loss as soon as the system has written
+        it: enough for an ephemeral consumer, whose clients make another one. A sync here holds the loop up
+        for as long as the medium is busy.
+        """
 
     @abstractmethod
     def open_consumer(self, name: str, memory: bool) -> ConsumerStore:
@@ -362,7 +367,7 @@ class StreamStorage(ABC):
 
     @abstractmethod
     def delete_consumer(self, name: str) -> None:
-        """Forget the consumer durably."""
+        """Forget the consumer; durably, unless it was written without a sync."""
 
     @abstractmethod
     def close(self) -> None:

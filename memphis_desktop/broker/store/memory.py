@@ -208,7 +208,7 @@ class MemoryStream(StreamStorage):
         """Return the JSON of every consumer."""
         return dict(self._consumers)
 
-    def write_consumer(self, name: str, document: bytes) -> None:
+    def write_consumer(self, name: str, document: bytes, *, synced: bool = True) -> None:
         """Create or replace a consumer's JSON."""
         self._consumers[name] = document
 

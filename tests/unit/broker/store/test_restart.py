@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -131,6 +133,39 @@ async def test_consumers_survive(make_node: MakeNode) -> None:
     assert (state.delivered_consumer, state.delivered_stream) == (5, 7)
     assert (state.ack_floor_consumer, state.ack_floor_stream) == (1, 1)
     assert state.last_delivered_ns == START + 5
+
+
+async def test_ephemeral_consumers_survive_the_process_and_never_wait_for_the_medium(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make_node()
+    stream = node.create()
+    stream.write_consumer("lasting", b"1")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the loop waited for the medium")
+
+    with monkeypatch.context() as patch:
+        for name in ("fsync", "fdatasync"):
+            patch.setattr(os, name, refuse)
+        for name in ("passing", "gone"):
+            stream.write_consumer(name, b"2", synced=False)
+        stream.delete_consumer("gone")
+    stream = node.reopen()
+    assert stream.consumers() == {"lasting": b"1", "passing": b"2"}
+
+
+async def test_what_power_loss_left_of_an_ephemeral_consumer_is_removed(
+    make_node: MakeNode, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = make_node()
+    node.create().write_consumer("passing", b"1", synced=False)
+    (document,) = tmp_path.rglob("consumers/passing-*.doc")  # noqa: ASYNC240
+    node.root.close()
+    document.write_bytes(b"")
+    assert node.reopen().consumers() == {}
+    assert not document.exists()
+    assert not caplog.records
 
 
 async def test_a_consumer_made_again_under_the_same_name_begins_anew(make_node: MakeNode) -> None:
