@@ -89,6 +89,7 @@ class _Mailbox:
 
 async def _serve(mailbox: _Mailbox) -> None:
     mailbox.start()
+    mailbox.send("ready")
     connection: ReadConnection | None = None
     options: dict[str, Any] = {}
     while True:
@@ -136,20 +137,42 @@ class ScanProcess:
         self._client = client
         self._profile = profile
         self.receive = receive
+        self.ready = False  # it has begun to work; starting takes long where much else runs
         self._process: Any = None
         self._pipe: Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()  # between starting and killing
+        self._killed = False
 
     def start(self) -> None:
-        """Start the process; it is ready for requests at once (they wait in the pipe)."""
+        """Start the process; requests may be sent at once (they wait in the pipe).
+
+        Starting and ending a process take their time, which a thread spends.
+        """
         self._loop = asyncio.get_running_loop()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_child, args=(theirs,), daemon=True, name="memphis-search")
-        self._process.start()
-        theirs.close()
         self._pipe.send(("open", *self._options()))
-        threading.Thread(target=self._read, args=(self._pipe,), daemon=True, name="memphis-search").start()
+        threading.Thread(
+            target=self._live, args=(self._process, self._pipe, theirs), daemon=True, name="memphis-search"
+        ).start()
+
+    def _live(self, process: Any, pipe: Connection, theirs: Connection) -> None:
+        """Start the process, hand on what it says, and take leave of it."""
+        with self._lock:
+            if not self._killed:
+                process.start()
+        theirs.close()
+        if self._killed and process.pid is not None:  # meanwhile
+            process.kill()
+        try:
+            self._read(pipe)
+        finally:
+            self._pipe = None
+            pipe.close()
+        if process.pid is not None:
+            process.join()
 
     def _options(self) -> tuple[dict[str, Any], Any]:
         options = connection_options(self._client)
@@ -170,6 +193,8 @@ class ScanProcess:
                 message = pipe.recv()
                 if message[0] == "login":
                     pipe.send(("login", self._login(*message[1:])))
+                elif message[0] == "ready":
+                    self.ready = True
                 else:
                     loop.call_soon_threadsafe(self._hand_on, message)
         except (EOFError, OSError):
@@ -207,21 +232,24 @@ class ScanProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process is not None and self._process.is_alive()
+        """Whether the process runs, or will in a moment."""
+        return self._pipe is not None
 
     def __del__(self) -> None:
         self.kill()
 
     def kill(self) -> None:
-        """End the process at once; what it has sent stays."""
+        """End the process at once, without waiting for it; what it has sent stays."""
         process, self._process = self._process, None
-        pipe, self._pipe = self._pipe, None
-        if process is not None and process.is_alive():
-            process.kill()
-            process.join(1)
-        if pipe is not None:
-            pipe.close()
+        self._pipe = None  # the thread that reads closes it
+        self._killed = True
+        if process is None or not self._lock.acquire(blocking=False):
+            return  # whoever is starting it just now sees to it
+        try:
+            if process.pid is not None:
+                process.kill()
+        finally:
+            self._lock.release()
 
 
 IDLE_SECONDS = 60.0  # a process without work is kept this long: the next search starts at once

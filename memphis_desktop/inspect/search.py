@@ -18,6 +18,7 @@ from memphis_desktop.inspect.scan import Matched, ScanRequest, ScanState
 from memphis_desktop.inspect.scan_process import ScanProcess, give_back, take_process
 
 SILENCE_SECONDS = 15.0  # without any sign of life the scan is given up
+START_SECONDS = 60.0  # the first sign may take longer: a process starts slowly where much else runs
 
 
 class SearchState(Enum):
@@ -197,10 +198,14 @@ class SearchJob:
         while not self.progress.state.ended:
             await asyncio.sleep(1.0)
             silent = time.monotonic() - self._heard
-            if self.progress.state is not SearchState.PAUSED and silent > SILENCE_SECONDS:
-                if self._process is not None:
-                    self._process.kill()
-                self._end(
-                    SearchState.FAILED, f"no sign of life for {silent:.0f} s; the filter may be too slow"
-                )
-                return
+            process = self._process
+            ready = process is None or process.ready
+            if self.progress.state is SearchState.PAUSED or silent < SILENCE_SECONDS:
+                continue
+            if not ready and silent < START_SECONDS:
+                continue
+            if process is not None:
+                process.kill()
+            why = "the filter may be too slow" if ready else "its process does not start"
+            self._end(SearchState.FAILED, f"no sign of life for {silent:.0f} s; {why}")
+            return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from memphis_desktop.inspect.histogram import read_histogram
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
 from memphis_desktop.inspect.scan import ScanRequest
+from memphis_desktop.inspect.scan_process import take_process
 from memphis_desktop.inspect.search import SearchJob, SearchProgress, SearchState
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect
@@ -137,11 +139,31 @@ async def test_a_missing_station_and_a_dead_process_are_failures(client: Client)
     assert "not found" in progress.reason
     job = SearchJob(client, None, ScanRequest("S", 1, COUNT, "x"), lambda *_: None)
     job.start()
-    assert job._process is not None
-    job._process._process.kill()
+    process = job._process
+    assert process is not None
     async with asyncio.timeout(20):
+        while process._process.pid is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        process._process.kill()
         progress = await job.wait()
     assert progress.state is SearchState.FAILED
+
+
+async def test_a_process_is_ended_without_waiting_for_it(client: Client) -> None:
+    for starting in (True, False):
+        ended = asyncio.Event()
+        process = take_process(client, None, lambda message, ended=ended: ended.set())  # type: ignore[misc]
+        async with asyncio.timeout(30):
+            while not starting and not process.ready:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            own = process._process
+            began = time.thread_time()
+            process.kill()
+            assert time.thread_time() - began < 0.05
+            assert not process.alive
+            await ended.wait()
+            while own.pid is not None and own.is_alive():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("method", list(ReadingMethod))
