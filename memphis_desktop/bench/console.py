@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from memphis_desktop import folders
 from memphis_desktop.bench.runner import run_in_home
+from memphis_desktop.bench.stall_causes import Stall
 from memphis_desktop.server_process import ServerProcess, broker_command
 
 MESSAGES = 10_000_000
@@ -112,7 +113,12 @@ class ConsoleFigures:
         for name, measured, promised, kept in self.promises():
             lines.append(f"| {name} | {measured} | {promised} | {'yes' if kept else 'no'} |")
         memory = f"{self.memory_bytes / (1 << 20):,.0f} MiB"
-        return "\n".join([*lines, "", f"memory of window and broker together at the end: {memory}"])
+        lines += ["", f"memory of window and broker together at the end: {memory}"]
+        for name, figures in (("word", self.text_stall_ms), ("JSON path", self.path_stall_ms)):
+            stall = Stall(**{part.name: figures.get(f"worst_{part.name}", 0.0) for part in fields(Stall)})
+            if stall.late > STALL_LIMIT_MS:
+                lines += ["", f"longest stall during the search for a {name}: {stall.sentence()}"]
+        return "\n".join(lines)
 
 
 def measure_console(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer
@@ -16,6 +17,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer
 from memphis_desktop import app
 from memphis_desktop.bench.load import STATION
 from memphis_desktop.bench.runner import finish_job, job_command, percentiles
+from memphis_desktop.bench.stall_causes import Meter, Stall
 from memphis_desktop.errors import Failure
 from memphis_desktop.inspect.seek import Seek, SeekKind
 from memphis_desktop.ui.broker_control import BrokerChoice
@@ -251,13 +253,14 @@ class _Heartbeat:
     def __init__(self) -> None:
         self._late: list[float] = []
         self._own = 0.0  # the most of such a stretch that this thread computed, in ms
-        self._last = self._last_own = 0.0
+        self._worst = Stall(0.0)
+        self._meter = Meter()
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._beat)
 
     def __enter__(self) -> _Heartbeat:
-        self._last, self._last_own = time.perf_counter(), time.thread_time()
+        self._meter = Meter()
         self._timer.start(BEAT_MS)
         return self
 
@@ -265,17 +268,20 @@ class _Heartbeat:
         self._timer.stop()
 
     def _beat(self) -> None:
-        now, own = time.perf_counter(), time.thread_time()
-        self._late.append(max(0.0, (now - self._last) * 1000 - BEAT_MS))
-        self._own = max(self._own, (own - self._last_own) * 1000)
-        self._last, self._last_own = now, own
+        stall = self._meter.lap(BEAT_MS)
+        self._late.append(stall.late)
+        self._own = max(self._own, stall.own)
+        if stall.late > self._worst.late:
+            self._worst = stall
 
     def stalls(self) -> dict[str, float]:
         """Return percentiles in ms; ``own`` is what the loop's thread computed at most between two beats.
 
         On a machine with other work the percentiles hold its waiting for a processor too; ``own`` does not.
+        What the longest stretch was spent on has names of `Stall` behind ``worst_``.
         """
-        return {**percentiles(self._late), "own": self._own}
+        parts = {f"worst_{name}": value for name, value in asdict(self._worst).items()}
+        return {**percentiles(self._late), "own": self._own, **parts}
 
 
 def memory() -> int:

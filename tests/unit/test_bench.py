@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from memphis_desktop.bench.front_door import measure_front_door
 from memphis_desktop.bench.load import WORKS
 from memphis_desktop.bench.rows import MEDIAN_LATENCY, RATE, ROWS, Row, Side
 from memphis_desktop.bench.runner import Measured, Outcome, Settings, job_command, percentiles
+from memphis_desktop.bench.stall_causes import Meter, Stall
 from memphis_desktop.bench.wire import Counter, publish_chunk, publish_with_ids
 from memphis_desktop.errors import Failure
 from memphis_desktop.server_process import ServerProcess
@@ -148,3 +150,21 @@ def test_a_work_runs_in_its_own_process(nats_server: ServerProcess) -> None:
     command = job_command("core", {"port": nats_server.port, "seconds": 0.05, "size": 16, "subscribers": 0})
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["messages"] > 0
+
+
+def test_a_stall_is_told_apart_into_computing_and_waiting() -> None:
+    meter = Meter()
+    until = time.thread_time() + 0.05
+    while time.thread_time() < until:
+        pass
+    computed = meter.lap()
+    waiting = threading.Event()
+    waiting.wait(0.1)
+    waited = meter.lap(planned_ms=50)
+    assert computed.own >= 49
+    assert computed.late + 1 >= computed.own
+    assert waited.own < 25
+    assert waited.late >= 49
+    assert Stall(267, own=22, queued=5).waited == 240
+    assert Stall(10, own=20).waited == 0
+    assert "240 waited" in Stall(267, own=22, queued=5).sentence()
