@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from memphis_desktop.errors import Failure
@@ -47,6 +48,15 @@ _SUCCESS = {"success": True, "error": None}
 _OVERHEAD = 2  # how much memory a body takes beside its own size, while it is worked on
 
 Handler = Callable[[web.BaseRequest, Route, Reservation], Awaitable[web.StreamResponse]]
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Leave out requests that are no HTTP: their sender is told, and could fill the log with them."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
+_http_log = logging.getLogger(f"{__name__}.http")
+_http_log.addFilter(_is_ours)
 
 
 class _BoundedServer(web.Server):
@@ -92,7 +102,11 @@ class RestServer:
     async def start(self) -> None:
         """Listen; raises `Failure` when the port is taken or the address is not this machine's."""
         server = _BoundedServer(
-            self._handle, keepalive_timeout=_KEEPALIVE, lingering_time=_LINGER, access_log=None
+            self._handle,
+            keepalive_timeout=_KEEPALIVE,
+            lingering_time=_LINGER,
+            access_log=None,
+            logger=_http_log,
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN)
         await self._runner.setup()

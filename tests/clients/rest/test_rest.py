@@ -268,6 +268,20 @@ async def test_bodies_are_bounded(http: Http, nats: Client) -> None:
     assert await http(path, b"x" * (nats.max_payload - 4096), headers=kind) == OK
 
 
+async def test_what_is_no_http_is_told_and_not_logged(
+    gateway: RestGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    flood = b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 100) for n in range(2000)) + b"\r\n"
+    for request in (flood, b"\x00\x01\x02\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(request)
+        assert b" 400 " in await reader.readline()
+        writer.close()
+        with contextlib.suppress(ConnectionError):  # the rest of the flood was not read
+            await writer.wait_closed()
+    assert not caplog.records
+
+
 async def test_slow_senders_are_cut_off(
     any_server: ServerProcess, start_rest: StartRest, http_session: aiohttp.ClientSession
 ) -> None:
