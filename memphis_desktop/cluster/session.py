@@ -47,6 +47,7 @@ from .state import ClusterState
 
 if TYPE_CHECKING:
     from .dead_letters.engine import DeadLetters
+    from .dead_letters.later import LaterResends
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,8 @@ class Session:
         self._leaders_brought = False
         self.published_at = float("-inf")  # when the latest snapshot was made, monotonic
         self._dead_letters: DeadLetters | None = None
+        self._later: LaterResends | None = None
+        self._folder = history_folder
         self.snapshot: ClusterSnapshot = self._cluster.snapshot(self.state, self.detail, 0.0)
 
     # The connection
@@ -137,6 +140,8 @@ class Session:
         self._set_state(ConnectionState.CONNECTED, "")
         self._poller.start()
         self.raft.start()
+        if self._folder is not None:
+            await self.later.start()
 
     def _bring_leaders(self, store: HistoryStore) -> None:
         """Bring the leader events of earlier runs, once."""
@@ -182,8 +187,21 @@ class Session:
             self._dead_letters = DeadLetters(self)
         return self._dead_letters
 
+    @property
+    def later(self) -> LaterResends:
+        """Dead letters that wait to be sent again; with a folder, also those of an earlier run."""
+        if self._later is None:
+            from .dead_letters.later import LaterResends, later_path  # here, as above
+
+            folder = self._folder
+            path = later_path(folder, self.profile.id) if folder is not None else None
+            self._later = LaterResends(self, path)
+        return self._later
+
     async def close(self) -> None:
         """Stop polling and close the connection; what is known stays readable."""
+        if self._later is not None:
+            await self._later.stop()
         await self.raft.stop()
         await self._poller.stop()
         if self._dead_letters is not None:

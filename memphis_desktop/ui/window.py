@@ -169,6 +169,7 @@ class MainWindow(QMainWindow):
         connection = Connection(profile, self.activity, self)
         connection.snapshot_changed.connect(lambda _: self._snapshot_changed(connection))
         connection.state_changed.connect(lambda: self._state_changed(connection))
+        connection.waited.connect(lambda: self._close_unused(connection))
         self.alerts.watch(connection)
         return connection
 
@@ -208,6 +209,20 @@ class MainWindow(QMainWindow):
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
             await asyncio.shield(ending)
+
+    def keep_open(self, connection: Connection) -> None:
+        """The last tab of a connection goes, but dead letters wait on it to be sent again."""
+        connection.without_tab = True
+        text = f"{connection.profile.name} stays connected until its dead letters were sent again."
+        self.notify(text, action=("Disconnect", lambda: self._disconnect(connection)))
+
+    def _disconnect(self, connection: Connection) -> None:
+        self.tasks.run(self.close_profile(connection.profile.id), "close the connection")
+
+    def _close_unused(self, connection: Connection) -> None:
+        """Close a connection that no tab shows and nothing waits on any more."""
+        if connection.without_tab and not connection.users:
+            self._disconnect(connection)
 
     def missing_requirement(self, entry: registry.ScreenEntry, connection: Connection | None) -> str:
         """Why a screen cannot be used on a connection; empty when it can."""

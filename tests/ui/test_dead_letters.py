@@ -19,6 +19,7 @@ from pytestqt.qtbot import QtBot
 from memphis_desktop.app import Program
 from memphis_desktop.cluster.alerts import Rule
 from memphis_desktop.cluster.dead_letters.capture import CAPTURE_STREAM
+from memphis_desktop.cluster.dead_letters.later import OrderState
 from memphis_desktop.cluster.dead_letters.letters import LetterKind
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
 from memphis_desktop.cluster.session import Session
@@ -27,6 +28,7 @@ from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import Route, Screen
 from memphis_desktop.ui.screens.composer.dialog import Composer
 from memphis_desktop.ui.screens.dead_letters import DeadLettersScreen
+from memphis_desktop.ui.screens.dead_letters.delayed import WaitingDialog
 from memphis_desktop.ui.screens.dead_letters.dialogs import DropDialog, PatternsDialog
 from memphis_desktop.ui.screens.dead_letters.export_dialog import LettersExportDialog
 from memphis_desktop.ui.screens.dead_letters.note_dialog import NoteDialog
@@ -385,30 +387,75 @@ async def test_a_note_is_kept_where_colleagues_see_it(
     await until(lambda: not any(one.note for one in screen.view.book.view.letters), "the note to go here")
 
 
-async def test_resending_waits_and_can_be_stopped(
-    client: Client, show: Show, until: Until, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+async def order_later(screen: DeadLettersScreen, seconds: int, until: Until, qtbot: QtBot) -> None:
+    """Resend the marked letter after some seconds."""
+    await press(screen, Qt.Key.Key_R, until, qtbot)
+    dialog: ResendDialog = await until(lambda: dialog_of(ResendDialog), "the dialog")
+    dialog.start.addItem("soon", seconds)
+    dialog.start.setCurrentIndex(dialog.start.count() - 1)
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(screen.view.waiting.isVisible, "the banner")
+
+
+async def test_resending_waits_in_a_list_and_can_be_cancelled(
+    client: Client, show: Show, until: Until, qtbot: QtBot
 ) -> None:
     screen = await show()
     view = screen.view
     await fail(client, b"plain")
     [letter] = await until(view.table.rows, "the letter")
     view.table.select_key(letter.key)
-
-    async def begin(seconds: int) -> None:
-        await press(screen, Qt.Key.Key_R, until, qtbot)
-        dialog: ResendDialog = await until(lambda: dialog_of(ResendDialog), "the dialog")
-        dialog.start.addItem("soon", seconds)
-        dialog.start.setCurrentIndex(dialog.start.count() - 1)
-        qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
-        await until(view.waiting.isVisible, "the banner")
-
-    await begin(3600)
+    await order_later(screen, 3600, until, qtbot)
     assert view.waiting.text().startswith("1 dead letter will be sent again, beginning in ")
     qtbot.mouseClick(view.waiting.button(), Qt.MouseButton.LeftButton)
-    await until(view.waiting.isHidden, "the end of waiting")
-    info = await client.jetstream().stream_info("orders")
-    assert info.state.messages == 1
-    await begin(1)
+    waiting: WaitingDialog = await until(lambda: dialog_of(WaitingDialog), "the list")
+    QAbstractItemModelTester(waiting.table.model)
+    [order] = waiting.table.rows()
+    assert (order.state, order.total) == (OrderState.WAITING, 1)
+    qtbot.mouseClick(waiting.cancel_order_button, Qt.MouseButton.LeftButton)
+    await until(lambda: not waiting.table.rows(), "the end of waiting")
+    qtbot.mouseClick(waiting.cancel_button, Qt.MouseButton.LeftButton)
+    await until(view.waiting.isHidden, "the banner to go")
+    assert (await client.jetstream().stream_info("orders")).state.messages == 1
+    await order_later(screen, 3600, until, qtbot)
+    await press(screen, Qt.Key.Key_W, until, qtbot)
+    waiting = await until(lambda: dialog_of(WaitingDialog), "the list by its key")
+    qtbot.mouseClick(waiting.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: not view.table.rows(), "the letter to be sent")
-    assert view.waiting.isHidden()
+    await until(lambda: waiting.table.rows()[0].state is OrderState.DONE, "what became of it")
+    qtbot.mouseClick(waiting.cancel_button, Qt.MouseButton.LeftButton)
+    await until(view.waiting.isHidden, "the banner to go")
     assert (await client.jetstream().stream_info("orders")).state.messages == 2
+
+
+async def test_what_waits_outlives_its_tab_and_the_connection(
+    client: Client, program: Program, any_server: ServerProcess, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    screen = await show(id="kept")
+    view = screen.view
+    await fail(client, b"plain")
+    [letter] = await until(view.table.rows, "the letter")
+    view.table.select_key(letter.key)
+    await order_later(screen, 2, until, qtbot)
+    window = program.window
+    window.close_tab()
+
+    async def stored() -> int:
+        return int((await client.jetstream().stream_info("orders")).state.messages)
+
+    await until(lambda: window.current_workspace().connection is None, "the tab to close")
+    assert window.session_of("kept") is not None  # it stays connected until it was sent
+    await until(lambda: window.session_of("kept") is None, "the connection to close")
+    assert await stored() == 2
+
+    screen = await show(id="kept")
+    await fail(client, b"second", stream="bills")
+    rows = screen.view.table.rows
+    letter = await until(lambda: next((one for one in rows() if one.stream == "bills"), None), "the letter")
+    screen.view.table.select_key(letter.key)
+    await order_later(screen, 3600, until, qtbot)
+    await window.close_profile("kept")
+    screen = await show(id="kept")
+    await until(screen.view.waiting.isVisible, "what waits still")
+    [order] = screen.context.session.later.orders
+    assert (order.letters[0].stream, order.state) == ("bills", OrderState.WAITING)

@@ -171,7 +171,9 @@ class ResendRun:
 
     async def _send(self, publisher: Publisher, letter: DeadLetter) -> None:
         message = await self._book.message_of(letter)
-        if message is None:
+        known = letter.original.time_ns
+        if message is None or (known is not None and not letter.external and message.time_ns != known):
+            # With another time it is another message: the station was made anew meanwhile.
             self.fates[letter.key] = Fate.GONE
             return
         attempt = attempt_of(message.headers) + len(letter.resent) + 1

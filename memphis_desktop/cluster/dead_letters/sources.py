@@ -33,6 +33,12 @@ class LetterSource(Protocol):
     async def drop(self, letters: Sequence[DeadLetter]) -> int:
         """Drop letters; returns how many. Raises `ClusterError`."""
 
+    async def resend(self, letters: Sequence[DeadLetter], group: str) -> tuple[int, str]:
+        """Send letters again, to one group or (empty) all that gave them up.
+
+        Returns how many were sent, and why the others were not. Raises `ClusterError`.
+        """
+
     async def write_note(self, letters: Sequence[DeadLetter], note: Note) -> None:
         """Keep a note with letters, for everybody to see. Raises `ClusterError`."""
 

@@ -181,6 +181,15 @@ class MemphisLetters:
             count += result if isinstance(result, int) else 0
         return count
 
+    async def resend(self, letters: Sequence[DeadLetter], group: str) -> tuple[int, str]:
+        """Ask the service to send letters to the groups that gave them up."""
+        sent, failed = 0, []
+        for change in resend_changes(letters, group):
+            answer = await change.run(self._link.session)
+            sent += int(answer.get("sent") or 0)
+            failed += list((answer.get("failed") or {}).values())
+        return sent, f"{len(failed):,} were not sent: {failed[0]}." if failed else ""
+
     async def write_note(self, letters: Sequence[DeadLetter], note: Note) -> None:
         """Ask the service to keep a note with letters."""
         for change in note_changes(letters, note):

@@ -31,6 +31,7 @@ class Connection(QObject):
     snapshot_changed = Signal(object)  # the latest ClusterSnapshot
     state_changed = Signal()
     closed = Signal()
+    waited = Signal()  # nothing waits to be resent any more
 
     def __init__(
         self, profile: ConnectionProfile, activity: ActivityLog, parent: QObject | None = None
@@ -41,6 +42,7 @@ class Connection(QObject):
         # Advisories are heard from now on, whether a screen looks or not.
         self.session.dead_letters.set_source(MemphisLetters(self.memphis))
         self.users = 0  # tabs that show it
+        self.without_tab = False  # its last one was closed, and something waits to be resent still
         self._shown_state: tuple[ConnectionState, str] | None = None
         self._last_delivery = 0.0
         self._timer = QTimer(self)
@@ -52,6 +54,7 @@ class Connection(QObject):
         self._unsubscribe_activity = [
             self.session.subscribe_actions(self._on_action),
             self.session.subscribe_advisories(self._on_advisory),
+            self.session.later.subscribe(self._on_later),
         ]
 
     @property
@@ -90,6 +93,10 @@ class Connection(QObject):
         await self.memphis.close()
         await self.session.close()
         self.closed.emit()
+
+    def _on_later(self) -> None:
+        if not self.session.later.pending:
+            self.waited.emit()
 
     def _on_action(self, record: ActionRecord) -> None:
         self._activity.add_action(self.profile, record.action.subject(self.session), record)

@@ -99,6 +99,7 @@ class TabSet(QObject):
         workspace.screen_changed.connect(lambda: self.screen_changed.emit(workspace))
         if connection is not None:
             connection.users += 1
+            connection.without_tab = False
             self.tell_state(connection)
         return workspace
 
@@ -306,7 +307,11 @@ class TabSet(QObject):
 
     async def _end(self, workspace: Workspace) -> None:
         connection = workspace.connection
-        if workspace in self._all and connection is not None and connection.users == 1:
+        last = workspace in self._all and connection is not None and connection.users == 1
+        if connection is not None and last and connection.session.later.pending:
+            self._window.keep_open(connection)
+            await self.remove(workspace)
+        elif connection is not None and last:
             await self._window.close_profile(connection.profile.id)
         else:
             await self.remove(workspace)

@@ -24,7 +24,7 @@ from memphis_desktop.ui import settings
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer import open_composer
-from memphis_desktop.ui.screens.dead_letters.delayed import DelayedResends
+from memphis_desktop.ui.screens.dead_letters.delayed import WaitingDialog
 from memphis_desktop.ui.screens.dead_letters.dialogs import DropDialog, PatternsDialog, capture_dialog
 from memphis_desktop.ui.screens.dead_letters.export_dialog import LettersExportDialog, marked
 from memphis_desktop.ui.screens.dead_letters.group_dialogs import EditResendDialog, GroupResendDialog
@@ -42,7 +42,6 @@ class LetterActions:
         self._context = context
         self._parent = parent
         self._book = context.session.dead_letters
-        self.delayed = DelayedResends(context, parent)
 
     @property
     def refusal(self) -> str:
@@ -131,7 +130,15 @@ class LetterActions:
             self._resend_external(external)
         else:
             typed = self._typed(letters)
-            ResendDialog(self._context, self._parent.window(), letters, typed, self.delayed).open()
+            ResendDialog(self._context, self._parent.window(), letters, typed).open()
+
+    def show_waiting(self) -> None:
+        """Show the resends that wait on this connection."""
+        self._context.run(self._show_waiting(), "show what waits")
+
+    async def _show_waiting(self) -> None:
+        await WaitingDialog(self._context, self._parent.window()).ask()
+        self._context.session.later.forget_done()
 
     def _resend_external(self, letters: list[DeadLetter]) -> None:
         if all(letter.kind is LetterKind.SCHEMA for letter in letters):
@@ -139,7 +146,7 @@ class LetterActions:
             self._context.notify(text, "warning")
             return
         typed = self._typed(letters)
-        GroupResendDialog(self._parent.window(), self._context, letters, typed, self.delayed).open()
+        GroupResendDialog(self._parent.window(), self._context, letters, typed).open()
 
     def edit_and_resend(self, letter: DeadLetter | None, message: InspectedMessage | None) -> None:
         """Open the composer with the letter's message, marked as a copy."""

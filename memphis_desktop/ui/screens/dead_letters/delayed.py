@@ -1,18 +1,23 @@
-"""Resending later: what waits, for how long still, and stopping it. It waits while its tab is open."""
+"""Resending later: the choice of when, and the list of what waits on the connection."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QComboBox, QPushButton, QWidget
 
+from memphis_desktop.cluster.dead_letters.later import Order, OrderState
+from memphis_desktop.cluster.dead_letters.resend import Fate, ResendProgress
+from memphis_desktop.cluster.session import Session
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import Dialog
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.station_parts import panel
 
 _DELAYS = (
     (0, "At once"),
@@ -22,7 +27,14 @@ _DELAYS = (
     (900, "In 15 minutes"),
     (3600, "In an hour"),
     (6 * 3600, "In 6 hours"),
+    (24 * 3600, "Tomorrow at this time"),
 )
+_TOKENS = {
+    OrderState.WAITING: "information",
+    OrderState.SENDING: "accent",
+    OrderState.HELD: "warning",
+    OrderState.DONE: "good",
+}
 
 
 def delay_box() -> QComboBox:
@@ -30,64 +42,152 @@ def delay_box() -> QComboBox:
     box = QComboBox()
     for seconds, title in _DELAYS:
         box.addItem(title, seconds)
-    box.setToolTip("It waits as long as this tab is open; it can be stopped above the list")
+    box.setToolTip("It waits with the connection, also while its tab is closed, and after a restart")
     return box
 
 
-@dataclass(eq=False)
-class _Waiting:
-    count: int
-    due: float  # by time.time()
-    stopped: asyncio.Event
+def waiting_sentence(session: Session) -> tuple[str, str]:
+    """What waits on a connection, in a sentence, and how to show it; empty when nothing does."""
+    orders = [order for order in session.later.orders if order.open]
+    held = [order for order in orders if order.state is OrderState.HELD]
+    waiting = [order for order in orders if order.state is not OrderState.HELD]
+    parts = []
+    if waiting:
+        count = figures.count_noun(sum(len(one.letters) for one in waiting), "dead letter")
+        left = max(0.0, min(one.due for one in waiting) - time.time())
+        when = f"beginning in {figures.duration(math.ceil(left))}" if left else "beginning now"
+        parts.append(f"{count} will be sent again, {when}.")
+    if held:
+        count = figures.count_noun(sum(len(one.letters) for one in held), "dead letter")
+        parts.append(f"{count} to be sent again wait for your word. {held[0].problem}")
+    return " ".join(parts), "warning" if held else "information"
 
 
-class DelayedResends(QObject):
-    """What waits to be sent again from one view."""
+class WaitingDialog(Dialog):
+    """Every resend that waits, is being sent, is held, or was done since the program began."""
 
-    changed = Signal()  # something began to wait, began to be sent, was stopped, or a second passed
+    def __init__(self, context: ScreenContext, parent: QWidget) -> None:
+        super().__init__(parent, "Resends that wait", "Send now", width=820)
+        self.context = context
+        self.later = context.session.later
+        self.table = DataTable(
+            [
+                Column("state", "State", _state, "dot", 104),
+                Column("due", "Due", lambda one: int(one.due * 1e9), "time", 104),
+                Column("letters", "Letters", lambda one: one.total, "number", 68),
+                Column("sent", "Sent", lambda one: one.sent, "number", 60),
+                Column("from", "Of", _stations, "mono", 130),
+                Column("to", "To", _target, "text", 150),
+                Column("what", "What became of it", _outcome, "text", 160, stretch=True),
+            ],
+            lambda order: order.id,
+            "waiting_resends",
+            context_actions=lambda _: self._commands(),
+        )
+        self.table.set_zone(context.zone)
+        holder = panel(self.table)
+        holder.setMinimumHeight(220)
+        self.body.addWidget(
+            PlainLabel(
+                "They belong to the connection: they wait while its tab is closed and after a restart, and "
+                "are sent while the connection is open.",
+                "muted",
+                wrap=True,
+            )
+        )
+        self.body.addWidget(holder, 1)
+        self.cancel_order_button = QPushButton("Cancel resend")
+        self.cancel_order_button.setAutoDefault(False)
+        self.cancel_order_button.clicked.connect(self.cancel_order)
+        self.buttons.insertWidget(0, self.cancel_order_button)
+        self.cancel_button.setText("Close")
+        self.table.selection_changed.connect(lambda _: self._enable())
+        self._timer = QTimer(self)
+        self._timer.setInterval(1000)
+        self._timer.timeout.connect(self._show)
+        self._unsubscribe = self.later.subscribe(self._show)
+        self.finished.connect(lambda _: self._unsubscribe())
+        self._show()
+        if self.table.rows():
+            self.table.select_key(self.table.rows()[0].id)
 
-    def __init__(self, context: ScreenContext, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._context = context
-        self._waiting: list[_Waiting] = []
-        self._clock = QTimer(self)
-        self._clock.setInterval(1000)
-        self._clock.timeout.connect(self.changed)
+    def showEvent(self, event: QShowEvent) -> None:
+        """Times pass."""
+        super().showEvent(event)
+        self._timer.start()
 
-    def add(self, count: int, seconds: float, send: Callable[[], Awaitable[None]]) -> None:
-        """Call ``send``, which sends so many letters, after some seconds."""
-        waiting = _Waiting(count, time.time() + seconds, asyncio.Event())
-        self._waiting.append(waiting)
-        self._clock.start()
-        self._context.run(self._wait(waiting, send), "resend the dead letters")
-        self.changed.emit()
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Not while nobody looks."""
+        super().hideEvent(event)
+        self._timer.stop()
 
-    async def _wait(self, waiting: _Waiting, send: Callable[[], Awaitable[None]]) -> None:
-        try:
-            # By the clock on the wall: a machine that slept resends when it wakes, not later still.
-            while (left := waiting.due - time.time()) > 0 and not waiting.stopped.is_set():
-                try:
-                    async with asyncio.timeout(min(left, 5.0)):
-                        await waiting.stopped.wait()
-                except TimeoutError:
-                    continue
-        finally:
-            self._waiting.remove(waiting)
-            if not self._waiting:
-                self._clock.stop()
-            self.changed.emit()
-        if not waiting.stopped.is_set():
-            await send()
+    def _show(self) -> None:
+        orders = self.later.orders
+        self.table.set_rows(orders)
+        self.table.view.viewport().update()  # an order changes in place
+        self.table.set_state("ready" if orders else "empty", "Nothing waits to be sent again.", icon="clock")
+        self._enable()
 
-    def stop(self) -> None:
-        """Send nothing of what waits."""
-        for waiting in self._waiting:
-            waiting.stopped.set()
+    def _enable(self) -> None:
+        order = self.table.current_row()
+        read_only = self.context.session.profile.read_only
+        can_send = order is not None and order.state in (OrderState.WAITING, OrderState.HELD)
+        self.verb_button.setEnabled(can_send and not read_only)
+        self.cancel_order_button.setEnabled(order is not None)
+        done = order is not None and not order.open
+        self.cancel_order_button.setText("Take off the list" if done else "Cancel resend")
 
-    def sentence(self) -> str:
-        """What waits, in a sentence; empty when nothing does."""
-        if not self._waiting:
-            return ""
-        count = figures.count_noun(sum(one.count for one in self._waiting), "dead letter")
-        left = max(0.0, min(one.due for one in self._waiting) - time.time())
-        return f"{count} will be sent again, beginning in {figures.duration(math.ceil(left))}."
+    def _commands(self) -> list[Command]:
+        return [
+            Command("Send now", "", self.accept, "arrow-bend-up-right", self.verb_button.isEnabled()),
+            Command(self.cancel_order_button.text(), "", self.cancel_order, "x", danger=True),
+        ]
+
+    def accept(self) -> None:
+        """Send the marked one now; the dialog stays, to see how it goes."""
+        order: Order | None = self.table.current_row()
+        if order is not None and self.verb_button.isEnabled():
+            self.later.send_now(order)
+
+    def cancel_order(self) -> None:
+        """Send nothing more of the marked one."""
+        order: Order | None = self.table.current_row()
+        if order is not None:
+            self.context.run(self.later.cancel(order), "cancel the resend")
+
+
+def _state(order: Order) -> tuple[str, str]:
+    if order.state is OrderState.DONE and order.problem:
+        return "warning", "done, in part"
+    return _TOKENS[order.state], order.state.value
+
+
+def _stations(order: Order) -> str:
+    return ", ".join(sorted({letter.station for letter in order.letters})) or "–"
+
+
+def _target(order: Order) -> str:
+    if order.consumer is not None:
+        return f"only {order.consumer[1]}"
+    if order.group:
+        return f"only {order.group}"
+    return order.options.subject or ("their groups" if order.managed else "the original subject")
+
+
+def _outcome(order: Order) -> str:
+    if order.progress is not None and not order.problem:
+        return fates_sentence(order.progress)
+    if order.state is OrderState.WAITING:
+        return f"in {figures.duration(math.ceil(max(0.0, order.due - time.time())))}"
+    return order.problem
+
+
+def fates_sentence(progress: ResendProgress) -> str:
+    """What became of letters, in a sentence."""
+    parts = [
+        f"{figures.integer(progress.sent)} of {figures.count_noun(progress.total, 'dead letter')} resent"
+    ]
+    for fate in (Fate.GONE, Fate.CAPPED, Fate.NO_SUBJECT, Fate.FAILED):
+        if progress.fates[fate]:
+            parts.append(f"{figures.integer(progress.fates[fate])}: {fate.value}")
+    return ", ".join(parts) + "."

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QWidget
 
+from memphis_desktop.cluster.dead_letters.later import Order
 from memphis_desktop.cluster.dead_letters.letters import DeadLetter, LetterKind
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.inspect.draft import BodyForm, Draft, write_body
@@ -20,7 +22,7 @@ from memphis_desktop.ui.memphis.changes import MemphisChange
 from memphis_desktop.ui.memphis.letters import resend_changes
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer.header_grid import HeaderGrid
-from memphis_desktop.ui.screens.dead_letters.delayed import DelayedResends, delay_box
+from memphis_desktop.ui.screens.dead_letters.delayed import delay_box
 from memphis_desktop.ui.shell import first_steps
 from memphis_desktop.ui.theme import fonts
 
@@ -37,13 +39,11 @@ class GroupResendDialog(Dialog):
         context: ScreenContext,
         letters: Sequence[DeadLetter],
         typed_name: str | None,
-        delayed: DelayedResends,
     ) -> None:
         count = figures.count_noun(len(letters), "dead letter")
         super().__init__(parent, f"Resend {count}", f"Resend {count}", width=560)
         self.context = context
         self.letters = [letter for letter in letters if letter.kind is not LetterKind.SCHEMA]
-        self.delayed = delayed
         self._typed_name = typed_name
         self._task: asyncio.Task[None] | None = None
         self.group = QComboBox()
@@ -88,12 +88,21 @@ class GroupResendDialog(Dialog):
         if self._task is not None and not self._task.done():
             return
         changes, seconds = self._changes(), int(self.start.currentData())
-        if seconds:
-            self.delayed.add(len(self.letters), seconds, lambda: _send_and_tell(self.context, changes))
-            super().accept()
-            return
         self.verb_button.setEnabled(False)
-        self._task = asyncio.get_running_loop().create_task(self._run(changes))
+        running = self._order(seconds) if seconds else self._run(changes)
+        self._task = asyncio.get_running_loop().create_task(running)
+
+    async def _order(self, seconds: int) -> None:
+        """Have the connection send them later."""
+        group = str(self.group.currentData())
+        wanted = [letter for letter in self.letters if not group or group in letter.groups]
+        try:
+            await self.context.session.later.add(Order(wanted, time.time() + seconds, group=group))
+        except (ClusterError, OSError) as error:
+            self.show_error(str(error))
+            self.verb_button.setEnabled(True)
+            return
+        super().accept()
 
     async def _run(self, changes: list[MemphisChange]) -> None:
         try:
@@ -121,11 +130,6 @@ async def _send(context: ScreenContext, changes: list[MemphisChange]) -> tuple[s
         first_steps.reach(first_steps.RESEND)
     told = f"{figures.count_noun(sent, 'dead letter')} sent to their groups."
     return told, f"{figures.integer(len(failed))} not: {failed[0]}." if failed else ""
-
-
-async def _send_and_tell(context: ScreenContext, changes: list[MemphisChange]) -> None:
-    told, problem = await _send(context, changes)
-    context.notify(f"{told} {problem}".strip(), "warning" if problem else "good")
 
 
 class EditResendDialog(Dialog):

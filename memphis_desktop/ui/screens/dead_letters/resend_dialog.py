@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
@@ -16,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.cluster.dead_letters.later import Order
 from memphis_desktop.cluster.dead_letters.letters import DeadLetter, LetterKind, Presence
 from memphis_desktop.cluster.dead_letters.one_consumer import ConsumerPlan, NotPossible, plan_for
 from memphis_desktop.cluster.dead_letters.resend import (
@@ -35,7 +38,7 @@ from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Dialog, Disclosure, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.dead_letters.delayed import DelayedResends, delay_box
+from memphis_desktop.ui.screens.dead_letters.delayed import delay_box, fates_sentence
 from memphis_desktop.ui.shell import first_steps
 
 _REFRESH_MS = 150
@@ -50,13 +53,11 @@ class ResendDialog(Dialog):
         parent: QWidget,
         letters: Sequence[DeadLetter],
         typed_name: str | None,
-        delayed: DelayedResends,
     ) -> None:
         count = figures.count_noun(len(letters), "dead letter")
         super().__init__(parent, f"Resend {count}", f"Resend {count}", width=600)
         self.context = context
         self.letters = list(letters)
-        self.delayed = delayed
         self.result_of: ResendRun | None = None
         self._typed_name = typed_name
         self._timer = QTimer(self)
@@ -200,8 +201,8 @@ class ResendDialog(Dialog):
             return
         seconds = int(self.start.currentData())
         if seconds:
-            self.delayed.add(len(self.letters), seconds, lambda: run_and_tell(self.context, run))
-            super().accept()
+            self.verb_button.setEnabled(False)
+            self.context.run(self._order(run.options, seconds), "keep the resend")
             return
         self.result_of = run
         self.show_error("")
@@ -213,6 +214,20 @@ class ResendDialog(Dialog):
         self.progress_label.show()
         self._timer.start()
         self.context.run(self._run(run), "resend the dead letters")
+
+    async def _order(self, options: ResendOptions, seconds: int) -> None:
+        """Have the connection send them later."""
+        consumer = self._consumer if options.plan is not None else None
+        options = replace(options, plan=None)  # worked out anew when it is due
+        try:
+            await self.context.session.later.add(
+                Order(list(self.letters), time.time() + seconds, options, consumer)
+            )
+        except (ClusterError, OSError) as error:
+            self.show_error(str(error))
+            self.verb_button.setEnabled(True)
+            return
+        super().accept()
 
     def reject(self) -> None:
         """Stop after the letter at hand, or close."""
@@ -254,21 +269,3 @@ async def _outcome(run: ResendRun) -> tuple[ResendProgress, str]:
         first_steps.reach(first_steps.RESEND)
     failed = progress.fates[Fate.FAILED] + progress.fates[Fate.NO_SUBJECT]
     return progress, progress.problem if failed else ""
-
-
-async def run_and_tell(context: ScreenContext, run: ResendRun) -> None:
-    """Send without a dialog, and say how it went."""
-    progress, problem = await _outcome(run)
-    kind = "bad" if problem else "good" if progress.sent == progress.total else "warning"
-    context.notify(f"{fates_sentence(progress)} {problem}".strip(), kind)
-
-
-def fates_sentence(progress: ResendProgress) -> str:
-    """What became of letters, in a sentence."""
-    parts = [
-        f"{figures.integer(progress.sent)} of {figures.count_noun(progress.total, 'dead letter')} resent"
-    ]
-    for fate in (Fate.GONE, Fate.CAPPED, Fate.NO_SUBJECT, Fate.FAILED):
-        if progress.fates[fate]:
-            parts.append(f"{figures.integer(progress.fates[fate])}: {fate.value}")
-    return ", ".join(parts) + "."

@@ -37,10 +37,12 @@ from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.actions import PATTERNS_KEY, LetterActions
+from memphis_desktop.ui.screens.dead_letters.delayed import waiting_sentence
 from memphis_desktop.ui.screens.dead_letters.letter_pane import LetterPane
 from memphis_desktop.ui.screens.dead_letters.states import banner_for, empty_state
 from memphis_desktop.ui.screens.dead_letters.table import ALL, every_letter, groups_table, letters_table
 from memphis_desktop.ui.screens.station_parts import consumer_route, panel
+from memphis_desktop.ui.shell import first_steps
 from memphis_desktop.ui.theme.icons import icon
 
 _COALESCE_MS = 150
@@ -101,13 +103,18 @@ class DeadLettersView(QWidget):
         self._group = ALL
         self._wanted: LetterKey | None = None
         self._newest_wanted = False
+        self._told: set[str] = set()  # resends that ended
         self._release: Callable[[], None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
+        self._unsubscribe_later: Callable[[], None] | None = None
         self._grouping = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_COALESCE_MS)
         self._timer.timeout.connect(self._show)
+        self._clock = QTimer(self)
+        self._clock.setInterval(1000)
+        self._clock.timeout.connect(self._show_waiting)
         self._build()
         self.table.set_state("loading")
 
@@ -118,7 +125,6 @@ class DeadLettersView(QWidget):
         self.banner.hide()
         self.waiting = Banner("information", "")
         self.waiting.hide()
-        self.doing.delayed.changed.connect(self._show_waiting)
         self.groups = groups_table(self.context.zone)
         self.groups.current_changed.connect(self._group_chosen)
         self.graph = TimeSeriesGraph("Failures", "a minute", self.time_range, zone=self.context.zone)
@@ -191,6 +197,8 @@ class DeadLettersView(QWidget):
         if self._release is None:
             self._release = self.book.use()
             self._unsubscribe = self.book.subscribe(lambda _: self._show_soon())
+            self._unsubscribe_later = self.context.session.later.subscribe(self._show_waiting)
+        self._show_waiting()
         self._show()
 
     def deactivated(self) -> None:
@@ -199,9 +207,11 @@ class DeadLettersView(QWidget):
         if self._release is not None:
             self._release()
             self._release = None
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-            self._unsubscribe = None
+        self._clock.stop()
+        for unsubscribe in (self._unsubscribe, self._unsubscribe_later):
+            if unsubscribe is not None:
+                unsubscribe()
+        self._unsubscribe = self._unsubscribe_later = None
 
     def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
         """The end of the graph moves; capture may have begun or ended."""
@@ -297,9 +307,19 @@ class DeadLettersView(QWidget):
             self.banner.setVisible(bool(text))
 
     def _show_waiting(self) -> None:
-        text = self.doing.delayed.sentence()
-        self.waiting.set_content("information", text, ("Stop", self.doing.delayed.stop) if text else None)
+        later = self.context.session.later
+        text, kind = waiting_sentence(self.context.session)
+        ended = [order for order in later.orders if not order.open and order.id not in self._told]
+        for order in ended:
+            self._told.add(order.id)
+            if order.sent:
+                first_steps.reach(first_steps.RESEND)
+        self.waiting.set_content(kind, text, ("Show", self.doing.show_waiting) if text else None)
         self.waiting.setVisible(bool(text))
+        if text and not self._clock.isActive():
+            self._clock.start()
+        elif not text:
+            self._clock.stop()
 
     def _count(self) -> None:
         total, shown = len(self._letters), self.table.model.rowCount()
@@ -501,6 +521,7 @@ class DeadLettersView(QWidget):
             Command("Select all that match", "A", self.select_all, "check-square"),
             *self.row_commands(),
             Command("Show or hide the message", "Space", self.toggle_detail, "columns"),
+            Command("Show the resends that wait", "W", self.doing.show_waiting, "clock"),
             Command("Choose the dead-letter stations", "", self.doing.edit_patterns, "funnel"),
             Command("Read again", "F5", self.book.refresh, "arrow-clockwise"),
         ]
