@@ -11,7 +11,7 @@ import pytest
 from nats.aio.client import Client
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QAbstractItemModelTester
-from PySide6.QtWidgets import QApplication, QComboBox, QDialog, QLineEdit, QPlainTextEdit
+from PySide6.QtWidgets import QApplication, QComboBox, QDialog, QLineEdit, QMenu, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
@@ -114,6 +114,67 @@ async def test_the_overview_shows_what_flows_and_who_lags(
     await until(lambda: "Nobody asks" in opened.reason.text(), "the reason")
 
 
+async def test_the_list_is_narrowed_by_more_chips_and_made_a_tree(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, "orders-eu", 5)
+    await fill(client, "orders-us", 4, storage="memory")
+    await fill(client, "payments", 3, max_msgs=3)
+    await client.jetstream().add_consumer("payments", durable_name="billing", ack_policy="explicit")
+    screen = await show(Route("stations"))
+    assert isinstance(screen, StationsScreen)
+    QAbstractItemModelTester(screen.table.model)
+
+    def names() -> list[str]:
+        return [row.name for row in screen.table.rows()]
+
+    await until(lambda: len(names()) == 3 and all(r.stream.is_read for r in screen.table.rows()), "stations")
+    more = screen.filter.findChildren(QMenu)[0]
+    for keys, wanted in (
+        ({"Stored", "In memory"}, {"orders-us"}),
+        ({"Without groups"}, {"orders-eu", "orders-us"}),
+    ):
+        chosen = [action for action in more.actions() if action.text() in keys and action.isCheckable()]
+        for action in chosen:
+            action.trigger()
+        assert set(names()) == wanted
+        for action in chosen:
+            action.trigger()
+    qtbot.mouseClick(screen.filter._chips["full"], Qt.MouseButton.LeftButton)
+    assert names() == ["payments"]
+    screen.filter.set_chips({"sealed"})
+    assert screen.table.state() == "empty"
+    assert screen.table._message.sentence() == "No station fits these filters."
+    screen.filter.set_chips(set())
+    assert len(names()) == 3
+
+    screen.table.setFocus()
+    qtbot.mouseClick(screen.tree_button, Qt.MouseButton.LeftButton)
+    assert set(names()) == {"orders-", "payments"}
+    head = next(row for row in screen.table.rows() if row.branch)
+    assert (head.stream.messages, head.members) == (9, ("orders-eu", "orders-us"))
+    screen.table.select_key(head.key)
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_Return)
+    screen.table.sort_by("name")
+    assert names() == ["orders-", "orders-eu", "orders-us", "payments"]
+    screen.table.sort_by("messages", descending=True)
+    assert names() == ["orders-", "orders-eu", "orders-us", "payments"]
+    assert screen.filter._count.text() == "3 stations"
+    screen.table.select_key("orders-us")
+    assert [row.name for row in screen.table.selected_rows()] == ["orders-us"]
+    live = next(one for one in screen.commands() if one.title == "Listen to it live")
+    live.callback()
+    listening = screen.window().current_workspace().current_screen
+    await until(lambda: "orders-us.>" in listening.patterns.chips, "the live view to listen")
+
+
+async def test_buckets_alone_are_no_stations(client: Client, show: Show, until: Until) -> None:
+    await client.jetstream().create_key_value(bucket="settings")
+    screen = await show(Route("stations"))
+    await until(lambda: screen.table.state() == "empty", "the empty list")
+    assert screen.table._message.sentence().startswith("There are no stations yet.")
+
+
 async def test_an_empty_server_says_so(client: Client, show: Show, until: Until) -> None:
     screen = await show(Route("overview"))
     await until(lambda: screen.stations.state() == "empty", "the empty state")
@@ -136,9 +197,9 @@ async def test_stations_are_listed_filtered_and_previewed(
     buckets = screen.filter._chips["buckets"]
     qtbot.mouseClick(buckets, Qt.MouseButton.LeftButton)
     assert {r.name for r in screen.table.rows()} == {"orders", "payments", "KV_settings"}
-    qtbot.mouseClick(screen.filter._chips["workqueue"], Qt.MouseButton.LeftButton)
+    screen.filter._entries["workqueue"].trigger()
     assert [r.name for r in screen.table.rows()] == ["payments"]
-    qtbot.mouseClick(screen.filter._chips["workqueue"], Qt.MouseButton.LeftButton)
+    screen.filter._entries["workqueue"].trigger()
     qtbot.keyClicks(screen.filter.field, "ord")
     await until(lambda: [r.name for r in screen.table.rows()] == ["orders"], "the filter")
     screen.table.select_key("orders")

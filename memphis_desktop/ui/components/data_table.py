@@ -322,7 +322,7 @@ class DataTable(QWidget):
             widget: QWidget = self._message
         elif self._state == "loading" and not self.model.total():
             widget = self._skeleton
-        elif self._state == "empty" and not self.model.total():
+        elif self._state == "empty" and not has_rows:
             widget = self._message
         elif not has_rows and self.model.total():
             # Rows exist, none passes the filter: say so instead of showing a bare table.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPushButton, QSizePolicy, QWidget
 
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -55,6 +57,7 @@ class FilterBar(QWidget):
         self.field.setMaximumWidth(340)
         self.field.left.connect(self.left)
         self._chips: dict[str, QPushButton] = {}
+        self._entries: dict[str, QAction] = {}  # of the menus
         self._count = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self._count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._timer = QTimer(self)
@@ -89,6 +92,41 @@ class FilterBar(QWidget):
         self._chip_row.addWidget(chip)
         return chip
 
+    def add_menu(self, title: str, entries: Sequence[tuple[str, str, str]]) -> QPushButton:
+        """A chip with a menu of more switches: (key, title, tooltip) each; a title alone begins a section."""
+        chip = QPushButton()
+        chip.setProperty("kind", "chip")
+        chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        chip.setAccessibleName(title)
+        menu = QMenu(chip)
+        menu.setToolTipsVisible(True)
+        actions: dict[str, QAction] = {}
+        for key, text, tooltip in entries:
+            if not key:
+                menu.addSection(text)
+                continue
+            action = menu.addAction(text.replace("&", "&&"))
+            action.setCheckable(True)
+            action.setToolTip(tooltip)
+            action.toggled.connect(lambda _: self._menu_changed(chip, title, actions))
+            actions[key] = action
+        self._entries.update(actions)
+        chip.setMenu(menu)
+        self._chip_row.addWidget(chip)
+        self._show_menu_count(chip, title, 0)
+        return chip
+
+    def _menu_changed(self, chip: QPushButton, title: str, actions: Mapping[str, QAction]) -> None:
+        self._show_menu_count(chip, title, sum(action.isChecked() for action in actions.values()))
+        self.chips_changed.emit(self.chips())
+
+    @staticmethod
+    def _show_menu_count(chip: QPushButton, title: str, count: int) -> None:
+        chip.setText(f"{title} · {count}" if count else title)
+        chip.setProperty("on", "yes" if count else "no")
+        chip.style().unpolish(chip)
+        chip.style().polish(chip)
+
     def show_chip(self, key: str, shown: bool) -> None:
         """Take a chip away, switched off, or bring it back."""
         chip = self._chips[key]
@@ -98,12 +136,15 @@ class FilterBar(QWidget):
 
     def chips(self) -> set[str]:
         """The keys of the chips that are on."""
-        return {key for key, chip in self._chips.items() if chip.isChecked()}
+        found = {key for key, chip in self._chips.items() if chip.isChecked()}
+        return found | {key for key, entry in self._entries.items() if entry.isChecked()}
 
     def set_chips(self, keys: set[str]) -> None:
         """Have just these chips on."""
         for key, chip in self._chips.items():
             chip.setChecked(key in keys)
+        for key, entry in self._entries.items():
+            entry.setChecked(key in keys)
 
     def add_widget(self, widget: QWidget) -> None:
         """Something at the right end."""

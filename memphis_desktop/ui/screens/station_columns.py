@@ -57,7 +57,7 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             "Schema",
             lambda r: schema_text(r, link.view),
             "mono",
-            140,
+            118,
             "What messages have to look like; an arrow says that a newer version is active",
             link.available,
         ),
@@ -111,7 +111,7 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             "Groups",
             _figure("consumer_count"),
             "number",
-            68,
+            62,
         ),
         Column(
             "dead",
@@ -206,12 +206,13 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             "",
             False,
         ),
+        Column("metadata", "Metadata", _metadata, "mono", 180, "What clients noted with it", False),
     ]
 
 
 def _of_station(pick: Callable[[StationRow], Any], row: StationRow) -> Any:
-    """What a line is ordered by: a partition by what its station is."""
-    return pick(row.part_of or row)
+    """What a line is ordered by: a partition by what its station is, a station of a branch by the branch."""
+    return pick(row.root)
 
 
 def _figure(name: str) -> Callable[[StationRow], Any]:
@@ -237,6 +238,12 @@ def _retention(row: StationRow) -> Any:
     if row.stream.config.get("sealed"):
         badges.append(("sealed", "information"))
     return badges
+
+
+def _metadata(row: StationRow) -> str:
+    found = row.stream.config.get("metadata") or {}
+    own = ((key, value) for key, value in found.items() if not str(key).startswith("_nats."))
+    return ", ".join(f"{key}={value}" for key, value in sorted(own))
 
 
 def _limit(row: StationRow) -> Any:

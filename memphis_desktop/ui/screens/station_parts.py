@@ -53,17 +53,38 @@ class StationRow:
     worst_lag_seconds: float | None
     dead_letters: int = 0
     memphis: Station | None = None  # the Memphis station whose partitions this line adds up
-    part_of: StationRow | None = None  # the line of the Memphis station that this partition stands below
+    part_of: StationRow | None = None  # the line it stands below: of a Memphis station, or of a branch
+    branch: str = ""  # of a line that adds up stations whose names begin alike: how they begin
+    members: tuple[str, ...] = ()  # of such a line: the streams it adds up
 
     @property
     def key(self) -> str:
         """What tells the line from others; no stream's name has a space."""
+        if self.branch:
+            return f"branch {self.branch}"
         return f"memphis {self.stream.name}" if self.memphis is not None else self.stream.name
 
     @property
     def name(self) -> str:
         """The stream's name."""
         return self.stream.name
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams it stands for."""
+        if self.branch:
+            return self.members
+        return tuple(self.memphis.streams) if self.memphis is not None else (self.name,)
+
+    @property
+    def depth(self) -> int:
+        """How many lines it stands below."""
+        return 0 if self.part_of is None else 1 + self.part_of.depth
+
+    @property
+    def root(self) -> StationRow:
+        """The outermost line it belongs to, by which it is ordered."""
+        return self if self.part_of is None else self.part_of.root
 
 
 def station_route(stream: str, tab: str = "") -> Route:

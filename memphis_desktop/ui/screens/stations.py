@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from PySide6.QtCore import QModelIndex, QTimer
+from PySide6.QtCore import QModelIndex, QSize, QTimer
 from PySide6.QtGui import QCursor, QGuiApplication
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Severity, stream_findings
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot, is_machinery
@@ -19,13 +19,15 @@ from memphis_desktop.ui.components.data_table import DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
-from memphis_desktop.ui.screen import Command, Screen, ScreenContext
+from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.memphis.station_list import MemphisStations
 from memphis_desktop.ui.screens.memphis.station_rows import (
     with_memphis,
 )
+from memphis_desktop.ui.screens.replay import open_replay
 from memphis_desktop.ui.screens.station_actions import StationActions
-from memphis_desktop.ui.screens.station_columns import RETENTION, station_columns
+from memphis_desktop.ui.screens.station_columns import station_columns
+from memphis_desktop.ui.screens.station_filters import add_chips, passes
 from memphis_desktop.ui.screens.station_parts import (
     PAGE_MARGINS,
     StateBanner,
@@ -36,12 +38,16 @@ from memphis_desktop.ui.screens.station_parts import (
     worst_lags,
 )
 from memphis_desktop.ui.screens.station_preview import StationPreview
+from memphis_desktop.ui.screens.station_tree import as_tree
 from memphis_desktop.ui.shell.staleness import shows
+from memphis_desktop.ui.theme.icons import icon
 
 # Longer lists are compared with what is shown less often: nobody reads ten thousand rows a second.
 _ROWS_PER_SECOND = 2000
 _MARK_WIDTH = 24  # pixels at the left of a name that open and close it
+_MEMBERS_READ = 50  # of a line that adds up many, so many are read first
 _PREVIEW_SETTING = "stations/preview"
+_TREE_SETTING = "stations/tree"
 _WORDS = {Severity.GOOD: "well", Severity.WARNING: "look", Severity.BAD: "problem"}
 
 
@@ -60,8 +66,8 @@ class StationsScreen(Screen):
         self._opened: set[str] = set()
         self._memphis = MemphisStations(context, self)
         self._release_memphis: Callable[[], None] | None = None
-        self._counted: dict[str, StationRow] | None = None
-        self._buckets = 0
+        self._known_lines: Mapping[str, StationRow] = {}  # before the chips and the tree
+        self._buckets = self._total = self._fitting = 0
         self._shown_at = 0.0
         self._release_letters: Callable[[], None] | None = None
         self._snapshot: ClusterSnapshot | None = None
@@ -81,11 +87,16 @@ class StationsScreen(Screen):
         )
         self.banner = StateBanner()
         self.filter = FilterBar("Filter stations")
-        self.filter.add_chip("limits", "Limits", "Keeps messages until a limit is reached")
-        self.filter.add_chip("interest", "Interest", "Keeps messages until all groups acknowledged")
-        self.filter.add_chip("workqueue", "Work queue", "Keeps messages until one group acknowledged")
-        self.filter.add_chip("problem", "Needs attention", "Only stations with a finding or a lag")
-        self.filter.add_chip("buckets", "With buckets", "Show key-value and object buckets too")
+        add_chips(self.filter)
+        self.tree_button = QToolButton()
+        self.tree_button.setCheckable(True)
+        self.tree_button.setIcon(icon("tree-structure", "muted", token_on="accent"))
+        self.tree_button.setIconSize(QSize(16, 16))
+        self.tree_button.setToolTip("Those whose names begin alike below one line  ( T )")
+        self.tree_button.setAccessibleName("Group by the beginning of the name")
+        self.tree_button.setChecked(bool(context.settings.get(_TREE_SETTING)))
+        self.tree_button.toggled.connect(self._tree_toggled)
+        self.filter.add_widget(self.tree_button)
         self.table = DataTable(
             station_columns(context, lambda: self._opened),
             lambda row: row.key,
@@ -175,9 +186,12 @@ class StationsScreen(Screen):
 
     def _show_state(self, snapshot: ClusterSnapshot) -> None:
         """Buckets alone are no stations: who has only those is told so, not that a filter hides something."""
-        shown = self._rows if "buckets" in self.filter.chips() else None
-        if shown or any(not is_machinery(name) for name in self._rows):
+        chips = self.filter.chips()
+        if self.table.model.total():
             self.table.set_state("ready")
+        elif any("buckets" in chips or not is_machinery(name) for name in self._rows):
+            action = ("Show all", lambda: self.filter.set_chips(set()))
+            self.table.set_state("empty", "No station fits these filters.", action, "funnel")
         elif why := why_unread(snapshot, "streams", "round"):
             self.table.set_state("error", why, icon="stack")
         elif snapshot.complete:
@@ -185,17 +199,30 @@ class StationsScreen(Screen):
             if self._actions.refusal:
                 self.table.set_state("empty", f"{text} {self._actions.refusal}", icon="stack")
             else:
+                text = f"{text} Create one, or restore one from a backup with the button above."
                 self.table.set_state("empty", text, ("Create station", self._create), "stack")
 
     def _show_lines(self) -> None:
-        """Show a line for each station; those of Memphis with their partitions as one."""
-        if not self.context.memphis.available:
-            self._lines = self._rows
-        else:
+        """Show a line for each station the chips let through; those of Memphis with their partitions as one,
+        and in a tree those whose names begin alike below one."""
+        lines: Mapping[str, StationRow] = self._rows
+        if self.context.memphis.available:
             letters = self.context.session.dead_letters.view.by_station
             view = self.context.memphis.view
-            self._lines = with_memphis(self._rows, view, letters, self._opened, self._lines)
-        self.table.set_rows(self._lines.values())
+            lines = with_memphis(lines, view, letters, self._opened, self._known_lines)
+        self._known_lines = lines
+        chips = self.filter.chips()
+        self._total = sum(
+            row.part_of is None and ("buckets" in chips or not is_machinery(row.name))
+            for row in lines.values()
+        )
+        self._buckets = sum(is_machinery(row.name) for row in lines.values())
+        lines = {key: row for key, row in lines.items() if passes(row.part_of or row, chips)}
+        self._fitting = sum(row.part_of is None for row in lines.values())
+        if self.tree_button.isChecked():
+            lines = as_tree(lines, self._opened, self._lines)
+        self._lines = lines
+        self.table.set_rows(lines.values())
 
     def _memphis_changed(self) -> None:
         if self._release_memphis is not None and self._snapshot is not None:
@@ -203,7 +230,9 @@ class StationsScreen(Screen):
             self._count()
 
     def _open(self, row: StationRow) -> None:
-        if row.memphis is not None:
+        if row.branch:
+            self.toggle_partitions([row])
+        elif row.memphis is not None:
             self._memphis.open(row.memphis)
         else:
             self.context.navigate(station_route(row.name))
@@ -211,46 +240,41 @@ class StationsScreen(Screen):
     def _clicked(self, index: QModelIndex) -> None:
         """A click on the mark before a name opens and closes it."""
         row: StationRow = self.table.model.row_at(index.row())
-        if self.table.model.columns[index.column()].key != "name" or row.memphis is None:
+        if self.table.model.columns[index.column()].key != "name" or not (row.memphis or row.branch):
             return
         view = self.table.view
         across = view.viewport().mapFromGlobal(QCursor.pos()).x() - view.visualRect(index).left()
-        if 0 <= across <= _MARK_WIDTH:
+        if 0 <= across <= _MARK_WIDTH * (1 + row.depth):
             self.toggle_partitions([row])
 
     def toggle_partitions(self, rows: list[StationRow]) -> None:
-        """Show the partitions of stations below them, or hide them again."""
+        """Show what belongs to lines below them, or hide it again."""
         names = {row.name for row in rows if row.memphis is not None and len(row.memphis.partitions) > 1}
-        names |= {row.part_of.name for row in rows if row.part_of is not None}
+        names |= {row.key for row in rows if row.branch}
+        for row in rows:
+            if row.part_of is not None and row.key not in names and row.name not in names:
+                names.add(row.part_of.key if row.part_of.branch else row.part_of.name)
         self._opened = self._opened - names if names <= self._opened else self._opened | names
         self._show_lines()
         self._count()
 
+    def _tree_toggled(self, shown: bool) -> None:
+        self.context.settings.set(_TREE_SETTING, shown or None)
+        self._show_lines()
+        self._count()
+
     def _count(self) -> None:
-        lines = self._lines
-        if self._counted is not lines:
-            self._counted, self._buckets = lines, sum(is_machinery(row.name) for row in lines.values())
-        buckets = 0 if "buckets" in self.filter.chips() else self._buckets
-        total = len(lines) - buckets
-        shown = self.table.model.rowCount()
-        text = figures.count_noun(total, "station")
-        if shown < total:
+        hidden = 0 if "buckets" in self.filter.chips() else self._buckets
+        shown = self.table.model.rowCount() if self.filter.text() else self._fitting
+        text = figures.count_noun(self._total, "station")
+        if shown < self._total:
             text = f"{figures.integer(shown)} of {text}"
-        if buckets:
-            text += f", {figures.count_noun(buckets, 'bucket')} hidden"
+        if hidden:
+            text += f", {figures.count_noun(hidden, 'bucket')} hidden"
         self.filter.set_count(text if self._rows else "")
 
     def _choose(self, chips: set[str]) -> None:
-        retentions = chips & RETENTION.keys()
-
-        def passes(row: StationRow) -> bool:
-            if "buckets" not in chips and is_machinery(row.name):
-                return False
-            if retentions and row.stream.config.get("retention") not in retentions:
-                return False
-            return "problem" not in chips or row.severity > Severity.GOOD or bool(row.worst_lag)
-
-        self.table.set_predicate(passes)
+        self._show_lines()
         if self._snapshot is not None:
             self._show_state(self._snapshot)
         self._count()
@@ -262,7 +286,7 @@ class StationsScreen(Screen):
             return
         names: list[str] = []
         for row in rows:
-            names += row.memphis.streams if row.memphis is not None else [row.name]
+            names += row.streams[:_MEMBERS_READ]
         self.context.session.set_visible_streams(self, names)
 
     def deactivated(self) -> None:
@@ -291,8 +315,8 @@ class StationsScreen(Screen):
     def _current_changed(self, row: StationRow | None) -> None:
         if self.split.preview_visible():
             name = row.name if row is not None else None
-            if row is not None and row.memphis is not None:
-                name = row.memphis.streams[0]
+            if row is not None and (row.memphis is not None or row.branch):
+                name = row.streams[0]
             self.preview.set_station(name)
             if self._snapshot is not None:
                 self.preview.show_snapshot(self._snapshot)
@@ -310,7 +334,7 @@ class StationsScreen(Screen):
         self.filter.focus()
 
     def _selected(self) -> list[StreamSnapshot]:
-        return [row.stream for row in self.table.selected_rows()]
+        return [row.stream for row in self.table.selected_rows() if not row.branch]
 
     def _create(self) -> None:
         if self.context.memphis.available:
@@ -333,10 +357,16 @@ class StationsScreen(Screen):
         if self.context.memphis.available:
             plain = Command("Create plain stream", "", self._create_stream, "plus", not refusal, refusal)
             own.insert(1, plain)
-        return [*own, *self._row_commands(self.table.selected_rows())]
+        tree = Command("Group stations by the beginning of the name", "T", self.tree_button.toggle,
+                       "tree-structure")  # fmt: skip
+        return [*own, tree, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, rows: list[StationRow]) -> list[Command]:
         context, actions, refusal = self.context, self._actions, self._actions.refusal
+        if any(row.branch for row in rows):
+            return [
+                Command("Open or close", "P", lambda: self.toggle_partitions(rows), "tree-structure"),
+            ]
         if any(row.memphis is not None for row in rows):
             return self._memphis.commands(rows, self.toggle_partitions)
         streams = [row.stream for row in rows]
@@ -352,6 +382,15 @@ class StationsScreen(Screen):
             if one is not None:
                 context.run(make(one), description)
 
+        def listen() -> None:
+            if one is not None:
+                subjects = one.config.get("subjects") or ()
+                context.navigate(Route("live", {"subject": str(subjects[0])} if subjects else {}))
+
+        def replay() -> None:
+            if one is not None:
+                open_replay(context, self.window(), one.name)
+
         def start_copy() -> None:
             if one is not None:
                 text = json.dumps(dict(one.config), indent=2, ensure_ascii=False)
@@ -365,6 +404,9 @@ class StationsScreen(Screen):
             row("Open", "", lambda: go(""), "arrow-square-out", missing),
             row("Browse messages", "B", lambda: go("messages"), "list-bullets", missing),
             row("Show groups", "C", lambda: go("groups"), "users-three", missing),
+            row("Listen to it live", "L", listen, "broadcast", missing),
+            row("Connect your code", "", lambda: go("code"), "code", missing),
+            row("Replay its messages", "R", replay, "repeat", missing),
             row(
                 "Edit station",
                 "E",

@@ -116,6 +116,8 @@ QPushButton[kind="chip"] {{ border-radius: {(height - 4) // 2}px; padding: 0 10p
     max-height: {height - 4}px; font-size: {SIZE_CAPTION}px; color: {t.muted}; border-color: {t.line}; }}
 QPushButton[kind="chip"]:hover {{ color: {t.text}; }}
 QPushButton[kind="chip"]:checked {{ color: {t.text}; border-color: {t.accent}; background: {t.accent_soft}; }}
+QPushButton[kind="chip"][on="yes"] {{ color: {t.text}; border-color: {t.accent}; background: {t.accent_soft}; }}
+QPushButton[kind="chip"]::menu-indicator {{ image: none; width: 0; }}
 QPushButton[kind="chip"]:focus {{ border-color: {t.accent}; }}
 QToolButton {{ background: transparent; border: {t.line_width}px solid transparent; border-radius: {RADIUS_CONTROL}px; padding: 3px;
     color: {t.muted}; }}

@@ -36,7 +36,7 @@ from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
-from memphis_desktop.ui.screen import SERVER, Command, Screen, ScreenContext
+from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.decoders.store import current_decoders, mask
 from memphis_desktop.ui.screens.live.patterns import PatternBar
 from memphis_desktop.ui.screens.live.responder_dialog import ResponderDialog
@@ -198,6 +198,13 @@ class LiveScreen(Screen):
         return columns
 
     # Life ---------------------------------------------------------------------------------------
+
+    def show_route(self, route: Route) -> None:
+        """Listen to the ``subject`` the route names."""
+        subject = route.get("subject")
+        if subject and (self.capture is None or subject not in self.capture.patterns):
+            self.pattern_field.setText(subject)
+            self.subscribe()
 
     def activated(self) -> None:
         """Draw while in view."""

@@ -59,7 +59,7 @@ def _merged(station: Station, parts: list[StationRow], dead: int) -> StationRow:
     seconds = [part.worst_lag_seconds for part in parts if part.worst_lag_seconds is not None]
     lags = [part.worst_lag for part in parts if part.worst_lag is not None]
     return StationRow(
-        _sum(station, [part.stream for part in parts]),
+        added_up(station.name, [part.stream for part in parts]),
         worst.severity,
         worst.problem,
         sum(lags) if lags else None,  # of all partitions together
@@ -69,14 +69,14 @@ def _merged(station: Station, parts: list[StationRow], dead: int) -> StationRow:
     )
 
 
-def _sum(station: Station, streams: list[StreamSnapshot]) -> StreamSnapshot:
-    """Return the streams of a station as if they were one."""
+def added_up(name: str, streams: Sequence[StreamSnapshot]) -> StreamSnapshot:
+    """Return streams as if they were one of that name."""
 
     first = [stream.first_time_ns for stream in streams if stream.first_time_ns is not None]
     last = [stream.last_time_ns for stream in streams if stream.last_time_ns is not None]
     return replace(
         streams[0],
-        name=station.name,
+        name=name,
         messages=sum(stream.messages for stream in streams),
         bytes=sum(stream.bytes for stream in streams),
         last_sequence=sum(stream.last_sequence for stream in streams),
@@ -99,17 +99,18 @@ def total(values: Iterable[float | None]) -> float | None:
 
 
 def name_text(row: StationRow, opened: Set[str]) -> str:
-    """The name as the list shows it: a mark when it can be opened, further in when it is a partition."""
-    if row.part_of is not None:
-        return f"    {row.name}"
+    """The name as the list shows it: a mark when it can be opened, further in when it is part of a line."""
+    indent = "    " * row.depth
+    if row.branch:
+        return f"{OPEN if row.key in opened else CLOSED} {row.name}…  {len(row.members)}"
     if row.memphis is not None and len(row.memphis.partitions) > 1:
-        return f"{OPEN if row.name in opened else CLOSED} {row.name}"
-    return row.name
+        return f"{indent}{OPEN if row.name in opened else CLOSED} {row.name}"
+    return f"{indent}{row.name}"
 
 
 def row_sparkline(history: History, row: StationRow) -> FloatArray | None:
     """The small line of a station: that of its stream, or of all its partitions together."""
-    return streams_sparkline(history, row.memphis.streams if row.memphis is not None else [row.name])
+    return streams_sparkline(history, row.streams)
 
 
 def streams_sparkline(history: History, names: Sequence[str]) -> FloatArray | None:
