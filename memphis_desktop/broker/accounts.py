@@ -15,7 +15,9 @@ from memphis_desktop.protocol.message import HEADER_SIZE, REPLY, Message
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.connection import ClientConnection
-    from memphis_desktop.broker.contracts import Handler, Subscription
+    from memphis_desktop.broker.contracts import AckHandler, Handler, Subscription
+    from memphis_desktop.protocol.acks import AckRun
+    from memphis_desktop.protocol.deliveries import DeliveryBlock
 
 # More messages than that hardly go to a client each.
 _FEW = 256
@@ -59,10 +61,16 @@ class Account:
 
     # -- subscriptions ---------------------------------------------------------------------------------------
     def subscribe(
-        self, pattern: bytes, handler: Handler, queue: bytes = b"", *, merge: bool = False
+        self,
+        pattern: bytes,
+        handler: Handler,
+        queue: bytes = b"",
+        *,
+        merge: bool = False,
+        acks: AckHandler | None = None,
     ) -> HandlerSubscription:
         """Have `handler` called with what is published to `pattern`, once per chunk, or turn with `merge`."""
-        subscription = HandlerSubscription(pattern, handler, queue, merge=merge)
+        subscription = HandlerSubscription(pattern, handler, queue, merge=merge, acks=acks)
         self.insert(subscription)
         return subscription
 
@@ -105,6 +113,23 @@ class Account:
         pending = Pending(sender, self._turn)
         routing.publish(self.router, messages, sender, pending)
         self._run(pending)
+
+    def acknowledge(self, run: AckRun) -> bool:
+        """Hand acks straight to the consumer they are for; False: they have to be published one by one."""
+        if self._mapped or self._depth:
+            return False
+        route = self.router.route_below(run.prefix, run.subject)
+        single = None if route is None else route.single
+        if not isinstance(single, HandlerSubscription) or single.acks is None:
+            return False
+        self._depth = 1
+        try:
+            routing.call_with_acks(single, run)
+            while self._nested:
+                self._nested.pop(0).run()
+        finally:
+            self._depth = 0
+        return True
 
     def publish(self, message: Message) -> None:
         """Route a message from the node itself."""
@@ -190,6 +215,15 @@ class Account:
         if pending.batches:
             self._run(pending)
         return True
+
+    def deliver_block(self, inbox: bytes, block: DeliveryBlock) -> bool:
+        """Send a consumer's messages to whoever subscribes to `inbox`."""
+        if not inbox.startswith(REPLY_PREFIX):
+            single = self.router.route(inbox).single
+            if isinstance(single, ClientSubscription):
+                single.take_block(block)
+                return True
+        return self.deliver(inbox, block.messages())
 
     def _run(self, pending: Pending) -> None:
         """Call handlers. What they publish to further handlers waits until they are done: no recursion."""

@@ -34,6 +34,7 @@ from memphis_desktop.broker.subscription import ClientSubscription
 from memphis_desktop.broker.tracing import trace_commands, trace_messages
 from memphis_desktop.protocol import framing, subjects
 from memphis_desktop.protocol.commands import (
+    ACKS,
     CONNECT,
     FAILURE,
     PEER_ERROR,
@@ -50,6 +51,8 @@ from memphis_desktop.protocol.message import Message
 if TYPE_CHECKING:
     from memphis_desktop.broker.accounts import Account
     from memphis_desktop.broker.node import BrokerNode
+    from memphis_desktop.protocol.acks import AckRun
+    from memphis_desktop.protocol.deliveries import DeliveryBlock
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +85,7 @@ class ClientConnection(Channel):
         """`websocket` has the options of its listener when the client came to that one."""
         super().__init__(node, websocket)
         options = node.options
+        self.parser.finds_acks = True
         self.client_id: int = 0
         self.kind = "Client"
         self.options = ConnectOptions()
@@ -226,6 +230,8 @@ class ClientConnection(Channel):
             kind = command[0]
             if kind == PUBLISH:
                 self._publish(command[1])
+            elif kind == ACKS:
+                self._acknowledge(command[1])
             elif kind == SUBSCRIBE:
                 self._subscribe(command[1], command[2], command[3])
             elif kind == UNSUBSCRIBE:
@@ -272,6 +278,18 @@ class ClientConnection(Channel):
             self._publish_checked(messages)
         else:
             self.account.publish_from(messages, self)
+
+    def _acknowledge(self, run: AckRun) -> None:
+        """Take plain acks: as they are where nothing has to be known of each, else as publishes."""
+        options = self.options
+        if (
+            not self.authenticated
+            or self.permissions is not None
+            or options.verbose
+            or options.pedantic
+            or not self.account.acknowledge(run)
+        ):
+            self._publish(run.messages())
 
     def _publish_with_traces(self, messages: list[Message]) -> None:
         """Publish one by one: some ask to be traced."""
@@ -526,6 +544,18 @@ class ClientConnection(Channel):
         self._out_size += size + 64 * len(messages)
         if self._out_size > _WRITE_THRESHOLD:
             self.flush()
+
+    def send_block(self, sid: bytes, block: DeliveryBlock) -> None:
+        """Put a consumer's messages for one subscription into the out-buffer."""
+        if self.node.options.trace:
+            self.send_messages(sid, block.messages())
+        elif not self.closed:
+            frames, size = block.frame(sid, self.headers)
+            self._put(frames)
+            self.out_messages += len(block)
+            self.out_bytes += size
+            if self._out_size > _WRITE_THRESHOLD:
+                self.flush()
 
     def send_now(self, frame: bytes, size: int) -> bool:
         """Send the frame of one message with `size` bytes of payload at once, past the out-buffer.

@@ -13,10 +13,15 @@ from memphis_desktop.protocol.message import Message
 if TYPE_CHECKING:
     from memphis_desktop.broker.clock import Clock
     from memphis_desktop.broker.jetstream.limits import AccountLimits
+    from memphis_desktop.protocol.acks import AckRun
+    from memphis_desktop.protocol.deliveries import DeliveryBlock
 
 # A server-side subscriber. It gets, once per chunk read from one connection, everything of that chunk that
 # its pattern matched, in order, and who sent it (None for the node itself). It must not block.
 Handler: TypeAlias = Callable[[list[Message], "Client | None"], None]
+
+# The same for plain acks in bulk.
+AckHandler: TypeAlias = "Callable[[AckRun], None]"
 
 
 class Client(Protocol):
@@ -50,13 +55,20 @@ class Account(Protocol):
     jetstream_enabled: bool
 
     def subscribe(
-        self, pattern: bytes, handler: Handler, queue: bytes = b"", *, merge: bool = False
+        self,
+        pattern: bytes,
+        handler: Handler,
+        queue: bytes = b"",
+        *,
+        merge: bool = False,
+        acks: AckHandler | None = None,
     ) -> Subscription:
         """Have `handler` called with what is published to `pattern`.
 
         Subscriptions with equal handlers get one call per chunk with all their messages in published order.
         With `merge` the handler does not care who published: while many connections publish at once, it gets
-        the chunks of one turn of the loop in one call, with None as the client.
+        the chunks of one turn of the loop in one call, with None as the client. Acks in bulk are given to
+        `acks` where that is possible.
         """
 
     def unsubscribe(self, subscription: Subscription) -> None:
@@ -86,6 +98,9 @@ class Account(Protocol):
 
         For a queue group each goes to one member. Returns False, having sent nothing, when nobody does.
         """
+
+    def deliver_block(self, inbox: bytes, block: DeliveryBlock) -> bool:
+        """Send a consumer's messages as `deliver` does, without making an object of each where that goes."""
 
     def has_interest(self, subject: bytes) -> bool:
         """Return whether any client or server-side subscription matches this literal subject."""

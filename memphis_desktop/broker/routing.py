@@ -19,7 +19,8 @@ from memphis_desktop.protocol import subjects
 from memphis_desktop.protocol.message import Message
 
 if TYPE_CHECKING:
-    from memphis_desktop.broker.contracts import Handler
+    from memphis_desktop.broker.contracts import AckHandler, Handler
+    from memphis_desktop.protocol.acks import AckRun
 
 log = logging.getLogger(__name__)
 
@@ -79,14 +80,23 @@ class HandlerSubscription:
     may be called later in the turn, for several connections at once: see `Turn`.
     """
 
-    __slots__ = ("active", "barrier", "handler", "merge", "order", "pattern", "queue")
+    __slots__ = ("acks", "active", "barrier", "handler", "merge", "order", "pattern", "queue")
 
-    def __init__(self, pattern: bytes, handler: Handler, queue: bytes = b"", *, merge: bool = False) -> None:
+    def __init__(
+        self,
+        pattern: bytes,
+        handler: Handler,
+        queue: bytes = b"",
+        *,
+        merge: bool = False,
+        acks: AckHandler | None = None,
+    ) -> None:
         self.pattern = pattern
         self.queue = queue
         self.handler = handler
         self.barrier = pattern.startswith((b"$JS.API.", b"$SYS."))
         self.merge = merge
+        self.acks = acks  # takes plain acks in bulk
         self.active = True
         self.order = 0
 
@@ -136,6 +146,15 @@ def call_handler(
     if subscription.active:
         try:
             subscription.handler(messages, sender)  # type: ignore[arg-type]
+        except Exception:
+            log.exception("A handler of %r failed", subscription.pattern)
+
+
+def call_with_acks(subscription: HandlerSubscription, run: AckRun) -> None:
+    """Give acks in bulk to the handler of one subscription, which takes them, as `call_handlers` does."""
+    if subscription.active and subscription.acks is not None:
+        try:
+            subscription.acks(run)
         except Exception:
             log.exception("A handler of %r failed", subscription.pattern)
 
@@ -400,6 +419,19 @@ class SubjectRouter:
                 self.cache.clear()
             self.cache[subject] = route
         return route
+
+    def route_below(self, beginning: bytes, subject: bytes) -> Route | None:
+        """Return the route that all literal subjects below `beginning` share, however many tokens they have.
+
+        `subject` is one of them. None when they may have different ones.
+        """
+        shared = self.shared(subject)
+        if shared is None:
+            self.route(subject)
+            shared = self.shared(subject)
+        if shared is None or not (shared[1] and beginning.startswith(shared[0])):
+            return None
+        return shared[2]
 
     @property
     def crowded(self) -> bool:

@@ -10,6 +10,7 @@ from memphis_desktop.protocol.message import Message
 if TYPE_CHECKING:
     from memphis_desktop.broker.connection import ClientConnection
     from memphis_desktop.broker.routing import Pending, Publisher
+    from memphis_desktop.protocol.deliveries import DeliveryBlock
 
 
 class ClientSubscription:
@@ -70,3 +71,12 @@ class ClientSubscription:
             connection.permissions.requests_received(messages)
         if connection.congested and sender is not None:
             sender.stall()
+
+    def take_block(self, block: DeliveryBlock) -> None:
+        """Put a consumer's messages into the connection's out-buffer."""
+        connection = self.connection
+        if self.denied or self.maximum or connection.permissions is not None:
+            self.take(block.messages(), None)
+            return
+        self.delivered += len(block)
+        connection.send_block(self.sid, block)

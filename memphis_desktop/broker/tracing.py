@@ -9,7 +9,16 @@ import logging
 from collections.abc import Sequence
 
 from memphis_desktop.broker.logfile import TRACE
-from memphis_desktop.protocol.commands import CONNECT, PING, PONG, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, Command
+from memphis_desktop.protocol.commands import (
+    ACKS,
+    CONNECT,
+    PING,
+    PONG,
+    PUBLISH,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    Command,
+)
 from memphis_desktop.protocol.message import Message
 
 log = logging.getLogger(__name__)
@@ -21,8 +30,8 @@ def trace_commands(connection: object, commands: Sequence[Command]) -> None:
     """Log what a client sent."""
     for command in commands:
         kind = command[0]
-        if kind == PUBLISH:
-            for message in command[1]:
+        if kind in (PUBLISH, ACKS):
+            for message in command[1] if kind == PUBLISH else command[1].messages():
                 log.log(
                     TRACE, "%s - <<- [%s %s]", connection, "HPUB" if message[2] else "PUB", _line(message)
                 )

@@ -1,6 +1,7 @@
 """The commands a client sends, as the parser hands them on: plain tuples whose first field is the kind.
 
 (PUBLISH, messages)                  neighbouring PUB and HPUB, as protocol.message tuples
+(ACKS, run)                          neighbouring plain acks, for parsers that are to find them: `AckRun`
 (SUBSCRIBE, subject, queue, sid)     queue is b"" for a plain subscription
 (UNSUBSCRIBE, sid, max)              max is 0 for "at once"
 (PING,)  (PONG,)
@@ -23,3 +24,4 @@ PONG = 4
 CONNECT = 5
 PEER_ERROR = 6
 FAILURE = 7
+ACKS = 8

@@ -13,7 +13,9 @@ import re
 from typing import Any, TypeAlias
 
 from memphis_desktop.protocol import errors
+from memphis_desktop.protocol.acks import ACK_BEGINNING, take_acks
 from memphis_desktop.protocol.commands import (
+    ACKS,
     CONNECT,
     FAILURE,
     PEER_ERROR,
@@ -89,6 +91,7 @@ class ClientParser:
         max_payload: bytes; a larger announcement fails before any of it is buffered. 0 is unlimited.
         max_control_line: bytes of a line's arguments.
         headers: whether HPUB was negotiated; set it when CONNECT has been handled.
+        finds_acks: whether plain acks in bulk become commands of their own.
         has_used_headers: whether a message with headers was published so far.
         message_count, payload_bytes: how much was published so far, header blocks included.
     """
@@ -97,6 +100,7 @@ class ClientParser:
         self.max_payload = max_payload
         self.max_control_line = max_control_line
         self.headers = False
+        self.finds_acks = False
         self.has_used_headers = False
         self.failed = False
         self.message_count = 0
@@ -196,8 +200,23 @@ class ClientParser:
         count = payload = 0  # what was taken one by one
         taken = self.message_count
         last_size, last_header_size, neighbours = self._last
+        looks_for_acks = self.finds_acks
         try:
             while position < end:
+                if looks_for_acks and data.startswith(ACK_BEGINNING, position):
+                    found = take_acks(data, position, self.max_control_line, self.max_payload)
+                    if found is None:
+                        looks_for_acks = False  # one look at the chunk is what it may cost
+                    else:
+                        run, position = found
+                        messages = None
+                        commands.append((ACKS, run))
+                        count += len(run.sequences)
+                        payload += len(run.sequences) * len(run.body)
+                        if count >= budget:
+                            self._step_done = position < end
+                            break
+                        continue
                 match = _PUB(data, position)
                 if match is not None:
                     subject, reply, size_text = match.groups(b"")

@@ -19,6 +19,7 @@ from memphis_desktop.broker.jetstream.typed_json import DURATION
 if TYPE_CHECKING:
     from memphis_desktop.broker.contracts import Client
     from memphis_desktop.broker.jetstream.consumer_base import BaseConsumer
+    from memphis_desktop.protocol.acks import AckRun
     from memphis_desktop.protocol.message import Message
 
 log = logging.getLogger(__name__)
@@ -118,22 +119,36 @@ class AckReader:
         if was_stalled or requests or consumer.deliveries.queue:
             consumer.pump()
 
+    def handle_run(self, run: AckRun) -> None:
+        """Take plain acks that came together."""
+        consumer = self._consumer
+        if consumer.config.ack_policy != "explicit" or self._sampling:
+            self.handle(run.messages(), None)
+            return
+        if consumer.stopped:
+            return
+        was_stalled = consumer.stalled
+        consumer.touch()
+        self._late.clear()
+        done = self._take(run.sequences)
+        if done or self._late:
+            self._finish(done)
+        if was_stalled or consumer.deliveries.queue:
+            consumer.pump()
+
     def _read_plain(
         self, messages: list[Message], replies: list[Message], requests: list[tuple[bytes, bytes]]
     ) -> list[int]:
         """Take explicit acks; return the sequences that were pending."""
         consumer = self._consumer
         deliveries = consumer.deliveries
-        take = deliveries.pending.pop
+        take = deliveries.table.take_one
         if len(messages) > _FEW and {message[1:] for message in messages} == _UNCONFIRMED:
             sequences = _sequences_of(messages)
             if sequences is not None:
-                done = [sequence for sequence in sequences if take(sequence, None) is not None]
-                if len(done) < len(sequences) and deliveries.redeliveries:
-                    self._late += set(sequences).difference(done).intersection(deliveries.redeliveries)
-                return done
+                return self._take(sequences)
         skip = len(consumer.ack_prefix)
-        done = []
+        done: list[int] = []
         add = done.append
         for message in messages:
             subject, reply, header_size, body = message
@@ -145,7 +160,7 @@ class AckReader:
                     sequence = int(token)
                 except ValueError:
                     continue
-                if take(sequence, None) is not None:
+                if take(sequence):
                     add(sequence)
                 elif sequence >= consumer.cursor.position:
                     continue  # never delivered: no answer
@@ -155,7 +170,14 @@ class AckReader:
                     replies.append((reply, b"", 0, b""))
             else:
                 self._read(message, done, replies, requests)
-                take = deliveries.pending.pop
+        return done
+
+    def _take(self, sequences: list[int]) -> list[int]:
+        """Take plain acks that nobody waits for; return the sequences that were pending."""
+        deliveries = self._consumer.deliveries
+        done = deliveries.table.take(sequences)
+        if len(done) < len(sequences) and deliveries.redeliveries:
+            self._late += set(sequences).difference(done).intersection(deliveries.redeliveries)
         return done
 
     def _finish(self, done: list[int]) -> None:

@@ -16,14 +16,16 @@ from memphis_desktop.broker.jetstream.consumer_advisories import ConsumerAdvisor
 from memphis_desktop.broker.jetstream.consumer_alarm import Alarm
 from memphis_desktop.broker.jetstream.consumer_config import filters_of
 from memphis_desktop.broker.jetstream.consumer_cursor import Cursor
-from memphis_desktop.broker.jetstream.consumer_deliveries import NEVER, Deliveries, Exhausted
+from memphis_desktop.broker.jetstream.consumer_deliveries import Deliveries, Exhausted
 from memphis_desktop.broker.jetstream.consumer_info import consumer_info
+from memphis_desktop.broker.jetstream.consumer_pending import NEVER
 from memphis_desktop.broker.jetstream.consumer_reset import ResetHandler
 from memphis_desktop.broker.jetstream.consumer_slice import Brake, Pace, Slice, headers_only
 from memphis_desktop.broker.store.interface import RemovalReason
+from memphis_desktop.protocol.deliveries import DeliveryBlock
 
 if TYPE_CHECKING:
-    from memphis_desktop.broker.contracts import Account, Handler, Subscription
+    from memphis_desktop.broker.contracts import Account, AckHandler, Handler, Subscription
     from memphis_desktop.broker.jetstream.config import ConsumerConfig
     from memphis_desktop.broker.jetstream.contracts import StreamHost
     from memphis_desktop.broker.jetstream.documents import StoredPin
@@ -134,7 +136,7 @@ class BaseConsumer(ABC):
     def start(self) -> None:
         """Subscribe to the consumer's subjects and begin to deliver."""
         if self.tracked:
-            self.listen(self.ack_prefix + b">", self.acks.handle)
+            self.listen(self.ack_prefix + b">", self.acks.handle, acks=self.acks.handle_run)
             self.listen(self.acks.long_prefix + b">", self.acks.handle_long)
         self.listen(f"$JS.API.CONSUMER.RESET.{self.suffix}".encode(), self._reset_handler.handle)
         self._start_delivery()
@@ -146,9 +148,9 @@ class BaseConsumer(ABC):
         # In the next turn, so that the answer to the request that made it goes out first.
         self._pump_soon()
 
-    def listen(self, pattern: bytes, handler: Handler) -> None:
+    def listen(self, pattern: bytes, handler: Handler, acks: AckHandler | None = None) -> None:
         """Subscribe until the consumer stops."""
-        self._subscriptions.append(self.account.subscribe(pattern, handler))
+        self._subscriptions.append(self.account.subscribe(pattern, handler, acks=acks))
 
     def stop(self, *, deleted: bool) -> None:
         """End: tell who waits, let go of subjects and timer, close the journal."""
@@ -258,7 +260,7 @@ class BaseConsumer(ABC):
     @property
     def stalled(self) -> bool:
         """Whether max_ack_pending keeps new messages back."""
-        return 0 < self.config.max_ack_pending <= len(self.deliveries.pending)
+        return 0 < self.config.max_ack_pending <= len(self.deliveries.table)
 
     def take(self, limit: int) -> Slice | None:
         """Return up to `limit` messages that are next, redeliveries before new ones; None when none are.
@@ -271,12 +273,15 @@ class BaseConsumer(ABC):
                 return redeliveries
         most = self.config.max_ack_pending
         if most > 0:
-            limit = min(limit, most - len(self.deliveries.pending))
+            limit = min(limit, most - len(self.deliveries.table))
         while limit > 0:
             sequences = self.cursor.peek(limit, self.visible)
             if not sequences:
                 self.cursor.pass_by(self.visible)
                 return None
+            block = self.stream.messages.read_block(sequences, SLICE_BYTES)
+            if block is not None:
+                return Slice(block, sequences, self.num_pending, None)
             messages = self.stream.messages.read_many(sequences, SLICE_BYTES)
             if len(messages) < len(sequences):
                 # The slice is full, or some were found damaged: those leave the stream while they are read.
@@ -296,7 +301,7 @@ class BaseConsumer(ABC):
                 break
             if isinstance(taken, Exhausted):
                 self.exhausted([taken])
-            elif taken[0] in deliveries.pending:
+            elif taken[0] in deliveries.table:
                 counts[taken[0]] = taken[1]
         if not counts:
             return None
@@ -315,6 +320,22 @@ class BaseConsumer(ABC):
             return None
         messages.reverse()
         return Slice(messages, [], self.num_pending, [counts[m.sequence] for m in messages])
+
+    def outgoing(self, taken: Slice) -> list[Message] | DeliveryBlock:
+        """Return what goes out for a slice, all of it; to be asked for before `commit`."""
+        block = taken.block
+        if block is None or self.config.headers_only:
+            return self.frames(taken)
+        return DeliveryBlock(
+            self.ack_prefix + b"1.", *block, self.deliveries.delivered_consumer + 1, taken.pending - 1
+        )
+
+    def send(self, inbox: bytes, outgoing: list[Message] | DeliveryBlock) -> None:
+        """Send what `outgoing` returned."""
+        if isinstance(outgoing, DeliveryBlock):
+            self.account.deliver_block(inbox, outgoing)
+        else:
+            self.account.deliver(inbox, outgoing)
 
     def frames(self, taken: Slice) -> list[Message]:
         """Return the messages of a slice as they go out, each with its ack subject as reply."""
@@ -344,15 +365,15 @@ class BaseConsumer(ABC):
         """Note that the first `used` messages of a slice go out now, and write that to the journal."""
         deliveries, journal = self.deliveries, self.journal
         now, now_ns = self.clock.monotonic(), self.clock.time_ns()
-        messages = taken.messages
         if taken.counts is not None:
+            messages = taken.messages
             for message, count in zip(messages[:used], taken.counts, strict=False):
                 number = deliveries.redelivered(message.sequence, now, now_ns)
                 journal.delivered(message.sequence, number, count, now_ns)
             for message in reversed(messages[used:]):
                 deliveries.put_back(message.sequence)
         elif used:
-            sequences = [message[0] for message in messages[:used]]
+            sequences = taken.first(used)
             first = deliveries.first_delivery(sequences, now, now_ns, tracked=self.tracked)
             if self.tracked:
                 journal.delivered_first(sequences, first, now_ns)
@@ -369,7 +390,7 @@ class BaseConsumer(ABC):
     def delivered(self, taken: Slice, used: int) -> None:
         """Tell the stream of deliveries that nobody acks. Called when they were sent."""
         if not self.tracked and taken.counts is None and self.stream.config.retention != "limits":
-            self.stream.consumed(self, [message.sequence for message in taken.messages[:used]])
+            self.stream.consumed(self, taken.first(used))
 
     def exhausted(self, messages: Sequence[Exhausted]) -> None:
         """Report messages that are past max_deliver, and are pending no more."""
@@ -412,10 +433,13 @@ class BaseConsumer(ABC):
             return  # a purge is followed by `purged`
         self.cursor.removed(removed)
         deliveries = self.deliveries
-        if removed[0][0] >= self.cursor.position or not (deliveries.pending or deliveries.redeliveries):
+        table, known = deliveries.table, deliveries.redeliveries
+        lowest = table.lowest()
+        if removed[0][0] >= self.cursor.position or not (known or lowest is not None):
             return
-        pending, known = deliveries.pending, deliveries.redeliveries
-        gone = [sequence for sequence, _ in removed if sequence in pending or sequence in known]
+        if not known and lowest is not None and removed[-1][0] < lowest[0]:
+            return
+        gone = [sequence for sequence, _ in removed if sequence in table or sequence in known]
         if gone:
             self.terminate(gone, DELETED_REASON)
             self.pump()
@@ -450,7 +474,7 @@ class BaseConsumer(ABC):
         if sequence >= self.cursor.position:
             return True
         if self.config.ack_policy == "explicit":
-            return sequence in deliveries.pending
+            return sequence in deliveries.table
         return sequence > deliveries.floor_stream
 
     # -- changes ---------------------------------------------------------------------------------------------

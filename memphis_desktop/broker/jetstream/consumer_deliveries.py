@@ -12,6 +12,8 @@ Rules (2.7 of the protocol notes):
 - `redeliveries` counts the deliveries after the first. Its entries outlive pending for messages past
   max_deliver, which stay known (interest streams keep them) until they are acked or leave the stream.
 - Keys of `pending` are always in ascending order: first deliveries ascend, and redelivery keeps the place.
+  Who only wants to know how many there are, or whether one is, or to take some out, asks `table`: to look
+  into `pending` costs as much as there is in it.
 """
 
 from __future__ import annotations
@@ -19,15 +21,11 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from memphis_desktop.broker.jetstream.consumer_pending import NEVER, Entry, PendingTable
 from memphis_desktop.broker.store.interface import ConsumerState, PendingDelivery
 
-# (consumer sequence of the first delivery, deadline, time of the last delivery). A plain tuple because one is
-# made for every message delivered.
-Entry: TypeAlias = tuple[int, float, int]
-
-NEVER = float("inf")
 _NS = 1_000_000_000
 _SPARE = 4096  # planned deadlines that may outnumber twice the pending messages before they are rebuilt
 
@@ -62,14 +60,14 @@ class Deliveries:
         "last_acked_ns",
         "last_delivered_ns",
         "max_deliver",
-        "pending",
         "queue",
         "redeliveries",
+        "table",
     )
 
     def __init__(self) -> None:
         """Make an empty one; `configure` sets the waits, `load` takes a recovered state."""
-        self.pending: dict[int, Entry] = {}
+        self.table = PendingTable()
         self.redeliveries: dict[int, int] = {}
         self.queue: OrderedDict[int, None] = OrderedDict()
         self.delivered_consumer = 0
@@ -80,11 +78,16 @@ class Deliveries:
         self.last_acked_ns = 0
         self.max_deliver = 0  # 0 is without limit
         self._waits: tuple[float, ...] = (NEVER,)
-        self._deadlines: list[tuple[float, list[int]]] = []  # a heap; entries may be out of date
+        self._deadlines: list[tuple[float, Sequence[int]]] = []  # a heap; entries may be out of date
         self._planned = 0  # sequences in it
         # The message above the ack floor is past max_deliver: the floor stays until all others are answered.
         self._is_stuck = False
         self._removed = 0  # entries deleted from `pending` since it was last packed
+
+    @property
+    def pending(self) -> dict[int, Entry]:
+        """What was delivered and not answered yet, by stream sequence."""
+        return self.table.entries
 
     # -- configuration ---------------------------------------------------------------------------------------
     def configure(self, ack_wait_ns: int, backoff_ns: Sequence[int], max_deliver: int) -> None:
@@ -94,11 +97,12 @@ class Deliveries:
         if waits == self._waits:
             return
         former, self._waits = self._waits, waits
-        for sequence, (consumer_sequence, deadline, time_ns) in self.pending.items():
+        pending = self.pending
+        for sequence, (consumer_sequence, deadline, time_ns) in pending.items():
             if deadline != NEVER and sequence not in self.queue:
                 count = self.redeliveries.get(sequence, 0)
                 moved = deadline - former[min(count, len(former) - 1)] + waits[min(count, len(waits) - 1)]
-                self.pending[sequence] = (consumer_sequence, moved, time_ns)
+                pending[sequence] = (consumer_sequence, moved, time_ns)
         self._plan_again()
 
     def wait(self, sequence: int) -> float:
@@ -117,6 +121,7 @@ class Deliveries:
         self.last_delivered_ns = state.last_delivered_ns
         self.last_acked_ns = state.last_acked_ns
         self.redeliveries = {sequence: count - 1 for sequence, count in state.exhausted.items()}
+        pending = self.pending
         for sequence in sorted(state.pending):
             delivery = state.pending[sequence]
             if delivery.deliveries > 1:
@@ -127,14 +132,14 @@ class Deliveries:
                 # A delayed nak leaves a time of delivery in the future; a clock set back does so as well.
                 age = (now_ns - delivery.time_ns) / _NS
                 deadline = now + max(0.0, wait - age)
-            self.pending[sequence] = (delivery.consumer_sequence, deadline, delivery.time_ns)
-        lowest = next(iter(self.pending.values()), None)
-        self._is_stuck = lowest is not None and lowest[0] != self.floor_consumer + 1
+            pending[sequence] = (delivery.consumer_sequence, deadline, delivery.time_ns)
+        lowest = self.table.lowest()
+        self._is_stuck = lowest is not None and lowest[1] != self.floor_consumer + 1
         self._plan_again()
 
     def state(self, skip_until: int = 0) -> ConsumerState:
         """Return everything that has to survive a restart."""
-        counts = self.redeliveries
+        counts, pending = self.redeliveries, self.pending
         return ConsumerState(
             delivered_consumer=self.delivered_consumer,
             delivered_stream=self.delivered_stream,
@@ -144,15 +149,15 @@ class Deliveries:
             last_acked_ns=self.last_acked_ns,
             pending={
                 sequence: PendingDelivery(entry[0], entry[2], counts.get(sequence, 0) + 1)
-                for sequence, entry in self.pending.items()
+                for sequence, entry in pending.items()
             },
-            exhausted={s: count + 1 for s, count in counts.items() if s not in self.pending},
+            exhausted={s: count + 1 for s, count in counts.items() if s not in pending},
             skip_until=skip_until,
         )
 
     def reset(self, stream_sequence: int) -> None:
         """Forget everything and stand behind `stream_sequence`."""
-        self.pending = {}
+        self.table.clear()
         self.redeliveries = {}
         self.queue.clear()
         self.delivered_consumer = self.floor_consumer = 0
@@ -161,11 +166,11 @@ class Deliveries:
         self._plan_again()
 
     # -- delivering ------------------------------------------------------------------------------------------
-    def first_delivery(self, sequences: list[int], now: float, now_ns: int, *, tracked: bool) -> int:
+    def first_delivery(self, sequences: Sequence[int], now: float, now_ns: int, *, tracked: bool) -> int:
         """Note that these (ascending, above all before) go out; return the first consumer sequence.
 
         Args:
-            sequences: stream sequences, at least one.
+            sequences: stream sequences, at least one; not changed afterwards.
             now: monotonic seconds.
             now_ns: wall time.
             tracked: False for ack policy none, where delivered is as good as acked.
@@ -180,13 +185,9 @@ class Deliveries:
             return first
         wait = self._waits[0]
         deadline = now + wait
-        pending = self.pending
-        if not pending:
+        if not len(self.table):
             self._is_stuck = self.floor_consumer + 1 != first
-        number = first
-        for sequence in sequences:
-            pending[sequence] = (number, deadline, now_ns)
-            number += 1
+        self.table.add(sequences, first, deadline, now_ns)
         if wait != NEVER:
             heapq.heappush(self._deadlines, (deadline, sequences))
             self._planned += len(sequences)
@@ -217,10 +218,11 @@ class Deliveries:
         self.delivered_consumer += 1
         self.last_delivered_ns = now_ns
         self.redeliveries[sequence] = self.redeliveries.get(sequence, 0) + 1
-        entry = self.pending.get(sequence)
+        pending = self.pending
+        entry = pending.get(sequence)
         deadline = now + self.wait(sequence)
         first = entry[0] if entry is not None else self.delivered_consumer
-        self.pending[sequence] = (first, deadline, now_ns)
+        pending[sequence] = (first, deadline, now_ns)
         self._plan(deadline, sequence)
         return self.delivered_consumer
 
@@ -229,7 +231,7 @@ class Deliveries:
         """Take these out of everything; return those that were pending. Call `raise_floor` afterwards."""
         taken = []
         for sequence in sequences:
-            if self.pending.pop(sequence, None) is not None:
+            if self.table.take_one(sequence):
                 taken.append(sequence)
             if self.redeliveries:
                 self.redeliveries.pop(sequence, None)
@@ -239,7 +241,7 @@ class Deliveries:
         return taken
 
     def acked(self, sequences: Sequence[int], now_ns: int) -> None:
-        """Follow up acks whose entries the caller has taken out of `pending` itself, in one go."""
+        """Follow up acks that the caller has taken out of `table` itself, in one go."""
         if self.redeliveries or self.queue:
             for sequence in sequences:
                 self.redeliveries.pop(sequence, None)
@@ -251,36 +253,31 @@ class Deliveries:
 
     def settle_up_to(self, sequence: int) -> list[int]:
         """Take everything up to `sequence` out (ack policy all); return what was pending, ascending."""
-        below = []
-        for candidate in self.pending:
-            if candidate > sequence:
-                break
-            below.append(candidate)
-        taken = self.settle(below)
+        taken = self.settle(self.table.up_to(sequence))
         for known in [known for known in self.redeliveries if known <= sequence]:
             del self.redeliveries[known]
         return taken
 
     def raise_floor(self) -> None:
         """Move the ack floor up to below the lowest pending message. Once per chunk of answers."""
-        pending = self.pending
-        if self._removed > 2 * len(pending) + 1024:
+        table = self.table
+        if self._removed > 2 * len(table) + 1024:
             # Deleted entries stay in a dict's table; the search for the first live one would pass them.
-            self.pending = pending = dict(pending)
+            table.pack()
             self._removed = 0
-        if not pending:
+        lowest = table.lowest()
+        if lowest is None:
             self._is_stuck = False
             self.floor_consumer = self.delivered_consumer
             self.floor_stream = max(self.floor_stream, self.delivered_stream)
             if not self.queue and self._planned > _SPARE:
                 self._plan_again()
             return
-        lowest = next(iter(pending))
-        floor = pending[lowest][0] - 1
-        if floor > self.floor_consumer and not self._is_stuck:
-            self.floor_consumer = floor
-            self.floor_stream = max(self.floor_stream, lowest - 1)
-        if self._planned > 2 * len(pending) + _SPARE:
+        sequence, number = lowest
+        if number - 1 > self.floor_consumer and not self._is_stuck:
+            self.floor_consumer = number - 1
+            self.floor_stream = max(self.floor_stream, sequence - 1)
+        if self._planned > 2 * len(table) + _SPARE:
             self._plan_again()
 
     def requeue(self, sequence: int) -> bool:
@@ -299,7 +296,8 @@ class Deliveries:
         deadline = now + delay
         wait = self.wait(sequence)
         time_ns = now_ns if wait == NEVER else now_ns - round((wait - delay) * _NS)
-        self.pending[sequence] = (self.pending[sequence][0], deadline, time_ns)
+        pending = self.pending
+        pending[sequence] = (pending[sequence][0], deadline, time_ns)
         self._plan(deadline, sequence)
         return time_ns
 
@@ -315,7 +313,9 @@ class Deliveries:
         """Queue what waited long enough, and take out what may not be delivered again."""
         due: set[int] = set()
         heap = self._deadlines
-        pending = self.pending
+        if not heap or heap[0][0] > now:
+            return Expiry(0, [])
+        pending = self.table.due(now)
         while heap and heap[0][0] <= now:
             _, sequences = heapq.heappop(heap)
             self._planned -= len(sequences)
@@ -350,7 +350,7 @@ class Deliveries:
     @property
     def last_deadline(self) -> float:
         """The time by which all pending deliveries will have been waited for; -inf when there are none."""
-        return max((entry[1] for entry in self.pending.values()), default=-NEVER)
+        return self.table.last_deadline()
 
     def _exhaust(self, sequence: int, deliveries: int) -> Exhausted:
         entry = self.pending.pop(sequence, None)
@@ -368,10 +368,15 @@ class Deliveries:
 
     def _plan_again(self) -> None:
         """Build the heap anew from what is pending; deliveries of one moment share an entry."""
-        together: dict[float, list[int]] = {}
-        for sequence, entry in self.pending.items():
-            if entry[1] != NEVER and sequence not in self.queue:
-                together.setdefault(entry[1], []).append(sequence)
+        together = self.table.by_deadline()
+        together.pop(NEVER, None)
+        if self.queue:
+            queue = self.queue
+            together = {
+                deadline: left
+                for deadline, sequences in together.items()
+                if (left := [sequence for sequence in sequences if sequence not in queue])
+            }
         self._deadlines = list(together.items())
         heapq.heapify(self._deadlines)
         self._planned = sum(len(sequences) for _, sequences in self._deadlines)

@@ -25,7 +25,7 @@ def consumer_info(consumer: BaseConsumer) -> dict[str, Any]:
             deliveries.delivered_consumer, deliveries.delivered_stream, deliveries.last_delivered_ns
         ),
         "ack_floor": _pair(deliveries.floor_consumer, deliveries.floor_stream, deliveries.last_acked_ns),
-        "num_ack_pending": len(deliveries.pending),
+        "num_ack_pending": len(deliveries.table),
         # With a single delivery there are no redeliveries; those past it are only remembered.
         "num_redelivered": len(deliveries.redeliveries) if config.max_deliver != 1 else 0,
         "num_waiting": delivery["num_waiting"],

@@ -155,8 +155,7 @@ class PullConsumer(BaseConsumer):
         taken = self.take(min(max(request.remaining, 1), SLICE_MESSAGES))
         if taken is None:
             return False
-        frames = self.frames(taken)
-        used = len(frames)
+        outgoing, used = self.outgoing(taken), len(taken)
         self.commit(taken, used)
         request.delivered += used
         request.remaining -= used
@@ -164,7 +163,7 @@ class PullConsumer(BaseConsumer):
             request.heartbeat_at = now + request.heartbeat
         if request.remaining <= 0:
             self.requests.drop_head()
-        self.account.deliver(request.inbox, frames)
+        self.send(request.inbox, outgoing)
         self.delivered(taken, used)
         if request.remaining > 0:
             self.brake.wait_for(request.inbox)
@@ -302,7 +301,7 @@ class PullConsumer(BaseConsumer):
         pending = taken.pending - used if taken.counts is None else taken.pending + 1
         if 0 < request.min_pending <= pending:
             return False
-        unacked = len(self.deliveries.pending) + (used if taken.counts is None else 0)
+        unacked = len(self.deliveries.table) + (used if taken.counts is None else 0)
         return not 0 < request.min_ack_pending <= unacked
 
     def _delivered_all(self) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from memphis_desktop.broker.jetstream.config import ConsumerConfig
     from memphis_desktop.broker.jetstream.contracts import StreamHost
     from memphis_desktop.broker.store.interface import ConsumerStore
+    from memphis_desktop.protocol.deliveries import DeliveryBlock
     from memphis_desktop.protocol.message import Message
 
 _NS = 1_000_000_000
@@ -129,15 +130,14 @@ class PushConsumer(BaseConsumer):
         taken = self.take(SLICE_MESSAGES)
         if taken is None:
             return False
-        frames = self.frames(taken)
-        now = self.clock.monotonic()
+        outgoing: list[Message] | DeliveryBlock
         if window is None and self.pace.is_free:
-            used, outgoing = len(frames), frames
+            used, outgoing = len(taken), self.outgoing(taken)
         else:
-            used, outgoing = self._fit(frames, taken.messages, now)
+            used, outgoing = self._fit(self.frames(taken), taken.messages, self.clock.monotonic())
         self.commit(taken, used)
         if outgoing:
-            self.account.deliver(self.inbox, outgoing)
+            self.send(self.inbox, outgoing)
         if used == 0:
             return False
         self.delivered(taken, used)
@@ -212,7 +212,7 @@ class PushConsumer(BaseConsumer):
             if self.window is not None and self.window.open_request:
                 headers += b"Nats-Consumer-Stalled: %b\r\n" % self.window.open_request
             outgoing.append(status(self.inbox, "100 Idle Heartbeat", headers))
-            if self.config.ack_policy == "flow_control" and self.deliveries.pending:
+            if self.config.ack_policy == "flow_control" and len(self.deliveries.table):
                 assert self.window is not None
                 if not self.window.open_request:
                     outgoing.append(self._ask())

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from memphis_desktop.broker.store.interface import MessageBlock
 from memphis_desktop.protocol.headers import extend
 
 if TYPE_CHECKING:
@@ -29,25 +30,43 @@ class Slice:
     """Messages that were read to be delivered next.
 
     Attributes:
-        messages: in the order of delivery.
+        block: they, in columns, when they were read so; all are first deliveries then.
         sequences: what the cursor gave for them; longer when some could not be read. Empty for redeliveries.
         pending: num_pending before them.
         counts: the number of each delivery; None when all are first ones.
     """
 
-    __slots__ = ("counts", "messages", "pending", "sequences")
+    __slots__ = ("_messages", "block", "counts", "pending", "sequences")
 
     def __init__(
         self,
-        messages: list[StoredMessage],
+        messages: list[StoredMessage] | MessageBlock,
         sequences: Sequence[int],
         pending: int,
         counts: list[int] | None,
     ) -> None:
-        self.messages = messages
+        self.block = messages if isinstance(messages, MessageBlock) else None
+        self._messages = None if isinstance(messages, MessageBlock) else messages
         self.sequences = sequences
         self.pending = pending
         self.counts = counts
+
+    @property
+    def messages(self) -> list[StoredMessage]:
+        """They, one by one, in the order of delivery."""
+        if self._messages is None:
+            assert self.block is not None
+            self._messages = self.block.messages()
+        return self._messages
+
+    def __len__(self) -> int:
+        return len(self.messages if self.block is None else self.block.sequences)
+
+    def first(self, count: int) -> Sequence[int]:
+        """Return the sequences of the first `count` messages."""
+        if self.block is not None:
+            return self.block.sequences[:count]
+        return [message[0] for message in self.messages[:count]]
 
     def numbered(self) -> Iterator[tuple[StoredMessage, int]]:
         """Return each message with num_pending after it."""
@@ -60,11 +79,8 @@ class Slice:
         """Return the sequences that the cursor passes when the first `used` messages are delivered."""
         if used == len(self.sequences):
             return self.sequences
-        return self.sequences[: bisect_right(self.sequences, self.messages[used - 1][0])]
-
-    def keep(self, count: int) -> None:
-        """Drop the messages behind the first `count` of a slice of first deliveries."""
-        del self.messages[count:]
+        last = self.block.sequences[used - 1] if self.block is not None else self.messages[used - 1][0]
+        return self.sequences[: bisect_right(self.sequences, last)]
 
 
 class Brake:

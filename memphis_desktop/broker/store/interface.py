@@ -35,6 +35,24 @@ class StoredMessage(NamedTuple):
     body: bytes
 
 
+class MessageBlock(NamedTuple):
+    """Messages that follow each other in a stream, column by column: what is read to be sent on at once.
+
+    Making an object of every message costs more than reading it; who sends hundreds needs none. All columns
+    have the same length, at least 1. The fields are those of `StoredMessage`.
+    """
+
+    sequences: Sequence[int]
+    times: Sequence[int]
+    subjects: Sequence[bytes]
+    header_sizes: Sequence[int]
+    bodies: Sequence[bytes]
+
+    def messages(self) -> list[StoredMessage]:
+        """Return them one by one."""
+        return list(map(StoredMessage._make, zip(*self, strict=True)))
+
+
 class SubjectState(NamedTuple):
     """What a stream holds of one subject."""
 
@@ -172,6 +190,13 @@ class MessageStore(ABC):
 
         Neighbours on disk are read together. With `max_bytes` > 0 stops after the message that reaches it.
         """
+
+    def read_block(self, sequences: Sequence[int], max_bytes: int) -> MessageBlock | None:
+        """Return the first of `sequences` (existing ones, ascending) as `read_many` would, in columns.
+
+        It may hold fewer than `read_many` returns. None: this takes `read_many`, which also tells of damage.
+        """
+        return None
 
     @abstractmethod
     def next_sequences(self, start: int, count: int, filters: Sequence[bytes] = ()) -> list[int]:

@@ -6,12 +6,16 @@ import logging
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from heapq import merge
+from itertools import chain
+from typing import Any
 
+from memphis_desktop.broker.store.blocks import unpack_block
 from memphis_desktop.broker.store.commit import ignore
 from memphis_desktop.broker.store.files import NO_DESCRIPTORS
 from memphis_desktop.broker.store.index import Segment
 from memphis_desktop.broker.store.interface import (
     DamagedRecord,
+    MessageBlock,
     NewMessage,
     RemovalReason,
     StorageError,
@@ -115,6 +119,48 @@ class LogReading(LogWriter):
             found += chosen
         return found
 
+    def read_block(self, sequences: Sequence[int], max_bytes: int) -> MessageBlock | None:
+        """Return the first of `sequences` in columns; None when they are not to be had so."""
+        count, at, left = len(sequences), 0, max_bytes
+        runs: list[MessageBlock] = []
+        while at < count and left > 0:
+            place = self._table.find(sequences[at])
+            run = None if place is None else self._read_run(*place, sequences, at, left)
+            if run is None:
+                return None
+            runs.append(run)
+            at += len(run.sequences)
+            left -= sum(map(len, run.subjects)) + sum(map(len, run.bodies))
+        if not runs:
+            return None
+        block = runs[0] if len(runs) == 1 else MessageBlock._make(map(_joined, *runs))
+        return block if left > 0 else _cut(block, left)
+
+    def _read_run(
+        self, segment: Segment, index: int, sequences: Sequence[int], at: int, left: int
+    ) -> MessageBlock | None:
+        """Return the run of neighbours that begins with `sequences[at]`; None when one is damaged."""
+        sequence = sequences[at]
+        length = self._run_length(segment, index, sequences, at)
+        recent = self._recent.find(sequence)
+        if recent is not None:
+            first, time_ns, messages = recent
+            start = sequence - first
+            chosen = messages[start : start + length]
+            length = len(chosen)
+            moments = range(time_ns + start, time_ns + start + length)
+            subjects, header_sizes, bodies = zip(*chosen, strict=True)
+            return MessageBlock(sequences[at : at + length], moments, subjects, header_sizes, bodies)
+        length = self._read_length(segment, index, length, left)
+        end = index + length
+        offsets, sizes = segment.offsets[index:end], segment.sizes[index:end]
+        start = offsets[0]
+        try:
+            data = segment.file.read(offsets[-1] + sizes[-1] - start, start)
+        except OSError:
+            return None
+        return unpack_block(data, offsets, sizes, sequences[at : at + length], segment.file.salt, start)
+
     @staticmethod
     def _run_length(segment: Segment, index: int, sequences: Sequence[int], at: int) -> int:
         """Return how many of `sequences` from `at` on follow each other and live in the segment."""
@@ -166,6 +212,12 @@ class LogReading(LogWriter):
                 ]
             data = b""
         offsets = segment.offsets[index : index + length]
+        if length > 1:
+            sequences = range(sequence, sequence + length)
+            sizes = segment.sizes[index : index + length]
+            block = unpack_block(data, offsets, sizes, sequences, segment.file.salt, start)
+            if block is not None:
+                return block.messages()
         rows = unpack_messages(data, offsets, range(sequence, sequence + length), segment.file.salt, start)
         if None in rows:
             for at, row in enumerate(rows):
@@ -216,6 +268,23 @@ class LogReading(LogWriter):
 
 def _by_sequence(entry: tuple[bytes, int, int]) -> int:
     return entry[1]
+
+
+def _joined(*columns: Sequence[Any]) -> Sequence[Any]:
+    return list(chain.from_iterable(columns))
+
+
+def _cut(block: MessageBlock, excess: int) -> MessageBlock:
+    """Drop messages at the end until without the last one left the block were not full.
+
+    `excess` is the limit less what all of them take, not above 0.
+    """
+    count = len(block.sequences)
+    while (
+        count > 1 and (excess := excess + len(block.subjects[count - 1]) + len(block.bodies[count - 1])) <= 0
+    ):
+        count -= 1
+    return block if count == len(block.sequences) else MessageBlock._make(column[:count] for column in block)
 
 
 def _with_sequences(sequence: int, time_ns: int, messages: Sequence[NewMessage]) -> list[StoredMessage]:

@@ -40,9 +40,9 @@ _pack_u32 = Struct("<I").pack
 _unpack_u32 = Struct("<I").unpack_from
 HEADER_SIZE = 36
 
-_KIND_SHIFT = 24
-_FLAG_HEADERS = 1 << 20
-_SUBJECT_MASK = (1 << 20) - 1
+KIND_SHIFT = 24
+FLAG_HEADERS = 1 << 20
+SUBJECT_MASK = (1 << 20) - 1
 
 # Kinds in message segments.
 MESSAGE = 1
@@ -126,7 +126,7 @@ def pack_messages(
         checksums = map(crc32, bodies, repeat(checksum, count))
         fixed = HEADER_SIZE + len(subjects[0])
         lengths = [fixed + size for size in map(len, bodies)]
-        kind = len(subject) | (MESSAGE << _KIND_SHIFT) | (_FLAG_HEADERS if header_size else 0)
+        kind = len(subject) | (MESSAGE << KIND_SHIFT) | (FLAG_HEADERS if header_size else 0)
         kinds = [kind] * count
     elif any(header_sizes):
         prefixes = [_pack_u32(size) if size else b"" for size in header_sizes]
@@ -136,14 +136,14 @@ def pack_messages(
             for subject, prefix, body in zip(subjects, prefixes, bodies, strict=True)
         ]
         kinds = [
-            len(subject) | (MESSAGE << _KIND_SHIFT) | (_FLAG_HEADERS if size else 0)
+            len(subject) | (MESSAGE << KIND_SHIFT) | (FLAG_HEADERS if size else 0)
             for subject, size in zip(subjects, header_sizes, strict=True)
         ]
     else:
         checksums = map(crc32, bodies, subject_checksums)
         sizes = list(map(len, subjects))
         lengths = [HEADER_SIZE + size + length for size, length in zip(sizes, map(len, bodies), strict=True)]
-        kinds = [size | (MESSAGE << _KIND_SHIFT) for size in sizes]
+        kinds = [size | (MESSAGE << KIND_SHIFT) for size in sizes]
     heads = list(
         map(
             _pack_head,
@@ -181,12 +181,12 @@ def pack_message(
 
     `seed` is the file's salt plus the record's place in it.
     """
-    kind = len(subject) | (MESSAGE << _KIND_SHIFT)
+    kind = len(subject) | (MESSAGE << KIND_SHIFT)
     prefix = b""
     if header_size:
         prefix = _pack_u32(header_size)
         checksum = crc32(prefix, checksum)
-        kind |= _FLAG_HEADERS
+        kind |= FLAG_HEADERS
     length = HEADER_SIZE + len(subject) + len(prefix) + len(body)
     head = _pack_head(MARKER, length, sequence, time_ns, crc32(body, checksum), kind)
     return b"".join((head, _pack_u32(crc32(head, seed)), subject, prefix, body))
@@ -205,7 +205,7 @@ def pack_record(
     """Return one record of any kind, for this place in the file."""
     prefix = _pack_u32(header_size) if header_size else b""
     content = subject + prefix + body
-    word = len(subject) | (kind << _KIND_SHIFT) | (_FLAG_HEADERS if header_size else 0)
+    word = len(subject) | (kind << KIND_SHIFT) | (FLAG_HEADERS if header_size else 0)
     head = _pack_head(MARKER, HEADER_SIZE + len(content), sequence, time_ns, crc32(content), word)
     return head + _pack_u32(crc32(head, salt + offset)) + content
 
@@ -222,9 +222,9 @@ def unpack_record(data: Buffer, at: int, salt: int, offset: int) -> Record | Non
         return None
     if crc32(data[at + HEADER_SIZE : at + length]) != checksum:
         return None
-    start = at + HEADER_SIZE + (word & _SUBJECT_MASK)
+    start = at + HEADER_SIZE + (word & SUBJECT_MASK)
     header_size = 0
-    if word & _FLAG_HEADERS:
+    if word & FLAG_HEADERS:
         (header_size,) = _unpack_u32(data, start)
         subject = bytes(data[at + HEADER_SIZE : start])
         start += 4
@@ -235,7 +235,7 @@ def unpack_record(data: Buffer, at: int, salt: int, offset: int) -> Record | Non
         length,
         sequence,
         time_ns,
-        word >> _KIND_SHIFT,
+        word >> KIND_SHIFT,
         subject,
         header_size,
         bytes(data[start : at + length]),
@@ -247,12 +247,12 @@ def valid_head(data: Buffer, at: int, salt: int, offset: int) -> tuple[int, int,
     if at + HEADER_SIZE > len(data):
         return None
     marker, length, sequence, _time, _checksum, word = _unpack_head(data, at)
-    if marker != MARKER or length < HEADER_SIZE + (word & _SUBJECT_MASK):
+    if marker != MARKER or length < HEADER_SIZE + (word & SUBJECT_MASK):
         return None
     (head_checksum,) = _unpack_u32(data, at + 32)
     if crc32(data[at : at + 32], salt + offset) != head_checksum:
         return None
-    return length, sequence, word >> _KIND_SHIFT
+    return length, sequence, word >> KIND_SHIFT
 
 
 def find_record(data: bytes, at: int, salt: int, offset: int) -> int:
@@ -306,18 +306,18 @@ def scan_messages(data: bytes, at: int, salt: int, offset: int, columns: Columns
         body = at + HEADER_SIZE
         if (
             marker != MARKER
-            or word >> _KIND_SHIFT != MESSAGE
+            or word >> KIND_SHIFT != MESSAGE
             or stop > end
             or sequence <= last
             or crc32(view[at : at + 32], seed + at) != head
             or crc32(view[body:stop]) != checksum
         ):
             break
-        subject = data[body : body + (word & _SUBJECT_MASK)]
+        subject = data[body : body + (word & SUBJECT_MASK)]
         number = numbers.get(subject)
         if number is None:
             number = numbers[subject] = len(numbers)
-        if word & _FLAG_HEADERS:
+        if word & FLAG_HEADERS:
             columns.with_headers = True
         add_offset(offset + at)
         add_size(length)
@@ -359,11 +359,11 @@ def unpack_messages(
         ):
             add(None)
             continue
-        size = word & _SUBJECT_MASK
+        size = word & SUBJECT_MASK
         content = body + size
         if size != len(subject) or view[body:content] != view[subject_at : subject_at + size]:
             subject, subject_at = data[body:content], body
-        if word & _FLAG_HEADERS:
+        if word & FLAG_HEADERS:
             add((sequence, time_ns, subject, _unpack_u32(data, content)[0], data[content + 4 : stop]))
         else:
             add((sequence, time_ns, subject, 0, data[content:stop]))

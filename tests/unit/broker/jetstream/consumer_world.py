@@ -19,6 +19,7 @@ from memphis_desktop.broker.store.interface import (
     PendingDelivery,
 )
 from memphis_desktop.broker.store.memory import MemoryMessageStore
+from memphis_desktop.protocol.deliveries import DeliveryBlock
 from memphis_desktop.protocol.message import Message
 from memphis_desktop.protocol.subjects import matches
 
@@ -130,7 +131,7 @@ class WrittenAccount:
             if watch.subject == inbox:
                 watch.changed(False)
 
-    def subscribe(self, pattern: bytes, handler: Any, queue: bytes = b"") -> Subscribed:
+    def subscribe(self, pattern: bytes, handler: Any, queue: bytes = b"", *, acks: Any = None) -> Subscribed:
         subscription = Subscribed(pattern, handler)
         self.subscriptions.append(subscription)
         return subscription
@@ -149,6 +150,9 @@ class WrittenAccount:
             return False
         self.inboxes[inbox].extend(messages)
         return True
+
+    def deliver_block(self, inbox: bytes, block: DeliveryBlock) -> bool:
+        return self.deliver(inbox, block.messages())
 
     def has_interest(self, subject: bytes) -> bool:
         return subject in self.inboxes
