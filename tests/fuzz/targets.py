@@ -17,7 +17,7 @@ from memphis_desktop.broker.jetstream.backup.archive import ArchiveReader, Inval
 from memphis_desktop.broker.jetstream.backup.s2_frames import FrameReader, InvalidFrames
 from memphis_desktop.broker.options import BrokerOptions
 from memphis_desktop.broker.store.interface import DamagedRecord
-from memphis_desktop.protocol.commands import FAILURE, PUBLISH, Command
+from memphis_desktop.protocol.commands import ACKS, FAILURE, PUBLISH, Command
 from memphis_desktop.protocol.parser import ClientParser
 from tests.reliability.simulated_files import Inode
 from tests.reliability.test_store_damage import Made
@@ -39,11 +39,14 @@ def parse(data: bytes) -> None:
 def _commands(stream: bytes, step: int) -> list[Command]:
     parser = ClientParser(max_payload=1024, max_control_line=256)
     parser.headers = True
+    parser.finds_acks = True
     found: list[Command] = []
     for start in range(0, len(stream), step):
         commands = parser.feed(stream[start : start + step])
         while True:
             for command in commands:
+                if command[0] == ACKS:
+                    command = (PUBLISH, command[1].messages())
                 if command[0] == PUBLISH and found and found[-1][0] == PUBLISH:
                     found[-1] = (PUBLISH, [*found[-1][1], *command[1]])
                 elif command[0] == FAILURE:

@@ -322,13 +322,15 @@ class BaseConsumer(ABC):
         return Slice(messages, [], self.num_pending, [counts[m.sequence] for m in messages])
 
     def outgoing(self, taken: Slice) -> list[Message] | DeliveryBlock:
-        """Return what goes out for a slice, all of it; to be asked for before `commit`."""
-        block = taken.block
-        if block is None or self.config.headers_only:
-            return self.frames(taken)
-        return DeliveryBlock(
-            self.ack_prefix + b"1.", *block, self.deliveries.delivered_consumer + 1, taken.pending - 1
-        )
+        """Return what goes out for a slice, all of it; to be asked for before `commit`, like `frames`."""
+        number = self.deliveries.delivered_consumer + 1
+        block = None if self.config.headers_only else taken.deliveries(self.ack_prefix, number)
+        return self.frames(taken) if block is None else block
+
+    def frames(self, taken: Slice) -> list[Message]:
+        """Return the messages of a slice as they go out, each with its ack subject as reply."""
+        frames = taken.frames(self.ack_prefix, self.deliveries.delivered_consumer + 1)
+        return [headers_only(frame) for frame in frames] if self.config.headers_only else frames
 
     def send(self, inbox: bytes, outgoing: list[Message] | DeliveryBlock) -> None:
         """Send what `outgoing` returned."""
@@ -336,30 +338,6 @@ class BaseConsumer(ABC):
             self.account.deliver_block(inbox, outgoing)
         else:
             self.account.deliver(inbox, outgoing)
-
-    def frames(self, taken: Slice) -> list[Message]:
-        """Return the messages of a slice as they go out, each with its ack subject as reply."""
-        number = self.deliveries.delivered_consumer + 1
-        counts = taken.counts
-        if counts is not None:
-            pending = taken.pending
-            prefix = self.ack_prefix
-            frames = [
-                (m[2], b"%b%d.%d.%d.%d.%d" % (prefix, count, m[0], number + place, m[1], pending), m[3], m[4])
-                for place, (m, count) in enumerate(zip(taken.messages, counts, strict=True))
-            ]
-        else:
-            prefix = self.ack_prefix + b"1."
-            frames = []
-            add = frames.append
-            for message, pending in taken.numbered():
-                sequence, time_ns, subject, header_size, body = message
-                ack = b"%b%d.%d.%d.%d" % (prefix, sequence, number, time_ns, pending)
-                add((subject, ack, header_size, body))
-                number += 1
-        if self.config.headers_only:
-            return [headers_only(frame) for frame in frames]
-        return frames
 
     def commit(self, taken: Slice, used: int) -> None:
         """Note that the first `used` messages of a slice go out now, and write that to the journal."""

@@ -78,7 +78,7 @@ class Deliveries:
         self.last_acked_ns = 0
         self.max_deliver = 0  # 0 is without limit
         self._waits: tuple[float, ...] = (NEVER,)
-        self._deadlines: list[tuple[float, Sequence[int]]] = []  # a heap; entries may be out of date
+        self._deadlines: list[tuple[float, list[int]]] = []  # a heap; entries may be out of date
         self._planned = 0  # sequences in it
         # The message above the ack floor is past max_deliver: the floor stays until all others are answered.
         self._is_stuck = False
@@ -170,11 +170,12 @@ class Deliveries:
         """Note that these (ascending, above all before) go out; return the first consumer sequence.
 
         Args:
-            sequences: stream sequences, at least one; not changed afterwards.
+            sequences: stream sequences, at least one.
             now: monotonic seconds.
             now_ns: wall time.
             tracked: False for ack policy none, where delivered is as good as acked.
         """
+        sequences = list(sequences)
         first = self.delivered_consumer + 1
         self.delivered_consumer += len(sequences)
         self.delivered_stream = sequences[-1]

@@ -27,7 +27,7 @@ class _Run:
     __slots__ = ("base", "deadline", "sequences", "start", "stop", "time_ns")
 
     def __init__(
-        self, sequences: Sequence[int], base: int, deadline: float, time_ns: int, start: int, stop: int
+        self, sequences: list[int], base: int, deadline: float, time_ns: int, start: int, stop: int
     ) -> None:
         self.sequences = sequences
         self.base = base
@@ -60,7 +60,7 @@ class PendingTable:
             self._unfold()
         return self._entries
 
-    def add(self, sequences: Sequence[int], number: int, deadline: float, time_ns: int) -> None:
+    def add(self, sequences: list[int], number: int, deadline: float, time_ns: int) -> None:
         """Add first deliveries of one moment, all above what is there; the sequence is not changed later."""
         count = len(sequences)
         if self._runs or count > _FEW:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from memphis_desktop.broker.store.interface import MessageBlock
+from memphis_desktop.protocol.deliveries import DeliveryBlock
 from memphis_desktop.protocol.headers import extend
 
 if TYPE_CHECKING:
@@ -74,6 +75,33 @@ class Slice:
         if messages[-1][0] == sequences[len(messages) - 1]:
             return zip(messages, range(pending - 1, pending - 1 - len(messages), -1), strict=True)
         return ((m, pending - bisect_right(sequences, m[0])) for m in messages)
+
+    def frames(self, ack_prefix: bytes, number: int) -> list[Message]:
+        """Return the messages as they go out, each with its ack subject as reply.
+
+        Args:
+            ack_prefix: what the consumer's ack subjects begin with.
+            number: the consumer sequence of the first delivery.
+        """
+        block = self.deliveries(ack_prefix, number)
+        if block is not None:
+            return block.messages()
+        counts, pending = self.counts, self.pending
+        if counts is None:
+            return [
+                (m[2], b"%b1.%d.%d.%d.%d" % (ack_prefix, m[0], number + place, m[1], left), m[3], m[4])
+                for place, (m, left) in enumerate(self.numbered())
+            ]
+        return [
+            (m[2], b"%b%d.%d.%d.%d.%d" % (ack_prefix, count, m[0], number + place, m[1], pending), m[3], m[4])
+            for place, (m, count) in enumerate(zip(self.messages, counts, strict=True))
+        ]
+
+    def deliveries(self, ack_prefix: bytes, number: int) -> DeliveryBlock | None:
+        """Return the same in columns; None when they were read one by one."""
+        if self.block is None:
+            return None
+        return DeliveryBlock(ack_prefix + b"1.", *self.block, number, self.pending - 1)
 
     def passed(self, used: int) -> Sequence[int]:
         """Return the sequences that the cursor passes when the first `used` messages are delivered."""

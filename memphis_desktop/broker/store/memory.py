@@ -15,6 +15,7 @@ from memphis_desktop.broker.store.interface import (
     ConsumerStore,
     DurableCallback,
     Limits,
+    MessageBlock,
     NewMessage,
     StorageError,
     StoredMessage,
@@ -126,6 +127,13 @@ class MemoryMessageStore(IndexedStore):
             if 0 < max_bytes <= size:
                 break
         return found
+
+    def read_block(self, sequences: Sequence[int], max_bytes: int) -> MessageBlock | None:
+        """Return the first of `sequences` in columns."""
+        found = self.read_many(sequences, max_bytes)
+        if not found or found[-1].sequence != sequences[len(found) - 1]:
+            return None
+        return MessageBlock._make(zip(*found, strict=True))
 
     def recent_ids(self, since_ns: int) -> Iterator[tuple[bytes, int, int]]:
         """Yield the ids of what is there: memory is empty after a restart, so nothing has to be recalled."""

@@ -15,6 +15,7 @@ from memphis_desktop.broker import routing
 from memphis_desktop.broker.accounts import Account
 from memphis_desktop.broker.routing import NOWHERE, Pending, Publisher, Turn
 from memphis_desktop.protocol import subjects
+from memphis_desktop.protocol.acks import AckRun
 from memphis_desktop.protocol.message import Message
 
 
@@ -279,6 +280,41 @@ def test_a_failing_handler_harms_nobody_else(account: Account, caplog: pytest.Lo
         account.publish(message(b"a"))
     assert got == [1]
     assert "A handler of b'a' failed" in caplog.text
+
+
+def ack_run(prefix: bytes = b"$JS.ACK.S.C.1.") -> AckRun:
+    return AckRun(prefix, [5, 6], b"", b"5.1.2.3,6.2.2.3")
+
+
+def test_acks_in_bulk_go_to_the_only_one_who_listens(account: Account) -> None:
+    runs: list[AckRun] = []
+    account.subscribe(b"$JS.ACK.S.C.>", lambda messages, sender: None, acks=runs.append)
+    account.subscribe(b"$JS.ACK.S.D.>", lambda messages, sender: None)
+    account.subscribe(b"orders.>", lambda messages, sender: None)
+    run = ack_run()
+    assert account.acknowledge(run)
+    assert runs == [run]
+    assert not account.acknowledge(ack_run(b"$JS.ACK.S.D.1."))
+    assert not account.acknowledge(ack_run(b"$JS.ACK.S.E.1."))
+    (listener,) = sinks(account, b"$JS.ACK.>")
+    assert not account.acknowledge(run)
+    account.remove(listener)
+    assert account.acknowledge(run)
+    (listener,) = sinks(account, b"$JS.ACK.S.C.1.6.2.2.3")
+    assert not account.acknowledge(run)
+    account.remove(listener)
+    sinks(account, b"$JS.*.S.C.1.*.2.>")
+    assert not account.acknowledge(run)
+    assert runs == [run, run]
+
+
+def test_a_failing_handler_of_acks_harms_nobody(account: Account, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(run: AckRun) -> None:
+        raise RuntimeError("oh")
+
+    account.subscribe(b"$JS.ACK.S.C.>", lambda messages, sender: None, acks=fail)
+    assert account.acknowledge(ack_run())
+    assert "A handler of b'$JS.ACK.S.C.>' failed" in caplog.text
 
 
 def test_an_ended_handler_is_not_called(account: Account) -> None:

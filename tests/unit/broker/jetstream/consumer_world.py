@@ -19,8 +19,11 @@ from memphis_desktop.broker.store.interface import (
     PendingDelivery,
 )
 from memphis_desktop.broker.store.memory import MemoryMessageStore
+from memphis_desktop.protocol.acks import AckRun
+from memphis_desktop.protocol.commands import ACKS
 from memphis_desktop.protocol.deliveries import DeliveryBlock
 from memphis_desktop.protocol.message import Message
+from memphis_desktop.protocol.parser import ClientParser
 from memphis_desktop.protocol.subjects import matches
 
 START_NS = 1_700_000_000_000_000_000
@@ -100,8 +103,8 @@ class Watch:
 class Subscribed:
     """A server-side subscription."""
 
-    def __init__(self, pattern: bytes, handler: Any) -> None:
-        self.pattern, self.handler = pattern, handler
+    def __init__(self, pattern: bytes, handler: Any, acks: Any) -> None:
+        self.pattern, self.handler, self.acks = pattern, handler, acks
 
 
 class WrittenAccount:
@@ -132,7 +135,7 @@ class WrittenAccount:
                 watch.changed(False)
 
     def subscribe(self, pattern: bytes, handler: Any, queue: bytes = b"", *, acks: Any = None) -> Subscribed:
-        subscription = Subscribed(pattern, handler)
+        subscription = Subscribed(pattern, handler, acks)
         self.subscriptions.append(subscription)
         return subscription
 
@@ -169,6 +172,11 @@ class WrittenAccount:
             mine = [message for message in messages if matches(subscription.pattern, message[0])]
             if mine:
                 subscription.handler(mine, None)
+
+    def acknowledge(self, run: AckRun) -> None:
+        """Let a client ack in bulk."""
+        (taker,) = [one for one in self.subscriptions if matches(one.pattern, run.subject)]
+        taker.acks(run)
 
 
 class Journal(ConsumerStore):
@@ -354,6 +362,17 @@ class World:
     def info(self) -> dict[str, Any]:
         assert self.consumer is not None
         return self.consumer.info()
+
+
+def ack_run(messages: list[Message]) -> AckRun:
+    """Return plain acks of delivered messages as they are taken in bulk."""
+    parser = ClientParser()
+    parser.finds_acks = True
+    lines = [b"PUB %b 0\r\n\r\n" % message[1] for message in [*messages, messages[0]]]
+    ((kind, run), _) = parser.feed(b"".join(lines))
+    assert kind == ACKS
+    assert len(run.sequences) == len(messages)
+    return run
 
 
 def numbers(message: Message) -> tuple[int, int, int, int]:

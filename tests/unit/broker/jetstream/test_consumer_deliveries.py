@@ -6,7 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from memphis_desktop.broker.jetstream.consumer_deliveries import NEVER, Deliveries, Exhausted
+from memphis_desktop.broker.jetstream.consumer_deliveries import Deliveries, Exhausted
+from memphis_desktop.broker.jetstream.consumer_pending import NEVER, PendingTable
 
 SECOND = 1_000_000_000
 
@@ -45,7 +46,7 @@ class DeliveriesMachine(RuleBasedStateMachine):
     def pending(self) -> list[int]:
         return sorted([*self.deadline, *self.queue])
 
-    @rule(gaps=st.lists(st.integers(1, 3), min_size=1, max_size=5))
+    @rule(gaps=st.lists(st.integers(1, 3), min_size=1, max_size=12))
     def deliver(self, gaps: list[int]) -> None:
         sequences = []
         for gap in gaps:
@@ -64,6 +65,20 @@ class DeliveriesMachine(RuleBasedStateMachine):
         chosen = data.draw(st.lists(st.sampled_from(self.pending), unique=True, max_size=4))
         assert self.deliveries.settle(chosen) == chosen
         self.deliveries.raise_floor()
+        for sequence in chosen:
+            self.deadline.pop(sequence, None)
+            if sequence in self.queue:
+                self.queue.remove(sequence)
+
+    @precondition(lambda self: self.pending)
+    @rule(data=st.data())
+    def ack_a_batch(self, data: st.DataObject) -> None:
+        """Ack neighbours in one go, some of them a second time."""
+        start = data.draw(st.integers(0, len(self.pending) - 1))
+        chosen = self.pending[start : start + data.draw(st.integers(1, 15))]
+        again = data.draw(st.sampled_from([[], chosen[:1], [self.next_sequence + 1]]))
+        assert self.deliveries.table.take(chosen + again) == chosen
+        self.deliveries.acked(chosen, self.now_ns)
         for sequence in chosen:
             self.deadline.pop(sequence, None)
             if sequence in self.queue:
@@ -133,15 +148,24 @@ class DeliveriesMachine(RuleBasedStateMachine):
             self.deadline[sequence] = self.now
         self.queue = []
 
+    @rule()
+    def look_at_each(self) -> None:
+        assert list(self.deliveries.pending) == self.pending
+        for sequence, deadline in self.deadline.items():
+            assert abs(self.deliveries.pending[sequence][1] - deadline) < 1e-6
+
     @invariant()
     def it_agrees(self) -> None:
-        assert list(self.deliveries.pending) == self.pending
+        table, pending = self.deliveries.table, self.pending
+        assert len(table) == len(pending)
+        assert [one for one in range(self.next_sequence + 2) if one in table] == pending
+        assert table.up_to(self.next_sequence // 2) == [s for s in pending if s <= self.next_sequence // 2]
+        lowest = table.lowest()
+        assert (lowest and lowest[0]) == (pending[0] if pending else None)
         assert list(self.deliveries.queue) == self.queue
         assert self.deliveries.delivered_consumer == self.numbers
         again = {s for s in self.pending if self.count[s] > 1} | self.past
         assert set(self.deliveries.redeliveries) == again
-        for sequence, deadline in self.deadline.items():
-            assert abs(self.deliveries.pending[sequence][1] - deadline) < 1e-6
 
     @invariant()
     def the_floor_is_below_everything_pending(self) -> None:
@@ -181,6 +205,29 @@ def test_deadlines_do_not_pile_up() -> None:
         deliveries.acked(batch, 0)
     assert deliveries.next_deadline == NEVER or len(deliveries._deadlines) < 50
     assert deliveries.floor_stream == 200_000
+
+
+def test_batches_stay_together_however_they_are_acked_in_order() -> None:
+    table = PendingTable()
+    for start in range(0, 10_000, 500):
+        table.add(list(range(start + 1, start + 501)), start + 1, 1.0, 0)
+    assert table.take(list(range(1, 751))) == list(range(1, 751))  # more than one batch
+    assert [table.take_one(sequence) for sequence in range(751, 761)] == [True] * 10
+    assert not table.take_one(5)
+    assert table.take([900, 901, 5, 20_000, 902]) == [900, 901, 902]
+    assert len(table._runs) == 20
+    assert table.lowest() == (761, 761)
+    assert len(table.entries) == len(table) == 10_000 - 763
+
+
+def test_acks_in_no_order_do_not_make_ever_more_runs() -> None:
+    table = PendingTable()
+    table.add(list(range(1, 2001)), 1, 1.0, 0)
+    odd = list(range(1, 2001, 2))
+    assert table.take(odd) == odd
+    assert not table._runs
+    assert list(table.entries) == list(range(2, 2001, 2))
+    assert table.entries[1000] == (1000, 1.0, 0)
 
 
 def test_a_changed_ack_wait_moves_deadlines() -> None:

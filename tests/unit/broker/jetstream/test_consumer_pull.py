@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.unit.broker.jetstream.consumer_world import SECOND, World, numbers, sequences, statuses
+from tests.unit.broker.jetstream.consumer_world import SECOND, World, ack_run, numbers, sequences, statuses
 
 
 def request(**fields: object) -> bytes:
@@ -219,6 +219,48 @@ def test_many_acks_of_which_some_are_strange() -> None:
     world.account.send(*[again[31]] * 9, *[(b"$JS.ACK.S.C.1.39.39.1.1", b"", 0, b"")] * 3)
     info = world.info()
     assert (info["num_ack_pending"], info["ack_floor"]["stream_seq"]) == (0, 32)
+
+
+def test_acks_in_bulk() -> None:
+    world = World(retention="workqueue")
+    world.publish(*["s.a"] * 60)
+    world.consume(max_ack_pending=40)
+    got = world.pull(body=b"60")
+    assert len(got) == 40
+    world.account.acknowledge(ack_run(got[10:30]))
+    assert world.info()["num_ack_pending"] == 40  # 20 more were delivered at once
+    assert world.info()["ack_floor"]["stream_seq"] == 0
+    assert sequences(got)[40:] == list(range(41, 61))
+    world.account.acknowledge(ack_run(got[:20]))
+    assert world.info()["ack_floor"]["stream_seq"] == 30
+    assert world.done == [*range(11, 31), *range(1, 11)]
+    assert world.restart().info()["num_ack_pending"] == 30
+    world.clock.advance(31)
+    assert sequences(world.pull("more", b"60")) == list(range(31, 61))
+
+
+def test_late_acks_in_bulk() -> None:
+    world = World()
+    world.publish(*["s.a"] * 20)
+    world.consume(max_deliver=1, ack_wait=SECOND)
+    got = world.pull(body=b"20")
+    world.clock.advance(1.1)
+    assert world.info()["num_ack_pending"] == 0
+    assert world.journal.state is not None
+    assert len(world.journal.state.exhausted) == 20
+    world.account.acknowledge(ack_run(got[:15]))
+    assert len(world.journal.state.exhausted) == 5
+
+
+@pytest.mark.parametrize(("config", "left"), [({"ack_policy": "all"}, 0), ({"sample_freq": "100%"}, 8)])
+def test_acks_in_bulk_for_which_each_message_counts(config: dict[str, str], left: int) -> None:
+    world = World()
+    world.publish(*["s.a"] * 20)
+    world.consume(**config)
+    got = world.pull(body=b"20")
+    world.account.acknowledge(ack_run(got[8:]))
+    assert world.info()["num_ack_pending"] == left
+    assert len(world.metrics) == (12 if left else 0)
 
 
 def test_acks_out_of_order_and_floors() -> None:

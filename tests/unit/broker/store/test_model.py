@@ -208,12 +208,25 @@ class StoreModel(RuleBasedStateMachine):
             wanted = wanted[::3]
         found = {m.sequence: (m.subject, m.body) for m in self.store.read_many(wanted)}
         assert found == {s: self.messages[s] for s in wanted if s in self.messages}
+        self.read_block([s for s in wanted if s in self.messages], data.draw(st.integers(1, 2000)))
         one = self.store.read(start)
         assert (None if one is None else (one.subject, one.body)) == self.messages.get(start)
         assert self.store.subject_of(start) == (self.messages[start][0] if start in self.messages else None)
         if self.messages:
             span = range(min(self.messages), self.last + 1)
             assert list(self.store.removed_sequences()) == [s for s in span if s not in self.messages]
+
+    def read_block(self, existing: list[int], most: int) -> None:
+        block = self.store.read_block(existing, most)
+        if not existing:
+            assert block is None
+            return
+        assert block is not None
+        read = block.messages()
+        assert read == self.store.read_many(existing)[: len(read)]
+        sizes = [len(message.subject) + len(message.body) for message in read]
+        assert sum(sizes[:-1]) < most
+        assert sum(sizes) >= most or len(read) == len(existing)
 
 
 def _run(examples: int, steps: int) -> None:
