@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from memphis_desktop.inspect.decode import DecodeError
 from memphis_desktop.inspect.decode.json_schema import JsonSchema, JsonSchemaError
 from memphis_desktop.inspect.decode.rules import DecoderRule, Decoders
-from memphis_desktop.inspect.decode.schemas import AvroSchema, SchemaError
+from memphis_desktop.inspect.decode.schemas import AvroSchema, ProtobufTypes, SchemaError
 from memphis_desktop.inspect.encode import encode_json
 from memphis_desktop.inspect.forms import Field, avro, json_types, protobuf
 from memphis_desktop.inspect.message import Headers, InspectedMessage
+from memphis_desktop.inspect.registry import wire
+from memphis_desktop.inspect.registry.schemas import RegistrySchema
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,18 @@ class AttachedSchema:
         schema: The type's or schema's name in `decoders`.
         decoders: Where it is loaded.
         title: What it is, and why it holds here, in words.
+        frame: What stands before the bytes: the mark of a schema registry.
     """
 
     kind: str
     schema: str
     decoders: Decoders
     title: str
+    frame: bytes = b""
 
     def encode(self, text: str) -> bytes:
         """Return the bytes of a body written as JSON; raises ValueError when it does not fit."""
-        return encode_json(text, self.kind, self.schema, self.decoders)
+        return self.frame + encode_json(text, self.kind, self.schema, self.decoders)
 
     def field(self) -> Field | None:
         """Return the fields of the body, None when the schema is not loaded."""
@@ -40,8 +44,10 @@ class AttachedSchema:
 
     def problem(self, payload: bytes) -> str:
         """Return why a payload does not fit, or nothing."""
+        if not payload.startswith(self.frame):
+            return f"This does not begin with the mark of {self.title}"
         try:
-            value = self.decoders.parser(self.kind, self.schema)(payload)
+            value = self.decoders.parser(self.kind, self.schema)(payload[len(self.frame) :])
         except (DecodeError, SchemaError, ValueError, OverflowError, RecursionError) as error:
             return f"This is no {self.title}: {error}"
         if self.kind != "json":
@@ -63,18 +69,52 @@ def schema_field(kind: str, schema: str, decoders: Decoders) -> Field | None:
     return None if json_schema is None else json_types.schema_field(json_schema.schema)
 
 
-def schema_of_rule(
+def rule_of_draft(
     decoders: Decoders, stream: str, subject: str, headers: Sequence[tuple[str, str]]
-) -> AttachedSchema | None:
-    """Return the schema of the first decoder rule that a message would fall under, if that has one."""
+) -> DecoderRule | None:
+    """Return the decoder rule that a message being written would fall under."""
     try:
         block = Headers(headers).encode()
     except ValueError:
         block = b""
-    rule: DecoderRule | None = decoders.rule_for(InspectedMessage(stream, 0, 0, subject, block, b""))
+    return decoders.rule_for(InspectedMessage(stream, 0, 0, subject, block, b""))
+
+
+def schema_of_rule(decoders: Decoders, rule: DecoderRule | None) -> AttachedSchema | None:
+    """Return the schema of a decoder rule, if it has one that bodies can be written by."""
     if rule is None or not rule.schema or schema_field(rule.kind, rule.schema, decoders) is None:
         return None
     return AttachedSchema(rule.kind, rule.schema, decoders, f"{rule.schema} (rule for {rule.description()})")
+
+
+def schema_of_registry(found: RegistrySchema, message: str, title: str) -> AttachedSchema:
+    """Return a schema of a registry, by which bodies are written with their mark.
+
+    Args:
+        found: The schema.
+        message: Protobuf: the full name of one of its file's messages; the first when empty.
+        title: What it is, in words.
+
+    Raises:
+        SchemaError: its file has no such message.
+    """
+    decoders, frame = Decoders(), wire.mark(found.fetched.id)
+    schema = found.schema
+    if isinstance(schema, ProtobufTypes):
+        file = schema.file(found.file)
+        path = wire.path_of(file, message) if message else (0,)
+        if path is None or not file.message_type:
+            raise SchemaError(f"The schema has no message {message or 'at all'}")
+        decoders.protobuf.add_types(schema)
+        name = wire.message_name(file, path)
+        frame += wire.write_path(path)
+    elif isinstance(schema, AvroSchema):
+        decoders.avro[schema.name] = schema
+        name = schema.name
+    else:
+        decoders.json_schemas[schema.name] = schema
+        name = schema.name
+    return AttachedSchema(found.kind, name, decoders, title, frame)
 
 
 def schema_of_text(kind: str, content: str, message: str, title: str) -> AttachedSchema | None:

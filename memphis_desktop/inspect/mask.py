@@ -23,7 +23,7 @@ from memphis_desktop.inspect.message import Headers, InspectedMessage
 
 MASK = "•••"
 MAX_PLACES = 10_000  # replaced by one path in one message
-_TOO_LARGE = "masked: this payload is too large to be looked through"
+_HIDDEN = "masked: this payload could not be looked through ({why})"
 
 Decode = Callable[[InspectedMessage], Decoded]
 Mask = Callable[[InspectedMessage], InspectedMessage]  # makes of a message what may be seen of it
@@ -102,8 +102,9 @@ class MaskedMessage(InspectedMessage):
     def _parts(self) -> tuple[bytes, bytes]:
         made = self._made
         if made is None:
-            made = self._masker.parts(self._original)
-            object.__setattr__(self, "_made", made)
+            made, final = self._masker.parts_so_far(self._original)
+            if final:
+                object.__setattr__(self, "_made", made)
         return made
 
     @property
@@ -158,16 +159,20 @@ class Masker:
 
     def parts(self, message: InspectedMessage) -> tuple[bytes, bytes]:
         """Return header block and payload with everything hidden that the rules name."""
+        return self.parts_so_far(message)[0]
+
+    def parts_so_far(self, message: InspectedMessage) -> tuple[tuple[bytes, bytes], bool]:
+        """Return the same, and whether it stays so: not while a schema is being asked for."""
         rules = [rule for rule in self.rules if rule.applies(message)]
         header = _mask_headers(message, [rule.what for rule in rules if rule.kind == "header"])
         paths = [JsonPath.parse(rule.what) for rule in rules if rule.kind == "path"]
         expressions = [safe_regex(rule.what, 0) for rule in rules if rule.kind == "regex"]
         payload = message.payload
         if not payload or not (paths or expressions):
-            return header, payload
+            return (header, payload), True
         decoded = self._decode(message)
         if decoded.truncated:
-            return header, _TOO_LARGE.encode()
+            return (header, _HIDDEN.format(why=decoded.truncated).encode()), not decoded.pending
         text = decoded.text
         if paths and decoded.has_value:
             value, hidden = _mask_paths(decoded.value, paths)
@@ -176,7 +181,7 @@ class Masker:
                 payload = text.encode("utf-8", "surrogateescape")
         if expressions:
             payload = _mask_text(payload, decoded, text, expressions)
-        return header, payload
+        return (header, payload), True
 
 
 @dataclass(frozen=True)

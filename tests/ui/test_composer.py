@@ -20,6 +20,7 @@ from memphis_desktop.app import Program
 from memphis_desktop.inspect.decode.rules import DecoderRule
 from memphis_desktop.inspect.draft import HISTORY_LENGTH, BodyForm, Draft
 from memphis_desktop.inspect.forms import json_types
+from memphis_desktop.inspect.registry import RegistrySource, wire
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.service import StationsService
@@ -30,6 +31,7 @@ from memphis_desktop.ui.screens.composer.form_view import FormView
 from memphis_desktop.ui.screens.decoders.choices import select_choice
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, save_decoders
 from tests.conftest import Connect
+from tests.schema_registry import running
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -360,3 +362,33 @@ async def test_a_station_of_memphis_is_asked_for_its_schema(
     composer.close()
     await stations.close()
     await service.stop()
+
+
+async def test_a_body_is_written_by_a_schema_registry(compose: Compose, client: Client, until: Until) -> None:
+    with running() as registry:
+        registry.register("orders-value", SCHEMA, "JSON")
+        number = registry.register("orders-value", PROTO, "PROTOBUF")
+        composer = await compose()
+        current_decoders().settings.registries = [RegistrySource("main", registry.url)]
+        add_rule(DecoderRule("registry", "main/orders-value#shop.Order", subject="S.order"))
+        composer.subject_field.setText("S.order")
+        composer.body_editor.setPlainText('{"id": 18446744073709551615, "state": "PAID"}')
+        composer.check()
+        await until(lambda: composer.body.attached is not None, "the registry's schema", timeout=30)
+        assert "orders-value version 2 (main)" in composer.schema_check.text()
+        composer.body_editor.setPlainText('{"id": 18446744073709551616}')
+        composer.check()
+        assert not composer.publish_button.isEnabled()
+        composer.body_editor.setPlainText('{"id": 18446744073709551615, "state": "PAID"}')
+        composer.check()
+        composer.sending.publish()
+        await until(lambda: "Stored in S as #1" in composer.outcome.text(), "the acknowledgement", timeout=30)
+        stored = await client.jetstream().get_msg("S", 1)
+        # The mark, the path to the second message of the file after Line, and the message.
+        assert stored.data == wire.mark(number) + b"\2\2" + b"\x08" + b"\xff" * 9 + b"\x01\x10\x01"
+        composer.body.set_form(BodyForm.TEXT)
+        composer.body_editor.setPlainText("no mark")
+        composer.check()
+        assert "does not begin with the mark" in composer.body_note.text()
+        assert registry.asked == ["/subjects/orders-value/versions/latest"]
+        composer.close()

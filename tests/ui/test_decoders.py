@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,20 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
-from memphis_desktop.inspect.mask import MASK
+from memphis_desktop.inspect.decode.plugins import plugin_folder
+from memphis_desktop.inspect.decode.rules import DecoderRule
+from memphis_desktop.inspect.mask import MASK, MaskRule
+from memphis_desktop.inspect.registry import RegistrySource, wire
 from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.stations.client import StationsClient
+from memphis_desktop.stations.service import StationsService
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.decoders import DecodersScreen
 from memphis_desktop.ui.screens.decoders.choices import select_choice
+from memphis_desktop.ui.screens.decoders.store import current_decoders, save_decoders, save_mask_rules
 from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
 from tests.conftest import Connect
+from tests.schema_registry import SchemaRegistry, running
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -141,3 +148,205 @@ async def test_a_command_of_ones_own(go: Go, until: Until, qtbot: QtBot, tmp_pat
     browser = screen.window().current_workspace().current_screen.browser
     await until(lambda: browser.detail.decoded is not None, "the message", timeout=30)
     assert set(browser.detail.decoded.value) == {"bytes"}
+
+
+@pytest.fixture
+def registry() -> Iterator[SchemaRegistry]:
+    with running() as server:
+        yield server
+
+
+async def test_a_schema_registry_as_a_user_sets_it_up(
+    go: Go, client: Client, registry: SchemaRegistry, until: Until, qtbot: QtBot
+) -> None:
+    order = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "long"}]}
+    number = registry.register("orders-value", order)
+    registry.require_basic("key", "secret")
+    payload = wire.mark(number) + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+    await client.jetstream(timeout=5).publish("S.avro", payload)
+    screen = await go(Route("decoders"))
+    dialog = screen.sources.edit_registry(None)
+    dialog.accept()
+    assert "name" in dialog.error.text()
+    dialog.name_field.setText("main")
+    dialog.url_field.setText("registry")
+    dialog.test()
+    assert "https://" in dialog.error.text()
+    dialog.url_field.setText(registry.url)
+    dialog.test()
+    await until(lambda: "refuses this login" in dialog.test_note.text(), "the refusal")
+    dialog.login_box.setCurrentIndex(1)
+    dialog.user_field.setText("key")
+    dialog.secret_field.setText("secret")
+    dialog.test()
+    await until(lambda: "1 subject" in dialog.test_note.text(), "the answer")
+    dialog.accept()
+    rows = await until(screen.sources.table.rows, "the registry in the list")
+    assert rows[0].state == ("muted", "not asked yet")
+    assert registry.asked == ["/subjects", "/subjects"]  # nothing before a message needs it
+
+    window = screen.window()
+    window.navigate(Route("messages", {"stream": "S", "sequence": "6"}))
+    browser = window.current_workspace().current_screen.browser
+    await until(
+        lambda: browser.detail.decoded and browser.detail.decoded.has_value, "the message", timeout=30
+    )
+    assert browser.detail.decoded.value == {"id": 2**63 - 1}
+    assert "schema 1 of main" in browser.detail._chain.text()
+    assert registry.asked.count("/schemas/ids/1") == 1
+    window.navigate(Route("decoders"))
+    await until(lambda: screen.sources.table.rows()[0].gives == "1 schema read", "the state")
+    # It can be chosen for a rule, and its secret is not in the file of the settings in clear words.
+    rule = screen._edit(None)
+    select_choice(rule.decoder_box, ("registry", "main"))
+    box = rule.subject_box
+    await until(lambda: box.findText("orders-value") >= 0, "the subjects")
+    box.setEditText("orders-value")
+    rule.before_field.setText("skip")
+    rule.accept()
+    assert "is no step" in rule.error.text()
+    rule.before_field.clear()
+    rule.subject_field.setText("S.avro")
+    rule.accept()
+    assert screen.rules.rows()[0][1] == DecoderRule("registry", "main/orders-value", subject="S.avro")
+
+    # Taken away, nothing is asked of it any more.
+    screen.sources.remove(screen.sources.table.rows())
+    asked = len(registry.asked)
+    window.navigate(Route("messages", {"stream": "S", "sequence": "6"}))
+    await until(lambda: "no schema registry main" in str(browser.detail.decoded.report), "the report")
+    assert len(registry.asked) == asked
+
+
+async def test_masks_hold_while_a_schema_is_being_read(
+    go: Go, client: Client, registry: SchemaRegistry, until: Until
+) -> None:
+    order = {"type": "record", "name": "Order", "fields": [{"name": "card", "type": "string"}]}
+    number = registry.register("orders-value", order)
+    registry.delay = 0.5
+    payload = wire.mark(number) + bytes([2 * len(CARD)]) + CARD.encode()
+    await client.jetstream(timeout=5).publish("S.avro", payload)
+    screen = await go(Route("decoders"))
+    save_mask_rules([MaskRule("path", "$.card")])
+    current_decoders().settings.registries = [RegistrySource("main", registry.url)]
+    save_decoders()
+    window = screen.window()
+    window.navigate(Route("messages", {"stream": "S", "sequence": "6"}))
+    browser = window.current_workspace().current_screen.browser
+    model = browser.list.model
+    seen: set[str] = set()
+
+    def look() -> bool:
+        shown = {str(model.index(row, len(model.columns) - 1).data()) for row in range(len(model.rows))}
+        seen.update(text for text in shown if "note" not in text)  # the others are JSON
+        return any(f'"{MASK}"' in text and "card" in text for text in seen)
+
+    await until(look, "the masked value", timeout=30)
+    assert all(CARD not in text for text in seen)
+
+
+async def test_rules_are_ordered_and_changed_in_their_place(go: Go, until: Until) -> None:
+    screen = await go(Route("decoders"))
+    for subject in ("S.a", "S.b", "S.c"):
+        dialog = screen._edit(None)
+        dialog.subject_field.setText(subject)
+        dialog.accept()
+    assert [row[1].subject for row in screen.rules.rows()] == ["S.c", "S.b", "S.a"]
+    dialog = screen._edit(screen.rules.rows()[1][1])
+    dialog.before_field.setText("skip 4")
+    dialog.failing_box.setCurrentIndex(1)
+    dialog.accept()
+    assert [row[1].subject for row in screen.rules.rows()] == ["S.c", "S.b", "S.a"]
+    assert screen.rules.rows()[1][1].before == "skip 4"
+    actions = {action.title: action for action in screen._rule_actions([screen.rules.rows()[2]])}
+    assert not actions["Move down"].enabled
+    actions["Move up"].callback()
+    assert [row[1].subject for row in screen.rules.rows()] == ["S.c", "S.a", "S.b"]
+    assert screen.rules.current_row()[1].subject == "S.a"
+
+
+async def test_a_folder_of_many_schemas_is_read_beside_the_loop(go: Go, until: Until, tmp_path: Path) -> None:
+    for number in range(300):
+        text = f'syntax = "proto3"; package p{number}; message Thing {{ string id = 1; }}'
+        (tmp_path / f"{number}.proto").write_text(text)
+    screen = await go(Route("decoders"))
+    screen.sources.add_paths([str(tmp_path)])
+    boxes = screen.bench.decoder_box
+    await until(lambda: boxes.findText("Protobuf p299.Thing") >= 0, "the types", timeout=30)
+    assert screen.sources.table.rows()[0].state == ("good", "loaded")
+    assert screen.sources.table.rows()[0].kind == "Folder"
+
+
+async def test_a_plug_in_is_found_and_turned_on(go: Go, until: Until) -> None:
+    package = plugin_folder() / "our_decoder-1.2.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: our-decoder\nVersion: 1.2\n")
+    (package / "entry_points.txt").write_text("[memphis_desktop.decoders]\nours = our_decoder:decode\n")
+    (plugin_folder() / "our_decoder.py").write_text("def decode(data):\n    return {'bytes': len(data)}\n")
+    screen = await go(Route("decoders"))
+    screen.tabs.setCurrentWidget(screen.plugins)
+    screen.plugins.look()
+    assert [row.name for row in screen.plugins.table.rows()] == ["ours"]
+    boxes = screen.bench.decoder_box
+    assert boxes.findText("Plug-in ours") < 0  # off at first
+    screen.plugins.table.select_key("ours")
+    assert screen.plugins.switch_button.text() == "Turn on"
+    screen.plugins.switch_button.click()
+    assert screen.plugins.switch_button.text() == "Turn off"
+    select_choice(boxes, ("plugin", "ours"))
+    screen.bench.input.setPlainText("abcd")
+    screen.bench.run()
+    await until(lambda: '"bytes": 4' in screen.bench.output.text(), "the answer", timeout=60)
+    screen.plugins.switch_button.click()
+    assert boxes.findText("Plug-in ours") < 0
+
+
+async def test_schemaverse_of_a_connection_is_taken_and_followed(
+    open_window: Open, broker: ServerProcess, connect: Connect, until: Until
+) -> None:
+    own = await connect(broker)
+    service = StationsService(own)
+    await service.start()
+    stations = StationsClient(own, username="root")
+    await stations.create_station("orders")
+    old = 'syntax = "proto3"; message Line { string sku = 1; }'
+    new = 'syntax = "proto3"; message Line { string sku = 1; uint32 count = 2; }'
+    await stations.create_schema("line", "protobuf", old, message="Line")
+    await stations.attach_schema("line", ["orders"])
+    await own.jetstream().publish("orders$1.final", b"\n\x06pencil\x10\x02")
+    program = await open_window(connect=broker.url)
+    window = program.window
+    workspace = await until(
+        lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
+    )
+    await until(lambda: workspace.connection.memphis.available, "the Memphis layer", timeout=30)
+    window.navigate(Route("decoders"))
+    screen = window.current_workspace().current_screen
+    menu = screen.sources.open_menu(screen.mapToGlobal(screen.rect().center()))
+    action = next(entry for entry in menu.actions() if "Schemaverse" in entry.text())
+    assert action.isEnabled()
+    action.trigger()
+    menu.close()
+
+    def gives() -> str:
+        rows = screen.sources.table.rows()
+        return rows[0].gives if rows else ""
+
+    await until(lambda: gives() == "1 schema, 1 version, 1 stream", "the schemas", timeout=30)
+    window.navigate(Route("messages", {"stream": "orders$1", "sequence": "1"}))
+    browser = window.current_workspace().current_screen.browser
+    await until(lambda: browser.detail.decoded is not None, "the message", timeout=30)
+    assert browser.detail.decoded.value == {"sku": "pencil"}
+    assert "line version 1" in browser.detail._chain.text()
+    # A new version is heard of; after it is attached, messages are read with it.
+    await stations.create_schema_version("line", new, message="Line")
+    await stations.activate_schema_version("line", 2)
+    await stations.attach_schema("line", ["orders"])
+    await until(
+        lambda: browser.detail.decoded.value == {"sku": "pencil", "count": 2}, "the new version", timeout=30
+    )
+    assert gives() == "1 schema, 2 versions, 1 stream"
+    screen.sources.remove(screen.sources.table.rows())
+    await until(lambda: "line version" not in browser.detail._chain.text(), "the automatic choice")
+    await stations.close()
+    await service.stop()

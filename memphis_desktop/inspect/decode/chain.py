@@ -66,7 +66,7 @@ BY_NAME: dict[str, Parse] = {
 TITLES = {
     "json": "JSON", "msgpack": "MsgPack", "cbor": "CBOR", "protobuf": "Protobuf without schema",
     "text": "Text", "binary": "Binary", "empty": "Empty", "avro": "Avro", "avro-container": "Avro container",
-    "command": "Command",
+    "command": "Command", "registry": "Schema registry", "schemaverse": "Schemaverse", "plugin": "Plug-in",
 }  # fmt: skip
 
 

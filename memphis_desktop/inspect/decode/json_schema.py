@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import exceptions, validators
-from referencing import Registry
+from referencing import Registry, Resource
 from referencing import exceptions as references
+from referencing.jsonschema import DRAFT202012
 
 from memphis_desktop.inspect.decode.exact_json import parse
 from memphis_desktop.inspect.decode.model import DecodeError
@@ -41,10 +42,13 @@ class JsonSchema:
 
     name: str
     schema: Any
+    others: Any = None  # documents it refers to, by how it calls them
 
     @classmethod
-    def from_bytes(cls, data: bytes, name: str = "") -> JsonSchema:
-        """Read a schema; raises JsonSchemaError when it is none."""
+    def from_bytes(
+        cls, data: bytes, name: str = "", documents: Mapping[str, bytes] | None = None
+    ) -> JsonSchema:
+        """Read a schema and the documents it refers to; raises JsonSchemaError when it is none."""
         try:
             schema = parse(data)
         except DecodeError as error:
@@ -58,7 +62,8 @@ class JsonSchema:
         except RecursionError:
             raise JsonSchemaError("This JSON Schema is nested too deep") from None
         title = schema.get("title") if isinstance(schema, dict) else None
-        return cls(name or (title if isinstance(title, str) and title else "schema"), schema)
+        others = {key: cls.from_bytes(value).schema for key, value in (documents or {}).items()}
+        return cls(name or (title if isinstance(title, str) and title else "schema"), schema, others or None)
 
     @classmethod
     def from_file(cls, path: Path) -> JsonSchema:
@@ -70,13 +75,20 @@ class JsonSchema:
         found = cls.from_bytes(data)
         return found if found.name != "schema" else cls(path.stem, found.schema)
 
+    def _registry(self) -> Registry[Any]:
+        # A document answers to the name it is referred to by; `$id` may be another.
+        return Registry().with_resources(
+            (key, Resource.from_contents(document, default_specification=DRAFT202012))
+            for key, document in (self.others or {}).items()
+        )
+
     def problems(self, value: Any) -> list[SchemaProblem]:
         """Return why a value (with exact numbers) does not fit; empty when it does."""
         kind = validators.validator_for(self.schema, default=validators.Draft202012Validator)
         found: list[SchemaProblem] = []
         try:
-            # An empty registry: a reference to another document is an error, never a download.
-            for error in kind(self.schema, registry=Registry()).iter_errors(value):
+            # What is not in the registry is an error, never a download.
+            for error in kind(self.schema, registry=self._registry()).iter_errors(value):
                 found.append(SchemaProblem(error.json_path, error.message[:300]))
                 if len(found) >= MAX_PROBLEMS:
                     break

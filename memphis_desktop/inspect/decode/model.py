@@ -30,6 +30,18 @@ class RawNumber(str):
     __slots__ = ()
 
 
+class SchemaMissing(DecodeError):
+    """The schema that a payload names is not to be had.
+
+    Attributes:
+        pending: It is only just being asked for: soon it may be.
+    """
+
+    def __init__(self, reason: str, offset: int | None = None, *, pending: bool = False) -> None:
+        super().__init__(reason, offset)
+        self.pending = pending
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One link of the chain from stored bytes to value: ``gzip 812 B → 2.1 KiB``."""
@@ -63,6 +75,8 @@ class Decoded:
         steps: The chain.
         report: A verdict of every decoder that was asked, in order.
         truncated: Why this is only a part, or "".
+        notes: What there is to say about the value, such as why it does not fit its schema.
+        pending: A schema is being asked for: decoding again later may give more.
     """
 
     kind: str
@@ -74,3 +88,4 @@ class Decoded:
     report: tuple[Verdict, ...]
     truncated: str = ""
     notes: tuple[str, ...] = field(default_factory=tuple)
+    pending: bool = False

@@ -1,8 +1,7 @@
-"""Rules that say which decoder reads which messages."""
+"""Rules that say which decoder reads which messages, and the decoders with everything they need."""
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,70 +17,56 @@ from memphis_desktop.inspect.decode.json_schema import (
     looks_like_json_schema,
     read_json,
 )
-from memphis_desktop.inspect.decode.model import Decoded, Verdict
-from memphis_desktop.inspect.decode.schemas import MAX_FILES, AvroSchema, ProtobufTypes, SchemaError
-from memphis_desktop.inspect.draft import matches
+from memphis_desktop.inspect.decode.model import Decoded, DecodeError, SchemaMissing, Verdict
+from memphis_desktop.inspect.decode.plugins import Plugin, PluginHost, installed
+from memphis_desktop.inspect.decode.rule import KINDS, NEXT, DecoderRule
+from memphis_desktop.inspect.decode.schemas import (
+    MAX_FILES,
+    AvroSchema,
+    ProtobufTypes,
+    SchemaError,
+    holds_protobuf,
+)
+from memphis_desktop.inspect.decode.schemaverse import SchemaverseSchemas, SchemaverseSource
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.registry import RegistrySchemas, RegistrySource, wire
 
-KINDS = ("json", "msgpack", "cbor", "protobuf", "avro", "text", "binary", "command")
+__all__ = ["KINDS", "DecoderRule", "DecoderSettings", "Decoders"]
 
-
-@dataclass(frozen=True)
-class DecoderRule:
-    """A decoder for the messages of a station, subject or header.
-
-    Attributes:
-        kind: One of `KINDS`.
-        schema: Message type (protobuf) or schema name (Avro; JSON Schema, which JSON is checked against).
-        stream: Name of the station, with ``*`` for any run of characters; empty for all.
-        subject: Subject pattern; empty for all.
-        header: ``Name`` or ``Name=value`` that the message must have; empty for none.
-    """
-
-    kind: str
-    schema: str = ""
-    stream: str = ""
-    subject: str = ""
-    header: str = ""
-
-    def applies(self, message: InspectedMessage) -> bool:
-        """Whether this rule is for a message."""
-        if self.stream and not fnmatch.fnmatchcase(message.stream, self.stream):
-            return False
-        if self.subject and not matches(self.subject, message.subject):
-            return False
-        if self.header:
-            name, equals, value = self.header.partition("=")
-            values = message.headers.all(name.strip())
-            return value.strip() in values if equals else bool(values)
-        return True
-
-    def description(self) -> str:
-        """For whom it is, in words."""
-        parts = [self.stream and f"station {self.stream}", self.subject and f"subject {self.subject}"]
-        parts.append(self.header and f"header {self.header}")
-        return ", ".join(part for part in parts if part) or "every message"
+SLOW = ("command", "plugin", "registry")  # what may have to wait for others: not for the event loop
 
 
 @dataclass
 class DecoderSettings:
-    """Rules in their order, where schemas come from (files and folders), and decoders of one's own.
+    """Rules in their order, where schemas come from, and decoders of one's own.
 
-    Commands run only while `commands_on`: they are off until a person turns them on.
+    Attributes:
+        rules: In the order they are asked.
+        sources: Files and folders of schemas.
+        commands: Run only while `commands_on`: they are off until a person turns them on.
+        registries: Schema registries.
+        schemaverses: Schemas of Memphis, one entry for each connection they were taken from.
+        plugins_on: Names of the plug-ins that a person has turned on.
     """
 
     rules: list[DecoderRule] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     commands: list[CommandDecoder] = field(default_factory=list)
     commands_on: bool = False
+    registries: list[RegistrySource] = field(default_factory=list)
+    schemaverses: list[SchemaverseSource] = field(default_factory=list)
+    plugins_on: list[str] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
         """Return plain data to keep."""
         return {
             "rules": [asdict(rule) for rule in self.rules],
-            "sources": self.sources,
+            "sources": list(self.sources),
             "commands": [asdict(command) for command in self.commands],
             "commands_on": self.commands_on,
+            "registries": [registry.record() for registry in self.registries],
+            "schemaverses": [source.record() for source in self.schemaverses],
+            "plugins_on": list(self.plugins_on),
         }
 
     @classmethod
@@ -94,7 +79,7 @@ class DecoderSettings:
                 rule = DecoderRule(**entry)
             except TypeError:
                 continue
-            if rule.kind in KINDS:
+            if rule.kind in KINDS and not rule.problem():
                 rules.append(rule)
         commands = []
         for entry in record.get("commands") or []:
@@ -104,43 +89,34 @@ class DecoderSettings:
                 continue
             if not command.problem():
                 commands.append(command)
-        sources = [str(source) for source in record.get("sources") or []]
-        return cls(rules, sources, commands, record.get("commands_on") is True)
+        registries = [RegistrySource.from_record(entry) for entry in record.get("registries") or []]
+        schemaverses = [SchemaverseSource.from_record(entry) for entry in record.get("schemaverses") or []]
+        return cls(
+            rules,
+            [str(source) for source in record.get("sources") or []],
+            commands,
+            record.get("commands_on") is True,
+            [registry for registry in registries if registry is not None],
+            [source for source in schemaverses if source is not None],
+            [str(name) for name in record.get("plugins_on") or []],
+        )
 
 
 Parse = Callable[[bytes], Any]
 
 
-class Decoders:
-    """Rules with their schemas loaded. `problems` says which sources could not be used."""
+@dataclass
+class _Loaded:
+    """What the sources gave."""
 
-    def __init__(self, settings: DecoderSettings | None = None) -> None:
-        self.settings = settings or DecoderSettings()
-        self.protobuf = ProtobufTypes()
-        self.avro: dict[str, AvroSchema] = {}
-        self.json_schemas: dict[str, JsonSchema] = {}
-        self.problems: dict[str, str] = {}
-        self.load_sources()
+    protobuf: ProtobufTypes = field(default_factory=ProtobufTypes)
+    avro: dict[str, AvroSchema] = field(default_factory=dict)
+    json_schemas: dict[str, JsonSchema] = field(default_factory=dict)
 
-    def load_sources(self) -> None:
-        """Read every source again."""
-        self.protobuf, self.avro, self.json_schemas, self.problems = ProtobufTypes(), {}, {}, {}
-        for source in self.settings.sources:
-            try:
-                self._load(Path(source))
-            except (SchemaError, JsonSchemaError) as error:
-                self.problems[source] = str(error)
-
-    def _load(self, path: Path) -> None:
-        """Read a file, or a folder of .proto, .avsc and .json files."""
+    def read(self, path: Path) -> None:
+        """Read a file, or a folder with everything in it; raises SchemaError, JsonSchemaError."""
         if path.is_dir():
-            schemas = sorted([*path.rglob("*.avsc"), *path.rglob("*.json")])[:MAX_FILES]
-            for file in schemas:
-                content = read_json(file)  # other JSON lies beside schemas, too
-                if file.suffix == ".avsc" or looks_like_json_schema(content) or looks_like_avro(content):
-                    self._load(file)
-            if not schemas or any(path.rglob("*.proto")):
-                self.protobuf.add_source(path)
+            self._read_folder(path)
         elif path.suffix == ".json" and looks_like_json_schema(read_json(path)):
             found = JsonSchema.from_file(path)
             self.json_schemas[found.name] = found
@@ -150,11 +126,217 @@ class Decoders:
         else:
             self.protobuf.add_source(path)
 
+    def _read_folder(self, path: Path) -> None:
+        """One file that cannot be used does not keep out the others."""
+        problems = []
+        found = 0
+        for file in sorted([*path.rglob("*.avsc"), *path.rglob("*.json")])[:MAX_FILES]:
+            content = read_json(file)  # other JSON lies beside schemas, too
+            if (
+                file.suffix != ".avsc"
+                and not looks_like_json_schema(content)
+                and not looks_like_avro(content)
+            ):
+                continue
+            found += 1
+            try:
+                self.read(file)
+            except (SchemaError, JsonSchemaError) as error:
+                problems.append(f"{file.name}: {error}")
+        if not found or holds_protobuf(path):
+            self.protobuf.add_source(path)
+        if problems:
+            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+            raise SchemaError(f"{problems[0]}{more}")
+
+
+class Decoders:
+    """Rules with their schemas loaded. `problems` says which sources could not be used."""
+
+    def __init__(
+        self, settings: DecoderSettings | None = None, *, arrived: Callable[[], None] | None = None
+    ) -> None:
+        """Load the sources.
+
+        Args:
+            settings: What a person has set up.
+            arrived: Called from a thread when a schema became known that decoding on an event loop could
+                not wait for. Without, decoding waits wherever it is done.
+        """
+        self.settings = settings or DecoderSettings()
+        self._arrived = arrived
+        self._loaded = _Loaded()
+        self.problems: dict[str, str] = {}
+        self.registries: dict[str, RegistrySchemas] = {}
+        self._schemaverses: dict[str, SchemaverseSchemas] = {}
+        self._plugins: dict[str, PluginHost] = {}
+        self.connect_sources()
+        self.load_sources()
+
+    @property
+    def protobuf(self) -> ProtobufTypes:
+        """The message types of the files."""
+        return self._loaded.protobuf
+
+    @property
+    def avro(self) -> dict[str, AvroSchema]:
+        """The Avro schemas of the files, by name."""
+        return self._loaded.avro
+
+    @property
+    def json_schemas(self) -> dict[str, JsonSchema]:
+        """The JSON Schemas of the files, by name."""
+        return self._loaded.json_schemas
+
+    def load_sources(self) -> None:
+        """Read every file and folder again. May take its time with many: then it belongs in a thread."""
+        loaded, problems = _Loaded(), {}
+        for source in self.settings.sources:
+            try:
+                loaded.read(Path(source))
+            except (SchemaError, JsonSchemaError) as error:
+                problems[source] = str(error)
+        self._loaded, self.problems = loaded, problems
+
+    def connect_sources(self) -> None:
+        """Take registries, Schemaverse and plug-ins as the settings have them now; what stays is kept."""
+        before = self.registries
+        self.registries = {}
+        for source in self.settings.registries:
+            old = before.pop(source.name, None)
+            same = old is not None and old.source == source
+            self.registries[source.name] = (
+                old if same and old is not None else RegistrySchemas(source, arrived=self._arrived)
+            )
+            if old is not None and not same:
+                old.close()
+        for gone in before.values():
+            gone.close()
+        known = self._schemaverses
+        self._schemaverses = {
+            entry.title: known[entry.title]
+            if entry.title in known and known[entry.title].source is entry
+            else SchemaverseSchemas(entry)
+            for entry in self.settings.schemaverses
+        }
+        hosts, self._plugins = self._plugins, {}
+        if self.settings.plugins_on:
+            wanted = [plugin for plugin in installed() if plugin.name in self.settings.plugins_on]
+            self._plugins = {plugin.name: self._host(hosts, plugin) for plugin in wanted}
+
+    @staticmethod
+    def _host(hosts: dict[str, PluginHost], plugin: Plugin) -> PluginHost:
+        host = hosts.get(plugin.name)
+        return host if host is not None and host.plugin == plugin else PluginHost(plugin)
+
+    def close(self) -> None:
+        """End what runs for registries and plug-ins."""
+        for registry in self.registries.values():
+            registry.close()
+        for host in self._plugins.values():
+            host.end()
+
+    # Which ------------------------------------------------------------------------------------------
+
+    def rules_for(self, message: InspectedMessage) -> Iterable[DecoderRule]:
+        """Yield the rules that are for a message, in their order; last what sources take by themselves."""
+        if message.is_rewritten:
+            return
+        yield from (rule for rule in self.settings.rules if rule.applies(message))
+        for entry in self.settings.schemaverses:
+            use = entry.streams.get(message.stream) if entry.automatic else None
+            if use is not None:
+                yield DecoderRule("schemaverse", f"{entry.title}/{use[0]}@{use[1]}", message.stream)
+        for registry in self.settings.registries:
+            if registry.automatic and wire.has_mark(message.payload):
+                yield DecoderRule("registry", registry.name, failing=NEXT)
+
     def rule_for(self, message: InspectedMessage) -> DecoderRule | None:
         """Return the first rule that is for a message."""
-        if message.is_rewritten:
-            return None
-        return next((rule for rule in self.settings.rules if rule.applies(message)), None)
+        return next(iter(self.rules_for(message)), None)
+
+    def is_slow(self, kind: str) -> bool:
+        """Whether decoding with a kind has to happen beside the event loop."""
+        return kind in SLOW
+
+    def slow_for(self, message: InspectedMessage) -> bool:
+        """Whether decoding a message has to happen beside the event loop."""
+        for rule in self.rules_for(message):
+            if rule.kind == "registry" and not rule.before and wire.has_mark(message.payload):
+                registry = self.registries.get(rule.schema.partition("/")[0])
+                if registry is not None and registry.is_known(wire.schema_id(message.payload)):
+                    continue
+            if self.is_slow(rule.kind):
+                return True
+            if rule.failing != NEXT:
+                return False
+        return False
+
+    def schemas(self) -> Iterable[tuple[str, str]]:
+        """Every (kind, schema) that can be chosen."""
+        for name in self.protobuf.names():
+            yield "protobuf", name
+        for name in sorted(self.avro):
+            yield "avro", name
+        for name in sorted(self.json_schemas):
+            yield "json", name
+        for entry in self.settings.schemaverses:
+            for schema in entry.schemas:
+                if schema.kind != "graphql":
+                    yield "schemaverse", f"{entry.title}/{schema.name}"
+        for name in self.registries:
+            yield "registry", name
+        if self.settings.commands_on:
+            for command in self.settings.commands:
+                yield "command", command.name
+        for name in self._plugins:
+            yield "plugin", name
+
+    # Decoding ---------------------------------------------------------------------------------------
+
+    def decode(self, message: InspectedMessage) -> Decoded:
+        """Decode a message by the rules that are for it, else automatically; never fails."""
+        report: list[Verdict] = []
+        for rule in self.rules_for(message):
+            decoded = self.decode_by(rule, message.payload)
+            applied = decoded.has_value or decoded.kind == "empty" or rule.kind in ("text", "binary")
+            if applied or decoded.pending or rule.failing != NEXT:
+                return replace(decoded, report=(*report, *decoded.report)) if report else decoded
+            report += [
+                verdict for verdict in decoded.report if verdict.decoder not in ("compression", "text")
+            ]
+        plain = decode(message.payload)
+        return replace(plain, report=(*report, *plain.report)) if report else plain
+
+    def decode_by(self, rule: DecoderRule, payload: bytes) -> Decoded:
+        """Decode as a rule says, whoever it is for."""
+        if not rule.before or not payload:
+            return self.decode_as(payload, rule.kind, rule.schema)
+        try:
+            data, steps = rule.prepare(payload)
+        except DecodeError as error:
+            plain = decode(payload, decoder="text")
+            failed = Verdict(rule.before, False, error.reason, error.offset)
+            return replace(plain, report=(failed, *plain.report), notes=(f"The payload {error.reason}.",))
+        decoded = self.decode_as(data, rule.kind, rule.schema)
+        return replace(decoded, steps=(*steps, *decoded.steps))
+
+    def decode_as(self, data: bytes, kind: str, schema: str = "") -> Decoded:
+        """Decode with a kind and a schema; a schema that is not loaded is said in the report."""
+        if kind in ("text", "binary"):
+            return decode(data, decoder=kind)
+        try:
+            if kind == "registry":
+                return self._by_registry(data, schema)
+            if kind == "schemaverse":
+                return self._by_schemaverse(data, schema)
+            parse = self.parser(kind, schema)
+        except SchemaError as error:
+            return _without(data, f"{kind} {schema}", str(error))
+        checked = self.json_schemas.get(schema) if kind == "json" else None
+        title = f"{TITLES.get(kind, kind)} {schema}" if schema and checked is None else kind
+        decoded = decode(data, parse=(title, parse))
+        return decoded if checked is None else _checked(decoded, checked, schema)
 
     def parser(self, kind: str, schema: str = "") -> Parse:
         """Return what reads bytes as a kind, with a schema where the kind has one.
@@ -179,61 +361,85 @@ class Decoders:
             if not self.settings.commands_on:
                 raise SchemaError("Commands as decoders are turned off")
             return command.parse
+        if kind == "plugin":
+            host = self._plugins.get(schema)
+            if host is None:
+                raise SchemaError(f"The plug-in {schema or '(none chosen)'} is not installed, or turned off")
+            return host.parse
         if kind == "json" and schema and schema not in self.json_schemas:
             raise SchemaError(f"The JSON Schema {schema} is not loaded")
         return _PLAIN[kind]
 
-    def decode(self, message: InspectedMessage) -> Decoded:
-        """Decode a message by the rule that is for it, else automatically; never fails."""
-        rule = self.rule_for(message)
-        return (
-            decode(message.payload)
-            if rule is None
-            else self.decode_as(message.payload, rule.kind, rule.schema)
-        )
+    def _by_registry(self, data: bytes, schema: str) -> Decoded:
+        name = schema.partition("/")[0]
+        registry = self.registries.get(name)
+        if registry is None:
+            raise SchemaError(f"There is no schema registry {name or '(none chosen)'}")
+        title, checked = "", None
+        missing, pending = "", False
 
-    def decode_as(self, data: bytes, kind: str, schema: str = "") -> Decoded:
-        """Decode with a kind and a schema; a schema that is not loaded is said in the report."""
-        if kind in ("text", "binary"):
-            return decode(data, decoder=kind)
-        try:
-            parse = self.parser(kind, schema)
-        except SchemaError as error:
-            plain = decode(data)
-            missing = Verdict(f"{kind} {schema}", False, str(error))
-            return replace(plain, report=(missing, *plain.report), truncated=plain.truncated or str(error))
-        checked = self.json_schemas.get(schema) if kind == "json" else None
-        title = f"{TITLES.get(kind, kind)} {schema}" if schema and checked is None else kind
-        decoded = decode(data, parse=(title, parse))
-        if checked is None or not decoded.has_value:
-            return decoded
-        problems = checked.problems(decoded.value)
-        verdicts = [Verdict(f"JSON Schema {schema}", False, str(problem)) for problem in problems]
-        if not problems:
-            verdicts = [Verdict(f"JSON Schema {schema}", True, "the value fits")]
-        note = f"Does not fit the JSON Schema {schema}. {problems[0]}" if problems else ""
-        return replace(decoded, report=(*decoded.report, *verdicts), notes=(note,) if note else ())
+        def parse(payload: bytes) -> Any:
+            nonlocal title, checked, missing, pending
+            try:
+                value, title, found = registry.read(payload)
+            except SchemaMissing as error:
+                # Not the error itself: its frames would keep alive the painter that all this may be for.
+                missing, pending = error.reason, error.pending
+                raise
+            checked = found.schema if isinstance(found.schema, JsonSchema) else None
+            return value
 
-    def is_slow(self, kind: str) -> bool:
-        """Whether decoding with a kind has to happen beside the event loop."""
-        return kind == "command"
+        decoded = decode(data, parse=("registry", parse))
+        if missing:
+            return replace(decoded, truncated=decoded.truncated or missing, pending=pending)
+        decoded = _named(decoded, title)
+        return decoded if checked is None else _checked(decoded, checked, checked.name)
 
-    def slow_for(self, message: InspectedMessage) -> bool:
-        """Whether the rule for a message is a slow one."""
-        rule = self.rule_for(message)
-        return rule is not None and self.is_slow(rule.kind)
+    def _by_schemaverse(self, data: bytes, schema: str) -> Decoded:
+        title, _, rest = schema.rpartition("/")
+        name, _, version = rest.partition("@")
+        known = self._schemaverses.get(title)
+        if known is None:
+            raise SchemaError(f"The schemas of {title} are not taken any more")
+        found_title = ""
+        verdicts: list[Verdict] = []
 
-    def schemas(self) -> Iterable[tuple[str, str]]:
-        """Every (kind, schema) that can be chosen."""
-        for name in self.protobuf.names():
-            yield "protobuf", name
-        for name in sorted(self.avro):
-            yield "avro", name
-        for name in sorted(self.json_schemas):
-            yield "json", name
-        if self.settings.commands_on:
-            for command in self.settings.commands:
-                yield "command", command.name
+        def parse(payload: bytes) -> Any:
+            nonlocal found_title, verdicts
+            value, found_title, verdicts = known.read(payload, name, int(version or 0))
+            return value
+
+        decoded = _named(decode(data, parse=("schemaverse", parse)), found_title)
+        notes: tuple[str, ...] = ()
+        if decoded.has_value and not verdicts[-1].applied:
+            notes = (f"Does not fit {name} of Schemaverse. {verdicts[0].reason}",)
+        return replace(decoded, report=(*decoded.report, *verdicts), notes=notes)
+
+
+def _without(data: bytes, decoder: str, reason: str) -> Decoded:
+    """Decode automatically, and say what is missing for more."""
+    plain = decode(data)
+    missing = Verdict(decoder, False, reason)
+    return replace(plain, report=(missing, *plain.report), truncated=plain.truncated or reason)
+
+
+def _named(decoded: Decoded, title: str) -> Decoded:
+    """Call the last step what it turned out to be."""
+    if not decoded.has_value:
+        return decoded
+    return replace(decoded, steps=(*decoded.steps[:-1], replace(decoded.steps[-1], name=title)))
+
+
+def _checked(decoded: Decoded, schema: JsonSchema, name: str) -> Decoded:
+    """Add whether the value fits a JSON Schema."""
+    if not decoded.has_value:
+        return decoded
+    problems = schema.problems(decoded.value)
+    verdicts = [Verdict(f"JSON Schema {name}", False, str(problem)) for problem in problems]
+    if not problems:
+        verdicts = [Verdict(f"JSON Schema {name}", True, "the value fits")]
+    note = f"Does not fit the JSON Schema {name}. {problems[0]}" if problems else ""
+    return replace(decoded, report=(*decoded.report, *verdicts), notes=(note,) if note else ())
 
 
 _PLAIN: dict[str, Parse] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,8 @@ from memphis_desktop.inspect.message import format_time
 
 MAX_FILES = 2_000
 MAX_FILE = 4 << 20
+MAX_DESCRIPTOR_SET = 64 << 20
+DESCRIPTOR_SETS = (".pb", ".desc", ".protoset", ".binpb", ".fds")  # what they are called by their makers
 MAX_RECORDS = 10_000
 
 
@@ -91,31 +93,50 @@ class ProtobufTypes:
             found = self._types[ends[0]] if len(ends) == 1 else None
         return found
 
+    def file(self, name: str) -> FileDescriptorProto:
+        """Return a file by its name; raises KeyError when there is none."""
+        return self._files[name]
+
     def add_source(self, path: Path) -> None:
-        """Read a .proto file, a folder of them, or a descriptor set.
+        """Read a .proto file, a descriptor set, or a folder of them.
 
         Raises:
             SchemaError: nothing there can be read; says why.
         """
         try:
             if path.is_dir():
-                files = sorted(path.rglob("*.proto"))[:MAX_FILES]
-                if not files:
-                    raise SchemaError(f"There are no .proto files in {path}")
-                parsed = [parse_proto(_read(file), file.relative_to(path).as_posix()) for file in files]
+                self._add_folder(path)
             elif path.suffix == ".proto":
-                parsed = self._with_imports(path)
+                self.add_files(self._with_imports(path))
             else:
-                parsed = list(FileDescriptorSet.FromString(path.read_bytes()).file)
-                if not parsed:
-                    raise SchemaError(f"{path.name} is no descriptor set")
+                self.add_files(_descriptor_set(path))
         except ProtoSyntaxError as error:
             raise SchemaError(str(error)) from None
-        except ProtobufError:
-            raise SchemaError(f"{path.name} is no descriptor set") from None
         except OSError as error:
             raise SchemaError(f"{path} cannot be read: {error.strerror}") from None
-        self.add_files(parsed)
+
+    def _add_folder(self, path: Path) -> None:
+        """Read everything in a folder; a descriptor set that cannot be used does not keep out the others."""
+        files = sorted(path.rglob("*.proto"))[:MAX_FILES]
+        sets = sorted(file for file in path.rglob("*") if file.suffix in DESCRIPTOR_SETS)[:MAX_FILES]
+        if not files and not sets:
+            raise SchemaError(f"There are no .proto files and no descriptor sets in {path}")
+        if files:
+            self.add_files(parse_proto(_read(file), file.relative_to(path).as_posix()) for file in files)
+        problems = []
+        for file in sets:
+            try:
+                self.add_files(_descriptor_set(file))
+            except SchemaError as error:
+                problems.append(f"{file.name}: {error}")
+        if problems:
+            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+            raise SchemaError(f"{problems[0]}{more}")
+
+    def add_types(self, other: ProtobufTypes) -> None:
+        """Take over everything another has, as it is."""
+        self._files.update(other._files)
+        self._types.update(other._types)
 
     def add_text(self, text: str, name: str = "schema.proto") -> None:
         """Read the text of one .proto file; raises SchemaError when it cannot be used."""
@@ -193,6 +214,24 @@ def _read(path: Path) -> str:
         raise SchemaError(f"{path.name} is not UTF-8 text") from None
 
 
+def holds_protobuf(folder: Path) -> bool:
+    """Whether a folder holds .proto files or descriptor sets."""
+    return any(file.suffix == ".proto" or file.suffix in DESCRIPTOR_SETS for file in folder.rglob("*"))
+
+
+def _descriptor_set(path: Path) -> list[FileDescriptorProto]:
+    """Return the files of a descriptor set; raises SchemaError when it is none."""
+    if path.stat().st_size > MAX_DESCRIPTOR_SET:
+        raise SchemaError(f"{path.name} is too large to be a descriptor set")
+    try:
+        parsed = list(FileDescriptorSet.FromString(path.read_bytes()).file)
+    except ProtobufError:
+        parsed = []
+    if not parsed:
+        raise SchemaError(f"{path.name} is no descriptor set")
+    return parsed
+
+
 def _builtin_files(files: Iterable[FileDescriptorProto]) -> list[FileDescriptorProto]:
     """Google's own files that are imported, from the library."""
     wanted = {name for file in files for name in file.dependency if name.startswith("google/protobuf/")}
@@ -268,6 +307,22 @@ class AvroSchema:
         return cls(name or str(title or "schema"), parsed)
 
     @classmethod
+    def from_texts(cls, text: str, references: Sequence[str]) -> AvroSchema:
+        """Read a schema that names types of others, which come in order; raises SchemaError."""
+        named: dict[str, Any] = {}
+        try:
+            for reference in references:
+                fastavro.parse_schema(json.loads(reference), named_schemas=named)
+            schema = json.loads(text)
+            parsed = fastavro.parse_schema(schema, named_schemas=named)
+            if references:
+                parsed = fastavro.parse_schema(_with_types_within(parsed, named))
+        except Exception as error:
+            raise SchemaError(f"This is no Avro schema: {error}"[:300]) from None
+        title = schema.get("name") if isinstance(schema, dict) else None
+        return cls(str(title or "schema"), parsed)
+
+    @classmethod
     def from_file(cls, path: Path) -> AvroSchema:
         """Read a schema file; raises SchemaError when it cannot be used."""
         try:
@@ -282,6 +337,10 @@ class AvroSchema:
             DecodeError: the bytes do not fit the schema, or some are left over.
         """
         start = 5 if len(data) > 5 and data[0] == 0 and self._fails_at(data, 0) else 0
+        return self.parse_exactly(data, start)
+
+    def parse_exactly(self, data: bytes, start: int = 0) -> Any:
+        """Return the one value that the bytes from `start` hold; raises DecodeError."""
         stream = io.BytesIO(data)
         stream.seek(start)
         value = self._read(stream)
@@ -314,6 +373,32 @@ class AvroSchema:
         except Exception as error:
             raise SchemaError(f"This does not fit {self.name}: {error}"[:300]) from None
         return stream.getvalue()
+
+
+def _with_types_within(schema: Any, named: dict[str, Any]) -> Any:
+    """Return a schema that can be read by itself: each type it names stands where it is first named."""
+    defined: set[str] = set()
+
+    def walk(part: Any) -> Any:
+        if isinstance(part, str):
+            return part if part in defined or part not in named else walk(named[part])
+        if isinstance(part, list):
+            return [walk(branch) for branch in part]
+        if not isinstance(part, dict):
+            return part
+        if part.get("type") in ("record", "error", "enum", "fixed"):
+            defined.add(part["name"])
+        result = {key: value for key, value in part.items() if not key.startswith("__")}
+        if "fields" in part:
+            result["fields"] = [{**field, "type": walk(field["type"])} for field in part["fields"]]
+        for key in ("items", "values"):
+            if key in part:
+                result[key] = walk(part[key])
+        if isinstance(part.get("type"), dict | list) or part.get("type") in named:
+            result["type"] = walk(part["type"])
+        return result
+
+    return walk(schema)
 
 
 def parse_container(data: bytes, limit: int = MAX_OUTPUT) -> Any:

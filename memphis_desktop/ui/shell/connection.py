@@ -17,6 +17,7 @@ from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.ui.memphis.letters import MemphisLetters
 from memphis_desktop.ui.memphis.link import MemphisLink
+from memphis_desktop.ui.memphis.schemas_taken import SchemaverseFollower
 
 _MINIMUM_MS = 100  # widgets are updated at most ten times a second
 LOCAL_ID = "local-broker"
@@ -39,6 +40,7 @@ class Connection(QObject):
         super().__init__(parent)
         self.session = Session(profile, folders.data_folder())
         self.memphis = MemphisLink(self.session, self)
+        self._schemaverse = SchemaverseFollower(self.memphis, profile, self)
         # Advisories are heard from now on, whether a screen looks or not.
         self.session.dead_letters.set_source(MemphisLetters(self.memphis))
         self.users = 0  # tabs that show it
@@ -90,6 +92,7 @@ class Connection(QObject):
         if self._connecting is not None and not self._connecting.done():
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
+        self._schemaverse.stop()
         await self.memphis.close()
         await self.session.close()
         self.closed.emit()

@@ -23,6 +23,7 @@ from memphis_desktop.inspect.forms import Field, default_value
 from memphis_desktop.inspect.forms.json_types import value_field
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.screens.composer.form_view import FormView
 from memphis_desktop.ui.screens.decoders.choices import chosen, select_choice
 from memphis_desktop.ui.screens.decoders.store import current_decoders, notifier
@@ -249,11 +250,11 @@ class BodyPanel(QWidget):
         self.encoding_box.clear()
         for kind in PLAIN:
             self.encoding_box.addItem("as written" if kind == "json" else f"as {TITLES[kind]}", (kind, ""))
-        if self.attached is not None and self.attached.kind != "json":
-            self.encoding_box.addItem(f"as {self.attached.title}", ATTACHED)
+        if self.attached is not None and _changes_bytes(self.attached):
+            self.encoding_box.addItem(visible_text(f"as {self.attached.title}", 100), ATTACHED)
         for kind, schema in current_decoders().schemas():
-            if kind != "json":
-                self.encoding_box.addItem(f"as {schema}", (kind, schema))
+            if kind in ("protobuf", "avro"):
+                self.encoding_box.addItem(visible_text(f"as {schema}", 100), (kind, schema))
         select_choice(self.encoding_box, before_choice)
         self.encoding_box.blockSignals(before)
 
@@ -264,7 +265,7 @@ class BodyPanel(QWidget):
         self.attached = attached
         self.load_encodings()
         if not self._chosen_by_hand:
-            binary = attached is not None and attached.kind != "json"
+            binary = attached is not None and _changes_bytes(attached)
             select_choice(self.encoding_box, ATTACHED if binary else None)
         if self.by_form:
             self.show_form()
@@ -283,6 +284,11 @@ class BodyPanel(QWidget):
         self.format_button.setVisible(is_json and not self.by_form)
         self.encoding_box.setVisible(is_json)
         self.example_button.setVisible(is_json and self.field() is not None)
+
+
+def _changes_bytes(attached: AttachedSchema) -> bool:
+    """Whether a body is sent otherwise than it is written."""
+    return attached.kind != "json" or bool(attached.frame)
 
 
 def _ghost(title: str, tooltip: str) -> QPushButton:

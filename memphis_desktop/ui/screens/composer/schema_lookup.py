@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
 
-from memphis_desktop.inspect.attached import AttachedSchema, schema_of_rule, schema_of_text
+from memphis_desktop.inspect.attached import (
+    AttachedSchema,
+    rule_of_draft,
+    schema_of_registry,
+    schema_of_rule,
+    schema_of_text,
+)
 from memphis_desktop.inspect.decode.schemas import SchemaError
+from memphis_desktop.inspect.registry import RegistryError
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.names import station_of_stream
@@ -39,12 +47,17 @@ class SchemaLookup(QObject):
         session = context.session
         self._client = StationsClient(session.nats, api_prefix=session.profile.api_prefix)
         self._stations: dict[str, StationSchema | None] = {}
+        self._registry: dict[str, AttachedSchema | None] = {}
 
     def schema(
         self, stream: str, subject: str, headers: tuple[tuple[str, str], ...]
     ) -> AttachedSchema | None:
         """The schema known for a message so far: the rule's comes first, for a person has chosen it."""
-        found = schema_of_rule(current_decoders(), stream, subject, headers)
+        decoders = current_decoders()
+        rule = rule_of_draft(decoders, stream, subject, headers)
+        if rule is not None and rule.kind == "registry" and "/" in rule.schema:
+            return self._of_registry(rule.schema)
+        found = schema_of_rule(decoders, rule)
         if found is not None or not stream:
             return found
         if stream not in self._stations:
@@ -52,6 +65,32 @@ class SchemaLookup(QObject):
             self._context.run(self._read(stream), "read the station's schema")
         station = self._stations[stream]
         return station.attached if station is not None else None
+
+    def _of_registry(self, name: str) -> AttachedSchema | None:
+        """The newest schema of a registry's subject, asked for once while the composer is open."""
+        if name not in self._registry:
+            self._registry[name] = None
+            self._context.run(self._ask_registry(name), "read the registry's schema")
+        return self._registry[name]
+
+    async def _ask_registry(self, name: str) -> None:
+        title, _, subject = name.partition("/")
+        subject, _, message = subject.partition("#")
+        registry = current_decoders().registries.get(title)
+        if registry is None:
+            return
+        try:
+            found = await asyncio.to_thread(registry.latest, subject)
+            what = f"{subject} version {found.fetched.version} ({title})"
+            attached = schema_of_registry(found, message, what)
+        except (RegistryError, SchemaError) as error:
+            if isValid(self):
+                text = str(error).rstrip(".")
+                self._context.notify(f"No schema of {subject}: {text}.", "warning")
+            return
+        if isValid(self):
+            self._registry[name] = attached
+            self.changed.emit()
 
     def station_schema(self, stream: str) -> StationSchema | None:
         """What the station itself demands."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 from PySide6.QtWidgets import QComboBox
 
 from memphis_desktop.inspect.decode import TITLES, Decoded, decode
-from memphis_desktop.inspect.decode.rules import KINDS
+from memphis_desktop.inspect.decode.rule import PLAIN_KINDS
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 
-_SCHEMA_TITLES = {"protobuf": "Protobuf", "avro": "Avro", "json": "JSON Schema", "command": "Command"}
+_SCHEMA_TITLES = {
+    "protobuf": "Protobuf", "avro": "Avro", "json": "JSON Schema", "command": "Command", "plugin": "Plug-in",
+    "registry": "Schema registry", "schemaverse": "Schemaverse",
+}  # fmt: skip
 
 
 def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
@@ -16,11 +21,23 @@ def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
     box.clear()
     if automatic:
         box.addItem("Automatic", None)
-    for kind in KINDS:
-        if kind not in ("avro", "command"):
-            box.addItem(TITLES.get(kind, kind), (kind, ""))
+    for kind in PLAIN_KINDS:
+        box.addItem(TITLES.get(kind, kind), (kind, ""))
     for kind, schema in current_decoders().schemas():
-        box.addItem(f"{_SCHEMA_TITLES[kind]} {schema}", (kind, schema))
+        box.addItem(decoder_title(kind, schema), (kind, schema))
+
+
+def decoder_title(kind: str, schema: str) -> str:
+    """What a decoder is called in lists."""
+    if not schema:
+        return TITLES.get(kind, kind)
+    return visible_text(f"{_SCHEMA_TITLES.get(kind, TITLES.get(kind, kind))} {schema}", 100)
+
+
+def decode_message(message: InspectedMessage, choice: tuple[str, str] | None) -> Decoded:
+    """Decode a message with a chosen decoder and schema; None follows the rules."""
+    decoders = current_decoders()
+    return decoders.decode(message) if choice is None else decoders.decode_as(message.payload, *choice)
 
 
 def decode_as(data: bytes, choice: tuple[str, str] | None) -> Decoded:

@@ -5,29 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QFrame,
-    QMenu,
-    QSplitter,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QFrame, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.decode import TITLES
 from memphis_desktop.inspect.decode.rules import DecoderRule
-from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
-from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
 from memphis_desktop.ui.screens.decoders.bench import Bench
-from memphis_desktop.ui.screens.decoders.choices import chosen, fill_decoders, select_choice
 from memphis_desktop.ui.screens.decoders.commands import CommandTable
-from memphis_desktop.ui.screens.decoders.masking import MaskTable, mono_field
+from memphis_desktop.ui.screens.decoders.masking import MaskTable
+from memphis_desktop.ui.screens.decoders.plugins import PluginTable
+from memphis_desktop.ui.screens.decoders.rule_dialog import FAILING, RuleDialog
+from memphis_desktop.ui.screens.decoders.sources import SourceTable
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, notifier, save_decoders
 
 
@@ -50,35 +41,30 @@ class DecodersScreen(Screen):
         self.header.add_action("Add rule", self.add_rule, icon_name="plus", kind="primary")
         self.rules = DataTable(
             [
+                Column("order", "Order", lambda row: row[0] + 1, kind="number", width=64),
                 Column("for", "Messages", lambda row: row[1].description(), width=280, stretch=True),
-                Column("decoder", "Decoder", lambda row: TITLES.get(row[1].kind, row[1].kind), width=200),
-                Column("schema", "Type or schema", lambda row: row[1].schema, kind="mono", width=240),
+                Column("before", "First", lambda row: row[1].before, kind="mono", width=120),
+                Column("decoder", "Decoder", lambda row: TITLES.get(row[1].kind, row[1].kind), width=170),
+                Column("schema", "Type or schema", lambda row: row[1].schema, kind="mono", width=220),
+                Column("failing", "If it fails", lambda row: FAILING[row[1].failing], width=150),
             ],
-            lambda row: (row[1].stream, row[1].subject, row[1].header),
+            lambda row: (row[1].stream, row[1].subject, row[1].header, row[1].kind, row[1].schema),
             "decoder_rules",
             context_actions=self._rule_actions,
         )
-        self.sources = DataTable(
-            [
-                Column("state", "State", lambda row: ("bad", "problem") if row[1] else ("good", "loaded"),
-                       kind="dot", width=110),
-                Column("path", "File or folder", lambda row: row[0], kind="mono", width=300, stretch=True),
-                Column("problem", "Problem", lambda row: row[1], width=260),
-            ],
-            lambda row: row[0],
-            "decoder_sources",
-            context_actions=self._source_actions,
-        )  # fmt: skip
+        self.sources = SourceTable(context)
         self.rules.row_activated.connect(lambda row: self._edit(row[1]))
         self.masks = MaskTable(context)
         self.command_table = CommandTable(context)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        self.plugins = PluginTable()
         for title, page in (
             ("Rules", self.rules),
             ("Schemas", self.sources),
             ("Masking", self.masks),
             ("Commands", self.command_table),
+            ("Plug-ins", self.plugins),
         ):
             self.tabs.addTab(page, title)
         self.bench = Bench()
@@ -105,15 +91,10 @@ class DecodersScreen(Screen):
         else:
             text = "No rules: JSON, MsgPack, CBOR, Avro containers and protobuf are recognised by themselves."
             self.rules.set_state("empty", text, ("Add rule", self.add_rule))
-        sources = [(source, decoders.problems.get(source, "")) for source in decoders.settings.sources]
-        self.sources.set_rows(sources)
-        if sources:
-            self.sources.set_state("ready")
-        else:
-            text = "No schemas yet. Add .proto files, descriptor sets, Avro schemas (.avsc) or JSON Schemas."
-            self.sources.set_state("empty", text, ("Add schemas", self.add_source))
+        self.sources.refresh()
         self.command_table.refresh()
         self.masks.refresh()
+        self.plugins.refresh()
         self.bench.load_choices()
 
     def commands(self) -> list[Command]:
@@ -121,6 +102,7 @@ class DecodersScreen(Screen):
         return [
             Command("Add a decoder rule", "N", self.add_rule, "plus"),
             Command("Add schemas", "S", self.add_source, "plus"),
+            Command("Add a schema registry", "", self.add_registry, "cloud"),
             Command("Hide values", "M", self.add_mask, "eye-slash"),
             Command("Add a command as decoder", "", self.add_command, "terminal-window"),
         ]
@@ -128,46 +110,14 @@ class DecodersScreen(Screen):
     # Sources ------------------------------------------------------------------------------------
 
     def add_source(self) -> None:
-        """Choose files."""
+        """Offer the kinds of sources."""
         self.tabs.setCurrentWidget(self.sources)
-        kinds = "Schemas (*.proto *.pb *.desc *.protoset *.bin *.avsc *.json);;All files (*)"
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.sources.open_menu(self.header.mapToGlobal(self.header.rect().bottomRight()))
 
-        def files() -> None:
-            paths, _ = QFileDialog.getOpenFileNames(self, "Add schemas", "", kinds)
-            self.add_paths(paths)
-
-        def folder() -> None:
-            path = QFileDialog.getExistingDirectory(self, "Add a folder of schemas")
-            self.add_paths([path] if path else [])
-
-        menu.addAction("Files", files)
-        menu.addAction("A folder with everything in it", folder)
-        menu.popup(self.header.mapToGlobal(self.header.rect().bottomRight()))
-
-    def add_paths(self, paths: list[str]) -> None:
-        """Use files or folders as sources of schemas."""
-        decoders = current_decoders()
-        new = [path for path in paths if path not in decoders.settings.sources]
-        if not new:
-            return
-        decoders.settings.sources += new
-        save_decoders(reload=True)
-        problems = [decoders.problems[path] for path in new if path in decoders.problems]
-        if problems:
-            self.context.notify(problems[0], "bad")
-        else:
-            count = len(list(decoders.schemas()))
-            self.context.notify(f"{figures.count_noun(count, 'type')} can be chosen in rules.", "good")
-
-    def _source_actions(self, rows: list[Any]) -> list[Command]:
-        return [Command("Remove", "", lambda: self._remove_sources([row[0] for row in rows]), "trash")]
-
-    def _remove_sources(self, paths: list[str]) -> None:
-        decoders = current_decoders()
-        decoders.settings.sources = [path for path in decoders.settings.sources if path not in paths]
-        save_decoders(reload=True)
+    def add_registry(self) -> None:
+        """Describe a schema registry."""
+        self.tabs.setCurrentWidget(self.sources)
+        self.sources.edit_registry(None)
 
     # Masks and commands -------------------------------------------------------------------------
 
@@ -188,58 +138,51 @@ class DecodersScreen(Screen):
         self._edit(None)
 
     def _edit(self, rule: DecoderRule | None) -> RuleDialog:
-        dialog = RuleDialog(self.window(), rule)
+        dialog = RuleDialog(self.window(), self.context, rule)
         dialog.accepted.connect(lambda: self._take(dialog.rule(), rule))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
         return dialog
 
     def _take(self, rule: DecoderRule, replaced: DecoderRule | None) -> None:
-        if replaced is not None:
-            self._remove_rules([replaced])
-        add_rule(rule)
+        """Put a changed rule where it was, a new one first."""
+        rules = current_decoders().settings.rules
+        if replaced not in rules:
+            add_rule(rule)
+            return
+        current_decoders().settings.rules = [rule if known is replaced else known for known in rules]
+        save_decoders()
 
     def _rule_actions(self, rows: list[Any]) -> list[Command]:
         rules = [row[1] for row in rows]
         actions = [Command("Remove", "", lambda: self._remove_rules(rules), "trash")]
         if len(rules) == 1:
-            actions.insert(0, Command("Edit", "", lambda: self._edit(rules[0]), "pencil-simple"))
-            actions.insert(1, Command("Put first", "", lambda: add_rule(rules[0]), "arrow-up"))
+            place, last = rows[0][0], len(current_decoders().settings.rules) - 1
+            actions = [
+                Command("Edit", "", lambda: self._edit(rules[0]), "pencil-simple"),
+                Command("Move up", "", lambda: self.move_rule(place, place - 1), "arrow-up", place > 0),
+                Command(
+                    "Move down", "", lambda: self.move_rule(place, place + 1), "arrow-down", place < last
+                ),
+                *actions,
+            ]
         return actions
+
+    def move_rule(self, place: int, to: int) -> None:
+        """Have a rule asked earlier or later."""
+        rules = list(current_decoders().settings.rules)
+        if not (0 <= place < len(rules) and 0 <= to < len(rules)):
+            return
+        rule = rules.pop(place)
+        rules.insert(to, rule)
+        current_decoders().settings.rules = rules
+        save_decoders()
+        self.rules.select_key((rule.stream, rule.subject, rule.header, rule.kind, rule.schema))
 
     def _remove_rules(self, rules: list[DecoderRule]) -> None:
         decoders = current_decoders()
         decoders.settings.rules = [rule for rule in decoders.settings.rules if rule not in rules]
         save_decoders()
-
-
-class RuleDialog(FormDialog):
-    """For which messages, which decoder."""
-
-    def __init__(self, parent: QWidget | None, rule: DecoderRule | None = None) -> None:
-        super().__init__(parent, "Decoder rule", "Save rule", width=520)
-        rule = rule or DecoderRule("json")
-        self.stream_field = mono_field(rule.stream, "all, or a name such as orders-*")
-        self.subject_field = mono_field(rule.subject, "all, or a pattern such as orders.*.created")
-        self.header_field = mono_field(rule.header, "none, or Content-Type=application/x-protobuf")
-        self.decoder_box = QComboBox()
-        fill_decoders(self.decoder_box)
-        select_choice(self.decoder_box, (rule.kind, rule.schema))
-        self.add_row("Station", self.stream_field)
-        self.add_row("Subject", self.subject_field)
-        self.add_row("Header", self.header_field)
-        self.add_row("Decoder", self.decoder_box, "Types appear here once their schemas are added.")
-
-    def rule(self) -> DecoderRule:
-        """What was described."""
-        kind, schema = chosen(self.decoder_box) or ("json", "")
-        return DecoderRule(
-            kind,
-            schema,
-            self.stream_field.text().strip(),
-            self.subject_field.text().strip(),
-            self.header_field.text().strip(),
-        )
 
 
 def _panel(content: QWidget) -> QFrame:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Signal
+import asyncio
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from memphis_desktop.inspect.decode.rules import DecoderRule, Decoders, DecoderSettings
 from memphis_desktop.inspect.mask import Masker, Masking, MaskRule
@@ -13,16 +16,40 @@ KEY = "decoders"
 MASK_KEY = "masking"
 
 
+_COALESCE_MS = 100
+_LARGE_FILE = 64 << 10  # bytes of a schema file that are read at once; more is read beside the loop
+
+
 class _Notifier(QObject):
     """Tells who shows decoded messages that rules or schemas changed."""
 
     changed = Signal()
     masks_changed = Signal()  # messages have to be read again: other values are hidden now
+    arrived = Signal()  # a schema became known; emitted in any thread
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generation = 0  # counts the changes: what was made by an earlier one is out of date
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_COALESCE_MS)
+        self._timer.timeout.connect(self.tell)
+        self.arrived.connect(self._changed_soon)
+
+    def tell(self) -> None:
+        """Rules or schemas changed."""
+        self.generation += 1
+        self.changed.emit()
+
+    def _changed_soon(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
 
 
 class _Holder:
     def __init__(self) -> None:
         self.notifier: _Notifier | None = None
+        self.loading: asyncio.Task[None] | None = None
         self.decoders: Decoders | None = None
         self.settings: settings.Settings | None = None
         self.masker: Masker | None = None
@@ -44,25 +71,73 @@ def current_decoders() -> Decoders:
     if _HOLDER.decoders is None or _HOLDER.settings is not store:
         _HOLDER.settings = store
         _HOLDER.masker = None
-        _HOLDER.decoders = Decoders(DecoderSettings.from_record(store.get(KEY)))
+        if _HOLDER.decoders is not None:
+            _HOLDER.decoders.close()
+        kept = DecoderSettings.from_record(store.get(KEY))
+        sources, kept.sources = kept.sources, []
+        _HOLDER.decoders = Decoders(kept, arrived=_arrived)
+        kept.sources = sources
+        _load(_HOLDER.decoders)
     return _HOLDER.decoders
 
 
 def save_decoders(*, reload: bool = False) -> None:
-    """Keep the rules and sources as they are now, and tell everyone."""
+    """Keep the rules and sources as they are now, and tell everyone; `reload` reads the files again."""
     decoders = current_decoders()
     settings.current().set(KEY, decoders.settings.record())
+    decoders.connect_sources()
     if reload:
+        _load(decoders)
+    notifier().tell()
+
+
+def loading() -> bool:
+    """Whether files and folders are being read."""
+    return _HOLDER.loading is not None and not _HOLDER.loading.done()
+
+
+async def loaded() -> None:
+    """Wait until files and folders are read."""
+    if _HOLDER.loading is not None:
+        await asyncio.wait([_HOLDER.loading])
+
+
+def _load(decoders: Decoders) -> None:
+    """Read files and folders: small files at once, more beside the loop."""
+    if all(_is_small(Path(source)) for source in decoders.settings.sources):
         decoders.load_sources()
-    notifier().changed.emit()
+        return
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # no window to hold up
+        decoders.load_sources()
+        return
+    _HOLDER.loading = loop.create_task(_load_beside(decoders, _HOLDER.loading))
+
+
+async def _load_beside(decoders: Decoders, before: asyncio.Task[None] | None) -> None:
+    if before is not None and not before.done() and before.get_loop() is asyncio.get_running_loop():
+        await asyncio.wait([before])  # one after the other, so that the last one counts
+    await asyncio.to_thread(decoders.load_sources)
+    notifier().arrived.emit()
+
+
+def _is_small(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size <= _LARGE_FILE
+    except OSError:
+        return True
+
+
+def _arrived() -> None:
+    if _HOLDER.notifier is not None:
+        _HOLDER.notifier.arrived.emit()
 
 
 def add_rule(rule: DecoderRule) -> None:
     """Put a rule before the others, in the place of one for the same messages."""
     decoders = current_decoders()
-    same = (rule.stream, rule.subject, rule.header)
-    kept = [old for old in decoders.settings.rules if (old.stream, old.subject, old.header) != same]
-    decoders.settings.rules = [rule, *kept]
+    decoders.settings.rules = [rule, *(old for old in decoders.settings.rules if not old.same_messages(rule))]
     save_decoders()
 
 

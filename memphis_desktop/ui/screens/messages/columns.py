@@ -15,7 +15,7 @@ from memphis_desktop.inspect.filter.paths import MISSING
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings
-from memphis_desktop.ui.screens.decoders.store import current_decoders
+from memphis_desktop.ui.screens.decoders.store import current_decoders, notifier
 
 PREVIEW_BYTES = 256
 _TOOLTIP_BYTES = 1024
@@ -197,6 +197,7 @@ class ExtraColumns:
     def __init__(self, stream: str) -> None:
         self.stream = stream
         self._cache: dict[tuple[str, int], str] = {}
+        self._generation = 0
 
     def forget(self) -> None:
         """Work the values out again: messages read otherwise now."""
@@ -235,6 +236,9 @@ class ExtraColumns:
         path = JsonPath.parse(source)
 
         def find(message: InspectedMessage) -> Any:
+            if self._generation != notifier().generation:
+                self._generation = notifier().generation
+                self._cache.clear()
             key = (source, message.sequence)
             found = self._cache.get(key)
             if found is None:
@@ -250,8 +254,7 @@ class ExtraColumns:
         if len(message.payload) > self.LIMIT:
             return "(large)"
         decoders = current_decoders()
-        rule = decoders.rule_for(message)
-        if rule is not None and not decoders.is_slow(rule.kind):
+        if decoders.rule_for(message) is not None and not decoders.slow_for(message):
             return _path_text(path.find(decoders.decode(message).value))
         lazy = LazyMessage.of(message)
         found = path.find(lazy.exact_value() if message.payload[:1] in (b"{", b"[") else lazy.value)

@@ -36,7 +36,7 @@ from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.json_tree import JsonTree
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Command, ScreenContext
-from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
+from memphis_desktop.ui.screens.decoders.choices import chosen, decode_message, fill_decoders, select_choice
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, mask, notifier
 from memphis_desktop.ui.screens.messages.hex_view import HexView
 from memphis_desktop.ui.screens.messages_text import TextView
@@ -375,14 +375,12 @@ class MessageDetail(QWidget):
         message = self._shown
         if message is None:
             return
-        decoder = chosen(self.decoder_box)
-        if decoder is None:
-            rule = current_decoders().rule_for(message)
-            decoder = (rule.kind, rule.schema) if rule is not None else None
+        decoder, decoders = chosen(self.decoder_box), current_decoders()
+        slow = decoders.slow_for(message) if decoder is None else decoders.is_slow(decoder[0])
         size = len(message.payload)
         if size > AUTOMATIC_LIMIT:
             self._show_large(message, decoder)
-        elif decoder is not None and current_decoders().is_slow(decoder[0]):
+        elif slow:
             self._start_decoding(decoder)
         elif size <= INLINE_LIMIT and message.payload[:1] not in (
             b"\x1f",
@@ -391,7 +389,7 @@ class MessageDetail(QWidget):
             b"\xff",
             b"\x78",
         ):
-            self._show_decoded(decode_as(message.payload, decoder))
+            self._show_decoded(decode_message(message, decoder))
         else:
             self._start_decoding(decoder)
 
@@ -424,7 +422,7 @@ class MessageDetail(QWidget):
 
     async def _decode_beside(self, message: InspectedMessage, decoder: Decoder) -> None:
         generation = self._generation
-        decoded = await asyncio.to_thread(decode_as, message.payload, decoder)
+        decoded = await asyncio.to_thread(decode_message, message, decoder)
         text = decoded.text
         if decoded.has_value:
             text = await asyncio.to_thread(write, decoded.value)

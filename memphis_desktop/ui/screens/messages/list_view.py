@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.screens.decoders.store import notifier
 from memphis_desktop.ui.screens.messages.columns import MessageColumn, standard_columns
 from memphis_desktop.ui.screens.messages.delegate import PAD, MessageDelegate
 from memphis_desktop.ui.screens.messages.rows import Gap, MessageListModel, removed_text
@@ -168,6 +169,7 @@ class MessageListView(QWidget):
         self._connect()
         self._restore_columns()
         theme.manager().changed.connect(self._restyle)
+        notifier().changed.connect(self.table.viewport().update)  # values may be decoded otherwise now
         self._restyle()
 
     def _build(self) -> None:
