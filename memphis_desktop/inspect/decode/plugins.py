@@ -151,9 +151,6 @@ class PluginHost:
         if pipe is not None:
             pipe.close()
 
-    def __del__(self) -> None:
-        self.end()
-
 
 def _child(pipe: Connection, target: str, folder: str) -> None:
     """Main of the process."""

@@ -223,6 +223,9 @@ class Decoders:
         if self.settings.plugins_on:
             wanted = [plugin for plugin in installed() if plugin.name in self.settings.plugins_on]
             self._plugins = {plugin.name: self._host(hosts, plugin) for plugin in wanted}
+        for host in hosts.values():
+            if host not in self._plugins.values():
+                host.end()
 
     @staticmethod
     def _host(hosts: dict[str, PluginHost], plugin: Plugin) -> PluginHost:
