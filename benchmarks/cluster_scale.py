@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +138,7 @@ class Figures:
         usable: The list shows the figures of what is in view.
         everything: Every stream was read once.
         groups: Every consumer was read once.
+        first_minute: Requests a second in the first minute.
         at_rest: What each screen costs then.
     """
 
@@ -147,6 +148,7 @@ class Figures:
     usable: float
     everything: float
     groups: float
+    first_minute: float
     at_rest: dict[str, AtRest]
 
 
@@ -174,6 +176,12 @@ async def measure(window: MainWindow, profile: ConnectionProfile, seconds: float
     workspace = window.current_workspace()
     session = workspace.context.session
 
+    async def spent_in_first_minute() -> float:
+        await asyncio.sleep(max(0.0, started + 60 - time.monotonic()))
+        return round(session._poller.budget.spent_total / (time.monotonic() - started), 1)
+
+    first = asyncio.create_task(spent_in_first_minute())
+
     def shown() -> list[str]:
         screen = workspace.current_screen
         if not isinstance(screen, StationsScreen):
@@ -197,6 +205,7 @@ async def measure(window: MainWindow, profile: ConnectionProfile, seconds: float
     usable = await _until(visible_read, 60) - started
     everything = await _until(lambda: session.snapshot.complete, 120) - started
     groups = await _until(lambda: len(session.snapshot.consumers) >= account.consumers, 400) - started
+    first_minute = await first
     await asyncio.sleep(5)
     at_rest = {}
     for name in SCREENS:
@@ -205,7 +214,9 @@ async def measure(window: MainWindow, profile: ConnectionProfile, seconds: float
         await asyncio.sleep(3)
         at_rest[name] = await _watch(session, shown if name == "stations" else list, seconds)
     snapshot = session.snapshot
-    return Figures(len(snapshot.streams), account.consumers, names, usable, everything, groups, at_rest)
+    return Figures(
+        len(snapshot.streams), account.consumers, names, usable, everything, groups, first_minute, at_rest
+    )
 
 
 async def _watch(session: object, shown: Callable[[], list[str]], seconds: float) -> AtRest:
@@ -235,8 +246,8 @@ async def _watch(session: object, shown: Callable[[], list[str]], seconds: float
     )
 
 
-def run(cluster: LocalCluster, seconds: float = AT_REST) -> Figures:
-    """Open the window on a cluster that runs and measure."""
+def run(cluster: LocalCluster, seconds: float = AT_REST, *, system: bool = True) -> Figures:
+    """Open the window on a cluster that runs and measure, with the system account or without."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from memphis_desktop import app, folders
     from memphis_desktop.ui.event_loop import EventLoop
@@ -246,7 +257,10 @@ def run(cluster: LocalCluster, seconds: float = AT_REST) -> Figures:
             os.environ[folders.HOME_VARIABLE] = home
             async with app.session() as program:
                 program.window.resize(1280, 800)
-                return await measure(program.window, cluster.profile(), seconds)
+                profile = cluster.profile()
+                if not system:
+                    profile = replace(profile, system_credentials=None)
+                return await measure(program.window, profile, seconds)
 
     loop = EventLoop(app.application())
     asyncio.set_event_loop(loop)
@@ -297,6 +311,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--streams", type=int, default=STREAMS)
     parser.add_argument("--seconds", type=float, default=AT_REST, help="for each screen")
+    parser.add_argument("--account-only", action="store_true", help="without the system account")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md as well")
     arguments = parser.parse_args()
     cluster = LocalCluster(arguments.folder)
@@ -304,8 +319,13 @@ def main() -> None:
     try:
         if asyncio.run(count(cluster.urls[0])) < arguments.streams:
             asyncio.run(fill(cluster.urls[0], arguments.streams))
-        figures = asdict(run(cluster, arguments.seconds))
-        figures |= {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+        figures = asdict(run(cluster, arguments.seconds, system=not arguments.account_only))
+        figures |= {
+            "system": not arguments.account_only,
+            "date": time.strftime("%Y-%m-%d"),
+            "cores": os.cpu_count(),
+            "load": os.getloadavg()[0],
+        }
         print(json.dumps(figures, indent=1))
         if arguments.write:
             write(figures)

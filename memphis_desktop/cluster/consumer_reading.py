@@ -20,6 +20,7 @@ from .failures import (
 from .lag import FirstUndelivered, filters
 from .state import ClusterState, ConsumerName
 from .stream_reading import StreamReader
+from .sweep import ConsumerSweep
 from .times import parse_time
 
 FIRST_BURST = 60  # streams whose consumers are read at the very first, beyond the budget
@@ -33,12 +34,18 @@ class ConsumerReader:
     """The consumers of one session."""
 
     def __init__(
-        self, asker: Asker, state: ClusterState, attention: Attention, streams: StreamReader
+        self,
+        asker: Asker,
+        state: ClusterState,
+        attention: Attention,
+        streams: StreamReader,
+        sweep: ConsumerSweep,
     ) -> None:
         self._asker = asker
         self._state = state
         self._attention = attention
         self._streams = streams
+        self._sweep = sweep
         self._read_at_sequence: dict[str, int] = {}
         self._began = False
 
@@ -49,7 +56,7 @@ class ConsumerReader:
         room = max(1, left - min(PROBES, left // 4))
         if any(name not in self._state.consumers_read_at for name in due):
             # An empty list helps nobody: at first many, then half of the budget also when answers are slow.
-            room = max(left - OTHERS, int(self._asker.budget.limit / 2)) if self._began else FIRST_BURST
+            room = max(left - OTHERS, self._asker.budget.left_of_half) if self._began else FIRST_BURST
             self._began = True
         try:
             await self._asker.together(self._read_of, due[:room], ROUND_LIMIT)
@@ -65,12 +72,14 @@ class ConsumerReader:
         """Return streams whose consumers should be read, the most pressing first.
 
         What was changed or is watched comes first; of the rest, what is in view takes turns with what is
-        not, so that a long list is read to its end while somebody looks at its beginning.
+        not, so that a long list is read to its end while somebody looks at its beginning. What sweeps bring
+        is left to them.
         """
         streams, read_at = self._state.streams, self._state.consumers_read_at
         watched, dirty = self._attention.watched, self._attention.dirty
         wanted = set(self._attention.wanted())
         now = time.monotonic()
+        swept = self._sweep.covers
         pressing: list[str] = []
         in_view: list[str] = []
         others: list[str] = []
@@ -78,7 +87,10 @@ class ConsumerReader:
             if name in dirty or watched.get(name):
                 pressing.append(name)
             elif snapshot.consumer_count or self._state.consumers_of.get(name):
-                (in_view if name in wanted else others).append(name)
+                if name in wanted:
+                    in_view.append(name)
+                elif not swept:
+                    others.append(name)
 
         def urgency(name: str) -> float:
             age = now - read_at.get(name, now - 3600.0)

@@ -25,6 +25,7 @@ from .raft.groups import meta_group
 from .raft.model import Quorum
 from .state import ClusterState
 from .stream_reading import SINGLE_TIMEOUT, WAKE_DELAY, StreamReader
+from .sweep import ConsumerSweep
 
 if TYPE_CHECKING:
     from .session import Session
@@ -46,7 +47,8 @@ class Poller:
         self._asker = Asker(session)
         self._attention = Attention()
         self._streams = StreamReader(self._asker, state, self._attention)
-        self._consumers = ConsumerReader(self._asker, state, self._attention, self._streams)
+        self._sweep = ConsumerSweep(session, self._asker, state)
+        self._consumers = ConsumerReader(self._asker, state, self._attention, self._streams, self._sweep)
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._feed = AdvisoryFeed(session, state, self)
@@ -74,6 +76,7 @@ class Poller:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self.interrupt(after=0.0)
+        await self._sweep.stop()
 
     def wake(self) -> None:
         """Begin the next round at once."""
@@ -200,6 +203,7 @@ class Poller:
             await self._streams.first_pass()
         else:
             await self._streams.read()
+        self._sweep.begin_if_due()
         await self._consumers.read()
         await self._consumers.read_first_undelivered()
 

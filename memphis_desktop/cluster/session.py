@@ -456,6 +456,13 @@ class Session:
         """Make any request; raises as `api` does, but for `ApiError`."""
         return await self._request(self._client, subject, payload, headers, timeout)
 
+    async def system_request(self, subject: str, payload: bytes, timeout: float) -> Msg:
+        """Ask a server something as the system account; raises as `system_api` does, but for `ApiError`."""
+        client = self.raft.system_client
+        if client is None:
+            raise NeedsSystemAccount
+        return await self._request(client, subject, payload, None, timeout)
+
     async def _request(
         self,
         client: Client | None,

@@ -228,9 +228,9 @@ async def test_a_rolling_restart_is_three_gaps_and_nothing_else(
         assert no_dialogs()
         events = session.raft.timeline.events(stream_key("orders"))[elections:]
         assert EventKind.QUORUM_LOST not in {event.kind for event in events}
-        if led:
+        if led:  # one that is back before the others miss it may well be elected again
             assert events[-1].kind is EventKind.ELECTED
-            assert events[-1].leader != name
+            assert events[-1].leader == orders(window).leader
     await beat.stop()
     assert Quorum.LOST not in lost
     assert gaps_of(session, StreamKey("orders")) <= 3  # a follower's restart is no gap of the station

@@ -47,6 +47,7 @@ class Server:
         self.answer_seconds: float | None = None
         self.varz: Json = {}
         self.tells_itself = False  # by VARZ, before a restart perhaps
+        self.occupied_until = float("-inf")  # monotonic; what it is asked meanwhile waits
         self.rates = NO_RATES
         self.connections: int | None = None
         self.slow_consumers: int | None = None
@@ -204,7 +205,7 @@ class ServerTable:
             return False  # nobody did: it is the question that got lost, or the connection
         changed = False
         for server in self.servers.values():
-            if not server.answers_always:
+            if not server.answers_always or now < server.occupied_until:
                 continue
             if server.answered_at < latest and server.presence in (Presence.HERE, Presence.UNKNOWN):
                 server.presence = Presence.SILENT

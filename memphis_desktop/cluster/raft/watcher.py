@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -32,7 +32,7 @@ from .groups import consumer_key, group_of, stream_key
 from .model import META, GroupKey, GroupKind, MetaGroup, Presence, Quorum, RaftNode, RaftSnapshot, ServerState
 from .questions import ASK_EVERY, Questions, Wants
 from .recorder import LeaderRecorder
-from .servers import CONFIRM, LinkTable, Server, ServerTable
+from .servers import CONFIRM, PATIENCE, LinkTable, Server, ServerTable
 from .timeline import LeaderTimeline
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 TICK = 0.25
 NODES_KEPT = 30.0  # seconds
+OCCUPIED = 3.0  # seconds that a server may take for a long answer before its silence counts
 PUBLISH_LATEST = 1.2  # seconds after which news are told though a round of readings hangs
 SYSTEM_EVENTS = ("$SYS.SERVER.*.SHUTDOWN", "$SYS.SERVER.*.LAMEDUCK", "$SYS.SERVER.*.STATSZ")
 SYSTEM_ADVISORIES = ("$JS.EVENT.ADVISORY.DOMAIN.LEADER_ELECTED", "$JS.EVENT.ADVISORY.SERVER.REMOVED")
@@ -120,6 +121,18 @@ class RaftWatcher:
     def system_client(self) -> Client | None:
         """The connection that sees whole servers; None without."""
         return self._questions.system
+
+    @contextlib.contextmanager
+    def occupied(self, name: str) -> Iterator[None]:
+        """A server works on a long answer, so that others come late; some patience with it."""
+        server = self._table.servers.get(name)
+        if server is not None:
+            server.occupied_until = time.monotonic() + OCCUPIED
+        try:
+            yield
+        finally:
+            if server is not None:
+                server.occupied_until = time.monotonic() + 2 * PATIENCE
 
     async def wait_ready(self) -> None:
         """Wait until it is known whether the system account can be used."""

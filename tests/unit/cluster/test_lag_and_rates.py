@@ -157,6 +157,22 @@ def test_the_budget_tells_when_there_is_room_again() -> None:
     assert poor.seconds_until(4) == pytest.approx(1.0, abs=0.01)  # it will never have four
 
 
+def test_what_went_beyond_the_budget_is_paid_back() -> None:
+    now = 0.0
+    budget = PollBudget(20, clock=lambda: now)
+    for _ in range(60):  # 40 too many
+        budget.spend()
+    spent = 60
+    for second in range(1, 60):
+        now = second * 1.001
+        assert budget.left == (18 if now < 20 else 20)
+        for _ in range(budget.left):
+            budget.spend()
+            spent += 1
+    assert spent <= 20 * 60 + 2  # whole requests in whole seconds
+    assert budget.left_of_half == 0
+
+
 def test_slow_answers_halve_the_budget_and_quick_ones_restore_it() -> None:
     budget = PollBudget(20)
     budget.answered(0.01)
