@@ -298,7 +298,12 @@ def _cluster(arguments: list[str]) -> int:
     from memphis_desktop.cluster import command
 
     for order in command.NODE_ORDERS:
-        text = {"kill": "kill a node as a crash would", "pause": "halt a node as a hang would"}
+        text = {
+            "kill": "kill a node as a crash would",
+            "pause": "halt a node as a hang would",
+            "isolate": "cut a node off from the others as a network that parts would",
+            "rejoin": "let an isolated node find the others again",
+        }
         one = actions.add_parser(order, help=text.get(order, f"{order} a node"), allow_abbrev=False)
         one.add_argument("node", metavar="NODE", help="n1, n2 or n3")
     options = parser.parse_args(arguments)

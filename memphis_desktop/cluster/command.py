@@ -11,7 +11,7 @@ from memphis_desktop.cluster.lab import ClusterView, LocalCluster, NodeView
 from memphis_desktop.cluster.lab.local import NotRunning
 from memphis_desktop.cluster.lab.supervisor import PAUSED, RUNNING
 
-NODE_ORDERS = ("stop", "kill", "pause", "resume", "start")
+NODE_ORDERS = ("stop", "kill", "pause", "resume", "isolate", "rejoin", "start")
 
 
 def up(*, first_port: int | None, temporary: bool, as_json: bool) -> int:
@@ -49,13 +49,15 @@ def status(*, as_json: bool) -> int:
 
 
 def order(what: str, node: str) -> int:
-    """Stop, kill, pause, resume or start one server; raises `Failure`."""
+    """Stop, kill, pause, resume, isolate, let rejoin or start one server; raises `Failure`."""
     cluster = LocalCluster()
     {
         "stop": cluster.stop_node,
         "kill": cluster.kill_node,
         "pause": cluster.pause_node,
         "resume": cluster.resume_node,
+        "isolate": cluster.isolate_node,
+        "rejoin": cluster.rejoin_node,
         "start": cluster.start_node,
     }[what](node)
     return 0
@@ -69,7 +71,7 @@ def _show(view: ClusterView, as_json: bool) -> None:
         words = [_words(node), "meta leader"] if node.leads_meta else [_words(node)]
         print(f"{node.name}  {node.url}  {', '.join(words)}")
     if not view.quorum:
-        print("no quorum: most of the servers do not answer, so nothing replicated can be written")
+        print("no quorum: too few servers reach each other, so nothing replicated can be written")
     print(f"\nclients         {','.join(view.urls)}")
     print(f"system account  nkey seed in {view.seed_file}")
     print(f"data and logs   {view.folder}{' (goes when the cluster ends)' if view.temporary else ''}")
@@ -79,7 +81,7 @@ def _show(view: ClusterView, as_json: bool) -> None:
 
 def _words(node: NodeView) -> str:
     if node.condition == RUNNING:
-        version = f"running {node.version}".rstrip()
+        version = f"running {node.version}".rstrip() + ", isolated" * node.isolated
         return version if node.healthy else f"{version}, but {node.problem or 'it is just starting'}"
     if node.condition == PAUSED:
         return f"paused, process {node.pid}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FEW = 40  # streams with consumers: lists bring these within seconds
-EVERY = 30.0  # seconds between the begin of two sweeps, at least
+EVERY = 60.0  # seconds between the begin of two sweeps, at least
 SHARE = 0.03  # of a core, at most
 RETRY = 120.0  # seconds after one that failed
 TIMEOUT = 15.0

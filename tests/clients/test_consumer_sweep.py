@@ -14,7 +14,9 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from memphis_desktop.cluster import sweep
+from memphis_desktop.cluster.failures import RequestTimeout
 from memphis_desktop.cluster.lab import LocalCluster
+from memphis_desktop.cluster.raft import watcher
 from memphis_desktop.cluster.raft.model import Presence
 from memphis_desktop.cluster.session import Session
 
@@ -142,3 +144,27 @@ async def test_a_sweep_that_fails_leaves_it_to_the_lists(
     await until(
         lambda: all(one.read_at_ns > began for one in session.snapshot.consumers.values()), "all by lists"
     )
+
+
+async def test_the_name_of_the_account_is_asked_for_until_a_busy_server_tells(
+    three_node_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "NAME_EVERY", 0.1)
+    ask, asked = Session.request, 0
+
+    async def busy(self: Session, subject: str, *arguments: Any, **options: Any) -> Any:
+        nonlocal asked
+        if subject == "$SYS.REQ.USER.INFO":
+            asked += 1
+            if asked < 3:
+                raise RequestTimeout(subject, 2.0)
+        return await ask(self, subject, *arguments, **options)
+
+    monkeypatch.setattr(Session, "request", busy)
+    session = Session(await asyncio.to_thread(three_node_cluster.profile))
+    await session.connect()
+    try:
+        await until(lambda: session.raft.account == "$G", "the account's name")
+        assert asked == 3
+    finally:
+        await session.close()

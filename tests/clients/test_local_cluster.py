@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nats
+import nats.js.errors
 import pytest
 
 from memphis_desktop.cluster.connection import _client_options
@@ -25,7 +27,7 @@ from memphis_desktop.cluster.lab.layout import (
     read_state,
     write_state,
 )
-from memphis_desktop.cluster.lab.local import AlreadyRunning, NotRunning, can_pause
+from memphis_desktop.cluster.lab.local import AlreadyRunning, NotRunning, can_isolate, can_pause
 from memphis_desktop.cluster.model import ConnectionState
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
@@ -152,6 +154,68 @@ def test_pausing_two_takes_the_quorum(three_node_cluster: LocalCluster) -> None:
     assert cluster.view().nodes[1].condition == "stopped"
     cluster.start_node("n2")
     until(lambda: cluster.view().ready, "all three")
+
+
+@pytest.mark.skipif(not can_isolate(), reason="this system has no signal for it")
+def test_an_isolated_leader_is_replaced_and_rejoins(three_node_cluster: LocalCluster) -> None:
+    """The others elect one of them; it runs, keeps its clients and can decide on nothing; then all agree."""
+    cluster = three_node_cluster
+    leader = cluster.view().meta_leader
+    alone = NODE_NAMES.index(leader)
+    beside = cluster.urls[alone - 1]
+
+    async def publish(url: str, texts: list[str]) -> None:
+        client = await nats.connect(url, max_reconnect_attempts=0)
+        for text in texts:
+            await client.jetstream().publish("kept", text.encode(), timeout=30)
+        await client.close()
+
+    async def make_and_wait() -> None:
+        client = await nats.connect(cluster.urls[alone])
+        await client.jetstream().add_stream(name="kept", subjects=["kept"], num_replicas=3)
+        await client.jetstream().publish("kept", b"0", timeout=30)
+        await asyncio.to_thread(cluster.isolate_node, leader)
+        await asyncio.to_thread(until, lambda: cluster.view().meta_leader not in ("", leader), "a new leader")
+        assert client.is_connected  # to the one that is cut off
+        with pytest.raises((nats.errors.Error, nats.js.errors.Error, asyncio.TimeoutError)):
+            await client.jetstream(timeout=1).publish("kept", b"lost")
+        await client.close()
+
+    asyncio.run(make_and_wait())
+    view = cluster.view()
+    cut = view.nodes[alone]
+    assert (cut.condition, cut.isolated, cut.answers) == ("running", True, True)
+    assert view.quorum
+    assert not view.ready
+    with pytest.raises(Failure, match=f"{leader} is isolated already"):
+        cluster.isolate_node(leader)
+    asyncio.run(publish(beside, ["1", "2"]))
+    cluster.kill_node(leader)
+    cluster.start_node(leader)
+    assert cluster.view().nodes[alone].isolated  # a restart does not mend a network
+    cluster.rejoin_node(leader)
+    with pytest.raises(Failure, match=f"{leader} is not isolated"):
+        cluster.rejoin_node(leader)
+    until(lambda: cluster.view().ready, "all three")
+
+    async def kept() -> list[bytes]:
+        client = await nats.connect(cluster.urls[alone])
+        stream = client.jetstream(timeout=30)
+        try:
+            last = (await stream.stream_info("kept")).state.last_seq
+            found = [(await stream.get_msg("kept", seq)).data for seq in range(1, last + 1)]
+        finally:
+            await client.close()
+        return [data for data in found if data != b"lost"]
+
+    def same() -> bool:
+        with contextlib.suppress(
+            nats.errors.Error, nats.js.errors.Error, OSError
+        ):  # it may cause one more election
+            return asyncio.run(kept()) == [b"0", b"1", b"2"]
+        return False
+
+    until(same, "all that was acknowledged, on the server that was away")
 
 
 def test_a_server_that_ends_by_itself_is_told(three_node_cluster: LocalCluster) -> None:
@@ -296,6 +360,9 @@ def test_up_status_down(tmp_path: Path) -> None:
         again = command(tmp_path, "up")
         assert (again.returncode, again.stdout) == (1, "")
         assert "running already" in again.stderr
+        assert command(tmp_path, "isolate", "n3").returncode == 0
+        assert ", isolated" in command(tmp_path, "status").stdout
+        assert command(tmp_path, "rejoin", "n3").returncode == 0
         assert command(tmp_path, "kill", "n2").returncode == 0
         shown = command(tmp_path, "status").stdout
         assert "n2  " + told["urls"][1] + "  killed, exit code -9" in shown

@@ -120,13 +120,15 @@ def new_instance() -> str:
     return secrets.token_hex(8)
 
 
-def node_config(plan: ClusterPlan, node: NodePlan) -> str:
+def node_config(plan: ClusterPlan, node: NodePlan, isolated: Collection[str] = ()) -> str:
     """Return the nats-server configuration of a node.
 
     Clients need no login and get the account ``$G``; the system account has one user, an nkey. Everything is
-    bound to loopback.
+    bound to loopback. An isolated node and the others have no routes to each other; a server that is told so
+    while it runs breaks those it has.
     """
-    routes = ", ".join(json.dumps(f"nats://{HOST}:{peer.route_port}") for peer in plan.nodes)
+    peers = [peer for peer in plan.nodes if peer is node or not {peer.name, node.name} & set(isolated)]
+    routes = ", ".join(json.dumps(f"nats://{HOST}:{peer.route_port}") for peer in peers)
     store = json.dumps(str(plan.node_folder(node.name)))
     return f"""\
 server_name: {node.name}

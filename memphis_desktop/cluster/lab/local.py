@@ -320,6 +320,14 @@ class LocalCluster:
         """Let a paused server go on."""
         self._order_node("resume", name)
 
+    def isolate_node(self, name: str) -> None:
+        """Break a server's links to the others, as a network that parts: it runs and keeps its clients."""
+        self._order_node("isolate", name)
+
+    def rejoin_node(self, name: str) -> None:
+        """Let an isolated server and the others find each other again."""
+        self._order_node("rejoin", name)
+
     def _order_node(self, order: str, name: str) -> None:
         answer = _order(self._state(), order, name)
         if "error" in answer:
@@ -329,6 +337,11 @@ class LocalCluster:
 def can_pause() -> bool:
     """Whether this system can halt a process (every one but Windows)."""
     return supervisor.CAN_PAUSE
+
+
+def can_isolate() -> bool:
+    """Whether a running server can be cut off here (every system but Windows)."""
+    return supervisor.CAN_ISOLATE
 
 
 def _order(state: ClusterState, order: str, node: str = "") -> dict[str, Any]:

@@ -41,9 +41,11 @@ from memphis_desktop.cluster.lab.layout import (
 
 RUNNING, PAUSED, STOPPED, KILLED, ENDED = "running", "paused", "stopped", "killed", "ended"
 CAN_PAUSE = hasattr(signal, "SIGSTOP")
+CAN_ISOLATE = hasattr(signal, "SIGHUP")  # which makes a server read its configuration again
 STOP_SECONDS = 10.0
 _LOCK_SECONDS = 3.0
 _PARENT_SECONDS = 1.0
+_LISTEN_SECONDS = 10.0
 _LINE_LIMIT = 64 * 1024
 
 
@@ -60,6 +62,7 @@ class Node:
         self.exit_code: int | None = None
         self._command = [plan.program, "-c", str(plan.config_file(node.name))]
         self._log = plan.log_file(node.name)
+        self._monitoring_port = node.monitoring_port
         self._process: Process | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._on_change = on_change
@@ -106,6 +109,25 @@ class Node:
         if self._process is None or self.condition != wanted:
             raise Refused(f"cannot {order} {self.name}: it is {self.condition}, not {wanted}")
         self._process.send_signal(number)
+
+    async def reload(self) -> None:
+        """Have the server, if it runs, read its configuration again."""
+        process = self._process
+        if process is None or not await self._listens(process):
+            return  # it reads it when it starts
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGHUP)
+
+    async def _listens(self, process: Process) -> bool:
+        """Wait until it does: a server that has only begun to start is ended by the signal."""
+        deadline = time.monotonic() + _LISTEN_SECONDS
+        while process is self._process and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection(HOST, self._monitoring_port)
+                writer.close()
+                return True
+            await asyncio.sleep(0.05)
+        return False
 
     async def kill(self) -> None:
         """End the process at once, as a crash would."""
@@ -159,6 +181,7 @@ class Supervisor:
         self._owned = owned
         self._token = secrets.token_hex(32)
         self._port = 0
+        self._isolated: set[str] = set()
         self.nodes = {node.name: Node(plan, node, self._note_change) for node in plan.nodes}
         self.ended = asyncio.Event()
         self._orders = asyncio.Lock()
@@ -168,7 +191,7 @@ class Supervisor:
         """Write the configurations, start all servers and take orders; raises `OSError`."""
         for node in self.plan.nodes:
             self.plan.node_folder(node.name).mkdir(parents=True, exist_ok=True)
-            self.plan.config_file(node.name).write_text(node_config(self.plan, node), encoding="utf-8")
+        self._write_configs()
         server = await asyncio.start_server(self._serve, HOST, 0, limit=_LINE_LIMIT)
         self._port = server.sockets[0].getsockname()[1]
         self._starting = False
@@ -185,6 +208,21 @@ class Supervisor:
             shutil.rmtree(self.plan.folder, ignore_errors=True)
         remove_state(self._folder)
         self._starting = True  # nothing is written any more
+
+    def _write_configs(self) -> None:
+        for node in self.plan.nodes:
+            text = node_config(self.plan, node, self._isolated)
+            self.plan.config_file(node.name).write_text(text, encoding="utf-8")
+
+    async def isolate(self, name: str, isolated: bool) -> None:
+        """Break the links between a server and the others, or let them be made again."""
+        if not CAN_ISOLATE:
+            raise Refused("this system cannot tell a running server to break its links")
+        if (name in self._isolated) == isolated:
+            raise Refused(f"{name} is {'isolated already' if isolated else 'not isolated'}")
+        (self._isolated.add if isolated else self._isolated.discard)(name)
+        self._write_configs()
+        await asyncio.gather(*(node.reload() for node in self.nodes.values()))
 
     def _note_change(self) -> None:
         if not self._starting:
@@ -230,6 +268,8 @@ class Supervisor:
                     await {"start": node.start, "stop": node.stop, "kill": node.kill}[order]()
                 elif order in ("pause", "resume"):
                     {"pause": node.pause, "resume": node.resume}[order]()
+                elif order in ("isolate", "rejoin"):
+                    await self.isolate(name, order == "isolate")
                 else:
                     return {"error": f"unknown order {order}"}
             except (Refused, OSError) as error:
@@ -237,7 +277,11 @@ class Supervisor:
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
-        return {"nodes": [node.to_json() for node in self.nodes.values()]}
+        return {
+            "nodes": [
+                {**node.to_json(), "isolated": name in self._isolated} for name, node in self.nodes.items()
+            ]
+        }
 
 
 def _die_with_parent() -> Callable[[], None] | None:

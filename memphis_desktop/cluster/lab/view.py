@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ class NodeView:
         url: Where clients connect.
         monitoring_url: The base of its HTTP monitoring endpoints.
         condition: What was done to its process: running, paused, stopped, killed, or ended by itself.
+        isolated: Whether its links to the other servers are cut.
         pid: The process, while there is one.
         exit_code: How the process ended, when it did.
         answers: Whether it answers its monitoring port.
@@ -47,6 +49,7 @@ class NodeView:
     url: str
     monitoring_url: str
     condition: str
+    isolated: bool = False
     pid: int | None = None
     exit_code: int | None = None
     answers: bool = False
@@ -89,19 +92,26 @@ class ClusterView:
 
     @property
     def meta_leader(self) -> str:
-        """The leader of the meta group; empty while there is none."""
-        return next((node.name for node in self.nodes if node.leads_meta), "")
+        """The leader of the meta group; empty while there is none.
+
+        One that is cut off takes itself for it for some seconds more: whom most know, leads.
+        """
+        known = Counter(node.meta_leader for node in self.nodes if node.meta_leader)
+        leading = [node.name for node in self.nodes if node.leads_meta]
+        return max(leading, key=lambda name: known[name], default="")
 
     @property
     def quorum(self) -> bool:
-        """Whether more than half of the servers answer, so that they can agree on anything."""
-        return 2 * sum(node.answers for node in self.nodes) > len(self.nodes)
+        """Whether more than half of the servers answer and reach each other, so that they can agree."""
+        return 2 * sum(node.answers and not node.isolated for node in self.nodes) > len(self.nodes)
 
     @property
     def ready(self) -> bool:
-        """Whether all servers are healthy and agree on a meta leader."""
+        """Whether all servers are healthy, reach each other and agree on a meta leader."""
         leader = self.meta_leader
-        return bool(leader) and all(node.healthy and node.meta_leader == leader for node in self.nodes)
+        return bool(leader) and all(
+            node.healthy and node.meta_leader == leader and not node.isolated for node in self.nodes
+        )
 
 
 def look(plan: ClusterPlan, owned: bool, processes: Sequence[dict[str, Any]]) -> ClusterView:
@@ -118,6 +128,7 @@ def _look_at(node: NodePlan, process: dict[str, Any], tag: str) -> NodeView:
         "url": node.url,
         "monitoring_url": node.monitoring_url,
         "condition": condition,
+        "isolated": bool(process.get("isolated")),
         "pid": process.get("pid"),
         "exit_code": process.get("exit_code"),
     }

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK = 0.25
+NAME_EVERY = 10.0
 NODES_KEPT = 30.0  # seconds
 OCCUPIED = 3.0  # seconds that a server may take for a long answer before its silence counts
 PUBLISH_LATEST = 1.2  # seconds after which news are told though a round of readings hangs
@@ -75,6 +76,7 @@ class RaftWatcher:
         self._foreign_answers: dict[str, Mapping[str, Any]] = {}
         self._questions = Questions(state, budget)
         self._task: asyncio.Task[None] | None = None
+        self._learning: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._changed = False
         self._urgent = False  # who is there or who leads has changed: told at once, else with the next round
@@ -96,6 +98,10 @@ class RaftWatcher:
     async def stop(self) -> None:
         """End it."""
         task, self._task = self._task, None
+        learning, self._learning = self._learning, None
+        if learning is not None:
+            learning.cancel()
+            await asyncio.gather(learning, return_exceptions=True)
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
@@ -168,6 +174,8 @@ class RaftWatcher:
                 self._table.asked(now)
                 await self._statistics.ask()
             await self._questions.ask(now)
+            if not self._questions.account and self._questions.due("account name", NAME_EVERY, now):
+                self._learning = asyncio.create_task(self._learn_account(), name="learn the account")
             if self._table.judge(now):
                 self._changed = self._urgent = True
                 self._state.take_absence(self._table_gone())
@@ -191,9 +199,7 @@ class RaftWatcher:
         """Use the profile's second login, or the connection itself when its account is the system account."""
         session = self._session
         own = session.nats
-        with contextlib.suppress(ClusterError, orjson.JSONDecodeError, AttributeError, TypeError):
-            answer = orjson.loads((await session.request("$SYS.REQ.USER.INFO", timeout=2.0)).data)
-            self._questions.account = str((answer.get("data") or {}).get("account") or "")
+        await self._learn_account()
         candidate: Client | None = session.system
         if candidate is None and await self._is_system(own):
             candidate = own
@@ -206,6 +212,12 @@ class RaftWatcher:
             await candidate.subscribe(subject, cb=self._take_event)
         for subject in (*SYSTEM_ADVISORIES, *(FOREIGN_ADVISORIES if candidate is own else ())):
             await candidate.subscribe(subject, cb=self._take_system_advisory)
+
+    async def _learn_account(self) -> None:
+        """Ask which account the connection is of; a busy server may not answer in time."""
+        with contextlib.suppress(ClusterError, orjson.JSONDecodeError, AttributeError, TypeError):
+            answer = orjson.loads((await self._session.request("$SYS.REQ.USER.INFO", timeout=2.0)).data)
+            self._questions.account = str((answer.get("data") or {}).get("account") or "")
 
     async def _is_system(self, client: Client) -> bool:
         try:

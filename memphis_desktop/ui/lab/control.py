@@ -130,12 +130,17 @@ class LabControl(QObject):
 
     def _compare(self, view: ClusterView) -> None:
         """Note what became of nodes and leadership since the last look."""
-        before = {node.name: node.condition for node in self.view.nodes} if self.view is not None else {}
+        known = self.view.nodes if self.view is not None else ()
+        before = {node.name: node.condition for node in known}
+        cut = {node.name: node.isolated for node in known}
         for node in view.nodes:
             old = before.get(node.name, node.condition)
             if old != node.condition:
                 text, kind = _EVENT_WORDS.get(node.condition, (node.condition, "information"))
                 self._note(f"{node.name} {text}", kind)
+            if node.isolated != cut.get(node.name, node.isolated):
+                cause = "is cut off from the others" if node.isolated else "reaches the others again"
+                self._note(f"{node.name} {cause}", "warning" if node.isolated else "good")
         leader = view.meta_leader
         if leader != self._leader:
             if leader:
@@ -180,7 +185,7 @@ class LabControl(QObject):
         self._set(LabState.STOPPED)
 
     async def order(self, what: str, node: str) -> None:
-        """Do something with a node: start, stop, kill, pause or resume it; raises `Failure`."""
+        """Do something with a node: one of the orders of the command line. Raises `Failure`."""
         if node in self.busy:
             return
         self.busy[node] = what
@@ -200,6 +205,8 @@ class LabControl(QObject):
             "kill": cluster.kill_node,
             "pause": cluster.pause_node,
             "resume": cluster.resume_node,
+            "isolate": cluster.isolate_node,
+            "rejoin": cluster.rejoin_node,
         }
         orders[what](node)
 

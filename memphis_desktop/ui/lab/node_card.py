@@ -6,7 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.lab import NodeView
-from memphis_desktop.cluster.lab.local import can_pause
+from memphis_desktop.cluster.lab.local import can_isolate, can_pause
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -17,21 +17,30 @@ _BUTTONS = {
     "start": ("Bring back", "play", "Start the server again: it catches up with the others"),
     "resume": ("Resume", "play", "Let the halted process go on"),
     "pause": ("Pause", "pause", "Halt the process (SIGSTOP): connections stay, nothing answers"),
+    "isolate": (
+        "Isolate",
+        "link-break",
+        "Cut its links to the other servers, as a network that parts would: it runs and keeps its clients",
+    ),
+    "rejoin": ("Rejoin", "link", "Let it and the other servers find each other again"),
     "stop": ("Stop", "stop", "End it in order: it hands its leaderships on first"),
     "kill": ("Kill", "lightning", "End it at once (SIGKILL), as a crash would"),
 }
 _ORDERS = {
-    "running": ("pause", "stop", "kill"),
-    "paused": ("resume", "stop", "kill"),
+    "running": ("pause", "isolate", "stop", "kill"),
+    "paused": ("resume", "isolate", "stop", "kill"),
 }
 _BUSY = {
     "start": "Starting…",
     "resume": "Resuming…",
     "pause": "Pausing…",
+    "isolate": "Isolating…",
+    "rejoin": "Rejoining…",
     "stop": "Stopping…",
     "kill": "Killing…",
 }
 NO_PAUSE = "This system cannot halt a process"
+NO_ISOLATION = "This system cannot tell a running server to break its links"
 
 
 class NodeCard(QFrame):
@@ -107,13 +116,17 @@ class NodeCard(QFrame):
         self.url.setText(node.url)
         self.figures.setText(_figures_of(node))
         self._crown.setVisible(node.leads_meta)
-        possible = _ORDERS.get(node.condition, ("start",))
+        possible = set(_ORDERS.get(node.condition, ("start",)))
+        if node.isolated:
+            possible = possible - {"isolate"} | {"rejoin"}
+        missing = {} if can_pause() else {"pause": NO_PAUSE}
+        if not can_isolate():
+            missing["isolate"] = NO_ISOLATION
         for key, button in self.buttons.items():
             button.setVisible(key in possible)
-            button.setEnabled(not busy and (key != "pause" or can_pause()))
+            button.setEnabled(not busy and key not in missing)
             button.setAccessibleName(f"{_BUTTONS[key][0]} {node.name}")
-        if not can_pause():
-            self.buttons["pause"].setToolTip(NO_PAUSE)
+            button.setToolTip(missing.get(key, _BUTTONS[key][2]))
         leads = ", leader of the meta group" if node.leads_meta else ""
         self.setAccessibleName(f"Server {node.name}: {word}{leads}")
 
@@ -127,6 +140,8 @@ def _state_of(node: NodeView) -> tuple[str, str]:
     if node.condition == "paused":
         return "warning", "Paused"
     if node.condition == "running":
+        if node.isolated:
+            return "warning", "Isolated"
         if node.healthy:
             return "good", "Running"
         problem = node.problem or "starting"

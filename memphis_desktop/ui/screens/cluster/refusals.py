@@ -58,6 +58,9 @@ class Refusals:
             return OTHER_ACCOUNT
         if group.quorum is not Quorum.HELD:
             return f"Not possible now: {group.problem}."
+        meta = meta_group(self._context.session.snapshot.raft)
+        if meta is not None and meta.quorum is not Quorum.HELD:
+            return f"Not possible now: the meta group, which decides on members, has {meta.problem}."
         return ""
 
     def scale_refusal(self, group: RaftGroup | None) -> str:

@@ -34,6 +34,17 @@ def test_who_does_not_answer_what_others_did_is_silent() -> None:
     assert table.servers["c"].presence is Presence.HERE
 
 
+def test_who_works_on_a_long_answer_may_be_late() -> None:
+    table = table_where_all_answered()
+    table.servers["c"].occupied_until = 3.0
+    table.asked(1.0)
+    table.answered(A, 1.01, 2)
+    table.answered(B, 1.02, 2)
+    assert not table.judge(2.9)
+    assert table.judge(3.0)
+    assert table.servers["c"].presence is Presence.SILENT
+
+
 def test_when_nobody_answers_nothing_is_said_of_anybody() -> None:
     table = table_where_all_answered()
     table.asked(1.0)
