@@ -86,7 +86,10 @@ def _window(arguments: list[str]) -> int:
         help="write the ports of the local broker to a file there, once it listens",
     )
     parser.add_argument(
-        "words", nargs="*", metavar="FILE or LINK", help="exported messages, a workspace, or nats://host:port"
+        "words",
+        nargs="*",
+        metavar="FILE or LINK",
+        help="exported messages, a workspace, nats://host:port, or a copied link to a place in the program",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     if arguments and not arguments[0].startswith("-") and not _names_file_or_link(arguments[0]):

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from memphis_desktop.errors import Failure
 
 SCHEMES = ("nats", "tls", "ws", "wss")
+PLACE_SCHEME = "memphis-desktop"  # a place in the program: a page of a connection, see `ui/shell/links`
 MESSAGE_SUFFIXES = (".mdump", ".ndjson", ".csv")
 WORKSPACE_SUFFIX = ".mworkspace"
 CREDENTIAL_SUFFIXES = (".creds", ".nk", ".seed")
@@ -29,7 +30,7 @@ class Opening:
 
     Attributes:
         demo: a fresh broker with sample stations.
-        links: addresses of servers to connect to.
+        links: addresses of servers to connect to, and links to places.
         files: absolute paths of files, each with a suffix of `SUFFIXES`.
     """
 
@@ -50,7 +51,7 @@ def opening(words: Sequence[str], *, demo: bool = False, folder: Path | None = N
     """Sort what stands on the command line into links and files.
 
     Args:
-        words: ``nats://…`` addresses, ``file:`` URLs and paths.
+        words: ``nats://…`` addresses, ``memphis-desktop://…`` links, ``file:`` URLs and paths.
         demo: whether the demo was asked for.
         folder: what relative paths start from, by default the current folder.
 
@@ -62,7 +63,7 @@ def opening(words: Sequence[str], *, demo: bool = False, folder: Path | None = N
     links, files = [], []
     for word in words:
         scheme = urlsplit(word).scheme.lower() if "://" in word else ""
-        if scheme in SCHEMES:
+        if scheme in (*SCHEMES, PLACE_SCHEME):
             links.append(word)
         else:
             files.append(str(_file(word, scheme, folder or Path.cwd())))
@@ -71,7 +72,9 @@ def opening(words: Sequence[str], *, demo: bool = False, folder: Path | None = N
 
 def _file(word: str, scheme: str, folder: Path) -> Path:
     if scheme not in ("", "file"):
-        raise Failure(f"{word}: links of the kind {scheme}:// are not known; {', '.join(SCHEMES)} are")
+        raise Failure(
+            f"{word}: links of the kind {scheme}:// are not known; {', '.join((*SCHEMES, PLACE_SCHEME))} are"
+        )
     path = Path(unquote(urlsplit(word).path)) if scheme else folder / Path(word).expanduser()
     if not path.is_file():
         raise Failure(f"{word}: there is no such file")
@@ -97,7 +100,7 @@ def _texts(listed: object) -> list[str]:
 
 
 def _is_link(text: str) -> bool:
-    return "://" in text and urlsplit(text).scheme.lower() in SCHEMES
+    return "://" in text and urlsplit(text).scheme.lower() in (*SCHEMES, PLACE_SCHEME)
 
 
 def _is_file(text: str) -> bool:

@@ -82,7 +82,12 @@ MAC_PROPERTIES = {
     "NSHighResolutionCapable": True,
     "LSMinimumSystemVersion": "12.0",
     "CFBundleURLTypes": [
-        {"CFBundleURLName": "NATS server", "CFBundleURLSchemes": ["nats"], "CFBundleTypeRole": "Viewer"}
+        {"CFBundleURLName": "NATS server", "CFBundleURLSchemes": ["nats"], "CFBundleTypeRole": "Viewer"},
+        {
+            "CFBundleURLName": "Place in Memphis Desktop",
+            "CFBundleURLSchemes": ["memphis-desktop"],
+            "CFBundleTypeRole": "Viewer",
+        },
     ],
     "CFBundleDocumentTypes": [
         {

@@ -235,9 +235,6 @@ class ScanProcess:
         """Whether the process runs, or will in a moment."""
         return self._pipe is not None
 
-    def __del__(self) -> None:
-        self.kill()
-
     def kill(self) -> None:
         """End the process at once, without waiting for it; what it has sent stays."""
         process, self._process = self._process, None

@@ -20,7 +20,9 @@ from memphis_desktop.app import Program
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.inspect.explain import Fate
 from memphis_desktop.inspect.files import read_file
+from memphis_desktop.inspect.message import format_time
 from memphis_desktop.inspect.search import SearchState
+from memphis_desktop.opening import Opening
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.messages import MessageBrowser
@@ -172,6 +174,103 @@ async def test_comparing_across_connections(
     changes = {change.path: (change.left, change.right) for change in dialog.table.rows()}
     assert changes["$.n"] == (90, 2)
     dialog.close()
+
+
+async def test_several_marked_messages_are_compared(browse: Browse, until: Until, qtbot: QtBot) -> None:
+    browser = await browse()
+    table = browser.list.table
+    for sequence in (80, 85):
+        browser.list.select_sequence(sequence)
+        qtbot.keyClick(table, Qt.Key.Key_M)
+    assert browser.list.delegate.marked == {80, 85}
+    browser.list.select_sequence(90)
+    qtbot.keyClick(table, Qt.Key.Key_D)
+    dialog = await until(lambda: browser.window().findChild(CompareDialog), "the difference")
+    left, right = dialog.side_boxes
+    assert [left.itemText(index) for index in range(3)] == ["S #80", "S #85", "S #90"]
+    assert (left.currentText(), right.currentText()) == ("S #85", "S #90")
+    left.setCurrentIndex(0)
+    changes = {change.path: (change.left, change.right) for change in dialog.table.rows()}
+    assert changes["$.n"] == (80, 90)
+    dialog.close()
+
+    browser.list.select_sequence(80)
+    qtbot.keyClick(table, Qt.Key.Key_M)  # again: not marked any more
+    assert browser.list.delegate.marked == {85}
+    browser.list.select_sequence(91)
+    for _ in range(7):
+        qtbot.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(table, Qt.Key.Key_M)  # eight more are too many
+    assert browser.list.delegate.marked == {85}
+    holder().clear_marks()
+    assert browser.list.delegate.marked == set()
+
+
+async def test_rows_are_copied_exactly_as_a_table_and_as_json(
+    browse: Browse, until: Until, qtbot: QtBot
+) -> None:
+    browser = await browse()
+    table, model = browser.list.table, browser.list.model
+    browser.columns.add_source("$.customer.name")
+    decoder = next(i for i, column in enumerate(model.columns) if column.key == "decoder")
+    assert table.isColumnHidden(decoder)
+    browser.list._show_column(decoder, True)
+    assert model.index(model.row_of(95), decoder).data() == "JSON"
+    browser.list.select_sequence(95)
+    qtbot.keyClick(table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    cells = QGuiApplication.clipboard().text().split("\t")
+    message = model.message_at(model.row_of(95))
+    assert message is not None
+    assert cells[:3] == ["95", format_time(message.time_ns), "S.odd"]
+    assert cells[-1] == message.payload.decode()
+    assert {"Ada", "JSON"} <= set(cells)
+    qtbot.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    lines = QGuiApplication.clipboard().text().splitlines()
+    assert lines[0].startswith("Sequence\tTime\tSubject")
+    assert [line.split("\t")[0] for line in lines[1:]] == ["95", "96"]
+    modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    qtbot.keyClick(table, Qt.Key.Key_C, modifiers)
+    assert [record["sequence"] for record in json.loads(QGuiApplication.clipboard().text())] == [95, 96]
+
+
+async def test_a_link_leads_to_a_message_and_to_a_search(browse: Browse, until: Until, qtbot: QtBot) -> None:
+    browser = await browse()
+    window: Any = browser.window()
+    browser.list.select_sequence(37)
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_L)
+    to_message = QGuiApplication.clipboard().text()
+    browser.set_subject("S.even")
+    browser.search_bar.set_range("#11", "#60")
+    browser.search_for('json.n > 20 && headers["traceparent"] != "a&b=c"')
+    await until(lambda: browser.searching.active and browser.searching.complete, "the search", timeout=30)
+    browser.list.setFocus()
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_L)
+    to_search = QGuiApplication.clipboard().text()
+    assert to_search.startswith("memphis-desktop://open/messages?connection=")
+
+    tabs = len(window.workspaces())
+    window.opener.open(Opening(links=(to_message,)))
+    await until(lambda: len(window.workspaces()) == tabs + 1, "a tab of its own")
+    screen: Any = await until(lambda: window.current_workspace().current_screen, "its page")
+    await until(lambda: screen.browser is not None and screen.browser.list.current_message(), "the message")
+    assert screen.browser is not browser
+    assert screen.browser.list.current_message().sequence == 37
+
+    window.opener.open(Opening(links=(to_search,)))
+    await until(lambda: len(window.workspaces()) == tabs + 2, "another tab")
+    screen = await until(lambda: window.current_workspace().current_screen, "its page")
+    await until(lambda: screen.browser.searching.complete, "the same search", timeout=30)
+    assert [row.sequence for row in screen.browser.list.model.rows] == list(range(22, 61, 2))
+
+    for link, says in (
+        ("memphis-desktop://open/messages?connection=nowhere&stream=S", "nowhere"),
+        (to_search.replace("/messages?", "/no-such-page?"), "no-such-page"),
+        ("memphis-desktop://else/messages", "memphis-desktop://open/"),
+    ):
+        window.opener.open(Opening(links=(link,)))
+        await until(lambda says=says: any(says in text for text in window.toasts.texts()), "a sentence")  # type: ignore[misc]
+    assert len(window.workspaces()) == tabs + 2
 
 
 async def test_trace_headers_columns_and_differences_in_time(

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog
 
 from memphis_desktop.cluster.profiles import profile_for
-from memphis_desktop.opening import MESSAGE_SUFFIXES, WORKSPACE_SUFFIX, Opening
+from memphis_desktop.opening import MESSAGE_SUFFIXES, PLACE_SCHEME, WORKSPACE_SUFFIX, Opening
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 from memphis_desktop.ui.format import count_noun
 from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.shell.links import LinkProblem, read_link
 from memphis_desktop.ui.shell.workspace_file import (
     SavedTabs,
     WorkspaceProblem,
+    profile_of,
     read_workspace,
     write_workspace,
 )
@@ -38,13 +41,35 @@ class Opener:
             choice = BrokerChoice(port=0, persistent=False, sample_traffic=True)
             window.tasks.run(window.start_local_broker(choice), "start the demo")
         for link in asked.links:
-            window.tasks.run(window.open_profile(profile_for(link)), f"connect to {link}")
+            if link.startswith(f"{PLACE_SCHEME}:"):
+                self.open_place(link)
+            else:
+                window.tasks.run(window.open_profile(profile_for(link)), f"connect to {link}")
         for path in asked.files:
             self.open_file(path)
 
     async def _show_demo(self) -> None:
         await self._window.open_local()
         await self._window.broker.start_sample_traffic()
+
+    def open_place(self, link: str) -> None:
+        """Show the place that a link means, in a tab of its own."""
+        window = self._window
+        try:
+            place = read_link(link)
+        except LinkProblem as problem:
+            window.notify(str(problem), "bad")
+            return
+        open_now = [tab.connection.profile for tab in window.workspaces() if tab.connection is not None]
+        profile = profile_of(place, [*open_now, *window.known_profiles()])
+        if profile is None:
+            window.notify(f"This link needs the connection {place.name}, which is not here.", "warning")
+        elif registry.find(place.route.name) is None:
+            window.notify(f"This link leads to a page {place.route.name}, which is not known.", "warning")
+        else:
+            window.tasks.run(
+                window.open_profile(profile, place.route, new_tab=True), f"connect to {profile.name}"
+            )
 
     def open_file(self, path: str) -> bool:
         """Open a file by its suffix; False when nothing can be done with it."""

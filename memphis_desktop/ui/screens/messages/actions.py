@@ -19,12 +19,20 @@ from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.stations.names import station_of_stream
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screens.decoders.store import current_decoders
-from memphis_desktop.ui.screens.messages.collection_dialog import CollectionDialog, holder, keep
+from memphis_desktop.ui.screens.messages.collection_dialog import (
+    MAX_MARKS,
+    CollectionDialog,
+    holder,
+    keep,
+    place_of,
+)
+from memphis_desktop.ui.screens.messages.columns import tab_separated
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.deletion_dialog import DeletionDialog
 from memphis_desktop.ui.screens.messages.explain_dialog import ExplainDialog
 from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
 from memphis_desktop.ui.shell.connection import LOCAL_ID
+from memphis_desktop.ui.shell.links import link_to
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
@@ -60,6 +68,13 @@ class MessageActions(QObject):
         texts = [_payload_text(message) for message in messages]
         self._copy("\n".join(texts), "the payload" if len(texts) == 1 else f"{len(texts)} payloads")
 
+    def copy_rows(self) -> None:
+        """Put the selected rows on the clipboard as a spreadsheet takes them: tabs between the cells."""
+        messages = self._list.selected_messages()
+        if messages:
+            text = tab_separated(messages, self._list.visible_columns(), self._context.zone)
+            self._copy(text, figures.count_noun(len(messages), "row"))
+
     def copy_as(self, name: str) -> None:
         """Put the selection on the clipboard in one of the forms of the copy menu."""
         messages = self.selected()
@@ -73,7 +88,11 @@ class MessageActions(QObject):
             "cURL (Memphis REST)": lambda message: snippets.as_curl(message, station, self._rest_url()),
             "Python": lambda message: snippets.as_python(message, url),
         }
-        self._copy("\n".join(makers[name](message) for message in messages), f"as {name}")
+        texts = [makers[name](message) for message in messages]
+        if name == "JSON" and len(texts) > 1:
+            self._copy("[" + ",\n".join(texts) + "]", f"as {name}")
+        else:
+            self._copy("\n".join(texts), f"as {name}")
 
     def _rest_url(self) -> str:
         """Where the REST gateway of this server is: of the local broker that is known."""
@@ -90,14 +109,17 @@ class MessageActions(QObject):
 
     def fill_copy_menu(self, menu: QMenu) -> None:
         menu.addAction("Payload\tY", self.copy_payload)
+        menu.addAction("Rows as a table\tCtrl+C", self.copy_rows)
         for name in ("JSON", "nats command", "cURL (Memphis REST)", "Python"):
-            menu.addAction(f"Message as {name}", partial(self.copy_as, name))
+            keys = "\tCtrl+Shift+C" if name == "JSON" else ""
+            menu.addAction(f"Message as {name}{keys}", partial(self.copy_as, name))
         menu.addAction("Payload as base64", lambda: self._copy_bytes("base64"))
         menu.addAction("Payload as hex", lambda: self._copy_bytes("hex"))
         menu.addSeparator()
         messages = self.selected()
         subjects = "\n".join(message.subject for message in messages)
         sequences = "\n".join(str(message.sequence) for message in messages)
+        menu.addAction("Link to this view\tL", self.copy_link)
         menu.addAction("Subject", lambda: self._copy(subjects, "the subject"))
         menu.addAction("Sequence", lambda: self._copy(sequences, "the sequence"))
 
@@ -110,6 +132,10 @@ class MessageActions(QObject):
     def _copy(self, text: str, what: str) -> None:
         QGuiApplication.clipboard().setText(text)
         self._context.notify(f"Copied {what}.", "good")
+
+    def copy_link(self) -> None:
+        """Put a link to what is shown on the clipboard: the message, or the search with its range."""
+        self._copy(link_to(self._connection, self._browser.route()), "a link to this view")
 
     def edit_and_publish(self) -> None:
         """Open the composer with a copy of the message."""
@@ -238,10 +264,11 @@ class MessageActions(QObject):
         if len(messages) == 1:
             menu.addAction("Edit and publish\tE", self.edit_and_publish)
             menu.addAction("Only this subject", lambda: self._browser.set_subject(messages[0].subject))
-        if len(messages) <= 2:
-            title = "Compare the two\tD" if len(messages) == 2 else "Compare with the one before or marked\tD"
-            menu.addAction(title, self.compare)
+        if len(messages) <= MAX_MARKS:
+            menu.addAction(self._compare_title(messages), self.compare)
             menu.addAction("Mark to compare\tM", self.mark)
+        if holder().marks:
+            menu.addAction("Take all marks away", holder().clear_marks)
         if len(messages) == 1:
             menu.addAction("Why has a consumer not got it\tW", self.explain)
         menu.addAction("Put aside\t*", self.keep)
@@ -257,48 +284,57 @@ class MessageActions(QObject):
             action.setEnabled(not self._context.session.profile.read_only)
         menu.popup(point)
 
+    def _compare_title(self, messages: list[InspectedMessage]) -> str:
+        if len(messages) > 1:
+            return f"Compare these {len(messages)}\tD"
+        here = (self._connection, messages[0].identity)
+        marks = sum(place_of(mark) != here for mark in holder().marks)
+        if marks:
+            return f"Compare with {'the one' if marks == 1 else f'the {marks}'} marked\tD"
+        return "Compare with the one before\tD"
+
     @property
     def _connection(self) -> str:
         return self._context.session.profile.name
 
     def mark(self) -> None:
-        """Mark the message with the cursor, to compare another with it; again takes the mark away.
+        """Mark the selected messages, to compare them or others with them; again takes the marks away.
 
-        The mark holds for the whole program: messages of two connections can be compared.
+        Marks hold for the whole program: messages of two connections can be compared.
         """
-        message = self._list.current_message()
-        if message is None:
-            return
-        found = holder()
-        place = (self._connection, message.identity)
-        same = found.marked is not None and (found.marked[0], found.marked[1].identity) == place
-        found.marked = None if same else (self._connection, message)
-        found.changed.emit()
-        self.show_marks()
+        messages = self._list.selected_messages()
+        if messages and not holder().toggle_marks([(self._connection, message) for message in messages]):
+            self._context.notify(f"{MAX_MARKS} messages can be marked; unmark some first.", "warning")
 
     def show_marks(self) -> None:
-        """Paint the mark where it is in this list, and tell the time column what to count from."""
-        marked = holder().marked
-        here = (
-            marked is not None and marked[0] == self._connection and marked[1].stream == self._browser.stream
-        )
-        self._list.delegate.marked = {marked[1].sequence} if here and marked is not None else set()
-        self._list.model.marked_ns = marked[1].time_ns if marked is not None else None
+        """Paint the marks that are in this list, and tell the time column what to count from."""
+        marks = holder().marks
+        self._list.delegate.marked = {
+            message.sequence
+            for connection, message in marks
+            if connection == self._connection and message.stream == self._browser.stream
+        }
+        self._list.model.marked_ns = marks[-1][1].time_ns if marks else None
         self._list.table.viewport().update()
 
     def compare(self) -> None:
-        """Compare two selected messages; or this one with the marked one, else with the one before it."""
+        """Compare the selected messages when they are several; or this one with those that are marked.
+
+        With no mark, or on the only one that is marked, with the message before it on its subject.
+        """
         selected = self._list.selected_messages()
         message = self._list.current_message() or self._browser.pane.message
-        marked = holder().marked
-        if len(selected) == 2:
-            CompareDialog(self._window, selected[0], selected[1]).show()
+        if len(selected) > 1:
+            choices = [(self._connection, each) for each in selected[:MAX_MARKS]]
         elif message is None:
             return
-        elif marked is not None and (marked[0] != self._connection or marked[1].identity != message.identity):
-            names = (marked[0], self._connection)
-            CompareDialog(self._window, marked[1], message, names if names[0] != names[1] else None).show()
         else:
+            here = (self._connection, message)
+            others = [mark for mark in holder().marks if place_of(mark) != place_of(here)]
+            choices = [*others, here]
+        if len(choices) > 1:
+            CompareDialog.of(self._window, choices).show()
+        elif message is not None:
             self._browser.run(self._compare_with_previous(message), "find the message before")
 
     async def _compare_with_previous(self, message: InspectedMessage) -> None:

@@ -23,7 +23,7 @@ from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
-from memphis_desktop.ui.screen import Action, Command, ScreenContext
+from memphis_desktop.ui.screen import Action, Command, Route, ScreenContext
 from memphis_desktop.ui.screens.decoders.store import mask, notifier
 from memphis_desktop.ui.screens.messages.actions import MessageActions
 from memphis_desktop.ui.screens.messages.collection_dialog import holder
@@ -53,6 +53,7 @@ class MessageBrowser(QWidget):
         self.subject: str | None = None  # the subject filter in force
         self._opening: asyncio.Task[Any] | None = None
         self._detail_wanted = True
+        self._search_wanted = False
         self._state_seen: tuple[int, int, int] | None = None
         # Every part has its parent from the start: taking another one later styles it all over again.
         self._panel = QFrame(self)
@@ -145,6 +146,9 @@ class MessageBrowser(QWidget):
         messages.preview_toggled.connect(self.toggle_detail)
         messages.menu_requested.connect(self.message_actions.row_menu)
         messages.header_menu_requested.connect(self.columns.menu)
+        messages.copied_text.connect(self.message_actions.copy_rows)
+        messages.copied_json.connect(lambda: self.message_actions.copy_as("JSON"))
+        notifier().changed.connect(self.columns.show)
         holder().changed.connect(self.message_actions.show_marks)
         notifier().masks_changed.connect(self._masks_changed)
         self.message_actions.show_marks()
@@ -218,6 +222,10 @@ class MessageBrowser(QWidget):
             if reader is not None:
                 await reader.close()
             self._show_error(error)
+            return
+        if self._search_wanted:
+            self._search_wanted = False
+            self.searching.start()
 
     # Keeping up ---------------------------------------------------------------------------------
 
@@ -258,9 +266,24 @@ class MessageBrowser(QWidget):
         self.search_bar.field.selectAll()
 
     def search_for(self, text: str) -> None:
-        """Search the whole range for something."""
+        """Search the range for something, as soon as the station is open."""
         self.search_bar.field.setText(text)
-        self.searching.start()
+        if self.reader is None:
+            self._search_wanted = True
+        else:
+            self.searching.start()
+
+    def route(self) -> Route:
+        """What is shown, as a place to come back to: the station, the subject, the search or the message."""
+        parameters = {"stream": self.stream, "subject": self.subject or ""}
+        if self.search_bar.text():
+            first, last = (
+                field.text().strip() for field in (self.search_bar.from_field, self.search_bar.to_field)
+            )
+            parameters |= {"find": self.search_bar.text(), "first": first, "last": last}
+        elif self.pane.message is not None:
+            parameters["sequence"] = str(self.pane.message.sequence)
+        return Route("messages", parameters)
 
     def focus_jump(self) -> None:
         """Into the jump field."""
@@ -390,6 +413,7 @@ class MessageBrowser(QWidget):
             Command("Put aside", "*", self.message_actions.keep, "push-pin"),
             Command("Messages put aside", "Shift+A", self.message_actions.show_collection, "tray"),
             Command("Export messages", "Ctrl+Shift+E", self.message_actions.export, "export"),
+            Command("Copy a link to this view", "L", self.message_actions.copy_link, "link"),
             Command("Add a column from JSON or a header", "", self.columns.add, "columns"),
             Command("Publish to the station", "", self.message_actions.publish, "paper-plane-tilt"),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -24,8 +24,17 @@ from memphis_desktop.ui.screens.messages.detail import MessageDetail
 KEY = "messages/collection"
 
 
+MAX_MARKS = 8
+Mark: TypeAlias = tuple[str, InspectedMessage]  # name of the connection, message
+
+
+def place_of(mark: Mark) -> tuple[str, object]:
+    """What tells a marked message from others."""
+    return mark[0], mark[1].identity
+
+
 class _Holder(QObject):
-    """The program's one collection, and the one message marked to be compared."""
+    """The program's one collection, and the messages marked to be compared."""
 
     changed = Signal()
 
@@ -33,7 +42,23 @@ class _Holder(QObject):
         super().__init__()
         self.store: settings.Settings | None = None
         self.collection = Collection()
-        self.marked: tuple[str, InspectedMessage] | None = None  # name of the connection, message
+        self.marks: list[Mark] = []  # the last one marked comes last
+
+    def toggle_marks(self, wanted: list[Mark]) -> bool:
+        """Mark all of these, or unmark them when all are marked; False when there would be too many."""
+        known = {place_of(mark) for mark in self.marks}
+        new = [mark for mark in wanted if place_of(mark) not in known]
+        if len(self.marks) + len(new) > MAX_MARKS:
+            return False
+        gone = set() if new else {place_of(mark) for mark in wanted}
+        self.marks = [mark for mark in self.marks if place_of(mark) not in gone] + new
+        self.changed.emit()
+        return True
+
+    def clear_marks(self) -> None:
+        """Nothing is marked any more."""
+        self.marks = []
+        self.changed.emit()
 
 
 _holder: _Holder | None = None
@@ -47,7 +72,7 @@ def holder() -> _Holder:
     if _holder.store is not settings.current():
         _holder.store = settings.current()
         _holder.collection = Collection.from_records(_holder.store.get(KEY))
-        _holder.marked = None
+        _holder.marks = []
     return _holder
 
 

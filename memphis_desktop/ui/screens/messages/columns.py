@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
+from memphis_desktop.inspect.decode import TITLES, decode
 from memphis_desktop.inspect.decode.exact_json import write
 from memphis_desktop.inspect.decode.text import preview, visible
 from memphis_desktop.inspect.filter import JsonPath, LazyMessage
 from memphis_desktop.inspect.filter.paths import MISSING
-from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.message import InspectedMessage, format_time
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.screens.decoders.store import current_decoders, notifier
 
 PREVIEW_BYTES = 256
 _TOOLTIP_BYTES = 1024
+_COPIED_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class MessageColumn:
         stretch: Whether it takes the room that is left.
         visible: Whether it is shown before the user chooses.
         help: What the column means.
+        copied: The cell's text on the clipboard, exact where `text` is shortened; None: `text`.
     """
 
     key: str
@@ -50,6 +53,21 @@ class MessageColumn:
     stretch: bool = False
     visible: bool = True
     help: str = ""
+    copied: Callable[[InspectedMessage], str] | None = None
+
+
+def tab_separated(
+    messages: Sequence[InspectedMessage], columns: Sequence[MessageColumn], zone: tzinfo
+) -> str:
+    """Return rows as they stand in a spreadsheet, exact, with the titles above when there are several."""
+    lines = ["\t".join(column.title for column in columns)] if len(messages) > 1 else []
+    for message in messages:
+        cells = (
+            column.text(message, zone) if column.copied is None else column.copied(message)
+            for column in columns
+        )
+        lines.append("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in cells))
+    return "\n".join(lines)
 
 
 def _time_text(message: InspectedMessage, zone: tzinfo) -> str:
@@ -101,6 +119,7 @@ def standard_columns(
             right=True,
             mono=True,
             muted=True,
+            copied=lambda message: str(message.sequence),
         ),
         MessageColumn(
             "time",
@@ -110,6 +129,7 @@ def standard_columns(
             width=108,
             mono=True,
             help="When the message was stored",
+            copied=lambda message: format_time(message.time_ns),
         ),
         MessageColumn(
             "age",
@@ -154,6 +174,7 @@ def standard_columns(
             right=True,
             mono=True,
             help="Headers and payload",
+            copied=lambda message: str(message.size),
         ),
         MessageColumn(
             "producer",
@@ -184,14 +205,19 @@ def standard_columns(
             mono=True,
             stretch=True,
             help=f"The first {PREVIEW_BYTES} bytes as they are stored",
+            copied=lambda message: preview(message.payload, _COPIED_BYTES),
         ),
     ]
 
 
 class ExtraColumns:
-    """Columns from headers and JSON paths, chosen per station; values are decoded once per message."""
+    """Columns of what payloads hold: the decoder, and JSON paths and headers chosen per station.
+
+    Values are decoded once per message.
+    """
 
     LIMIT = 64 << 10  # larger payloads are not decoded for a cell
+    DECODER_LIMIT = 8 << 10  # the same for the decoder's name, which takes reading all of it
     KEPT = 20_000
 
     def __init__(self, stream: str) -> None:
@@ -226,7 +252,34 @@ class ExtraColumns:
 
     def columns(self) -> list[MessageColumn]:
         """The columns as they are now."""
-        return [self._column(source) for source in self.sources()]
+        return [self._decoder_column(), *(self._column(source) for source in self.sources())]
+
+    def _decoder_column(self) -> MessageColumn:
+        def text(message: InspectedMessage, zone: tzinfo) -> str:
+            key = ("", message.sequence)
+            found = self._cache.get(key)
+            if found is None:
+                found = self._keep(key, self._decoder_of(message))
+            return found
+
+        help_text = "What reads the payload, compressions first"
+        return MessageColumn("decoder", "Decoder", text, text, 110, muted=True, visible=False, help=help_text)
+
+    def _decoder_of(self, message: InspectedMessage) -> str:
+        decoders = current_decoders()
+        rule = decoders.rule_for(message)
+        if rule is not None and decoders.is_slow(rule.kind):
+            return TITLES.get(rule.kind, rule.kind)
+        if len(message.payload) > self.DECODER_LIMIT:
+            return "(large)"
+        decoded = decoders.decode(message) if rule is not None else decode(message.payload, limit=self.LIMIT)
+        return " → ".join(step.name for step in decoded.steps) or TITLES["empty"]
+
+    def _keep(self, key: tuple[str, int], found: str) -> str:
+        if len(self._cache) > self.KEPT:
+            self._cache.clear()
+        self._cache[key] = found
+        return found
 
     def _column(self, source: str) -> MessageColumn:
         if source.startswith("header:"):
@@ -242,9 +295,7 @@ class ExtraColumns:
             key = (source, message.sequence)
             found = self._cache.get(key)
             if found is None:
-                if len(self._cache) > self.KEPT:
-                    self._cache.clear()
-                found = self._cache[key] = self._find(message, path)
+                found = self._keep(key, self._find(message, path))
             return found
 
         text = _cell(find)

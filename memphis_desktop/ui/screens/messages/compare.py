@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QHBoxLayout,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 from shiboken6 import isValid
 
 from memphis_desktop.inspect.decode.chain import INLINE_LIMIT
@@ -34,8 +42,17 @@ class CompareDialog(QDialog):
         left: InspectedMessage,
         right: InspectedMessage,
         connections: tuple[str, str] | None = None,
+        *,
+        choices: Sequence[tuple[str, InspectedMessage]] = (),
     ) -> None:
-        """Compare two messages; `connections` names where each is from, when that is not the same place."""
+        """Compare two messages.
+
+        Args:
+            parent: The window.
+            left, right: The messages.
+            connections: Names where each is from, when that is not the same place.
+            choices: With more than two, each side can be any of these (name of the connection, message).
+        """
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Compare messages")
@@ -46,6 +63,9 @@ class CompareDialog(QDialog):
         if connections is not None:
             names = [f"{place}: {name}" for place, name in zip(connections, names, strict=True)]
         self.title = PlainLabel(f"{names[0]}  ↔  {names[1]}", "section", elide=Qt.TextElideMode.ElideMiddle)
+        self.side_boxes = self._boxes(choices)
+        if self.side_boxes:
+            names = ["Left", "Right"]
         self.order_check = QCheckBox("Ignore the order of lists")
         self.order_check.toggled.connect(self.refresh)
         self.text_check = QCheckBox("As text")
@@ -79,7 +99,12 @@ class CompareDialog(QDialog):
             "compare",
         )
         head = QHBoxLayout()
-        head.addWidget(self.title, 1)
+        if self.side_boxes:
+            self.title.setText("Compare")
+            for box in self.side_boxes:
+                head.addWidget(box, 1)
+        else:
+            head.addWidget(self.title, 1)
         head.addWidget(self.order_check)
         head.addWidget(self.text_check)
         head.setSpacing(theme.SPACE_3)
@@ -92,6 +117,33 @@ class CompareDialog(QDialog):
         layout.addLayout(head)
         layout.addWidget(self._tables, 1)
         layout.addWidget(self.summary)
+        self.refresh()
+
+    @classmethod
+    def of(cls, parent: QWidget | None, choices: Sequence[tuple[str, InspectedMessage]]) -> CompareDialog:
+        """Compare the last two of some messages, each with the name of its connection; offer the others."""
+        (left_place, left), (right_place, right) = choices[-2:]
+        places = (left_place, right_place) if left_place != right_place else None
+        return cls(parent, left, right, places, choices=choices if len(choices) > 2 else ())
+
+    def _boxes(self, choices: Sequence[tuple[str, InspectedMessage]]) -> list[QComboBox]:
+        """What chooses the sides, when there is a choice."""
+        if not choices:
+            return []
+        several = len({place for place, _ in choices}) > 1
+        boxes = []
+        for name, chosen in (("Left message", self._left), ("Right message", self._right)):
+            box = QComboBox(self)
+            box.setAccessibleName(name)
+            for place, message in choices:
+                box.addItem(f"{place}: {_name(message)}" if several else _name(message), message)
+            box.setCurrentIndex(next(i for i, (_, each) in enumerate(choices) if each is chosen))
+            box.currentIndexChanged.connect(lambda _: self._take_sides())
+            boxes.append(box)
+        return boxes
+
+    def _take_sides(self) -> None:
+        self._left, self._right = (box.currentData() for box in self.side_boxes)
         self.refresh()
 
     def _lines_table(self, names: list[str]) -> DataTable:

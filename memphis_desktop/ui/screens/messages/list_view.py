@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPoint, QRe
 from PySide6.QtGui import (
     QColor,
     QKeyEvent,
+    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -40,6 +41,7 @@ COMFORTABLE_PREVIEW = 170  # with less room for payloads, columns that matter le
 GIVING_WAY = ("headers", "size", "latency")
 FITTING_ROOM = 300  # pixels: a narrower table is not laid out yet
 _DRAG_MS = 40
+_CONTROL_SHIFT = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
 
 
 class _Table(QTableView):
@@ -51,6 +53,8 @@ class _Table(QTableView):
     opened = Signal()
     toggled = Signal()
     resized = Signal()
+    copied_text = Signal()
+    copied_json = Signal()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Tell that columns may take more room or less."""
@@ -58,7 +62,10 @@ class _Table(QTableView):
         self.resized.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """J and K move, Home and End go to the ends of the station, Enter and Space show."""
+        """J and K move, Home and End go to the ends of the station, Enter and Space show.
+
+        Ctrl+C and Ctrl+Shift+C copy, as in every table.
+        """
         key = event.key()
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
         if key in (Qt.Key.Key_J, Qt.Key.Key_K) and plain:
@@ -71,6 +78,10 @@ class _Table(QTableView):
             self.opened.emit()
         elif key == Qt.Key.Key_Space and plain:
             self.toggled.emit()
+        elif event.matches(QKeySequence.StandardKey.Copy):
+            self.copied_text.emit()
+        elif key == Qt.Key.Key_C and event.modifiers() == _CONTROL_SHIFT:
+            self.copied_json.emit()
         elif key in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
             event.ignore()  # Tab leaves the table
         elif event.text().isprintable() and event.text().strip() and key != Qt.Key.Key_Space:
@@ -145,6 +156,8 @@ class MessageListView(QWidget):
     preview_toggled = Signal()
     menu_requested = Signal(QPoint)
     header_menu_requested = Signal(QPoint)
+    copied_text = Signal()
+    copied_json = Signal()
     at_end_changed = Signal(bool)  # whether the last row of the window is in view
 
     def __init__(self, settings_name: str = "messages", parent: QWidget | None = None) -> None:
@@ -211,6 +224,8 @@ class MessageListView(QWidget):
         table.resized.connect(self._resized)
         table.opened.connect(self.opened)
         table.toggled.connect(self.preview_toggled)
+        table.copied_text.connect(self.copied_text)
+        table.copied_json.connect(self.copied_json)
         table.doubleClicked.connect(lambda _: self.opened.emit())
         table.customContextMenuRequested.connect(
             lambda point: self.menu_requested.emit(table.viewport().mapToGlobal(point))
@@ -409,6 +424,14 @@ class MessageListView(QWidget):
         standard = standard_columns(self.model.delta_ns)
         self.model.set_columns([*standard[:-1], *columns, standard[-1]])
         self._restore_columns()
+
+    def visible_columns(self) -> list[MessageColumn]:
+        """The columns shown, in the order shown; those that only gave way to a narrow window count too."""
+        header = self.table.horizontalHeader()
+        columns = self.model.columns
+        order = sorted(range(len(columns)), key=header.visualIndex)
+        shown = [index for index in order if not header.isSectionHidden(index)]
+        return [columns[index] for index in order if index in shown or columns[index].key in self._gave_way]
 
     def fill_column_menu(self, menu: QMenu) -> None:
         """A switch for each column."""

@@ -13,7 +13,10 @@ from memphis_desktop.ui.screens.messages.browser import MessageBrowser
 
 
 class MessagesScreen(Screen):
-    """Route parameters: `stream`, and `sequence` or `subject` when a place is meant."""
+    """Route parameters: `stream`, and `sequence` or `subject` when a place is meant.
+
+    `find` searches with a filter, `first` and `last` bound the search; see `MessageBrowser.route`.
+    """
 
     title = "Messages"
     route_name = "messages"
@@ -40,7 +43,10 @@ class MessagesScreen(Screen):
         self.header.set_breadcrumb(self.breadcrumb())
         if route.get("subject"):
             browser.set_subject(route.get("subject"))
-        if route.get("sequence").isdecimal():
+        if route.get("find"):
+            browser.search_bar.set_range(route.get("first", "first"), route.get("last", "last"))
+            browser.search_for(route.get("find"))
+        elif route.get("sequence").isdecimal():
             browser.places.go_to(Seek(SeekKind.SEQUENCE, int(route.get("sequence"))))
 
     def _replace_browser(self, stream: str) -> None:
