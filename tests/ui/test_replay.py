@@ -6,20 +6,23 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from nats.js.api import StreamConfig
+from nats.js.api import StreamConfig, StreamSource
 
 from memphis_desktop import app, folders
-from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.inspect.files import read_file
 from memphis_desktop.inspect.replay import Checkpoint, ReplayOptions, ReplayState
 from memphis_desktop.inspect.replay.records import Place, RecordStore, RunRecord, SourceRecord
 from memphis_desktop.inspect.sequences import SequenceSet
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.replay import ReplayScreen
-from memphis_desktop.ui.screens.replay.dialog import DryRunDialog, ReplayDialog, open_replay
+from memphis_desktop.ui.screens.replay.dialog import ReplayDialog, open_replay
+from memphis_desktop.ui.screens.replay.dry_run import DryRunDialog
 from tests.conftest import Connect
 from tests.ui.conftest import Until
 
@@ -116,6 +119,83 @@ async def test_an_interrupted_replay_is_resumed_and_undone_after_a_restart(
     screen.panel.undo_button.click()
     await until(lambda: screen.panel.entry.record.state is ReplayState.UNDONE, "the undo")
     assert (await client.jetstream().stream_info("copy")).state.messages == 0
+
+
+async def test_what_a_replay_takes_is_said_and_it_goes_into_a_file_and_again(
+    any_server: ServerProcess, connect: Connect, open_window: OpenWindow, until: Until, tmp_path: Path
+) -> None:
+    """The count, the time at the pace chosen and the target's limits stand in the dialog before the start."""
+    client, workspace, _ = await prepared(any_server, connect, open_window, until)
+    await client.jetstream().add_stream(StreamConfig(name="back", subjects=["back.>"]))
+    config = StreamConfig(name="fed", sources=[StreamSource(name="back")], allow_direct=True)
+    await client.jetstream().add_stream(config)
+    snapshot = workspace.context.session.snapshot
+    await until(lambda: "fed" in workspace.context.session.snapshot.streams, "the stations")
+    assert "orders" in snapshot.streams
+    fed = open_replay(workspace.context, workspace.window(), "fed")
+    await until(fed.isVisible, "the dialog")
+    fed.target_field.setText("back.x")
+    assert "fed takes its messages from back: the copies come back to it" in fed.target_note.text()
+    fed.reject()
+
+    dialog = open_replay(workspace.context, workspace.window(), "orders")
+    await until(dialog.isVisible, "the dialog")
+    dialog.target_field.setText("copy.{subject}")
+    dialog.to_field.setText("#200")
+    dialog.pace_box.setCurrentIndex(1)
+    dialog.rate_box.setValue(20)
+    await until(lambda: dialog.safety.text().startswith("200 messages, about "), "the count")
+    said = dialog.safety.text().replace("\xa0", " ")
+    assert "It takes about 10 s." in said
+    assert "It recognises an id again for 2 min." in said
+    dialog.pace_box.setCurrentIndex(2)
+    dialog.connection_box.setCurrentIndex(dialog.connection_box.count() - 1)
+    dialog.accept()
+    assert "Choose the file" in dialog.error.text()
+    dialog.file_field.setText(str(tmp_path / "kept.ndjson"))
+    dialog.accept()
+    screen = workspace.current_screen
+    entry = await until(lambda: screen.panel.entry, "the run")
+    await until(lambda: entry.progress.state is ReplayState.DONE, "its end")
+    messages = list(read_file(tmp_path / "kept.ndjson"))
+    assert [(one.sequence, one.subject) for one in messages[:1]] == [(1, "copy.orders.new")]
+    assert (len(messages), entry.progress.stored, entry.run.stored_in) == (200, 200, {})
+    assert not screen.panel.undo_button.isEnabled()
+
+    (tmp_path / "kept.ndjson").unlink()
+    screen.panel.refresh()
+    screen.panel.again_button.click()
+    again = await until(
+        lambda: next((one for one in workspace.window().findChildren(ReplayDialog) if one.isVisible()), None),
+        "the same dialog",
+    )
+    assert (again.to_field.text(), again.file_field.text()) == ("#200", str(tmp_path / "kept.ndjson"))
+    again.accept()
+    await until(lambda: len(screen.runs.entries) == 2, "the second run")
+    await until(lambda: screen.runs.entries[0].progress.state is ReplayState.DONE, "its end")
+    assert (tmp_path / "kept.ndjson").exists()
+
+
+async def test_a_replay_into_production_asks_for_its_name(
+    broker: ServerProcess, connect: Connect, open_window: OpenWindow, until: Until
+) -> None:
+    _, workspace, _ = await prepared(broker, connect, open_window, until)
+    profile = ConnectionProfile(name="prod-eu", urls=(broker.url,), environment=Environment.PRODUCTION)
+    await workspace.window().open_profile(profile)
+    dialog = open_replay(workspace.context, workspace.window(), "orders")
+    await until(dialog.isVisible, "the dialog")
+    assert not dialog.typed.isVisible()
+    dialog.connection_box.setCurrentIndex(1)
+    assert dialog.typed.isVisible()
+    await until(lambda: dialog.target_session().snapshot.streams, "its stations")
+    dialog.target_field.setText("copy.{subject}")
+    dialog.accept()
+    assert "prod-eu is a production connection" in dialog.error.text()
+    dialog.typed.setText("prod-eu")
+    dialog.accept()
+    assert not dialog.isVisible()
+    entry = await until(lambda: workspace.current_screen.runs.entries, "the run")
+    await until(lambda: entry[0].progress.state is ReplayState.DONE, "its end")
 
 
 async def _yes(*_: object) -> bool:

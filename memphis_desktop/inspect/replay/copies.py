@@ -51,6 +51,8 @@ class ReplayOptions:
     Attributes:
         subject: Template of the target subject: {subject}, {stream}, {sequence}, {1} … for its tokens.
         rate: Messages a second at most; None for as fast as the target takes them.
+        bytes_rate: Bytes of messages a second at most, besides `rate`; None for no such limit.
+        file: Write the copies to this file instead of publishing them; empty publishes.
         original_pace: Keep the spacing of the originals, this many times faster; None to ignore it.
         keep_headers: Copy the originals' headers (except those in `NEVER_COPIED`).
         set_headers: Headers set on every copy.
@@ -75,6 +77,8 @@ class ReplayOptions:
     max_in_flight: int = 512
     timeout: float = 5.0
     stop_after_errors: int | None = 100
+    bytes_rate: float | None = None
+    file: str = ""
 
 
 def target_subject(template: str, message: InspectedMessage) -> str:

@@ -12,6 +12,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nats.aio.client import Client
 
@@ -22,6 +23,7 @@ from memphis_desktop.inspect.mask import Mask
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError
 from memphis_desktop.inspect.replay.copies import ReplayOptions, copy_headers, target_subject
+from memphis_desktop.inspect.replay.file_target import FileTarget
 from memphis_desktop.inspect.replay.progress import ReplayProgress, ReplayState
 from memphis_desktop.inspect.replay.sources import ReplaySource
 from memphis_desktop.inspect.sequences import SequenceSet
@@ -125,6 +127,7 @@ class ReplayRun:
         self._next_sequence = self._before.sequence
         self._pace_start = 0.0
         self._pace_sent = 0
+        self._pace_bytes = 0
         self._pace_origin: int | None = None
 
     # -- steering ----------------------------------------------------------------------------------
@@ -213,17 +216,15 @@ class ReplayRun:
         self._started = time.monotonic()
         self.started_at_ns = time.time_ns()
         self._restart_pace()
+        target = self._target()
         try:
-            async with Publisher(
-                self._client,
-                self._settle,
-                max_in_flight=self.options.max_in_flight,
-                timeout=self.options.timeout,
-            ) as publisher:
+            async with target:
                 try:
-                    await self._send_all(publisher)
+                    await self._send_all(target)
                 finally:
-                    await publisher.drain()
+                    await target.drain()
+                if isinstance(target, FileTarget):
+                    target.complete = not (self._cancelled or self._reason)
             if not self._reason:
                 self._finish(ReplayState.CANCELLED if self._cancelled else ReplayState.DONE)
             else:
@@ -236,11 +237,21 @@ class ReplayRun:
             raise
         return self.progress
 
+    def _target(self) -> Publisher | FileTarget:
+        if self.options.file:
+            return FileTarget(Path(self.options.file), self._settle)
+        return Publisher(
+            self._client,
+            self._settle,
+            max_in_flight=self.options.max_in_flight,
+            timeout=self.options.timeout,
+        )
+
     def _finish(self, state: ReplayState) -> None:
         self._ended = time.monotonic()
         self._state = state
 
-    async def _send_all(self, publisher: Publisher) -> None:
+    async def _send_all(self, publisher: Publisher | FileTarget) -> None:
         messages = self.source.read(self._after)
         try:
             async for message in messages:
@@ -258,7 +269,9 @@ class ReplayRun:
         finally:
             await messages.aclose()  # type: ignore[attr-defined]
 
-    async def _send_one(self, publisher: Publisher, message: InspectedMessage, position: int) -> None:
+    async def _send_one(
+        self, publisher: Publisher | FileTarget, message: InspectedMessage, position: int
+    ) -> None:
         found = self._found.get((message.stream, message.sequence))
         if found is not None:
             self._open.pop(position, None)
@@ -284,7 +297,10 @@ class ReplayRun:
         now = time.monotonic()
         if not self._recent or now - self._recent[-1][0] > 0.1:
             self._recent.append((now, self._counts.sent))
-        await publisher.publish(position, subject, changed.payload, headers)
+        if isinstance(publisher, FileTarget):
+            await publisher.take(position, changed, subject, headers)
+        else:
+            await publisher.publish(position, subject, changed.payload, headers)
 
     def _settle(self, position: int, result: Acknowledgement | PublishError) -> None:
         counts = self._counts
@@ -304,13 +320,15 @@ class ReplayRun:
             counts.duplicates += 1
         else:
             counts.stored += 1
-            self.stored_in.setdefault(result.stream, SequenceSet()).add(result.sequence)
+            if result.stream:  # nothing is stored in a station by writing a file
+                self.stored_in.setdefault(result.stream, SequenceSet()).add(result.sequence)
 
     # -- pace --------------------------------------------------------------------------------------
 
     def _restart_pace(self) -> None:
         self._pace_start = time.monotonic()
         self._pace_sent = 0
+        self._pace_bytes = 0
         self._pace_origin = None
 
     async def _wait_for_turn(self, message: InspectedMessage) -> None:
@@ -323,11 +341,14 @@ class ReplayRun:
             await asyncio.sleep(min(wait, 0.1))  # short, so that a change of rate or a cancel takes hold
             await self._resumed.wait()
         self._pace_sent += 1
+        self._pace_bytes += message.size
 
     def _due(self, message: InspectedMessage) -> float:
         due = self._pace_start
         if self._rate is not None:
             due = max(due, self._pace_start + self._pace_sent / self._rate)
+        if self.options.bytes_rate is not None:
+            due = max(due, self._pace_start + self._pace_bytes / self.options.bytes_rate)
         pace = self.options.original_pace
         if pace is not None:
             if self._pace_origin is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
+from memphis_desktop.inspect.files import read_file
 from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import PublishError, publish, request
 from memphis_desktop.inspect.reader import MessageReader
@@ -123,6 +126,35 @@ async def test_the_rate_is_held_and_can_be_changed(client: Client) -> None:
     started = time.monotonic()
     assert (await run.run()).stored == 200
     assert time.monotonic() - started < 5
+
+
+async def test_a_replay_goes_into_a_file_at_so_many_bytes_a_second(client: Client, tmp_path: Path) -> None:
+    for name in ("kept.ndjson", "kept.mdump"):
+        path = tmp_path / name
+        options = ReplayOptions(subject="copy.{2}", file=str(path), bytes_rate=2000)
+        originals = [
+            InspectedMessage("S", n, n, f"S.{n}", Headers([("K", "v")]).encode(), b"\xff" * 100)
+            for n in range(1, 11)
+        ]
+        run = ReplayRun(GivenMessages(originals), client, options, run_id="r")
+        started = time.monotonic()
+        progress = await run.run()
+        assert 0.5 <= time.monotonic() - started < 5
+        assert (progress.state, progress.stored, run.stored_in) == (ReplayState.DONE, 10, {})
+        [first, *_] = read = list(read_file(path))
+        assert len(read) == 10
+        assert (first.subject, first.sequence, first.payload) == ("copy.1", 1, b"\xff" * 100)
+        assert (first.headers.get("K"), first.headers.get("Memphis-Replay-Run")) == ("v", "r")
+    left = ReplayOptions(subject="copy.x", file=str(tmp_path / "left.ndjson"), rate=50)
+    run = ReplayRun(given(200), client, left, run_id="r")
+    asyncio.get_running_loop().call_later(0.1, run.cancel)
+    assert (await run.run()).state is ReplayState.CANCELLED
+    names = {name for name in os.listdir(tmp_path) if "kept" in name or "left" in name}
+    assert names == {"kept.mdump", "kept.ndjson"}
+    nowhere = ReplayOptions(subject="copy.x", file=str(tmp_path / "no" / "x.ndjson"))
+    failed = await ReplayRun(given(2), client, nowhere, run_id="r").run()
+    assert failed.state is ReplayState.FAILED
+    assert "cannot be written" in failed.reason
 
 
 async def test_the_spacing_of_the_originals_can_be_kept(client: Client) -> None:

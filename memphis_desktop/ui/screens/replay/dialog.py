@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QComboBox,
-    QDialog,
     QDoubleSpinBox,
+    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
     QRadioButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 from shiboken6 import isValid
 
-from memphis_desktop.inspect.decode.text import preview
+from memphis_desktop.cluster.profiles import Environment
+from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.draft import storing_stream
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.replay import (
     Edits,
     MessageIds,
-    Rehearsed,
     ReplayOptions,
     target_subject,
 )
+from memphis_desktop.inspect.replay.records import RunRecord
 from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.seek import Seek, parse_seek
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
-from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route, ScreenContext
-from memphis_desktop.ui.screens.decoders.store import mask
+from memphis_desktop.ui.screens.replay.dry_run import DryRunDialog
+from memphis_desktop.ui.screens.replay.safety import amount_of, loop_text, safety_text, target_text
 from memphis_desktop.ui.screens.replay.starting import ReplayRequest, dry_run, open_sessions, start_replay
 
 _IDS = (
@@ -52,7 +55,9 @@ _IDS = (
     (MessageIds.KEEP, "The original's own"),
     (MessageIds.NONE, "None"),
 )
-_FAST, _RATE, _RECORDED = range(3)
+_FAST, _RATE, _BYTES, _RECORDED = range(4)
+_MIB = 1 << 20
+_ESTIMATE_MS = 400
 
 
 def open_replay(
@@ -81,6 +86,15 @@ def open_file_replay(
     dialog = ReplayDialog(context, parent, "", path=path)
     if subject:
         dialog.target_field.setText(subject)
+    context.run(dialog.carry_out(), "start the replay")
+    return dialog
+
+
+def open_again(context: ScreenContext, parent: QWidget | None, record: RunRecord) -> ReplayDialog:
+    """Open the dialog as an earlier replay was described."""
+    source = record.source
+    dialog = ReplayDialog(context, parent, source.stream, source.sequences, path=source.path)
+    dialog.take_record(record)
     context.run(dialog.carry_out(), "start the replay")
     return dialog
 
@@ -116,7 +130,13 @@ class ReplayDialog(FormDialog):
         self.target_field.setFocus()
         self.verb_button.setDefault(True)
         self.cancel_button.setAutoDefault(False)
-        for check in (self._range_problem, self._target_problem, self._permission_problem):
+        self.form.setRowVisible(self._typed_row, False)
+        for check in (
+            self._range_problem,
+            self._target_problem,
+            self._file_problem,
+            self._permission_problem,
+        ):
             self.add_validator(check)
         self._update()
 
@@ -179,6 +199,39 @@ class ReplayDialog(FormDialog):
         self.subject_field.setText(search.subject or "")
         self.where_field.setText(search.filter.strip())
 
+    def take_record(self, record: RunRecord) -> None:
+        """Describe a replay as an earlier one was."""
+        source, options = record.source, record.options
+        if source.kind == "range":
+            self.range_choice.setChecked(True)
+            self.from_field.setText(f"#{source.first}")
+            self.to_field.setText(f"#{source.last}")
+            self.subject_field.setText(source.subject or "")
+        self.target_field.setText(options.subject)
+        if options.file:
+            self.connection_box.setCurrentIndex(len(self._sessions))
+            self.file_field.setText(options.file)
+        else:
+            ids = [session.profile.id for _, session in self._sessions]
+            if record.target_at.id in ids:
+                self.connection_box.setCurrentIndex(ids.index(record.target_at.id))
+        for pace, box, value in (
+            (_RATE, self.rate_box, options.rate),
+            (_BYTES, self.bytes_box, options.bytes_rate and options.bytes_rate / _MIB),
+            (_RECORDED, self.factor_box, options.original_pace),
+        ):
+            if value:
+                self.pace_box.setCurrentIndex(pace)
+                box.setValue(value)
+        self.where_field.setText(options.edits.where)
+        self.edits_field.setPlainText("\n".join(options.edits.fields))
+        self.set_headers_field.setPlainText(
+            "\n".join(f"{name}: {value}" for name, value in options.set_headers)
+        )
+        self.ids_box.setCurrentIndex(max(0, self.ids_box.findData(options.ids)))
+        self.headers_check.setChecked(options.keep_headers)
+        self.provenance_check.setChecked(options.provenance)
+
     def _build_changes(self) -> None:
         self.where_field = QLineEdit()
         self.where_field.setProperty("role", "mono")
@@ -202,6 +255,11 @@ class ReplayDialog(FormDialog):
     def _edits(self) -> Edits:
         return Edits.parse(self.edits_field.toPlainText(), self.where_field.text())
 
+    @property
+    def into_file(self) -> bool:
+        """Whether the copies go to a file."""
+        return self.connection_box.currentIndex() == len(self._sessions)
+
     def target_session(self) -> Any:
         """The connection the copies go to."""
         index = self.connection_box.currentIndex()
@@ -211,16 +269,28 @@ class ReplayDialog(FormDialog):
         self.connection_box = QComboBox()
         for name, _ in self._sessions:
             self.connection_box.addItem(name)
+        self.connection_box.addItem("A file")
         self.connection_box.currentIndexChanged.connect(self._update)
-        if len(self._sessions) > 1:
-            self.add_row("To connection", self.connection_box, "Any connection that is open in a tab.")
-        else:
-            self.connection_box.setParent(self)
-            self.connection_box.hide()
+        self.add_row("To", self.connection_box, "Any connection that is open in a tab, or a file.")
+        self.file_field = QLineEdit()
+        self.file_field.setProperty("role", "mono")
+        self.file_field.setPlaceholderText("messages.ndjson, or .mdump for a binary dump")
+        self.file_field.setAccessibleName("File to write")
+        choose = QPushButton("Choose")
+        choose.setAutoDefault(False)
+        choose.clicked.connect(self._choose_file)
+        self._file_row = QWidget()
+        row = QHBoxLayout(self._file_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACE_2)
+        row.addWidget(self.file_field, 1)
+        row.addWidget(choose)
+        self.add_row("File", self._file_row)
         self.target_field = QLineEdit("{subject}")
         self.target_field.setProperty("role", "mono")
         self.target_field.textChanged.connect(self._update)
-        self.target_note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self.target_note = PlainLabel("", "caption", wrap=True)
+        self.target_note.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         holder = QWidget()
         column = QVBoxLayout(holder)
         column.setContentsMargins(0, 0, 0, 0)
@@ -230,9 +300,16 @@ class ReplayDialog(FormDialog):
         help_text = "{subject} is the original's, {1} its first part; also {stream} and {sequence}."
         self.add_row("To subject", holder, help_text)
 
+    def _choose_file(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Write the messages to", f"{self.stream}.ndjson", "Messages (*.ndjson *.mdump)"
+        )
+        if path:
+            self.file_field.setText(path)
+
     def _build_how(self) -> None:
         self.pace_box = QComboBox()
-        self.pace_box.addItems(["As fast as it is stored", "At most", "As recorded, times"])
+        self.pace_box.addItems(["As fast as it is stored", "At most", "At most, bytes", "As recorded, times"])
         self.rate_box = QDoubleSpinBox()
         self.rate_box.setRange(0.1, 1_000_000)
         self.rate_box.setValue(100)
@@ -242,6 +319,11 @@ class ReplayDialog(FormDialog):
         self.factor_box.setRange(0.01, 10_000)
         self.factor_box.setValue(1)
         self.factor_box.setSuffix(" × as fast")
+        self.bytes_box = QDoubleSpinBox()
+        self.bytes_box.setRange(0.01, 10_000)
+        self.bytes_box.setValue(1)
+        self.bytes_box.setSuffix(" MiB/s")
+        self.bytes_box.setAccessibleName("Mebibytes a second")
         self.rate_box.setAccessibleName("Messages a second")
         self.factor_box.setAccessibleName("Times as fast as recorded")
         pace = QWidget()
@@ -250,6 +332,7 @@ class ReplayDialog(FormDialog):
         row.setSpacing(theme.SPACE_2)
         row.addWidget(self.pace_box)
         row.addWidget(self.rate_box)
+        row.addWidget(self.bytes_box)
         row.addWidget(self.factor_box)
         row.addStretch()
         self.pace_box.currentIndexChanged.connect(self._update)
@@ -268,6 +351,28 @@ class ReplayDialog(FormDialog):
         self.provenance_check.setChecked(True)
         self.add_row("Headers", self.headers_check)
         self.add_row("", self.provenance_check, "Memphis-Replay-Run, -Stream, -Sequence and -Time")
+        self.safety = PlainLabel("", "caption", wrap=True)
+        self.safety.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.safety.setMinimumHeight(2 * self.safety.fontMetrics().height())
+        self.add_row("What it takes", self.safety)
+        self.typed = QLineEdit()
+        self.typed.setProperty("role", "mono")
+        self._typed_row = self.form.rowCount()
+        self.add_row("Production", self.typed)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_ESTIMATE_MS)
+        self._timer.timeout.connect(self._start_estimate)
+        self._estimating: asyncio.Task[None] | None = None
+        for changed in (
+            self.from_field.textChanged,
+            self.to_field.textChanged,
+            self.subject_field.textChanged,
+            self.rate_box.valueChanged,
+            self.bytes_box.valueChanged,
+            self.factor_box.valueChanged,
+        ):
+            changed.connect(lambda *_: self._timer.start())
 
     # State --------------------------------------------------------------------------------------
 
@@ -278,11 +383,17 @@ class ReplayDialog(FormDialog):
         pace = self.pace_box.currentIndex() if hasattr(self, "pace_box") else _FAST
         if hasattr(self, "rate_box"):
             self.rate_box.setVisible(pace == _RATE)
+            self.bytes_box.setVisible(pace == _BYTES)
             self.factor_box.setVisible(pace == _RECORDED)
         if hasattr(self, "target_note"):
             text, role = self._target_text()
             self.target_note.setText(text)
             self.target_note.setRole(role)
+            self.form.setRowVisible(self._file_row, self.into_file)
+        if hasattr(self, "typed"):
+            self.form.setRowVisible(self._typed_row, bool(self._production()))
+            self.typed.setPlaceholderText(f"Type {self._production()} to go on")
+            self._timer.start()
 
     def _example(self) -> InspectedMessage:
         snapshot = self.context.session.snapshot
@@ -304,11 +415,17 @@ class ReplayDialog(FormDialog):
             subject = target_subject(self.target_field.text(), example)
         except ValueError as error:
             return str(error), "bad"
+        if self.into_file:
+            return f"{example.subject} → {subject}", "caption"
         stream = storing_stream(self._streams(), subject)
         if stream is None:
             return f"{example.subject} → {subject}: no station stores it", "warning"
-        if stream == self.stream and self.target_session() is self.context.session:
+        target = self.target_session()
+        if stream == self.stream and target is self.context.session:
             return f"{example.subject} → {subject}, stored in the same station", "caption"
+        loop = loop_text(self.context.session, self.stream, target, stream)
+        if loop:
+            return f"{example.subject} → {subject}, stored in {stream}. {loop}", "accent"
         return f"{example.subject} → {subject}, stored in {stream}", "caption"
 
     def _target_problem(self) -> str:
@@ -325,7 +442,48 @@ class ReplayDialog(FormDialog):
         return ""
 
     def _permission_problem(self) -> str:
-        return "The target connection is read-only." if self.target_session().profile.read_only else ""
+        if self.into_file:
+            return ""
+        if self.target_session().profile.read_only:
+            return "The target connection is read-only."
+        name = self._production()
+        if name and self.typed.text().strip() != name:
+            return f"{name} is a production connection: type its name below to go on."
+        return ""
+
+    def _production(self) -> str:
+        """The name to be typed when the copies go to production; empty when they do not."""
+        profile = self.target_session().profile
+        production = profile.environment is Environment.PRODUCTION and not self.into_file
+        return profile.name if production else ""
+
+    def _file_problem(self) -> str:
+        if not self.into_file:
+            return ""
+        path = Path(self.file_field.text().strip()).expanduser()
+        if not self.file_field.text().strip() or path.is_dir():
+            return "Choose the file to write to."
+        return "" if path.parent.is_dir() else f"There is no folder {path.parent}."
+
+    def _start_estimate(self) -> None:
+        if self._estimating is None or self._estimating.done():
+            self._estimating = self.context.run(self._estimate(), "count what would be sent")
+
+    async def _estimate(self) -> None:
+        """Say how much it is, how long it takes, and what the target makes of it."""
+        if self._range_problem():
+            return
+        request = self.request()
+        try:
+            amount = await amount_of(self.context, request)
+        except ReadError as error:
+            text = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        else:
+            text = safety_text(amount, request.options)
+        if isValid(self):
+            if not self.into_file:
+                text += target_text(self.target_session(), self.target_field.text(), self._example())
+            self.safety.setText(text.strip())
 
     def _seek(self, field: QLineEdit) -> Seek:
         return parse_seek(field.text(), self.context.zone, time.time_ns())
@@ -336,6 +494,8 @@ class ReplayDialog(FormDialog):
         return ReplayOptions(
             subject=self.target_field.text().strip(),
             rate=self.rate_box.value() if pace == _RATE else None,
+            bytes_rate=self.bytes_box.value() * _MIB if pace == _BYTES else None,
+            file=str(Path(self.file_field.text().strip()).expanduser()) if self.into_file else "",
             original_pace=self.factor_box.value() if pace == _RECORDED else None,
             keep_headers=self.headers_check.isChecked(),
             set_headers=_headers(self.set_headers_field.toPlainText()),
@@ -413,73 +573,3 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
             raise ValueError(f"{line.strip()[:40]!r} is no header; write Name: value")
         found.append((name.strip(), value.strip()))
     return tuple(found)
-
-
-class DryRunDialog(QDialog):
-    """The first messages of a replay as they would be sent."""
-
-    def __init__(self, parent: QWidget | None, rehearsed: list[Rehearsed]) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Dry run")
-        self.resize(900, 520)
-        problems = sum(bool(row.problem) for row in rehearsed)
-        count = figures.count_noun(len(rehearsed), "message")
-        text = f"The first {count} as they would be sent. Nothing was sent."
-        if problems:
-            text += f" {figures.count_noun(problems, 'message')} would fail."
-        self.table = DataTable(
-            [
-                Column("state", "Result", _rehearsed_state, kind="dot", width=110),
-                Column("sequence", "Sequence", lambda row: row.original.sequence, kind="number", width=90),
-                Column("from", "Subject", lambda row: row.original.subject, kind="mono", width=190),
-                Column("to", "Sent to", lambda row: row.subject or row.problem, kind="mono", width=220),
-                Column(
-                    "id",
-                    "Message id",
-                    lambda row: _as_shown(row).headers.get("Nats-Msg-Id") or "",
-                    kind="mono",
-                ),
-                Column(
-                    "payload",
-                    "Payload",
-                    lambda row: preview(_as_shown(row).payload, 256),
-                    kind="mono",
-                    width=240,
-                    stretch=True,
-                ),
-                Column("size", "Size", lambda row: len(row.payload), kind="bytes", width=80),
-            ],
-            lambda row: row.original.identity,
-            "replay_dry_run",
-        )
-        self.table.set_rows(rehearsed)
-        if not rehearsed:
-            self.table.set_state("empty", "There is nothing to replay.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
-        layout.setSpacing(theme.SPACE_3)
-        layout.addWidget(PlainLabel(text, "muted", wrap=True))
-        layout.addWidget(self.table, 1)
-
-
-def _as_shown(row: Rehearsed) -> InspectedMessage:
-    """What would be sent, as far as it may be shown."""
-    original = row.original
-    copied = InspectedMessage(
-        original.stream,
-        original.sequence,
-        original.time_ns,
-        original.subject,
-        row.headers.encode(),
-        row.payload,
-    )
-    return mask(copied)
-
-
-def _message_id(row: Rehearsed) -> str:
-    return _as_shown(row).headers.get("Nats-Msg-Id") or ""
-
-
-def _rehearsed_state(row: Rehearsed) -> tuple[str, str]:
-    return ("bad", "would fail") if row.problem else ("good", "ready")

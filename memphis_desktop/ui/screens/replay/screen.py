@@ -25,6 +25,7 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.replay.dialog import open_again
 from memphis_desktop.ui.screens.replay.runs import runs_of
 from memphis_desktop.ui.screens.replay.starting import resume_replay, target_session_of
 from memphis_desktop.ui.theme.icons import icon
@@ -78,7 +79,7 @@ class ReplayScreen(Screen):
             [
                 Column("state", "State", _dot, kind="dot", width=104),
                 Column("source", "Source", lambda entry: entry.source, width=170, stretch=True),
-                Column("target", "To subject", lambda entry: entry.target, kind="mono", width=140),
+                Column("target", "To", lambda entry: entry.target, kind="mono", width=140),
                 Column("progress", "Progress", _share, kind="bar", width=116,
                        token=lambda entry: _STATES[entry.progress.state][0]),
                 Column("stored", "Stored", lambda entry: entry.progress.stored, kind="number", width=70),
@@ -98,6 +99,7 @@ class ReplayScreen(Screen):
         self.panel = RunPanel()
         self.panel.undo_requested.connect(self.undo)
         self.panel.resume_requested.connect(self.resume)
+        self.panel.again_requested.connect(self.again)
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
@@ -156,6 +158,7 @@ class ReplayScreen(Screen):
         return [
             Command("Pause or resume the replay", "Space", self.panel.toggle_pause, "pause"),
             Command("Cancel the replay", "Shift+Del", self.panel.cancel, "stop"),
+            Command("Run the replay again", "A", self.again, "repeat"),
         ]
 
     def resume(self) -> None:
@@ -168,6 +171,12 @@ class ReplayScreen(Screen):
         self.panel.show_entry(resumed)
         self.refresh()
         self.table.select_key(resumed.run_id)
+
+    def again(self) -> None:
+        """Describe the run that is shown once more, to be started again."""
+        entry = self.panel.entry
+        if entry is not None and entry.record is not None and entry.progress.state.ended:
+            open_again(self.context, self.window(), entry.record)
 
     def undo(self) -> None:
         """Remove the copies of the run that is shown, after asking."""
@@ -207,6 +216,7 @@ class RunPanel(QFrame):
     """One run: progress, figures, throttle, pause, cancel, errors, undo."""
 
     undo_requested = Signal()
+    again_requested = Signal()
     resume_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -246,7 +256,13 @@ class RunPanel(QFrame):
         self.undo_button.setIcon(icon("arrow-counter-clockwise"))
         self.undo_button.setToolTip("Remove exactly the messages this replay stored")
         self.undo_button.clicked.connect(self.undo_requested)
-        for widget in (self.rate_box, self.pause_button, self.cancel_button, self.undo_button):
+        self.again_button = QPushButton("Run again")
+        self.again_button.setIcon(icon("repeat"))
+        self.again_button.setToolTip("Describe the same replay once more  ( A )")
+        self.again_button.clicked.connect(self.again_requested)
+        for widget in (
+            self.rate_box, self.pause_button, self.cancel_button, self.again_button, self.undo_button
+        ):  # fmt: skip
             head.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_3)
@@ -273,7 +289,8 @@ class RunPanel(QFrame):
         if self.entry is not None:
             run = self.entry.run
             if run.progress.state.resumable:
-                self.resume_requested.emit()
+                if not self.entry.options.file:
+                    self.resume_requested.emit()
             elif run.progress.state is ReplayState.PAUSED:
                 run.resume()
             else:
@@ -328,7 +345,10 @@ class RunPanel(QFrame):
             f"Run {entry.run_id}" + (f"   stored as {', '.join(stored[:4])}" if stored else "")
         )
         running = not progress.state.ended
-        resumable = progress.state.resumable and entry.record is not None
+        # A file is not gone on with: nothing is left of one that was not finished.
+        resumable = progress.state.resumable and entry.record is not None and not entry.options.file
+        self.again_button.setVisible(not running)
+        self.again_button.setEnabled(entry.record is not None)
         self.pause_button.setEnabled(running or resumable)
         paused = progress.state is ReplayState.PAUSED or resumable
         self.pause_button.setText("Resume" if paused else "Pause")

@@ -76,6 +76,16 @@ async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEnt
     return _start(context, source, request, reader.close)
 
 
+async def count_source(context: ScreenContext, request: ReplayRequest) -> int | None:
+    """Return how many messages a replay would read; raises ReadError when there are none to read."""
+    session = context.session
+    reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
+    try:
+        return (await _source(reader, request)).total
+    finally:
+        await reader.close()
+
+
 Finish = Callable[[], Awaitable[None]]
 
 
@@ -87,14 +97,16 @@ def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest,
         run.run_id,
         source_record(source),
         _place_of(session),
-        request.options.subject,
+        f"file {request.options.file}" if request.options.file else request.options.subject,
         _place_of(target),
         request.options,
         started_ns=time.time_ns(),
     )
-    where = (
-        request.options.subject if target is session else f"{target.profile.name}: {request.options.subject}"
-    )
+    if request.options.file:
+        where = f"file {Path(request.options.file).name}"
+    else:
+        at = "" if target is session else f"{target.profile.name}: "
+        where = f"{at}{request.options.subject}"
     entry = RunEntry(run, source.description, where, record=record, session=target)
 
     async def ended() -> None:

@@ -1,0 +1,81 @@
+"""The first messages of a replay as they would be sent."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+
+from memphis_desktop.inspect.decode.text import preview
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.replay import Rehearsed
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screens.decoders.store import mask
+
+
+class DryRunDialog(QDialog):
+    """The first messages of a replay as they would be sent."""
+
+    def __init__(self, parent: QWidget | None, rehearsed: list[Rehearsed]) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Dry run")
+        self.resize(900, 520)
+        problems = sum(bool(row.problem) for row in rehearsed)
+        count = figures.count_noun(len(rehearsed), "message")
+        text = f"The first {count} as they would be sent. Nothing was sent."
+        if problems:
+            text += f" {figures.count_noun(problems, 'message')} would fail."
+        self.table = DataTable(
+            [
+                Column("state", "Result", _rehearsed_state, kind="dot", width=110),
+                Column("sequence", "Sequence", lambda row: row.original.sequence, kind="number", width=90),
+                Column("from", "Subject", lambda row: row.original.subject, kind="mono", width=190),
+                Column("to", "Sent to", lambda row: row.subject or row.problem, kind="mono", width=220),
+                Column(
+                    "id",
+                    "Message id",
+                    lambda row: _as_shown(row).headers.get("Nats-Msg-Id") or "",
+                    kind="mono",
+                ),
+                Column(
+                    "payload",
+                    "Payload",
+                    lambda row: preview(_as_shown(row).payload, 256),
+                    kind="mono",
+                    width=240,
+                    stretch=True,
+                ),
+                Column("size", "Size", lambda row: len(row.payload), kind="bytes", width=80),
+            ],
+            lambda row: row.original.identity,
+            "replay_dry_run",
+        )
+        self.table.set_rows(rehearsed)
+        if not rehearsed:
+            self.table.set_state("empty", "There is nothing to replay.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
+        layout.setSpacing(theme.SPACE_3)
+        layout.addWidget(PlainLabel(text, "muted", wrap=True))
+        layout.addWidget(self.table, 1)
+
+
+def _as_shown(row: Rehearsed) -> InspectedMessage:
+    """What would be sent, as far as it may be shown."""
+    original = row.original
+    copied = InspectedMessage(
+        original.stream,
+        original.sequence,
+        original.time_ns,
+        original.subject,
+        row.headers.encode(),
+        row.payload,
+    )
+    return mask(copied)
+
+
+def _rehearsed_state(row: Rehearsed) -> tuple[str, str]:
+    return ("bad", "would fail") if row.problem else ("good", "ready")

@@ -1,0 +1,122 @@
+"""What a replay would do: how much it is, how long it takes, what the target does, whether it comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memphis_desktop.inspect.draft import storing_stream
+from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.replay import ReplayOptions, target_subject
+from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.replay.starting import ReplayRequest, count_source
+
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much a replay sends.
+
+    Attributes:
+        messages: How many, None when nobody can say beforehand.
+        size: Bytes of one on average, None when that is not known.
+        recorded: Seconds between the first and the last of the station, for the pace as recorded.
+        share: Which part of the station it is.
+    """
+
+    messages: int | None
+    size: float | None = None
+    recorded: float | None = None
+    share: float = 1.0
+
+
+async def amount_of(context: ScreenContext, request: ReplayRequest) -> Amount:
+    """Count what would be read; raises ReadError."""
+    if request.path:
+        return Amount(None)
+    stream = context.session.snapshot.streams.get(request.stream)
+    count = await count_source(context, request)
+    if stream is None or not stream.messages:
+        return Amount(count)
+    share = 1.0 if count is None else min(1.0, count / stream.messages)
+    recorded = None
+    if stream.first_time_ns is not None and stream.last_time_ns is not None:
+        recorded = (stream.last_time_ns - stream.first_time_ns) / _SECOND * share
+    return Amount(count, stream.bytes / stream.messages, recorded, share)
+
+
+def safety_text(amount: Amount, options: ReplayOptions) -> str:
+    """How much it is and how long it takes at the pace chosen, in a sentence or two."""
+    if amount.messages is None:
+        return f"How many messages {Path(options.file).name or 'there'} are is not known beforehand. "
+    text = figures.count_noun(amount.messages, "message")
+    size = amount.messages * amount.size if amount.size is not None else None
+    if size is not None:
+        text += f", about {figures.bytes_size(round(size))}"
+    if options.edits.where.strip():
+        text += ", of which the filter leaves some out"
+    text += ". "
+    seconds = None
+    if options.rate:
+        seconds = amount.messages / options.rate
+    elif options.bytes_rate and size is not None:
+        seconds = size / options.bytes_rate
+    elif options.original_pace and amount.recorded is not None:
+        seconds = amount.recorded / options.original_pace
+    if seconds is not None and seconds >= 1:
+        text += f"It takes about {figures.duration(round(seconds))}. "
+    return text
+
+
+def target_text(session: Any, template: str, example: InspectedMessage) -> str:
+    """What the station that stores the copies does with them; empty when nothing is worth saying."""
+    try:
+        subject = target_subject(template, example)
+    except ValueError:
+        return ""
+    streams = session.snapshot.streams
+    name = storing_stream(
+        [(one.name, list(one.config.get("subjects") or [])) for one in streams.values()], subject
+    )
+    stream = streams.get(name) if name is not None else None
+    if stream is None:
+        return ""
+    config, parts = stream.config, []
+    full = "refuses new messages" if config.get("discard") == "new" else "removes its oldest"
+    for key, used, words in (
+        ("max_bytes", stream.bytes, figures.bytes_size),
+        ("max_msgs", stream.messages, figures.compact),
+    ):
+        limit = int(config.get(key) or -1)
+        if limit > 0:
+            parts.append(
+                f"{name} {full} at {words(limit)}, of which {figures.percent(used / limit)} are used."
+            )
+    window = int(config.get("duplicate_window") or 0)
+    if window:
+        parts.append(f"It recognises an id again for {figures.duration(window / _SECOND)}.")
+    return " ".join(parts)
+
+
+def loop_text(source_session: Any, source: str, target_session: Any, target: str) -> str:
+    """Whether what is stored in the target comes back to the source; empty when it does not."""
+    if source_session is not target_session:
+        return ""
+    streams = source_session.snapshot.streams
+    seen, waiting = set(), [source]
+    while waiting:
+        stream = streams.get(waiting.pop())
+        if stream is None or stream.name in seen:
+            continue
+        seen.add(stream.name)
+        config = stream.config
+        origins = [one.get("name") for one in config.get("sources") or ()]
+        origins += [(config.get("mirror") or {}).get("name")]
+        if target in origins:
+            way = "" if stream.name == source else f", through {stream.name}"
+            return f"{source} takes its messages from {target}{way}: the copies come back to it, once."
+        waiting += [name for name in origins if name]
+    return ""
