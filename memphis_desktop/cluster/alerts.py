@@ -125,6 +125,18 @@ def _slow_clients(snapshot: ClusterSnapshot) -> Measured:
         yield Subject(), float(snapshot.server.slow_consumers)
 
 
+def _expiries(snapshot: ClusterSnapshot) -> Measured:
+    ends = [expiry.at_ns for expiry in snapshot.expiries]
+    if ends:
+        yield Subject(), (min(ends) - snapshot.taken_at_ns) / 86_400e9
+
+
+def _growing(consumer: Any) -> float | None:
+    """Messages not delivered of a group that falls further behind."""
+    never = consumer.drain_seconds is not None and math.isinf(consumer.drain_seconds)
+    return float(consumer.num_pending) if never else None
+
+
 def _nothing(_: ClusterSnapshot) -> Measured:
     return ()
 
@@ -142,6 +154,7 @@ SIGNALS: Mapping[str, Signal] = {
     "lag_messages": Signal(
         "Messages not delivered", "messages", _consumers(lambda one: float(one.num_pending))
     ),
+    "lag_growing": Signal("A group falls further and further behind", "messages", _consumers(_growing)),
     "unacked": Signal(
         "Messages not acknowledged", "messages", _consumers(lambda one: float(one.num_ack_pending))
     ),
@@ -167,6 +180,7 @@ SIGNALS: Mapping[str, Signal] = {
     ),
     "store_used": Signal("The account's store is full", "%", _account_used),
     "api_errors": Signal("JetStream requests fail", "/s", _api_errors),
+    "expiry": Signal("A certificate or login ends soon", "d", _expiries, below=True),
     "slow_clients": Signal("Clients are too slow", "", _slow_clients),
 }
 
@@ -183,6 +197,8 @@ class Rule:
         severity: ``warning`` or ``bad``.
         desktop: Whether the desktop tells it too.
         webhook: Whether the webhooks are sent it too.
+        sound: Whether the system's bell is rung.
+        command: A command line that is started with the alert on its input; empty for none.
     """
 
     signal: str
@@ -193,6 +209,8 @@ class Rule:
     enabled: bool = True
     desktop: bool = True
     webhook: bool = True
+    sound: bool = False
+    command: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def matches(self, subject: Subject) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -9,14 +12,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QApplication, QDialog, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.cluster import keychain
+from memphis_desktop.cluster.alert_command import CommandProblem, run
 from memphis_desktop.cluster.alerts import Rule
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.alerts import AlertsScreen, RuleForm
 from memphis_desktop.ui.screens.alerts.webhooks import WebhookForm
@@ -55,6 +61,73 @@ async def test_a_lagging_group_is_told_and_shown(
     await jetstream.purge_stream("orders")
     await until(lambda: not window.alerts.alerts(), "the end of the alert", timeout=20)
     assert not window.toasts.texts()
+
+
+async def test_an_alert_starts_a_command_and_keeps_its_note(
+    program: Program,
+    any_server: ServerProcess,
+    connect: Callable[..., Any],
+    until: Until,
+    qtbot: QtBot,
+    tmp_path: Path,
+) -> None:
+    window = program.window
+    jetstream = (await connect(any_server)).jetstream()
+    await jetstream.add_stream(name="orders", subjects=["orders"])
+    await jetstream.add_consumer("orders", durable_name="billing", ack_policy="explicit")
+    for _ in range(5):
+        await jetstream.publish("orders", b"x")
+    window.navigate(Route("alerts"))
+    screen = window.current_workspace().current_screen
+    assert isinstance(screen, AlertsScreen)
+    QAbstractItemModelTester(screen.table.model)
+    QAbstractItemModelTester(screen.rules.model)
+    written = tmp_path / "alert.json"
+    code = f"import sys; open({str(written)!r}, 'w').write(sys.stdin.read())"
+    screen.new()
+    form: RuleForm = await until(lambda: dialog_of(RuleForm), "the form")
+    form.signal.setCurrentIndex(form.signal.findData("lag_messages"))
+    form.threshold.setValue(3)
+    form.duration.setValue(0)
+    form.desktop.setChecked(False)
+    form.sound.setChecked(True)
+    form.command.setText('broken "')
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    assert "command line is not understood" in form.error.text()
+    form.command.setText(shlex.join([sys.executable, "-c", code]))
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: any(rule.command for rule in window.alerts.rules()), "the rule")
+    await window.open_profile(ConnectionProfile("near", urls=(any_server.url,), id="near"))
+    await until(lambda: window.alerts.open_count() == 1, "the alert", timeout=30)
+    await until(lambda: written.exists() and written.stat().st_size, "the command", timeout=30)
+    told = json.loads(written.read_text())
+    assert (told["event"], told["stream"], told["consumer"]) == ("began", "orders", "billing")
+
+    window.navigate(Route("alerts"))
+    [alert] = screen.table.rows()
+    screen.table.select_key(alert.key)
+    next(command for command in screen.commands() if command.title == "Write a note").callback()
+    note = await until(lambda: dialog_of(FormDialog), "the form of the note")
+    qtbot.keyClicks(note.findChild(QLineEdit), "restart the billing pods")
+    qtbot.mouseClick(note.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: window.alerts.note_of(alert) == "restart the billing pods", "the note")
+    await jetstream.purge_stream("orders")
+    await until(lambda: not window.alerts.alerts(), "the end of the alert", timeout=30)
+    for _ in range(5):
+        await jetstream.publish("orders", b"x")
+    again = await until(window.alerts.alerts, "the alert again", timeout=30)
+    assert window.alerts.note_of(again[0]) == "restart the billing pods"
+
+
+def test_a_command_that_fails_says_why() -> None:
+    for words, why in ((["false"], "code 1"), (["/nowhere/x"], "could not be started")):
+        with pytest.raises(CommandProblem, match=why):
+            run(shlex.join(words), b"{}")
+
+
+def dialog_of(kind: type[QDialog]) -> Any:
+    found = [w for w in QApplication.topLevelWidgets() if isinstance(w, kind) and w.isVisible()]
+    return found[-1] if found else None
 
 
 async def test_alerts_of_one_rule_share_a_toast(

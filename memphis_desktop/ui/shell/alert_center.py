@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication
 
+from memphis_desktop.cluster.alert_command import CommandRunner
 from memphis_desktop.cluster.alert_preview import SPAN, Preview, preview
 from memphis_desktop.cluster.alerts import (
     SIGNALS,
@@ -26,6 +27,7 @@ from memphis_desktop.cluster.webhooks import (
     ENDED,
     Webhook,
     WebhookSender,
+    message,
     webhook_from_json,
     webhook_to_json,
 )
@@ -41,6 +43,8 @@ log = logging.getLogger(__name__)
 
 _RULES = "alerts/rules"
 _WEBHOOKS = "alerts/webhooks"
+_NOTES = "alerts/notes"
+LONGEST_NOTE, MOST_NOTES = 1000, 500
 _INTERVAL = 1.0
 _IN_A_SECOND = 3000  # streams and consumers; of more, all are looked at less often
 TOLD_SINGLY = 3  # alerts that begin at the same moment and are told one by one
@@ -59,6 +63,8 @@ class AlertCenter(QObject):
         self._last: dict[str, float] = {}
         self.webhooks = WebhookSender(self.webhooks_changed.emit)
         self.webhooks.set_hooks(load_webhooks())
+        self.commands = CommandRunner(lambda text: window.notify(text, "warning", topic="alert command"))
+        self._notes: dict[str, str] = load_notes()
 
     def watch(self, connection: Connection) -> None:
         """Evaluate the rules on this connection while it is open."""
@@ -130,6 +136,20 @@ class AlertCenter(QObject):
         self.engine.snooze(alert.key, time.time() + seconds)
         self.changed.emit()
 
+    def note_of(self, alert: Alert) -> str:
+        """What somebody wrote about it, now or when it held before."""
+        return self._notes.get(_note_key(alert), "")
+
+    def write_note(self, alert: Alert, text: str) -> None:
+        """Keep a note for as often as this alert comes again; an empty one takes it back."""
+        self._notes.pop(_note_key(alert), None)
+        if text.strip():
+            self._notes[_note_key(alert)] = text.strip()[:LONGEST_NOTE]
+        while len(self._notes) > MOST_NOTES:
+            del self._notes[next(iter(self._notes))]
+        settings.current().set(_NOTES, dict(self._notes) or None)
+        self.changed.emit()
+
     # Inside -----------------------------------------------------------------------------------
 
     def _note(self, profile_id: str, advisory: Mapping[str, Any]) -> None:
@@ -152,6 +172,10 @@ class AlertCenter(QObject):
             for alert in alerts:
                 if alert.rule.webhook:
                     self.webhooks.offer(alert, event, told(alert, event))
+                if alert.rule.command:
+                    self.commands.offer(alert.rule.command, message(alert, event, told(alert, event)))
+        if any(alert.rule.sound for alert in began):
+            QApplication.beep()
         for alert in began[:TOLD_SINGLY]:
             self._tell(alert)
         if len(began) > TOLD_SINGLY:  # a lost server can begin thousands at once
@@ -220,6 +244,16 @@ def _topic(alert: Alert) -> str:
     return " ".join(alert.key[:2])
 
 
+def _note_key(alert: Alert) -> str:
+    return "\t".join((alert.rule.id, alert.profile_id, alert.subject.stream, alert.subject.consumer))
+
+
+def load_notes() -> dict[str, str]:
+    """What was written about alerts."""
+    saved = settings.current().get(_NOTES)
+    return {str(key): str(text) for key, text in saved.items()} if isinstance(saved, dict) else {}
+
+
 def load_rules() -> list[Rule]:
     """The user's rules, or what a new user begins with."""
     saved = settings.current().get(_RULES)
@@ -240,6 +274,8 @@ def value_text(signal: str, value: float) -> str:
     unit = SIGNALS[signal].unit
     if unit == "s":
         return figures.duration(value)
+    if unit == "d":
+        return figures.duration(value * 86_400)
     if unit == "/s":
         return figures.rate(value)
     if unit == "%":

@@ -11,6 +11,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSizePolicy, QWidget
 from shiboken6 import isValid
 
+from memphis_desktop.cluster.alert_command import check_command
 from memphis_desktop.cluster.alerts import BAD, SIGNALS, WARNING, Rule
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -56,6 +57,11 @@ class RuleForm(FormDialog):
         self.desktop.setChecked(before.desktop)
         self.webhook = QCheckBox("Send it to the webhooks too")
         self.webhook.setChecked(before.webhook)
+        self.sound = QCheckBox("Ring the system's bell")
+        self.sound.setChecked(before.sound)
+        self.command = QLineEdit(before.command)
+        self.command.setProperty("role", "mono")
+        self.command.setPlaceholderText("no command")
         self.add_row("When", self.signal)
         self.add_row("Threshold", self.threshold)
         self.add_row("Of", self.pattern, "A group's or station's name; * and ? stand for anything.")
@@ -63,6 +69,9 @@ class RuleForm(FormDialog):
         self.add_row("Severity", self.severity)
         self.add_row("", self.desktop)
         self.add_row("", self.webhook)
+        self.add_row("", self.sound)
+        self.add_row("Run", self.command, "Started without a shell, with the alert as JSON on its input.")
+        self.add_validator(lambda: check_command(self.command.text()))
         self.signal.currentIndexChanged.connect(self._show_unit)
         self._show_unit()
         self._ask_preview = preview
@@ -96,6 +105,8 @@ class RuleForm(FormDialog):
             severity=self.severity.currentData(),
             desktop=self.desktop.isChecked(),
             webhook=self.webhook.isChecked(),
+            sound=self.sound.isChecked(),
+            command=self.command.text().strip(),
         )
 
     def _preview(self) -> None:

@@ -3,51 +3,63 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QFrame, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.alert_export import prometheus_rules
 from memphis_desktop.cluster.alerts import SIGNALS, Alert, Rule
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
 from memphis_desktop.ui.screens.alerts.rule_form import SEVERITIES, RuleForm
 from memphis_desktop.ui.screens.alerts.webhooks import WebhooksTable
-from memphis_desktop.ui.shell.alert_center import rule_text, value_text
+from memphis_desktop.ui.shell.alert_center import LONGEST_NOTE, rule_text, value_text
 
-_SNOOZE_SECONDS = 3600.0
+_SNOOZES = (("an hour", "Z", 3600.0), ("a day", "Shift+Z", 86_400.0), ("a week", "", 7 * 86_400.0))
 
 
 def _state(alert: Alert) -> tuple[str, str]:
     return ("muted", "Seen") if alert.acknowledged else (alert.rule.severity, SEVERITIES[alert.rule.severity])
 
 
-ALERT_COLUMNS = [
-    Column("state", "State", _state, "dot", 100),
-    Column("title", "Alert", lambda alert: SIGNALS[alert.rule.signal].title, "text", 300),
-    Column("where", "Where", lambda alert: alert.subject.label, "mono", 220, stretch=True),
-    Column("connection", "Connection", lambda alert: alert.connection, "text", 130),
-    Column(
-        "value",
-        "Value",
-        lambda alert: (value_text(alert.rule.signal, alert.value), alert.value),
-        "text",
-        110,
-        text=lambda value: str(value[0]),
-        sort_value=lambda alert: alert.value,
-    ),
-    Column("since", "Since", lambda alert: int(alert.since * 1e9), "time", 110),
-]
+def alert_columns(note: Callable[[Alert], str]) -> list[Column]:
+    """Return the columns of what holds now; `note` gives what somebody wrote about an alert."""
+    return [
+        Column("state", "State", _state, "dot", 94),
+        Column("title", "Alert", lambda alert: SIGNALS[alert.rule.signal].title, "text", 322),
+        Column("where", "Where", lambda alert: alert.subject.label, "mono", 210, stretch=True),
+        Column("connection", "Connection", lambda alert: alert.connection, "text", 116),
+        Column(
+            "value",
+            "Value",
+            lambda alert: value_text(alert.rule.signal, alert.value),
+            "number",
+            84,
+            text=str,
+            sort_value=lambda alert: alert.value,
+        ),
+        Column("since", "Since", lambda alert: int(alert.since * 1e9), "time", 88),
+        Column("note", "Note", note, "text", 120, "What somebody wrote about it  ( T )"),
+    ]
 
 
 def _told(rule: Rule) -> str:
-    ways = [name for name, used in (("desktop", rule.desktop), ("webhooks", rule.webhook)) if used]
+    every = (
+        ("desktop", rule.desktop),
+        ("webhooks", rule.webhook),
+        ("bell", rule.sound),
+        ("command", bool(rule.command)),
+    )
+    ways = [name for name, used in every if used]
     return ", ".join(ways) or "here only"
 
 
@@ -77,7 +89,10 @@ class AlertsScreen(Screen):
         super().__init__(context, parent)
         self._center = context.shell.alerts
         self.table = DataTable(
-            ALERT_COLUMNS, lambda alert: alert.key, "alerts", context_actions=lambda _: self._alert_commands()
+            alert_columns(self._center.note_of),
+            lambda alert: alert.key,
+            "alerts",
+            context_actions=lambda _: self._alert_commands(),
         )
         self.rules = DataTable(
             RULE_COLUMNS, lambda rule: rule.id, "alert_rules", context_actions=lambda _: self._rule_commands()
@@ -169,6 +184,21 @@ class AlertsScreen(Screen):
         else:
             self.context.notify(told, "good")
 
+    def write_note(self, alert: Alert) -> None:
+        """Write about an alert; it is there again when the alert comes again."""
+        self.context.run(self._write_note(alert), "write the note")
+
+    async def _write_note(self, alert: Alert) -> None:
+        form = FormDialog(self.window(), "Note about an alert", "Save note", width=480)
+        field = QLineEdit(self._center.note_of(alert))
+        field.setMaxLength(LONGEST_NOTE)
+        field.setPlaceholderText("What it was, what helped")
+        form.add_row(
+            "Note", field, f"{alert.subject.label}: shown whenever this alert holds. Empty takes it back."
+        )
+        if await form.ask():
+            self._center.write_note(alert, field.text())
+
     def new_webhook(self) -> None:
         """Add an address to which alerts are sent."""
         self.tabs.setCurrentWidget(self.webhooks)
@@ -196,9 +226,13 @@ class AlertsScreen(Screen):
         return [
             Command("Show what it is about", "", lambda: self._center.show_subject(alert), "arrow-right"),
             Command("Mark as seen", "A", lambda: self._center.acknowledge(alert), "check"),
-            Command(
-                "Silence for an hour", "Z", lambda: self._center.snooze(alert, _SNOOZE_SECONDS), "bell-slash"
+            *(
+                Command(
+                    f"Silence for {name}", key, partial(self._center.snooze, alert, seconds), "bell-slash"
+                )
+                for name, key, seconds in _SNOOZES
             ),
+            Command("Write a note", "T", lambda: self.write_note(alert), "note-pencil"),
         ]
 
     def _rule_commands(self) -> list[Command]:

@@ -130,7 +130,6 @@ class ReplayDialog(FormDialog):
         self.target_field.setFocus()
         self.verb_button.setDefault(True)
         self.cancel_button.setAutoDefault(False)
-        self.form.setRowVisible(self._typed_row, False)
         for check in (
             self._range_problem,
             self._target_problem,
@@ -354,11 +353,12 @@ class ReplayDialog(FormDialog):
         self.safety = PlainLabel("", "caption", wrap=True)
         self.safety.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.safety.setMinimumHeight(2 * self.safety.fontMetrics().height())
-        self.add_row("What it takes", self.safety)
+        self.body.addWidget(self.safety)  # always in view, however far the form is scrolled
         self.typed = QLineEdit()
         self.typed.setProperty("role", "mono")
-        self._typed_row = self.form.rowCount()
-        self.add_row("Production", self.typed)
+        self.typed.setAccessibleName("Name of the production connection")
+        self.typed.hide()
+        self.body.addWidget(self.typed)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_ESTIMATE_MS)
@@ -391,8 +391,10 @@ class ReplayDialog(FormDialog):
             self.target_note.setRole(role)
             self.form.setRowVisible(self._file_row, self.into_file)
         if hasattr(self, "typed"):
-            self.form.setRowVisible(self._typed_row, bool(self._production()))
-            self.typed.setPlaceholderText(f"Type {self._production()} to go on")
+            self.typed.setVisible(bool(self._production()))
+            self.typed.setPlaceholderText(
+                f"Type {self._production()} to publish to this production connection"
+            )
             self._timer.start()
 
     def _example(self) -> InspectedMessage:
