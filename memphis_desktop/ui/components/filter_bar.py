@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPushButton, QSizePolicy, QWidget
 
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.chip_row import ChipRow
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.theme.icons import icon
 
@@ -65,15 +66,14 @@ class FilterBar(QWidget):
         self._timer.setInterval(_TYPING_MS)
         self._timer.timeout.connect(lambda: self.text_changed.emit(self.field.text()))
         self.field.textChanged.connect(lambda _: self._timer.start())
-        self._chip_row = QHBoxLayout()
-        self._chip_row.setSpacing(theme.SPACE_2)
+        self._chip_row = ChipRow()
         self._end = QHBoxLayout()
         self._end.setSpacing(theme.SPACE_2)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_2)
         layout.addWidget(self.field, 2)
-        layout.addLayout(self._chip_row)
+        layout.addWidget(self._chip_row)
         layout.addWidget(self._count, 1)
         layout.addLayout(self._end)
 
@@ -89,7 +89,7 @@ class FilterBar(QWidget):
             chip.setIconSize(QSize(14, 14))
         chip.toggled.connect(lambda _: self.chips_changed.emit(self.chips()))
         self._chips[key] = chip
-        self._chip_row.addWidget(chip)
+        self._chip_row.add(chip)
         return chip
 
     def add_menu(self, title: str, entries: Sequence[tuple[str, str, str]]) -> QPushButton:
@@ -132,7 +132,7 @@ class FilterBar(QWidget):
         chip = self._chips[key]
         if not shown and chip.isChecked():
             chip.setChecked(False)
-        chip.setVisible(shown)
+        self._chip_row.set_away(chip, not shown)
 
     def chips(self) -> set[str]:
         """The keys of the chips that are on."""
