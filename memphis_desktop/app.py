@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -180,16 +180,26 @@ def dress(app: QApplication) -> None:
     manager = theme.manager()
     store = settings.current()
 
-    def apply(key: str) -> None:
-        if key == setting_keys.THEME:
-            manager.set_mode(str(store.get(key, "system")))
-        elif key == setting_keys.DENSITY:
-            manager.set_density(str(store.get(key, "normal")))
+    choices: dict[str, Callable[[], None]] = {
+        setting_keys.THEME: lambda: manager.set_mode(str(store.get(setting_keys.THEME, "system"))),
+        setting_keys.DENSITY: lambda: manager.set_density(str(store.get(setting_keys.DENSITY, "normal"))),
+        setting_keys.TEXT: lambda: manager.set_percent(int(store.get(setting_keys.TEXT, 100))),
+        setting_keys.ACCENT: lambda: manager.set_accent(
+            str(store.get(setting_keys.ACCENT, theme.STANDARD_ACCENT))
+        ),
+        setting_keys.TOLD_APART: lambda: manager.set_told_apart(
+            store.get(setting_keys.TOLD_APART, False) is True
+        ),
+    }
 
-    for key in (setting_keys.THEME, setting_keys.DENSITY):
+    def apply(key: str) -> None:
+        if key in choices:
+            choices[key]()
+
+    for key in choices:
         try:
             apply(key)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, TypeError):
             store.set(key, None)  # written by another version
     manager.install(app)
     store.changed.connect(apply)

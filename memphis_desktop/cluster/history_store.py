@@ -93,8 +93,13 @@ class HistoryStore:
     A file that cannot be used is put aside with a note in the log: a lost history harms nobody.
     """
 
-    def __init__(self, path: Path, history: History) -> None:
+    def __init__(
+        self, path: Path, history: History, *, seconds: float = KEEP_SECONDS, most_bytes: int = MAX_BYTES
+    ) -> None:
+        """Keep `history` in the file `path`: for so many `seconds`, in at most so many bytes."""
         self.path = path
+        self._seconds = seconds
+        self._most_bytes = most_bytes
         self._history = history
         self._queue: queue.SimpleQueue[_Sample | _Request | _Watched | _Leaders | LeaderEvent | None] = (
             queue.SimpleQueue()
@@ -228,7 +233,7 @@ class HistoryStore:
             elif isinstance(item, _Request):
                 self._bring(connection, item)
             elif isinstance(item, _Leaders):
-                item.take(*timeline_rows.read(connection, time.time() - KEEP_SECONDS))
+                item.take(*timeline_rows.read(connection, time.time() - self._seconds))
             elif isinstance(item, LeaderEvent):
                 events.append(item)
             elif isinstance(item, _Watched):
@@ -297,7 +302,7 @@ class HistoryStore:
         rows = connection.execute(
             f"SELECT time, joined, {metrics} FROM {kind}_minutes WHERE line=? AND time>?"
             " ORDER BY time DESC LIMIT ?",
-            (line.number, time.time() - KEEP_SECONDS, limit),
+            (line.number, time.time() - self._seconds, limit),
         ).fetchall()
         if not rows:
             return
@@ -307,7 +312,7 @@ class HistoryStore:
 
     def _clean(self, connection: sqlite3.Connection) -> None:
         """Drop what is too old, then the oldest while the file is too large."""
-        horizon = time.time() - KEEP_SECONDS
+        horizon = time.time() - self._seconds
         for _ in range(8):
             with connection:
                 for kind in _METRICS:
@@ -317,9 +322,9 @@ class HistoryStore:
             connection.execute("PRAGMA incremental_vacuum").fetchall()
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
             size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
-            if size <= MAX_BYTES:
+            if size <= self._most_bytes:
                 return
-            horizon += KEEP_SECONDS / 8
+            horizon += self._seconds / 8
 
     def _drop_empty_lines(self, connection: sqlite3.Connection) -> None:
         """Drop the names of series of which nothing is left, but for those of this run."""

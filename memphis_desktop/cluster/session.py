@@ -37,7 +37,7 @@ from .failures import (
     explain,
 )
 from .history import History
-from .history_store import HistoryStore, history_path
+from .history_store import KEEP_SECONDS, MAX_BYTES, HistoryStore, history_path
 from .model import ClusterSnapshot, ConnectionState
 from .polling import Poller
 from .profiles import ConnectionProfile, without_secret
@@ -73,14 +73,24 @@ class Session:
         jetstream: nats-py's JetStream context with the profile's API prefix.
     """
 
-    def __init__(self, profile: ConnectionProfile, history_folder: Path | None = None) -> None:
-        """Make a session; with `history_folder`, figures are kept there across restarts."""
+    def __init__(
+        self,
+        profile: ConnectionProfile,
+        history_folder: Path | None = None,
+        history_keep: tuple[float, int] = (KEEP_SECONDS, MAX_BYTES),
+    ) -> None:
+        """Make a session; with `history_folder`, figures are kept there across restarts.
+
+        `history_keep` says how long, in seconds, and in how many bytes at most.
+        """
         self.profile = profile
         self._refused: dict[str, float] = {}  # subject in lower case -> when the server refused it
         self.history = History()
         self._store: HistoryStore | None = None
         if history_folder is not None:
-            self._store = HistoryStore(history_path(history_folder, profile.id), self.history)
+            seconds, most = history_keep
+            path = history_path(history_folder, profile.id)
+            self._store = HistoryStore(path, self.history, seconds=seconds, most_bytes=most)
         self.state = ConnectionState.CLOSED
         self.detail = "not connected"
         self.system: GuardedClient | None = None

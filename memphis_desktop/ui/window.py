@@ -23,7 +23,7 @@ from memphis_desktop.ui.components.toast import ToastStack
 from memphis_desktop.ui.lab.control import LabControl
 from memphis_desktop.ui.screen import Action, Command, Route
 from memphis_desktop.ui.screens import registry
-from memphis_desktop.ui.shell import palette_entries, remembered, time_zones
+from memphis_desktop.ui.shell import palette_entries, remembered, setting_keys, time_zones
 from memphis_desktop.ui.shell.alert_center import AlertCenter
 from memphis_desktop.ui.shell.connection import LOCAL_ID, Connection
 from memphis_desktop.ui.shell.doors import load_doors
@@ -184,8 +184,13 @@ class MainWindow(QMainWindow):
         return await self.open_profile(self._local_profile())
 
     def _local_profile(self) -> ConnectionProfile:
-        urls = (self._broker.url,)
-        return ConnectionProfile(name="Local broker", urls=urls, environment=Environment.LOCAL, id=LOCAL_ID)
+        return ConnectionProfile(
+            name="Local broker",
+            urls=(self._broker.url,),
+            environment=Environment.LOCAL,
+            poll_budget=setting_keys.poll_budget(settings.current()),
+            id=LOCAL_ID,
+        )
 
     def known_profiles(self) -> list[ConnectionProfile]:
         """The user's connections, and the local broker while it runs."""

@@ -51,6 +51,9 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplicat
         monkeypatch.delenv(variable, raising=False)
     settings.use(settings.Settings())
     theme.manager().set_mode("dark")
+    theme.manager().set_accent(theme.STANDARD_ACCENT)
+    theme.manager().set_percent(100)
+    theme.manager().set_told_apart(False)
     theme.manager().install(qapp)
     yield home
     settings.use(settings.Settings())

@@ -42,12 +42,18 @@ class Legend(QWidget):
         self._entries: Sequence[LegendEntry] = ()
         self._moment = ""
         self.below = False  # below the title, not beside it
+        self._value_widths: dict[str, int] = {}
+        self._take_fonts()
+        theme.manager().changed.connect(self._take_fonts)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def _take_fonts(self) -> None:
         self._name_font = fonts.interface(theme.SIZE_CAPTION)
         self._value_font = fonts.interface(theme.SIZE_CAPTION, fonts.SEMIBOLD)
         self._names = QFontMetrics(self._name_font)
         self._values = QFontMetrics(self._value_font)
-        self._value_widths: dict[str, int] = {}
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._value_widths = dict.fromkeys(self._value_widths, 0)
+        self.updateGeometry()
 
     def set_entries(self, entries: Sequence[LegendEntry], moment: str = "") -> None:
         """Show other values; ``moment`` is the time under the crosshair."""

@@ -33,6 +33,10 @@ class TableDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self._model = model
         self.relative_times = True
+        self._take_fonts()
+        theme.manager().changed.connect(self._take_fonts)
+
+    def _take_fonts(self) -> None:
         self._plain = fonts.interface(theme.SIZE_CAPTION)
         self._mono = fonts.monospace(theme.SIZE_CAPTION)
         self._plain_metrics = QFontMetrics(self._plain)

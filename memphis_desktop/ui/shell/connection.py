@@ -15,9 +15,11 @@ from memphis_desktop.cluster.activity import ActivityLog, Entry
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.ui import settings
 from memphis_desktop.ui.memphis.letters import MemphisLetters
 from memphis_desktop.ui.memphis.link import MemphisLink
 from memphis_desktop.ui.memphis.schemas_taken import SchemaverseFollower
+from memphis_desktop.ui.shell import setting_keys
 
 _MINIMUM_MS = 100  # widgets are updated at most ten times a second
 LOCAL_ID = "local-broker"
@@ -38,7 +40,8 @@ class Connection(QObject):
         self, profile: ConnectionProfile, activity: ActivityLog, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self.session = Session(profile, folders.data_folder())
+        keep = setting_keys.history_keep(settings.current())
+        self.session = Session(profile, folders.data_folder(), keep)
         self.memphis = MemphisLink(self.session, self)
         self._schemaverse = SchemaverseFollower(self.memphis, profile, self)
         # Advisories are heard from now on, whether a screen looks or not.

@@ -12,7 +12,7 @@ from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell import setting_keys, time_zones
 from memphis_desktop.ui.shell.palette import ACTION, OBJECT, PLACE, SETTING, Entry
-from memphis_desktop.ui.theme.manager import MODES
+from memphis_desktop.ui.theme.manager import MODES, PERCENTS
 from memphis_desktop.ui.theme.tokens import DENSITIES
 
 if TYPE_CHECKING:
@@ -153,6 +153,28 @@ def _settings() -> list[Entry]:
         for name in DENSITIES
         if name != manager.density.name
     ]
+    found += [
+        Entry(
+            f"setting:accent:{name}",
+            SETTING,
+            f"Accent: {name}",
+            _setter(setting_keys.ACCENT, name),
+            "palette",
+        )
+        for name in theme.ACCENTS
+        if name != manager.accent
+    ]
+    found += [
+        Entry(
+            f"setting:text:{percent}",
+            SETTING,
+            f"Size of text: {percent} %",
+            _setter(setting_keys.TEXT, percent),
+            "text-aa",
+        )
+        for percent in PERCENTS
+        if percent != manager.percent
+    ]
     zone = store.get(time_zones.SETTING, time_zones.LOCAL)
     for choice, text in ((time_zones.LOCAL, "system time"), (time_zones.UTC_CHOICE, "UTC")):
         if choice != zone:
@@ -168,5 +190,5 @@ def _settings() -> list[Entry]:
     return found
 
 
-def _setter(key: str, value: str) -> Callable[[], None]:
+def _setter(key: str, value: str | int) -> Callable[[], None]:
     return lambda: settings.current().set(key, value)

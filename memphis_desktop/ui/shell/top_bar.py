@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal, SignalInstance
 from PySide6.QtGui import (
     QColor,
+    QFont,
     QFontMetrics,
     QIcon,
     QMouseEvent,
@@ -64,6 +65,10 @@ class EnvironmentStrip(QWidget):
             painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignCenter), self._text)
 
 
+def _badge_font() -> QFont:
+    return fonts.interface(11, fonts.SEMIBOLD)
+
+
 class EnvironmentBadge(QWidget):
     """The environment's word, at the left of the tabs."""
 
@@ -71,7 +76,6 @@ class EnvironmentBadge(QWidget):
         super().__init__(parent)
         self._environment = ""
         self._text = ""
-        self._font = fonts.interface(11, fonts.SEMIBOLD)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.hide()
 
@@ -86,7 +90,7 @@ class EnvironmentBadge(QWidget):
 
     def sizeHint(self) -> QSize:
         """As wide as the word."""
-        return QSize(QFontMetrics(self._font).horizontalAdvance(self._text) + 16, 20)
+        return QSize(QFontMetrics(_badge_font()).horizontalAdvance(self._text) + 16, 20)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """A filled lozenge."""
@@ -98,7 +102,7 @@ class EnvironmentBadge(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(ground))
         painter.drawRoundedRect(QRectF(self.rect()), 4, 4)
-        painter.setFont(self._font)
+        painter.setFont(_badge_font())
         painter.setPen(QColor(word))
         painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignCenter), self._text)
 

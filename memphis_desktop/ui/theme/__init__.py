@@ -21,8 +21,10 @@ from memphis_desktop.ui.theme.tokens import (
     contrast_ratio,
     mix,
 )
+from memphis_desktop.ui.theme.variants import ACCENTS, STANDARD_ACCENT, own_accent
 
 __all__ = [
+    "ACCENTS",
     "ENVIRONMENT_COLOURS",
     "RADIUS_CARD",
     "RADIUS_CONTROL",
@@ -37,10 +39,12 @@ __all__ = [
     "SPACE_4",
     "SPACE_5",
     "SPACE_6",
+    "STANDARD_ACCENT",
     "Density",
     "Theme",
     "ThemeManager",
     "contrast_ratio",
     "manager",
     "mix",
+    "own_accent",
 ]

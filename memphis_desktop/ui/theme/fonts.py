@@ -51,14 +51,28 @@ def _monospace(size: int, weight: QFont.Weight) -> QFont:
     return _dressed(font, size, weight)
 
 
+_percent = 100
+
+
+def set_percent(percent: int) -> None:
+    """Have all text so large, in per cent of what the design says."""
+    global _percent
+    _percent = percent
+
+
+def scaled(size: int) -> int:
+    """A size of text in pixels as the user wants it."""
+    return round(size * _percent / 100)
+
+
 def interface(size: int = SIZE_BODY, weight: QFont.Weight = REGULAR) -> QFont:
-    """The interface font at ``size`` pixels."""
-    return QFont(_interface(size, weight))
+    """The interface font at ``size`` pixels, more or less as the user wants text."""
+    return QFont(_interface(scaled(size), weight))
 
 
 def monospace(size: int = SIZE_CAPTION, weight: QFont.Weight = REGULAR) -> QFont:
-    """The monospace font at ``size`` pixels, for payloads, sequences, subjects."""
-    return QFont(_monospace(size, weight))
+    """The monospace font at ``size`` pixels, as `interface`, for payloads, sequences, subjects."""
+    return QFont(_monospace(scaled(size), weight))
 
 
 def monospace_family() -> str:

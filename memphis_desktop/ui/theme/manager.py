@@ -18,8 +18,10 @@ from memphis_desktop.ui.theme.tokens import (
     Density,
     Theme,
 )
+from memphis_desktop.ui.theme.variants import ACCENTS, STANDARD_ACCENT, varied
 
 MODES = ("system", "dark", "light", "contrast")
+PERCENTS = (90, 100, 110, 125, 150)
 
 
 class ThemeManager(QObject):
@@ -30,6 +32,9 @@ class ThemeManager(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.mode = "system"
+        self.accent = STANDARD_ACCENT
+        self.told_apart = False
+        self.percent = 100
         self.density: Density = DENSITIES["normal"]
         self.current: Theme = DARK
         self._installed = False
@@ -61,9 +66,44 @@ class ThemeManager(QObject):
         Raises:
             KeyError: the density is unknown.
         """
-        density = DENSITIES[name]
-        if density is not self.density:
+        density = DENSITIES[name].for_text(self.percent)
+        if density != self.density:
             self.density = density
+            self._apply()
+
+    def set_percent(self, percent: int) -> None:
+        """Choose how large text is, in per cent; rows and fields grow with it.
+
+        Raises:
+            ValueError: nobody could read it, or there would be no room.
+        """
+        if percent not in PERCENTS:
+            raise ValueError(f"text of {percent} % is not offered")
+        if percent != self.percent:
+            self.percent = percent
+            fonts.set_percent(percent)
+            self.density = DENSITIES[self.density.name].for_text(percent)
+            application = QApplication.instance()
+            if isinstance(application, QApplication) and self._installed:
+                application.setFont(fonts.interface(SIZE_BODY))
+            self._apply()
+
+    def set_accent(self, name: str) -> None:
+        """Choose one of `ACCENTS`.
+
+        Raises:
+            KeyError: there is no such accent.
+        """
+        if name not in ACCENTS:
+            raise KeyError(name)
+        if name != self.accent:
+            self.accent = name
+            self._apply()
+
+    def set_told_apart(self, on: bool) -> None:
+        """Choose colours that colour-blind eyes tell apart."""
+        if on != self.told_apart:
+            self.told_apart = on
             self._apply()
 
     def _system_changed(self) -> None:
@@ -82,7 +122,7 @@ class ThemeManager(QObject):
         return LIGHT if light else DARK
 
     def _apply(self) -> None:
-        self.current = self._resolved()
+        self.current = varied(self._resolved(), self.accent, self.told_apart)
         application = QApplication.instance()
         if isinstance(application, QApplication) and self._installed:
             # One sheet after another has Qt dress each widget twice: six times the time of undressing first.

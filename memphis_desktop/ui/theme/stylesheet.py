@@ -7,6 +7,9 @@ segment), ``role`` on labels (title, section, caption, muted, vital, mono) and `
 
 from __future__ import annotations
 
+import re
+
+from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.glyphs import glyph
 from memphis_desktop.ui.theme.tokens import (
     RADIUS_CARD,
@@ -21,10 +24,12 @@ from memphis_desktop.ui.theme.tokens import (
     mix,
 )
 
+_FONT_SIZE = re.compile(r"font-size: (\d+)px")
+
 
 def stylesheet(theme: Theme, density: Density, monospace: str) -> str:
-    """The application's stylesheet for a theme and a density."""
-    return "\n".join(
+    """The application's stylesheet for a theme and a density, its text as large as `fonts` says."""
+    sheet = "\n".join(
         (
             _base(theme),
             _labels(theme, monospace),
@@ -37,6 +42,7 @@ def stylesheet(theme: Theme, density: Density, monospace: str) -> str:
             _scroll_bars(theme),
         )
     )
+    return _FONT_SIZE.sub(lambda size: f"font-size: {fonts.scaled(int(size[1]))}px", sheet)
 
 
 def _base(t: Theme) -> str:

@@ -5,7 +5,7 @@ A widget names a token, never a colour; the whole look changes here and nowhere 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SPACE_1 = 4
 SPACE_2 = 8
@@ -206,6 +206,11 @@ class Density:
     row: int
     control: int
     pad: int
+
+    def for_text(self, percent: int) -> Density:
+        """The same with room for text of another size; smaller text leaves it as it is."""
+        factor = max(100, percent) / 100
+        return replace(self, row=round(self.row * factor), control=round(self.control * factor))
 
 
 DENSITIES = {

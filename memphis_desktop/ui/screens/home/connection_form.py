@@ -31,10 +31,12 @@ from memphis_desktop.cluster.profiles import (
     ProfileStore,
     TlsOptions,
 )
+from memphis_desktop.ui import settings
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Disclosure, FormDialog, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.shell import setting_keys
 from memphis_desktop.ui.theme.icons import icon
 
 ENVIRONMENTS = {
@@ -215,7 +217,11 @@ class ConnectionForm(FormDialog):
     ) -> None:
         self._new = new or profile is None
         self._store = store
-        self._before = profile or ConnectionProfile(name="", environment=Environment.DEVELOPMENT)
+        self._before = profile or ConnectionProfile(
+            name="",
+            environment=Environment.DEVELOPMENT,
+            poll_budget=setting_keys.poll_budget(settings.current()),
+        )
         before = self._before
         title = "New connection" if self._new else f"Edit {before.name}"
         super().__init__(parent, title, "Add connection" if self._new else "Save connection", width=620)

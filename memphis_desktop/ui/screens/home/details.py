@@ -36,8 +36,6 @@ class StepList(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._steps: Sequence[Step] = ()
-        self._title = fonts.interface(theme.SIZE_BODY)
-        self._small = fonts.interface(theme.SIZE_CAPTION)
         self.setAccessibleName("Steps of the connection test")
 
     def set_steps(self, steps: Sequence[Step]) -> None:
@@ -62,19 +60,19 @@ class StepList(QWidget):
         for step in self._steps:
             name, token = _MARKS.get(step.state, ("circle", "faint"))
             paint_icon(painter, QRect(0, y + 2, 16, 16), name, look.colour(token))
-            painter.setFont(self._title)
+            painter.setFont(fonts.interface(theme.SIZE_BODY))
             quiet = step.state not in (PASSED, FAILED, RUNNING)
             painter.setPen(QColor(look.faint if quiet else look.text))
             painter.drawText(QRect(24, y, self.width() - 24, 20), Qt.AlignmentFlag.AlignVCenter, step.title)
             if step.seconds is not None:
-                painter.setFont(self._small)
+                painter.setFont(fonts.interface(theme.SIZE_CAPTION))
                 painter.setPen(QColor(look.muted))
                 place = QRect(24, y, self.width() - 24, 20)
                 align = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
                 painter.drawText(place, int(align), figures.duration(step.seconds))
             y += 20
             if step.detail:
-                painter.setFont(self._small)
+                painter.setFont(fonts.interface(theme.SIZE_CAPTION))
                 painter.setPen(QColor(look.bad if step.state == FAILED else look.muted))
                 place = QRect(24, y, self.width() - 24, 400)
                 painter.drawText(place, int(Qt.TextFlag.TextWordWrap), figures.visible_text(step.detail, 400))
@@ -100,7 +98,9 @@ class StepList(QWidget):
         text = figures.visible_text(step.detail, 400)
         area = QRect(0, 0, max(120, width - 24), 1000)
         return (
-            QFontMetrics(QFont(self._small)).boundingRect(area, int(Qt.TextFlag.TextWordWrap), text).height()
+            QFontMetrics(QFont(fonts.interface(theme.SIZE_CAPTION)))
+            .boundingRect(area, int(Qt.TextFlag.TextWordWrap), text)
+            .height()
         )
 
 

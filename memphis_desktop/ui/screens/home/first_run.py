@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -25,13 +26,14 @@ from memphis_desktop.cluster.contexts import FoundContext, find_contexts
 from memphis_desktop.cluster.failures import ConnectionFailure, Stage
 from memphis_desktop.cluster.profiles import ConnectionProfile, profile_for
 from memphis_desktop.errors import Failure
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import DEFAULT_PORT, BrokerChoice, BrokerStartError
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.lab.panel import ABOUT
 from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.shell import setting_keys
 from memphis_desktop.ui.theme.icons import icon
 
 _CONTEXTS_SHOWN = 4
@@ -273,7 +275,9 @@ class FirstRun(QWidget):
             self.connect_card.show_failure("Type the address of a server, for example nats://host:4222.")
             self.url.setFocus()
             return
-        self._begin(self._connect(profile_for(text), typed=True), self.connect_card, "Connecting…")
+        budget = setting_keys.poll_budget(settings.current())
+        profile = replace(profile_for(text), poll_budget=budget)
+        self._begin(self._connect(profile, typed=True), self.connect_card, "Connecting…")
 
     def connect_found(self, found: FoundContext) -> None:
         """Connect with a context of the ``nats`` command line."""

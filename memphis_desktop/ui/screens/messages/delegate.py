@@ -20,10 +20,14 @@ class MessageDelegate(QStyledItemDelegate):
     def __init__(self, model: MessageListModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
+        self._take_fonts()
+        theme.manager().changed.connect(self._take_fonts)
+        self.marked: set[int] = set()  # sequences with a mark at their left edge
+
+    def _take_fonts(self) -> None:
         self._plain = fonts.interface(theme.SIZE_CAPTION)
         self._mono = fonts.monospace(theme.SIZE_CAPTION)
         self._metrics = {False: QFontMetrics(self._plain), True: QFontMetrics(self._mono)}
-        self.marked: set[int] = set()  # sequences with a mark at their left edge
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """Wide enough for the text."""

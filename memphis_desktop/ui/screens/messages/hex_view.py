@@ -33,14 +33,18 @@ class HexView(QAbstractScrollArea):
         self._width = 16
         self._anchor: int | None = None
         self._head: int | None = None
-        self._font = fonts.monospace(theme.SIZE_CAPTION)
-        self._metrics = QFontMetrics(self._font)
+        self._take_fonts()
+        theme.manager().changed.connect(self._take_fonts)
         self.setFrameShape(QAbstractScrollArea.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Hex")
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._menu)
         theme.manager().changed.connect(self.viewport().update)
+
+    def _take_fonts(self) -> None:
+        self._font = fonts.monospace(theme.SIZE_CAPTION)
+        self._metrics = QFontMetrics(self._font)
 
     def set_data(self, data: bytes) -> None:
         """Show other bytes."""

@@ -1,0 +1,142 @@
+"""Settings as a user changes them: the look at once and readable, figures kept as long as chosen."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop import app
+from memphis_desktop.app import Program
+from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.ui import keymap, settings, theme
+from memphis_desktop.ui.keymap import EVERYWHERE
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.home.connection_form import ConnectionForm
+from memphis_desktop.ui.screens.settings import SettingsScreen
+from memphis_desktop.ui.shell import setting_keys as keys
+from memphis_desktop.ui.theme import contrast_ratio
+from memphis_desktop.ui.theme.tokens import CONTRAST_DARK, CONTRAST_LIGHT, DARK, LIGHT, Theme
+from memphis_desktop.ui.theme.variants import ACCENTS, varied
+
+Until = Callable[..., Awaitable[Any]]
+OpenWindow = Callable[..., Awaitable[Program]]
+THEMES = (DARK, LIGHT, CONTRAST_DARK, CONTRAST_LIGHT)
+
+
+def page(program: Program) -> SettingsScreen:
+    program.window.navigate(Route("settings"))
+    screen = program.window.current_workspace().current_screen
+    assert isinstance(screen, SettingsScreen)
+    return screen
+
+
+@pytest.mark.parametrize(
+    ("base", "accent", "told_apart"),
+    [
+        pytest.param(*one, id=f"{one[0].name}-{one[1]}-{one[2]}")
+        for one in itertools.product(THEMES, ACCENTS, (False, True))
+    ],
+)
+def test_every_variant_can_be_read(base: Theme, accent: str, told_apart: bool) -> None:
+    """4.5:1 for text on each ground it stands on, 7:1 in high contrast; 3:1 for lines of graphs."""
+    look = varied(base, accent, told_apart)
+    least = 7.0 if base.name.startswith("contrast") else 4.5
+    grounds = (look.window, look.surface, look.raised)
+    for token in ("accent", "good", "warning", "bad", "information"):
+        for ground in grounds:
+            assert contrast_ratio(look.colour(token), ground) >= least, (token, ground)
+    for token in ("good", "warning", "bad", "information"):
+        assert contrast_ratio(look.colour(token), look.colour(f"{token}_soft")) >= 4.5, token
+    assert contrast_ratio(look.on_accent, look.accent) >= least
+    assert contrast_ratio(look.on_accent, look.accent_hover) >= 4.5
+    assert contrast_ratio(look.text, look.selection) >= least
+    assert contrast_ratio(look.text, look.accent_soft) >= least
+    assert all(contrast_ratio(line, look.surface) >= 3 for line in look.series)
+    assert len(set(look.series)) == len(look.series)
+
+
+async def test_colours_are_chosen_and_worn_at_once(program: Program, qtbot: QtBot) -> None:
+    screen = page(program)
+    screen.theme_choice._buttons["light"].click()
+    screen.accent.button("teal").click()
+    current = theme.manager().current
+    assert (current.name, current.accent) == ("light", "#0B6F7D")
+    before = current.good
+    screen.told_apart.setChecked(True)
+    assert theme.manager().current.good != before
+    screen.told_apart.setChecked(False)
+    screen.accent.button("violet").click()
+    assert settings.current().get(keys.ACCENT) is None
+    assert theme.manager().current == LIGHT
+
+
+async def test_text_grows_with_its_rows_and_comes_back(
+    program: Program, broker: ServerProcess, until: Until
+) -> None:
+    await program.window.open_profile(ConnectionProfile(name="near", urls=(broker.url,)), Route("stations"))
+    table = program.window.current_workspace().current_screen.table
+    row, font = table.view.verticalHeader().defaultSectionSize(), QApplication.font().pixelSize()
+    screen = page(program)
+    screen.text_size.setCurrentIndex(screen.text_size.findData(150))
+    try:
+        assert table.view.verticalHeader().defaultSectionSize() == round(row * 1.5)
+        assert QApplication.font().pixelSize() == round(font * 1.5)
+        program.window.grab()  # everything can be drawn so
+        for item in program.window.rail.items.values():
+            assert item.fontMetrics().horizontalAdvance(item.text()) < item.width() - 46
+    finally:
+        screen.text_size.setCurrentIndex(screen.text_size.findData(100))
+    assert table.view.verticalHeader().defaultSectionSize() == row
+
+
+async def test_the_look_outlives_the_window_and_nonsense_does_no_harm(open_window: OpenWindow) -> None:
+    async with app.session() as first:
+        page(first).accent.button("blue").click()
+        settings.current().set(keys.TEXT, 110)
+    theme.manager().set_accent(theme.STANDARD_ACCENT)
+    theme.manager().set_percent(100)
+    program = await open_window()
+    assert theme.manager().accent == "blue"
+    assert page(program).text_size.currentText() == "110 %"
+    store = settings.current()
+    store.set(keys.ACCENT, None)
+    store.set(keys.TEXT, None)
+    assert (theme.manager().accent, theme.manager().percent) == ("violet", 100)
+    for key, nonsense in ((keys.ACCENT, "plaid"), (keys.TEXT, "huge"), (keys.POLL_BUDGET, "many")):
+        store.blockSignals(True)
+        store.set(key, nonsense)
+        store.blockSignals(False)
+    app.dress(app.application())
+    assert (store.get(keys.ACCENT), store.get(keys.TEXT)) == (None, None)
+    assert keys.poll_budget(store) == keys.USUAL_POLL_BUDGET
+
+
+async def test_how_much_is_asked_and_kept(program: Program, broker: ServerProcess) -> None:
+    screen = page(program)
+    screen.budget.setValue(7)
+    screen.history_days.setCurrentIndex(screen.history_days.findData(7))
+    screen.history_size.setCurrentIndex(screen.history_size.findData(50))
+    form = ConnectionForm(program.window, program.window.profiles)
+    assert form.budget.value() == 7
+    form.deleteLater()
+    workspace = await program.window.open_profile(ConnectionProfile(name="near", urls=(broker.url,)))
+    store = workspace.connection.session._store
+    assert (store._seconds, store._most_bytes) == (7 * 86400.0, 50 << 20)
+
+
+async def test_shortcuts_are_reset_and_that_is_undone(program: Program, qtbot: QtBot) -> None:
+    screen = page(program)
+    assert not screen.keys_reset.isEnabled()
+    keymap.choose(EVERYWHERE, "Ctrl+B", "Ctrl+Alt+R")
+    assert screen.keys_reset.isEnabled()
+    qtbot.mouseClick(screen.keys_reset, Qt.MouseButton.LeftButton)
+    assert keymap.keys_of(EVERYWHERE, "Ctrl+B") == "Ctrl+B"
+    [toast] = program.window.toasts.texts()
+    assert toast == "All shortcuts are as they were at first."
