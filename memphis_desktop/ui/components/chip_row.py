@@ -10,7 +10,10 @@ from memphis_desktop.ui import theme
 
 
 class ChipRow(QWidget):
-    """Places chips itself, for a layout would rather make the page wider than leave one out."""
+    """For any buttons, whether they switch or do something.
+
+    Places them itself, for a layout would rather make the page wider than leave one out.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -134,6 +137,11 @@ class ChipRow(QWidget):
                 continue
             action = menu.addAction(chip.text())
             action.setToolTip(chip.toolTip())
+            action.setIcon(chip.icon())
+            if not chip.isCheckable():
+                action.setEnabled(chip.isEnabled())
+                action.triggered.connect(chip.click)
+                continue
             action.setCheckable(True)
             action.setChecked(chip.isChecked())
             action.setEnabled(chip.isEnabled())

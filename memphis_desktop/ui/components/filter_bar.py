@@ -153,6 +153,7 @@ class FilterBar(QWidget):
     def set_count(self, text: str) -> None:
         """How many rows there are (``12 of 340``)."""
         self._count.setText(text)
+        self._count.setMinimumWidth(self._count.fontMetrics().horizontalAdvance(text) + 4)
 
     def text(self) -> str:
         """The filter as typed."""

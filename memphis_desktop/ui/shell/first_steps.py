@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QToolButton, QWi
 
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.components.chip_row import ChipRow
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.theme.icons import icon
@@ -109,6 +110,8 @@ class FirstSteps(QFrame):
         row.setSpacing(theme.SPACE_1)
         self._title = PlainLabel("Try first", "caption")
         row.addWidget(self._title)
+        steps = ChipRow()
+        row.addWidget(steps)
         for step in STEPS:
             button = QPushButton(step.title)
             button.setProperty("kind", "ghost")
@@ -117,7 +120,7 @@ class FirstSteps(QFrame):
             button.setAutoDefault(False)
             button.clicked.connect(lambda _checked=False, step=step: self.requested.emit(step))
             self.buttons[step.key] = button
-            row.addWidget(button)
+            steps.add(button)
         row.addStretch()
         self._close = QToolButton()
         self._close.setIcon(icon("x", "muted"))

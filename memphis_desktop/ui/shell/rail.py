@@ -23,9 +23,15 @@ from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import icon, paint_icon
 
 _WIDE = 184
+_BESIDE_NAMES = 62  # what the icon and the margins take of the width
 _NARROW = 52
 _ITEM = 34
 _SETTING = "window/rail_narrow"
+
+
+def _wide() -> int:
+    """Room for the longest name, in text as large as the user wants it."""
+    return max(_WIDE, _BESIDE_NAMES + fonts.scaled(_WIDE - _BESIDE_NAMES))
 
 
 class RailItem(QAbstractButton):
@@ -68,7 +74,7 @@ class RailItem(QAbstractButton):
 
     def sizeHint(self) -> QSize:
         """One line of the rail."""
-        return QSize(_NARROW if self.narrow else _WIDE, _ITEM)
+        return QSize(_NARROW if self.narrow else _wide(), max(_ITEM, fonts.scaled(theme.SIZE_BODY) + 16))
 
     def nextCheckState(self) -> None:
         """Being clicked does not light it: being shown does."""
@@ -169,7 +175,8 @@ class Rail(QFrame):
         layout.setSpacing(0)
         layout.addWidget(area, 1)
         layout.addLayout(below)
-        self.set_narrow(bool(settings.current().get(_SETTING, False)))
+        self._show(bool(settings.current().get(_SETTING, False)))
+        theme.manager().changed.connect(self._fit)
 
     def set_narrow(self, narrow: bool) -> None:
         """Show icons only, or icons with names, as the user wishes from now on."""
@@ -182,7 +189,7 @@ class Rail(QFrame):
 
     def _show(self, narrow: bool) -> None:
         self.narrow = narrow
-        self.setFixedWidth(_NARROW if narrow else _WIDE)
+        self._fit()
         for item in self.items.values():
             item.set_narrow(narrow)
         self._toggle.setIcon(icon("caret-double-right" if narrow else "caret-double-left", "faint"))
@@ -190,6 +197,11 @@ class Rail(QFrame):
         self._toggle.setToolTip(text)
         self._toggle.setAccessibleName(text)
         self._toggle.setStyleSheet(f"margin-left: {12 if narrow else 14}px;")
+
+    def _fit(self) -> None:
+        self.setFixedWidth(_NARROW if self.narrow else _wide())
+        for item in self.items.values():
+            item.updateGeometry()
 
     def set_current(self, route_name: str) -> None:
         """Light one item."""

@@ -260,12 +260,16 @@ class SearchButton(QPushButton):
         super().__init__("Search or run a command")
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """The key at the right."""
+        """The key at the right, where there is room for it."""
         super().paintEvent(event)
         painter = QPainter(self)
-        painter.setFont(fonts.interface(11, fonts.MEDIUM))
+        font = fonts.interface(11, fonts.MEDIUM)
+        painter.setFont(font)
         painter.setPen(QColor(theme.manager().current.muted))
         keys = keymap.native(keymap.keys_of(keymap.EVERYWHERE, "Ctrl+K"))
+        taken = self.iconSize().width() + self.fontMetrics().horizontalAdvance(self.text()) + 36
+        if taken + QFontMetrics(font).horizontalAdvance(keys) > self.width():
+            return
         area = self.rect().adjusted(0, 0, -10, 0)
         painter.drawText(area, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), keys)
 
