@@ -20,9 +20,9 @@ class ChipRow(QWidget):
         self._chips: list[QPushButton] = []
         self._away: set[QPushButton] = set()  # taken off by the page
         self._waiting: list[QPushButton] = []  # for which there is no room
-        self._more = QPushButton("More", self)
+        self._more = QPushButton("99 more", self)
         self._more.setProperty("kind", "chip")
-        self._more.setAccessibleName("More filters")
+        self._more.setAccessibleName("What does not fit")
         self._more.setMenu(QMenu(self._more))
         self._more.menu().aboutToShow.connect(self._fill_menu)
         self._more.hide()
@@ -116,7 +116,7 @@ class ChipRow(QWidget):
     def _tell(self) -> None:
         """The menu says how many of those in it are on."""
         count = sum(chip.isChecked() for chip in self._waiting)
-        text = f"More · {count}" if count else "More"
+        text = f"{len(self._waiting)} more" + (f" · {count} on" if count else "")
         if text != self._more.text():
             self._more.setText(text)
             self._more.setProperty("on", "yes" if count else "no")

@@ -112,7 +112,7 @@ class FilterBar(QWidget):
             actions[key] = action
         self._entries.update(actions)
         chip.setMenu(menu)
-        self._chip_row.addWidget(chip)
+        self._chip_row.add(chip)
         self._show_menu_count(chip, title, 0)
         return chip
 
