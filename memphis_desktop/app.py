@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
@@ -35,6 +35,7 @@ from memphis_desktop.ui.settings import Settings
 from memphis_desktop.ui.shell import crash_notice, log_memory, remembered, setting_keys, update_notice
 from memphis_desktop.ui.shell.instance import Instance
 from memphis_desktop.ui.shell.logo import program_icon
+from memphis_desktop.ui.shell.tasks import finished
 from memphis_desktop.ui.shell.workspace_file import SavedTabs
 from memphis_desktop.ui.window import MainWindow
 
@@ -128,9 +129,11 @@ async def session(
         if collector is not None:
             collector.end()
         await window.shut_down()
-        await broker.stop()
         window.close()
         window.deleteLater()
+        QCoreApplication.sendPostedEvents(window, QEvent.Type.DeferredDelete.value)
+        await finished()  # before the broker goes: connections would try to come back to it
+        await broker.stop()
         settings.current().flush()
         end_log()
 

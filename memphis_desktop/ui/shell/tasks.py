@@ -13,6 +13,30 @@ from memphis_desktop.errors import Failure
 log = logging.getLogger(__name__)
 
 
+_FINISHING_SECONDS = 2.0
+
+_finishing: set[asyncio.Task[None]] = set()
+
+
+def finish_soon(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run what closes something of a widget that is gone; nothing when no loop runs any more."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    task = loop.create_task(make())
+    _finishing.add(task)
+    task.add_done_callback(_finishing.discard)
+
+
+async def finished() -> None:
+    """Wait until everything is closed, though not for long."""
+    loop = asyncio.get_running_loop()
+    pending = {task for task in _finishing if task.get_loop() is loop}
+    if pending:
+        await asyncio.wait(pending, timeout=_FINISHING_SECONDS)
+
+
 class TaskSet:
     """Runs coroutines and reports what fails in words; everything can be cancelled together."""
 

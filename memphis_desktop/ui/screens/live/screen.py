@@ -47,6 +47,7 @@ from memphis_desktop.ui.screens.messages.list_view import MessageListView
 from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_fields import NEW_STREAM
+from memphis_desktop.ui.shell.tasks import finish_soon
 
 _REFRESH_MS = 120
 _MEASURE_SECONDS = 1.0
@@ -485,18 +486,6 @@ class LiveScreen(Screen):
         super().keyPressEvent(event)
 
 
-_CLOSING: set[asyncio.Task[None]] = set()
-
-
 def _closer(connection: ReadConnection) -> Any:
     """Return what closes the connection once the screen is gone."""
-
-    def close(*_: object) -> None:
-        try:
-            task = asyncio.get_running_loop().create_task(connection.close())
-        except RuntimeError:
-            return
-        _CLOSING.add(task)
-        task.add_done_callback(_CLOSING.discard)
-
-    return close
+    return lambda *_: finish_soon(connection.close)

@@ -37,6 +37,7 @@ from memphis_desktop.ui.screens.messages.places import Places
 from memphis_desktop.ui.screens.messages.search_bar import SearchBar, SearchStatus
 from memphis_desktop.ui.screens.messages.searching import Searching
 from memphis_desktop.ui.screens.messages.toolbar import BrowserToolbar, line, subject_problem
+from memphis_desktop.ui.shell.tasks import finish_soon
 
 
 class MessageBrowser(QWidget):
@@ -544,17 +545,7 @@ def _closer(browser: MessageBrowser) -> Callable[..., None]:
 
     def close(*_: object) -> None:
         reader = holder.get("reader")
-        if reader is None:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        task = loop.create_task(reader.close())
-        _CLOSING.add(task)
-        task.add_done_callback(_CLOSING.discard)
+        if reader is not None:
+            finish_soon(reader.close)
 
     return close
-
-
-_CLOSING: set[asyncio.Task[None]] = set()
