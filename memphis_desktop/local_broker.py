@@ -59,7 +59,6 @@ class LocalBroker:
         self.node: BrokerNode | None = None
         self._ports_folder = ports_folder
         self._stations: NodeStations | None = None
-        self._notes: tuple[str, ...] = ()
         self._stations_start: asyncio.Task[None] | None = None
         self._traffic: SampleTraffic | None = None
         self._temporary: Path | None = None
@@ -82,7 +81,7 @@ class LocalBroker:
             node.memphis_port,
             node.rest_port,
             stations.streaming_cluster,
-            self._notes,
+            self._notes(node),
             tuple(stations.failures),
             start is not None and start.done(),
         )
@@ -135,7 +134,7 @@ class LocalBroker:
             raise
         self._set_state(BrokerState.RUNNING)
         if self.node is not None and self.node.options.serves_stations:
-            self._stations = NodeStations(self.node, tolerant=True)
+            self._stations = NodeStations(self.node, tolerant=True, spare_ports=_PORTS_TRIED)
             starting = self._start_stations(self._stations)
             self._stations_start = asyncio.get_running_loop().create_task(starting)
         if choice.sample_traffic:
@@ -145,14 +144,13 @@ class LocalBroker:
         folder = self.data_folder
         if folder is None:
             folder = self._temporary = Path(tempfile.mkdtemp(prefix="memphis-desktop-"))
-        memphis_port, rest_port = self._free_ports(choice.doors)
         options = BrokerOptions(
             host=_HOST,
             port=choice.port or ANY_PORT,
             jetstream=True,
             store_dir=folder,
-            memphis_port=memphis_port,
-            rest_port=rest_port,
+            memphis_port=choice.doors.memphis_port,
+            rest_port=choice.doors.rest_port,
             streaming_cluster_id=choice.doors.streaming_cluster,
         )
         node = BrokerNode(options)
@@ -168,19 +166,18 @@ class LocalBroker:
         self.node = node
         self._write_ports_file(node)
 
-    def _free_ports(self, doors: Doors) -> tuple[int, int]:
-        """Return the ports for Memphis SDKs and for REST: those chosen, or free ones after them."""
-        notes, found = [], []
-        for wanted, whose in ((doors.memphis_port, "Memphis SDKs connect"), (doors.rest_port, "REST is")):
-            port = free_port(wanted) or ANY_PORT if wanted else 0
-            if port in found and port > 0:
-                port = free_port(port + 1) or ANY_PORT
-            if port != wanted:
-                on = f"on {port}" if port > 0 else "on another one"
-                notes.append(f"Port {wanted} is taken by another program: {whose} {on}.")
-            found.append(port)
-        self._notes = tuple(notes)
-        return found[0], found[1]
+    def _notes(self, node: BrokerNode) -> tuple[str, ...]:
+        """Which ports are others than those chosen, because those were taken."""
+        doors = self.choice.doors
+        ports = (
+            (doors.memphis_port, node.memphis_port, "Memphis SDKs connect"),
+            (doors.rest_port, node.rest_port, "REST is"),
+        )
+        return tuple(
+            f"Port {wanted} is taken by another program: {whose} on {port}."
+            for wanted, port, whose in ports
+            if port and wanted > 0 and port != wanted
+        )
 
     async def _start_stations(self, stations: NodeStations) -> None:
         """Let others than NATS clients in. That this fails is no reason to be without a broker."""

@@ -6,9 +6,11 @@ The node's process imports neither nats-py nor the service before clients can co
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.broker.options import StartError
@@ -23,13 +25,15 @@ log = logging.getLogger(__name__)
 class NodeStations:
     """The service beside one node, in the same process and over the client protocol."""
 
-    def __init__(self, node: BrokerNode, *, tolerant: bool = False) -> None:
+    def __init__(self, node: BrokerNode, *, tolerant: bool = False, spare_ports: int = 0) -> None:
         """Prepare; nothing is imported yet.
 
         Args:
             node: The node to serve.
             tolerant: Whether to go on without what does not work, and note it in `failures`.
+            spare_ports: How many ports after one that is taken are tried instead of it.
         """
+        self._spare_ports = spare_ports
         self.failures: list[str] = []
         self.streaming_cluster = ""  # under which NATS Streaming clients are served
         self._node = node
@@ -74,7 +78,10 @@ class NodeStations:
         if options.rest_port:
             await self._attempt(
                 "The REST gateway",
-                self._start_gateway(rest_port=options.rest_port, rest_host=options.host),
+                self._on_free_port(
+                    options.rest_port,
+                    lambda port: self._start_gateway(rest_port=port, rest_host=options.host),
+                ),
             )
         if options.streaming_cluster_id:
             await self._attempt(
@@ -82,15 +89,36 @@ class NodeStations:
                 self._start_gateway(streaming_cluster=options.streaming_cluster_id),
             )
 
+    async def _on_free_port(self, wanted: int, open_: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+        """Open a port, or the next that is free: that it can be bound is the only sure sign that it is.
+
+        Looking first would not do, for another program may take it between the look and the opening.
+        """
+        for port in range(wanted, min(wanted + self._spare_ports, 65_535) + 1):
+            try:
+                await open_(port)
+            except (Failure, StartError) as error:
+                if not _is_taken(error) or port - wanted >= self._spare_ports or wanted <= 0:
+                    raise
+            else:
+                return
+
     async def _listen_for_memphis(self) -> None:
         await self._directory.start()
-        await self._node.listen_for_memphis(self._directory)
+        await self._on_free_port(
+            self._node.options.memphis_port, partial(self._node.listen_for_memphis, self._directory)
+        )
 
     async def _start_gateway(self, **options: Any) -> None:
         gateways = await asyncio.to_thread(importlib.import_module, "memphis_desktop.stations.gateways")
         gateway = gateways.Gateways(self._client, gateways.GatewayOptions(**options))
         self._gateways.append(gateway)
-        await gateway.start()
+        try:
+            await gateway.start()
+        except Failure:
+            self._gateways.remove(gateway)
+            await gateway.stop()
+            raise
         self._node.rest_port = self._node.rest_port or gateway.rest_port
         self.streaming_cluster = options.get("streaming_cluster", "") or self.streaming_cluster
 
@@ -107,3 +135,8 @@ class NodeStations:
             await self._connecting.close_client(self._client)
         self._service = self._client = self._directory = None
         self._gateways = []
+
+
+def _is_taken(error: BaseException) -> bool:
+    cause = error.__cause__ or error.__context__
+    return isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE

@@ -70,8 +70,8 @@ class NodeListeners:
         client = ClientConnection(self._node)
         return ProxiedConnection(client) if self.options.proxy_protocol else client
 
-    async def listen_for_memphis(self, directory: Directory) -> None:
-        """Let Memphis SDKs in on the port of the options, once somebody knows their users.
+    async def listen_for_memphis(self, directory: Directory, port: int | None = None) -> None:
+        """Let Memphis SDKs in, once somebody knows their users: on the port of the options, or on `port`.
 
         Raises:
             StartError: the port is taken.
@@ -80,7 +80,7 @@ class NodeListeners:
             asyncio.get_running_loop(),
             lambda: MemphisConnection(self._node, directory),
             self.host,
-            self.options.memphis_port,
+            self.options.memphis_port if port is None else port,
         )
         log.info("Listening for Memphis clients on %s:%d", self.host, self.memphis_port)
 

@@ -198,12 +198,12 @@ async def test_it_lets_others_in_as_chosen_and_tells_where(local: LocalBroker) -
 async def test_what_does_not_work_leaves_the_rest_to_others(
     local: LocalBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A port that was free when looked at is taken when it is to be opened."""
+    """A port is taken, and there is no other one."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        monkeypatch.setattr("memphis_desktop.local_broker.free_port", lambda first: first)
+        monkeypatch.setattr("memphis_desktop.local_broker._PORTS_TRIED", 0)
         doors = Doors(memphis_port=0, rest_port=port, streaming_cluster="shop")
         await local.start(BrokerChoice(port=0, persistent=False, sample_traffic=False, doors=doors))
         async with asyncio.timeout(60):
@@ -221,3 +221,24 @@ def test_ways_in_that_cannot_be() -> None:
     assert local.problem_with(Doors()) == ""
     assert "cluster id" in local.problem_with(Doors(streaming_cluster="a b"))
     assert "at once" in local.problem_with(Doors(memphis_port=4444, rest_port=4444))
+
+
+async def test_two_that_start_at_the_same_moment_share_no_port() -> None:
+    """Neither looks before it binds, so neither takes what the other saw free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    choice = BrokerChoice(0, persistent=False, sample_traffic=False, doors=Doors(port, port))
+    both = [LocalBroker(), LocalBroker()]
+    try:
+        await asyncio.gather(*(one.start(choice) for one in both))
+        async with asyncio.timeout(60):
+            while not all(one.served.complete for one in both):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        served = [one.served for one in both]
+        assert [one.failures for one in served] == [(), ()]
+        ports = [number for one in served for number in (one.memphis_port, one.rest_port)]
+        assert len(set(ports)) == 4
+        assert port in ports
+    finally:
+        await asyncio.gather(*(one.stop() for one in both))
