@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from memphis_desktop.ui.memphis.link import MemphisLink
     from memphis_desktop.ui.settings import Settings
     from memphis_desktop.ui.shell.alert_center import AlertCenter
+    from memphis_desktop.ui.shell.attempts import Attempts
     from memphis_desktop.ui.shell.log_memory import LogMemory
 
 SERVER = "server"
@@ -83,6 +84,10 @@ class Shell(Protocol):
     @property
     def alerts(self) -> AlertCenter:
         """The alerts and their rules."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """What became of connecting."""
 
     @property
     def activity(self) -> ActivityLog:

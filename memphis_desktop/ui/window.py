@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.activity import ActivityLog
+from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment, ProfileStore
 from memphis_desktop.cluster.session import Session
@@ -25,6 +26,7 @@ from memphis_desktop.ui.screen import Action, Command, Route
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell import palette_entries, remembered, setting_keys, time_zones
 from memphis_desktop.ui.shell.alert_center import AlertCenter
+from memphis_desktop.ui.shell.attempts import Attempts
 from memphis_desktop.ui.shell.connection import LOCAL_ID, Connection
 from memphis_desktop.ui.shell.doors import load_doors
 from memphis_desktop.ui.shell.first_steps import FirstSteps, Step, offered
@@ -69,6 +71,7 @@ class MainWindow(QMainWindow):
         self.log_memory = log_memory or LogMemory()
         self.tasks = TaskSet(lambda text: self.notify(text, "bad"))
         self.lab = LabControl(parent=self)
+        self.attempts = Attempts()
         self.tray = Tray(self)
         self.opener = Opener(self)
         self.alerts = AlertCenter(self)
@@ -158,7 +161,10 @@ class MainWindow(QMainWindow):
         try:
             if connection.snapshot.state is not ConnectionState.CONNECTED:
                 await connection.connect_now()
-        except BaseException:
+                self.attempts.succeeded(profile.id)
+        except BaseException as error:
+            if isinstance(error, ConnectionFailure):
+                self.attempts.failed(profile.id, error)
             if not connection.users:
                 self._connections.pop(profile.id, None)
                 await connection.close()

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialog
+from PySide6.QtWidgets import QApplication, QDialog, QLabel
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.cluster import keychain
+from memphis_desktop.cluster.contexts import read_context
 from memphis_desktop.cluster.lab.layout import free_ports
-from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, Environment
+from memphis_desktop.cluster.profiles import (
+    ConnectionProfile,
+    CredentialKind,
+    Credentials,
+    Environment,
+    TlsOptions,
+)
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState, Doors
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
+from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.home.connection_form import KINDS, ConnectionForm, context_command
 from memphis_desktop.ui.screens.home.doors_dialog import DoorsDialog
 from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
@@ -342,3 +352,80 @@ async def test_several_connections_at_once_do_not_disturb_each_other(
     read = second.snapshot.read_at["streams"]
     await until(lambda: second.snapshot.read_at["streams"] > read, "the next round of the second")
     assert set(workspaces[0].connection.snapshot.streams) == {"first"}, "what was known stays"
+
+
+async def test_a_row_says_where_connecting_failed_and_when_it_last_worked(
+    program: Program, start_nats_server: Callable[..., ServerProcess], until: Until
+) -> None:
+    server = start_nats_server(arguments=["--user", "ada", "--pass", "right"])
+    wrong = Credentials(CredentialKind.PASSWORD, user="ada", password="wrong")
+    store = program.window.profiles
+    store.put(ConnectionProfile("near", urls=(server.url,), credentials=wrong))
+    screen = home(program)
+    screen.refresh()
+    [profile] = store.load()
+    screen.open(profile)
+    await until(lambda: program.window.attempts.failure(profile.id), "the failure", timeout=20)
+    screen.refresh()
+    [row] = screen.table.rows()
+    assert row.state() == ("bad", "Failed: login")
+    labels = [label.text() for label in screen.details.findChildren(QLabel)]
+    assert "Failed at" in labels
+    right = replace(profile, credentials=replace(wrong, password="right"))
+    store.put(right)
+    screen.open(right)
+    await until(lambda: len(program.window.workspaces()) == 2, "the tab")
+    screen.refresh()
+    [row] = screen.table.rows()
+    assert row.state() == ("good", "Connected")
+    assert abs(row.last_connected - time.time_ns()) < 60e9
+    await program.window.close_profile(profile.id)
+    screen.refresh()
+    assert screen.table.rows()[0].state() == ("muted", "Not connected")
+    assert "Last connected" in [label.text() for label in screen.details.findChildren(QLabel)]
+
+
+async def test_trying_is_stopped_from_the_row(
+    program: Program, nats_server: ServerProcess, until: Until
+) -> None:
+    profile = ConnectionProfile("near", urls=(nats_server.url,))
+    program.window.profiles.put(profile)
+    await program.window.open_profile(profile)
+    program.window.navigate(Route("home"))
+    screen = home(program)
+    nats_server.kill()
+    await until(lambda: screen.details.disconnect_button.text() == "Stop trying", "the offer", timeout=20)
+    [row] = screen.table.rows()
+    assert row.state() == ("warning", "Reconnecting")
+    [stop] = [command for command in screen.commands() if command.title == "Stop trying"]
+    stop.callback()
+    await until(lambda: program.window.session_of(profile.id) is None, "the end")
+    screen.refresh()
+    assert screen.table.rows()[0].state() == ("muted", "Not connected")
+
+
+async def test_a_connection_is_written_as_a_context(
+    program: Program, until: Until, tmp_path: Path, qtbot: QtBot
+) -> None:
+    login = Credentials(CredentialKind.PASSWORD, user="ada", password="geheim")
+    tls = TlsOptions(ca_path="/etc/ca.pem", handshake_first=True)
+    urls = ("tls://ada:geheim@one:4222", "tls://two:4222")
+    made = ConnectionProfile("prod eu/1", urls=urls, credentials=login, tls=tls, jetstream_domain="hub")
+    program.window.profiles.put(made)
+    screen = home(program)
+    screen.refresh()
+    screen.write_context()
+    path = tmp_path / "xdg" / "nats" / "context" / "prod-eu-1.json"
+    await until(path.exists, "the file")
+    assert "geheim" not in path.read_text()
+    await until(lambda: program.window.toasts.texts(), "what was written")
+    assert "without the password" in program.window.toasts.texts()[0]
+    read = read_context(path).profile
+    assert read is not None
+    assert (read.urls, read.tls) == (("tls://ada@one:4222", "tls://two:4222"), tls)
+    assert (read.credentials.user, read.jetstream_domain) == ("ada", "hub")
+    path.write_text("{}")
+    screen.write_context()
+    dialog: ConfirmDialog = await until(lambda: open_dialog(ConfirmDialog), "the question")
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: path.read_text() != "{}", "the new file")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray
 
+from memphis_desktop.cluster.profiles import ProfileError
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.shell.connection import LOCAL_ID
 from memphis_desktop.ui.shell.workspace_file import SavedTabs, document_of, saved_tabs
@@ -37,6 +39,8 @@ def note(window: MainWindow) -> None:
     """Keep geometry and tabs for the next start."""
     store = settings.current()
     store.set(GEOMETRY, base64.b64encode(bytes(window.saveGeometry().data())).decode("ascii"))
+    with contextlib.suppress(ProfileError):
+        window.attempts.keep_only({LOCAL_ID, *(profile.id for profile in window.profiles.load())})
     saved = window.tabs.saved()
     store.set(_TABS, document_of(saved) if saved.places else None)
 

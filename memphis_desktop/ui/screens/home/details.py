@@ -11,17 +11,20 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.diagnosis import FAILED, PASSED, RUNNING, SKIPPED, Diagnosis, Step, report
-from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.failures import ConnectionFailure
+from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, TlsOptions, without_secret
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, KINDS
+from memphis_desktop.ui.shell.attempts import STAGES
 from memphis_desktop.ui.shell.status_bar import STATE_WORDS
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import paint_icon
 
+_FAILED_AT = "Failed at"
 _MARKS = {
     PASSED: ("check-circle", "good"),
     FAILED: ("x-circle", "bad"),
@@ -116,6 +119,7 @@ class ConnectionDetails(QFrame):
         self.setProperty("panel", "surface")
         self._context = context
         self._profile: ConnectionProfile | None = None
+        self._snapshot: ClusterSnapshot | None = None
         self._test: asyncio.Task[Any] | None = None
         self._steps: Sequence[Step] = ()
         self._name = PlainLabel("", "section", elide=Qt.TextElideMode.ElideRight)
@@ -168,25 +172,44 @@ class ConnectionDetails(QFrame):
         """What is shown."""
         return self._profile
 
-    def show_profile(self, profile: ConnectionProfile | None, snapshot: ClusterSnapshot | None) -> None:
-        """Show a connection, with what is known when it is open."""
+    def is_trying(self) -> bool:
+        """Whether the connection was lost, and the program tries to get it back."""
+        snapshot = self._snapshot
+        return snapshot is not None and snapshot.state is ConnectionState.RECONNECTING
+
+    def show_profile(
+        self,
+        profile: ConnectionProfile | None,
+        snapshot: ClusterSnapshot | None,
+        failure: ConnectionFailure | None = None,
+        last_connected: int | None = None,
+    ) -> None:
+        """Show a connection: what is known when it is open, else how the last attempt to open it went."""
         if profile is None or self._profile is None or profile.id != self._profile.id:
             self._clear_test()
         self._profile = profile
+        self._snapshot = snapshot
         self.setVisible(profile is not None)
         if profile is None:
             return
         self._name.setText(profile.name)
         self.disconnect_button.setVisible(snapshot is not None)
+        self.disconnect_button.setText("Stop trying" if self.is_trying() else "Disconnect")
         self.connect_button.setText("Show" if snapshot is not None else "Connect")
         while (item := self._facts.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
                 widget.deleteLater()
-        for row, (name, value) in enumerate(facts(profile, snapshot)):
+        known = facts(profile, snapshot)
+        if snapshot is None and failure is not None:
+            known.insert(0, (_FAILED_AT, f"{STAGES[failure.stage]}. {failure}"))
+        if last_connected is not None and snapshot is None:
+            known.append(("Last connected", figures.timestamp(last_connected, self._context.zone, digits=0)))
+        for row, (name, value) in enumerate(known):
             label = PlainLabel(name, "caption")
             label.setAlignment(Qt.AlignmentFlag.AlignTop)
-            danger = "bad" if name == "TLS" and profile.tls.skip_verify else ""
+            bad = name == _FAILED_AT or (name == "TLS" and profile.tls.skip_verify)
+            danger = "bad" if bad else ""
             self._facts.addWidget(label, row, 0)
             self._facts.addWidget(PlainLabel(value, danger, wrap=True, selectable=True), row, 1)
 

@@ -21,7 +21,9 @@ from PySide6.QtWidgets import (
 )
 
 from memphis_desktop.cluster import keychain
-from memphis_desktop.cluster.contexts import find_contexts
+from memphis_desktop.cluster.context_file import context_name, left_out, write_context
+from memphis_desktop.cluster.contexts import contexts_folder, find_contexts
+from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import (
     ConnectionProfile,
@@ -50,6 +52,7 @@ from memphis_desktop.ui.screens.home.details import ConnectionDetails, safe_urls
 from memphis_desktop.ui.screens.home.first_run import FirstRun
 from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
 from memphis_desktop.ui.screens.station_parts import limit_share
+from memphis_desktop.ui.shell.attempts import STAGES
 from memphis_desktop.ui.shell.logo import Logo
 from memphis_desktop.ui.shell.status_bar import STATE_WORDS
 
@@ -67,8 +70,12 @@ _ENVIRONMENT_TOKENS = {
 class _Row:
     profile: ConnectionProfile
     snapshot: ClusterSnapshot | None
+    failure: ConnectionFailure | None = None
+    last_connected: int | None = None
 
     def state(self) -> tuple[str, str]:
+        if self.snapshot is None and self.failure is not None:
+            return "bad", f"Failed: {STAGES[self.failure.stage]}"
         if self.snapshot is None:
             return "muted", "Not connected"
         return STATE_WORDS[self.snapshot.state]
@@ -116,6 +123,7 @@ COLUMNS = [
     Column("login", "Login", lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
     Column("rtt", "Round trip", _Row.rtt, "duration", 84),
     Column("version", "Server", _Row.version, "text", 72),
+    Column("last", "Last connected", lambda row: row.last_connected, "time", 116),
     Column("tls", "TLS", _tls, "text", 110, visible=False),
     Column(
         "store", "JetStream store", _Row.store, "bar", 130, "Used, of what the account may", visible=False
@@ -237,7 +245,18 @@ class HomeScreen(Screen):
             self.table.set_state("error", str(error), ("Read again", self.refresh))
             self._pages.setCurrentIndex(1)
             return
-        self.table.set_rows([_Row(profile, shell.connection_state(profile.id)) for profile in profiles])
+        attempts = shell.attempts
+        self.table.set_rows(
+            [
+                _Row(
+                    profile,
+                    shell.connection_state(profile.id),
+                    attempts.failure(profile.id),
+                    attempts.last(profile.id),
+                )
+                for profile in profiles
+            ]
+        )
         self.table.set_state(
             "ready" if profiles else "empty",
             "No connections yet. Add a server, or import what the nats command line knows.",
@@ -262,7 +281,7 @@ class HomeScreen(Screen):
         if row is None:
             self.details.show_profile(None, None)
         else:
-            self.details.show_profile(row.profile, row.snapshot)
+            self.details.show_profile(row.profile, row.snapshot, row.failure, row.last_connected)
 
     def focus_filter(self) -> None:
         """The filter of connections."""
@@ -378,6 +397,26 @@ class HomeScreen(Screen):
         text = f"{count_noun(len(profiles), 'connection')} written to {path}, without secrets."
         self.context.notify(text, "good")
 
+    def write_context(self) -> None:
+        """Write the marked connection as a context of the ``nats`` command line."""
+        profile = self._marked()
+        if profile is not None:
+            self.context.run(self._write_context(profile), "write the context")
+
+    async def _write_context(self, profile: ConnectionProfile) -> None:
+        folder = contexts_folder()
+        name = context_name(profile)
+        try:
+            path = await asyncio.to_thread(write_context, profile, folder)
+        except FileExistsError:
+            text = f"The nats command line has a context named {name} already. What it says is lost."
+            if not await self.context.confirm(f"Replace the context {name}", text, "Replace context"):
+                return
+            path = await asyncio.to_thread(write_context, profile, folder, replacing=True)
+        missing = left_out(profile)
+        note = f" It is without the {missing}; add it with: nats context edit {name}" if missing else ""
+        self.context.notify(f"Written as {path}.{note}", "good")
+
     def import_file(self) -> None:
         """Take connections from a file that was exported."""
         dialog = QFileDialog(self.window(), "Import connections", "", _FILES)
@@ -432,6 +471,9 @@ class HomeScreen(Screen):
             Command("Import connections", "", self.import_contexts, "download-simple"),
             Command("Import connections from a file", "", self.import_file, "file-arrow-down"),
         ]
+        if profile is not None and self.details.is_trying():
+            stop = Command("Stop trying", "", lambda: self.close_connection(profile), "prohibit")
+            found.append(stop)
         if profile is not None:
             found += [
                 Command(f"Connect to {profile.name}", "", lambda: self.open(profile), "link-simple"),
@@ -440,6 +482,7 @@ class HomeScreen(Screen):
                 Command("Duplicate connection", "Ctrl+D", self.duplicate, "copy"),
                 Command("Test connection", "T", self.details.test, "heartbeat"),
                 Command("Export without secrets", "", self.export, "export"),
+                Command("Write as a NATS context", "", self.write_context, "terminal-window"),
                 Command("Move up", "Alt+Up", lambda: self.move_marked(-1), "arrow-up"),
                 Command("Move down", "Alt+Down", lambda: self.move_marked(1), "arrow-down"),
                 Command("Delete connection", "Del", self.delete, "trash", danger=True),

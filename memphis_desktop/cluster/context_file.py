@@ -1,0 +1,66 @@
+"""A connection written as a context of the ``nats`` command line, without its secrets.
+
+The keys are those of natscli's context files (``nats context``); what a context cannot say, such as the
+environment or the poll budget, stays with the profile.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from .profiles import ConnectionProfile, CredentialKind, without_secret, write_private
+
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def context_name(profile: ConnectionProfile) -> str:
+    """Return the name of the context: the profile's, without what is unfit for the name of a file."""
+    return _UNFIT.sub("-", profile.name).strip("-.") or "context"
+
+
+def context_of(profile: ConnectionProfile) -> dict[str, Any]:
+    """Return the context as JSON values. Paths to secrets are in it, secrets are not."""
+    login, tls = profile.credentials, profile.tls
+    values: dict[str, Any] = {
+        "description": profile.description or profile.name,
+        "url": ",".join(without_secret(url) for url in profile.urls),
+        "user": login.user if login.kind is CredentialKind.PASSWORD else "",
+        "creds": login.creds_path if login.kind is CredentialKind.CREDS else "",
+        "nkey": login.nkey_path if login.kind is CredentialKind.NKEY else "",
+        "ca": tls.ca_path,
+        "cert": tls.cert_path,
+        "key": tls.key_path,
+        "tls_first": tls.handshake_first,
+        "inbox_prefix": profile.inbox_prefix,
+        "jetstream_domain": profile.jetstream_domain,
+        "jetstream_api_prefix": profile.jetstream_api_prefix,
+    }
+    return {key: value for key, value in values.items() if value}
+
+
+def left_out(profile: ConnectionProfile) -> str:
+    """Return which secret the user has to add to the context, in a word or two; empty for none."""
+    login = profile.credentials
+    return {
+        CredentialKind.PASSWORD: "password" if login.password else "",
+        CredentialKind.TOKEN: "token",
+        CredentialKind.JWT: "JWT and seed",
+        CredentialKind.NKEY: "" if login.nkey_path else "seed",
+    }.get(login.kind, "")
+
+
+def write_context(profile: ConnectionProfile, folder: Path, *, replacing: bool = False) -> Path:
+    """Write the context into the folder of natscli's settings; returns its file.
+
+    Raises:
+        FileExistsError: There is a context of that name, and it is not to be replaced.
+        OSError: The file cannot be written.
+    """
+    path = folder / "context" / f"{context_name(profile)}.json"
+    if path.exists() and not replacing:
+        raise FileExistsError(path)
+    write_private(path, json.dumps(context_of(profile), indent=2) + "\n")
+    return path
