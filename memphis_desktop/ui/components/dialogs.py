@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
@@ -29,7 +29,7 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _FORM_HEIGHT = 520
 
@@ -164,8 +164,7 @@ class Disclosure(QWidget):
         self._button.setText(title)
         self._button.setCheckable(True)
         self._button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._button.setIcon(icon("caret-right", "muted", name_on="caret-down"))
-        self._button.setIconSize(QSize(14, 14))
+        beside_text(self._button, icon("caret-right", "muted", name_on="caret-down"), 14)
         self._button.setChecked(open_)
         self._button.toggled.connect(self._toggle)
         content.setVisible(open_)

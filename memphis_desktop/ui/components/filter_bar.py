@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPushButton, QSizePolicy, QWidget
 
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.chip_row import ChipRow
 from memphis_desktop.ui.components.labels import PlainLabel
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _TYPING_MS = 120
 
@@ -85,8 +85,7 @@ class FilterBar(QWidget):
         chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)  # its word is never cut
         chip.setToolTip(tooltip)
         if icon_name:
-            chip.setIcon(icon(icon_name, "muted", token_on="accent"))
-            chip.setIconSize(QSize(14, 14))
+            beside_text(chip, icon(icon_name, "muted", token_on="accent"), 14)
         chip.toggled.connect(lambda _: self.chips_changed.emit(self.chips()))
         self._chips[key] = chip
         self._chip_row.add(chip)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 
 class PageHeader(QWidget):
@@ -88,8 +88,8 @@ class PageHeader(QWidget):
         """A button at the right; ``kind`` is primary, danger or ghost."""
         button = QPushButton(title.replace("&", "&&"))
         if icon_name:
-            button.setIcon(icon(icon_name, {"primary": "on_accent", "ghost": "muted"}.get(kind, "text")))
-            button.setIconSize(QSize(16, 16))
+            token = {"primary": "on_accent", "ghost": "muted"}.get(kind, "text")
+            beside_text(button, icon(icon_name, token))
         if kind:
             button.setProperty("kind", kind)
         if tooltip:

@@ -16,7 +16,7 @@ from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.chip_row import ChipRow
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Route
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 LAG, FIND, COMPARE, RESEND, REPLAY = "lag", "find", "compare", "resend", "replay"
 DONE, DISMISSED = "first_steps/done", "first_steps/dismissed"  # settings
@@ -115,7 +115,6 @@ class FirstSteps(QFrame):
         for step in STEPS:
             button = QPushButton(step.title)
             button.setProperty("kind", "ghost")
-            button.setIconSize(QSize(16, 16))
             button.setToolTip(step.hint)
             button.setAutoDefault(False)
             button.clicked.connect(lambda _checked=False, step=step: self.requested.emit(step))
@@ -167,7 +166,7 @@ class FirstSteps(QFrame):
         for step in STEPS:
             taken = step.key in done
             button = self.buttons[step.key]
-            button.setIcon(icon("check-circle", "good") if taken else icon("circle", "muted"))
+            beside_text(button, icon("check-circle", "good") if taken else icon("circle", "muted"))
             button.setAccessibleName(f"{step.title}: {'done' if taken else 'to do'}")
         self._title.setText("All done" if done == _KEYS else "Try first")
 

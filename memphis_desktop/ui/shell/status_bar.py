@@ -14,7 +14,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.table_delegate import paint_status_mark
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 HEIGHT = 26
 
@@ -70,8 +70,7 @@ class StatusBar(QFrame):
         self._poll = self._field("Requests a second that this program makes to stay up to date")
         self._alerts = QPushButton()
         self._alerts.setProperty("kind", "ghost")
-        self._alerts.setIcon(icon("bell-ringing", "warning"))
-        self._alerts.setIconSize(QSize(14, 14))
+        beside_text(self._alerts, icon("bell-ringing", "warning"), 14)
         self._alerts.setToolTip("Alerts that hold now and were not seen yet")
         self._alerts.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._alerts.clicked.connect(self.alerts_clicked)

@@ -19,7 +19,7 @@ from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.table_delegate import paint_status_mark
 from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.theme import fonts
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 HEIGHT = 44
 _FEW_TABS = 4
@@ -293,8 +293,7 @@ class TopBar(QFrame):
         self.new_tab = self._button("plus", "New tab", "Ctrl+T", self.new_tab_requested)
         self.search = SearchButton()
         self.search.setObjectName("searchButton")
-        self.search.setIcon(icon("magnifying-glass", "muted"))
-        self.search.setIconSize(QSize(16, 16))
+        beside_text(self.search, icon("magnifying-glass", "muted"))
         self.search.setAccessibleName("Search or run a command")
         self.search.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.search.clicked.connect(self.palette_requested)

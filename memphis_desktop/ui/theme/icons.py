@@ -12,7 +12,18 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from PySide6.QtCore import QPointF, QRect, QSize, Qt
-from PySide6.QtGui import QColor, QIcon, QIconEngine, QPainter, QPainterPath, QPixmap, QRawFont, QTransform
+from PySide6.QtGui import (
+    QColor,
+    QGuiApplication,
+    QIcon,
+    QIconEngine,
+    QPainter,
+    QPainterPath,
+    QPixmap,
+    QRawFont,
+    QTransform,
+)
+from PySide6.QtWidgets import QAbstractButton
 
 from memphis_desktop.ui.theme.manager import manager
 
@@ -20,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _FONT_FILES = "phosphor-*.ttf", "phosphor-charmap-*.json"
 _DESIGN_SIZE = 256.0
+_GAP = 4  # pixels between icon and text, beside the four that Qt leaves
 
 
 @cache
@@ -85,13 +97,22 @@ def paint_icon(painter: QPainter, rect: QRect, name: str, colour: QColor | str) 
     painter.restore()
 
 
+def _leading(rect: QRect) -> QRect:
+    """The square at the beginning of a wide rectangle: the rest is the gap of `beside_text`."""
+    if rect.width() <= rect.height():
+        return rect
+    right_to_left = QGuiApplication.layoutDirection() == Qt.LayoutDirection.RightToLeft
+    left = rect.right() + 1 - rect.height() if right_to_left else rect.x()
+    return QRect(left, rect.y(), rect.height(), rect.height())
+
+
 @lru_cache(1024)
 def _pixmap(name: str, colour: str, width: int, height: int) -> QPixmap:
     """An icon drawn once for all who show it; who sets the ratio of what they get has a copy of their own."""
     pixmap = QPixmap(width, height)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
-    paint_icon(painter, QRect(0, 0, width, height), name, colour)
+    paint_icon(painter, _leading(QRect(0, 0, width, height)), name, colour)
     painter.end()
     return pixmap
 
@@ -109,7 +130,7 @@ class _TokenIconEngine(QIconEngine):
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         """Draw at any size; Qt asks with device pixels already applied to the painter."""
         name, colour = self._look(mode, state)
-        paint_icon(painter, rect, name, colour)
+        paint_icon(painter, _leading(rect), name, colour)
 
     def _look(self, mode: QIcon.Mode, state: QIcon.State) -> tuple[str, str]:
         """Which glyph, in which colour."""
@@ -156,3 +177,9 @@ def icon(name: str, token: str = "text", *, token_on: str | None = None, name_on
 def exists(name: str) -> bool:
     """Whether the family has an icon of that name."""
     return name in _characters()
+
+
+def beside_text(button: QAbstractButton, picture: QIcon, size: int = 16) -> None:
+    """Give a button with words an icon in front of them, with room between: Qt's own is narrow and fixed."""
+    button.setIcon(picture)
+    button.setIconSize(QSize(size + _GAP, size))

@@ -28,7 +28,7 @@ from memphis_desktop.ui.screens.cluster.parts import EVENT_ICON, event_text, pee
 from memphis_desktop.ui.screens.cluster.steering import Steering
 from memphis_desktop.ui.screens.station_facts import Facts
 from memphis_desktop.ui.screens.station_parts import consumer_route, panel, station_route
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 EVENTS_SHOWN = 20
 
@@ -66,7 +66,7 @@ class GroupDetail(QWidget):
         self.facts = Facts(2)
         self.facts.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.step_down_button = QPushButton("Step down")
-        self.step_down_button.setIcon(icon("arrows-down-up"))
+        beside_text(self.step_down_button, icon("arrows-down-up"))
         self.step_down_button.clicked.connect(self._step_down)
         self.scale_button = QPushButton("Scale")
         self.scale_button.clicked.connect(self._scale)

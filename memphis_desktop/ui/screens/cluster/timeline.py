@@ -26,7 +26,7 @@ from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.cluster.lanes import NAMES, Lane, LaneView
 from memphis_desktop.ui.screens.cluster.parts import EVENT_ICON, event_text, group_route, server_columns
 from memphis_desktop.ui.screens.station_parts import history_line, panel
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 MOST_LANES = 200
 MOST_EVENTS = 500
@@ -65,11 +65,11 @@ class TimelineView(QWidget):
         self.filter = FilterBar("Filter groups")
         self.filter.add_chip("changed", "With changes", "Only groups that changed in this stretch of time")
         self.export_button = QPushButton("Export")
-        self.export_button.setIcon(icon("export"))
+        beside_text(self.export_button, icon("export"))
         self.export_button.clicked.connect(self.export)
         self.below = QStackedWidget()
         self.list_button = QPushButton("Events")
-        self.list_button.setIcon(icon("table", "muted", token_on="accent"))
+        beside_text(self.list_button, icon("table", "muted", token_on="accent"))
         self.list_button.setCheckable(True)
         self.list_button.setToolTip("The same as a list  (G)")
         self.list_button.toggled.connect(lambda on: self.below.setCurrentIndex(1 if on else 0))

@@ -41,7 +41,7 @@ from memphis_desktop.ui.screens.composer.replies import ReplyPanel
 from memphis_desktop.ui.screens.composer.schema_lookup import SchemaLookup
 from memphis_desktop.ui.screens.composer.sending import Sending
 from memphis_desktop.ui.screens.decoders.store import notifier
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _CHECK_MS = 150
 MAX_REPLIES = 1_000
@@ -110,7 +110,7 @@ class Composer(QDialog):
         self.subject_field.setCompleter(completer)
         self.match_label = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.history_button = QPushButton("History")
-        self.history_button.setIcon(icon("clock-counter-clockwise"))
+        beside_text(self.history_button, icon("clock-counter-clockwise"))
         self.history_button.setToolTip("The last 200 messages sent, and favourites  ( Ctrl+H )")
         self.history_button.setAutoDefault(False)
         subject_line = QHBoxLayout()
@@ -174,7 +174,7 @@ class Composer(QDialog):
         self.publish_button = QPushButton("Publish")
         self.publish_button.setProperty("kind", "primary")
         self.publish_button.setToolTip("Send to the station and wait until it is stored  ( Ctrl+Enter )")
-        self.publish_button.setIcon(icon("paper-plane-tilt", "on_accent"))
+        beside_text(self.publish_button, icon("paper-plane-tilt", "on_accent"))
         foot = QHBoxLayout()
         foot.setSpacing(theme.SPACE_2)
         foot.addStretch(1)

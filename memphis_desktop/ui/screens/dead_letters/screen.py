@@ -14,7 +14,7 @@ from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.view import DeadLettersView
 from memphis_desktop.ui.screens.station_parts import LONGEST, PAGE_MARGINS, StateBanner
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 
 class DeadLettersScreen(Screen):
@@ -88,7 +88,7 @@ class DeadLettersScreen(Screen):
         token = "good" if status.complete else "warning" if status.active else "muted"
         if text != self.capture_button.text():
             self.capture_button.setText(text)
-            self.capture_button.setIcon(icon("record", token))
+            beside_text(self.capture_button, icon("record", token))
             where = ", ".join(status.streams)
             self.capture_button.setToolTip(f"Advisories are kept in {where}" if where else "Nothing is kept")
 

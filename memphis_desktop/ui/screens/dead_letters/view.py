@@ -43,7 +43,7 @@ from memphis_desktop.ui.screens.dead_letters.states import banner_for, empty_sta
 from memphis_desktop.ui.screens.dead_letters.table import ALL, every_letter, groups_table, letters_table
 from memphis_desktop.ui.screens.station_parts import consumer_route, panel
 from memphis_desktop.ui.shell import first_steps
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _COALESCE_MS = 150
 _COALESCE_MANY_MS = 1000
@@ -183,8 +183,7 @@ class DeadLettersView(QWidget):
 
     def _button(self, title: str, icon_name: str, tooltip: str) -> QPushButton:
         button = QPushButton(title)
-        button.setIcon(icon(icon_name))
-        button.setIconSize(QSize(16, 16))
+        beside_text(button, icon(icon_name))
         refusal = self.doing.refusal
         button.setToolTip(refusal or tooltip)
         button.setEnabled(not refusal)

@@ -34,7 +34,7 @@ from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.lab.panel import ABOUT
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.shell import setting_keys
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _CONTEXTS_SHOWN = 4
 
@@ -95,8 +95,7 @@ class ContextButton(QPushButton):
         super().__init__()
         self.found = found
         self.setProperty("kind", "ghost")
-        self.setIcon(icon("link-simple", "muted"))
-        self.setIconSize(QSize(16, 16))
+        beside_text(self, icon("link-simple", "muted"))
         address = found.profile.address if found.profile is not None else found.problem
         name = visible_text(found.name, 40)
         self.setText(f"{name}    {visible_text(address, 60)}".replace("&", "&&"))

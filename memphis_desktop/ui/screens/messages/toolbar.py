@@ -11,7 +11,7 @@ from memphis_desktop.inspect.seek import EXAMPLES
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.filter_bar import FilterField
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 
 class BrowserToolbar(QWidget):
@@ -41,10 +41,10 @@ class BrowserToolbar(QWidget):
         self.columns_button = tool_button("columns", "Choose columns")
         self.export_button = tool_button("export", "Export to a file  ( Ctrl+Shift+E )")
         self.replay_button = QPushButton("Replay")
-        self.replay_button.setIcon(icon("repeat"))
+        beside_text(self.replay_button, icon("repeat"))
         self.replay_button.setToolTip("Publish the selected messages, or a range, again  ( R )")
         self.publish_button = QPushButton("Publish")
-        self.publish_button.setIcon(icon("paper-plane-tilt"))
+        beside_text(self.publish_button, icon("paper-plane-tilt"))
         line = QHBoxLayout(self)
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
         line.setSpacing(theme.SPACE_2)
@@ -90,8 +90,7 @@ def chip(title: str, icon_name: str, tooltip: str) -> QPushButton:
     button = QPushButton(title)
     button.setCheckable(True)
     button.setProperty("kind", "chip")
-    button.setIcon(icon(icon_name, "muted", token_on="accent"))
-    button.setIconSize(QSize(14, 14))
+    beside_text(button, icon(icon_name, "muted", token_on="accent"), 14)
     button.setToolTip(tooltip)
     return button
 

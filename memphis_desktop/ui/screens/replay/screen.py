@@ -28,7 +28,7 @@ from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.replay.dialog import open_again
 from memphis_desktop.ui.screens.replay.runs import runs_of
 from memphis_desktop.ui.screens.replay.starting import resume_replay, target_session_of
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _REFRESH_MS = 200
 _STATES = {
@@ -231,9 +231,9 @@ class RunPanel(QFrame):
         self.figures_label = PlainLabel("", "muted", wrap=True)
         self.ids_label = PlainLabel("", "caption", selectable=True)
         self.pause_button = QPushButton("Pause")
-        self.pause_button.setIcon(icon("pause"))
+        beside_text(self.pause_button, icon("pause"))
         self.cancel_button = QPushButton("Cancel replay")
-        self.cancel_button.setIcon(icon("stop"))
+        beside_text(self.cancel_button, icon("stop"))
         self.rate_box = QDoubleSpinBox()
         self.rate_box.setRange(0, 1_000_000)
         self.rate_box.setDecimals(0)
@@ -253,11 +253,11 @@ class RunPanel(QFrame):
         head.addWidget(self.title_label, 1)
         head.addWidget(PlainLabel("at most", "caption"))
         self.undo_button = QPushButton("Undo")
-        self.undo_button.setIcon(icon("arrow-counter-clockwise"))
+        beside_text(self.undo_button, icon("arrow-counter-clockwise"))
         self.undo_button.setToolTip("Remove exactly the messages this replay stored")
         self.undo_button.clicked.connect(self.undo_requested)
         self.again_button = QPushButton("Run again")
-        self.again_button.setIcon(icon("repeat"))
+        beside_text(self.again_button, icon("repeat"))
         self.again_button.setToolTip("Describe the same replay once more  ( A )")
         self.again_button.clicked.connect(self.again_requested)
         for widget in (

@@ -17,7 +17,7 @@ from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_parts import history_line, panel, why_unread
 from memphis_desktop.ui.shell.staleness import shows
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 LINES = 6  # as many as there are colours
 
@@ -42,7 +42,7 @@ class GroupsTab(StationTab):
         self._lines: list[ConsumerKey] = []
         self.filter = FilterBar("Filter groups")
         self.create_button = QPushButton("Create group")
-        self.create_button.setIcon(icon("plus"))
+        beside_text(self.create_button, icon("plus"))
         self.create_button.clicked.connect(self._create)
         self.create_button.setEnabled(not actions.refusal)
         self.create_button.setToolTip(actions.refusal or "N")

@@ -20,7 +20,7 @@ from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.subject_model import SubjectModel, SubjectNode, build_tree
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_parts import panel
-from memphis_desktop.ui.theme.icons import icon
+from memphis_desktop.ui.theme.icons import beside_text, icon
 
 AUTOMATIC_LIMIT = 20_000  # more subjects than this are read again only on demand
 MAX_SUBJECTS = 500_000
@@ -44,7 +44,7 @@ class SubjectsTab(StationTab):
         self._pattern = ">"
         self.filter = FilterBar("Narrow: orders.*.created or orders.eu.>")
         self.read_button = QPushButton("Read again")
-        self.read_button.setIcon(icon("arrow-clockwise"))
+        beside_text(self.read_button, icon("arrow-clockwise"))
         self.read_button.clicked.connect(self._read_now)
         self.filter.add_widget(self.read_button)
         self.notice = Banner("warning", "")
