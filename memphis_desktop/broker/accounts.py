@@ -170,6 +170,15 @@ class Account:
             chosen[single.connection] = single, message
         return [one for single, one in chosen.values() if not single.send_now(one[0], one[3])]
 
+    def collect(self, message: Message, sender: object) -> bool:
+        """Leave the only message of a chunk to the end of the turn; False when it is not to wait for that."""
+        route = self.router.cache.get(message[0])
+        single = None if route is None else route.single
+        if self._mapped or not isinstance(single, HandlerSubscription) or not single.merge or single.barrier:
+            return False
+        self._turn.add_chunk(single, message, sender)
+        return True
+
     def _hand_over(self, messages: Sequence[Message], sender: Publisher | None) -> bool:
         """Hand a single message straight to the one subscription that gets it.
 

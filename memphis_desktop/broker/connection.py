@@ -171,14 +171,19 @@ class ClientConnection(Channel):
 
     # -- reading ---------------------------------------------------------------------------------------------
     def _work(self, data: bytes) -> None:
+        node = self.node
+        lone = None
+        if node.turn.collects and self._is_plain:
+            lone = self.parser.lone_publish(data)
+            if lone is not None and self.account.collect(lone, self):
+                return  # it is handled with others of this turn
         now = time.perf_counter()
         deadline = now + TIME_SLICE
-        node = self.node
         node.entered += 1
         outermost = node.clock.begin_chunk()
         node.turn.chunk_begins(self, now)
         try:
-            commands = self.parser.feed(data)
+            commands = self.parser.feed(data) if lone is None else [(PUBLISH, [lone])]
             while True:
                 self._handle(commands)
                 if self._deciding and self.transport is not None:
@@ -279,16 +284,19 @@ class ClientConnection(Channel):
         else:
             self.account.publish_from(messages, self)
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether what the client publishes may go on its way without a look at it."""
+        options = self.options
+        return (
+            self.authenticated
+            and self.permissions is None
+            and not (options.verbose or options.pedantic or self.node.options.trace)
+        )
+
     def _acknowledge(self, run: AckRun) -> None:
         """Take plain acks: as they are where nothing has to be known of each, else as publishes."""
-        options = self.options
-        if (
-            not self.authenticated
-            or self.permissions is not None
-            or options.verbose
-            or options.pedantic
-            or not self.account.acknowledge(run)
-        ):
+        if not (self._is_plain and self.account.acknowledge(run)):
             self._publish(run.messages())
 
     def _publish_with_traces(self, messages: list[Message]) -> None:

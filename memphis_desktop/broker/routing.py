@@ -229,6 +229,19 @@ class Turn:
             self._planned = True
             self._call_soon(self._end)
 
+    def add_chunk(self, subscription: HandlerSubscription, message: Message, sender: object) -> None:
+        """Keep a message that is a connection's whole chunk, while `collects`."""
+        self._chunks += 1
+        self._last_sender = sender
+        there = self._batches.get(subscription.handler)
+        if there is None:
+            self.add(subscription, [message])
+            return
+        there[1].append(message)
+        self._messages += 1
+        if self._messages > self._ENOUGH:
+            self.run()
+
     def run(self) -> None:
         """Hand over what was collected."""
         self._messages = 0

@@ -144,10 +144,9 @@ class ClientParser:
         """
         if self.failed:
             return []
-        if not (self._data or self._need):
-            lone = self._lone_publish(chunk)
-            if lone is not None:
-                return [lone]
+        lone = self.lone_publish(chunk)
+        if lone is not None:
+            return [(PUBLISH, [lone])]
         if self._need:
             self._parts.append(chunk)
             self._have += len(chunk)
@@ -170,9 +169,11 @@ class ClientParser:
             commands.append((FAILURE, error))
         return commands
 
-    def _lone_publish(self, chunk: bytes) -> Command | None:
-        """Return the command of a chunk that is one plain publish and nothing else: what a client sends that
-        waits for each acknowledgement. None when it is anything more, less or wrong."""
+    def lone_publish(self, chunk: bytes) -> Message | None:
+        """Take a chunk that is one plain publish and nothing else: what a client sends that waits for each
+        acknowledgement. None, and nothing is done, when it is anything more, less or wrong: see `feed`."""
+        if self._data or self._need or self.failed:
+            return None
         match = _PUB(chunk)
         if match is None:
             return None
@@ -189,7 +190,7 @@ class ClientParser:
         self._step_done = False
         self.message_count += 1
         self.payload_bytes += size
-        return (PUBLISH, [(subject, reply, 0, chunk[start:-2])])
+        return (subject, reply, 0, chunk[start:-2])
 
     def _parse(self, commands: list[Command]) -> None:
         data = self._data

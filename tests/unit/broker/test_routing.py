@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memphis_desktop.broker import routing
 from memphis_desktop.broker.accounts import Account
+from memphis_desktop.broker.options import AccountOptions, Mapping
 from memphis_desktop.broker.routing import NOWHERE, Pending, Publisher, Turn
 from memphis_desktop.protocol import subjects
 from memphis_desktop.protocol.acks import AckRun
@@ -233,6 +234,33 @@ def test_chunks_of_many_publishers_are_handed_over_together() -> None:
     assert len(turns.calls) == 1
     turns.end()
     assert turns.calls[1:] == [([b"orders.1", b"orders.2"] * 3, None)]
+
+
+def test_single_messages_are_collected_straight_away() -> None:
+    turns, senders = Turns(), [Sender() for _ in range(4)]
+    turns.account.subscribe(b"requests", lambda messages, _: turns.calls.append(([b"request"], None)))
+    turns.chunk(senders[0], b"orders.0")
+    turns.chunk(senders[1], b"orders.1", b"requests")
+    collect = turns.account.collect
+    assert not collect(message(b"requests"), senders[2])
+    assert not collect(message(b"orders.never.seen"), senders[2])
+    assert all(collect(message(b"orders.%d" % number), senders[number]) for number in (1, 0, 1))
+    turns.end()
+    assert turns.calls[-1] == ([b"orders.1", b"orders.1", b"orders.0", b"orders.1"], None)
+    assert turns.turn.collects
+    assert sum(collect(message(b"orders.1"), senders[0]) for _ in range(1500)) == 1500
+    turns.end()
+    assert sum(len(names) for names, _ in turns.calls[3:]) == 1500
+
+
+def test_mapped_messages_are_not_collected_straight_away() -> None:
+    turns, senders = Turns(), [Sender() for _ in range(2)]
+    for sender in senders:
+        turns.chunk(sender, b"orders.1")
+    assert turns.account.collect(message(b"orders.1"), senders[0])
+    mapping = Mapping("orders.1", (("other", 100),))
+    turns.account.configure(AccountOptions("A", mappings=(mapping,)))
+    assert not turns.account.collect(message(b"orders.1"), senders[0])
 
 
 def test_the_api_sees_what_was_collected_before() -> None:
