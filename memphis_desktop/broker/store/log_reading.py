@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 # One read fetches neighbours up to so many bytes.
 _READ_MOST = 1024 * 1024
 _NO_LIMIT = 1 << 62
+_WORTH_KEEPING = 16
 _make_stored = StoredMessage._make
 
 
@@ -100,7 +101,7 @@ class LogReading(LogWriter):
                 continue
             segment, index = place
             length = self._run_length(segment, index, sequences, at)
-            recent = self._recent.find(sequence)
+            recent = self._recent_run(sequence, length)
             if recent is not None:
                 first, time_ns, messages = recent
                 start = sequence - first
@@ -142,7 +143,7 @@ class LogReading(LogWriter):
         """Return the run of neighbours that begins with `sequences[at]`; None when one is damaged."""
         sequence = sequences[at]
         length = self._run_length(segment, index, sequences, at)
-        recent = self._recent.find(sequence)
+        recent = self._recent_run(sequence, length)
         if recent is not None:
             first, time_ns, messages = recent
             start = sequence - first
@@ -160,6 +161,16 @@ class LogReading(LogWriter):
         except OSError:
             return None
         return unpack_block(data, offsets, sizes, sequences[at : at + length], segment.file.salt, start)
+
+    def _recent_run(self, sequence: int, length: int) -> tuple[int, int, Sequence[NewMessage]] | None:
+        """Return the batch kept in memory that holds a sequence; None when a run so long is better read.
+
+        One read for many is cheaper than to put together what came in batches of a few.
+        """
+        recent = self._recent.find(sequence)
+        if recent is None or len(recent[2]) - (sequence - recent[0]) >= min(length, _WORTH_KEEPING):
+            return recent
+        return None
 
     @staticmethod
     def _run_length(segment: Segment, index: int, sequences: Sequence[int], at: int) -> int:
