@@ -478,7 +478,7 @@ class MessageBrowser(QWidget):
         self._method.setToolTip(_METHOD_HELP[reader.method])
         held = reader.cache.bytes + self.list.model.bytes
         self._figures.setText(
-            f"{figures.integer(len(self.list.model.rows))} rows, {figures.bytes_size(held)} in memory"
+            f"{figures.count_noun(len(self.list.model.rows), 'row')}, {figures.bytes_size(held)} in memory"
         )
 
     def show_waiting(self) -> None:
