@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,16 +17,22 @@ import nats.errors
 import orjson
 from nats.aio.msg import Msg
 
-from memphis_desktop.stations import alerts, model
+from memphis_desktop.stations import alerts, groups, model
 from memphis_desktop.stations.control.routes import Context
+from memphis_desktop.stations.jetstream import JetStream
 from memphis_desktop.stations.metadata import replace
 from memphis_desktop.stations.model import Connection, Consumer, Producer
 from memphis_desktop.stations.names import key_token
 
+log = logging.getLogger(__name__)
+
+EVENTS = "$memphis_events"  # the stream that takes what is told; see `events`
 SUBJECT, STATUS_SUBJECT = "$memphis_connections", "$memphis_connection_status"
 CONNECTED, DISCONNECTED = "connected", "disconnected"
 
 _ANSWERS_WITHIN = 2.0
+_ROUNDS = 3  # of asking, before a server that does not answer is taken for dead
+_NOTED_WITHIN, _SHORTEST_POLL, _LONGEST_POLL = 3.0, 0.01, 0.2  # seconds
 _GRACE = timedelta(seconds=60)  # a connection this young may not be in the answers
 
 
@@ -52,14 +59,45 @@ async def changed(context: Context, event: dict[str, Any], time: datetime, seque
         sequence,
     )
 
+    before: Connection | None = None
+
     def decide(present: Connection | None) -> Connection | None:
+        nonlocal before
+        before = present
         if present is None or (present.changed_at, present.event) < (told.changed_at, told.event):
             return told
         return present
 
-    await context.metadata.connections.change((identifier,), decide, likely_new=active)
+    noted = await context.metadata.connections.change((identifier,), decide, likely_new=active)
+    if noted is not told:
+        return
     if not active:
         await _tell_of_end(context, identifier)
+    elif before is not None and not before.active:
+        await groups.restore(context.metadata, identifier)
+
+
+async def all_noted(jetstream: JetStream) -> None:
+    """Wait until all that was told of connections before now has been noted, by whichever copy.
+
+    It takes a moment while many come and go, and a decision taken meanwhile would rest on what was. Where it
+    takes too long, what is known has to do.
+    """
+    info = await jetstream.stream_info(EVENTS, subjects_filter=SUBJECT)
+    if info is None or not info["state"].get("subjects"):
+        return  # the usual case
+    newest = await jetstream.message(EVENTS, last_of=SUBJECT)
+    loop = asyncio.get_running_loop()
+    end, pause = loop.time() + _NOTED_WITHIN, _SHORTEST_POLL
+    while newest is not None:
+        oldest = await jetstream.message(EVENTS, first_of=SUBJECT)
+        if oldest is None or oldest.sequence > newest.sequence:
+            return
+        if loop.time() >= end:
+            log.info("it takes long to note which connections are open")
+            return
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_POLL)
 
 
 async def _tell_of_end(context: Context, identifier: str) -> None:
@@ -76,30 +114,47 @@ async def _tell_of_end(context: Context, identifier: str) -> None:
 
 
 async def reconcile(context: Context) -> None:
-    """Ask who has which connections, and correct what was missed: a server that died tells of nobody."""
-    answers = await _ask_all(context)
-    if not answers:
-        return  # nobody takes SDK connections, or nobody answers: nothing is known
+    """Ask who has which connections, and correct what was missed: a server that died tells of nobody.
+
+    One that has a lot to do may answer late: only after several rounds its connections are taken for closed.
+    """
+    metadata = context.metadata
     asked_at = model.now()
-    live = {identifier for answer in answers for identifier in answer}
-    for connection in await context.metadata.connections.all():
+    answers: dict[str, set[str]] = {}
+    for _ in range(_ROUNDS):
+        for server, identifiers in (await _ask_all(context)).items():
+            answers.setdefault(server, set()).update(identifiers)
+        if not answers:
+            return  # nobody takes SDK connections, or nobody answers: nothing is known
+        known = await metadata.connections.all()
+        if {connection.server for connection in known if connection.active} - {"", *answers} == set():
+            break
+    live = set().union(*answers.values())
+    for connection in known:
         is_live = connection.id in live
         if is_live == connection.active or asked_at - connection.changed_at < _GRACE:
             continue
         corrected = replace(connection, active=is_live, changed_at=asked_at)
-        await context.metadata.connections.change((connection.id,), _instead_of(connection, corrected))
+        now = await metadata.connections.change((connection.id,), _instead_of(connection, corrected))
+        if is_live and now is corrected:
+            await groups.restore(metadata, connection.id)
 
 
-def _instead_of(seen: Connection, corrected: Connection) -> Callable[[Connection | None], Connection | None]:
+def _instead_of(
+    seen: Connection, corrected: Connection | None
+) -> Callable[[Connection | None], Connection | None]:
     return lambda present: corrected if present == seen else present
 
 
-async def _ask_all(context: Context) -> list[list[str]]:
-    answers: list[list[str]] = []
+async def _ask_all(context: Context) -> dict[str, set[str]]:
+    """Return which connections each server has that answers."""
+    answers: dict[str, set[str]] = {}
 
     async def note(message: Msg) -> None:
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-            answers.append([str(each) for each in orjson.loads(message.data)["connections"]])
+            document = orjson.loads(message.data)
+            identifiers = {str(each) for each in document["connections"]}
+            answers.setdefault(str(document.get("server", "")), set()).update(identifiers)
 
     inbox = context.client.new_inbox()
     try:
@@ -108,7 +163,7 @@ async def _ask_all(context: Context) -> list[list[str]]:
         await asyncio.sleep(_ANSWERS_WITHIN)
         await subscription.unsubscribe()
     except nats.errors.Error:
-        return []
+        return {}
     return answers
 
 
@@ -124,16 +179,21 @@ async def remove_old(context: Context) -> None:
     old = {identifier for identifier, connection in closed.items() if connection.changed_at < limit}
     if not old:
         return
+
+    async def is_old(identifier: str) -> bool:
+        """Return whether a connection is what it was read as; it may have come back meanwhile."""
+        return identifier in old and await metadata.connections.find(identifier) == closed[identifier]
+
     for producer in await metadata.producers.all():
-        if producer.connection_id in old:
+        if await is_old(producer.connection_id):
             await metadata.producers.delete(producer)
     consumers = await metadata.consumers.all()
     kept = _last_of_their_groups(consumers, old)
     for consumer in consumers:
-        if consumer.connection_id in old and consumer not in kept:
+        if consumer not in kept and await is_old(consumer.connection_id):
             await metadata.consumers.delete(consumer)
     for identifier in old - {consumer.connection_id for consumer in kept}:
-        await metadata.connections.delete(closed[identifier])
+        await metadata.connections.change((identifier,), _instead_of(closed[identifier], None))
 
 
 def _last_of_their_groups(consumers: list[Consumer], old: set[str]) -> list[Consumer]:

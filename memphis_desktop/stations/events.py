@@ -30,7 +30,7 @@ from memphis_desktop.stations.tasks import end_task
 
 log = logging.getLogger(__name__)
 
-STREAM, DURABLE = "$memphis_events", "service"
+STREAM, DURABLE = connections.EVENTS, "service"
 MAX_DELIVERIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."
 TERMINATED = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."
 
@@ -121,6 +121,7 @@ class EventReader:
         self._context = context
         self._free = asyncio.Semaphore(_AT_ONCE)
         self._task: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin."""
@@ -130,6 +131,7 @@ class EventReader:
         """End; what is under way is done again by another copy."""
         task, self._task = self._task, None
         await end_task(task)
+        await asyncio.gather(*map(end_task, tuple(self._under_way)))
 
     async def _run(self) -> None:
         while True:
@@ -138,9 +140,10 @@ class EventReader:
                 context = self._context.client.jetstream()
                 subscription = await context.pull_subscribe_bind(DURABLE, STREAM)
                 while True:
+                    room = await self._room()
                     with contextlib.suppress(nats.errors.TimeoutError):
-                        messages = await subscription.fetch(_BATCH, timeout=_WAIT)
-                        await asyncio.gather(*(self._see_to(message) for message in messages))
+                        for message in await subscription.fetch(room, timeout=_WAIT):
+                            self._begin(message)
             except (nats.errors.Error, JetStreamError, OSError) as error:
                 log.debug("reading events: %s", error)
                 await asyncio.sleep(_LATER)
@@ -149,7 +152,22 @@ class EventReader:
                     with contextlib.suppress(Exception):  # the connection may be gone
                         await subscription.unsubscribe()
 
+    async def _room(self) -> int:
+        """Return for how many more events there is room; one that takes long does not hold up the others."""
+        while len(self._under_way) >= _BATCH:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        return _BATCH - len(self._under_way)
+
+    def _begin(self, message: Msg) -> None:
+        task = asyncio.get_running_loop().create_task(self._see_to(message))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
     async def _see_to(self, message: Msg) -> None:
+        with contextlib.suppress(nats.errors.Error):  # the connection is gone: it comes again, to some copy
+            await self._handled(message)
+
+    async def _handled(self, message: Msg) -> None:
         async with self._free:
             try:
                 await _handle(self._context, message)

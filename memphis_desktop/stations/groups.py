@@ -1,23 +1,26 @@
 """Consumer groups: the durable consumers behind them, one on each partition (5.1 of the Memphis protocol).
 
-Whether a group exists, JetStream says; who its members are, the consumers' bucket. A member's row is written
-before its group's durables are made, and they are deleted only when no row of an open connection is left,
-with a second look afterwards: so a member that comes while the last one goes has a group in any case.
+Whether a group exists, JetStream says; who its members are, the consumers' bucket. `membership` is about
+members that come and go.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from memphis_desktop.stations.errors import Refusal, StorageError
-from memphis_desktop.stations.metadata import Metadata, pattern_for
+from memphis_desktop.stations.metadata import Metadata, pattern_for, replace
 from memphis_desktop.stations.model import Consumer, Station
-from memphis_desktop.stations.names import internal_name, message_subject
+from memphis_desktop.stations.names import internal_name, key_token, message_subject
 
 GROUP_METADATA = "memphis.group"
 DEFAULT_ACK_TIME, MOST_DELIVERIES = 30_000, 10
 _AT_ONCE = 16
+_SHORTEST_POLL, _LONGEST_POLL = 0.02, 0.4  # seconds
+LONGEST_LEAVING = timedelta(seconds=12)
+"""After which a member that leaves is no longer waited for: the copy that saw to it is gone."""
 _START_KEYS = ("deliver_policy", "opt_start_seq", "opt_start_time")
 
 
@@ -113,16 +116,67 @@ async def delete_group(metadata: Metadata, station: Station, group: str) -> None
         await asyncio.gather(*(metadata.jetstream.delete_consumer(stream, durable) for stream in batch))
 
 
+async def restore(metadata: Metadata, connection: str) -> None:
+    """Make groups again that ended while a connection was closed: it has come back and wants to consume."""
+    rows = await metadata.consumers.select(f"*.*.*.{key_token(connection)}")
+    for member in {(row.station, row.group): row for row in rows if row.count}.values():
+        station = await metadata.station(member.station)
+        if station is None:
+            continue
+        # Groups end wholly, from the first partition on.
+        durable = internal_name(member.group)
+        if await metadata.jetstream.consumer_info(station.streams[0], durable) is None:
+            await make_group(metadata, station, member, joins=True)
+
+
 async def members(metadata: Metadata, station: str, group: str) -> list[Consumer]:
-    """Return the members of a group, those whose connection is closed included."""
+    """Return the rows of a group's members, with those whose connection is closed, and who just leaves."""
     return await metadata.consumers.select(pattern_for(station, group))
+
+
+async def settled_members(metadata: Metadata, station: str, group: str) -> list[Consumer]:
+    """Return the rows of a group's members once none of them is just leaving, perhaps with the group."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + LONGEST_LEAVING.total_seconds()
+    pause = _SHORTEST_POLL
+    while True:
+        found = await members(metadata, station, group)
+        leaving = [member for member in found if member.leaving_since is not None]
+        if not leaving:
+            return found
+        if loop.time() >= end:
+            for member in leaving:
+                await left(metadata, member)
+        else:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_POLL)
+
+
+async def left(metadata: Metadata, gone: Consumer) -> None:
+    """Remove the row of a member that has left, unless it came again or leaves once more."""
+
+    def decide(present: Consumer | None) -> Consumer | None:
+        if present is None or present.leaving_since != gone.leaving_since:
+            return present
+        return replace(present, leaving_since=None) if present.count else None
+
+    await metadata.consumers.change(key_of(gone), decide)
+
+
+def key_of(member: Consumer) -> tuple[str, ...]:
+    """Return the names that make the key of a member's row."""
+    return member.station, member.group, member.name, member.connection_id
 
 
 async def active_members(metadata: Metadata, station: str, group: str) -> list[Consumer]:
     """Return the members of a group whose connection is open, as far as is known."""
-    active = []
-    for member in await members(metadata, station, group):
-        connection = await metadata.connections.find(member.connection_id)
-        if connection is None or connection.active:
-            active.append(member)
-    return active
+    found = await members(metadata, station, group)
+    return [member for member in found if await is_active(metadata, member)]
+
+
+async def is_active(metadata: Metadata, member: Consumer) -> bool:
+    """Return whether a member has not been destroyed and its connection is open, as far as is known."""
+    if not member.count:
+        return False
+    connection = await metadata.connections.find(member.connection_id)
+    return connection is None or connection.active

@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from memphis_desktop.stations import connections, dead_letters, lifecycle, model
+from memphis_desktop.stations import connections, dead_letters, lifecycle, membership, model
 from memphis_desktop.stations.control.routes import Context
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.tasks import end_task
@@ -43,6 +43,7 @@ async def forget_deleted(context: Context) -> None:
 DUTIES: tuple[tuple[float, Duty], ...] = (  # seconds between two times
     (10.0, lifecycle.resume_stale),
     (30.0, connections.reconcile),
+    (60.0, membership.finish_leaving),
     (120.0, dead_letters.remove_old),
     (900.0, connections.remove_old),
     (900.0, forget_deleted),

@@ -159,12 +159,16 @@ class JetStream:
             raise
         return True
 
-    async def message(self, stream: str, *, sequence: int = 0, last_of: str = "") -> StoredMessage | None:
-        """Return one message by sequence, or the last of a subject; None when there is none.
+    async def message(
+        self, stream: str, *, sequence: int = 0, last_of: str = "", first_of: str = ""
+    ) -> StoredMessage | None:
+        """Return one message by sequence, or the last or first of a subject; None when there is none.
 
         The stream's leader answers, so what was acknowledged before is seen.
         """
-        body = {"last_by_subj": last_of} if last_of else {"seq": sequence}
+        body: dict[str, Any] = {"last_by_subj": last_of} if last_of else {"seq": sequence}
+        if first_of:
+            body = {"seq": 1, "next_by_subj": first_of}
         try:
             answer = await self.request(f"STREAM.MSG.GET.{stream}", body)
         except StorageError as error:

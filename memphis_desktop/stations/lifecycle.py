@@ -94,6 +94,38 @@ async def create_station(context: Context, wanted: Station) -> tuple[Station, bo
                 await _wait_or_take_over(context, found)
 
 
+async def ready_station(context: Context, name: str) -> Station | None:
+    """Return a station that is ready, with its streams: what somebody deleted behind its back is made again.
+
+    Raises:
+        Refusal: A stream can not be made.
+        StorageError: JetStream does not answer.
+    """
+    while True:
+        found = await context.metadata.stations.get(name)
+        if found is None or found.record.state is not StationState.READY:
+            return None
+        if await streams.are_there(context.jetstream, found.record) or await _repair(context, found):
+            return found.record
+
+
+async def _repair(context: Context, found: Versioned[Station]) -> bool:
+    """Make the streams of a station that are missing; False when it was changed or removed meanwhile."""
+    claim = _Claim(context, found.record, found.revision)
+    try:
+        await claim.write()  # of those who notice at once one makes them
+        await streams.make_streams(context.jetstream, found.record)
+        await claim.write()
+    except Conflict:
+        now = await context.metadata.stations.find(found.record.name)
+        if now is None or now.id != found.record.id or now.state is not StationState.READY:
+            # They are missing because the station is being removed, which may not see those made just now.
+            await streams.delete_streams(context.jetstream, found.record, only_own=True)
+        return False
+    log.info("Station %s had lost a stream; it was made anew", found.record.name)
+    return True
+
+
 async def remove_station(context: Context, name: str) -> Station | None:
     """Remove a station with all that belongs to it; returns what it was, or None when there was none."""
     stations = context.metadata.stations
@@ -146,7 +178,7 @@ async def _wait_or_take_over(context: Context, found: Versioned[Station]) -> Non
         now = await context.metadata.stations.get(found.record.name)
         if now is None or now.revision != found.revision:
             return
-    with contextlib.suppress(Refusal):  # whoever waits tries again by itself and is told
+    with contextlib.suppress(Refusal, Conflict):  # whoever waits tries again by itself and is told
         await _take_over(context, found)
 
 

@@ -121,7 +121,13 @@ class Producer:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A member of a consumer group, of one connection. Whether it is connected, its `Connection` says."""
+    """A member of a consumer group, of one connection. Whether it is connected, its `Connection` says.
+
+    Attributes:
+        count: How many of this name there are on the connection; 0 for one that is being destroyed.
+        leaving_since: When the last one was destroyed, while it is still to be found out whether the group
+            ends with it: until then nobody else joins.
+    """
 
     name: str
     station: str
@@ -138,6 +144,7 @@ class Consumer:
     username: str = ""
     created_at: datetime = field(default_factory=now)
     count: int = 1
+    leaving_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,12 +90,12 @@ async def make_streams(jetstream: JetStream, station: Station) -> None:
     await _for_each(station.streams, lambda stream: make_stream(jetstream, station, stream))
 
 
-async def make_missing(jetstream: JetStream, station: Station) -> None:
-    """Make again what somebody deleted of a station's streams behind its back; looks at the first few."""
+async def are_there(jetstream: JetStream, station: Station) -> bool:
+    """Return whether the streams of a station are there, the first few of them."""
     for stream in station.streams[:_AT_ONCE]:
         if await jetstream.stream_info(stream) is None:
-            await make_streams(jetstream, station)
-            return
+            return False
+    return True
 
 
 async def delete_streams(jetstream: JetStream, station: Station, *, only_own: bool) -> None:

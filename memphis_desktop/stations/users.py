@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
@@ -72,10 +73,8 @@ async def make_root(metadata: Metadata) -> None:
     root = await metadata.users.find(ROOT)
     if root is None:
         password_hash = await hashed(given or DEFAULT_PASSWORD)
-        try:
+        with contextlib.suppress(Conflict):  # another copy was faster
             await metadata.users.add(User(ROOT, ROOT, password_hash, full_name="Root"))
-        except Conflict:  # another copy was faster
-            return
     elif given and not await asyncio.to_thread(
         bcrypt.checkpw, given.encode()[:_MAX_BYTES], root.password_hash.encode()
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -12,7 +13,9 @@ import pytest
 import pytest_asyncio
 
 from memphis_desktop.server_process import ServerProcess
-from memphis_desktop.stations import connections, model
+from memphis_desktop.stations import connections, groups, membership, model
+from memphis_desktop.stations.errors import StorageError
+from memphis_desktop.stations.jetstream import JetStream
 from memphis_desktop.stations.metadata import Metadata, replace
 from memphis_desktop.stations.model import Connection, Consumer, Station
 from memphis_desktop.stations.service import StationsService
@@ -175,6 +178,137 @@ async def test_a_member_whose_connection_closed_does_not_keep_the_group(
         return found is not None and found.active
 
     await until(open_again)
+
+
+async def hold_back_word(copies: list[StationsService]) -> None:
+    """Let no copy note which connections open and close, as when there is a lot of it."""
+    for copy in copies:
+        await copy._events.stop()
+
+
+def note_word_again(copies: list[StationsService]) -> None:
+    """Let them."""
+    for copy in copies:
+        copy._events.start()
+
+
+async def test_what_was_told_before_counts_for_who_leaves(
+    copies: list[StationsService], client: Any, metadata: Metadata
+) -> None:
+    for name, connection in (("a", "one"), ("b", "two")):
+        await tell(client, connection, "connected", 1)
+        await ask(client, "$memphis_consumer_creations", **consumer(name, connection))
+    await connections.all_noted(metadata.jetstream)
+    await hold_back_word(copies)
+    await tell(client, "one", "disconnected", 0)
+    await tell(client, "two", "disconnected", 0)
+    await tell(client, "two", "connected", 1)
+    leaving = asyncio.create_task(ask(client, "$memphis_consumer_destructions", **destruction("b", "two")))
+
+    async def marked() -> bool:
+        return any(row.leaving_since is not None for row in await metadata.consumers.all())
+
+    await until(marked)
+    note_word_again(copies)
+    assert await leaving == b""
+    assert await config_of(metadata) is None  # “one” was gone already
+    assert [row.name for row in await metadata.consumers.all()] == ["a"]
+
+
+async def test_a_group_that_ended_comes_back_with_its_member(
+    copies: list[StationsService], client: Any, metadata: Metadata
+) -> None:
+    for name, connection in (("a", "one"), ("b", "two")):
+        await tell(client, connection, "connected", 1)
+        await ask(client, "$memphis_consumer_creations", **consumer(name, connection))
+    await tell(client, "one", "disconnected", 0)
+    await connections.all_noted(metadata.jetstream)
+    await ask(client, "$memphis_consumer_destructions", **destruction("b", "two"))
+    assert await config_of(metadata) is None
+    await tell(client, "one", "connected", 1)  # an SDK that reconnects asks for nothing
+
+    async def there() -> bool:
+        return await config_of(metadata) is not None and await config_of(metadata, "g", "s$1") is not None
+
+    await until(there)
+
+
+async def test_who_leaves_can_ask_again_when_it_failed(
+    copies: list[StationsService], client: Any, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ask(client, "$memphis_consumer_creations", **consumer("a", "one"))
+
+    async def no_answer(*_: Any) -> bool:
+        raise StorageError("JetStream did not answer in time", 0, 408)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(JetStream, "delete_consumer", no_answer)
+        answer = await ask(client, "$memphis_consumer_destructions", **destruction("a", "one"))
+        assert answer == b"JetStream did not answer in time"
+    (row,) = await metadata.consumers.all()
+    assert (row.count, row.leaving_since is not None) == (0, True)
+    assert not await groups.active_members(metadata, "s", "g")
+    assert await ask(client, "$memphis_consumer_destructions", **destruction("a", "one")) == b""
+    assert await config_of(metadata) is None
+    assert await metadata.consumers.all() == []
+
+
+async def test_what_a_dead_copy_left_of_a_group_is_gone_on_with(
+    copies: list[StationsService], client: Any, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By housekeeping, and by whoever joins, which waits before."""
+    await ask(client, "$memphis_consumer_creations", **consumer("a", "one"))
+    (row,) = await metadata.consumers.all()
+    await metadata.consumers.put(replace(row, count=0, leaving_since=model.now()))
+    await membership.finish_leaving(copies[0].context)
+    assert await config_of(metadata) is not None  # somebody may be at work on it
+    long_ago = model.now() - timedelta(minutes=1)
+    await metadata.consumers.put(replace(row, count=0, leaving_since=long_ago))
+    await membership.finish_leaving(copies[0].context)
+    assert await config_of(metadata) is None
+    assert await metadata.consumers.all() == []
+
+    await metadata.consumers.put(replace(row, count=0, leaving_since=model.now()))
+    joining = [
+        asyncio.create_task(ask(client, "$memphis_consumer_creations", **consumer(name, "one")))
+        for name in ("a", "b")
+    ]
+
+    async def both() -> bool:
+        return sum(each.count for each in await metadata.consumers.all()) == 2
+
+    await until(both)
+    assert not any(task.done() for task in joining)
+    monkeypatch.setattr(groups, "LONGEST_LEAVING", timedelta(seconds=0))
+    await asyncio.sleep(0)
+    (dead,) = [each for each in await metadata.consumers.all() if each.leaving_since is not None]
+    await groups.left(metadata, dead)
+    assert [json.loads(answer)["error"] for answer in await asyncio.gather(*joining)] == ["", ""]
+    assert await config_of(metadata) is not None
+    rows = sorted((each.name, each.count, each.leaving_since) for each in await metadata.consumers.all())
+    assert rows == [("a", 1, None), ("b", 1, None)]
+    await metadata.consumers.put(replace(row, name="c", count=0, leaving_since=model.now()))
+    answer = await ask(client, "$memphis_consumer_creations", **consumer("d", "one"))  # waits no longer
+    assert json.loads(answer)["error"] == ""
+    assert sorted(each.name for each in await metadata.consumers.all()) == ["a", "b", "d"]
+
+
+async def test_a_group_that_can_not_be_made_leaves_nothing(
+    copies: list[StationsService], client: Any, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = JetStream.create_durable
+
+    async def only_the_first(jetstream: JetStream, stream: str, config: dict[str, Any]) -> dict[str, Any]:
+        if stream == "s$2":
+            await asyncio.sleep(0.1)
+            raise StorageError("JetStream did not answer in time", 0, 408)
+        return await make(jetstream, stream, config)
+
+    monkeypatch.setattr(JetStream, "create_durable", only_the_first)
+    answer = await ask(client, "$memphis_consumer_creations", **consumer("a", "one"))
+    assert answer == b"JetStream did not answer in time"
+    assert await metadata.consumers.all() == []
+    assert await config_of(metadata, "g", "s$1") is None
 
 
 async def test_word_that_comes_late_changes_nothing(

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import orjson
 
-from memphis_desktop.stations import dead_letters, groups
+from memphis_desktop.stations import groups, membership
 from memphis_desktop.stations.control import replies
 from memphis_desktop.stations.control.producers import (
     OLD_SDK,
     TYPES,
     VERSION_WITH_PARTITIONS,
-    one_less,
-    one_more,
 )
 from memphis_desktop.stations.control.routes import EMPTY, Context, Request, control
 from memphis_desktop.stations.control.stations import create_default
 from memphis_desktop.stations.errors import Refusal
 from memphis_desktop.stations.metadata import key_for
-from memphis_desktop.stations.model import Consumer, Station
+from memphis_desktop.stations.model import Consumer
 from memphis_desktop.stations.names import checked_name
 
 _VERSION_WITH_APP_ID = 4
@@ -33,7 +31,7 @@ async def create(context: Context, request: Request) -> bytes:
     station = await create_default(context, wanted.station, username)
     if not await context.access.may_read(username, wanted.station):
         raise Refusal(f"user {username} is not allowed to access station {wanted.station}", "forbidden")
-    await _join(context, station, wanted)
+    await membership.join(context, station, wanted)
     await context.audit(f"Consumer {wanted.name} connected", username=username, station=station.name)
     answer = {
         "schema_update": await replies.schema_of(context, station),
@@ -89,19 +87,6 @@ async def _check_user(context: Context, username: str) -> None:
         raise Refusal("user does not exist", "forbidden") from None  # consumers are told without the name
 
 
-async def _join(context: Context, station: Station, wanted: Consumer) -> None:
-    """Write the row, then see to the group; what was written is taken back when the group can not be."""
-    metadata = context.metadata
-    key = (wanted.station, wanted.group, wanted.name, wanted.connection_id)
-    others = await groups.active_members(metadata, wanted.station, wanted.group)
-    await metadata.consumers.change(key, one_more(wanted), likely_new=True)
-    try:
-        await groups.make_group(metadata, station, wanted, joins=bool(others))
-    except BaseException:
-        await metadata.consumers.change(key, one_less(""))
-        raise
-
-
 async def destroy(context: Context, request: Request) -> bytes:
     """Forget a member of a group; with the last active one the group goes, and its dead letters."""
     name, station_name = request.text("name").lower(), request.text("station_name").lower()
@@ -111,27 +96,11 @@ async def destroy(context: Context, request: Request) -> bytes:
     rows = await metadata.consumers.select(f"{key_for(station_name)}.*.{key_for(name, connection)}")
     if not rows:
         raise Refusal(message, "not_found")
-    row = rows[0]
-    key = (station_name, row.group, name, connection)
-    await metadata.consumers.change(key, one_less(message))
-    station = await metadata.station(station_name)
-    if station is not None:
-        await _leave(context, station, row)
+    await membership.leave(context, rows[0], message)
     await context.audit(
         f"Consumer {name} has been destroyed", username=request.username, station=station_name
     )
     return EMPTY
-
-
-async def _leave(context: Context, station: Station, gone: Consumer) -> None:
-    metadata = context.metadata
-    if await groups.active_members(metadata, station.name, gone.group):
-        return
-    await groups.delete_group(metadata, station, gone.group)
-    await dead_letters.forget_group(metadata, station.name, gone.group)
-    newcomers = await groups.active_members(metadata, station.name, gone.group)
-    if newcomers:  # came while the group went
-        await groups.make_group(metadata, station, newcomers[0], joins=False)
 
 
 ROUTES = (

@@ -56,15 +56,17 @@ async def _create(context: Context, request: Request) -> bytes:
         request_version=version,
         username=username,
     )
-    await context.metadata.producers.change(
-        (station_name, name, connection), one_more(wanted), likely_new=True
-    )
+    key = (station_name, name, connection)
+    await context.metadata.producers.change(key, one_more(wanted), likely_new=True)
+    if await context.metadata.station(station_name) is None:  # removed meanwhile, perhaps before the row came
+        await context.metadata.producers.change(key, one_less_if_any)
+        raise Refusal(f"Station {station_name} does not exist", "not_found")
     await context.audit(f"Producer {name} connected", username=username, station=station_name)
     return orjson.dumps(_answer(station, await replies.schema_of(context, station)))
 
 
 def one_more(wanted: Any) -> Any:
-    """Return the change that notes one more producer or consumer of a name on a connection."""
+    """Return the change that notes one more producer of a name on a connection."""
 
     def decide(present: Any) -> Any:
         return wanted if present is None else replace(wanted, count=present.count + 1)
@@ -78,9 +80,14 @@ def one_less(message: str) -> Any:
     def decide(present: Any) -> Any:
         if present is None:
             raise Refusal(message, "not_found")
-        return replace(present, count=present.count - 1) if present.count > 1 else None
+        return one_less_if_any(present)
 
     return decide
+
+
+def one_less_if_any(present: Any) -> Any:
+    """Take one producer away, if there is any."""
+    return replace(present, count=present.count - 1) if present is not None and present.count > 1 else None
 
 
 def _answer(station: Station, schema: dict[str, Any]) -> dict[str, Any]:

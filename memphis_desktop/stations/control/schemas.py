@@ -16,7 +16,7 @@ from memphis_desktop.stations.control.routes import (
     manage,
     management_answer,
 )
-from memphis_desktop.stations.errors import Conflict, Refusal
+from memphis_desktop.stations.errors import Refusal
 from memphis_desktop.stations.metadata import replace
 from memphis_desktop.stations.model import Schema, SchemaReference, SchemaVersion, Station
 from memphis_desktop.stations.names import checked_name, schema_updates_subject
@@ -165,6 +165,9 @@ async def _attach(context: Context, schema: Schema, station: str, username: str)
     await _check_write(context, username, station)
     reference = SchemaReference(schema.name, schema.active_version)
     changed = await _set_schema(context, station, reference)
+    if await context.metadata.schemas.find(schema.name) is None:  # removed meanwhile
+        await _set_schema(context, station, None, instead_of=reference)
+        raise Refusal(f"Schema {schema.name} does not exist", "not_found")
     await context.push(schema_updates_subject(station), _update(_ATTACHED, schema))
     text = f"Schema {schema.name} has been attached to station {station} by user {username}"
     await context.audit(text, username=username, station=station)
@@ -186,9 +189,13 @@ async def detach(context: Context, request: Request) -> bytes:
     return management_answer(await _detach(context, station, request.username))
 
 
-async def _detach(context: Context, station: str, username: str) -> Station:
+async def _detach(
+    context: Context, station: str, username: str, *, instead_of: SchemaReference | None = None
+) -> Station:
     await _check_write(context, username, station)
-    changed = await _set_schema(context, station, None)
+    changed = await _set_schema(context, station, None, instead_of=instead_of)
+    if changed.schema is not None:
+        return changed  # it has another one by now
     await context.push(schema_updates_subject(station), _update(_DETACHED, None))
     text = f"Schema has been detached from station {station} by user {username}"
     await context.audit(text, username=username, station=station)
@@ -204,15 +211,21 @@ async def _check_write(context: Context, username: str, station: str) -> None:
         raise Refusal(f"user {username} is not allowed to access station {station}", "forbidden")
 
 
-async def _set_schema(context: Context, station: str, reference: SchemaReference | None) -> Station:
+async def _set_schema(
+    context: Context,
+    station: str,
+    reference: SchemaReference | None,
+    *,
+    instead_of: SchemaReference | None = None,
+) -> Station:
+    """Set the schema of a station, or take it off; with `instead_of` only if it still has that one."""
+
     def decide(before: Station | None) -> Station:
         if before is None or before.state is not model.StationState.READY:
             raise Refusal(f"Station {station} does not exist", "not_found")
-        return (
-            before
-            if before.schema == reference
-            else replace(before, schema=reference, updated_at=model.now())
-        )
+        if before.schema == reference or (instead_of is not None and before.schema != instead_of):
+            return before
+        return replace(before, schema=reference, updated_at=model.now())
 
     changed = await context.metadata.stations.change((station,), decide)
     assert changed is not None
@@ -222,17 +235,23 @@ async def _set_schema(context: Context, station: str, reference: SchemaReference
 async def remove(context: Context, request: Request) -> bytes:
     """Remove a schema; stations that enforce it do so no more."""
     schema = await _existing(context, request.text("name"))
-    for station in await context.metadata.stations.all():
-        if station.schema is not None and station.schema.name == schema.name:
-            await _detach(context, station.name, request.username)
-    try:
-        await context.metadata.schemas.delete(schema)
-    except Conflict:
-        raise Refusal(f"Schema {schema.name} was changed meanwhile; try again", "conflict") from None
+    await _detach_everywhere(context, schema, request.username)
+    await context.metadata.schemas.delete(schema)
+    await _detach_everywhere(context, schema, request.username)  # where it was attached meanwhile
     await context.audit(
         f"Schema {schema.name} has been removed by user {request.username}", username=request.username
     )
     return management_answer()
+
+
+async def _detach_everywhere(context: Context, schema: Schema, username: str) -> None:
+    for station in await context.metadata.stations.all():
+        if station.schema is not None and station.schema.name == schema.name:
+            try:
+                await _detach(context, station.name, username, instead_of=station.schema)
+            except Refusal as refusal:
+                if refusal.code != "not_found":  # the station is going, too
+                    raise
 
 
 ROUTES = (

@@ -33,11 +33,8 @@ _EDITABLE_RETENTION = (RetentionType.AGE, RetentionType.MESSAGES, RetentionType.
 async def create_for_sdk(context: Context, request: Request) -> bytes:
     """Create a station; one that exists already is left as it is, and that is a success."""
     name = checked_name("Station", request.text("name"))
-    station = await context.metadata.station(name)
-    if station is None:
+    if await lifecycle.ready_station(context, name) is None:
         await _create(context, request, name)
-    else:
-        await streams.make_missing(context.jetstream, station)
     return EMPTY
 
 
@@ -57,9 +54,8 @@ async def create_default(context: Context, name: str, username: str) -> Station:
     Raises:
         Refusal: The user may not create it.
     """
-    station = await context.metadata.station(name)
+    station = await lifecycle.ready_station(context, name)
     if station is not None:
-        await streams.make_missing(context.jetstream, station)
         return station
     if not await context.access.may_write(username, name):
         raise Refusal(f"user {username} is not allowed to create station {name}", "forbidden")
@@ -205,6 +201,9 @@ async def edit(context: Context, request: Request) -> bytes:
 
     changed = await context.metadata.stations.change((name,), decide)
     assert changed is not None
+    if streams.stream_config(changed, "") != streams.stream_config(after, ""):
+        # Somebody else edited it at the same time: the streams get what both wanted.
+        await streams.update_streams(context.jetstream, after, changed)
     if changed.dead_letters.schema != before.dead_letters.schema:
         await push_dead_letter_switch(context, changed)
     by = f" by user {request.username}" if request.username else ""
