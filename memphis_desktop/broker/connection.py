@@ -449,8 +449,8 @@ class ClientConnection(Channel):
             self._conclude(login, outcome)
             return
         self._deciding = True
+        self.auth_deadline = 0.0  # the client has done its part; work ends, and a question has a deadline
         if isinstance(outcome, Question):
-            self.auth_deadline = 0.0  # the question has one of its own
             outcome.ask(self, lambda answer: self._go_on(lambda: self._conclude(login, answer)))
         else:
             self.node.in_thread(outcome, lambda: self._go_on(lambda: self._decide(login, checked)))

@@ -32,7 +32,7 @@ CONNECTED, DISCONNECTED = "connected", "disconnected"
 
 _ANSWERS_WITHIN = 2.0
 _ROUNDS = 3  # of asking, before a server that does not answer is taken for dead
-_NOTED_WITHIN, _SHORTEST_POLL, _LONGEST_POLL = 3.0, 0.01, 0.2  # seconds
+_NOTED_WITHIN, _SHORTEST_POLL, _LONGEST_POLL = 8.0, 0.01, 0.2  # seconds
 _GRACE = timedelta(seconds=60)  # a connection this young may not be in the answers
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import nats.errors
 import orjson
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
-from nats.js.errors import Error as JetStreamError
 
 from memphis_desktop.stations import connections, dead_letters, model
 from memphis_desktop.stations.control.routes import Context
@@ -34,7 +34,9 @@ STREAM, DURABLE = connections.EVENTS, "service"
 MAX_DELIVERIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."
 TERMINATED = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."
 
-_BATCH, _WAIT = 64, 20.0
+_NEXT = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{DURABLE}"
+_TIME_IS_OVER = "408"
+_BATCH, _WAIT = 64, 5.0
 _AT_ONCE = 16
 _DAY = 86_400_000_000_000
 _ACK_WAIT = 30_000_000_000
@@ -134,23 +136,44 @@ class EventReader:
         await asyncio.gather(*map(end_task, tuple(self._under_way)))
 
     async def _run(self) -> None:
+        client = self._context.client
         while True:
-            subscription: JetStreamContext.PullSubscription | None = None
+            subscription: Subscription | None = None
             try:
-                context = self._context.client.jetstream()
-                subscription = await context.pull_subscribe_bind(DURABLE, STREAM)
+                subscription = await client.subscribe(client.new_inbox())
                 while True:
-                    room = await self._room()
-                    with contextlib.suppress(nats.errors.TimeoutError):
-                        for message in await subscription.fetch(room, timeout=_WAIT):
-                            self._begin(message)
-            except (nats.errors.Error, JetStreamError, OSError) as error:
+                    await self._pull(subscription, await self._room())
+            except (nats.errors.Error, OSError) as error:
                 log.debug("reading events: %s", error)
                 await asyncio.sleep(_LATER)
             finally:
                 if subscription is not None:
                     with contextlib.suppress(Exception):  # the connection may be gone
                         await subscription.unsubscribe()
+
+    async def _pull(self, subscription: Subscription, most: int) -> None:
+        """Ask for events once and see to each when it comes.
+
+        Not with nats-py's `fetch`, which sometimes hands over what it got only when as many came as there is
+        room for, or the time is over.
+        """
+        request = orjson.dumps({"batch": most, "expires": int(_WAIT * 1e9)})
+        await self._context.client.publish(_NEXT, request, reply=subscription.subject)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _WAIT + _LATER  # the server may be gone without a word
+        while most and (left := end - loop.time()) > 0:
+            try:
+                message = await subscription.next_msg(timeout=left)
+            except nats.errors.TimeoutError:
+                return
+            if not JetStreamContext.is_status_msg(message):
+                self._begin(message)
+                most -= 1
+                continue
+            if (message.header or {}).get("Status") != _TIME_IS_OVER:
+                log.debug("reading events: %s", message.header)
+                await asyncio.sleep(_LATER)  # nobody answers, or the leader changes
+            return
 
     async def _room(self) -> int:
         """Return for how many more events there is room; one that takes long does not hold up the others."""

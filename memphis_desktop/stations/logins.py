@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,16 +27,31 @@ class PasswordCheck:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._guard = threading.Lock()
+        self._being_checked: dict[bytes, threading.Lock] = {}
 
     def known(self, stored: str, given: str) -> bool:
         """Return at once whether this pair was found to belong together."""
         return self._digest(stored, given) in self._known
 
     def matches(self, stored: str, given: str) -> bool:
-        """Return whether a password is the one that was hashed. Slow: for another thread."""
+        """Return whether a password is the one that was hashed. Slow: for another thread.
+
+        Of many that come with the same one at once, the first works it out and the others wait for it.
+        """
         digest = self._digest(stored, given)
         if digest in self._known:
             return True
+        with self._guard:
+            turn = self._being_checked.setdefault(digest, threading.Lock())
+        with turn:
+            try:
+                return digest in self._known or self._work_out(digest, stored, given)
+            finally:
+                with self._guard:
+                    self._being_checked.pop(digest, None)
+
+    def _work_out(self, digest: bytes, stored: str, given: str) -> bool:
         try:
             right = bcrypt.checkpw(given.encode()[:_MAX_BYTES], stored.encode())
         except ValueError:  # no hash

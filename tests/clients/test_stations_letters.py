@@ -66,6 +66,7 @@ async def fail(jetstream: JetStreamContext, stream: str, durable: str, times: in
         await message.nak()
     with pytest.raises(TimeoutError):  # servers look at it when somebody asks for more
         await subscription.fetch(1, timeout=0.3)
+    await subscription.unsubscribe()  # or what comes next may go to this one's last request
 
 
 async def plain_stream(jetstream: JetStreamContext, name: str = "Plain_x") -> None:

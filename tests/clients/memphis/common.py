@@ -25,6 +25,7 @@ def case(function):
 async def connect(username=ROOT, **options):
     memphis = Memphis()
     options.setdefault("password", PASSWORD)
+    options.setdefault("timeout_ms", 20_000)  # two seconds, the default, are not enough on a busy machine
     await memphis.connect(host=HOST, port=PORT, username=username, **options)
     return memphis
 
