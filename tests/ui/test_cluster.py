@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import nats
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -20,9 +21,12 @@ from pytestqt.qtbot import QtBot
 
 from memphis_desktop import app
 from memphis_desktop.cluster.lab import LocalCluster
+from memphis_desktop.cluster.lab.layout import NODE_NAMES
+from memphis_desktop.cluster.lab.local import can_isolate
+from memphis_desktop.cluster.model import ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
 from memphis_desktop.cluster.raft.groups import stream_key
-from memphis_desktop.cluster.raft.model import META, Quorum, RaftGroup
+from memphis_desktop.cluster.raft.model import META, PeerStatus, Quorum, RaftGroup
 from memphis_desktop.cluster.raft.timeline import EventKind
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.ui.screen import Route
@@ -115,6 +119,7 @@ async def test_servers_and_groups_are_shown_as_they_are(start: Start, until: Unt
     await until(lambda: sum(row.meta_leader for row in table.rows()) == 1, "one crown", LONG)
     await until(lambda: all(row.server.health == "ok" for row in table.rows()), "healthy servers", LONG)
     await until(lambda: sum(row.held[1] for row in table.rows()) == 2, "leaders of both stations")
+    assert not {"groups", "timeline", "links"} & vars(screen).keys()  # made when they are looked at
 
     screen.tab_bar.setCurrentIndex(1)
 
@@ -214,6 +219,32 @@ async def test_a_killed_leader_is_missed_at_once_and_its_successor_shown(
 
     await asyncio.to_thread(three_node_cluster.start_node, before)
     await until(lambda: group(screen, "orders").all_current, "all current again", 60.0)
+
+
+@pytest.mark.skipif(not can_isolate(), reason="this system has no signal for it")
+async def test_a_partition_is_shown_from_the_side_that_can_decide(
+    start: Start, three_node_cluster: LocalCluster, until: Until
+) -> None:
+    screen = await start()
+    session = screen.context.session
+    await until(lambda: (g := group(screen, "orders")) and g.all_current, "orders, current", LONG)
+    away = next(
+        name
+        for name, url in zip(NODE_NAMES, three_node_cluster.urls, strict=True)
+        if url != session.server_url
+    )
+    client = await nats.connect(session.server_url)
+    await asyncio.to_thread(three_node_cluster.isolate_node, away)
+    await until(lambda: away in session.snapshot.raft.gone, "one away", LONG)
+    await until(lambda: leader(screen) not in ("", away), "a leader on this side", LONG)
+    await until(lambda: (g := group(screen, "orders")) and g.on(away), "its place in the group")
+    assert group(screen, "orders").on(away).status is PeerStatus.OFFLINE
+    await client.jetstream(timeout=30).publish("orders.new", b"on this side")
+    await client.close()
+    assert session.state is ConnectionState.CONNECTED
+    await asyncio.to_thread(three_node_cluster.rejoin_node, away)
+    await until(lambda: (g := group(screen, "orders")) and g.all_current, "all current again", LONG)
+    assert not [one.problem for one in screen.context.shell.activity.entries() if one.problem]
 
 
 async def test_leaders_are_balanced_step_by_step(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
+from typing import TypeVar
 
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
@@ -28,6 +30,8 @@ from memphis_desktop.ui.screens.cluster.steering import Steering
 from memphis_desktop.ui.screens.cluster.system_login import ask_for_system_login
 from memphis_desktop.ui.screens.cluster.timeline import TimelineView
 from memphis_desktop.ui.screens.station_parts import LONGEST, PAGE_MARGINS, StateBanner
+
+View = TypeVar("View", bound=QWidget)
 
 TABS = (("servers", "Servers"), ("groups", "Groups"), ("timeline", "Leader timeline"), ("links", "Links"))
 SINGLE = (
@@ -68,13 +72,7 @@ class ClusterScreen(Screen):
         self.tab_bar.setAccessibleName("Parts of the cluster")
         for _, title in TABS:
             self.tab_bar.addTab(title)
-        self.servers = ServersView(context, self._server_commands, self.time_range)
-        self.groups = GroupsView(context, self._steering, self._group_commands)
-        self.timeline = TimelineView(context, self.time_range)
-        self.links = LinksView()
         self.stack = QStackedWidget()
-        for view in (self.servers, self.groups, self.timeline, self.links):
-            self.stack.addWidget(view)
         self.single = EmptyState(
             "tree-structure", SINGLE, ("Start a local cluster", self._start_local_cluster)
         )
@@ -97,8 +95,43 @@ class ClusterScreen(Screen):
             layout.addWidget(widget)
         layout.addWidget(self.pages, 1)
         self.tab_bar.currentChanged.connect(self._tab_chosen)
-        self.groups.chosen.connect(lambda _: self._group_chosen())
-        self._tab_chosen(0)
+
+    # The parts: each is made when it is first looked at, since all at once would be felt
+
+    @cached_property
+    def servers(self) -> ServersView:
+        """The servers and their figures."""
+        return self._with_room(ServersView(self.context, self._server_commands, self.time_range))
+
+    @cached_property
+    def groups(self) -> GroupsView:
+        """The matrix of groups, and one of them in detail."""
+        view = self._with_room(GroupsView(self.context, self._steering, self._group_commands))
+        view.detail.events.set_zone(self.context.zone)
+        view.chosen.connect(lambda _: self._group_chosen())
+        return view
+
+    @cached_property
+    def timeline(self) -> TimelineView:
+        """Who led what when."""
+        view = self._with_room(TimelineView(self.context, self.time_range))
+        view.set_zone(self.context.zone)
+        return view
+
+    @cached_property
+    def links(self) -> LinksView:
+        """Links between servers."""
+        return self._with_room(LinksView())
+
+    def _with_room(self, view: View) -> View:
+        self.stack.addWidget(view)
+        return view
+
+    def _view(self) -> QWidget:
+        """The part in view."""
+        view = getattr(self, self.tab)
+        assert isinstance(view, QWidget)
+        return view
 
     # Where
 
@@ -113,12 +146,14 @@ class ClusterScreen(Screen):
         index = next((i for i, (key, _) in enumerate(TABS) if key == wanted), None)
         if index is not None:
             self.tab_bar.setCurrentIndex(index)
+        if self.stack.currentWidget() is None:
+            self._tab_chosen()
         key = key_of_route(route)
         if key is not None:
             self.groups.select(key)
 
-    def _tab_chosen(self, index: int) -> None:
-        self.stack.setCurrentIndex(index)
+    def _tab_chosen(self) -> None:
+        self.stack.setCurrentWidget(self._view())
         self.range_bar.setVisible(self.tab in ("servers", "timeline"))
         local = self.context.session.profile.id == LOCAL_CLUSTER_ID
         self.lab.setVisible(local and self.tab != "links")
@@ -142,9 +177,13 @@ class ClusterScreen(Screen):
 
     def zone_changed(self) -> None:
         """Times read differently now."""
-        self.timeline.set_zone(self.context.zone)
-        self.servers.set_zone(self.context.zone)
-        self.groups.detail.events.set_zone(self.context.zone)
+        made = vars(self)  # a part that is made later begins with the zone of then
+        if "timeline" in made:
+            self.timeline.set_zone(self.context.zone)
+        if "servers" in made:
+            self.servers.set_zone(self.context.zone)
+        if "groups" in made:
+            self.groups.detail.events.set_zone(self.context.zone)
 
     def _want(self) -> None:
         if not self._active:
