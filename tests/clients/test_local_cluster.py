@@ -19,6 +19,7 @@ import nats
 import nats.js.errors
 import pytest
 
+from memphis_desktop.cluster import connection
 from memphis_desktop.cluster.connection import _client_options
 from memphis_desktop.cluster.lab import LocalCluster, local
 from memphis_desktop.cluster.lab.layout import (
@@ -405,6 +406,36 @@ def test_a_session_moves_on_to_another_server_and_keeps_what_it_knows(
         finally:
             await session.close()
         assert known == {True}, "the station was never gone"
+
+    asyncio.run(follow())
+
+
+@pytest.mark.skipif(not can_pause(), reason="this system cannot halt a process")
+def test_both_connections_leave_a_server_that_hangs_before_its_pings_tell(
+    three_node_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = three_node_cluster
+    monkeypatch.setattr(connection, "PING_INTERVAL", 600)  # what nats-py goes by
+
+    async def follow() -> None:
+        session = Session(cluster.profile())
+        await session.connect()
+        try:
+            await _until(lambda: len(session.snapshot.raft.servers) == 3)
+            url = session.server_url
+            assert session.system is not None
+            assert session.system.connected_url.netloc in url
+            name = NODE_NAMES[cluster.urls.index(url)]
+            await asyncio.to_thread(cluster.pause_node, name)
+            await _until(lambda: session.connected and session.server_url != url)
+            await _until(lambda: name in session.snapshot.raft.gone)
+            await _until(
+                lambda: session.system.is_connected and session.system.connected_url.netloc not in url
+            )
+            await asyncio.to_thread(cluster.resume_node, name)
+            await _until(lambda: not session.snapshot.raft.gone)
+        finally:
+            await session.close()
 
     asyncio.run(follow())
 

@@ -29,6 +29,7 @@ from memphis_desktop.cluster.state import ClusterState
 
 from . import reading
 from .groups import consumer_key, group_of, stream_key
+from .liveness import Liveness
 from .model import META, GroupKey, GroupKind, MetaGroup, Presence, Quorum, RaftNode, RaftSnapshot, ServerState
 from .questions import ASK_EVERY, Questions, Wants
 from .recorder import LeaderRecorder
@@ -76,6 +77,7 @@ class RaftWatcher:
         self._foreign_answers: dict[str, Mapping[str, Any]] = {}
         self._questions = Questions(state, budget)
         self._task: asyncio.Task[None] | None = None
+        self._liveness, self._system_liveness = Liveness(), Liveness()
         self._learning: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._changed = False
@@ -110,6 +112,8 @@ class RaftWatcher:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._statistics.stop()
+        await self._liveness.stop()
+        await self._system_liveness.stop()
         self._questions.system = None
 
     def set_wants(self, owner: Hashable, wants: Wants | None) -> None:
@@ -173,6 +177,8 @@ class RaftWatcher:
                 self._budget.spend()
                 self._table.asked(now)
                 await self._statistics.ask()
+                self._liveness.asked(self._session.nats)
+                self._system_liveness.asked(self._session.system)
             await self._questions.ask(now)
             if not self._questions.account and self._questions.due("account name", NAME_EVERY, now):
                 self._learning = asyncio.create_task(self._learn_account(), name="learn the account")
