@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from memphis_desktop.cluster.lab.layout import (
 )
 from memphis_desktop.cluster.lab.local import AlreadyRunning, NotRunning, can_isolate, can_pause
 from memphis_desktop.cluster.model import ConnectionState
+from memphis_desktop.cluster.raft.model import META
+from memphis_desktop.cluster.raft.timeline import EventKind
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
 from memphis_desktop.folders import HOME_VARIABLE
@@ -418,22 +421,29 @@ def test_both_connections_leave_a_server_that_hangs_before_its_pings_tell(
     monkeypatch.setattr(connection, "PING_INTERVAL", 600)  # what nats-py goes by
 
     async def follow() -> None:
-        session = Session(cluster.profile())
+        leader = NODE_NAMES.index(cluster.view().meta_leader)
+        order = (cluster.urls[leader], *cluster.urls)
+        session = Session(replace(cluster.profile(), urls=tuple(dict.fromkeys(order))))
         await session.connect()
         try:
             await _until(lambda: len(session.snapshot.raft.servers) == 3)
+            await _until(lambda: session.raft.timeline.latest(META))
             url = session.server_url
+            assert url == cluster.urls[leader]
             assert session.system is not None
             assert session.system.connected_url.netloc in url
             name = NODE_NAMES[cluster.urls.index(url)]
+            await asyncio.to_thread(cluster.kill_node, NODE_NAMES[leader - 1])  # so that nobody is elected
             await asyncio.to_thread(cluster.pause_node, name)
             await _until(lambda: session.connected and session.server_url != url)
             await _until(lambda: name in session.snapshot.raft.gone)
+            await _until(lambda: session.raft.timeline.latest(META).kind is EventKind.QUORUM_LOST)
             await _until(
                 lambda: session.system.is_connected and session.system.connected_url.netloc not in url
             )
             await asyncio.to_thread(cluster.resume_node, name)
-            await _until(lambda: not session.snapshot.raft.gone)
+            await _until(lambda: name not in session.snapshot.raft.gone)
+            await _until(lambda: session.raft.timeline.latest(META).kind is EventKind.ELECTED)
         finally:
             await session.close()
 

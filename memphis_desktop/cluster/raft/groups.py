@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
 
@@ -157,6 +157,26 @@ def _unjudged(peer: PeerSnapshot) -> PeerSnapshot:
     return PeerSnapshot(peer.name, True, peer.offline, peer.active_ns, 0)
 
 
+def observers_of(raft: RaftSnapshot) -> dict[str, frozenset[str]]:
+    """Members that follow but never lead, as they say themselves, by name of the Raft group."""
+    found = {name: frozenset(n.server for n in nodes if n.observer) for name, nodes in raft.nodes.items()}
+    return {name: servers for name, servers in found.items() if servers}
+
+
+def with_observers(group: RaftGroup, observers: Mapping[str, frozenset[str]]) -> RaftGroup:
+    """A group with the members marked that never lead; the same object when there are none."""
+    servers = observers.get(group.raft_group)
+    if not servers:
+        return group
+    peers = (
+        replace(peer, status=PeerStatus.OBSERVER)
+        if peer.server in servers and peer.status is PeerStatus.CURRENT
+        else peer
+        for peer in group.peers
+    )
+    return replace(group, peers=tuple(peers))
+
+
 class GroupTable:
     """All groups of a connection, made anew only where something changed since the call before."""
 
@@ -170,9 +190,10 @@ class GroupTable:
         before = self._made if gone == self._gone else {}
         made: dict[object, tuple[StreamSnapshot | ConsumerSnapshot, RaftGroup]] = {}
         groups: list[RaftGroup] = []
+        observers = observers_of(snapshot.raft)
         meta = meta_group(snapshot.raft)
         if meta is not None:
-            groups.append(meta)
+            groups.append(with_observers(meta, observers))
         assets: Iterable[tuple[object, StreamSnapshot | ConsumerSnapshot]]
         assets = chain(snapshot.streams.items(), snapshot.consumers.items())
         for key, asset in assets:
@@ -181,7 +202,7 @@ class GroupTable:
                 same = known is not None and known[0] is asset
                 entry = known if known is not None and same else (asset, group_of(asset, gone))
                 made[key] = entry
-                groups.append(entry[1])
+                groups.append(with_observers(entry[1], observers) if observers else entry[1])
         self._made, self._gone = made, gone
         groups.extend(snapshot.raft.foreign)
         return groups

@@ -275,6 +275,7 @@ class RaftSnapshot:
         lacking: What is not seen and why, a sentence; empty when all is.
         nodes: Members' own descriptions by name of the Raft group, for the groups that were asked for.
         links: Links of the servers, while somebody looks at them.
+        links_told: Whether any server has told of its links since somebody looks.
         foreign: Groups of other accounts, on a connection whose own account has no JetStream.
         reason: What the cluster itself last answered when it could not do its work.
         generation: Rises with every change of who is there.
@@ -286,6 +287,7 @@ class RaftSnapshot:
     lacking: str = ""
     nodes: Mapping[str, tuple[RaftNode, ...]] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
+    links_told: bool = False
     foreign: tuple[RaftGroup, ...] = ()
     reason: str = ""
     generation: int = 0

@@ -302,6 +302,11 @@ class LinkTable:
         ]
         self.take(server, "leaf node", found, now)
 
+    @property
+    def told(self) -> bool:
+        """Whether any server has told of its links, be it that it has none."""
+        return bool(self._of)
+
     def clear(self) -> None:
         """Nobody looks any more."""
         self._traffic.clear()

@@ -28,7 +28,7 @@ from memphis_desktop.cluster.server_stats import ServerStatistics
 from memphis_desktop.cluster.state import ClusterState
 
 from . import reading
-from .groups import consumer_key, group_of, stream_key
+from .groups import consumer_key, group_of, meta_group, stream_key
 from .liveness import Liveness
 from .model import META, GroupKey, GroupKind, MetaGroup, Presence, Quorum, RaftNode, RaftSnapshot, ServerState
 from .questions import ASK_EVERY, Questions, Wants
@@ -418,12 +418,20 @@ class RaftWatcher:
             self._confirmed.add(name)
             moment = time.time() - (now - since)
             gone = self._table_gone()
-            if self._meta is not None and self._meta.leader == name:
-                self._recorder.lost(META, moment)
+            self._note_meta_loss(name, moment)
             for stream in list(self._state.streams.values()):
                 self._note_loss(stream, name, gone, moment)
             for consumer in list(self._state.consumers.values()):
                 self._note_loss(consumer, name, gone, moment)
+
+    def _note_meta_loss(self, server: str, moment: float) -> None:
+        group, latest = meta_group(self._state.raft), self.timeline.latest(META)
+        if group is None:
+            return
+        if group.quorum is Quorum.LOST and group.on(server) is not None:
+            self._recorder.quorum_lost(META, moment)
+        elif latest is not None and latest.leader == server and not group.leader:
+            self._recorder.lost(META, moment)
 
     def _note_loss(
         self, asset: StreamSnapshot | ConsumerSnapshot, server: str, gone: frozenset[str], moment: float
@@ -508,6 +516,7 @@ class RaftWatcher:
             lacking="" if self.system_client is not None else NEEDS_SYSTEM,
             nodes={group: tuple(nodes.values()) for group, nodes in self._nodes.items()},
             links=tuple(link for link in self._links.all() if link.server not in gone),
+            links_told=self._links.told,
             foreign=foreign,
             reason=reason,
             generation=self._table.generation,

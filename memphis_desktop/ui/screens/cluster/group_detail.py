@@ -222,7 +222,7 @@ def group_facts(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot
     facts = [
         ("Leader", group.leader or "none"),
         ("Led for", since(group.leader_since_ns) if group.leader else figures.UNKNOWN),
-        ("Quorum", f"{quorum_mark(group)[1]}, {group.needed} needed"),
+        ("Quorum", _quorum_fact(group)),
         ("Raft group", group.raft_group or "none"),
     ]
     if leader is not None:
@@ -230,17 +230,14 @@ def group_facts(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot
             ("Term", figures.integer(leader.term)),
             ("Committed", figures.integer(leader.committed)),
             ("Applied", figures.integer(leader.applied)),
-            (
-                "Log",
-                f"{figures.bytes_size(leader.log_bytes)}, "
-                f"{figures.count_noun(leader.log_entries, 'entry', 'entries')}",
-            ),
+            ("Log", figures.bytes_size(leader.log_bytes)),
+            ("Entries", figures.integer(leader.log_entries)),
             ("Queued", figures.integer(leader.queued)),
         ]
         if leader.log_error:
             facts.append(("Log error", leader.log_error))
     elif not raft.system:
-        facts.append(("Term, log", "system account only"))
+        facts.append(("Term, log", "not seen"))
     elif known is None and group.size == 1:
         facts.append(("Term, log", "none: a single copy elects nobody"))
     if group.moving:
@@ -250,6 +247,11 @@ def group_facts(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot
     if raft.meta is not None and group.key.kind is GroupKind.META:
         facts.append(("Pending", figures.integer(raft.meta.pending)))
     return facts
+
+
+def _quorum_fact(group: RaftGroup) -> str:
+    there = "none" if group.quorum is Quorum.LOST else quorum_mark(group)[1]
+    return f"{there}, {group.needed} needed"
 
 
 def member_rows(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot) -> list[MemberRow]:

@@ -96,3 +96,6 @@ class LinksView(QWidget):
             self.table.set_state("ready")
         elif not raft.system:
             self.table.set_state("empty", "Links are seen by the system account only.", icon="lock-key")
+        elif raft.links_told:
+            text = "No link between servers: those that answer reach no other one."
+            self.table.set_state("empty", text, icon="link-break")

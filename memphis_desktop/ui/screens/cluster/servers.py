@@ -53,7 +53,7 @@ class ServersView(QWidget):
                 Column(
                     "name", "Server", _name, "icon", 104, sort_value=lambda r: r.server.name, stretch=True
                 ),
-                Column("state", "State", lambda r: presence_mark(r.server), "dot", 92),
+                Column("state", "State", lambda r: presence_mark(r.server), "dot", 104),
                 Column("leads", "Leads", _leads, "text", 164, _LEADS, sort_value=lambda r: sum(r.held)),
                 Column("cpu", "CPU", _live("cpu_percent"), "number", 52, _CPU, text=_percent),
                 Column("memory", "Memory", _live("memory"), "bytes", 76),

@@ -19,6 +19,7 @@ from memphis_desktop.ui.screens.cluster.action_dialog import ActionDialog
 from memphis_desktop.ui.screens.cluster.refusals import LEVEL_OF_EVACUATION, Refusals
 from memphis_desktop.ui.screens.station_actions import without_server_metadata
 
+OWN_TAG = "memphis-desktop:"  # on every server of the local cluster, for its supervisor
 LEVEL_OF_CANCEL = 5  # of the JetStream API; before, only the system account could cancel a move
 
 
@@ -245,7 +246,7 @@ class Steering(Refusals):
         copies = int(config.get("num_replicas") or 1)
         servers = self._context.session.snapshot.raft.servers.values()
         clusters = sorted({server.cluster for server in servers if server.cluster})
-        tags = sorted({tag for server in servers for tag in server.tags})
+        tags = sorted({tag for server in servers for tag in server.tags if not tag.startswith(OWN_TAG)})
         cluster = QComboBox()
         cluster.addItem("Any", "")
         for name in clusters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memphis_desktop.cluster.raft.groups import leaders_held, make_group, stream_key
+from memphis_desktop.cluster.raft.groups import leaders_held, make_group, stream_key, with_observers
 from memphis_desktop.cluster.raft.model import PeerSnapshot, PeerStatus, Quorum, RaftGroup
 
 KEY = stream_key("orders")
@@ -60,6 +60,18 @@ def test_a_follower_that_is_not_current_is_behind() -> None:
 
 def test_a_single_replica_on_a_server_that_is_gone_has_no_quorum() -> None:
     assert group("n1", gone=("n1",), size=1).quorum is Quorum.LOST
+
+
+def test_members_that_never_lead_are_marked() -> None:
+    healthy = group("a", peer("b"), peer("c"))
+    observers = {"S-R3F-x": frozenset({"b"})}
+    marked = with_observers(healthy, observers)
+    assert marked.on("b").status is PeerStatus.OBSERVER
+    assert marked.on("c").status is PeerStatus.CURRENT
+    assert marked.all_current
+    assert with_observers(healthy, {"another": frozenset({"b"})}) is healthy
+    gone = with_observers(group("a", peer("b"), peer("c"), gone=("b",)), observers)
+    assert gone.on("b").status is PeerStatus.OFFLINE  # that matters more
 
 
 def test_leaders_are_counted_by_kind() -> None:
