@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import time
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from memphis_desktop.server_process import ServerProcess, nats_server_command, p
 from memphis_desktop.stations.gateways import REFRESH_SECRET_VARIABLE, SECRET_VARIABLE
 from memphis_desktop.stations.users import ROOT_PASSWORD_VARIABLE, TOKEN_VARIABLE
 from tests.conftest import Starter
+from tests.packaging.kubernetes_tools import Validator
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "packaging" / "kubernetes"
@@ -40,7 +40,6 @@ PASSWORDS = {
     "REST_TOKENS": "six" * 10,
     "REST_REFRESH_TOKENS": "seven" * 10,
 }
-VALIDATOR = "kubernetes-validate==1.37.0"  # schemas of all versions: 100 MB, so it stays out of the lock
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -162,14 +161,9 @@ def test_the_manifests_use_options_that_the_program_has(capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
-def test_the_manifests_fit_the_schema_of_kubernetes(tmp_path: Path) -> None:
+def test_the_manifests_fit_the_schema_of_kubernetes(validator: Validator) -> None:
     """With the schemas of the API itself, in an environment of their own."""
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", VALIDATOR], check=True)
-    command = [python, "-m", "kubernetes_validate", "--strict", KUBERNETES / "stations.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    validator.check(KUBERNETES / "stations.yaml")
 
 
 # Compose --------------------------------------------------------------------------------------
