@@ -15,8 +15,17 @@ MAX_ROWS = 50_000
 MAX_BYTES = 64 << 20
 MAX_NODES = 20_000
 MAX_WAITING = 10_000  # requests whose reply may still come
+MAX_REPLIES = 16 << 20  # bytes of replies kept beside their requests
 INBOXES = "_INBOX.>"
-HIDDEN = ("_INBOX.", "$JS.", "$SYS.", "$KV.", "_R_.")
+
+# What servers and libraries publish for themselves: by kind, how their subjects begin.
+INTERNAL: dict[str, tuple[str, ...]] = {
+    "inboxes": ("_INBOX.", "_R_."),
+    "jetstream": ("$JS.",),
+    "system": ("$SYS.",),
+    "buckets": ("$KV.", "$O."),
+    "memphis": ("$memphis",),
+}
 
 
 @dataclass(slots=True)
@@ -85,6 +94,7 @@ class LivePattern:
     muted: bool = False
     rate: float = 0.0
     counted: int = 0  # messages at the last measuring
+    number: int = 0  # tells it from the others, by colour: the lowest that was free
     end: Callable[[], Awaitable[None]] | None = None
 
 
@@ -101,14 +111,34 @@ class LiveCapture:
         self.tree = SubjectTree()
         self.received = 0
         self.dropped = 0
-        self.hide_internal = True
+        self._hidden: frozenset[str] = frozenset()
+        self._hidden_beginnings: tuple[str, ...] = ()
+        self.hidden = frozenset(INTERNAL)
         self.latencies: dict[int, float] = {}
+        self.replies: OrderedDict[int, InspectedMessage] = OrderedDict()  # the first, by the request's number
+        self._reply_bytes = 0
+        self._came_by: dict[int, int] = {}  # message's number -> its pattern's
+        self._answered: OrderedDict[str, None] = OrderedDict()  # inboxes whose reply was folded
         self._new: deque[InspectedMessage] = deque()
         self._new_bytes = 0
         self._waiting: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._inboxes: Callable[[], Awaitable[None]] | None = None
         self._number = 0
         self.recorder: LiveRecorder | None = None
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Which kinds of `INTERNAL` are left out where a pattern does not name them itself."""
+        return self._hidden
+
+    @hidden.setter
+    def hidden(self, kinds: frozenset[str]) -> None:
+        self._hidden = kinds
+        self._hidden_beginnings = tuple(text for kind in sorted(kinds) for text in INTERNAL[kind])
+
+    def pattern_of(self, number: int) -> int | None:
+        """Return the number of the pattern by which a message came; None when that is forgotten."""
+        return self._came_by.get(number)
 
     @property
     def folding(self) -> bool:
@@ -119,7 +149,9 @@ class LiveCapture:
         """Listen to a pattern too; raises ReadError when that is refused."""
         if pattern in self.patterns:
             return self.patterns[pattern]
-        entry = LivePattern(pattern)
+        taken = {known.number for known in self.patterns.values()}
+        free = next(number for number in range(len(taken) + 1) if number not in taken)
+        entry = LivePattern(pattern, number=free)
         self.patterns[pattern] = entry
 
         def take(subject: bytes, reply: bytes, header: bytes, payload: bytes) -> None:
@@ -159,7 +191,11 @@ class LiveCapture:
         self.tree = SubjectTree()
         self.received = self.dropped = self._number = 0
         self.latencies.clear()
+        self.replies.clear()
+        self._reply_bytes = 0
+        self._came_by.clear()
         self._waiting.clear()
+        self._answered.clear()
 
     def take(self, most: int = 2_000) -> list[InspectedMessage]:
         """Return what came since the last call, oldest first; of a flood only the newest `most`."""
@@ -180,8 +216,11 @@ class LiveCapture:
 
     def _take(self, entry: LivePattern, subject: bytes, reply: bytes, header: bytes, payload: bytes) -> None:
         name = subject.decode("utf-8", "surrogateescape")
-        if self.hide_internal and name.startswith(HIDDEN) and not entry.pattern.startswith(HIDDEN):
+        hidden = self._hidden_beginnings
+        if hidden and name.startswith(hidden) and not entry.pattern.startswith(hidden):
             return
+        if self._inboxes is not None and (name in self._waiting or name in self._answered):
+            return  # a reply: it stands beside its request
         entry.messages += 1
         self.received += 1
         self.tree.add(name, len(header) + len(payload))
@@ -193,6 +232,9 @@ class LiveCapture:
             self._waiting[answer] = (self._number, time.perf_counter())
             if len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
+        self._came_by[self._number] = entry.number
+        if len(self._came_by) > MAX_ROWS:
+            del self._came_by[next(iter(self._came_by))]
         message = InspectedMessage("", self._number, time.time_ns(), name, header, payload)
         if self.recorder is not None:
             self.recorder.add(message)
@@ -203,12 +245,22 @@ class LiveCapture:
             self.dropped += 1
 
     def _replied(self, subject: bytes, _: bytes, header: bytes, payload: bytes) -> None:
-        waiting = self._waiting.pop(subject.decode("utf-8", "surrogateescape"), None)
-        if waiting is not None:
-            number, sent = waiting
-            self.latencies[number] = time.perf_counter() - sent
-            if len(self.latencies) > MAX_ROWS:
-                self.latencies.pop(next(iter(self.latencies)))
+        inbox = subject.decode("utf-8", "surrogateescape")
+        waiting = self._waiting.pop(inbox, None)
+        if waiting is None:
+            return
+        number, sent = waiting
+        self._answered[inbox] = None
+        if len(self._answered) > MAX_WAITING:
+            self._answered.popitem(last=False)
+        self.latencies[number] = time.perf_counter() - sent
+        if len(self.latencies) > MAX_ROWS:
+            self.latencies.pop(next(iter(self.latencies)))
+        reply = InspectedMessage("", number, time.time_ns(), inbox, header, payload)
+        self.replies[number] = reply
+        self._reply_bytes += reply.cost
+        while self._reply_bytes > MAX_REPLIES and len(self.replies) > 1:
+            self._reply_bytes -= self.replies.popitem(last=False)[1].cost
 
 
 class LiveRecorder:

@@ -14,12 +14,14 @@ from nats.aio.client import Client
 from nats.js.api import StreamConfig
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QTableView
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.inspect.decode.rules import DecoderRule
 from memphis_desktop.inspect.draft import HISTORY_LENGTH, BodyForm, Draft
 from memphis_desktop.inspect.forms import json_types
+from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.registry import RegistrySource, wire
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.client import StationsClient
@@ -392,3 +394,35 @@ async def test_a_body_is_written_by_a_schema_registry(compose: Compose, client: 
         assert "does not begin with the mark" in composer.body_note.text()
         assert registry.asked == ["/subjects/orders-value/versions/latest"]
         composer.close()
+
+
+async def test_placeholders_come_back_from_the_history(compose: Compose, until: Until) -> None:
+    composer = await compose()
+    composer.subject_field.setText("S.template")
+    composer.body_editor.setPlainText('{"n": "{{counter:5}}"}')
+    composer.template_check.setChecked(True)
+    composer.sending.publish()
+    await until(lambda: "Stored in S" in composer.outcome.text(), "the acknowledgement")
+    assert Draft.from_record(history.entries()[0]).body == '{"n": "{{counter:5}}"}'
+    composer.close()
+
+
+async def test_the_original_is_compared_with_what_is_written(
+    compose: Compose, client: Client, until: Until
+) -> None:
+    composer = await compose()
+    assert composer.differences_button.isHidden()
+    original = InspectedMessage("S", 7, 1, "S.x", b"", b'{"id": 1, "state": "NEW"}')
+    composer.set_draft(Draft.of(original))
+    composer.set_origin(original)
+    composer.body_editor.setPlainText('{"id": 1, "state": "PAID"}')
+    dialog = composer.compare_with_origin()
+    assert dialog is not None
+    await until(lambda: dialog.findChildren(QTableView), "the differences")
+    dialog.close()
+    composer.body_editor.setPlainText("{")
+    composer.body.set_form(BodyForm.HEX)
+    composer.body_editor.setPlainText("zz")
+    assert composer.compare_with_origin() is None
+    assert composer.outcome.isVisible()
+    composer.close()

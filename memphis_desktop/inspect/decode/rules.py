@@ -113,6 +113,10 @@ class _Loaded:
     avro: dict[str, AvroSchema] = field(default_factory=dict)
     json_schemas: dict[str, JsonSchema] = field(default_factory=dict)
 
+    def count(self) -> int:
+        """How many types and schemas there are."""
+        return len(self.protobuf.names()) + len(self.avro) + len(self.json_schemas)
+
     def read(self, path: Path) -> None:
         """Read a file, or a folder with everything in it; raises SchemaError, JsonSchemaError."""
         if path.is_dir():
@@ -167,6 +171,7 @@ class Decoders:
         self._arrived = arrived
         self._loaded = _Loaded()
         self.problems: dict[str, str] = {}
+        self.counts: dict[str, int] = {}  # types and schemas, by source
         self.registries: dict[str, RegistrySchemas] = {}
         self._schemaverses: dict[str, SchemaverseSchemas] = {}
         self._plugins: dict[str, PluginHost] = {}
@@ -190,13 +195,15 @@ class Decoders:
 
     def load_sources(self) -> None:
         """Read every file and folder again. May take its time with many: then it belongs in a thread."""
-        loaded, problems = _Loaded(), {}
+        loaded, problems, counts = _Loaded(), {}, {}
         for source in self.settings.sources:
+            before = loaded.count()
             try:
                 loaded.read(Path(source))
             except (SchemaError, JsonSchemaError) as error:
                 problems[source] = str(error)
-        self._loaded, self.problems = loaded, problems
+            counts[source] = loaded.count() - before
+        self._loaded, self.problems, self.counts = loaded, problems, counts
 
     def connect_sources(self) -> None:
         """Take registries, Schemaverse and plug-ins as the settings have them now; what stays is kept."""

@@ -69,9 +69,12 @@ class Dialog(QDialog):
         layout.addLayout(self.buttons)
 
     def show_error(self, text: str) -> None:
-        """Say inside the dialog what went wrong; empty takes it away."""
+        """Say inside the dialog what went wrong, and grow by it; empty takes it away."""
+        before = self.error.isVisible()
         self.error.set_content("bad", text)
         self.error.setVisible(bool(text))
+        if self.isVisible() and text and not before:
+            self.resize(self.width(), self.height() + self.error.sizeHint().height() + theme.SPACE_4)
 
     def showEvent(self, event: QShowEvent) -> None:
         """As tall as its text needs; the keyboard begins in the first field and comes to the buttons last."""
@@ -239,10 +242,19 @@ class FormDialog(Dialog):
 
     def showEvent(self, event: QShowEvent) -> None:
         """As tall as the fields, up to what a small screen holds."""
+        self._make_room_for_fields()
+        super().showEvent(event)
+
+    def fit(self) -> None:
+        """Rows were shown or hidden: be as tall as the fields again."""
+        if self.isVisible():
+            self.form.activate()
+            self._make_room_for_fields()
+
+    def _make_room_for_fields(self) -> None:
         self._area.setMinimumHeight(min(self.form.sizeHint().height() + 8, _FORM_HEIGHT))
         self.adjustSize()
         self._area.setMinimumHeight(120)  # the user may make it smaller again
-        super().showEvent(event)
 
 
 def form_layout() -> QFormLayout:

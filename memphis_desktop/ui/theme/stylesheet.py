@@ -102,6 +102,7 @@ QPushButton[kind="danger"]:hover {{ background: {mix(danger_fill, t.text, 0.88)}
 QPushButton[kind="danger"]:focus {{ border: {t.focus_width}px solid {t.text}; }}
 QPushButton[kind="danger"]:disabled {{ background: {t.line}; border-color: {t.line}; color: {t.faint}; }}
 QPushButton[kind="ghost"] {{ background: transparent; border-color: transparent; color: {t.muted}; padding: 0 8px; }}
+QPushButton[kind="ghost"][menu="true"] {{ padding-right: 28px; }}
 QPushButton[kind="ghost"]:hover {{ background: {t.hover}; color: {t.text}; }}
 QPushButton[kind="ghost"]:focus {{ border-color: {t.accent}; }}
 QPushButton[kind="ghost"]:checked {{ background: {t.accent_soft}; color: {t.text}; }}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtGui import QIcon, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
     QCompleter,
@@ -25,12 +26,13 @@ from PySide6.QtWidgets import (
 from memphis_desktop.cluster.raft.groups import write_refusal
 from memphis_desktop.inspect.draft import BodyForm, Draft, json_problem, parse_hex, storing_stream
 from memphis_desktop.inspect.mask import MaskedMessage
-from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import check_subject
 from memphis_desktop.inspect.templates import Template, TemplateError
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.dialogs import pad_numbers
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer import history
@@ -41,6 +43,7 @@ from memphis_desktop.ui.screens.composer.replies import ReplyPanel
 from memphis_desktop.ui.screens.composer.schema_lookup import SchemaLookup
 from memphis_desktop.ui.screens.composer.sending import Sending
 from memphis_desktop.ui.screens.decoders.store import notifier
+from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _CHECK_MS = 150
@@ -54,8 +57,12 @@ def open_composer(
     message: InspectedMessage | None = None,
     stream: str = "",
     draft: Draft | None = None,
+    request: bool = False,
 ) -> Composer:
-    """Open a composer window: empty, for a station, with a draft, or with a copy of a message."""
+    """Open a composer window: empty, for a station, with a draft, or with a copy of a message.
+
+    With `request` it is meant for a request: that is what its main button sends.
+    """
     composer = Composer(context, parent)
     if message is not None:
         composer.set_draft(Draft.of(message))
@@ -64,6 +71,8 @@ def open_composer(
         composer.set_draft(draft)
     elif stream:
         composer.suggest_station(stream)
+    if request:
+        composer.prefer_request()
     composer.show()
     composer.raise_()
     composer.activateWindow()
@@ -81,6 +90,7 @@ class Composer(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Publish a message")
         self.resize(860, 700)
+        self._origin: InspectedMessage | None = None
         self._streams_of: tuple[Any, list[tuple[str, list[str]]]] = (None, [])
         self._check_timer = QTimer(self)
         self._check_timer.setSingleShot(True)
@@ -145,7 +155,17 @@ class Composer(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_5, theme.SPACE_4, theme.SPACE_5, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_3)
-        layout.addWidget(self.origin_note)
+        self.differences_button = QPushButton("Differences")
+        self.differences_button.setProperty("kind", "ghost")
+        self.differences_button.setAutoDefault(False)
+        self.differences_button.setToolTip("Compare what would be sent with the original")
+        self.differences_button.clicked.connect(self.compare_with_origin)
+        self.differences_button.hide()
+        origin = QHBoxLayout()
+        origin.setSpacing(theme.SPACE_3)
+        origin.addWidget(self.origin_note, 1)
+        origin.addWidget(self.differences_button, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(origin)
         where = QVBoxLayout()
         where.setSpacing(theme.SPACE_1)
         where.addLayout(subject_line)
@@ -178,6 +198,8 @@ class Composer(QDialog):
         foot = QHBoxLayout()
         foot.setSpacing(theme.SPACE_2)
         foot.addStretch(1)
+        pad_numbers(self.timeout_box)
+        pad_numbers(self.replies_box)
         for title, box in (("Timeout", self.timeout_box), ("Replies", self.replies_box)):
             foot.addWidget(PlainLabel(title, "caption"))
             foot.addWidget(box)
@@ -244,6 +266,36 @@ class Composer(QDialog):
             text += " Values hidden by masking rules are hidden here too, and would be sent as they stand."
         self.origin_note.setText(text)
         self.origin_note.show()
+        self._origin = message
+        self.differences_button.show()
+
+    def compare_with_origin(self) -> CompareDialog | None:
+        """Open the differences of the original and of what is written now."""
+        if self._origin is None:
+            return None
+        try:
+            draft = self.filled(0)
+            headers = Headers(draft.headers).encode()
+            now = time.time_ns()
+            written = InspectedMessage("draft", 1, now, draft.subject, headers, self.payload(draft))
+        except (ValueError, TemplateError) as error:
+            self.show_outcome("bad", str(error))
+            return None
+        dialog = CompareDialog(self, self._origin, written)
+        dialog.show()
+        return dialog
+
+    def prefer_request(self) -> None:
+        """Make the request what is mainly done here."""
+        self.setWindowTitle("Send a request")
+        for button, kind, name in (
+            (self.request_button, "primary", ""),
+            (self.publish_button, None, "paper-plane-tilt"),
+        ):
+            button.setProperty("kind", kind)
+            button.setIcon(icon(name) if name else QIcon())
+            button.style().unpolish(button)
+            button.style().polish(button)
 
     def suggest_station(self, stream: str) -> None:
         """Begin with the subject of a station."""

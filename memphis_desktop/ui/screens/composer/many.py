@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QMenu, QPu
 
 from memphis_desktop.inspect.templates import HELP, MAX_COUNT
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.dialogs import pad_numbers
 
 MAX_IN_FLIGHT = 4_096
 
@@ -42,6 +43,7 @@ class ManyBar(QWidget):
         self.file_action = self.file_menu.addAction("A file: NDJSON, CSV or a dump")
         self.folder_action = self.file_menu.addAction("A folder: each file is a payload")
         self.file_button.setMenu(self.file_menu)
+        self.file_button.setProperty("menu", "true")
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(theme.SPACE_2)
@@ -50,6 +52,7 @@ class ManyBar(QWidget):
         line.addStretch()
         for box in (self.count_box, self.rate_box, self.flight_box, self.file_button):
             line.addWidget(box)
+        pad_numbers(self)
         self.count_box.valueChanged.connect(lambda _: self._update())
         self._update()
 

@@ -66,7 +66,7 @@ class Sending(QObject):
             button.setEnabled(True)
             return
         count = self._composer.count_box.value()
-        button.setText("Publish" if count == 1 else f"Publish {figures.compact(count)}")
+        button.setText("Publish" if count == 1 else f"Publish {figures.integer(count)}")
 
     def _send(self, send: Callable[[Draft], Awaitable[None]], description: str) -> None:
         composer = self._composer
@@ -105,6 +105,7 @@ class Sending(QObject):
 
     async def _publish(self, draft: Draft) -> None:
         composer = self._composer
+        written = composer.draft()  # with its placeholders, for the next time
         ack = await publish(
             self._context.session.nats,
             draft.subject,
@@ -112,13 +113,14 @@ class Sending(QObject):
             draft.header_list(),
             timeout=composer.timeout_box.value(),
         )
-        history.remember(draft)
+        history.remember(written)
         if isValid(composer):
             composer.load_subjects()
             self._show_stored(ack)
 
     async def _request(self, draft: Draft) -> None:
         composer = self._composer
+        written = composer.draft()
         composer.replies.begin(draft.subject)
         count = composer.replies_box.value()
         replies = await request_many(
@@ -130,7 +132,7 @@ class Sending(QObject):
             timeout=composer.timeout_box.value(),
             arrived=self._reply_arrived,
         )
-        history.remember(draft)
+        history.remember(written)
         if not isValid(composer):
             return
         composer.load_subjects()

@@ -81,6 +81,7 @@ class RegistryDialog(FormDialog):
         login = self.login_box.currentData()
         self.form.setRowVisible(self.user_field, login == BASIC)
         self.form.setRowVisible(self._secret_row(), login != NONE)
+        self.fit()
 
     def _secret_row(self) -> QWidget:
         row = self.secret_field.parentWidget()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtWidgets import QComboBox, QSizePolicy, QWidget
 from shiboken6 import isValid
 
 from memphis_desktop.inspect.decode.rule import NEXT, SHOW, DecoderRule
@@ -40,7 +40,7 @@ class RuleDialog(FormDialog):
         select_choice(self.decoder_box, (rule.kind, registry))
         self.subject_box = QComboBox()
         self.subject_box.setEditable(True)
-        self.subject_box.setProperty("role", "mono")
+        self.subject_box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.subject_box.setEditText(subject)
         line = self.subject_box.lineEdit()
         assert line is not None
@@ -72,6 +72,7 @@ class RuleDialog(FormDialog):
         is_registry = kind == "registry"
         shown = row if row is not None and self.form.indexOf(row) >= 0 else self.subject_box
         self.form.setRowVisible(shown, is_registry)
+        self.fit()
         if is_registry and name != self._asked:
             self._asked = name
             self._context.run(self._load_subjects(name), "read the registry's subjects")

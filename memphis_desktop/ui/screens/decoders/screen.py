@@ -44,7 +44,7 @@ class DecodersScreen(Screen):
                 Column("order", "Order", lambda row: row[0] + 1, kind="number", width=64),
                 Column("for", "Messages", lambda row: row[1].description(), width=280, stretch=True),
                 Column("before", "First", lambda row: row[1].before, kind="mono", width=120),
-                Column("decoder", "Decoder", lambda row: TITLES.get(row[1].kind, row[1].kind), width=170),
+                Column("decoder", "Decoder", lambda row: kind_title(row[1]), width=170),
                 Column("schema", "Type or schema", lambda row: row[1].schema, kind="mono", width=220),
                 Column("failing", "If it fails", lambda row: FAILING[row[1].failing], width=150),
             ],
@@ -183,6 +183,13 @@ class DecodersScreen(Screen):
         decoders = current_decoders()
         decoders.settings.rules = [rule for rule in decoders.settings.rules if rule not in rules]
         save_decoders()
+
+
+def kind_title(rule: DecoderRule) -> str:
+    """What the decoder of a rule is called; its schema stands beside."""
+    if rule.schema and rule.kind in ("protobuf", "json"):
+        return "Protobuf" if rule.kind == "protobuf" else "JSON Schema"
+    return TITLES.get(rule.kind, rule.kind)
 
 
 def _panel(content: QWidget) -> QFrame:

@@ -64,7 +64,10 @@ class SourceTable(QWidget):
     def refresh(self) -> None:
         """Show the sources as they are."""
         decoders = current_decoders()
-        rows = [_file_row(path, decoders.problems.get(path, "")) for path in decoders.settings.sources]
+        rows = [
+            _file_row(path, decoders.problems.get(path, ""), decoders.counts.get(path, 0))
+            for path in decoders.settings.sources
+        ]
         for registry in decoders.registries.values():
             known, problem = registry.state()
             state = (
@@ -218,11 +221,11 @@ async def _forget_secret(source: RegistrySource, kept: RegistrySource | None = N
         await asyncio.to_thread(keychain.remove, source.secret)
 
 
-def _file_row(path: str, problem: str) -> SourceRow:
+def _file_row(path: str, problem: str, count: int) -> SourceRow:
     if loading():
         return SourceRow(_kind_of(path), path, ("information", "being read"), "", path)
     state = ("bad", "problem") if problem else ("good", "loaded")
-    return SourceRow(_kind_of(path), path, state, problem, path)
+    return SourceRow(_kind_of(path), path, state, problem or figures.count_noun(count, "type"), path)
 
 
 def _kind_of(path: str) -> str:

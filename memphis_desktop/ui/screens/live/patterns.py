@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
 from memphis_desktop.inspect.live import LivePattern
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.flow_layout import FlowLayout
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.theme.icons import icon
 
@@ -25,6 +27,7 @@ class PatternChip(QFrame):
         self.entry = entry
         self.setProperty("panel", "segments")
         shown = figures.visible_text(entry.pattern, 40)
+        self.colour = _Dot(f"series{entry.number}")
         self.name = PlainLabel(shown, "mono", selectable=False)
         self.figures = PlainLabel("", "caption", selectable=False)
         self.mute_button = self._button("speaker-high", f"Mute {shown}: count its messages, show none")
@@ -35,7 +38,7 @@ class PatternChip(QFrame):
         line = QHBoxLayout(self)
         line.setContentsMargins(theme.SPACE_2, 0, 2, 0)
         line.setSpacing(theme.SPACE_1)
-        for widget in (self.name, self.figures, self.mute_button, self.end_button):
+        for widget in (self.colour, self.name, self.figures, self.mute_button, self.end_button):
             line.addWidget(widget)
         self.mute_button.toggled.connect(lambda on: self.mute_toggled.emit(entry.pattern, on))
         self.end_button.clicked.connect(lambda: self.ended.emit(entry.pattern))
@@ -56,18 +59,33 @@ class PatternChip(QFrame):
             self.figures.setText(text)
 
 
+class _Dot(QWidget):
+    """The colour by which the messages of a pattern are told from others."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self._token = token
+        self.setFixedSize(10, 10)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """A disc."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.manager().current.colour(self._token)))
+        painter.drawEllipse(QRectF(1, 1, 8, 8))
+
+
 class PatternBar(QWidget):
-    """All of them in a line."""
+    """All of them, in as many lines as they need."""
 
     mute_toggled = Signal(str, bool)
     ended = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._line = QHBoxLayout(self)
-        self._line.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_3, theme.SPACE_2)
-        self._line.setSpacing(theme.SPACE_2)
-        self._line.addStretch()
+        self._flow = FlowLayout(self, theme.SPACE_2)
+        self._flow.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_3, theme.SPACE_2)
         self.chips: dict[str, PatternChip] = {}
         self.hide()
 
@@ -75,7 +93,7 @@ class PatternBar(QWidget):
         """Show these; chips that stay are kept."""
         for name in [name for name in self.chips if name not in patterns]:
             chip = self.chips.pop(name)
-            self._line.removeWidget(chip)
+            self._flow.removeWidget(chip)
             chip.deleteLater()
         for name, entry in patterns.items():
             if name not in self.chips:
@@ -83,7 +101,7 @@ class PatternBar(QWidget):
                 chip.mute_toggled.connect(self.mute_toggled)
                 chip.ended.connect(self.ended)
                 self.chips[name] = chip
-                self._line.insertWidget(self._line.count() - 1, chip)
+                self._flow.addWidget(chip)
         self.setVisible(bool(self.chips))
 
     def refresh(self) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
-    QCheckBox,
     QFileDialog,
     QFrame,
-    QHBoxLayout,
     QHeaderView,
-    QPushButton,
     QSplitter,
     QStackedWidget,
     QTreeView,
@@ -26,6 +24,8 @@ from shiboken6 import isValid
 
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.inspect.connection import ReadConnection, ReadError
+from memphis_desktop.inspect.decode.text import preview
+from memphis_desktop.inspect.draft import Draft
 from memphis_desktop.inspect.files import SUFFIXES, Exporter, FileProblem
 from memphis_desktop.inspect.live import LiveCapture, LiveRecorder
 from memphis_desktop.inspect.message import InspectedMessage
@@ -33,15 +33,16 @@ from memphis_desktop.inspect.page_cache import Page
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.empty_state import EmptyState
-from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.decoders.store import current_decoders, mask
+from memphis_desktop.ui.screens.live.pair import PairPane
 from memphis_desktop.ui.screens.live.patterns import PatternBar
 from memphis_desktop.ui.screens.live.responder_dialog import ResponderDialog
 from memphis_desktop.ui.screens.live.subject_tree import SubjectTreeModel
-from memphis_desktop.ui.screens.messages.columns import MessageColumn, standard_columns
+from memphis_desktop.ui.screens.live.toolbar import LiveToolbar
+from memphis_desktop.ui.screens.messages.columns import PREVIEW_BYTES, MessageColumn, standard_columns
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
 from memphis_desktop.ui.screens.messages.list_view import MessageListView
 from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS
@@ -80,43 +81,21 @@ class LiveScreen(Screen):
         self.header = PageHeader("Live")
         self.header.set_title("Live", "Messages as they are published, stored or not")
         self.header.add_action("Answer requests", lambda: self.answer())
+        self.header.add_action("Request", self.request, icon_name="chat-circle-dots")
         self.header.add_action("Publish", self.publish, icon_name="paper-plane-tilt")
-        self.pattern_field = FilterField("Subject pattern, such as orders.> or *.created  ( S )")
+        self.toolbar = LiveToolbar()
+        self.pattern_field = self.toolbar.pattern_field
         self.pattern_field.returnPressed.connect(self.subscribe)
-        self.subscribe_button = QPushButton("Listen")
-        self.subscribe_button.setProperty("kind", "primary")
-        self.subscribe_button.clicked.connect(self.subscribe)
-        self.internal_check = QCheckBox("Internal subjects")
-        self.internal_check.setToolTip("Show _INBOX, $JS, $SYS and $KV subjects that a pattern matches too")
-        self.internal_check.toggled.connect(self._internal_toggled)
-        self.fold_check = QCheckBox("Reply latency")
-        self.fold_check.setToolTip(
-            "Listen to inboxes too, and show how long each request waited for its reply"
-        )
+        self.toolbar.listen_button.clicked.connect(self.subscribe)
+        self.toolbar.hidden_changed.connect(self._hidden_changed)
+        self.fold_check = self.toolbar.fold_check
         self.fold_check.toggled.connect(lambda on: self.context.run(self._fold(on), "listen to replies"))
-        self.pause_button = QPushButton("Pause")
-        self.pause_button.setCheckable(True)
-        self.pause_button.setProperty("kind", "chip")
-        self.record_button = QPushButton("Record")
-        self.record_button.setCheckable(True)
-        self.record_button.setProperty("kind", "chip")
-        self.record_button.setToolTip("Write what passes by to a file, also while paused  ( Ctrl+R )")
+        self.pause_button = self.toolbar.pause_button
+        self.record_button = self.toolbar.record_button
         self.record_button.clicked.connect(lambda on: self._record_clicked(on))
-        self.station_button = QPushButton("Keep in a station")
-        self.station_button.setToolTip("Make a station that stores what these patterns match from now on")
+        self.station_button = self.toolbar.station_button
         self.station_button.clicked.connect(self.make_station)
-        self.clear_button = QPushButton("Clear")
-        self.clear_button.setProperty("kind", "ghost")
-        self.clear_button.clicked.connect(self.clear)
-        line = QHBoxLayout()
-        line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
-        line.setSpacing(theme.SPACE_2)
-        line.addWidget(self.pattern_field, 1)
-        for widget in (
-            self.subscribe_button, self.internal_check, self.fold_check, self.pause_button,
-            self.record_button, self.station_button, self.clear_button,
-        ):  # fmt: skip
-            line.addWidget(widget)
+        self.toolbar.clear_button.clicked.connect(self.clear)
         self.patterns = PatternBar()
         self.patterns.ended.connect(self.unsubscribe)
         self.patterns.mute_toggled.connect(self._mute)
@@ -129,16 +108,17 @@ class LiveScreen(Screen):
         self.tree.header().setStretchLastSection(False)
         self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.tree.header().setMinimumSectionSize(40)
-        self.tree.header().resizeSection(1, 80)
+        self.tree.header().resizeSection(1, 76)
         self.tree.header().resizeSection(2, 64)
         self.tree.setIndentation(12)
-        self.tree.setMinimumWidth(220)
+        self.tree.setMinimumWidth(200)
         self.tree.doubleClicked.connect(self._tree_opened)
         self.list = MessageListView("live")
         self.list.model.zone = self.context.zone
         self.list.model.show_gaps = False
         self.list.model.max_rows, self.list.model.max_bytes = LIVE_ROWS, LIVE_BYTES
         self.list.model.set_columns(self._columns())
+        self.list.delegate.tint = self._tint
         self.list.reset_columns()
         self.list.current_changed.connect(self._current_changed)
         self.list.preview_toggled.connect(self._toggle_detail)
@@ -151,19 +131,19 @@ class LiveScreen(Screen):
         self.detail.closed.connect(self._toggle_detail)
         self.detail.hide_station_actions()
         self.detail.setMinimumWidth(320)
-        self.detail.hide()
-        self._empty = EmptyState(
-            "broadcast", "Type a subject pattern to listen to, such as orders.> or > for everything."
-        )
+        self.pair = PairPane(self.detail)
+        self.pair.hide()
+        text = "Type a subject pattern to listen to: orders.>, *.created, or > for everything."
+        self._empty = EmptyState("broadcast", text, ("Type a pattern", self.focus_filter))
         self._stack = QStackedWidget()
         self._stack.addWidget(self._empty)
         self._stack.addWidget(self.list)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
-        for part in (self.tree, self._stack, self.detail):
+        for part in (self.tree, self._stack, self.pair):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([236, 728, 340])
+        self.splitter.setSizes([210, 754, 340])
         self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.note.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
 
@@ -172,7 +152,7 @@ class LiveScreen(Screen):
         inner = QVBoxLayout(panel)
         inner.setContentsMargins(1, 1, 1, 1)
         inner.setSpacing(0)
-        inner.addLayout(line)
+        inner.addWidget(self.toolbar)
         inner.addWidget(self.patterns)
         inner.addWidget(self.splitter, 1)
         inner.addWidget(self.note)
@@ -183,12 +163,21 @@ class LiveScreen(Screen):
         layout.addWidget(panel, 1)
 
     def _columns(self) -> list[MessageColumn]:
-        columns = [column for column in standard_columns() if column.key != "age"]
+        columns = [column for column in standard_columns() if column.key not in ("age", "producer")]
+        number = next(column for column in columns if column.key == "sequence")
+        columns[columns.index(number)] = replace(number, title="No.", width=64, help="In the order they came")
 
         def latency(message: InspectedMessage, zone: Any) -> str:
             seconds = self.capture.latencies.get(message.sequence) if self.capture is not None else None
             return "" if seconds is None else figures.duration(seconds)
 
+        def folded(message: InspectedMessage, zone: Any) -> str:
+            reply = self.capture.replies.get(message.sequence) if self.capture is not None else None
+            shown = preview(message.payload, PREVIEW_BYTES)
+            return shown if reply is None else f"{shown}  ⇢  {preview(mask(reply).payload, PREVIEW_BYTES)}"
+
+        payload = next(column for column in columns if column.key == "preview")
+        columns[columns.index(payload)] = replace(payload, text=folded)
         columns.insert(
             -1,
             MessageColumn(
@@ -197,6 +186,11 @@ class LiveScreen(Screen):
             ),
         )  # fmt: skip
         return columns
+
+    def _tint(self, message: InspectedMessage) -> str:
+        """The colour of the pattern by which a message came."""
+        number = self.capture.pattern_of(message.sequence) if self.capture is not None else None
+        return "" if number is None else f"series{number}"
 
     # Life ---------------------------------------------------------------------------------------
 
@@ -225,15 +219,26 @@ class LiveScreen(Screen):
         self.context.run(self._subscribe(pattern), f"listen to {figures.visible_text(pattern, 60)}")
 
     async def _subscribe(self, pattern: str) -> None:
-        if pattern == ">" and self.context.session.profile.environment is Environment.PRODUCTION:
-            text = "Everything that is published on this production connection will be sent to this window."
-            if not await self.context.confirm("Listen to everything?", text, "Listen"):
-                return
+        is_production = self.context.session.profile.environment is Environment.PRODUCTION
+        is_wide = pattern.split(".")[0] in (">", "*")
+        title = "Listen to everything?"
+        if is_production and is_wide and not await self.context.confirm(title, self._cost(), "Listen"):
+            return
         capture = await self._open()
         await capture.add(pattern)
         self.pattern_field.clear()
         self._show_chips()
         self._stack.setCurrentIndex(1)
+
+    def _cost(self) -> str:
+        """What listening to everything brings, by the server's own figures of this account."""
+        server = self.context.session.snapshot.server
+        text = "Everything that is published on this production connection will be sent to this window"
+        if server is None or server.in_messages_rate is None:
+            return f"{text}. How much that is, the server does not tell this login."
+        rate = figures.rate(server.in_messages_rate)
+        size = "" if server.in_bytes_rate is None else f", {figures.bytes_size(server.in_bytes_rate)}/s"
+        return f"{text}: about {rate}{size} at the moment."
 
     async def _open(self) -> LiveCapture:
         async with self._opening:
@@ -244,7 +249,7 @@ class LiveScreen(Screen):
             self._connection = await ReadConnection.like(self.context.session.nats, "Memphis Desktop live")
             self._connection.listening_refused = self._refused
             self.capture = LiveCapture(self._connection)
-            self.capture.hide_internal = not self.internal_check.isChecked()
+            self.capture.hidden = self.toolbar.hidden_kinds()
             self.tree_model.set_tree(self.capture.tree)
             self.destroyed.connect(_closer(self._connection))
         assert self.capture is not None
@@ -277,9 +282,9 @@ class LiveScreen(Screen):
             await self.capture.remove(pattern)
             self._show_chips()
 
-    def _internal_toggled(self, on: bool) -> None:
+    def _hidden_changed(self, kinds: frozenset[str]) -> None:
         if self.capture is not None:
-            self.capture.hide_internal = not on
+            self.capture.hidden = kinds
 
     def _show_chips(self) -> None:
         listening = self.capture is not None and bool(self.capture.patterns)
@@ -310,12 +315,14 @@ class LiveScreen(Screen):
             self.tree_model.sync()
             if capture.latencies:
                 self.list.table.viewport().update()
+                self._show_reply()
         rows = len(self.list.model.rows)
         lost = capture.dropped + self.list.model.dropped
         parts = [
             f"{figures.integer(capture.received)} received",
             figures.rate(capture.tree.root.rate),
-            f"{figures.count_noun(rows, 'row')}, {figures.bytes_size(self.list.model.bytes)} kept",
+            f"kept {figures.integer(rows)} of {figures.compact(LIVE_ROWS)} rows, "
+            f"{figures.bytes_size(self.list.model.bytes)} of {figures.bytes_size(LIVE_BYTES)}",
         ]
         if lost:
             parts.append(f"{figures.integer(lost)} no longer kept")
@@ -349,15 +356,24 @@ class LiveScreen(Screen):
             self.capture.clear()
             self.tree_model.set_tree(self.capture.tree)
         self.list.model.clear()
-        self.detail.show_message(None)
+        self.pair.show_message(None)
 
     def _current_changed(self, message: InspectedMessage | None) -> None:
         if message is not None:
-            self.detail.show_message(message)
-            self.detail.show()
+            self.pair.show_message(message)
+            self._show_reply()
+            self.pair.show()
+
+    def _show_reply(self) -> None:
+        """Give the message that is shown its reply, once that has come."""
+        capture, request = self.capture, self.pair.request
+        if capture is not None and request is not None and not self.pair.has_reply:
+            reply = capture.replies.get(request.sequence)
+            if reply is not None:
+                self.pair.set_reply(mask(reply), capture.latencies.get(request.sequence))
 
     def _toggle_detail(self) -> None:
-        self.detail.setVisible(self.detail.isHidden())
+        self.pair.setVisible(self.pair.isHidden())
 
     def _tree_opened(self, index: QModelIndex) -> None:
         self.pattern_field.setText(self.tree_model.subject(index.siblingAtColumn(0)))
@@ -431,6 +447,14 @@ class LiveScreen(Screen):
 
         open_composer(self.context, self.window())
 
+    def request(self) -> None:
+        """Open the composer for a request, to the subject of the message with the cursor."""
+        from memphis_desktop.ui.screens.composer import open_composer
+
+        message = self.pair.request
+        subject = message.subject if message is not None else ""
+        open_composer(self.context, self.window(), draft=Draft(subject), request=True)
+
     def answer(self) -> ResponderDialog:
         """Open what answers requests, on the subject of the message with the cursor."""
         message = self.detail.message
@@ -466,12 +490,13 @@ class LiveScreen(Screen):
         """Listening and publishing."""
         return [
             Command("Listen to a subject", "S", self.focus_filter, "broadcast"),
-            Command("Pause", "P", self.pause_button.toggle, "pause"),
+            Command("Hold or follow the list", "T", self.pause_button.toggle, "pause"),
             Command("Clear the list", "Ctrl+L", self.clear),
             Command("Keep in a station", "", self.make_station, "stack"),
             Command("Record to a file", "Ctrl+R", self.record_button.click, "record"),
-            Command("Publish a message", "", self.publish, "paper-plane-tilt"),
-            Command("Send a request", "Q", self.publish, "chat-circle-dots"),
+            Command("Publish a message", "P", self.publish, "paper-plane-tilt"),
+            Command("Send a request", "Q", self.request, "chat-circle-dots"),
+            Command("Fold replies into requests", "F", self.fold_check.toggle, "arrows-in-line-horizontal"),
             Command("Answer requests", "", self.answer, "arrow-bend-up-left"),
             Command("Edit and publish", "E", self.edit, "pencil-simple"),
         ]

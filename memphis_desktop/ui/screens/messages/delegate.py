@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
@@ -23,6 +25,7 @@ class MessageDelegate(QStyledItemDelegate):
         self._take_fonts()
         theme.manager().changed.connect(self._take_fonts)
         self.marked: set[int] = set()  # sequences with a mark at their left edge
+        self.tint: Callable[[InspectedMessage], str] | None = None  # the colour token of that edge otherwise
 
     def _take_fonts(self) -> None:
         self._plain = fonts.interface(theme.SIZE_CAPTION)
@@ -59,6 +62,8 @@ class MessageDelegate(QStyledItemDelegate):
         column = self._model.columns[index.column()]
         if row.sequence in self.marked and index.column() == 0:
             painter.fillRect(QRect(rect.left(), rect.top(), 3, rect.height() - 1), QColor(look.accent))
+        elif self.tint is not None and index.column() == 0 and (token := self.tint(row)):
+            painter.fillRect(QRect(rect.left(), rect.top(), 3, rect.height() - 1), QColor(look.colour(token)))
         area = rect.adjusted(PAD, 0, -PAD, -1)
         metrics = self._metrics[column.mono]
         text = column.text(row, self._model.zone)
