@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal
-from PySide6.QtGui import QIcon, QKeyEvent, QKeySequence
+from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
     QCompleter,
@@ -288,12 +288,10 @@ class Composer(QDialog):
     def prefer_request(self) -> None:
         """Make the request what is mainly done here."""
         self.setWindowTitle("Send a request")
-        for button, kind, name in (
-            (self.request_button, "primary", ""),
-            (self.publish_button, None, "paper-plane-tilt"),
-        ):
-            button.setProperty("kind", kind)
-            button.setIcon(icon(name) if name else QIcon())
+        self.publish_button.setProperty("kind", None)
+        beside_text(self.publish_button, icon("paper-plane-tilt"))
+        self.request_button.setProperty("kind", "primary")
+        for button in (self.publish_button, self.request_button):
             button.style().unpolish(button)
             button.style().polish(button)
 
