@@ -72,4 +72,11 @@ class MessageDelegate(QStyledItemDelegate):
         painter.setFont(self._mono if column.mono else self._plain)
         painter.setPen(QColor(look.muted if column.muted else look.text))
         side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
-        painter.drawText(area, int(side | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine), text)
+        flags = int(side | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine)
+        if text.isascii():
+            painter.drawText(area, flags, text)
+            return
+        painter.save()  # marks above and below letters stay in their row
+        painter.setClipRect(rect)
+        painter.drawText(area, flags, text)
+        painter.restore()

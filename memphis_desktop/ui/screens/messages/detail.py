@@ -198,6 +198,7 @@ class MessageDetail(QWidget):
         self.decoder_box = QComboBox(page)
         self.decoder_box.setAccessibleName("Decoder")
         self.decoder_box.setToolTip("Which decoder reads this payload")
+        self.decoder_box.setMaximumWidth(160)  # what was unwrapped matters more; the list is wider
         self._load_decoders()
         self.decoder_box.activated.connect(lambda _: self._decode_again())
         notifier().changed.connect(self._decoders_changed)
@@ -236,12 +237,10 @@ class MessageDetail(QWidget):
     def _report_tab(self) -> QWidget:
         self.report_table = DataTable(
             [
-                Column("verdict", "Verdict", lambda row: ("good", "read it") if row[1].applied
-                       else ("muted", "did not apply"), kind="dot", width=108),
-                Column("decoder", "Decoder", lambda row: _title(row[1].decoder), width=100),
-                Column("reason", "Reason", lambda row: row[1].reason, width=140, stretch=True),
-                Column("offset", "At byte", lambda row: row[1].offset, kind="number", width=70,
-                       text=lambda value: "" if value is None else figures.integer(value)),
+                Column("verdict", "Read it", lambda row: ("good", "yes") if row[1].applied
+                       else ("muted", "no"), kind="dot", width=64),
+                Column("decoder", "Decoder", lambda row: _title(row[1].decoder), width=108),
+                Column("reason", "Reason", lambda row: _reason(row[1]), width=140, stretch=True),
             ],
             lambda row: row[0],
             "decode_report",
@@ -343,6 +342,8 @@ class MessageDetail(QWidget):
         before = chosen(self.decoder_box)
         fill_decoders(self.decoder_box, automatic=True)
         select_choice(self.decoder_box, before)
+        listed = self.decoder_box.view()
+        listed.setMinimumWidth(listed.sizeHintForColumn(0) + 2 * theme.SPACE_4)
 
     def _decoders_changed(self) -> None:
         self._load_decoders()
@@ -474,6 +475,12 @@ def trace_id(name: str, value: str) -> str:
         found = value.strip().partition(":")[0] if name.lower() == "uber-trace-id" else value.strip()
         return found if '"' not in found else ""
     return ""
+
+
+def _reason(verdict: Verdict) -> str:
+    if verdict.offset is None:
+        return verdict.reason
+    return f"{verdict.reason}, at byte {figures.integer(verdict.offset)}"
 
 
 def _title(decoder: str) -> str:

@@ -16,6 +16,8 @@ from memphis_desktop.ui.theme import fonts
 
 _LEFT = 12
 _AXIS = 16
+_HEIGHT = 96
+_BELOW = 12  # room between the bars with their axis and what follows
 
 
 class HistogramView(QWidget):
@@ -33,13 +35,13 @@ class HistogramView(QWidget):
         self._moved: float | None = None
         self._range: tuple[int, int] | None = None
         self.setMouseTracking(True)
-        self.setFixedHeight(92)
+        self.setFixedHeight(_HEIGHT)
         self.setAccessibleName("Messages over time")
         theme.manager().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
         """As wide as there is room."""
-        return QSize(400, 92)
+        return QSize(400, _HEIGHT)
 
     def show_histogram(self, histogram: Histogram) -> None:
         """Show other counts."""
@@ -75,7 +77,7 @@ class HistogramView(QWidget):
         self.update()
 
     def _area(self) -> QRectF:
-        return QRectF(_LEFT, 6, self.width() - 2 * _LEFT, self.height() - _AXIS - 8)
+        return QRectF(_LEFT, 6, self.width() - 2 * _LEFT, self.height() - _AXIS - _BELOW)
 
     def _time_at(self, x: float) -> int:
         area = self._area()
