@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from PySide6.QtCore import QPoint, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster import keychain
@@ -47,6 +47,8 @@ from memphis_desktop.ui.shell.workspace import Workspace
 log = logging.getLogger(__name__)
 
 HOME = Route("home")
+_LEAST = (640, 360)  # what a full-HD screen has at three times the scale
+_SMALL = 960  # of width: from here on everything of the shell is shown whole
 _ROOMY = 1500  # of width: enough for two sides beside the names of the rail
 
 
@@ -64,7 +66,7 @@ class MainWindow(QMainWindow):
     ) -> None:
         super().__init__()
         self.setWindowTitle("Memphis Desktop")
-        self.setMinimumSize(880, 560)
+        self.setMinimumSize(*_LEAST)
         self._broker = broker
         self._profiles = profiles
         self.activity = activity or ActivityLog(None)
@@ -343,6 +345,7 @@ class MainWindow(QMainWindow):
     def _screen_changed(self, workspace: Workspace) -> None:
         if workspace is self.current_workspace():
             self.keys.bind_screen(workspace)
+            self.status.come_last()
 
     def _refresh_rail(self) -> None:
         connection = self.current_workspace().connection
@@ -388,7 +391,7 @@ class MainWindow(QMainWindow):
         self.rail = Rail(registry.SCREENS)
         self.status = StatusBar()
         self._sides = Sides()
-        self._sides.split_changed.connect(lambda split: self.rail.set_crowded(split and self._is_small()))
+        self._sides.split_changed.connect(lambda _: self._make_room())
         self.first_steps = FirstSteps()
         self.first_steps.requested.connect(self._try_step)
         self.top_bar.new_tab_requested.connect(lambda: self.tabs.duplicate())
@@ -420,8 +423,17 @@ class MainWindow(QMainWindow):
         self.top_bar.palette_requested.connect(self.command_palette.open)
         self.toasts = ToastStack(holder, STATUS_HEIGHT)
 
-    def _is_small(self) -> bool:
-        return self.width() < _ROOMY
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """What the shell takes of the room follows the room."""
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """A small window, or a large scale, leaves the room to the content."""
+        width = self.width()
+        self.rail.set_crowded(width < (_ROOMY if self._sides.is_split else _SMALL))
+        self.top_bar.set_crowded(width < _SMALL)
+        self.status.set_crowded(width < _SMALL)
 
     # Files that are dropped ------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ def nameless(root: QWidget) -> list[str]:
 async def test_every_control_of_every_screen_has_a_name(program: Program, until: Until) -> None:
     window = program.window
     await window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    await until(lambda: window.connection(LOCAL_ID).memphis.available, "the Memphis layer", timeout=30)
     assert nameless(window) == []
     problems: dict[str, list[str]] = {}
     for entry in SCREENS:
@@ -107,3 +108,61 @@ def test_a_question_about_a_loss_begins_on_cancel(qtbot: QtBot) -> None:
     qtbot.addWidget(question)
     question.show()
     assert question.focusWidget() is question.cancel_button
+
+
+def tab_order(window: QWidget) -> list[QWidget]:
+    """What Tab comes to, in its order, from the window itself on."""
+    found, step = [], window.nextInFocusChain()
+    while step is not None and step is not window:
+        if step.isVisible() and step.isEnabled() and step.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            found.append(step)
+        step = step.nextInFocusChain()
+    return found
+
+
+async def test_tab_goes_from_the_top_over_rail_and_content_to_the_status_bar(
+    program: Program, until: Until
+) -> None:
+    window = program.window
+    window.show()
+    await window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    for route in ("stations", "consumers"):
+        window.navigate(Route(route))
+        parts: list[str] = []
+        areas = {
+            "top": window.top_bar,
+            "rail": window.rail,
+            "content": window._sides,
+            "status": window.status,
+        }
+        for control in tab_order(window):
+            part = next((name for name, area in areas.items() if area.isAncestorOf(control)), "")
+            if part and parts[-1:] != [part]:
+                parts.append(part)
+        assert parts == ["top", "rail", "content", "status"]
+
+
+async def test_a_window_at_three_times_the_scale_leaves_everything_in_reach(
+    program: Program, until: Until
+) -> None:
+    """A full-HD screen has room for 640 by 360 then: nothing lies outside, what is long scrolls."""
+    window = program.window
+    window.show()
+    await window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    window.resize(640, 360)
+    window.navigate(Route("stations"))
+    await until(lambda: window.rail.narrow, "the narrow rail")
+    assert (window.width(), window.height()) == (640, 360)
+    for bar in (window.top_bar, window.status):
+        shown = [one for one in bar.findChildren(QWidget) if one.isVisible() and one.parentWidget() is bar]
+        assert all(bar.rect().contains(one.geometry()) for one in shown)
+    screen = window.current_workspace().current_screen
+    room = screen.parentWidget()
+    assert (
+        screen.width() <= room.width() or screen.parentWidget().parentWidget().horizontalScrollBar().maximum()
+    )
+    await until(lambda: window.top_bar.search.text() == "", "the search as an icon")
+    assert window.top_bar.search.accessibleName()
+    window.resize(1280, 800)
+    await until(lambda: not window.rail.narrow, "the names in the rail")
+    assert window.top_bar.search.text()

@@ -32,6 +32,7 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _FORM_HEIGHT = 520
+_BESIDE_FORM = 180  # title, buttons, an error, of a dialog's height
 
 
 class Dialog(QDialog):
@@ -80,8 +81,16 @@ class Dialog(QDialog):
         """As tall as its text needs; the keyboard begins in the first field and comes to the buttons last."""
         super().showEvent(event)
         make_room(self)
+        self._fit_screen()
         if not event.spontaneous():
             self._order_focus()
+
+    def _fit_screen(self) -> None:
+        """No larger than the screen, which at a large scale is small."""
+        room = self.screen().availableGeometry().size()
+        if self.size().boundedTo(room) != self.size():
+            self.setMinimumSize(self.minimumSize().boundedTo(room))
+            self.resize(self.size().boundedTo(room))
 
     def _order_focus(self) -> None:
         last: QWidget = self
@@ -252,7 +261,8 @@ class FormDialog(Dialog):
             self._make_room_for_fields()
 
     def _make_room_for_fields(self) -> None:
-        self._area.setMinimumHeight(min(self.form.sizeHint().height() + 8, _FORM_HEIGHT))
+        most = min(_FORM_HEIGHT, self.screen().availableGeometry().height() - _BESIDE_FORM)
+        self._area.setMinimumHeight(max(120, min(self.form.sizeHint().height() + 8, most)))
         self.adjustSize()
         self._area.setMinimumHeight(120)  # the user may make it smaller again
 

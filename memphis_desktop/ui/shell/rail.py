@@ -140,6 +140,7 @@ class Rail(QFrame):
         self.setAccessibleName("Navigation")
         self.items: dict[str, RailItem] = {}
         self.narrow = False
+        self._crowded = False
         column = QVBoxLayout()
         column.setContentsMargins(0, theme.SPACE_2, 0, 0)
         column.setSpacing(0)
@@ -185,7 +186,9 @@ class Rail(QFrame):
 
     def set_crowded(self, crowded: bool) -> None:
         """There is little room, or there is again: give way, and come back as the user wished."""
-        self._show(crowded or bool(settings.current().get(_SETTING, False)))
+        if crowded != self._crowded:
+            self._crowded = crowded
+            self._show(crowded or bool(settings.current().get(_SETTING, False)))
 
     def _show(self, narrow: bool) -> None:
         self.narrow = narrow

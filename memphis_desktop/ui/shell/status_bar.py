@@ -57,6 +57,8 @@ class StatusBar(QFrame):
         super().__init__(parent)
         self.setObjectName("statusBar")
         self.setFixedHeight(HEIGHT)
+        self._crowded = False
+        self._shown: tuple[str, ClusterSnapshot] | None = None
         self._mark = StatusMark()
         self._state = PlainLabel("Not connected", "caption")
         self._server = self._field("The server and its version")
@@ -97,6 +99,24 @@ class StatusBar(QFrame):
             layout.addWidget(label)
         layout.addWidget(self._zone)
 
+    def set_crowded(self, crowded: bool) -> None:
+        """There is little room: only who is connected, and what is wrong."""
+        if crowded != self._crowded:
+            self._crowded = crowded
+            if self._shown is not None:
+                self.show_snapshot(*self._shown)
+
+    def come_last(self) -> None:
+        """Be the last that Tab comes to: screens are made later, and would stand behind."""
+        window = self.window()
+        last = window.previousInFocusChain()
+        while last is not None and last is not window and last.focusPolicy() == Qt.FocusPolicy.NoFocus:
+            last = last.previousInFocusChain()  # Qt puts nothing behind what Tab never comes to
+        if last is None or last is window or last is self._zone:
+            return
+        self.setTabOrder(last, self._alerts)
+        self.setTabOrder(self._alerts, self._zone)
+
     def zone_button(self) -> QPushButton:
         """Where the menu of zones opens."""
         return self._zone
@@ -114,6 +134,7 @@ class StatusBar(QFrame):
 
     def show_nothing(self) -> None:
         """No connection in this tab."""
+        self._shown = None
         self._mark.set_token("muted")
         self._state.setText("No connection")
         for label in (self._server, self._rtt, self._in, self._out, self._errors, self._poll):
@@ -124,6 +145,7 @@ class StatusBar(QFrame):
 
     def show_snapshot(self, name: str, snapshot: ClusterSnapshot) -> None:
         """The figures of a connection."""
+        self._shown = (name, snapshot)
         token, word = STATE_WORDS[snapshot.state]
         self._mark.set_token(token)
         self._state.setText(name if snapshot.state is ConnectionState.CONNECTED else f"{name} · {word}")
@@ -132,7 +154,7 @@ class StatusBar(QFrame):
         server = snapshot.server
         live = snapshot.state is ConnectionState.CONNECTED and server is not None
         for label in (self._server, self._rtt, self._in, self._out, self._poll):
-            label.setVisible(live)
+            label.setVisible(live and not self._crowded)
         if server is not None and live:
             self._server.setText(server.version)
             self._server.setToolTip(f"Server {server.name}, version {server.version}, at {server.url}")
@@ -150,7 +172,9 @@ class StatusBar(QFrame):
     def _show_flow(
         self, label: PlainLabel, word: str, messages: float | None, size: float | None, whither: str
     ) -> None:
-        label.setVisible(messages is not None)  # an account without statistics shows nothing, not a dash
+        label.setVisible(
+            messages is not None and not self._crowded
+        )  # an account without statistics shows nothing, not a dash
         if messages is not None:
             label.setText(f"{word} {figures.rate(messages)}")
             label.setToolTip(f"{figures.rate(messages)} messages, {figures.bytes_rate(size)} {whither}")

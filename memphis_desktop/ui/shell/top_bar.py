@@ -23,6 +23,7 @@ from memphis_desktop.ui.theme.icons import beside_text, icon
 
 HEIGHT = 44
 _FEW_TABS = 4
+_SEARCH = "Search or run a command"
 _OUT_OF_THE_BAR = 6  # pixels below it
 _CAREFUL = ("staging", "production")
 
@@ -257,11 +258,24 @@ class SearchButton(QPushButton):
     """Looks like a field, opens the palette, and names its key."""
 
     def __init__(self) -> None:
-        super().__init__("Search or run a command")
+        super().__init__(_SEARCH)
+        self._short = False
+
+    def set_short(self, short: bool) -> None:
+        """Only the icon."""
+        if short != self._short:
+            self._short = short
+            self.setText("" if short else _SEARCH)
+            self.setToolTip(_SEARCH if short else "")
+            self.setProperty("short", short)
+            self.style().unpolish(self)
+            self.style().polish(self)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """The key at the right, where there is room for it."""
         super().paintEvent(event)
+        if self._short:
+            return
         painter = QPainter(self)
         font = fonts.interface(11, fonts.MEDIUM)
         painter.setFont(font)
@@ -309,6 +323,10 @@ class TopBar(QFrame):
         layout.addWidget(self.new_tab)
         layout.addStretch(1)
         layout.addWidget(self.search)
+
+    def set_crowded(self, crowded: bool) -> None:
+        """There is little room: the search is an icon."""
+        self.search.set_short(crowded)
 
     def search_anchor(self) -> QPoint:
         """Where the palette belongs: below the search button."""

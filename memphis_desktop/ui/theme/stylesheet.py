@@ -264,6 +264,7 @@ QTabBar#tabs::tab:selected {{ background: {t.surface}; color: {t.text}; border-c
 QTabBar#tabs:focus::tab:selected {{ border-color: {t.accent}; }}
 QPushButton#searchButton {{ background: {t.sunken}; color: {t.muted}; border-color: {t.line}; font-weight: 400; text-align: left;
     min-width: 240px; padding: 0 10px; min-height: 28px; max-height: 28px; }}
+QPushButton#searchButton[short="true"] {{ min-width: 16px; }}
 QPushButton#searchButton:hover {{ border-color: {t.line_strong}; color: {t.text}; }}
 QPushButton#searchButton:focus {{ border-color: {t.accent}; border-width: {t.line_width}px; padding: 0 10px; min-height: 28px; max-height: 28px; }}
 QFrame#palette {{ background: {t.raised}; border: {t.line_width}px solid {t.line_strong}; border-radius: 10px; }}
