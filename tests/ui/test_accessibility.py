@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -55,9 +54,8 @@ async def test_every_control_of_every_screen_has_a_name(program: Program, until:
             continue
         window.select_connection(LOCAL_ID)
         window.navigate(Route(entry.route_name))
-        await asyncio.sleep(0)
-        screen = window.current_workspace().current_screen
-        assert screen is not None, entry.route_name
+        # Pages of the Memphis layer are there when its service has answered.
+        screen = await until(lambda: window.current_workspace().current_screen, entry.route_name)
         if missing := nameless(screen):
             problems[entry.route_name] = missing
     assert problems == {}

@@ -7,6 +7,7 @@ import gzip
 import json
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,13 @@ from nats.js.api import StreamConfig
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QFileDialog, QMenu
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.inspect import snippets
+from memphis_desktop.inspect.files import read_file
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.page_cache import Page
 from memphis_desktop.server_process import ServerProcess
@@ -246,6 +248,39 @@ async def test_live_follows_pauses_and_stays_bounded(
     assert browser.list.at_end
     qtbot.keyClick(browser.list.table, Qt.Key.Key_T)
     assert not browser.tail.live
+
+
+async def test_what_arrives_is_recorded_to_a_file_shown_or_not(
+    client: Client,
+    browse: Browse,
+    until: Until,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await fill(client, "S", numbered(20))
+    browser = await browse("S")
+    button = browser.toolbar.record_button
+    assert button.isHidden()
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_T)
+    path = tmp_path / "tail.mdump"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert button.isChecked()
+    browser.list.model.max_rows = 50
+    for number in range(450):
+        await client.publish("S.even", b"%d" % number)
+    await until(lambda: "recording: 4" in browser._figures.text(), "the figure")
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_P)  # paused: counted in the list, recorded all the same
+    await client.publish("S.odd", b"last")
+    await client.flush()
+    await until(lambda: browser.toolbar.new_label.text().endswith(" new"), "the count")
+    qtbot.keyClick(browser.list.table, Qt.Key.Key_T)  # ends the recording with the following
+    await until(lambda: path.exists() and not browser.recorder.active, "the file")
+    recorded = list(read_file(path))
+    assert [message.sequence for message in recorded] == list(range(21, 472))
+    assert recorded[-1].payload == b"last"
+    assert not button.isChecked()
 
 
 async def test_curl_names_the_station_of_a_partition(client: Client, browse: Browse, until: Until) -> None:

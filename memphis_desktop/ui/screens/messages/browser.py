@@ -36,6 +36,7 @@ from memphis_desktop.ui.screens.messages.live_tail import LiveTail
 from memphis_desktop.ui.screens.messages.places import Places
 from memphis_desktop.ui.screens.messages.search_bar import SearchBar, SearchStatus
 from memphis_desktop.ui.screens.messages.searching import Searching
+from memphis_desktop.ui.screens.messages.tail_recorder import TailRecorder
 from memphis_desktop.ui.screens.messages.toolbar import BrowserToolbar, line, subject_problem
 from memphis_desktop.ui.shell.tasks import finish_soon
 
@@ -68,6 +69,7 @@ class MessageBrowser(QWidget):
         self.message_actions = MessageActions(self)
         self.columns = ColumnChooser(self)
         self.tail = LiveTail(self)
+        self.recorder = TailRecorder(self)
         self.search_bar = SearchBar(self._panel)
         self.search_status = SearchStatus(self._panel)
         self.histogram = HistogramView(self._panel)
@@ -128,6 +130,7 @@ class MessageBrowser(QWidget):
         self.jump_field.left.connect(self.list.setFocus)
         self.live_button.toggled.connect(self._live_toggled)
         self.pause_button.toggled.connect(self.tail.set_paused)
+        self.toolbar.record_button.clicked.connect(self.recorder.toggle)
         self.toolbar.new_label.clicked.connect(self.places.go_last)
         self.toolbar.first_button.clicked.connect(self.places.go_first)
         self.toolbar.last_button.clicked.connect(self.places.go_last)
@@ -194,6 +197,7 @@ class MessageBrowser(QWidget):
     async def shut_down(self) -> None:
         """Give the connection back."""
         self.tail.stop()
+        await self.recorder.finish()
         if self.searching.job is not None:
             self.searching.job.close()
         if self.reader is not None:
@@ -237,8 +241,10 @@ class MessageBrowser(QWidget):
 
     def _live_toggled(self, live: bool) -> None:
         self.pause_button.setVisible(live)
+        self.toolbar.record_button.setVisible(live)
         if not live:
             self.pause_button.setChecked(False)
+            self.recorder.stop()
         self.tail.set_live(live)
 
     def _masks_changed(self) -> None:
@@ -477,9 +483,9 @@ class MessageBrowser(QWidget):
         self._method.setText(f"Nothing is consumed: {reader.method.value}")
         self._method.setToolTip(_METHOD_HELP[reader.method])
         held = reader.cache.bytes + self.list.model.bytes
-        self._figures.setText(
-            f"{figures.count_noun(len(self.list.model.rows), 'row')}, {figures.bytes_size(held)} in memory"
-        )
+        rows = figures.count_noun(len(self.list.model.rows), "row")
+        texts = [self.recorder.text(), f"{rows}, {figures.bytes_size(held)} in memory"]
+        self._figures.setText("  ·  ".join(filter(None, texts)))
 
     def show_waiting(self) -> None:
         """A search has begun and nothing matched yet."""

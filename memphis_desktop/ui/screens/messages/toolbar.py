@@ -33,6 +33,8 @@ class BrowserToolbar(QWidget):
         self.pause_button.setToolTip("Pause: new messages are counted, not shown  ( P )")
         self.pause_button.setAccessibleName("Pause live")
         self.pause_button.hide()
+        self.record_button = tool_button("record", "Record what arrives to a file, all of it", checkable=True)
+        self.record_button.hide()
         self.new_label = QPushButton()
         self.new_label.setProperty("kind", "link")
         self.new_label.hide()
@@ -55,6 +57,7 @@ class BrowserToolbar(QWidget):
             self.last_button,
             self.live_button,
             self.pause_button,
+            self.record_button,
             self.new_label,
         ):
             line.addWidget(widget)
