@@ -52,6 +52,7 @@ class StationsService:
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._free = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._counting: dict[tuple[str, bytes], asyncio.Task[bytes]] = {}
         self._events = EventReader(self.context)
         self._housekeeping = Housekeeping(self.context)
 
@@ -123,13 +124,24 @@ class StationsService:
 
     async def _answer(self, route: Route, message: Msg) -> None:
         try:
-            answer = await _handled(self.context, route, message)
+            answer = await self._handled(route, message)
             if message.reply:
                 await self.context.client.publish(message.reply, answer)
         except nats.errors.Error as error:
             log.warning("%s could not be answered: %s", route.subject, error)
         finally:
             self._free.release()
+
+    async def _handled(self, route: Route, message: Msg) -> bytes:
+        if not route.counts:
+            return await _handled(self.context, route, message)
+        key = (message.subject, message.data)
+        task = self._counting.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(_handled(self.context, route, message))
+            self._counting[key] = task
+            task.add_done_callback(lambda _: self._counting.pop(key, None))
+        return await task
 
 
 async def _handled(context: Context, route: Route, message: Msg) -> bytes:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.server_process import ServerProcess, broker_command
 from memphis_desktop.stations import connections, groups, membership, model
 from memphis_desktop.stations.errors import StorageError
 from memphis_desktop.stations.jetstream import JetStream
@@ -20,7 +20,7 @@ from memphis_desktop.stations.metadata import Metadata, replace
 from memphis_desktop.stations.model import Connection, Consumer, Station
 from memphis_desktop.stations.service import StationsService
 from tests.clients.test_stations_service import ask, creation, until
-from tests.conftest import Connect
+from tests.conftest import Connect, Starter
 
 
 @pytest_asyncio.fixture
@@ -347,6 +347,28 @@ async def test_what_nobody_told_is_found_out(
     assert active == {"dead": False, "revived": True, "live": True}
 
 
+async def test_who_answers_late_is_asked_again(
+    copies: list[StationsService], client: Any, metadata: Metadata
+) -> None:
+    long_ago = model.now().replace(year=2020)
+    await metadata.connections.add(Connection("of-the-slow", changed_at=long_ago, server="slow"))
+    await metadata.connections.add(Connection("of-the-dead", changed_at=long_ago, server="dead"))
+    questions = 0
+
+    async def answer(message: Any) -> None:
+        nonlocal questions
+        questions += 1
+        await message.respond(orjson.dumps({"server": "quick", "connections": []}))
+        if questions > 1:
+            await message.respond(orjson.dumps({"server": "slow", "connections": ["of-the-slow"]}))
+
+    await client.subscribe("$memphis_connection_status", cb=answer)
+    await client.flush()
+    await connections.reconcile(copies[0].context)
+    active = {each.id: each.active for each in await metadata.connections.all()}
+    assert active == {"of-the-slow": True, "of-the-dead": False}
+
+
 async def test_the_long_gone_are_forgotten_but_for_one_of_a_group(
     copies: list[StationsService], metadata: Metadata
 ) -> None:
@@ -394,6 +416,34 @@ async def test_a_producer_made_twice_is_destroyed_twice(client: Any, metadata: M
     assert await ask(client, "$memphis_producer_destructions", **body) == b""
     missing = await ask(client, "$memphis_producer_destructions", **body)
     assert missing == b"Producer p at station s does not exist"
+
+
+async def test_a_request_that_is_sent_again_meanwhile_counts_once(
+    start_server: Starter, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As SDKs do when there is no answer in time. One copy: with several another one may get it."""
+    server = start_server(broker_command())
+    service, client = StationsService(await connect(server)), await connect(server)
+    await service.start()
+    await ask(client, "$memphis_station_creations", **creation("s"))
+    release = asyncio.Event()
+    make = groups.make_group
+
+    async def slow(*arguments: Any, **options: Any) -> None:
+        await release.wait()
+        await make(*arguments, **options)
+
+    monkeypatch.setattr(groups, "make_group", slow)
+    asking = [
+        asyncio.create_task(ask(client, "$memphis_consumer_creations", **consumer("c", "one")))
+        for _ in range(3)
+    ]
+    await until(lambda: len(service._tasks) == 3)
+    release.set()
+    assert [json.loads(answer)["error"] for answer in await asyncio.gather(*asking)] == [""] * 3
+    (row,) = await Metadata(client).consumers.all()
+    assert row.count == 1
+    await service.stop()
 
 
 @pytest.mark.parametrize("version", [0, 1])

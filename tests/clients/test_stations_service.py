@@ -15,7 +15,7 @@ from memphis_desktop.cluster.connection import close_client, open_client
 from memphis_desktop.cluster.failures import ReadOnlyConnection
 from memphis_desktop.cluster.profiles import ConnectionProfile, Credentials
 from memphis_desktop.server_process import ServerProcess
-from memphis_desktop.stations import lifecycle, model
+from memphis_desktop.stations import lifecycle, model, streams
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.errors import Conflict, StationsError
 from memphis_desktop.stations.metadata import Metadata, new_id, replace
@@ -347,6 +347,75 @@ async def test_a_stream_that_was_deleted_behind_the_back_comes_again(
         await metadata.jetstream.delete_stream("s$2")
         await ask(client, subject, **body)
         assert await metadata.jetstream.stream_info("s$2") is not None
+
+
+async def test_a_station_removed_while_it_is_repaired_leaves_no_stream(
+    start_service: Any, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mending, removing = (await start_service()).context, (await start_service()).context
+    await lifecycle.create_station(mending, Station("s", partitions=(1, 2)))
+    await metadata.jetstream.delete_stream("s$2")
+    make_streams = streams.make_streams
+
+    async def late(*arguments: Any) -> None:
+        monkeypatch.undo()
+        assert await lifecycle.remove_station(removing, "s") is not None
+        await make_streams(*arguments)
+
+    monkeypatch.setattr(streams, "make_streams", late)
+    assert await lifecycle.ready_station(mending, "s") is None
+    assert await metadata.stations.find("s") is None
+    for stream in ("s$1", "s$2"):
+        assert await metadata.jetstream.stream_info(stream) is None
+
+
+async def test_a_producer_of_a_station_that_goes_leaves_no_row(
+    any_server: ServerProcess,
+    connect: Connect,
+    start_service: Any,
+    metadata: Metadata,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context = (await start_service()).context
+    client = await connect(any_server)
+    found = lifecycle.ready_station
+
+    async def then_it_goes(*arguments: Any) -> Station | None:
+        station = await found(*arguments)
+        await lifecycle.remove_station(context, "s")
+        return station
+
+    await ask(client, "$memphis_station_creations", **creation("s"))
+    monkeypatch.setattr(lifecycle, "ready_station", then_it_goes)
+    body = {"name": "p", "station_name": "s", "connection_id": "c", "req_version": 4, "username": "root"}
+    answer = json.loads(await ask(client, "$memphis_producer_creations", **body))
+    assert answer["error"] == "Station s does not exist"
+    consumer = {**body, "consumers_group": "g"}
+    await ask(client, "$memphis_station_creations", **creation("s"))
+    assert await ask(client, "$memphis_consumer_creations", **consumer) == b"Station s does not exist"
+    assert await metadata.producers.all() == []
+    assert await metadata.consumers.all() == []
+
+
+async def test_edits_at_the_same_time_all_reach_the_streams(
+    start_service: Any, any_server: ServerProcess, connect: Connect, metadata: Metadata
+) -> None:
+    for _ in range(2):
+        await start_service()
+    client = StationsClient(await connect(any_server))
+    await client.create_station("s", partitions_number=2)
+    await asyncio.gather(
+        client.edit_station("s", retention_value=7200),
+        client.edit_station("s", idempotency_window_in_ms=60_000),
+    )
+    station = await metadata.station("s")
+    assert station is not None
+    assert (station.retention_value, station.idempotency_window_ms) == (7200, 60_000)
+    for stream in station.streams:
+        info = await metadata.jetstream.stream_info(stream)
+        assert info is not None
+        config = info["config"]
+        assert (config["max_age"], config["duplicate_window"]) == (7200 * 10**9, 60 * 10**9)
 
 
 async def test_a_read_only_connection_follows_and_changes_nothing(

@@ -104,6 +104,6 @@ async def destroy(context: Context, request: Request) -> bytes:
 
 
 ROUTES = (
-    control("consumer_creations", create),
-    control("consumer_destructions", destroy),
+    control("consumer_creations", create, counts=True),
+    control("consumer_destructions", destroy, counts=True),
 )

@@ -128,6 +128,6 @@ async def destroy(context: Context, request: Request) -> bytes:
 
 
 ROUTES = (
-    control("producer_creations", create, failed),
-    control("producer_destructions", destroy),
+    control("producer_creations", create, failed, counts=True),
+    control("producer_destructions", destroy, counts=True),
 )

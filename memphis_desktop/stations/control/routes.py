@@ -186,16 +186,22 @@ def management_answer(result: Any = None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A subject and what answers it."""
+    """A subject and what answers it.
+
+    Attributes:
+        counts: Whether a request counts, so that it may not be handled twice. SDKs send one again when it was
+            not answered within some seconds: the same one, while it is handled, is answered with it.
+    """
 
     subject: str
     handler: Handler
     failure: FailureStyle = bare_text
+    counts: bool = False
 
 
-def control(name: str, handler: Handler, failure: FailureStyle = bare_text) -> Route:
+def control(name: str, handler: Handler, failure: FailureStyle = bare_text, *, counts: bool = False) -> Route:
     """Return the route of an SDK's request ``$memphis_<name>``."""
-    return Route(CONTROL_PREFIX + name, handler, failure)
+    return Route(CONTROL_PREFIX + name, handler, failure, counts)
 
 
 def manage(name: str, handler: Handler) -> Route:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memphis_desktop.stations import logins
 from memphis_desktop.stations.access import UserAccess, checked_pattern, matches
 from memphis_desktop.stations.errors import Refusal
 from memphis_desktop.stations.logins import FailureLimit, PasswordCheck
@@ -241,6 +243,22 @@ def test_failures_are_bounded() -> None:
     for number in range(100):
         limit.failed(f"10.0.0.{number}", "root")
     assert len(limit._failures) == 10
+
+
+def test_many_logins_with_one_password_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    check, stored = PasswordCheck(), hash_now("memphis")
+    compare, compared = logins.bcrypt.checkpw, []
+
+    def counted(password: bytes, hashed: bytes) -> bool:
+        compared.append(password)
+        return compare(password, hashed)
+
+    monkeypatch.setattr(logins.bcrypt, "checkpw", counted)
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: check.matches(stored, "memphis"), range(24)))
+    assert answers == [True] * 24
+    assert compared == [b"memphis"]
+    assert not check.matches(stored, "wrong")
 
 
 def test_passwords_are_worked_out_once() -> None:
