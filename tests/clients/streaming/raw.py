@@ -19,9 +19,12 @@ PATIENCE = 30.0
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds; looks every now and then, and gives up at some time."""
+    """Wait until a condition, or a coroutine function, gives something; gives up at some time."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what it waits for has no event
+        while True:
+            found = condition()
+            if await found if asyncio.iscoroutine(found) else found:
+                return
             await asyncio.sleep(0.02)
 
 
