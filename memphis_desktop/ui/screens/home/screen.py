@@ -117,13 +117,13 @@ def _tls(row: _Row) -> str:
 
 COLUMNS = [
     Column("state", "State", _Row.state, "dot", 124),
-    Column("name", "Name", lambda row: row.profile.name, "text", 110, stretch=True),
-    Column("environment", "Environment", _environment, "badge", 132),
-    Column("url", "Servers", lambda row: ", ".join(safe_urls(row.profile)), "mono", 160),
+    Column("name", "Name", lambda row: row.profile.name, "text", 100, stretch=True),
+    Column("environment", "Environment", _environment, "badge", 108),
+    Column("url", "Servers", lambda row: ", ".join(safe_urls(row.profile)), "mono", 130),
     Column("login", "Login", lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
-    Column("rtt", "Round trip", _Row.rtt, "duration", 84),
-    Column("version", "Server", _Row.version, "text", 72),
-    Column("last", "Last connected", lambda row: row.last_connected, "time", 116),
+    Column("rtt", "Round trip", _Row.rtt, "duration", 80),
+    Column("version", "Server", _Row.version, "text", 72, visible=False),
+    Column("last", "Last connected", lambda row: row.last_connected, "time", 108),
     Column("tls", "TLS", _tls, "text", 110, visible=False),
     Column(
         "store", "JetStream store", _Row.store, "bar", 130, "Used, of what the account may", visible=False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -21,6 +21,9 @@ from PySide6.QtWidgets import (
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.settings import Settings
+
+
+_SWATCH = QSize(20, 14)  # the colour, and what sets it off from its name
 
 
 class Section(QFrame):
@@ -161,7 +164,7 @@ class _Swatch(QPushButton):
         own = theme.own_accent(current.name)
         colour = theme.ACCENTS[self._name].get(current.name, (own, own))[0]
         ratio = self.devicePixelRatioF()
-        pixmap = QPixmap(round(14 * ratio), round(14 * ratio))
+        pixmap = QPixmap(round(_SWATCH.width() * ratio), round(_SWATCH.height() * ratio))
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(Qt.GlobalColor.transparent)
         painter = QPainter(pixmap)
@@ -171,3 +174,4 @@ class _Swatch(QPushButton):
         painter.drawEllipse(1, 1, 12, 12)
         painter.end()
         self.setIcon(QIcon(pixmap))
+        self.setIconSize(_SWATCH)
