@@ -457,8 +457,8 @@ class MainWindow(QMainWindow):
         return (screen is not None and screen.accept_file(path)) or self.opener.open_file(path)
 
     def offer_credentials(self, path: str) -> bool:
-        """Give a file of credentials to Home; False when it is none."""
-        if not path.lower().endswith(CREDENTIAL_SUFFIXES):
+        """Give a file that begins a connection to Home; False when it is none."""
+        if not path.lower().endswith((*CREDENTIAL_SUFFIXES, ".pem", ".crt", ".cer", ".json")):
             return False
         self.navigate(HOME)
         home = self.current_workspace().current_screen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, timedelta, timezone
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_the_same_data_is_a_table(graph: TimeSeriesGraph, qtbot: QtBot) -> None:
 def test_it_speaks_to_screen_readers(graph: TimeSeriesGraph) -> None:
     graph.set_series([series("in")])
     assert graph.accessibleName() == "Throughput"
-    assert "in: now 100/s" in graph.accessibleDescription()
+    assert "in: rose from 0/s to 100/s" in graph.accessibleDescription()
 
 
 def test_colours_follow_the_theme_and_marks_stay(graph: TimeSeriesGraph) -> None:
@@ -174,3 +175,22 @@ def test_the_bar_chooses_pauses_and_follows(qtbot: QtBot) -> None:
     assert shared.following
     bar.next_preset()
     assert shared.span == 6 * 3600.0
+
+
+def test_a_sentence_says_how_each_line_ran(qtbot: QtBot) -> None:
+    """For screen readers: where it came from, where it is, how long that took."""
+    graph = TimeSeriesGraph("Lag", "messages")
+    qtbot.addWidget(graph)
+    assert graph.summary() == "Lag. No values yet"
+    now = time.time()
+    times = now - np.arange(300.0, -1.0, -60.0)
+    falling = Series("billing", times, np.array([12_000.0, 9_000.0, np.nan, 500.0, 100.0, 40.0]))
+    steady = Series("shipping", times, np.full(6, 7.0))
+    graph.set_series([falling, steady])
+    graph.time_range.fix(now - 400, now)
+    assert graph.summary().replace("\N{NO-BREAK SPACE}", " ") == (
+        "Lag. billing: fell from 12 k to 40 in 5 min, between 40 and 12 k;"
+        " shipping: steady at 7, between 7 and 7"
+    )
+    graph.time_range.fix(now - 130, now)
+    assert "billing: fell from 500 to 40 in 2\N{NO-BREAK SPACE}min" in graph.summary()

@@ -217,6 +217,30 @@ async def test_a_dropped_credentials_file_begins_a_connection(
     assert not program.window.offer_file(str(tmp_path / "picture.png"))
 
 
+async def test_certificates_and_contexts_begin_connections_too(
+    program: Program, until: Until, tmp_path: Path
+) -> None:
+    certificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+    authority, own = tmp_path / "ca.pem", tmp_path / "me.pem"
+    authority.write_text(certificate)
+    own.write_text(certificate + "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n")
+    context = tmp_path / "shop.json"
+    context.write_text(json.dumps({"url": "nats://shop:4222", "user": "ada"}))
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    for path, shown in (
+        (authority, lambda form: form.ca.text()),
+        (own, lambda form: form.certificate.text()),
+        (context, lambda form: form.urls.text()),
+    ):
+        assert program.window.offer_file(str(path))
+        form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+        assert shown(form) == ("nats://shop:4222" if path is context else str(path))
+        form.reject()
+        await until(lambda: open_dialog(ConnectionForm) is None, "the form to close")
+    assert not program.window.offer_file(str(other))
+
+
 async def test_the_local_broker_is_stopped_and_started_from_its_panel(
     program: Program, until: Until, qtbot: QtBot
 ) -> None:

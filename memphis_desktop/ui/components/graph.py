@@ -36,6 +36,7 @@ _DASHES = (
     Qt.PenStyle.DashDotLine,
 )
 _UNIT_FROM = 420  # the width from which the unit stands beside the title
+_STEADY = 0.05  # less than this part of the value is no change worth a word
 _GAP_FACTOR = 4.0  # a step this much longer than the usual one is a gap, not a line
 
 
@@ -229,13 +230,25 @@ class TimeSeriesGraph(QFrame):
 
     def summary(self) -> str:
         """What the graph shows, in a sentence, for screen readers."""
-        parts = []
-        for one in self._series:
-            finite = one.values[np.isfinite(one.values)]
-            if len(finite):
-                low, high, last = (self._format(float(v)) for v in (finite.min(), finite.max(), finite[-1]))
-                parts.append(f"{one.name}: now {last}, between {low} and {high}")
+        parts = [course for one in self._series if (course := self._course(one))]
         return f"{self.title}. " + ("; ".join(parts) if parts else "No values yet")
+
+    def _course(self, one: Series) -> str:
+        """How a line ran over the time shown; empty where it has no values."""
+        start, end = self.time_range.bounds(self._latest())
+        known = np.isfinite(one.values) & (one.times >= start) & (one.times <= end)
+        values, times = one.values[known], one.times[known]
+        if not len(values):
+            return ""
+        first, last, low, high = (float(v) for v in (values[0], values[-1], values.min(), values.max()))
+        size = max(abs(first), abs(last))
+        if abs(last - first) <= size * _STEADY:
+            course = f"{one.name}: steady at {self._format(last)}"
+        else:
+            word = "rose" if last > first else "fell"
+            span = figures.duration(float(times[-1] - times[0]))
+            course = f"{one.name}: {word} from {self._format(first)} to {self._format(last)} in {span}"
+        return f"{course}, between {self._format(low)} and {self._format(high)}"
 
     # Building ---------------------------------------------------------------------------------
 

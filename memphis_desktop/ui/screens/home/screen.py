@@ -27,8 +27,6 @@ from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import (
     ConnectionProfile,
-    CredentialKind,
-    Credentials,
     Environment,
     ProfileError,
     TlsOptions,
@@ -49,6 +47,7 @@ from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.home.broker_panel import BrokerPanel
 from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, KINDS, ConnectionForm
 from memphis_desktop.ui.screens.home.details import ConnectionDetails, safe_urls
+from memphis_desktop.ui.screens.home.dropped import profile_of_file
 from memphis_desktop.ui.screens.home.first_run import FirstRun
 from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
 from memphis_desktop.ui.screens.station_parts import limit_share
@@ -448,16 +447,11 @@ class HomeScreen(Screen):
             self.table.select_key(profile.id)
 
     def accept_file(self, path: str) -> bool:
-        """A credentials file was dropped on the window: begin a connection with it."""
-        if path.endswith(".creds"):
-            credentials = Credentials(CredentialKind.CREDS, creds_path=path)
-        elif path.endswith((".nk", ".seed")):
-            credentials = Credentials(CredentialKind.NKEY, nkey_path=path)
-        else:
-            return False
-        marked = ConnectionProfile(name="", credentials=credentials, environment=Environment.DEVELOPMENT)
-        self.edit(marked, new=True)
-        return True
+        """A login, certificate or context was dropped on the window: begin a connection with it."""
+        profile = profile_of_file(path)
+        if profile is not None:
+            self.edit(profile, new=True)
+        return profile is not None
 
     def _row_actions(self, rows: list[_Row]) -> list[Command]:
         elsewhere = ("New connection", "Import connections", "Import connections from a file")

@@ -22,7 +22,6 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.settings import Settings
 
-
 _SWATCH = QSize(20, 14)  # the colour, and what sets it off from its name
 
 
