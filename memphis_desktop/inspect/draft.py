@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from memphis_desktop.inspect.decode import DecodeError, exact_json
@@ -95,9 +96,14 @@ class Draft:
     @classmethod
     def of(cls, message: InspectedMessage) -> Draft:
         """Return a draft that publishes a copy of a message; its bytes are kept exactly."""
-        headers = tuple(item for item in message.headers if item[0] not in ORIGINAL_ONLY)
         form, body = write_body(message.payload)
-        return cls(message.subject, headers, form, body)
+        return replace(cls.without_body(message), form=form, body=body)
+
+    @classmethod
+    def without_body(cls, message: InspectedMessage) -> Draft:
+        """Return the draft of a copy whose body is kept elsewhere."""
+        headers = tuple(item for item in message.headers if item[0] not in ORIGINAL_ONLY)
+        return cls(message.subject, headers)
 
     def payload(self) -> bytes:
         """Return the body's bytes.
@@ -155,6 +161,7 @@ def write_body(payload: bytes) -> tuple[BodyForm, str]:
     return BodyForm.TEXT, text
 
 
+@lru_cache(2)  # asked several times for one text, which may be long
 def json_problem(text: str) -> str:
     """Return why a text is not JSON, with line and column, or nothing. An empty body is fine."""
     if not text.strip():

@@ -12,7 +12,7 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
-from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtCore import QMimeData, QModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QTableView
 from pytestqt.qtbot import QtBot
@@ -34,6 +34,7 @@ from memphis_desktop.ui.screens.decoders.choices import select_choice
 from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders, save_decoders
 from tests.conftest import Connect
 from tests.schema_registry import running
+from tests.stalls import watch_stalls
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -425,4 +426,30 @@ async def test_the_original_is_compared_with_what_is_written(
     composer.body_editor.setPlainText("zz")
     assert composer.compare_with_origin() is None
     assert composer.outcome.isVisible()
+    composer.close()
+
+
+async def test_a_large_body_is_kept_as_it_is(compose: Compose, client: Client, until: Until) -> None:
+    composer = await compose()
+    payload = b"\x00\xff<b>" + b'{"a": 1},' * 60_000
+    message = InspectedMessage("S", 7, 1, "S.large", b"NATS/1.0\r\nKey: value\r\n\r\n", payload)
+    async with watch_stalls() as stalls:
+        composer.copy_message(message)
+    assert stalls.longest < 0.25
+    assert len(composer.body_editor.toPlainText()) < 20_000
+    assert composer.body_editor.isReadOnly()
+    assert "sent as it is" in composer.body_note.text()
+    composer.sending.publish()
+    await until(lambda: "Stored in S as #1" in composer.outcome.text(), "the acknowledgement")
+    stored = await client.jetstream().get_msg("S", 1)
+    assert stored.data == payload
+    assert (stored.headers or {})["Key"] == "value"
+    assert history.entries() == []
+    composer.set_draft(Draft("S.small", (), BodyForm.TEXT, "small"))
+    assert not composer.body_editor.isReadOnly()
+    pasted = QMimeData()
+    pasted.setText("x" * 300_000)
+    composer.body_editor.insertFromMimeData(pasted)
+    assert composer.body.text() == "small"
+    assert "send it from a file" in composer.outcome.text()
     composer.close()

@@ -197,7 +197,9 @@ def _views(t: Theme, d: Density) -> str:
     return f"""
 QTableView, QTreeView, QListView {{ background: {t.surface}; border: none; outline: none; gridline-color: transparent;
     selection-background-color: {t.selection}; selection-color: {t.text}; font-size: {SIZE_CAPTION}px; }}
-QTreeView::item, QListView::item {{ min-height: {d.row - 4}px; border-radius: 4px; padding: 0 4px; }}
+QAbstractItemView[framed="true"] {{ border: {t.line_width}px solid {t.line}; border-radius: {RADIUS_CONTROL}px; }}
+QTreeView::item, QListView::item {{ min-height: {d.row - 4}px; padding: 0 4px; }}
+QListView::item {{ border-radius: 4px; }}
 QTreeView::item:hover, QListView::item:hover {{ background: {t.hover}; }}
 QTreeView::item:selected, QListView::item:selected {{ background: {t.selection}; color: {t.text}; }}
 QTreeView::branch {{ background: transparent; }}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -17,22 +17,39 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.inspect.attached import AttachedSchema, schema_field
 from memphis_desktop.inspect.decode import TITLES, DecodeError, exact_json
+from memphis_desktop.inspect.decode.text import preview
 from memphis_desktop.inspect.draft import BodyForm, Draft, format_hex, parse_hex
 from memphis_desktop.inspect.encode import PLAIN, encode_json
 from memphis_desktop.inspect.forms import Field, default_value
 from memphis_desktop.inspect.forms.json_types import value_field
+from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
-from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.screens.composer.form_view import FormView
 from memphis_desktop.ui.screens.decoders.choices import chosen, select_choice
 from memphis_desktop.ui.screens.decoders.store import current_decoders, notifier
 from memphis_desktop.ui.theme import fonts
 
 FORM_TITLES = {BodyForm.JSON: "JSON", BodyForm.TEXT: "Text", BodyForm.HEX: "Hex"}
+EDIT_LIMIT = 256 << 10  # bytes; a larger body is kept as it is: checking it would hold up the window
+HELD_SHOWN = 2 << 10
 FORM_LIMIT = 1 << 20  # a larger body is edited as JSON
 _FORM_ID = len(BodyForm)  # the button of the form; the others have the index of their BodyForm
 ATTACHED = ("attached", "")
+
+
+class BodyEditor(QPlainTextEdit):
+    """Where a body is typed. What is too large to be edited without holding up the window is not pasted."""
+
+    refused = Signal(str)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        """Paste, within the limit."""
+        if len(source.text()) > EDIT_LIMIT:
+            limit = figures.bytes_size(EDIT_LIMIT)
+            self.refused.emit(f"More than {limit} is not pasted here; send it from a file.")
+            return
+        super().insertFromMimeData(source)
 
 
 class BodyPanel(QWidget):
@@ -45,6 +62,7 @@ class BodyPanel(QWidget):
         super().__init__(parent)
         self.form = BodyForm.JSON
         self.attached: AttachedSchema | None = None
+        self.held: bytes | None = None  # a body too large to be edited: it is sent as it is
         self._taking = False  # the form is writing into the text
         self._chosen_by_hand = False
         self._build()
@@ -53,7 +71,8 @@ class BodyPanel(QWidget):
         self.update_buttons()
 
     def _build(self) -> None:
-        self.editor = QPlainTextEdit()
+        self.editor = BodyEditor()
+        self.editor.refused.connect(self.refused)
         self.editor.setFont(fonts.monospace(theme.SIZE_CAPTION))
         self.editor.setProperty("role", "mono")
         self.editor.setAccessibleName("Body")
@@ -117,10 +136,26 @@ class BodyPanel(QWidget):
 
     def text(self) -> str:
         """The body as typed. The document's own plain text would turn no-break spaces into spaces."""
+        if self.held is not None:
+            return ""
         return self.editor.document().toRawText().replace("\u2029", "\n")
+
+    def hold(self, data: bytes) -> None:
+        """Keep a body that is too large to be edited; its beginning is shown."""
+        self.set_body(BodyForm.TEXT, "")
+        self.held = data
+        self.editor.setPlainText(preview(data, HELD_SHOWN))
+        self._show_held(True)
+
+    def _show_held(self, held: bool) -> None:
+        self.editor.setReadOnly(held)
+        for button in self.forms.buttons():
+            button.setEnabled(not held)
 
     def set_body(self, form: BodyForm, text: str) -> None:
         """Write this."""
+        self.held = None
+        self._show_held(False)
         self.form = form
         self._check_button(list(BodyForm).index(form))
         self.views.setCurrentWidget(self.editor)
@@ -129,6 +164,8 @@ class BodyPanel(QWidget):
 
     def payload(self, draft: Draft) -> bytes:
         """The bytes of a draft in the chosen encoding; raises ValueError when it does not fit."""
+        if self.held is not None:
+            return self.held
         choice = chosen(self.encoding_box) or ("json", "")
         if draft.form is not BodyForm.JSON or choice[0] == "json":
             return draft.payload()
@@ -251,10 +288,10 @@ class BodyPanel(QWidget):
         for kind in PLAIN:
             self.encoding_box.addItem("as written" if kind == "json" else f"as {TITLES[kind]}", (kind, ""))
         if self.attached is not None and _changes_bytes(self.attached):
-            self.encoding_box.addItem(visible_text(f"as {self.attached.title}", 100), ATTACHED)
+            self.encoding_box.addItem(figures.visible_text(f"as {self.attached.title}", 100), ATTACHED)
         for kind, schema in current_decoders().schemas():
             if kind in ("protobuf", "avro"):
-                self.encoding_box.addItem(visible_text(f"as {schema}", 100), (kind, schema))
+                self.encoding_box.addItem(figures.visible_text(f"as {schema}", 100), (kind, schema))
         select_choice(self.encoding_box, before_choice)
         self.encoding_box.blockSignals(before)
 

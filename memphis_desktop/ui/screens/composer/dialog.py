@@ -36,7 +36,7 @@ from memphis_desktop.ui.components.dialogs import pad_numbers
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer import history
-from memphis_desktop.ui.screens.composer.body import FORM_TITLES, BodyPanel
+from memphis_desktop.ui.screens.composer.body import EDIT_LIMIT, FORM_TITLES, BodyPanel
 from memphis_desktop.ui.screens.composer.header_grid import HeaderGrid
 from memphis_desktop.ui.screens.composer.many import ManyBar
 from memphis_desktop.ui.screens.composer.replies import ReplyPanel
@@ -65,8 +65,7 @@ def open_composer(
     """
     composer = Composer(context, parent)
     if message is not None:
-        composer.set_draft(Draft.of(message))
-        composer.set_origin(message)
+        composer.copy_message(message)
     elif draft is not None:
         composer.set_draft(draft)
     elif stream:
@@ -254,6 +253,16 @@ class Composer(QDialog):
         self.body.set_body(draft.form, draft.body)
         self.check()
 
+    def copy_message(self, message: InspectedMessage) -> None:
+        """Write a copy of a message; a payload too large to be edited is kept as it is."""
+        if len(message.payload) > EDIT_LIMIT:
+            self.set_draft(Draft.without_body(message))
+            self.body.hold(message.payload)
+        else:
+            self.set_draft(Draft.of(message))
+        self.set_origin(message)
+        self.check()
+
     def set_origin(self, message: InspectedMessage) -> None:
         """Say what this is a copy of."""
         self.setWindowTitle("Edit and publish")
@@ -332,7 +341,7 @@ class Composer(QDialog):
     def payload(self, draft: Draft) -> bytes:
         """The bytes of a draft; raises ValueError when the body does not fit its form, encoding or schema."""
         data = self.body.payload(draft)
-        attached = self.body.attached
+        attached = self.body.attached if self.body.held is None else None  # large ones the station checks
         if attached is not None and self.schema_check.isChecked():
             problem = attached.problem(data)
             if problem:
@@ -379,7 +388,10 @@ class Composer(QDialog):
         else:
             size = len(self.body.payload(self.filled(0)))
             title = FORM_TITLES[self.body.form]
-            fits = ", fits its schema" if self.body.attached and self.schema_check.isChecked() else ""
+            is_checked = self.body.attached and self.schema_check.isChecked() and self.body.held is None
+            fits = ", fits its schema" if is_checked else ""
+            if self.body.held is not None:
+                title = "Too large to be edited here, sent as it is"
             note.setText(f"{title}, {figures.bytes_size(size)}{fits}" if size else "Empty body")
             note.setRole("caption")
         self.body.update_buttons()

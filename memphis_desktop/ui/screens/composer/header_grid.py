@@ -61,6 +61,7 @@ class HeaderGrid(QTableWidget):
         super().__init__(0, 2, parent)
         self.setHorizontalHeaderLabels(["Header", "Value"])
         self.setAccessibleName("Headers")
+        self.setProperty("framed", "true")
         self.verticalHeader().hide()
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.verticalHeader().setDefaultSectionSize(theme.manager().density.row)

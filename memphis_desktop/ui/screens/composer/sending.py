@@ -99,6 +99,10 @@ class Sending(QObject):
             if isValid(composer):
                 self._set_busy(False)
 
+    def _remember(self, draft: Draft) -> None:
+        if not isValid(self._composer) or self._composer.body.held is None:
+            history.remember(draft)
+
     def _set_busy(self, busy: bool) -> None:
         self.busy = busy
         self._composer.check()
@@ -113,7 +117,7 @@ class Sending(QObject):
             draft.header_list(),
             timeout=composer.timeout_box.value(),
         )
-        history.remember(written)
+        self._remember(written)
         if isValid(composer):
             composer.load_subjects()
             self._show_stored(ack)
@@ -132,7 +136,7 @@ class Sending(QObject):
             timeout=composer.timeout_box.value(),
             arrived=self._reply_arrived,
         )
-        history.remember(written)
+        self._remember(written)
         if not isValid(composer):
             return
         composer.load_subjects()
@@ -190,7 +194,7 @@ class Sending(QObject):
         self._timer.start()
         self.label_button()
         await self.series.run()
-        history.remember(draft)
+        self._remember(draft)
         if isValid(composer):
             self._timer.stop()
             self._show_series()

@@ -73,6 +73,7 @@ class Bench(QFrame):
             lambda row: row[0],
             "bench_verdicts",
         )  # fmt: skip
+        self.verdicts.set_state("empty", "What each decoder makes of a payload, and why.", icon="list-checks")
         line = QHBoxLayout()
         line.setSpacing(theme.SPACE_2)
         line.addWidget(PlainLabel("Try it", "section"))
@@ -89,6 +90,7 @@ class Bench(QFrame):
         results.addWidget(self.output)
         results.addWidget(self.verdicts)
         results.setChildrenCollapsible(False)
+        results.setHandleWidth(theme.SPACE_3)
         results.setSizes([420, 580])
         layout.addWidget(results, 1)
 
@@ -158,3 +160,4 @@ class Bench(QFrame):
             lines.append(decoded.text)
         self.output.set_text("\n".join(lines))
         self.verdicts.set_rows(list(enumerate(decoded.report)))
+        self.verdicts.set_state("ready")

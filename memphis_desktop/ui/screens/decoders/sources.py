@@ -73,9 +73,7 @@ class SourceTable(QWidget):
             state = (
                 ("bad", "problem") if problem else ("good", "in use") if known else ("muted", "not asked yet")
             )
-            gives = problem or (
-                f"{figures.count_noun(known, 'schema')} read" if known else registry.source.url
-            )
+            gives = problem or (f"{figures.count_noun(known, 'schema')} read" if known else "")
             name = f"{registry.source.name}  {registry.source.url}"
             rows.append(SourceRow("Schema registry", name, state, gives, registry.source))
         for entry in decoders.settings.schemaverses:
