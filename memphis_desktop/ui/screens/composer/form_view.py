@@ -97,6 +97,7 @@ class FormView(QWidget):
         super().__init__(parent)
         self.model = FormModel()
         self.tree = _Tree(self)
+        self.tree.setProperty("framed", "true")
         self.tree.setModel(self.model)
         self.tree.setItemDelegate(_Delegate(self.tree))
         self.tree.setAccessibleName("Fields of the body")

@@ -73,7 +73,9 @@ class Bench(QFrame):
             lambda row: row[0],
             "bench_verdicts",
         )  # fmt: skip
-        self.verdicts.set_state("empty", "What each decoder makes of a payload, and why.", icon="list-checks")
+        self.verdicts.set_state(
+            "empty", "What each decoder makes of a payload, and why.", icon="check-circle"
+        )
         line = QHBoxLayout()
         line.setSpacing(theme.SPACE_2)
         line.addWidget(PlainLabel("Try it", "section"))
