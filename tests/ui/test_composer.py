@@ -453,3 +453,20 @@ async def test_a_large_body_is_kept_as_it_is(compose: Compose, client: Client, u
     assert composer.body.text() == "small"
     assert "send it from a file" in composer.outcome.text()
     composer.close()
+
+
+async def test_subjects_that_a_station_holds_are_offered(
+    compose: Compose, client: Client, until: Until, qtbot: QtBot
+) -> None:
+    for number in range(3):
+        await client.jetstream().publish(f"S.held.{number}", b"x")
+    composer = await compose()
+    await until(lambda: composer.context.session.snapshot.streams["S"].subject_count == 3, "the count")
+    composer.subject_field.clear()
+    qtbot.keyClicks(composer.subject_field, "S.h")
+    await until(lambda: "S.held.2" in composer.offers.model.stringList(), "the subjects")
+    completer = composer.subject_field.completer()
+    assert completer is not None
+    completer.setCompletionPrefix("held.1")
+    assert completer.currentCompletion() == "S.held.1"
+    composer.close()

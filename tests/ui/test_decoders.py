@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
+from memphis_desktop.cluster import keychain
 from memphis_desktop.inspect.decode.plugins import plugin_folder
 from memphis_desktop.inspect.decode.rules import DecoderRule
 from memphis_desktop.inspect.mask import MASK, MaskRule
@@ -21,6 +23,7 @@ from memphis_desktop.inspect.registry import RegistrySource, wire
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.service import StationsService
+from memphis_desktop.ui import settings
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.decoders import DecodersScreen
 from memphis_desktop.ui.screens.decoders.choices import select_choice
@@ -151,13 +154,24 @@ async def test_a_command_of_ones_own(go: Go, until: Until, qtbot: QtBot, tmp_pat
 
 
 @pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A keychain that keeps its secrets here."""
+    kept: dict[str, str] = {}
+    monkeypatch.setattr(keychain, "available", lambda: True)
+    monkeypatch.setattr("keyring.set_password", lambda _, name, value: kept.update({name: value}))
+    monkeypatch.setattr("keyring.get_password", lambda _, name: kept.get(name))
+    monkeypatch.setattr("keyring.delete_password", lambda _, name: kept.pop(name))
+    return kept
+
+
+@pytest.fixture
 def registry() -> Iterator[SchemaRegistry]:
     with running() as server:
         yield server
 
 
 async def test_a_schema_registry_as_a_user_sets_it_up(
-    go: Go, client: Client, registry: SchemaRegistry, until: Until, qtbot: QtBot
+    go: Go, client: Client, registry: SchemaRegistry, until: Until, qtbot: QtBot, vault: dict[str, str]
 ) -> None:
     order = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "long"}]}
     number = registry.register("orders-value", order)
@@ -196,7 +210,11 @@ async def test_a_schema_registry_as_a_user_sets_it_up(
     assert registry.asked.count("/schemas/ids/1") == 1
     window.navigate(Route("decoders"))
     await until(lambda: screen.sources.table.rows()[0].gives == "1 schema read", "the state")
-    # It can be chosen for a rule, and its secret is not in the file of the settings in clear words.
+    # It can be chosen for a rule, and its secret is in the keychain, not among the settings.
+    kept = current_decoders().settings.registries[0]
+    assert list(vault.values()) == ["secret"]
+    assert kept.secret == f"{keychain.SCHEME}{next(iter(vault))}"
+    assert '"secret"' not in json.dumps(settings.current().get("decoders")["registries"][0]["secret"])
     rule = screen._edit(None)
     select_choice(rule.decoder_box, ("registry", "main"))
     box = rule.subject_box
@@ -210,8 +228,9 @@ async def test_a_schema_registry_as_a_user_sets_it_up(
     rule.accept()
     assert screen.rules.rows()[0][1] == DecoderRule("registry", "main/orders-value", subject="S.avro")
 
-    # Taken away, nothing is asked of it any more.
+    # Taken away, nothing is asked of it any more, and the keychain has forgotten it.
     screen.sources.remove(screen.sources.table.rows())
+    await until(lambda: not vault, "an empty keychain")
     asked = len(registry.asked)
     window.navigate(Route("messages", {"stream": "S", "sequence": "6"}))
     await until(lambda: "no schema registry main" in str(browser.detail.decoded.report), "the report")

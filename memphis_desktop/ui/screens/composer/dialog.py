@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -42,6 +42,7 @@ from memphis_desktop.ui.screens.composer.many import ManyBar
 from memphis_desktop.ui.screens.composer.replies import ReplyPanel
 from memphis_desktop.ui.screens.composer.schema_lookup import SchemaLookup
 from memphis_desktop.ui.screens.composer.sending import Sending
+from memphis_desktop.ui.screens.composer.subjects import SubjectOffers
 from memphis_desktop.ui.screens.decoders.store import notifier
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.theme.icons import beside_text, icon
@@ -96,6 +97,7 @@ class Composer(QDialog):
         self._check_timer.setInterval(_CHECK_MS)
         self._check_timer.timeout.connect(self.check)
         self.schemas = SchemaLookup(context, self)
+        self.offers = SubjectOffers(context, self)
         self.sending = Sending(self)
         self._build()
         self._connect()
@@ -112,8 +114,7 @@ class Composer(QDialog):
         self.subject_field.setProperty("role", "mono")
         self.subject_field.setPlaceholderText("orders.eu.created")
         self.subject_field.setAccessibleName("Subject")
-        self._subjects = QStringListModel()
-        completer = QCompleter(self._subjects, self)
+        completer = QCompleter(self.offers.model, self)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.subject_field.setCompleter(completer)
@@ -235,9 +236,7 @@ class Composer(QDialog):
 
     def load_subjects(self) -> None:
         """Offer the subjects of stations, and those sent to before."""
-        subjects = {subject for _, patterns in self.streams() for subject in patterns}
-        recent = [str(entry.get("subject", "")) for entry in history.entries()]
-        self._subjects.setStringList(list(dict.fromkeys([*recent, *sorted(subjects)])))
+        self.offers.load({subject for _, patterns in self.streams() for subject in patterns})
 
     # The draft ----------------------------------------------------------------------------------
 
@@ -429,6 +428,7 @@ class Composer(QDialog):
         self.match_label.setRole("caption")
         if stream:
             self.match_label.setText(f"Stored in {stream}")
+            self.offers.look_into(stream)
         else:
             self.match_label.setText("No station stores this subject; use Request for a service")
 
