@@ -31,6 +31,7 @@ from memphis_desktop.ui.screens.composer import Composer
 from memphis_desktop.ui.screens.messages import MessageBrowser
 from memphis_desktop.ui.screens.messages.columns import standard_columns
 from memphis_desktop.ui.screens.messages.hex_view import HexView
+from memphis_desktop.ui.screens.messages.partition_box import partitions_of
 from memphis_desktop.ui.screens.messages.rows import Gap, MessageListModel
 from memphis_desktop.ui.screens.messages_text import MAX_LINE, TextView, breakable
 from memphis_desktop.ui.screens.replay import ReplayDialog, ReplayScreen
@@ -248,6 +249,27 @@ async def test_live_follows_pauses_and_stays_bounded(
     assert browser.list.at_end
     qtbot.keyClick(browser.list.table, Qt.Key.Key_T)
     assert not browser.tail.live
+
+
+async def test_going_from_one_partition_to_another(
+    client: Client, browse: Browse, until: Until, qtbot: QtBot
+) -> None:
+    for number, payload in ((1, b"one"), (2, b"two"), (10, b"ten")):
+        await fill(client, f"shop${number}", [payload, b"other"])
+    await fill(client, "shops$1", [b"another station's"])
+    browser = await browse("shop$2")
+    box = browser.toolbar.partition_box
+    await until(lambda: not box.isHidden(), "the partitions")
+    assert [box.itemText(index) for index in range(3)] == [f"Partition {n} of 3" for n in (1, 2, 10)]
+    assert box.currentText() == "Partition 2 of 3"
+    window: Any = browser.window()
+    box.setFocus()
+    qtbot.keyClick(box, Qt.Key.Key_Down)
+    await until(lambda: window.current_workspace().current_screen.browser is not browser, "another browser")
+    there = window.current_workspace().current_screen.browser
+    await until(lambda: there.places.settled and there.list.model.rows, "its rows")
+    assert there.list.model.rows[0].payload == b"ten"
+    assert partitions_of("S", ["S", "S$1"]) == []
 
 
 async def test_what_arrives_is_recorded_to_a_file_shown_or_not(

@@ -132,6 +132,7 @@ class MessageBrowser(QWidget):
         self.pause_button.toggled.connect(self.tail.set_paused)
         self.toolbar.record_button.clicked.connect(self.recorder.toggle)
         self.toolbar.new_label.clicked.connect(self.places.go_last)
+        self.toolbar.partition_box.chosen.connect(self._go_to_partition)
         self.toolbar.first_button.clicked.connect(self.places.go_first)
         self.toolbar.last_button.clicked.connect(self.places.go_last)
         self.toolbar.columns_button.clicked.connect(lambda: self.columns.menu())
@@ -185,6 +186,7 @@ class MessageBrowser(QWidget):
 
     def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
         """A polling round: the station may have grown or lost messages."""
+        self.toolbar.partition_box.show_partitions(self.stream, snapshot.streams)
         stream = snapshot.streams.get(self.stream)
         if stream is None or self.reader is None:
             return
@@ -291,6 +293,12 @@ class MessageBrowser(QWidget):
         elif self.pane.message is not None:
             parameters["sequence"] = str(self.pane.message.sequence)
         return Route("messages", parameters)
+
+    def _go_to_partition(self, stream: str) -> None:
+        """Show another partition, searched for the same; subjects differ between partitions."""
+        if stream != self.stream:
+            parameters = dict(self.route().parameters) | {"stream": stream, "subject": "", "sequence": ""}
+            self.context.navigate(Route("messages", parameters))
 
     def focus_jump(self) -> None:
         """Into the jump field."""

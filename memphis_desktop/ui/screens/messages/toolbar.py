@@ -11,6 +11,7 @@ from memphis_desktop.inspect.seek import EXAMPLES
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.filter_bar import FilterField
+from memphis_desktop.ui.screens.messages.partition_box import PartitionBox
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 
@@ -19,7 +20,9 @@ class BrowserToolbar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.partition_box = PartitionBox(self)
         self.subject_field = FilterField("Subject, such as orders.>  ( / )")
+        self.subject_field.setMinimumWidth(150)
         self.subject_field.setToolTip("The server sends only messages whose subject matches")
         self.jump_field = FilterField("Go to #123, -15m  ( G )")
         self.jump_field.setAccessibleName("Jump to")
@@ -50,6 +53,7 @@ class BrowserToolbar(QWidget):
         line = QHBoxLayout(self)
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
         line.setSpacing(theme.SPACE_2)
+        line.addWidget(self.partition_box)
         line.addWidget(self.subject_field, 3)
         line.addWidget(self.jump_field, 2)
         for widget in (
