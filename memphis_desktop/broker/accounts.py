@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from memphis_desktop.broker import routing
 from memphis_desktop.broker.crossing import REPLY_PREFIX, Crossings, ServiceImport
+from memphis_desktop.broker.handlers import HandlerSubscription, Pending, Turn, call_handler, call_with_acks
 from memphis_desktop.broker.options import AccountOptions
-from memphis_desktop.broker.routing import HandlerSubscription, Pending, Publisher, SubjectRouter, Turn, Watch
+from memphis_desktop.broker.routing import SubjectRouter, Watch
 from memphis_desktop.broker.subject_mapping import AccountMappings
 from memphis_desktop.broker.subscription import ClientSubscription
 from memphis_desktop.protocol.message import HEADER_SIZE, REPLY, Message
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.connection import ClientConnection
-    from memphis_desktop.broker.contracts import AckHandler, Handler, Subscription
+    from memphis_desktop.broker.contracts import AckHandler, Handler, Publisher, Subscriber, Subscription
     from memphis_desktop.protocol.acks import AckRun
     from memphis_desktop.protocol.deliveries import DeliveryBlock
 
@@ -80,14 +81,14 @@ class Account:
         subscription.active = False
         self.remove(subscription)
 
-    def insert(self, subscription: routing.Subscriber) -> None:
+    def insert(self, subscription: Subscriber) -> None:
         """Add a subscription and tell the watches."""
         self.router.insert(subscription)
         if self._crossings.streams:
             self._crossings.subscribed(subscription)
         self._watches.pattern_changed(subscription.pattern)
 
-    def remove(self, subscription: routing.Subscriber) -> None:
+    def remove(self, subscription: Subscriber) -> None:
         """Remove a subscription and tell the watches."""
         if self.router.remove(subscription):
             if self._crossings.streams:
@@ -124,7 +125,7 @@ class Account:
             return False
         self._depth = 1
         try:
-            routing.call_with_acks(single, run)
+            call_with_acks(single, run)
             while self._nested:
                 self._nested.pop(0).run()
         finally:
@@ -202,7 +203,7 @@ class Account:
                 return False
             self._depth = 1
             try:
-                routing.call_handler(single, list(messages), sender)
+                call_handler(single, list(messages), sender)
                 while self._nested:
                     self._nested.pop(0).run()
             finally:

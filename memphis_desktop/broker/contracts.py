@@ -12,6 +12,7 @@ from memphis_desktop.protocol.message import Message
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.clock import Clock
+    from memphis_desktop.broker.handlers import Pending
     from memphis_desktop.broker.jetstream.limits import AccountLimits
     from memphis_desktop.protocol.acks import AckRun
     from memphis_desktop.protocol.deliveries import DeliveryBlock
@@ -177,3 +178,44 @@ class JetStreamService(Protocol):
 
     def check_health(self, account: str = "", stream: str = "", consumer: str = "") -> str:
         """Return what is wrong, in the words of ``/healthz``; "" when nothing is."""
+
+
+class Publisher(Protocol):
+    """What routing needs to know of the connection that published."""
+
+    @property
+    def echo(self) -> bool:
+        """Whether it gets its own messages."""
+
+    @property
+    def no_responders(self) -> bool:
+        """Whether it wants to be told that nobody listens."""
+
+    def tell_no_responders(self, message: Message) -> None:
+        """Tell it so."""
+
+    def stall(self) -> None:
+        """Slow it down: a subscriber has fallen behind."""
+
+    def request_info(self, *, detailed: bool) -> dict[str, Any]:
+        """Return what a service in another account is told of it: its account, or all."""
+
+
+class Subscriber(Protocol):
+    """A subscription of a client or of the node itself."""
+
+    pattern: bytes
+    queue: bytes
+    order: int  # when it was made, among all of the account; the router sets it
+
+    def belongs_to(self, sender: object) -> bool:
+        """Return whether this is a subscription of the connection `sender`."""
+
+    def take(self, messages: list[Message], sender: Publisher | None, pending: Pending) -> bool | None:
+        """Take messages, in order. The list belongs to the caller. False: nobody is there after all."""
+
+    def backlog(self) -> int:
+        """Return the bytes that wait for its reader; 0 for a handler."""
+
+    def figures(self) -> tuple[bytes, int, int, int]:
+        """Return sid, messages delivered, maximum (0 for none) and the connection's id, for monitoring."""

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from memphis_desktop.broker.contracts import Publisher, Subscriber
+from memphis_desktop.broker.handlers import Pending
 from memphis_desktop.broker.options import AccountOptions, Export, Import
-from memphis_desktop.broker.routing import Pending, Publisher, Subscriber, Watch
+from memphis_desktop.broker.routing import Watch
 from memphis_desktop.broker.service_latency import LatencyTracker
 from memphis_desktop.broker.subject_mapping import SubjectMapping, intersection
 from memphis_desktop.broker.tokens import activates

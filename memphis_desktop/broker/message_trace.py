@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import cramjam
 
+from memphis_desktop.broker.contracts import Subscriber
 from memphis_desktop.broker.crossing import ServiceImport, StreamShadow
+from memphis_desktop.broker.handlers import HandlerSubscription, Pending
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.jetstream.typed_json import encode_json
 from memphis_desktop.broker.options import AccountTrace
-from memphis_desktop.broker.routing import HandlerSubscription, Pending, Subscriber
 from memphis_desktop.broker.subscription import ClientSubscription
 from memphis_desktop.protocol import headers, subjects
 from memphis_desktop.protocol.message import Message

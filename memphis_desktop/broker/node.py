@@ -18,6 +18,7 @@ from memphis_desktop.broker.channel import Channel
 from memphis_desktop.broker.clock import Clock, LoopClock
 from memphis_desktop.broker.compatibility import SERVER_VERSION
 from memphis_desktop.broker.connection import ClientConnection
+from memphis_desktop.broker.handlers import Turn
 from memphis_desktop.broker.key_pairs import NodeKeys
 from memphis_desktop.broker.node_accounts import NodeAccounts
 from memphis_desktop.broker.node_listeners import NodeListeners
@@ -26,7 +27,6 @@ from memphis_desktop.broker.options import (
     ReloadError,
     StartError,
 )
-from memphis_desktop.broker.routing import Turn
 from memphis_desktop.broker.system_events import SystemEvents
 from memphis_desktop.broker.system_requests import SystemRequests
 from memphis_desktop.protocol.errors import CloseReason

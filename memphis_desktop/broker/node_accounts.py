@@ -18,7 +18,7 @@ from memphis_desktop.broker.subject_mapping import mappings_to_domain
 if TYPE_CHECKING:
     from memphis_desktop.broker.authentication import Authenticator
     from memphis_desktop.broker.contracts import JetStreamService
-    from memphis_desktop.broker.routing import Turn
+    from memphis_desktop.broker.handlers import Turn
     from memphis_desktop.broker.system_requests import SystemRequests
 
 

@@ -20,7 +20,7 @@ from memphis_desktop.protocol import headers
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.accounts import Account
-    from memphis_desktop.broker.routing import Publisher
+    from memphis_desktop.broker.contracts import Publisher
 
 _TYPE = "io.nats.server.metric.v1.service_latency"
 _UNAVAILABLE, _TIMEOUT = (503, "Service Unavailable"), (504, "Service Timeout")

@@ -9,7 +9,8 @@ from memphis_desktop.protocol.message import Message
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.connection import ClientConnection
-    from memphis_desktop.broker.routing import Pending, Publisher
+    from memphis_desktop.broker.contracts import Publisher
+    from memphis_desktop.broker.handlers import Pending
     from memphis_desktop.protocol.deliveries import DeliveryBlock
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from memphis_desktop.broker.contracts import Subscriber
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.reports.common import (
     DEFAULT_LIMIT,
@@ -13,7 +14,6 @@ from memphis_desktop.broker.reports.common import (
     round_trip_text,
     short_duration,
 )
-from memphis_desktop.broker.routing import Subscriber
 from memphis_desktop.protocol import subjects
 
 if TYPE_CHECKING:

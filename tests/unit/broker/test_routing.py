@@ -13,8 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memphis_desktop.broker import routing
 from memphis_desktop.broker.accounts import Account
+from memphis_desktop.broker.contracts import Publisher
+from memphis_desktop.broker.handlers import Pending, Turn
 from memphis_desktop.broker.options import AccountOptions, Mapping
-from memphis_desktop.broker.routing import NOWHERE, Pending, Publisher, Turn
+from memphis_desktop.broker.routing import NOWHERE
 from memphis_desktop.protocol import subjects
 from memphis_desktop.protocol.acks import AckRun
 from memphis_desktop.protocol.message import Message

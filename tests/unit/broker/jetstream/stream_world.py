@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 from memphis_desktop.broker.accounts import Account
+from memphis_desktop.broker.handlers import Turn
 from memphis_desktop.broker.jetstream.account import AccountStreams
 from memphis_desktop.broker.jetstream.config import StreamConfig
 from memphis_desktop.broker.jetstream.limits import AccountLimits
 from memphis_desktop.broker.jetstream.service import JetStream
 from memphis_desktop.broker.jetstream.stream import Stream
-from memphis_desktop.broker.routing import Turn
 from memphis_desktop.broker.store import MemoryRoot
 from memphis_desktop.broker.store.interface import DurableCallback, StorageError
 from memphis_desktop.protocol import headers
