@@ -114,10 +114,10 @@ class LiveCapture:
         self._hidden: frozenset[str] = frozenset()
         self._hidden_beginnings: tuple[str, ...] = ()
         self.hidden = frozenset(INTERNAL)
-        self.latencies: dict[int, float] = {}
+        self.latencies: OrderedDict[int, float] = OrderedDict()
         self.replies: OrderedDict[int, InspectedMessage] = OrderedDict()  # the first, by the request's number
         self._reply_bytes = 0
-        self._came_by: dict[int, int] = {}  # message's number -> its pattern's
+        self._came_by = bytearray(MAX_ROWS)  # the pattern's number of each of the last messages, in a ring
         self._answered: OrderedDict[str, None] = OrderedDict()  # inboxes whose reply was folded
         self._new: deque[InspectedMessage] = deque()
         self._new_bytes = 0
@@ -138,7 +138,8 @@ class LiveCapture:
 
     def pattern_of(self, number: int) -> int | None:
         """Return the number of the pattern by which a message came; None when that is forgotten."""
-        return self._came_by.get(number)
+        known = max(0, self._number - MAX_ROWS) < number <= self._number
+        return self._came_by[number % MAX_ROWS] if known else None
 
     @property
     def folding(self) -> bool:
@@ -193,7 +194,6 @@ class LiveCapture:
         self.latencies.clear()
         self.replies.clear()
         self._reply_bytes = 0
-        self._came_by.clear()
         self._waiting.clear()
         self._answered.clear()
 
@@ -232,9 +232,7 @@ class LiveCapture:
             self._waiting[answer] = (self._number, time.perf_counter())
             if len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
-        self._came_by[self._number] = entry.number
-        if len(self._came_by) > MAX_ROWS:
-            del self._came_by[next(iter(self._came_by))]
+        self._came_by[self._number % MAX_ROWS] = min(entry.number, 255)
         message = InspectedMessage("", self._number, time.time_ns(), name, header, payload)
         if self.recorder is not None:
             self.recorder.add(message)
@@ -255,7 +253,7 @@ class LiveCapture:
             self._answered.popitem(last=False)
         self.latencies[number] = time.perf_counter() - sent
         if len(self.latencies) > MAX_ROWS:
-            self.latencies.pop(next(iter(self.latencies)))
+            self.latencies.popitem(last=False)
         reply = InspectedMessage("", number, time.time_ns(), inbox, header, payload)
         self.replies[number] = reply
         self._reply_bytes += reply.cost

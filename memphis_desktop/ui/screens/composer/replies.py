@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
-from memphis_desktop.inspect.decode import exact_json
+from memphis_desktop.inspect.decode import Decoded, exact_json
 from memphis_desktop.inspect.decode.text import preview
 from memphis_desktop.inspect.draft import format_hex
 from memphis_desktop.inspect.message import InspectedMessage
@@ -36,6 +38,8 @@ class ReplyPanel(QWidget):
         super().__init__(parent)
         self._rows: list[_Row] = []
         self._request_subject = ""
+        self._shown: _Row | None = None
+        self._task: asyncio.Task[None] | None = None
         self.text = TextView("Reply")
         self.table = DataTable(
             [
@@ -121,13 +125,27 @@ class ReplyPanel(QWidget):
     def _show_row(self, row: _Row | None) -> None:
         if row is None:
             return
+        message = self._message(row)
+        self._shown = row
+        if len(row.reply.payload) > SHOWN:
+            self._show_text(row, None)
+        elif current_decoders().slow_for(message):
+            self.text.set_text("Decoding")
+            self._task = asyncio.get_running_loop().create_task(self._decode_beside(row, message))
+        else:
+            self._show_text(row, current_decoders().decode(message))
+
+    async def _decode_beside(self, row: _Row, message: InspectedMessage) -> None:
+        decoded = await asyncio.to_thread(current_decoders().decode, message)
+        if isValid(self) and self._shown is row:
+            self._show_text(row, decoded)
+
+    def _show_text(self, row: _Row, decoded: Decoded | None) -> None:
         reply = row.reply
         body = format_hex(reply.payload[:SHOWN])
-        if len(reply.payload) <= SHOWN:
-            decoded = current_decoders().decode(self._message(row))
-            if decoded.has_value:
-                body = exact_json.write(decoded.value)
-            elif decoded.text is not None:
-                body = decoded.text
+        if decoded is not None and decoded.has_value:
+            body = exact_json.write(decoded.value)
+        elif decoded is not None and decoded.text is not None:
+            body = decoded.text
         headers = "".join(f"{name}: {value}\n" for name, value in reply.headers)
         self.text.set_text(f"{headers}\n{body}" if headers else body)
