@@ -277,6 +277,11 @@ def section(figures: dict[str, Any]) -> str:
         f"| {name} | {screen['requests']:.1f} | {screen['core']:.1f} % | {screen['longest']:.0f} ms |"
         for name, screen in figures["at_rest"].items()
     )
+    how = (
+        "by one request to each server as the system account"
+        if figures["system"]
+        else "list by list, without the system account"
+    )
     return f"""{HEADING}
 
 Three nats-servers and the window on the same {figures["cores"]} cores, with {figures["streams"]:,}
@@ -286,8 +291,9 @@ the machine was {figures["load"]:.0f}: what else it does lengthens the times, no
 
 After connecting: all names after {figures["names"]:.1f} s, the list with the figures of what is in view after
 {figures["usable"]:.1f} s, every station read once after {figures["everything"]:.1f} s, every group after
-{figures["groups"]:.0f} s. What is in view is read anew each second (age in the median
-{figures["at_rest"]["stations"]["visible_age"]:.1f} s).
+{figures["groups"]:.0f} s, {how}. In the first minute
+{figures["first_minute"]:.1f} requests a second are made. What is in view is read anew each second (age in the
+median {figures["at_rest"]["stations"]["visible_age"]:.1f} s).
 
 | At rest on | Requests a second (at most 20) | Of one core (at most 15 %) | Longest work in one piece |
 | --- | --- | --- | --- |

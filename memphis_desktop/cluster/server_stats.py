@@ -85,7 +85,9 @@ class ServerStatistics:
     async def ask(self) -> None:
         """Send the question of this round, measure the round trip now and then, and update the server."""
         now = time.monotonic()
-        if now - self._refused_at > RETRY_AFTER:
+        if self._session.is_refused(ACCOUNT_STATISTICS):
+            self._state.errors["servers"] = f"This login may not ask the servers ({ACCOUNT_STATISTICS})."
+        elif now - self._refused_at > RETRY_AFTER:
             await self._session.nats.publish(ACCOUNT_STATISTICS, EVERY_SERVER, reply=self._inbox)
         system = self._session.system
         if system is not None and system.is_connected:
@@ -118,6 +120,7 @@ class ServerStatistics:
             return
         with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             answer = orjson.loads(message.data)
+            self._state.errors.pop("servers", None)
             accounts = answer["data"]["account_statz"] or []
             figures = self._servers.setdefault(str(answer["server"]["id"]), _Figures())
             received: dict[str, int] = {"msgs": 0, "bytes": 0}

@@ -287,7 +287,7 @@ class Session:
         elif subject.lower().startswith("$js.event.advisory."):
             self._cluster.errors["advisories"] = f"This login may not subscribe to {subject}."
 
-    def _is_refused(self, subject: str) -> bool:
+    def is_refused(self, subject: str) -> bool:
         """Whether the server refused this subject a moment ago."""
         at = self._refused.get(subject.lower())
         return at is not None and time.monotonic() - at < _REFUSED_SECONDS
@@ -484,14 +484,14 @@ class Session:
         if client is None or not client.is_connected:
             raise NotConnected
         seconds = self.profile.request_timeout if timeout is None else timeout
-        if client is self._client and self._is_refused(subject):
+        if client is self._client and self.is_refused(subject):
             raise NotPermitted(subject)
         try:
             return await client.request(subject, payload, timeout=seconds, headers=headers)
         except NoRespondersError as error:
             raise NoResponder(subject) from error
         except NatsTimeoutError as error:
-            if client is self._client and self._is_refused(subject):
+            if client is self._client and self.is_refused(subject):
                 raise NotPermitted(subject) from error
             raise RequestTimeout(subject, seconds) from error
         except (ConnectionClosedError, ConnectionReconnectingError) as error:

@@ -16,7 +16,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QComboBox, QDialog
+from PySide6.QtWidgets import QApplication, QComboBox, QDialog, QLabel
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop import app
@@ -24,7 +24,7 @@ from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.cluster.lab.layout import NODE_NAMES
 from memphis_desktop.cluster.lab.local import can_isolate
 from memphis_desktop.cluster.model import ConnectionState
-from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
+from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, Environment
 from memphis_desktop.cluster.raft.groups import stream_key
 from memphis_desktop.cluster.raft.model import META, PeerStatus, Quorum, RaftGroup
 from memphis_desktop.cluster.raft.timeline import EventKind
@@ -33,6 +33,7 @@ from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.cluster.balance import BalanceDialog
 from memphis_desktop.ui.screens.cluster.screen import ClusterScreen
 from memphis_desktop.ui.screens.cluster.steering import ActionDialog
+from tests.conftest import Starter
 
 Until = Callable[..., Awaitable[Any]]
 Start = Callable[..., Awaitable[ClusterScreen]]
@@ -365,6 +366,27 @@ async def test_without_the_system_account_it_says_what_is_missing(start: Start, 
     assert all(row.server.here and row.server.memory is None for row in rows)
     found = await until(lambda: (g := group(screen, "orders")) and g.all_current and g, "a current group")
     assert screen._steering.step_down_refusal(found) == ""
+
+
+async def test_a_login_that_may_not_ask_is_told_so_in_place_of_waiting(
+    start_nats_server: Starter, open_window: Callable[..., Awaitable[app.Program]], until: Until
+) -> None:
+    user = '{user: limited, password: x, permissions: {publish: ["$JS.API.INFO"], subscribe: ["_INBOX.>"]}}'
+    server = start_nats_server(config=f"accounts {{ A {{ jetstream: enabled, users: [{user}] }} }}\n")
+    program = await open_window()
+    credentials = Credentials(CredentialKind.PASSWORD, user="limited", password="x")
+    profile = ConnectionProfile("limited", urls=(server.url,), credentials=credentials)
+    await program.window.open_profile(profile, Route("cluster", {"tab": "groups"}))
+    screen = program.window.current_workspace().current_screen
+    assert isinstance(screen, ClusterScreen)
+
+    def said(part: Any) -> str:
+        return " ".join(label.text() for label in part.table.findChildren(QLabel) if label.isVisible())
+
+    await until(lambda: "may not publish to $JS.API.STREAM" in said(screen.groups), "the reason", LONG)
+    assert screen.groups.detail.step_down_button.isHidden()
+    screen.tab_bar.setCurrentIndex(0)
+    await until(lambda: "may not ask the servers" in said(screen.servers), "the servers' reason", LONG)
 
 
 async def test_production_wants_the_name_typed(start: Start, until: Until, qtbot: QtBot) -> None:

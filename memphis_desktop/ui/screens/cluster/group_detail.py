@@ -144,7 +144,7 @@ class GroupDetail(QWidget):
         """Show a group as it is now."""
         self.group = group
         if group is None:
-            self.title.setText("No group chosen")
+            self.title.setText("")
             for widget in (self.problem, self.facts, self.members, self.events, self.open_button):
                 widget.hide()
             self._show_buttons(None)
@@ -179,6 +179,7 @@ class GroupDetail(QWidget):
             (self.move_button, self._steering.stream_refusal(group)),
             (self.remove_button, self._steering.remove_refusal(group)),
         ):
+            button.setVisible(group is not None)
             button.setEnabled(not refusal)
             button.setToolTip(refusal)
         moving = group is not None and group.moving

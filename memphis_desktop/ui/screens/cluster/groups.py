@@ -28,7 +28,7 @@ from memphis_desktop.ui.screens.cluster.parts import (
     server_columns,
 )
 from memphis_desktop.ui.screens.cluster.steering import Steering
-from memphis_desktop.ui.screens.station_parts import panel
+from memphis_desktop.ui.screens.station_parts import panel, why_unread
 
 LAGGING_SETTING = "cluster/lagging"
 KEEP_LEADERS_APART = 1  # leaders by which two servers may differ
@@ -206,6 +206,8 @@ class GroupsView(QWidget):
             self._narrow()
         if groups:
             self.table.set_state("ready")
+        elif why := why_unread(snapshot, "streams", "round", "consumers"):
+            self.table.set_state("error", why, icon="tree-structure")
         elif snapshot.complete or "jetstream" in snapshot.errors:
             text = snapshot.errors.get("jetstream") or "There are no Raft groups yet."
             self.table.set_state("empty", text, icon="tree-structure")

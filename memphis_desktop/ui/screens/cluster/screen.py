@@ -212,14 +212,14 @@ class ClusterScreen(Screen):
             and len(raft.servers) <= 1
             and not any(stream.clustered for stream in snapshot.streams.values())
         )
-        known = bool(raft.servers) or snapshot.complete
-        self.pages.setCurrentWidget(self.single if single and known else self.body)
+        explained = single and (bool(raft.servers) or snapshot.complete)
+        self.pages.setCurrentWidget(self.single if explained else self.body)
         self.balance_button.setVisible(not single)
         self._groups = self._table.update(snapshot)
         self.time_range.anchor = time.time()  # lanes and graphs end at the same moment
         self._show_header(snapshot, single)
         self._show_banners(snapshot, single)
-        if not single:
+        if not explained:
             self._show_tab(snapshot)
             self._tell_visible()
 

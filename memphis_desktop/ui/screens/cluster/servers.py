@@ -22,7 +22,7 @@ from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.cluster.parts import CROWN, presence_mark, series_token, since
-from memphis_desktop.ui.screens.station_parts import history_line, limit_share, panel, sparkline
+from memphis_desktop.ui.screens.station_parts import history_line, limit_share, panel, sparkline, why_unread
 
 MOST_LINES = 6  # as many as there are colours
 
@@ -136,6 +136,8 @@ class ServersView(QWidget):
         self.table.set_rows(rows)
         if rows:
             self.table.set_state("ready")
+        elif why := why_unread(snapshot, "servers"):
+            self.table.set_state("error", why, icon="hard-drives")
         self._draw()
 
 
