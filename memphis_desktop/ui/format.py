@@ -18,6 +18,9 @@ _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SECOND = 1_000_000_000
 
 
+CAUGHT_UP_SECONDS = 0.5  # whoever is less behind than that is not behind
+
+
 def integer(value: float | int | None) -> str:
     """An exact whole number: ``12 345``."""
     if value is None or _not_finite(value):
@@ -112,7 +115,7 @@ def lag_seconds(seconds: float | None) -> str:
     """How far behind a consumer is: ``caught up`` below half a second, else a duration."""
     if seconds is None or math.isnan(seconds):
         return UNKNOWN
-    return "caught up" if seconds < 0.5 else duration(seconds)
+    return "caught up" if seconds < CAUGHT_UP_SECONDS else duration(seconds)
 
 
 def percent(fraction: float | None) -> str:

@@ -270,9 +270,12 @@ class ConsumerScreen(Screen):
 
     def _show_signs(self, consumer: ConsumerSnapshot) -> None:
         signs, history = self.signs, self.context.session.history
-        value = figures.lag_seconds(consumer.lag_seconds)
-        signs["seconds"].set_value(value)
-        signs["seconds"].set_change("at the edge" if consumer.lag_at_edge else "", "bad")
+        caught_up = consumer.lag_seconds is not None and consumer.lag_seconds < figures.CAUGHT_UP_SECONDS
+        signs["seconds"].set_value("0 s" if caught_up else figures.duration(consumer.lag_seconds))
+        if consumer.lag_at_edge:
+            signs["seconds"].set_change("at the edge", "bad")
+        else:
+            signs["seconds"].set_change("caught up" if caught_up else "", "good")
         number, unit = figures.compact_parts(consumer.num_pending)
         signs["lag"].set_value(number, unit)
         signs["lag"].set_change(*trend(history, consumer.stream, consumer.name))

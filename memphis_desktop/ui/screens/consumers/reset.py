@@ -20,13 +20,14 @@ from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.station_fields import FieldError, parse_count
 
 _PREVIEW_DELAY_MS = 250
-FIRST, END, SEQUENCE, TIME, BACK, FLOOR, OTHER = range(7)
+FIRST, END, SEQUENCE, TIME, BACK, FORWARD, FLOOR, OTHER = range(8)
 _CHOICES = {
     FIRST: "To the first message",
     END: "Behind the last message",
     SEQUENCE: "To a sequence",
     TIME: "To a time",
     BACK: "Back by a number of messages",
+    FORWARD: "On by a number of messages",
     FLOOR: "Back to its ack floor",
     OTHER: "To where another group is",
 }
@@ -97,7 +98,7 @@ class ResetDialog(ConfirmDialog):
 
     def _changed(self) -> None:
         choice = self.where.currentData()
-        page = {SEQUENCE: 1, BACK: 1, TIME: 2, OTHER: 3}.get(choice, 0)
+        page = {SEQUENCE: 1, BACK: 1, FORWARD: 1, TIME: 2, OTHER: 3}.get(choice, 0)
         self._values.setCurrentIndex(page)
         self._form.setRowVisible(self._values, page > 0)
         self.number.setPlaceholderText("sequence" if choice == SEQUENCE else "messages")
@@ -147,12 +148,14 @@ class ResetDialog(ConfirmDialog):
             return await consumer_reset.sequence_at(
                 self._session, stream, round(moment.timestamp()) * 1_000_000_000
             )
-        if choice in (SEQUENCE, BACK):
+        if choice in (SEQUENCE, BACK, FORWARD):
             if not self.number.text().strip():
                 raise FieldError("Write a number.")
             number = parse_count(self.number.text())
             if number < 1:
                 raise FieldError("Write a number above 0.")
+            if choice == FORWARD:
+                return min(stream.last_sequence, consumer.delivered_stream + number) + 1
             return number if choice == SEQUENCE else max(1, consumer.delivered_stream + 1 - number)
         return stream.first_sequence or 1
 

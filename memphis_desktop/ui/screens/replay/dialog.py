@@ -27,8 +27,8 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
+from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.profiles import Environment
-from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.draft import storing_stream
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.replay import (
@@ -478,8 +478,8 @@ class ReplayDialog(FormDialog):
         request = self.request()
         try:
             amount = await amount_of(self.context, request)
-        except ReadError as error:
-            text = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        except ClusterError as error:
+            text = f"How many messages these are is not known: {error} "
         else:
             text = safety_text(amount, request.options)
         if isValid(self):

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.inspect.draft import storing_stream
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.replay import ReplayOptions, target_subject
+from memphis_desktop.inspect.seek import Seek, SeekKind
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.replay.starting import ReplayRequest, count_source
+from memphis_desktop.ui.screens.replay.starting import ReplayRequest
 
 _SECOND = 1_000_000_000
 
@@ -23,36 +25,66 @@ class Amount:
     Attributes:
         messages: How many, None when nobody can say beforehand.
         size: Bytes of one on average, None when that is not known.
-        recorded: Seconds between the first and the last of the station, for the pace as recorded.
-        share: Which part of the station it is.
+        recorded: Seconds between the first and the last, for the pace as recorded.
+        exact: Whether the count is more than an estimate.
     """
 
     messages: int | None
     size: float | None = None
     recorded: float | None = None
-    share: float = 1.0
+    exact: bool = True
 
 
 async def amount_of(context: ScreenContext, request: ReplayRequest) -> Amount:
-    """Count what would be read; raises ReadError."""
-    if request.path:
-        return Amount(None)
+    """Say how much would be read, from what is known of the station: nothing is read for it.
+
+    Raises ClusterError when the server does not tell how its messages are spread over subjects.
+    """
     stream = context.session.snapshot.streams.get(request.stream)
-    count = await count_source(context, request)
-    if stream is None or not stream.messages:
-        return Amount(count)
-    share = 1.0 if count is None else min(1.0, count / stream.messages)
-    recorded = None
+    if request.path or stream is None:
+        return Amount(None)
+    size = stream.bytes / stream.messages if stream.messages else None
+    recorded = 0.0
     if stream.first_time_ns is not None and stream.last_time_ns is not None:
-        recorded = (stream.last_time_ns - stream.first_time_ns) / _SECOND * share
-    return Amount(count, stream.bytes / stream.messages, recorded, share)
+        recorded = (stream.last_time_ns - stream.first_time_ns) / _SECOND
+    if request.first is None or request.last is None:
+        count = len(request.sequences)
+        return Amount(count, size, recorded * count / max(1, stream.messages))
+    first, last = _place(stream, request.first), _place(stream, request.last)
+    span = max(1, stream.last_sequence - stream.first_sequence + 1)
+    share = max(0.0, min(1.0, (last - first + 1) / span))
+    count = round(stream.messages * share)
+    exact = not stream.deleted_count and SeekKind.TIME not in (request.first.kind, request.last.kind)
+    if request.subject:
+        info = await context.session.api(
+            f"STREAM.INFO.{request.stream}", {"subjects_filter": request.subject}, timeout=10
+        )
+        on_subject = sum(((info.get("state") or {}).get("subjects") or {}).values())
+        count, exact = round(on_subject * share), exact and share == 1.0
+    return Amount(count, size, recorded * share, exact)
+
+
+def _place(stream: StreamSnapshot, seek: Seek) -> int:
+    """The sequence of a place; of a time, where it would be if the messages had come evenly."""
+    first, last = stream.first_sequence, stream.last_sequence
+    if seek.kind is SeekKind.SEQUENCE:
+        return max(first, min(last, seek.sequence))
+    if seek.kind is SeekKind.LAST:
+        return last
+    if seek.kind is SeekKind.FIRST or stream.first_time_ns is None or stream.last_time_ns is None:
+        return first
+    if seek.kind is SeekKind.PERCENT:
+        return first + round((last - first) * seek.value / 100)
+    span = max(1, stream.last_time_ns - stream.first_time_ns)
+    share = (seek.time_ns - stream.first_time_ns) / span
+    return first + round((last - first) * max(0.0, min(1.0, share)))
 
 
 def safety_text(amount: Amount, options: ReplayOptions) -> str:
     """How much it is and how long it takes at the pace chosen, in a sentence or two."""
     if amount.messages is None:
         return f"How many messages {Path(options.file).name or 'there'} are is not known beforehand. "
-    text = figures.count_noun(amount.messages, "message")
+    text = ("" if amount.exact else "About ") + figures.count_noun(amount.messages, "message")
     size = amount.messages * amount.size if amount.size is not None else None
     if size is not None:
         text += f", about {figures.bytes_size(round(size))}"

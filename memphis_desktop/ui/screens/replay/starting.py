@@ -76,16 +76,6 @@ async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEnt
     return _start(context, source, request, reader.close)
 
 
-async def count_source(context: ScreenContext, request: ReplayRequest) -> int | None:
-    """Return how many messages a replay would read; raises ReadError when there are none to read."""
-    session = context.session
-    reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
-    try:
-        return (await _source(reader, request)).total
-    finally:
-        await reader.close()
-
-
 Finish = Callable[[], Awaitable[None]]
 
 
