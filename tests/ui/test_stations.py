@@ -168,6 +168,35 @@ async def test_the_list_is_narrowed_by_more_chips_and_made_a_tree(
     await until(lambda: "orders-us.>" in listening.patterns.chips, "the live view to listen")
 
 
+async def test_a_group_deleted_meanwhile_is_struck_through(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client)
+    for name in ("billing", "audit"):
+        await client.jetstream().add_consumer("orders", durable_name=name, ack_policy="explicit")
+    screen = await show(Route("consumers"))
+    assert isinstance(screen, ConsumersScreen)
+    QAbstractItemModelTester(screen.table.model)
+    await until(lambda: len(screen.table.rows()) == 2, "the groups")
+    await client.jetstream().delete_consumer("orders", "billing")
+    await until(lambda: screen.gone.isVisible(), "the news", 30)
+    assert screen.gone.text().startswith("billing on orders was deleted at ")
+    await until(lambda: "by somebody else" in screen.gone.text(), "who it was")
+    gone = [row.name for row in screen.table.rows() if screen.deleted.is_gone(row)]
+    assert gone == ["billing"]
+    screen.table.select_key(("orders", "billing"))
+    assert [one.title for one in screen.commands()] == ["Create it again", "Take off the list"]
+    activity = screen.context.shell.activity
+    await until(lambda: any("Group billing of orders" in one.title for one in activity.entries()), "a record")
+    await client.jetstream().add_consumer("orders", durable_name="billing", ack_policy="explicit")
+    await until(lambda: not screen.deleted.found, "the group again", 30)
+    await client.jetstream().delete_consumer("orders", "audit")
+    await until(lambda: screen.deleted.found, "the news", 30)
+    qtbot.mouseClick(screen.gone.button(), Qt.MouseButton.LeftButton)
+    await until(lambda: len(screen.table.rows()) == 1, "the rest")
+    assert not screen.gone.isVisible()
+
+
 async def test_buckets_alone_are_no_stations(client: Client, show: Show, until: Until) -> None:
     await client.jetstream().create_key_value(bucket="settings")
     screen = await show(Route("stations"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from memphis_desktop.ui import theme
@@ -33,6 +34,8 @@ class TableDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self._model = model
         self.relative_times = True
+        self.struck: Callable[[Any], bool] | None = None  # whether a row is struck through: it is no more
+        self._strike = False
         self._take_fonts()
         theme.manager().changed.connect(self._take_fonts)
 
@@ -67,6 +70,9 @@ class TableDelegate(QStyledItemDelegate):
         painter.drawLine(rect.left(), rect.bottom(), rect.right(), rect.bottom())
         area = rect.adjusted(_PAD, 0, -_PAD, -1)
         token = column.token(row) if column.token is not None else None
+        self._strike = self.struck is not None and self.struck(row)
+        if self._strike:
+            token = "muted"
         value = column.value(row)
         kind = column.kind
         if kind == "sparkline":
@@ -101,7 +107,11 @@ class TableDelegate(QStyledItemDelegate):
         mono = column.kind == "mono"
         metrics = self._mono_metrics if mono else self._plain_metrics
         muted = value is None or value == 0 or column.kind == "time"
-        painter.setFont(self._mono if mono else self._plain)
+        font = self._mono if mono else self._plain
+        if self._strike:
+            font = QFont(font)
+            font.setStrikeOut(True)
+        painter.setFont(font)
         painter.setPen(QColor(look.colour(token or ("muted" if muted else "text"))))
         side = Qt.AlignmentFlag.AlignRight if column.kind in RIGHT_ALIGNED else Qt.AlignmentFlag.AlignLeft
         if metrics.horizontalAdvance(text) > area.width():

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from memphis_desktop import folders
 from memphis_desktop.cluster.actions import ActionRecord
 from memphis_desktop.cluster.activity import ActivityLog, Entry
-from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState, is_machinery
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.ui import settings
@@ -108,21 +108,28 @@ class Connection(QObject):
         self._activity.add_action(self.profile, record.action.subject(self.session), record)
 
     def _on_advisory(self, subject: str, advisory: Mapping[str, Any]) -> None:
-        """Somebody changed a stream: note it, unless it is the echo of what we did ourselves."""
-        if not str(advisory.get("type", "")).endswith("stream_action"):
-            return
+        """Somebody changed a stream, or deleted a durable group: note it, unless we did so ourselves."""
+        kind = str(advisory.get("type", ""))
         stream, action = str(advisory.get("stream", "")), str(advisory.get("action", "changed"))
+        consumer = str(advisory.get("consumer", "")) if kind.endswith("consumer_action") else ""
+        if consumer:
+            known = self.session.snapshot.consumers.get((stream, consumer))
+            if action != "delete" or known is None or not known.is_durable or is_machinery(stream):
+                return  # ephemeral ones come and go by the dozen
+        elif not kind.endswith("stream_action"):
+            return
         if action == "create" and stream.startswith(_OWN_STREAMS):
             return  # the Memphis layer makes these when it starts: nobody's change
         now = time.time_ns()
         # The news of our own change may come before the answer to it, which is when it is recorded.
-        QTimer.singleShot(_ECHO_MS, self, lambda: self._note_others(now, subject, stream, action))
+        QTimer.singleShot(_ECHO_MS, self, lambda: self._note_others(now, subject, stream, action, consumer))
 
-    def _note_others(self, now: int, subject: str, stream: str, action: str) -> None:
+    def _note_others(self, now: int, subject: str, stream: str, action: str, consumer: str) -> None:
         if self._activity.did_lately(self.profile.id, stream, time.time_ns()):
             return
         profile = self.profile
-        title = f"Stream {stream} {_CHANGED.get(action, action)}"
+        what = f"Group {consumer} of {stream}" if consumer else f"Stream {stream}"
+        title = f"{what} {_CHANGED.get(action, action)}"
         environment = profile.environment.value
         self._activity.add(
             Entry(now, profile.name, profile.id, environment, "", title, stream, subject, by_others=True)

@@ -8,9 +8,11 @@ from memphis_desktop.cluster.health import Severity, consumer_findings
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, is_machinery
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.consumers.deleted import DeletedGroups
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner, panel, why_unread
@@ -39,11 +41,17 @@ class ConsumersScreen(Screen):
         self.filter.add_chip("buckets", "With buckets", "Show what reads buckets and the Memphis layer's own")
         self.table = make_table(context, "consumers", self._row_commands, with_station=True)
         self.table.set_state("loading")
+        self.deleted = DeletedGroups(context, self)
+        self.deleted.changed.connect(self._show_deleted)
+        self.table.delegate.struck = self.deleted.is_gone
+        self.gone = Banner("warning", "")
+        self.gone.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
         layout.addWidget(self.header)
         layout.addWidget(self.banner)
+        layout.addWidget(self.gone)
         layout.addWidget(self.filter)
         layout.addWidget(shows(panel(self.table), "consumers"), 1)
         self.filter.text_changed.connect(self.table.set_filter)
@@ -57,11 +65,20 @@ class ConsumersScreen(Screen):
         """Update the rows."""
         self.banner.show_snapshot(snapshot)
         self._snapshot = snapshot
-        self.table.set_rows(snapshot.consumers)
+        self.table.set_rows(self.deleted.take(snapshot.consumers))
         self._show_state(snapshot)
         self._count()
         streams = dict.fromkeys(consumer.stream for consumer in self.table.rows_in_view())
         self.context.session.set_visible_streams(self, streams)
+
+    def _show_deleted(self) -> None:
+        text = self.deleted.sentence()
+        if text != self.gone.text():
+            self.gone.set_content("warning", text, ("Take off the list", self.deleted.forget))
+        self.gone.setVisible(bool(text))
+        if self._snapshot is not None:
+            self.table.set_rows(self.deleted.take(self._snapshot.consumers))
+        self.table.view.viewport().update()
 
     def _show_state(self, snapshot: ClusterSnapshot) -> None:
         inner = "buckets" in self.filter.chips()
@@ -131,4 +148,14 @@ class ConsumersScreen(Screen):
         return self._row_commands(self.table.selected_rows())
 
     def _row_commands(self, consumers: list[ConsumerSnapshot]) -> list[Command]:
+        if any(map(self.deleted.is_gone, consumers)):
+            one, refusal = consumers[0], self._actions.refusal
+
+            def make() -> None:
+                self.context.run(self._actions.create_consumer(one.stream, one.config), "create the group")
+
+            return [
+                Command("Create it again", "", make, "plus", not refusal, refusal),
+                Command("Take off the list", "", self.deleted.forget, "x"),
+            ]
         return row_commands(self.context, self._actions, consumers)
