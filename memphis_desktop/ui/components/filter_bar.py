@@ -54,7 +54,7 @@ class FilterBar(QWidget):
     def __init__(self, hint: str = "Filter", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.field = FilterField(f"{hint}  ( / )")
-        self.field.setMinimumWidth(120)
+        self.field.setMinimumWidth(96)
         self.field.setMaximumWidth(340)
         self.field.left.connect(self.left)
         self._chips: dict[str, QPushButton] = {}
@@ -128,7 +128,7 @@ class FilterBar(QWidget):
 
     def show_chip(self, key: str, shown: bool) -> None:
         """Take a chip away, switched off, or bring it back."""
-        chip = self._chips[key]
+        chip = self._chips.get(key) or self._entries[key]
         if not shown and chip.isChecked():
             chip.setChecked(False)
         self._chip_row.set_away(chip, not shown)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.time_range import TimeRangeBar
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.theme.icons import beside_text, icon
+
+_TITLE_WIDTH = 132  # so much is left of a title in any case
+_LONGEST_TITLE = 320  # a longer one is cut before time ranges become a menu
 
 
 class PageHeader(QWidget):
@@ -27,6 +32,7 @@ class PageHeader(QWidget):
         self._crumbs.setContentsMargins(0, 0, 0, 0)
         self._crumb_row.hide()
         self.title_label = PlainLabel(title, "title", elide=Qt.TextElideMode.ElideMiddle)
+        self.title_label.setMinimumWidth(_TITLE_WIDTH)
         self.subtitle_label = PlainLabel("", "muted", elide=Qt.TextElideMode.ElideRight)
         self.subtitle_label.hide()
         self._after_title = QHBoxLayout()
@@ -51,6 +57,7 @@ class PageHeader(QWidget):
         self.title_label.setText(title)
         self.subtitle_label.setText(subtitle)
         self.subtitle_label.setVisible(bool(subtitle))
+        self._fit()
 
     def set_breadcrumb(self, parts: Sequence[tuple[str, Route | None]]) -> None:
         """The places above this one; the last is the title itself and is not repeated."""
@@ -71,6 +78,27 @@ class PageHeader(QWidget):
         self._crumb_row.setVisible(bool(above))
         if parts:
             self.title_label.setText(parts[-1][0])
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Time ranges become a menu before the title is cut."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        bars = [one for one in self.findChildren(TimeRangeBar) if not one.isHidden()]
+        if not bars:
+            return
+        others = 0
+        for index in range(self._actions.count()):
+            item = self._actions.itemAt(index)
+            widget = item.widget() if item is not None else None
+            if widget is not None and not widget.isHidden():
+                width = bars[0].full_width() if widget is bars[0] else widget.sizeHint().width()
+                others += width + self._actions.spacing()
+        text = self.title_label.fontMetrics().horizontalAdvance(self.title_label.text())
+        title = min(_LONGEST_TITLE, max(_TITLE_WIDTH, text))
+        bars[0].set_compact(title + 2 * theme.SPACE_3 + others > self.width())
 
     def add_badge(self, widget: QWidget) -> None:
         """Put a small widget directly after the title."""

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from PySide6.QtCore import QObject, QSize, Signal
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.theme.icons import icon
@@ -100,6 +110,11 @@ class TimeRangeBar(QWidget):
             self._group.addButton(button)
             self._spans[span] = button
             row.addWidget(button)
+        self._segments = segments
+        self._chosen = QPushButton()  # stands for the segments where they have no room
+        self._chosen.setAccessibleName("Time range")
+        self._chosen.setMenu(self._presets(longest))
+        self._chosen.hide()
         self._pause = QToolButton()
         self._pause.setIconSize(QSize(18, 18))
         self._pause.clicked.connect(self.toggle_pause)
@@ -107,9 +122,39 @@ class TimeRangeBar(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_2)
         layout.addWidget(segments)
+        layout.addWidget(self._chosen)
         layout.addWidget(self._pause)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         time_range.changed.connect(self._refresh)
         self._refresh()
+
+    def _presets(self, longest: float) -> QMenu:
+        menu = QMenu(self)
+        for title, span in PRESETS:
+            if span <= longest:
+                menu.addAction(title).triggered.connect(partial(self._follow, span))
+        return menu
+
+    def _follow(self, span: float, _: bool = False) -> None:
+        self.time_range.follow(span)
+
+    def full_width(self) -> int:
+        """What all presets beside each other take."""
+        return self._size(self._segments).width()
+
+    def set_compact(self, compact: bool) -> None:
+        """Show the presets as a menu, where there is no room for all of them."""
+        self._segments.setVisible(not compact)
+        self._chosen.setVisible(compact)
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the one that is chosen: whoever holds the bar says when the others have none."""
+        return self._size(self._chosen)
+
+    def _size(self, choice: QWidget) -> QSize:
+        left, right = choice.sizeHint(), self._pause.sizeHint()
+        height = max(self._segments.sizeHint().height(), right.height())
+        return QSize(left.width() + theme.SPACE_2 + right.width(), height)
 
     def toggle_pause(self) -> None:
         """Stop where it is, or follow the clock again."""
@@ -130,6 +175,8 @@ class TimeRangeBar(QWidget):
         for span, button in self._spans.items():
             button.setChecked(following and span == self.time_range.span)
         self._group.setExclusive(following)
+        title = next((title for title, span in PRESETS if span == self.time_range.span), "Range")
+        self._chosen.setText(title if following else "Held")
         self._pause.setIcon(icon("pause" if following else "play", "muted" if following else "accent"))
         text = "Hold the graphs still" if following else "Follow the clock again"
         self._pause.setToolTip(text)

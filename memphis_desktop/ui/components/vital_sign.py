@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from memphis_desktop.ui import theme
@@ -13,6 +13,8 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.sparkline import Sparkline
 from memphis_desktop.ui.format import UNKNOWN
 from memphis_desktop.ui.theme import fonts
+
+_LINE_FROM = 160  # the width of a tile from which there is room for the line beside the figure
 
 
 class VitalSign(QFrame):
@@ -33,6 +35,7 @@ class VitalSign(QFrame):
         self._line = Sparkline(token)
         self._line.setVisible(not beside)  # beside the figure it takes room only once there is a course
         self._beside = beside
+        self._drawn = False
         top = QHBoxLayout()
         top.addWidget(self._title, 1)
         top.addWidget(self._change)
@@ -61,8 +64,17 @@ class VitalSign(QFrame):
     def set_series(self, values: Sequence[float], token: str | None = None) -> None:
         """The recent course, oldest first; fewer than two values draw nothing."""
         self._line.set_values(values, token)
+        self._drawn = len(values) > 1
+        self._show_line()
+
+    def _show_line(self) -> None:
         if self._beside:
-            self._line.setVisible(len(values) > 1)
+            self._line.setVisible(self._drawn and self.width() >= _LINE_FROM)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow tile the figure has all of the room."""
+        super().resizeEvent(event)
+        self._show_line()
 
     def set_change(self, text: str, kind: str = "muted") -> None:
         """A short remark at the right (``+12 %``) in the colour of its kind."""

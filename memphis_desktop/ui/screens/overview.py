@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QPushButton,
     QVBoxLayout,
@@ -27,6 +25,7 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
@@ -52,8 +51,7 @@ from memphis_desktop.ui.shell.staleness import shows
 LAG_ROWS = 20
 STATION_ROWS = 20
 CHECKED = 3000  # streams and consumers a second
-SIGN_WIDTH = 180
-WIDE = 8 * (SIGN_WIDTH + 12) + 48  # from this width on the vital signs stand in one row
+SIGN_WIDTH, NARROW_SIGN_WIDTH = 180, 146
 
 
 class OverviewScreen(Screen):
@@ -116,21 +114,8 @@ class OverviewScreen(Screen):
         }
         for key, sign in self.vital_signs.items():
             sign.setToolTip(explain[key])
-            sign.setMinimumWidth(SIGN_WIDTH)
             shows(sign, "account" if key in ("storage", "api_errors") else SERVER)
-        self._signs = QGridLayout()
-        self._signs.setSpacing(theme.SPACE_3)
-        self._sign_columns = 0
-        self._place_signs(8)
-
-    def _place_signs(self, columns: int) -> None:
-        if columns == self._sign_columns:
-            return
-        self._sign_columns = columns
-        for index, sign in enumerate(self.vital_signs.values()):
-            self._signs.addWidget(sign, *divmod(index, columns))
-        for column in range(8):
-            self._signs.setColumnStretch(column, 1 if column < columns else 0)
+        self.signs = SignGrid(list(self.vital_signs.values()), wide=SIGN_WIDTH, narrow=NARROW_SIGN_WIDTH)
 
     def _build_tables(self) -> None:
         context, history = self.context, self.context.session.history
@@ -212,14 +197,9 @@ class OverviewScreen(Screen):
         layout.addWidget(self.header)
         layout.addWidget(self.banner)
         layout.addWidget(self.strip)
-        layout.addLayout(self._signs)
+        layout.addWidget(self.signs)
         layout.addLayout(middle, 5)
         layout.addLayout(lower, 4)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Eight vital signs in a row where there is room, else two rows of four."""
-        super().resizeEvent(event)
-        self._place_signs(8 if self.width() >= WIDE else 4)
 
     # Snapshots
 

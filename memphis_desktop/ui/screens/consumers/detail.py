@@ -19,6 +19,7 @@ from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
@@ -99,10 +100,8 @@ class ConsumerScreen(Screen):
         self.seconds_graph = TimeSeriesGraph("Behind", "seconds", self.time_range, zone=zone)
         self.rate_graph = TimeSeriesGraph("Rates", "messages/s", self.time_range, zone=zone)
         self.pending_graph = TimeSeriesGraph("Unacked", "messages", self.time_range, zone=zone)
-        signs = QHBoxLayout()
-        signs.setSpacing(theme.SPACE_3)
         for sign in self.signs.values():
-            signs.addWidget(shows(sign, "consumers"), 1)
+            shows(sign, "consumers")
         graphs = QGridLayout()
         graphs.setSpacing(theme.SPACE_4)
         for index, graph in enumerate(
@@ -110,7 +109,7 @@ class ConsumerScreen(Screen):
         ):
             graphs.addWidget(graph, *divmod(index, 2))
             graphs.setColumnStretch(index % 2, 1)
-            graph.setMinimumWidth(200)
+            graph.setMinimumWidth(176)
             shows(graph, "consumers")
         self.facts = Facts(1)
         self.configuration = CodeBlock(lines=0)
@@ -121,7 +120,8 @@ class ConsumerScreen(Screen):
         facts_layout.addWidget(self.facts)
         facts_layout.addStretch()
         side = shows(panel(facts_page, title="State"), "consumers")
-        side.setFixedWidth(272)
+        side.setMinimumWidth(232)
+        side.setMaximumWidth(272)
         graph_page = QWidget()
         graph_page.setLayout(graphs)
         graphs.setContentsMargins(0, 0, 0, 0)
@@ -146,14 +146,14 @@ class ConsumerScreen(Screen):
         row = QHBoxLayout(overview)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SPACE_4)
-        row.addLayout(left, 1)
-        row.addWidget(side)
+        row.addLayout(left, 100)
+        row.addWidget(side, 38)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
         for widget in (self.header, self.banner, self.gone, self.reason):
             layout.addWidget(widget)
-        layout.addLayout(signs)
+        layout.addWidget(SignGrid(list(self.signs.values())))
         layout.addWidget(overview, 1)
 
     # Where

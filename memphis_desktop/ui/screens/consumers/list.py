@@ -35,10 +35,17 @@ class ConsumersScreen(Screen):
         self.filter = FilterBar("Filter groups")
         self.filter.add_chip("behind", "Behind", "Only groups with a lag")
         self.filter.add_chip("problem", "Needs attention", "Only groups with a finding")
-        self.filter.add_chip("pull", "Pull")
-        self.filter.add_chip("push", "Push")
-        self.filter.add_chip("ephemeral", "With ephemeral", "Show consumers that vanish with their clients")
-        self.filter.add_chip("buckets", "With buckets", "Show what reads buckets and the Memphis layer's own")
+        self.filter.add_menu(
+            "More filters",
+            [
+                ("", "Kind", ""),
+                ("pull", "Pull", "Clients ask for messages"),
+                ("push", "Push", "The server sends them"),
+                ("", "Shown too", ""),
+                ("ephemeral", "With ephemeral", "Show consumers that vanish with their clients"),
+                ("buckets", "With buckets", "Show what reads buckets and the Memphis layer's own"),
+            ],
+        )
         self.table = make_table(context, "consumers", self._row_commands, with_station=True)
         self.table.set_state("loading")
         self.deleted = DeletedGroups(context, self)

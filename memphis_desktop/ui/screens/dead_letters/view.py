@@ -64,7 +64,6 @@ _MEMPHIS_KINDS = {
 _CHIPS = {
     LetterKind.MAX_DELIVERIES: "Delivery limit",
     LetterKind.TERMINATED: "Terminated",
-    LetterKind.STATION: "In DLQs",
     LetterKind.UNACKED: "Unacked",
     LetterKind.SCHEMA: "Schema",
 }
@@ -139,8 +138,14 @@ class DeadLettersView(QWidget):
         self.filter = FilterBar("Filter")
         for kind, title in _CHIPS.items():
             self.filter.add_chip(kind.name, title, f"Only these: {kind.value}")
-        self.filter.add_chip("there", "In station", "Only those whose message is still to be had")
-        self.filter.add_chip("noted", "Noted", "Only those somebody wrote about")
+        self.filter.add_menu(
+            "More",
+            [
+                (LetterKind.STATION.name, "In dead-letter stations", "Only those in stations named as such"),
+                ("there", "In station", "Only those whose message is still to be had"),
+                ("noted", "Noted", "Only those somebody wrote about"),
+            ],
+        )
         self.filter.text_changed.connect(self._filter_changed)
         self.filter.chips_changed.connect(lambda _: self._narrow())
         self.resend_button = self._button("Resend", "arrow-bend-up-right", "Publish the selected  ( R )")

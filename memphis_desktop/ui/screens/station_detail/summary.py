@@ -16,6 +16,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
+from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import ScreenContext
@@ -86,10 +87,8 @@ class SummaryTab(StationTab):
         time_range.changed.connect(self._draw)
 
     def _arrange(self) -> None:
-        signs = QHBoxLayout()
-        signs.setSpacing(theme.SPACE_3)
         for key, sign in self.signs.items():
-            signs.addWidget(shows(sign, "consumers" if key == "lag" else "streams"), 1)
+            shows(sign, "consumers" if key == "lag" else "streams")
         graphs = QVBoxLayout()
         graphs.setSpacing(theme.SPACE_4)
         graphs.addWidget(shows(self.graph, "streams"), 3)
@@ -109,7 +108,7 @@ class SummaryTab(StationTab):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE_4, 0, 0)
         layout.setSpacing(theme.SPACE_4)
-        layout.addLayout(signs)
+        layout.addWidget(SignGrid(list(self.signs.values())))
         layout.addLayout(row, 1)
 
     def activated(self) -> None:
