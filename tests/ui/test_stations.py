@@ -197,6 +197,32 @@ async def test_a_group_deleted_meanwhile_is_struck_through(
     assert not screen.gone.isVisible()
 
 
+async def test_pages_fit_the_smallest_window(client: Client, show: Show, until: Until, qtbot: QtBot) -> None:
+    """At twice the scale a common screen has room for 880 by 560; nothing is scrolled sideways then."""
+    await fill(client)
+    await client.jetstream().add_consumer("orders", durable_name="billing", ack_policy="explicit")
+    screen = await show(Route("overview"))
+    window = screen.window()
+    await until(lambda: "orders" in screen.context.session.snapshot.streams, "the stations")
+    window.resize(880, 560)
+    routes = [Route(name) for name in ("overview", "stations", "consumers", "dead_letters", "replay")]
+    routes += [
+        Route("station", {"stream": "orders"}),
+        Route("consumer", {"stream": "orders", "consumer": "billing"}),
+    ]
+    for route in routes:
+        window.navigate(route)
+        page = window.current_workspace().current_screen
+        await until(lambda page=page: page.width() > 0 and page.isVisible(), route.name)
+        assert page.minimumSizeHint().width() <= 700, route.name
+    bar = page.range_bar
+    await until(lambda: bar._chosen.isVisible() and not bar._segments.isVisible(), "the menu of ranges")
+    next(action for action in bar._chosen.menu().actions() if action.text() == "1 h").trigger()
+    assert (page.time_range.span, bar._chosen.text()) == (3600.0, "1 h")
+    window.resize(1280, 800)
+    await until(lambda: bar._segments.isVisible() and not bar._chosen.isVisible(), "the ranges side by side")
+
+
 async def test_buckets_alone_are_no_stations(client: Client, show: Show, until: Until) -> None:
     await client.jetstream().create_key_value(bucket="settings")
     screen = await show(Route("stations"))

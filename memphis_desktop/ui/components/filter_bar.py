@@ -128,7 +128,12 @@ class FilterBar(QWidget):
 
     def show_chip(self, key: str, shown: bool) -> None:
         """Take a chip away, switched off, or bring it back."""
-        chip = self._chips.get(key) or self._entries[key]
+        if key in self._entries:
+            entry = self._entries[key]
+            entry.setChecked(entry.isChecked() and shown)
+            entry.setVisible(shown)
+            return
+        chip = self._chips[key]
         if not shown and chip.isChecked():
             chip.setChecked(False)
         self._chip_row.set_away(chip, not shown)
