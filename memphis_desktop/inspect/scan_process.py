@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
 from typing import Any
@@ -137,7 +138,7 @@ class ScanProcess:
         self._client = client
         self._profile = profile
         self.receive = receive
-        self.ready = False  # it has begun to work; starting takes long where much else runs
+        self.ready_at: float | None = None  # when it began to work, by the monotonic clock; None: not yet
         self._process: Any = None
         self._pipe: Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -194,7 +195,7 @@ class ScanProcess:
                 if message[0] == "login":
                     pipe.send(("login", self._login(*message[1:])))
                 elif message[0] == "ready":
-                    self.ready = True
+                    self.ready_at = time.monotonic()
                 else:
                     loop.call_soon_threadsafe(self._hand_on, message)
         except (EOFError, OSError):

@@ -197,15 +197,15 @@ class SearchJob:
         """Give up on a process that says nothing: a filter can get stuck where signals do not reach."""
         while not self.progress.state.ended:
             await asyncio.sleep(1.0)
-            silent = time.monotonic() - self._heard
             process = self._process
-            ready = process is None or process.ready
-            if self.progress.state is SearchState.PAUSED or silent < SILENCE_SECONDS:
-                continue
-            if not ready and silent < START_SECONDS:
+            started = process.ready_at if process is not None else self._heard
+            # Starting is no silence: that counts from when the process began to work.
+            silent = time.monotonic() - max(self._heard, started or 0.0)
+            limit = SILENCE_SECONDS if started is not None else START_SECONDS
+            if self.progress.state is SearchState.PAUSED or silent < limit:
                 continue
             if process is not None:
                 process.kill()
-            why = "the filter may be too slow" if ready else "its process does not start"
+            why = "the filter may be too slow" if started is not None else "its process does not start"
             self._end(SearchState.FAILED, f"no sign of life for {silent:.0f} s; {why}")
             return

@@ -154,7 +154,7 @@ async def test_a_process_is_ended_without_waiting_for_it(client: Client) -> None
         ended = asyncio.Event()
         process = take_process(client, None, lambda message, ended=ended: ended.set())  # type: ignore[misc]
         async with asyncio.timeout(30):
-            while not starting and not process.ready:  # noqa: ASYNC110
+            while not starting and process.ready_at is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             own = process._process
             began = time.thread_time()
