@@ -102,6 +102,7 @@ class DeadLettersView(QWidget):
         self._group = ALL
         self._wanted: LetterKey | None = None
         self._newest_wanted = False
+        self._pane: LetterPane | None = None
         self._told: set[str] = set()  # resends that ended
         self._release: Callable[[], None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
@@ -171,11 +172,9 @@ class DeadLettersView(QWidget):
         self.table.selection_changed.connect(lambda _: self._selection_changed())
         self.table.row_activated.connect(lambda _: self.show_detail())
         self.table.preview_requested.connect(lambda _: self.toggle_detail())
-        self.pane = LetterPane(self.context, self.doing)
-        self.pane.edit_requested.connect(self.edit_and_resend)
-        self.pane.closed.connect(self.toggle_detail)
-        self.pane.letter_requested.connect(self.select_letter)
-        self.split = SplitView(panel(self.table), self.pane, "dead_letters", share=0.38)
+        self._beside = QWidget()  # holds the pane, once a letter is looked at
+        QVBoxLayout(self._beside).setContentsMargins(0, 0, 0, 0)
+        self.split = SplitView(panel(self.table), self._beside, "dead_letters", share=0.38)
         self.split.set_preview_visible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -234,7 +233,8 @@ class DeadLettersView(QWidget):
         for table in (self.table, self.groups):
             table.set_zone(self.context.zone)
         self.graph.set_zone(self.context.zone)
-        self.pane.set_zone()
+        if self._pane is not None:
+            self._pane.set_zone()
 
     @property
     def _kinds(self) -> dict[LetterKind, tuple[str, str]]:
@@ -278,7 +278,7 @@ class DeadLettersView(QWidget):
             self._wanted = None
         if self._newest_wanted and self._letters:
             self._newest_wanted = not self.table.select_key(self._letters[0].key)
-        self.pane.show_letter(self.table.current_row())
+        self._show_in_pane(self.table.current_row())
 
     async def _group_beside(self) -> None:
         try:
@@ -354,6 +354,23 @@ class DeadLettersView(QWidget):
             )
         self.graph.set_series(series)
 
+    @property
+    def pane(self) -> LetterPane:
+        """One letter in full; made when the first is looked at, for it is a third of the page's cost."""
+        if self._pane is None:
+            self._pane = LetterPane(self.context, self.doing, self._beside)
+            self._pane.edit_requested.connect(self.edit_and_resend)
+            self._pane.closed.connect(self.toggle_detail)
+            self._pane.letter_requested.connect(self.select_letter)
+            layout = self._beside.layout()
+            assert layout is not None  # it was made with one
+            layout.addWidget(self._pane)
+        return self._pane
+
+    def _show_in_pane(self, letter: DeadLetter | None) -> None:
+        if letter is not None or self._pane is not None:
+            self.pane.show_letter(letter)
+
     # Narrowing --------------------------------------------------------------------------------
 
     def _filter_changed(self, text: str) -> None:
@@ -413,14 +430,16 @@ class DeadLettersView(QWidget):
     def _letter_chosen(self, letter: DeadLetter | None) -> None:
         if letter is not None and not self.split.preview_visible():
             self.split.set_preview_visible(True)
-        self.pane.show_letter(letter)
+        self._show_in_pane(letter)
 
     def show_detail(self) -> None:
         """Open the pane."""
+        self.pane.show_letter(self.table.current_row())
         self.split.set_preview_visible(True)
 
     def toggle_detail(self) -> None:
         """Open or close the pane."""
+        self.pane.show_letter(self.table.current_row())
         self.split.set_preview_visible(not self.split.preview_visible())
         if not self.split.preview_visible():
             self.table.setFocus()
