@@ -294,7 +294,7 @@ class OverviewScreen(Screen):
                 "empty", "Every group has been given all its messages.", icon="check-circle"
             )
         elif why := why_unread(snapshot, "streams", "round", "consumers"):
-            self.lag_board.set_state("error", why, icon="users-three")
+            self.lag_board.set_state("error", why, ("Try again", self.context.session.refresh), "users-three")
         elif snapshot.complete:
             self.lag_board.set_state("empty", "There are no consumer groups yet.", icon="users-three")
 
@@ -306,7 +306,7 @@ class OverviewScreen(Screen):
         if busiest:
             self.stations.set_state("ready")
         elif why := why_unread(snapshot, "streams", "round"):
-            self.stations.set_state("error", why, icon="stack")
+            self.stations.set_state("error", why, ("Try again", self.context.session.refresh), "stack")
         elif snapshot.complete:
             action = ("Create station", lambda: self.context.navigate(Route("stations")))
             self.stations.set_state("empty", "There are no stations yet.", action, "stack")

@@ -193,7 +193,7 @@ class StationsScreen(Screen):
             action = ("Show all", lambda: self.filter.set_chips(set()))
             self.table.set_state("empty", "No station fits these filters.", action, "funnel")
         elif why := why_unread(snapshot, "streams", "round"):
-            self.table.set_state("error", why, icon="stack")
+            self.table.set_state("error", why, ("Try again", self.context.session.refresh), "stack")
         elif snapshot.complete:
             text = "There are no stations yet."
             if self._actions.refusal:

@@ -92,7 +92,7 @@ class ConsumersScreen(Screen):
         if any(inner or not is_machinery(stream) for stream, _ in snapshot.consumers):
             self.table.set_state("ready")
         elif why := why_unread(snapshot, "streams", "round", "consumers"):
-            self.table.set_state("error", why, icon="users-three")
+            self.table.set_state("error", why, ("Try again", self.context.session.refresh), "users-three")
         elif snapshot.complete and not any(
             stream.consumer_count for stream in snapshot.streams.values() if not is_machinery(stream.name)
         ):
