@@ -251,6 +251,7 @@ class _Batch:
         self._up_to = up_to
         self._bytes_left = request.max_bytes or _DEFAULT_MAX_BYTES
         self._last = 0
+        self._brought = False  # the next piece has been asked of the medium
         self._rest: list[int] = []  # of the present slice, what did not fit into one piece
 
     def run(self) -> None:
@@ -266,6 +267,11 @@ class _Batch:
         if not sequences or stream.closed:
             self._finish()
             return
+        if not self._brought:
+            self._rest, self._brought = sequences, True
+            if not stream.messages.at_hand(sequences, min(self._bytes_left, _SLICE_BYTES), self.run):
+                return  # goes on here when the medium has delivered: the loop does not wait for it
+        self._brought = False
         try:
             found = stream.messages.read_many(sequences, min(self._bytes_left, _SLICE_BYTES))
         except StorageError:

@@ -365,6 +365,7 @@ class FileRoot(StoreRoot):
             stream.close()
         self._settings.slices.close()
         self._settings.reserve.close()
+        self._settings.readers.close()
         self._settings.workers.close()
         self._background.close()
         self._lock.close()
@@ -488,6 +489,7 @@ def open_file_store(
         make_workers(loop, "sync", sync_threads),
         Pace(clock, allowed=sync_in_place),
         background,
+        make_workers(loop, "read", 1),
         Slices(clock),
         Descriptors(open_files),
         RecentBudget(recent_bytes),

@@ -105,6 +105,18 @@ class FileSystem(ABC):
             BlockingIOError: another process holds it.
         """
 
+    def at_hand(self, file: File, size: int, offset: int) -> bool:
+        """Return whether bytes of a file lie in memory, as far as the system tells."""
+        return not isinstance(file, OsFile) or file.at_hand(size, offset)
+
+    def bring(self, path: Path, size: int, offset: int) -> None:
+        """Have the system read bytes of a file into memory; waits for the medium."""
+        file = self.open(path)
+        try:
+            file.read(size, offset)
+        finally:
+            file.close()
+
     def random_bytes(self, size: int) -> bytes:
         """Return unpredictable bytes."""
         return os.urandom(size)
@@ -205,6 +217,17 @@ class OsFile:
             parts.append(data)
             length += len(data)
         return b"".join(parts)
+
+    def at_hand(self, size: int, offset: int) -> bool:
+        """Return whether these bytes lie in memory; where the system does not tell, they do."""
+        if sys.platform != "linux":
+            return True
+        try:
+            return os.preadv(self._fd, [bytearray(size)], offset, os.RWF_NOWAIT) >= size
+        except BlockingIOError:
+            return False
+        except OSError:  # not every file system knows
+            return True
 
     def size(self) -> int:
         """Return the length of the file."""

@@ -191,6 +191,14 @@ class MessageStore(ABC):
         Neighbours on disk are read together. With `max_bytes` > 0 stops after the message that reaches it.
         """
 
+    def at_hand(self, sequences: Sequence[int], max_bytes: int, then: Callable[[], None]) -> bool:
+        """Return whether `read_many` would find the first of `sequences` without waiting for the medium.
+
+        If not, they are read ahead in a thread, and `then` is called on the loop; once, whether it helped
+        or not.
+        """
+        return True
+
     def read_block(self, sequences: Sequence[int], max_bytes: int) -> MessageBlock | None:
         """Return the first of `sequences` (existing ones, ascending) as `read_many` would, in columns.
 

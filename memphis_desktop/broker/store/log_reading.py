@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import chain
 from typing import Any
@@ -86,6 +86,26 @@ class LogReading(LogWriter):
             self.when_durable(ignore)  # so that the next start knows of it
         if self.on_removed is not None:
             self.on_removed([(sequence, name)], RemovalReason.DAMAGED)
+
+    def at_hand(self, sequences: Sequence[int], max_bytes: int, then: Callable[[], None]) -> bool:
+        """See the interface: asks about the stretch of the file that holds the first of them."""
+        place = self._table.find(sequences[0]) if sequences else None
+        if place is None or self._recent.find(sequences[0]) is not None:
+            return True
+        segment, index = place
+        end = self._table.find(sequences[-1])
+        last = end[1] if end is not None and end[0] is segment else len(segment) - 1
+        start = segment.offsets[index]
+        size = segment.offsets[last] + segment.sizes[last] - start
+        size = min(size, max_bytes if max_bytes > 0 else _READ_MOST, _READ_MOST)
+        try:
+            if size <= 0 or self._files.at_hand(segment.file.handle(), size, start):
+                return True
+        except OSError:
+            return True  # reading says what is wrong
+        path = segment.file.path
+        self._settings.readers.submit(lambda: self._files.bring(path, size, start), lambda _: then())
+        return False
 
     def read_many(self, sequences: Sequence[int], max_bytes: int = 0) -> list[StoredMessage]:
         """Return the messages that exist and are whole; runs of neighbours are served together."""

@@ -64,6 +64,7 @@ class StoreSettings:
     workers: Workers  # for syncs
     pace: Pace
     background: Workers  # for everything that nobody waits for
+    readers: Workers  # for reading ahead what does not lie in memory
     slices: Slices
     descriptors: Descriptors
     recent: RecentBudget

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +81,21 @@ async def test_searching_the_whole_station(client: Client) -> None:
     progress, found = await search(client, filter="nothing at all")
     assert (progress.state, found) == (SearchState.DONE, [])
     assert "nothing matched" in progress.sentence()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told to forget what it has read")
+async def test_a_station_that_lies_on_the_disk_only_is_read_whole(
+    client: Client, any_server: ServerProcess
+) -> None:
+    for path in any_server.store.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+    for options in ({}, {"subject": "S.odd"}, {"newest_first": False}):
+        progress, found = await search(client, filter="json.mod == 7", **options)
+        assert progress.state is SearchState.DONE
+        assert sorted(found) == list(range(7, COUNT + 1, 100))
 
 
 async def test_limits_are_said(client: Client) -> None:

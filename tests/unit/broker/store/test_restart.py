@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -211,3 +213,25 @@ async def test_a_single_message_is_told_of_when_it_is_written_and_syncs_are_not_
     messages.append([(b"s.a", 0, b"four")], START, written)
     assert len(told) == 1
     assert messages.read(4).body == b"four"  # type: ignore[union-attr]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what lies in memory")
+async def test_what_the_system_dropped_from_memory_is_read_ahead_beside_the_loop(
+    make_node: MakeNode, tmp_path: Path
+) -> None:
+    node = make_node(recent_bytes=0)
+    store = node.create().messages
+    fill(store, 2000, size=500)
+    await durable(store)
+    told = asyncio.Event()
+    assert store.at_hand([1, 2000], 1 << 20, told.set)  # just written
+    for log in tmp_path.rglob("messages/*"):  # noqa: ASYNC240
+        descriptor = os.open(log, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+    if store.at_hand([1, 2000], 1 << 20, told.set):
+        pytest.skip("this file system keeps everything in memory")
+    async with asyncio.timeout(20):
+        await told.wait()
+    assert store.at_hand([1, 2000], 1 << 20, told.set)
+    assert [message.sequence for message in store.read_many([1, 2, 2000])] == [1, 2, 2000]
