@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.cluster import keychain
+from memphis_desktop.inspect.decode.command import CommandDecoder
 from memphis_desktop.inspect.decode.plugins import plugin_folder
 from memphis_desktop.inspect.decode.rules import DecoderRule
 from memphis_desktop.inspect.mask import MASK, MaskRule
@@ -31,6 +32,7 @@ from memphis_desktop.ui.screens.decoders.store import current_decoders, save_dec
 from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
 from tests.conftest import Connect
 from tests.schema_registry import SchemaRegistry, running
+from tests.stalls import watch_stalls
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -369,3 +371,30 @@ async def test_schemaverse_of_a_connection_is_taken_and_followed(
     await until(lambda: "line version" not in browser.detail._chain.text(), "the automatic choice")
     await stations.close()
     await service.stop()
+
+
+async def test_masks_of_what_a_command_reads_hold_up_nothing(go: Go, until: Until, tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text("import sys, json, time\ntime.sleep(0.7)\nprint(sys.stdin.read())\n")
+    screen = await go(Route("decoders"))
+    known = current_decoders().settings
+    known.commands, known.commands_on = [CommandDecoder("slow", f"{sys.executable} {script}", 20)], True
+    known.rules = [DecoderRule("command", "slow", subject="S.>")]
+    save_decoders()
+    save_mask_rules([MaskRule("path", "$.card"), MaskRule("path", "$.note")])
+    window = screen.window()
+    seen: list[str] = []
+
+    def look() -> bool:
+        seen.extend(str(model.index(row, last).data()) for row in range(len(model.rows)))
+        return any(f'"card": "{MASK}"' in text for text in seen)
+
+    async with watch_stalls() as stalls:
+        window.navigate(Route("messages", {"stream": "S"}))
+        browser = window.current_workspace().current_screen.browser
+        model = browser.list.model
+        last = len(model.columns) - 1
+        await until(look, "the masked values", timeout=40)
+    assert stalls.longest < 0.6  # one command alone takes longer
+    assert any("takes its time" in text for text in seen)
+    assert all(CARD not in text for text in seen)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from memphis_desktop.inspect.decode import Decoded
 from memphis_desktop.inspect.decode.rules import DecoderRule, Decoders, DecoderSettings
 from memphis_desktop.inspect.mask import Masker, Masking, MaskRule
 from memphis_desktop.inspect.message import InspectedMessage
@@ -18,6 +22,11 @@ MASK_KEY = "masking"
 
 _COALESCE_MS = 100
 _LARGE_FILE = 64 << 10  # bytes of a schema file that are read at once; more is read beside the loop
+
+
+_MOST_READ = 200  # messages whose decoded form is kept for masks
+_MOST_READING = 64  # that wait for a command or plug-in at a time; others are asked for when painted again
+_Key: TypeAlias = tuple[str, int, int]  # stream, sequence, time
 
 
 class _Notifier(QObject):
@@ -53,6 +62,9 @@ class _Holder:
         self.decoders: Decoders | None = None
         self.settings: settings.Settings | None = None
         self.masker: Masker | None = None
+        self.read: OrderedDict[_Key, Decoded] = OrderedDict()  # for masks, by slow decoders
+        self.reading: set[_Key] = set()
+        self.pool: ThreadPoolExecutor | None = None
 
 
 _HOLDER = _Holder()
@@ -71,6 +83,7 @@ def current_decoders() -> Decoders:
     if _HOLDER.decoders is None or _HOLDER.settings is not store:
         _HOLDER.settings = store
         _HOLDER.masker = None
+        _HOLDER.read.clear()
         if _HOLDER.decoders is not None:
             _HOLDER.decoders.close()
         kept = DecoderSettings.from_record(store.get(KEY))
@@ -84,6 +97,7 @@ def current_decoders() -> Decoders:
 def save_decoders(*, reload: bool = False) -> None:
     """Keep the rules and sources as they are now, and tell everyone; `reload` reads the files again."""
     decoders = current_decoders()
+    _HOLDER.read.clear()
     settings.current().set(KEY, decoders.settings.record())
     decoders.connect_sources()
     if reload:
@@ -143,10 +157,42 @@ def add_rule(rule: DecoderRule) -> None:
 
 def current_masker() -> Masker:
     """What hides values from display, copy and export."""
-    decoders = current_decoders()  # notices other settings
+    current_decoders()  # notices other settings
     if _HOLDER.masker is None:
-        _HOLDER.masker = Masker(mask_rules(), decoders.decode)
+        _HOLDER.masker = Masker(mask_rules(), _decode_for_masks)
     return _HOLDER.masker
+
+
+def _decode_for_masks(message: InspectedMessage) -> Decoded:
+    """Decode; what a command or plug-in reads is read beside the loop, and all of it is hidden until then."""
+    decoders = current_decoders()
+    if not any(rule.kind in ("command", "plugin") for rule in decoders.rules_for(message)):
+        return decoders.decode(message)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # in a thread already
+        return decoders.decode(message)
+    key = (message.stream, message.sequence, message.time_ns)
+    known = _HOLDER.read.get(key)
+    if known is not None:
+        return known
+    if key not in _HOLDER.reading and len(_HOLDER.reading) < _MOST_READING:
+        _HOLDER.reading.add(key)
+        if _HOLDER.pool is None:  # threads of their own: what they find outlives no loop
+            _HOLDER.pool = ThreadPoolExecutor(2, "masks")
+        _HOLDER.pool.submit(_read_beside, decoders, message, key)
+    why = "what decodes it takes its time"
+    return Decoded("binary", None, False, None, message.payload, (), (), truncated=why, pending=True)
+
+
+def _read_beside(decoders: Decoders, message: InspectedMessage, key: _Key) -> None:
+    decoded = decoders.decode(message)
+    if decoders is _HOLDER.decoders:
+        _HOLDER.read[key] = decoded
+        while len(_HOLDER.read) > _MOST_READ:
+            _HOLDER.read.popitem(last=False)
+    _HOLDER.reading.discard(key)
+    _arrived()
 
 
 def mask(message: InspectedMessage) -> InspectedMessage:
