@@ -37,10 +37,11 @@ class Member:
         self.done = collections.Counter()
 
     async def connect(self):
-        self.memphis = Memphis()
+        memphis = Memphis()
         port = PORTS[self.number % len(PORTS)]
         login = {"username": "root", "password": "memphis", "timeout_ms": 20_000}
-        await self.memphis.connect(host=common.HOST, port=port, **login)
+        await memphis.connect(host=common.HOST, port=port, **login)
+        self.memphis = memphis
 
     async def run(self, end):
         self.manager = await managing()
@@ -64,7 +65,7 @@ class Member:
         self.done[action.__name__] += 1
         try:
             return await action
-        except MemphisError as error:
+        except Exception as error:  # the SDK has more than one kind
             if not any(expected in str(error) for expected in EXPECTED):
                 self.unexpected.append(f"{action.__name__}: {error}")
         return None
@@ -100,7 +101,9 @@ class Member:
         """Close without destroying anything, and come back as another connection."""
         self.consumers.clear()
         await self.memphis.close()
-        await self.connect()
+        self.memphis = None
+        while self.memphis is None:
+            await self.attempt(self.connect())
 
     async def come_back(self):
         """Come back to a group of one's own after the connection was closed, and end it."""
