@@ -42,6 +42,7 @@ _DAY = 86_400_000_000_000
 _ACK_WAIT = 30_000_000_000
 _MOST_MESSAGES = 1_000_000
 _MOST_ATTEMPTS, _LATER = 10, 2.0
+_PATIENCE = 2.0  # at the end
 
 Event = dict[str, Any]
 
@@ -130,9 +131,11 @@ class EventReader:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """End; what is under way is done again by another copy."""
+        """Take no more and end; what is not done within a moment is done again by another copy."""
         task, self._task = self._task, None
         await end_task(task)
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_PATIENCE)
         await asyncio.gather(*map(end_task, tuple(self._under_way)))
 
     async def _run(self) -> None:

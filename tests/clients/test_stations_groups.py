@@ -184,6 +184,7 @@ async def hold_back_word(copies: list[StationsService]) -> None:
     """Let no copy note which connections open and close, as when there is a lot of it."""
     for copy in copies:
         await copy._events.stop()
+        await copy.context.client.flush()  # its last request is forgotten with its inbox
 
 
 def note_word_again(copies: list[StationsService]) -> None:
