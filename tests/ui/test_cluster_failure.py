@@ -239,10 +239,11 @@ async def test_a_rolling_restart_is_three_gaps_and_nothing_else(
     assert beat.longest < 1.0
     errors = [one.problem for one in window.context.shell.activity.entries() if one.problem]
     assert not errors
+    acknowledged = set(load.acknowledged)  # more come while the question is under way
     kept = (await session.api("STREAM.INFO.orders"))["state"]
-    assert load.acknowledged
-    assert kept["last_seq"] >= max(load.acknowledged)  # nothing acknowledged was lost
-    assert kept["messages"] >= len(set(load.acknowledged))
+    assert acknowledged
+    assert kept["last_seq"] >= max(acknowledged)  # nothing acknowledged was lost
+    assert kept["messages"] >= len(acknowledged)
 
 
 def gaps_of(session: Session, key: StreamKey | ServerKey) -> int:
