@@ -59,9 +59,10 @@ def unpack_block(
         and not word & FLAG_HEADERS
         and HEADER_SIZE + (word & SUBJECT_MASK) <= size
     ):
-        if at or stop != len(data):
-            data = data[at:stop]
-        return _unpack_uniform(data, word, size, sequences, salt + offsets[0])
+        whole = data[at:stop] if at or stop != len(data) else data
+        found = _unpack_uniform(whole, word, size, sequences, salt + offsets[0])
+        if found is not None:
+            return found  # else some have another subject and headers that come to the same size, or damage
     return _unpack_mixed(data, [offset - start for offset in offsets], sizes, sequences, salt + start)
 
 

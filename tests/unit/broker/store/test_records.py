@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memphis_desktop.broker.store.blocks import unpack_block
@@ -20,6 +20,7 @@ _messages = st.lists(
 
 
 @given(_messages, st.booleans(), st.integers(0, 1 << 32), st.integers(80, 1 << 31))
+@example([(b"other", 0, bytes(7)), (b"a", 3, bytes(7))], False, 0, 80)  # of the same size
 def test_a_batch_is_its_messages_one_behind_the_other(
     messages: list[tuple[bytes, int, bytes]], alike: bool, salt: int, offset: int
 ) -> None:
