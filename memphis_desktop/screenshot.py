@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QAbstractItemView
 
 from memphis_desktop import app, folders
 from memphis_desktop.cluster.failures import ConnectionFailure
-from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.model import MACHINERY_PREFIXES, ClusterSnapshot
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
@@ -200,7 +200,11 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     yield Shot("dead_letter", Route("dead_letters", {"newest": "yes"}))
     busiest = max(
         snapshot.streams.values(),
-        key=lambda stream: stream.consumer_count * 1e9 + stream.messages,
+        key=lambda stream: (
+            not stream.name.startswith(MACHINERY_PREFIXES),
+            stream.consumer_count,
+            stream.messages,
+        ),
         default=None,
     )
     if busiest is None:
