@@ -107,7 +107,7 @@ QPushButton[kind="ghost"]:hover {{ background: {t.hover}; color: {t.text}; }}
 QPushButton[kind="ghost"]:focus {{ border-color: {t.accent}; }}
 QPushButton[kind="ghost"]:checked {{ background: {t.accent_soft}; color: {t.text}; }}
 QPushButton[kind="link"] {{ background: transparent; border-color: transparent; color: {t.accent}; padding: 0 4px;
-    font-weight: 500; }}
+    margin-left: -{4 + t.line_width}px; font-weight: 500; }}
 QPushButton[kind="crumb"] {{ background: transparent; border: {t.line_width}px solid transparent; color: {t.muted}; padding: 0 2px;
     margin-left: -{2 + t.line_width}px; min-height: 20px; max-height: 20px; font-size: {SIZE_CAPTION}px; font-weight: 500; }}
 QPushButton[kind="crumb"]:hover {{ color: {t.accent}; text-decoration: underline; }}
