@@ -60,8 +60,8 @@ class ConsumerReader:
             self._began = True
         try:
             await self._asker.together(self._read_of, due[:room], ROUND_LIMIT)
-            self._state.errors.pop("consumers", None)
             if due:
+                self._state.errors.pop("consumers", None)
                 self._state.read_at["consumers"] = time.time_ns()
         except NotConnected:
             raise
@@ -121,6 +121,11 @@ class ConsumerReader:
                     return
                 if error.err_code == CONSUMER_NOT_FOUND:
                     return
+                raise
+            except ClusterError:
+                self._attention.dirty.add(
+                    stream
+                )  # also one without consumers is asked again, until it answers
                 raise
             page = answer.get("consumers") or []
             infos.extend(page)
