@@ -287,6 +287,8 @@ class AccountStreams:
 
     def _origin_appeared(self, origin: Stream) -> None:
         for stream in self.streams.values():
+            if not stream.has_readers:
+                continue
             for reader in stream.readers():
                 if reader.name == origin.name and reader.origin is None and reader.source.external is None:
                     reader.attach(origin)
@@ -371,16 +373,21 @@ class AccountStreams:
 
     def _check_reservation(self, config: StreamConfig) -> None:
         storage = config.storage
-        self.limits.check_reservation(
-            config, self.usage(storage), self.reserved(storage, without=config.name)
-        )
+        if self.limits.cap(storage) >= 0:  # else there is no need to add everything up
+            used, reserved = self.usage(storage), self.reserved(storage, without=config.name)
+            self.limits.check_reservation(config, used, reserved)
 
     def _check_overlap(self, config: StreamConfig) -> None:
         patterns = [subject.encode() for subject in config.subjects]
+        # Of thousands of streams hardly any begins alike.
+        beginnings = ("*", ">", *(subject.partition(".")[0] for subject in config.subjects))
+        anything = any(beginning in ("*", ">") for beginning in beginnings[2:])
         for stream in self.streams.values():
             if stream.name == config.name:
                 continue
             for subject in stream.config.subjects:
+                if not (anything or subject.startswith(beginnings)):
+                    continue
                 if any(subjects.overlaps(subject.encode(), pattern) for pattern in patterns):
                     raise ApiError(10065)
 

@@ -62,6 +62,10 @@ class AccountLimits:
         if 0 < cap < config.max_bytes:
             raise ApiError(10122)
 
+    def cap(self, storage: str) -> int:
+        """Return how many bytes streams of a storage may hold; negative for any number."""
+        return self.max_memory if storage == "memory" else self.max_storage
+
     def check_reservation(self, config: StreamConfig, used: int, reserved: int) -> None:
         """Refuse a stream whose max_bytes do not fit beside what is used and reserved.
 
@@ -73,13 +77,9 @@ class AccountLimits:
         Raises:
             ApiError: 10028 for memory, 10047 for file storage.
         """
-        memory = config.storage == "memory"
-        cap = self.max_memory if memory else self.max_storage
-        if cap < 0:
-            return
-        wanted = max(config.max_bytes, 0)
-        if reserved + wanted > cap or (wanted == 0 and used + 1 > cap):
-            raise ApiError(10028 if memory else 10047)
+        cap, wanted = self.cap(config.storage), max(config.max_bytes, 0)
+        if cap >= 0 and (reserved + wanted > cap or (wanted == 0 and used + 1 > cap)):
+            raise ApiError(10028 if config.storage == "memory" else 10047)
 
     def check_usage(self, storage: str, used: int, size: int) -> None:
         """Refuse a message of `size` bytes that would carry the account over its limit.
@@ -87,6 +87,6 @@ class AccountLimits:
         Raises:
             ApiError: 10002.
         """
-        cap = self.max_memory if storage == "memory" else self.max_storage
+        cap = self.cap(storage)
         if cap >= 0 and used + size > cap:
             raise ApiError(10002)

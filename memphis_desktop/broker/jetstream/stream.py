@@ -271,6 +271,11 @@ class Stream:
         """Return everybody who may still need messages: consumers, and streams that take them over."""
         return [*self.consumers.values(), *self.followers]
 
+    @property
+    def has_readers(self) -> bool:
+        """Whether anything brings messages of other streams into this one."""
+        return self._mirror is not None or bool(self._sources)
+
     def readers(self) -> list[SourceReader]:
         """Return what brings messages of other streams into this one."""
         return [*self._sources, self._mirror] if self._mirror is not None else list(self._sources)
@@ -279,10 +284,7 @@ class Stream:
     @property
     def account_limited(self) -> bool:
         """Whether the account caps what its streams may store."""
-        cap = (
-            self.owner.limits.max_memory if self.config.storage == "memory" else self.owner.limits.max_storage
-        )
-        return cap >= 0
+        return self.owner.limits.cap(self.config.storage) >= 0
 
     def check_account_usage(self, size: int) -> None:
         """Refuse a message that would carry the account over its limits.
