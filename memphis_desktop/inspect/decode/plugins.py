@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from memphis_desktop import folders
+from memphis_desktop.child_process import end_child
 from memphis_desktop.inspect.decode.model import MAX_OUTPUT, DecodeError
 
 GROUP = "memphis_desktop.decoders"
@@ -144,12 +145,7 @@ class PluginHost:
         """End the process, if there is one; the next payload starts another."""
         process, self._process = self._process, None
         pipe, self._pipe = self._pipe, None
-        if process is not None:
-            process.kill()
-            process.join(5)
-            process.close()
-        if pipe is not None:
-            pipe.close()
+        end_child(process, pipe)
 
 
 def _child(pipe: Connection, target: str, folder: str) -> None:

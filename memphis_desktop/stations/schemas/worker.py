@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
 
+from memphis_desktop.child_process import end_child
 from memphis_desktop.stations.schemas.violations import (
     AVRO,
     GRAPHQL,
@@ -169,12 +170,7 @@ class SchemaWorker:
     def _end(self) -> None:
         process, self._process = self._process, None
         pipe, self._pipe = self._pipe, None
-        if process is not None:
-            process.kill()
-            process.join(5)
-            process.close()
-        if pipe is not None:
-            pipe.close()
+        end_child(process, pipe)
 
 
 def _child(pipe: Connection, time_limit: float) -> None:
