@@ -324,7 +324,7 @@ def test_a_killed_supervisor_takes_the_servers_with_it(tmp_path: Path) -> None:
     assert read_state(cluster.folder) is not None
     with pytest.raises(NotRunning):
         cluster.view()
-    assert not cluster.running
+    until(lambda: not cluster.running, "the end of the supervisor")
     cluster.stop()
     assert read_state(cluster.folder) is None
 
