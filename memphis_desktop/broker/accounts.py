@@ -123,13 +123,7 @@ class Account:
         single = None if route is None else route.single
         if not isinstance(single, HandlerSubscription) or single.acks is None:
             return False
-        self._depth = 1
-        try:
-            call_with_acks(single, run)
-            while self._nested:
-                self._nested.pop(0).run()
-        finally:
-            self._depth = 0
+        self._call(call_with_acks, single, run)
         return True
 
     def publish(self, message: Message) -> None:
@@ -201,13 +195,7 @@ class Account:
                 return True
             if self._depth:
                 return False
-            self._depth = 1
-            try:
-                call_handler(single, list(messages), sender)
-                while self._nested:
-                    self._nested.pop(0).run()
-            finally:
-                self._depth = 0
+            self._call(call_handler, single, list(messages), sender)
             return True
         return False
 
@@ -239,14 +227,18 @@ class Account:
         """Call handlers. What they publish to further handlers waits until they are done: no recursion."""
         if self._depth:
             self._nested.append(pending)
-            return
-        self._depth += 1
+        else:
+            self._call(pending.run)
+
+    def _call(self, call: Callable[..., None], *arguments: object) -> None:
+        """Call what calls handlers, then those that waited for it; only while nothing else does."""
+        self._depth = 1
         try:
-            pending.run()
+            call(*arguments)
             while self._nested:
                 self._nested.pop(0).run()
         finally:
-            self._depth -= 1
+            self._depth = 0
 
     @property
     def client_subscriptions(self) -> int:
