@@ -28,7 +28,7 @@ from memphis_desktop.inspect.snippets import message_record, plain_text
 
 FORMATS = {"ndjson": "JSON lines (.ndjson)", "csv": "CSV table (.csv)", "dump": "Binary dump (.mdump)"}
 SUFFIXES = {"ndjson": ".ndjson", "csv": ".csv", "dump": ".mdump"}
-_MAGIC = b"MEMDUMP1"
+DUMP_MAGIC = b"MEMDUMP1"
 _FRAME = struct.Struct(
     "<IQqHHI"
 )  # checksum, sequence, time, stream, subject and header sizes; payload follows
@@ -52,6 +52,54 @@ class FileProgress:
 
     messages: int = 0
     bytes: int = 0
+
+
+def not_written(path: Path, error: OSError) -> FileProblem:
+    """Return what is told of a file that could not be written."""
+    return FileProblem(f"{path} cannot be written: {error.strerror}")
+
+
+class WholeFile:
+    """A file that appears under its name once everything is in it, and else leaves nothing behind.
+
+    Attributes:
+        file: What to write to.
+        complete: Set by whoever has written everything.
+    """
+
+    file: IO[bytes]
+
+    def __init__(self, path: Path) -> None:
+        self.complete = False
+        self._path = path
+        self._name = ""
+
+    async def __aenter__(self) -> WholeFile:
+        try:
+            descriptor, self._name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}-")
+        except OSError as error:
+            raise not_written(self._path, error) from None
+        self.file = os.fdopen(descriptor, "wb")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await asyncio.to_thread(self._end)
+        except OSError as error:
+            raise not_written(self._path, error) from None
+        finally:
+            if self._name:
+                with suppress(OSError):
+                    await asyncio.to_thread(os.unlink, self._name)
+
+    def _end(self) -> None:
+        with self.file:
+            if not self.complete:
+                return
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        os.replace(self._name, self._path)
+        self._name = ""
 
 
 class Exporter:
@@ -81,38 +129,26 @@ class Exporter:
         Raises:
             FileProblem: the file cannot be written.
         """
-        try:
-            descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
-        except OSError as error:
-            raise FileProblem(f"{self.path} cannot be written: {error.strerror}") from None
-        done = False
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                await asyncio.to_thread(self._begin, file)
+        async with WholeFile(self.path) as whole:
+            try:
+                await asyncio.to_thread(self._begin, whole.file)
                 rows: list[InspectedMessage] = []
                 async for message in messages:
                     if self.cancelled:
                         return self.progress
                     rows.append(message)
                     if len(rows) >= SLICE_ROWS:
-                        await asyncio.to_thread(self._write, file, rows)
+                        await asyncio.to_thread(self._write, whole.file, rows)
                         rows = []
-                await asyncio.to_thread(self._write, file, rows)
-                file.flush()
-                await asyncio.to_thread(os.fsync, file.fileno())
-            os.replace(name, self.path)
-            done = True
-        except OSError as error:
-            raise FileProblem(f"{self.path} cannot be written: {error.strerror}") from None
-        finally:
-            if not done:
-                with suppress(OSError):
-                    await asyncio.to_thread(os.unlink, name)
+                await asyncio.to_thread(self._write, whole.file, rows)
+            except OSError as error:
+                raise not_written(self.path, error) from None
+            whole.complete = True
         return self.progress
 
     def _begin(self, file: IO[bytes]) -> None:
         if self.form == "dump":
-            file.write(_MAGIC)
+            file.write(DUMP_MAGIC)
         elif self.form == "csv":
             columns = ["stream", "sequence", "time", "subject", "headers", "payload", "encoding"]
             file.write((",".join(columns) + "\r\n").encode())
@@ -183,8 +219,8 @@ def read_file(path: Path) -> Iterator[InspectedMessage]:
             yield from _read_folder(path)
             return
         with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-            if head == _MAGIC:
+            head = file.read(len(DUMP_MAGIC))
+            if head == DUMP_MAGIC:
                 yield from _read_dump(file)
                 return
             file.seek(0)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import re
 import time
 import uuid
@@ -27,6 +26,7 @@ from memphis_desktop.inspect.publishing import PublishError
 
 from ..failures import ClusterError
 from ..model import ConnectionState
+from ..profiles import write_private
 from .letters import DeadLetter, LetterKey, LetterKind, Original, Presence, Resent
 from .one_consumer import NotPossible, plan_for
 from .resend import Fate, ResendOptions, ResendProgress, ResendRun
@@ -319,15 +319,8 @@ def _write(path: Path, records: Sequence[tuple[Order, list[DeadLetter], OrderSta
     if not records:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     values = {"version": _VERSION, "orders": [order_to_json(*record) for record in records]}
-    beside = path.with_suffix(".writing")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(orjson.dumps(values))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    write_private(path, orjson.dumps(values).decode())
 
 
 def _read(path: Path) -> list[Order]:

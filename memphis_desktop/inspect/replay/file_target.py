@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from memphis_desktop.inspect.files import SUFFIXES, FileProblem, dump_frame, json_line
+from memphis_desktop.inspect.files import DUMP_MAGIC, SUFFIXES, WholeFile, dump_frame, json_line, not_written
 from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import Acknowledgement, PublishError
 
@@ -28,38 +25,19 @@ class FileTarget:
         self._settled = settled
         self._dump = path.suffix == SUFFIXES["dump"]
         self._rows: list[tuple[Any, InspectedMessage]] = []
-        self._file: IO[bytes] | None = None
-        self._name = ""
+        self._whole: WholeFile | None = None
         self._written = 0
 
     async def __aenter__(self) -> FileTarget:
-        try:
-            descriptor, self._name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
-        except OSError as error:
-            raise FileProblem(f"{self.path} cannot be written: {error.strerror}") from None
-        self._file = os.fdopen(descriptor, "wb")
+        self._whole = await WholeFile(self.path).__aenter__()
         if self._dump:
-            self._file.write(b"MEMDUMP1")
+            self._whole.file.write(DUMP_MAGIC)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        assert self._file is not None
-        try:
-            await asyncio.to_thread(self._end, self._file)
-        except OSError as error:
-            raise FileProblem(f"{self.path} cannot be written: {error.strerror}") from None
-        finally:
-            if self._name:
-                with suppress(OSError):
-                    await asyncio.to_thread(os.unlink, self._name)
-
-    def _end(self, file: IO[bytes]) -> None:
-        file.flush()
-        os.fsync(file.fileno())
-        file.close()
-        if self.complete:
-            os.replace(self._name, self.path)
-            self._name = ""
+    async def __aexit__(self, *details: object) -> None:
+        assert self._whole is not None
+        self._whole.complete = self.complete
+        await self._whole.__aexit__(*details)
 
     async def take(self, key: Any, original: InspectedMessage, subject: str, headers: Headers) -> None:
         """Write one; what it was settled with comes later, slice by slice."""
@@ -73,12 +51,12 @@ class FileTarget:
     async def drain(self) -> None:
         """Write what is left; raises `FileProblem`."""
         rows, self._rows = self._rows, []
-        if not rows or self._file is None:
+        if not rows or self._whole is None:
             return
         try:
-            await asyncio.to_thread(self._write, self._file, [message for _, message in rows])
+            await asyncio.to_thread(self._write, self._whole.file, [message for _, message in rows])
         except OSError as error:
-            raise FileProblem(f"{self.path} cannot be written: {error.strerror}") from None
+            raise not_written(self.path, error) from None
         for key, _ in rows:
             self._written += 1
             self._settled(key, Acknowledgement("", self._written, False))
