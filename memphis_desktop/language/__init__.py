@@ -1,0 +1,40 @@
+"""The language of the window: every text that people read is asked for here.
+
+The texts in the code are English and are the keys of gettext catalogs: `tr` for a text, `tr_count` for one
+that has a number in it, because languages differ in how many plural forms they have. What is filled in are
+named values; a text is never put together from translated halves, since the order of words differs too.
+
+`use` chooses the language once, before the window's modules are imported: many of them hold texts in
+constants. Nothing of a message, of a server's answer or of the protocol goes through here.
+"""
+
+from __future__ import annotations
+
+import gettext
+
+_catalog: gettext.NullTranslations = gettext.NullTranslations()
+
+
+def use(catalog: gettext.NullTranslations) -> None:
+    """Take the texts from this catalog from now on; `gettext.NullTranslations()` is English."""
+    global _catalog
+    _catalog = catalog
+
+
+def tr(text: str, /, **values: object) -> str:
+    """Return a text in the chosen language, with `{name}` in it replaced by the value of that name.
+
+    Without values the text is taken as it is, braces included. Values are put in as they are: whatever
+    braces or percent signs they have stay what they are.
+    """
+    found = _catalog.gettext(text)
+    return found.format(**values) if values else found
+
+
+def tr_count(one: str, many: str, count: int, /, **values: object) -> str:
+    """Return the form of a text that fits a number, in the chosen language.
+
+    `{count}` in it is the number, or what `values` gives under that name when it is to be written another
+    way (``tr_count("{count} message", "{count} messages", n, count=integer(n))``).
+    """
+    return _catalog.ngettext(one, many, count).format(**{"count": count, **values})

@@ -1,0 +1,51 @@
+"""Texts in the chosen language."""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Iterator
+
+import pytest
+
+from memphis_desktop import language
+from memphis_desktop.language import tr, tr_count
+
+
+class Polish(gettext.NullTranslations):
+    """A language with three plural forms."""
+
+    def gettext(self, message: str) -> str:
+        return {"Delete {name}": "Usuń {name}"}.get(message, message)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        few = n % 10 in (2, 3, 4) and n % 100 not in (12, 13, 14)
+        return "{count} wiadomość" if n == 1 else "{count} wiadomości" if few else "{count} wiadomość…"
+
+
+@pytest.fixture
+def polish() -> Iterator[None]:
+    language.use(Polish())
+    yield
+    language.use(gettext.NullTranslations())
+
+
+def test_english_is_what_the_code_says() -> None:
+    assert tr("Delete {name}", name="ORDERS") == "Delete ORDERS"
+    assert tr_count("{count} message", "{count} messages", 1) == "1 message"
+    assert tr_count("{count} message", "{count} messages", 1200, count="1,200") == "1,200 messages"
+
+
+def test_values_are_never_read_as_templates() -> None:
+    assert tr("Delete {name}", name="{name!r} %s {0}") == "Delete {name!r} %s {0}"
+    assert tr("A template has {braces}") == "A template has {braces}"
+
+
+@pytest.mark.usefixtures("polish")
+def test_another_language_has_its_own_plural_forms() -> None:
+    assert tr("Delete {name}", name="ORDERS") == "Usuń ORDERS"
+    assert tr("Not translated yet") == "Not translated yet"
+    assert [tr_count("{count} message", "{count} messages", n) for n in (1, 3, 12)] == [
+        "1 wiadomość",
+        "3 wiadomości",
+        "12 wiadomość…",
+    ]
