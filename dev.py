@@ -52,6 +52,7 @@ TOOL_PACKAGES = {
     "gcc": "/usr/bin/gcc",
     "libnats-dev": "/usr/include/nats/nats.h",
 }
+CATALOGS = ROOT / "memphis_desktop" / "language" / "catalogs"
 FONT_PACKAGES = {"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"}
 
 # Every index that pip is configured for counts alike; the hashes in the lock file guard what comes from it.
@@ -69,6 +70,7 @@ USAGE = """usage: python3 dev.py run [arguments of memphis-desktop]
        python3 dev.py setup
        python3 dev.py package
        python3 dev.py lock
+       python3 dev.py translate
        python3 dev.py proto"""
 
 
@@ -169,6 +171,19 @@ def ensure_environment() -> None:
     STAMP.write_text(wanted, encoding="ascii")
 
 
+def ensure_catalogs() -> None:
+    """Make translations that changed since the environment was built ready for the program."""
+    made = {path: path.with_suffix(".mo") for path in CATALOGS.glob("*.po")}
+    if any(not mo.exists() or mo.stat().st_mtime < po.stat().st_mtime for po, mo in made.items()):
+        catalogs("compile")
+
+
+def catalogs(command: str) -> int:
+    """Run `packaging/catalogs.py`, which needs the environment."""
+    script = [str(SCRIPTS / f"python{SUFFIX}"), str(ROOT / "packaging" / "catalogs.py"), command]
+    return subprocess.run(script, check=False).returncode
+
+
 def missing_system_packages(for_tests: bool) -> list[str]:
     """Return the Debian packages that the window, or with `for_tests` the tests, still need."""
     if not sys.platform.startswith("linux"):
@@ -210,6 +225,7 @@ def ensure_system_libraries(for_tests: bool) -> None:
 def run(arguments: list[str]) -> int:
     """Start the program with `arguments`."""
     ensure_environment()
+    ensure_catalogs()
     ensure_system_libraries(for_tests=False)
     program = str(SCRIPTS / f"memphis-desktop{SUFFIX}")
     if WINDOWS:
@@ -221,6 +237,7 @@ def run(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Run lint, types, import rules and the tests; with ``--fast`` or pytest arguments the tests only."""
     ensure_environment()
+    ensure_catalogs()
     ensure_system_libraries(for_tests=True)
     python = str(SCRIPTS / f"python{SUFFIX}")
     steps = [
@@ -261,6 +278,7 @@ def show_and_run(step: list[str], environment: dict[str, str]) -> int:
 def package() -> int:
     """Build the wheel and the packages of this system into ``dist``."""
     ensure_environment()
+    ensure_catalogs()
     ensure_system_libraries(for_tests=False)
     python = str(SCRIPTS / f"python{SUFFIX}")
     steps = [
@@ -312,12 +330,16 @@ def main() -> int:
         return test(arguments)
     if command == "setup" and not arguments:
         ensure_environment()
+        ensure_catalogs()
         ensure_system_libraries(for_tests=True)
         return 0
     if command == "package" and not arguments:
         return package()
     if command == "lock" and not arguments:
         return lock()
+    if command == "translate" and not arguments:
+        ensure_environment()
+        return catalogs("update")
     if command == "proto" and not arguments:
         return proto()
     print(USAGE, file=sys.stderr)

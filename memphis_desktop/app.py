@@ -19,7 +19,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
-from memphis_desktop import folders
+from memphis_desktop import folders, start_language
 from memphis_desktop.cluster.activity import ActivityLog
 from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore, profile_for
 from memphis_desktop.crash_report import CrashRecorder
@@ -41,7 +41,6 @@ from memphis_desktop.ui.window import MainWindow
 
 log = logging.getLogger(__name__)
 
-SETTINGS_FILE = "settings.json"
 _SIGNAL_LOOK_MS = 250
 
 
@@ -63,13 +62,14 @@ def application() -> QApplication:
     made = QApplication(sys.argv[:1])
     made.setApplicationName("memphis-desktop")
     made.setApplicationDisplayName("Memphis Desktop")
+    start_language.dress(made)
     made.setQuitOnLastWindowClosed(False)  # the window asks; the program ends in order
     return made
 
 
 def _scale_as_set() -> None:
     """Qt takes the scale from the environment, before the application is made."""
-    percent = Settings(folders.config_folder() / SETTINGS_FILE).get(setting_keys.SCALE)
+    percent = Settings(folders.config_folder() / folders.SETTINGS_FILE).get(setting_keys.SCALE)
     if isinstance(percent, int) and 50 <= percent <= 400:
         os.environ.setdefault("QT_SCALE_FACTOR", str(percent / 100))
 
@@ -99,7 +99,7 @@ async def session(
     """
     app = application()
     folder = config_folder or folders.config_folder()
-    settings.use(Settings(folder / SETTINGS_FILE))
+    settings.use(Settings(folder / folders.SETTINGS_FILE))
     dress(app)
     app.setWindowIcon(program_icon())
     broker = LocalBroker(ports_folder)

@@ -104,6 +104,9 @@ def _window(arguments: list[str]) -> int:
         from memphis_desktop import terminal
 
         return terminal.run(demo=options.demo, connect=profile, ports_folder=options.ports_file_dir)
+    from memphis_desktop import folders, start_language
+
+    start_language.choose(folders.config_folder() / folders.SETTINGS_FILE)
     from memphis_desktop import app
 
     return app.run(demo=options.demo, connect=profile, ports_folder=options.ports_file_dir, opening=asked)
@@ -229,6 +232,9 @@ def _screenshot(arguments: list[str]) -> int:
         default="data",
         help="with --demo: with sample stations (data), without any, or after the broker has gone away",
     )
+    parser.add_argument(
+        "--language", default="en", metavar="CODE", help="of the window, as in de; pseudo for developers (en)"
+    )
     options = parser.parse_args(arguments)
     profile = source(options)
     if not options.demo and profile is None:
@@ -237,6 +243,10 @@ def _screenshot(arguments: list[str]) -> int:
         parser.error("--state belongs to --demo")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"  # no display is needed, and none is used
     os.environ["QT_SCALE_FACTOR"] = str(options.scale / 100)
+    from memphis_desktop import start_language
+
+    if not start_language.use_known(options.language):
+        parser.error(f"unknown language {options.language!r}")
     from memphis_desktop import screenshot
 
     several = {"both": ("dark", "light"), "all": ("dark", "light", "contrast")}

@@ -12,6 +12,7 @@ from pathlib import Path
 import appdirs
 
 HOME_VARIABLE = "MEMPHIS_DESKTOP_HOME"
+SETTINGS_FILE = "settings.json"  # in the folder for settings
 _NAME = "memphis-desktop"
 
 

@@ -62,7 +62,7 @@ _UNWANTED = re.compile(
     | ^lib(gtk-3|gdk-3|gdk_pixbuf|pango|pangocairo|pangoft2|cairo|cairo-gobject)[-.]
     | ^lib(atk|atk-bridge|atspi|epoxy)[-.]
     | wayland-graphics-integration-server
-    | PySide6/(Qt/)?translations/
+    | PySide6/(Qt/)?translations/(?!qtbase_)
     | qtawesome/fonts/(?!phosphor-)
     | /qml/
     | ^numpy/(tests|.*/tests)/
@@ -113,6 +113,12 @@ def icon_fonts() -> list[tuple[str, str]]:
     assert spec.origin is not None
     fonts = Path(spec.origin).with_name("fonts")
     return [(str(path), "qtawesome/fonts") for path in sorted(fonts.glob("phosphor-*"))]
+
+
+def catalogs() -> list[tuple[str, str]]:
+    """Return the translations, as PyInstaller takes data files."""
+    folder = ROOT / "memphis_desktop" / "language" / "catalogs"
+    return [(str(path), "memphis_desktop/language/catalogs") for path in sorted(folder.glob("*.mo"))]
 
 
 def nats_server() -> list[tuple[str, str]]:

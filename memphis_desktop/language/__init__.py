@@ -2,23 +2,34 @@
 
 The texts in the code are English and are the keys of gettext catalogs: `tr` for a text, `tr_count` for one
 that has a number in it, because languages differ in how many plural forms they have. What is filled in are
-named values; a text is never put together from translated halves, since the order of words differs too.
+named values; a text is never put together from translated halves, since the order of words differs too. Where
+one English word stands for two things that other languages tell apart, `tr_in` says which is meant.
 
 `use` chooses the language once, before the window's modules are imported: many of them hold texts in
 constants. Nothing of a message, of a server's answer or of the protocol goes through here.
+
+The catalogs are `catalogs/CODE.po`; `python3 dev.py translate` brings them up to the texts in the code.
 """
 
 from __future__ import annotations
 
 import gettext
 
+ENGLISH = "en"
+
 _catalog: gettext.NullTranslations = gettext.NullTranslations()
+_code = ENGLISH
 
 
-def use(catalog: gettext.NullTranslations) -> None:
+def use(catalog: gettext.NullTranslations, code: str = ENGLISH) -> None:
     """Take the texts from this catalog from now on; `gettext.NullTranslations()` is English."""
-    global _catalog
-    _catalog = catalog
+    global _catalog, _code
+    _catalog, _code = catalog, code
+
+
+def current() -> str:
+    """Return the code of the chosen language."""
+    return _code
 
 
 def tr(text: str, /, **values: object) -> str:
@@ -38,3 +49,12 @@ def tr_count(one: str, many: str, count: int, /, **values: object) -> str:
     way (``tr_count("{count} message", "{count} messages", n, count=integer(n))``).
     """
     return _catalog.ngettext(one, many, count).format(**{"count": count, **values})
+
+
+def tr_in(context: str, text: str, /, **values: object) -> str:
+    """Return a text in the chosen language where its English has more than one meaning.
+
+    `context` tells translators which: ``tr_in("state", "Open")`` beside ``tr("Open")`` on a button.
+    """
+    found = _catalog.pgettext(context, text)
+    return found.format(**values) if values else found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gettext
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from memphis_desktop import language
-from memphis_desktop.language import tr, tr_count
+from memphis_desktop import language, start_language
+from memphis_desktop.language import tr, tr_count, tr_in
 
 
 class Polish(gettext.NullTranslations):
@@ -49,3 +50,31 @@ def test_another_language_has_its_own_plural_forms() -> None:
         "3 wiadomości",
         "12 wiadomość…",
     ]
+
+
+def test_a_word_with_two_meanings_says_which_is_meant() -> None:
+    assert tr_in("state", "Open") == "Open"
+    assert tr_in("state", "Open {count}", count=3) == "Open 3"
+
+
+def test_the_setting_and_the_environment_choose_the_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings.json"
+    monkeypatch.delenv(start_language.VARIABLE, raising=False)
+    try:
+        start_language.choose(file)
+        assert language.current() == "en"
+        file.write_text('{"language": "pseudo"}')
+        start_language.choose(file)
+        assert language.current() == "pseudo"
+        assert tr("Delete") != "Delete"
+        monkeypatch.setenv(start_language.VARIABLE, "en")
+        start_language.choose(file)
+        assert tr("Delete") == "Delete"
+        file.write_text('{"language": ["no", "language"]}')
+        monkeypatch.delenv(start_language.VARIABLE)
+        start_language.choose(file)
+        assert language.current() == "en"
+    finally:
+        language.use(gettext.NullTranslations())

@@ -13,6 +13,7 @@ TEXT = "look/text"  # per cent
 ACCENT = "look/accent"
 TOLD_APART = "look/told_apart"  # colours for colour-blind eyes
 SCALE = "look/scale"  # per cent, from the next start
+LANGUAGE = "language"  # a code, from the next start; without it the system's
 RESTORE_TABS = "start/restore_tabs"
 START_BROKER = "start/local_broker"
 BROKER_DOORS = "broker/doors"  # who can come in besides NATS clients

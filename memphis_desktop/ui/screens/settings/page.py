@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -21,6 +22,8 @@ from PySide6.QtWidgets import (
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.settings import Settings
+
+T = TypeVar("T", int, str)
 
 _SWATCH = QSize(20, 14)  # the colour, and what sets it off from its name
 
@@ -66,9 +69,9 @@ class Section(QFrame):
         return box
 
     def add_choice(
-        self, title: str, key: str, choices: Sequence[tuple[int, str]], default: int, help_text: str = ""
+        self, title: str, key: str, choices: Sequence[tuple[T, str]], default: T, help_text: str = ""
     ) -> QComboBox:
-        """A setting that is one of a few numbers."""
+        """A setting that is one of a few values."""
         box = QComboBox()
         for value, text in choices:
             box.addItem(text, value)

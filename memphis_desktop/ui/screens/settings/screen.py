@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 import memphis_desktop
 from memphis_desktop import folders
+from memphis_desktop.language import languages
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.dialogs import pad_numbers
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -60,6 +61,7 @@ class SettingsScreen(Screen):
             self._build_look,
             self._build_colours,
             self._build_keys,
+            self._build_language,
             self._build_times,
             self._build_connections,
             self._build_start,
@@ -164,6 +166,15 @@ class SettingsScreen(Screen):
             lambda: self.keys_reset.setEnabled(bool(self.context.settings.get(keymap.SETTING))),
         )
 
+    def _build_language(self) -> None:
+        section = self._section("Language")
+        chosen = [(languages.AS_SYSTEM, "As the system")]
+        chosen += [(language.code, language.name) for language in languages.OFFERED]
+        self.language = section.add_choice(
+            "Language", keys.LANGUAGE, chosen, languages.AS_SYSTEM, "From the next start."
+        )
+        self.language.activated.connect(self._tell_language)
+
     def _build_times(self) -> None:
         section = self._section("Times")
         self.zone = QComboBox()
@@ -265,6 +276,12 @@ class SettingsScreen(Screen):
     def _tell_scale(self) -> None:
         percent = self.scale.currentData()
         self.context.notify(f"Everything will be drawn at {percent} % from the next start.")
+
+    def _tell_language(self) -> None:
+        name = self.language.currentText()
+        system = self.language.currentData() == languages.AS_SYSTEM
+        told = "the language of the system" if system else name
+        self.context.notify(f"The program will speak {told} from the next start.")
 
     def _show_zone(self) -> None:
         choice = str(self.context.settings.get(time_zones.SETTING, time_zones.LOCAL))

@@ -1,0 +1,53 @@
+"""Choosing the language at start, before the window's modules are imported: many have texts in constants."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memphis_desktop import language
+from memphis_desktop.language import languages
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+VARIABLE = "MEMPHIS_DESKTOP_LANGUAGE"  # a language's code; goes before what the settings say
+
+
+def choose(settings_file: Path) -> None:
+    """Use the language that the environment, the settings or else the system ask for."""
+    from PySide6.QtCore import QLocale
+
+    from memphis_desktop.ui.settings import Settings
+    from memphis_desktop.ui.shell import setting_keys
+
+    choice = os.environ.get(VARIABLE) or Settings(settings_file).get(
+        setting_keys.LANGUAGE, languages.AS_SYSTEM
+    )
+    use_known(languages.resolve(str(choice), QLocale.system().uiLanguages()))
+
+
+def use_known(code: str) -> bool:
+    """Use a language by its code, whatever was chosen; False when there is no such language."""
+    if code not in languages.known():
+        return False
+    language.use(languages.load(code), code)
+    return True
+
+
+def dress(app: QApplication) -> None:
+    """Give Qt's own texts (buttons of dialogs, menus of fields) and the direction of everything to Qt."""
+    from PySide6.QtCore import QLibraryInfo, QLocale, Qt, QTranslator
+
+    code = language.current()
+    right_to_left = languages.is_right_to_left(code)
+    app.setLayoutDirection(
+        Qt.LayoutDirection.RightToLeft if right_to_left else Qt.LayoutDirection.LeftToRight
+    )
+    if code == language.ENGLISH:
+        return
+    translator = QTranslator(app)
+    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    if translator.load(QLocale(code), "qtbase", "_", folder):
+        app.installTranslator(translator)
