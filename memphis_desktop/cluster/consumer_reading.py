@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from .asking import Asker, Attention
+from .catching_up import CatchUp
 from .failures import (
     CONSUMER_NOT_FOUND,
     MESSAGE_NOT_FOUND,
@@ -26,6 +27,7 @@ from .times import parse_time
 FIRST_BURST = 60  # streams whose consumers are read at the very first, beyond the budget
 ROUND_LIMIT = 0.8  # seconds in which a round begins to read consumers
 OTHERS = 2  # requests of a second that are left to who watches the servers
+IN_VIEW_MEANWHILE = 2  # streams in view whose consumers are read anew in a round of the first reading
 PROBES = 5  # first undelivered messages read in a round
 MAX_FILTERS_PROBED = 4
 
@@ -46,6 +48,7 @@ class ConsumerReader:
         self._attention = attention
         self._streams = streams
         self._sweep = sweep
+        self.catch_up = CatchUp(asker, state, attention, sweep, self._read_of)
         self._read_at_sequence: dict[str, int] = {}
         self._began = False
 
@@ -54,7 +57,9 @@ class ConsumerReader:
         due = self._due()
         left = self._asker.budget.left
         room = max(1, left - min(PROBES, left // 4))
-        if any(name not in self._state.consumers_read_at for name in due):
+        if self.catch_up.under_way:
+            room = max(1, min(room, IN_VIEW_MEANWHILE))
+        elif any(name not in self._state.consumers_read_at for name in due):
             # An empty list helps nobody: at first many, then half of the budget also when answers are slow.
             room = max(left - OTHERS, self._asker.budget.left_of_half) if self._began else FIRST_BURST
             self._began = True
@@ -73,13 +78,13 @@ class ConsumerReader:
 
         What was changed or is watched comes first; of the rest, what is in view takes turns with what is
         not, so that a long list is read to its end while somebody looks at its beginning. What sweeps bring
-        is left to them.
+        or the first reading brings is left to them.
         """
         streams, read_at = self._state.streams, self._state.consumers_read_at
         watched, dirty = self._attention.watched, self._attention.dirty
         wanted = set(self._attention.wanted())
         now = time.monotonic()
-        swept = self._sweep.covers
+        swept, catching_up = self._sweep.covers, self.catch_up.under_way
         pressing: list[str] = []
         in_view: list[str] = []
         others: list[str] = []
@@ -87,9 +92,11 @@ class ConsumerReader:
             if name in dirty or watched.get(name):
                 pressing.append(name)
             elif snapshot.consumer_count or self._state.consumers_of.get(name):
+                if catching_up and name not in read_at:
+                    continue
                 if name in wanted:
                     in_view.append(name)
-                elif not swept:
+                elif not swept and not catching_up:
                     others.append(name)
 
         def urgency(name: str) -> float:
@@ -102,7 +109,8 @@ class ConsumerReader:
         for names in (pressing, in_view, others):
             names.sort(key=urgency, reverse=True)
         if others and others[0] not in read_at:
-            return [*pressing, *_mixed(others, in_view, 4)]
+            unread = [name for name in in_view if name not in read_at]
+            return [*pressing, *unread, *_mixed(others, in_view[len(unread) :], 4)]
         return [*pressing, *_mixed(in_view, others, 3)]
 
     async def _read_of(self, stream: str) -> None:
@@ -146,6 +154,8 @@ class ConsumerReader:
                 unknown = consumer.lag_seconds is None
                 due.append(((key[0] in wanted, unknown, consumer.num_pending), key))
         due.sort(reverse=True)
+        if self.catch_up.under_way:
+            due = [one for one in due if one[0][0]]
         room = min(PROBES, self._asker.budget.left)
         await self._asker.together(self._probe, [key for _, key in due[:room]])
 

@@ -186,6 +186,19 @@ class Expiry:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstReading:
+    """How far the first reading of all groups is, while they are many.
+
+    Attributes:
+        streams_left: Streams whose groups were not read yet.
+        seconds_left: What that takes, about; None while it cannot be told.
+    """
+
+    streams_left: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
     """Everything read in one polling round. Rounds replace each other; nothing in one ever changes."""
 
@@ -202,3 +215,4 @@ class ClusterSnapshot:
     read_at: Mapping[str, int] = field(default_factory=dict)  # account, streams, consumers, server -> ns
     raft: RaftSnapshot = NOTHING
     expiries: tuple[Expiry, ...] = ()  # of certificates and of the login
+    first_reading: FirstReading | None = None  # only while it is under way

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 INTERVAL = 1.0
 STUCK = 1.5  # seconds after which a round may be interrupted by news
 REASON_EVERY = 5.0
+SELDOM = 4.0  # seconds between what is asked each second, while all groups are read for the first time
 LEAST_TO_BEGIN = 4  # requests that a round before its time must have left
 
 
@@ -54,6 +55,7 @@ class Poller:
         self._feed = AdvisoryFeed(session, state, self)
         self._round_task: asyncio.Task[None] | None = None
         self._account_asked_at = float("-inf")
+        self._turn_at = float("-inf")
         self.rate = 0.0  # requests a second, over the last rounds
 
     # Control
@@ -76,6 +78,7 @@ class Poller:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self.interrupt(after=0.0)
+        await self._consumers.catch_up.stop()
         await self._sweep.stop()
 
     def wake(self) -> None:
@@ -195,17 +198,34 @@ class Poller:
         headless = self._headless()
         if headless and time.monotonic() - self._account_asked_at >= REASON_EVERY:
             await self._read_account(SINGLE_TIMEOUT)  # for the servers' own words
-        if headless or not await self._read_account():
+        if headless or not (self._account_is_fresh() or await self._read_account()):
             if self._state.account is not None:
                 await self._streams.read_singly()
             return
         if not self._state.complete:
             await self._streams.first_pass()
         else:
-            await self._streams.read()
+            await self._streams.read(in_turn=self._in_turn())
         self._sweep.begin_if_due()
         await self._consumers.read()
+        self._consumers.catch_up.begin_if_worth()
         await self._consumers.read_first_undelivered()
+
+    def _account_is_fresh(self) -> bool:
+        """Whether asking for the account can wait, since requests are scarce."""
+        return (
+            self._consumers.catch_up.under_way
+            and "account" not in self._state.errors
+            and time.monotonic() - self._account_asked_at < SELDOM
+        )
+
+    def _in_turn(self) -> bool:
+        """Whether streams that nobody looks at have their turn: seldom while requests are scarce."""
+        now = time.monotonic()
+        if self._consumers.catch_up.under_way and now - self._turn_at < SELDOM:
+            return False
+        self._turn_at = now
+        return True
 
     def _headless(self) -> bool:
         """Whether the cluster is known to have no meta leader, who answers for lists and the account."""

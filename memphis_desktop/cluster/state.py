@@ -18,6 +18,7 @@ from .model import (
     ConnectionState,
     ConsumerSnapshot,
     Expiry,
+    FirstReading,
     ServerSnapshot,
     StreamSnapshot,
 )
@@ -71,6 +72,7 @@ class ClusterState:
         self.errors: dict[str, str] = {}
         self.read_at: dict[str, int] = {}
         self.expiries: tuple[Expiry, ...] = ()
+        self.first_reading: FirstReading | None = None
         self.complete = False
         self._stream_counters: dict[str, _StreamCounters] = {}
         self._consumer_counters: dict[ConsumerName, _ConsumerCounters] = {}
@@ -421,6 +423,7 @@ class ClusterState:
             read_at=dict(self.read_at),
             raft=self.raft,
             expiries=self.expiries,
+            first_reading=self.first_reading,
         )
 
 

@@ -107,13 +107,13 @@ class StreamReader:
             await asyncio.sleep(0)
         self._names = sorted(self._state.streams)
 
-    async def read(self) -> None:
-        """Read streams again: all of a short list, else what is in view and one page more."""
+    async def read(self, *, in_turn: bool = True) -> None:
+        """Read streams again: all of a short list, else what is in view and, `in_turn`, one page more."""
         try:
             if self._total <= PAGE * FULL_PASS_PAGES:
                 await self._full_pass()
             else:
-                await self._partial_pass()
+                await self._partial_pass(PAGES_IN_TURN if in_turn else 0)
             await self._read_dirty()
         except NotConnected:
             raise
@@ -127,14 +127,14 @@ class StreamReader:
             await self._read_page(offset)
         self._end_pass(atomic=self._total <= PAGE)
 
-    async def _partial_pass(self) -> None:
+    async def _partial_pass(self, in_turn: int) -> None:
         """Read the pages that hold what is visible, then go on where the last round ended."""
         wanted = self._attention.wanted()
         pages, singles = self._cover(wanted)
         room, seen = max(2, self._asker.budget.left // 3), frozenset(wanted)
         await self._asker.together(lambda page: self._read_page(page, seen), pages[:room])
         await self._asker.together(self._read_stream, singles[:room])
-        for _ in range(PAGES_IN_TURN):
+        for _ in range(in_turn):
             await self._read_page(self._cursor)
             self._cursor += PAGE
             if self._cursor >= self._total:

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from memphis_desktop.cluster import actions
+from memphis_desktop.cluster import actions, catching_up, consumer_reading
 from memphis_desktop.cluster.failures import (
     ApiError,
     ConnectionFailure,
     NotConnected,
+    NotPermitted,
     ReadOnlyConnection,
     Stage,
 )
@@ -90,6 +91,59 @@ async def test_many_are_read_at_a_pace(
     restless.cancel()
     asked, seconds = budget.spent_total - spent, time.monotonic() - began
     assert asked <= 25 * (seconds + 1)  # rounds that begin early stay within the budget, too
+
+
+async def test_of_very_many_those_in_view_are_read_first_and_the_progress_is_told(
+    nats_server: ServerProcess, connect: Connect, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_reading, "FIRST_BURST", 5)
+    monkeypatch.setattr(catching_up, "MANY", 20)
+    client = await connect(nats_server)
+    jetstream = client.jetstream(timeout=30)
+    names = [f"S{number:03}" for number in range(90)]
+    for name in names:
+        await jetstream.add_stream(name=name, subjects=[f"{name}.>"], storage="memory")
+        await jetstream.add_consumer(name, durable_name="c", ack_policy="explicit")
+    session = await open_session(nats_server, poll_budget=20)
+    snapshot = await seen(session, lambda s: s.first_reading is not None, 30)
+    assert snapshot.first_reading is not None
+    assert snapshot.first_reading.streams_left >= 60
+    budget, spent, began = session._poller.budget, session._poller.budget.spent_total, time.monotonic()
+    in_view = names[-6:]
+    session.set_visible_streams("the end of a list", in_view)
+    snapshot = await seen(session, lambda s: all((name, "c") in s.consumers for name in in_view), 30)
+    assert len(snapshot.consumers) < 70  # the others had to wait
+    told = await seen(session, lambda s: s.first_reading and s.first_reading.seconds_left is not None, 30)
+    assert told.first_reading is not None
+    assert 0 < (told.first_reading.seconds_left or 0) < 60
+    await seen(session, lambda s: len(s.consumers) == 90 and s.first_reading is None, 60)
+    asked, seconds = budget.spent_total - spent, time.monotonic() - began
+    assert asked <= 22 * (seconds + 1)
+
+
+async def test_where_lists_of_groups_are_refused_the_first_reading_ends(
+    nats_server: ServerProcess, connect: Connect, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_reading, "FIRST_BURST", 1)
+    monkeypatch.setattr(catching_up, "MANY", 2)
+    jetstream = (await connect(nats_server)).jetstream(timeout=30)
+    for number in range(12):
+        await jetstream.add_stream(name=f"S{number}", subjects=[f"s{number}.>"], storage="memory")
+        await jetstream.add_consumer(f"S{number}", durable_name="c", ack_policy="explicit")
+    session = await open_session(nats_server)
+    ask = session.api
+
+    async def refusing(suffix: str, *arguments: Any) -> dict[str, Any]:
+        if suffix.startswith("CONSUMER.LIST"):
+            raise NotPermitted(suffix)
+        return await ask(suffix, *arguments)
+
+    session.api = refusing  # type: ignore[method-assign]
+    first = session._poller._consumers.catch_up
+    snapshot = await seen(session, lambda s: "consumers" in s.errors and not first.under_way, 30)
+    assert snapshot.first_reading is None
+    session.api = ask  # type: ignore[method-assign]
+    await seen(session, lambda s: len(s.consumers) == 12, 30)  # by the rounds
 
 
 async def keep_refreshing(session: Session) -> None:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QSpinBox, QVBoxLayout, QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.raft.balance import counts
 from memphis_desktop.cluster.raft.model import GroupKey, GroupKind, Quorum, RaftGroup, RaftSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable, IconText
@@ -25,6 +26,7 @@ from memphis_desktop.ui.screens.cluster.parts import (
     member_cell,
     member_order,
     quorum_mark,
+    reading_words,
     server_columns,
 )
 from memphis_desktop.ui.screens.cluster.steering import Steering
@@ -50,6 +52,7 @@ class GroupsView(QWidget):
         self._context = context
         self._actions = actions
         self._servers: tuple[str, ...] = ()
+        self._reading = ""  # how far the first reading is
         self._groups: list[RaftGroup] = []
         self._wanted: GroupKey | None = None
         self._raft = RaftSnapshot()
@@ -189,13 +192,15 @@ class GroupsView(QWidget):
 
     def _show_count(self) -> None:
         shown, total = len(self.table.rows()), len(self._groups)
-        self.filter.set_count(f"{figures.integer(shown)} of {figures.integer(total)}")
+        shown_of = tr("{shown} of {total}", shown=figures.integer(shown), total=figures.integer(total))
+        self.filter.set_count("  ·  ".join(filter(None, (shown_of, self._reading))))
 
     # News
 
     def show_snapshot(self, snapshot: ClusterSnapshot, groups: Sequence[RaftGroup]) -> None:
         """Show the round's groups."""
         self._raft = snapshot.raft
+        self._reading = reading_words(snapshot)
         self._groups = list(groups)
         rows = self._rows()
         servers = server_columns(snapshot, rows)

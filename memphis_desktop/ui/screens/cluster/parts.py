@@ -17,6 +17,7 @@ from memphis_desktop.cluster.raft.model import (
     ServerState,
 )
 from memphis_desktop.cluster.raft.timeline import EventKind, LeaderEvent
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import IconText
 from memphis_desktop.ui.screen import Route
@@ -101,6 +102,24 @@ def event_text(event: LeaderEvent) -> str:
     if event.kind is EventKind.QUORUM_LOST:
         return "The quorum was lost"
     return event.text or "The members changed"
+
+
+def reading_words(snapshot: ClusterSnapshot) -> str:
+    """How far the first reading of thousands of consumer groups is; empty when it is not under way."""
+    account, reading = snapshot.account, snapshot.first_reading
+    if account is None or reading is None:
+        return ""
+    total = figures.integer(max(account.consumers, len(snapshot.consumers)))
+    known = figures.integer(len(snapshot.consumers))
+    if reading.seconds_left is None:
+        return tr("{known} of {total} consumer groups read", known=known, total=total)
+    rest = figures.duration(max(1.0, 5 * round(reading.seconds_left / 5)))
+    return tr(
+        "{known} of {total} consumer groups read, the rest in about {rest}",
+        known=known,
+        total=total,
+        rest=rest,
+    )
 
 
 def group_route(key: GroupKey) -> Route:

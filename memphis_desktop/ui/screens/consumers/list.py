@@ -12,6 +12,7 @@ from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.cluster.parts import reading_words
 from memphis_desktop.ui.screens.consumers.deleted import DeletedGroups
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
@@ -109,12 +110,9 @@ class ConsumersScreen(Screen):
         total = sum(inner or not is_machinery(stream) for stream, _ in known)
         shown = self.table.model.rowCount()
         text = figures.count_noun(total, "group")
-        account = self._snapshot.account if self._snapshot is not None else None
-        if account is not None and len(known) < 0.99 * account.consumers:
-            text += f", {figures.integer(account.consumers)} in all"  # reading thousands takes a while
-        self.filter.set_count(
-            (f"{figures.integer(shown)} of {text}" if shown < total else text) if total else ""
-        )
+        text = (f"{figures.integer(shown)} of {text}" if shown < total else text) if total else ""
+        reading = reading_words(self._snapshot) if self._snapshot is not None else ""
+        self.filter.set_count("  ·  ".join(filter(None, (text, reading))))
 
     def _choose(self, chips: set[str]) -> None:
         history = self.context.session.history
