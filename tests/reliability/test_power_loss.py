@@ -21,7 +21,8 @@ from memphis_desktop.broker.store.interface import (
     StorageError,
     StreamStorage,
 )
-from tests.reliability.simulated_files import SimulatedFileSystem
+from memphis_desktop.broker.store.log_file import FILE_HEADER_SIZE
+from tests.reliability.simulated_files import Inode, SimulatedFileSystem
 from tests.reliability.simulated_node import SimulatedNode
 
 SUBJECTS = (b"a", b"b.c", b"b.d")
@@ -80,15 +81,19 @@ class Session:
             message = store.read(sequence)
             assert message is not None, f"{sequence} was confirmed and is gone"
             assert message.body == body
-        for sequence in present:
+        of_subjects: dict[bytes, list[int]] = {subject: [] for subject in SUBJECTS}
+        for sequence in sorted(present):
             try:
                 message = store.read(sequence)
             except DamagedRecord:
                 assert sequence not in history.confirmed
                 continue
             assert message is not None
+            of_subjects[message.subject].append(sequence)
             assert message.body in history.sent[sequence], f"{sequence} holds what nobody sent"
             assert sequence not in history.removal_confirmed, f"{sequence} was removed and is back"
+        for subject, sequences in of_subjects.items():
+            assert store.next_sequences(0, 1_000_000, [subject]) == sequences
         highest = max([*history.confirmed, *history.removal_confirmed], default=0)
         assert store.last_sequence >= highest
         if present:
@@ -260,6 +265,69 @@ def _power_fails_at(number: int):  # type: ignore[no-untyped-def]
         return None
 
     return fail
+
+
+def test_messages_whose_removal_was_lost_come_back_on_their_own_subjects() -> None:
+    """The index was written while they were gone, and their subjects' numbers belonged to others."""
+    options = {"segment_bytes": 400, "index_bytes": 300, "recent_bytes": 0}
+    node = SimulatedNode(**options)
+    store = node.root.create_stream("$G", "S", b"{}", memory=False, limits=Limits()).messages
+    written = [(b"a", 1), (b"b", 2), (b"b", 3), (b"a", 4), (b"c", 5), (b"a", 6)]
+    for subject, _ in written:
+        store.append([(subject, 0, bytes(60))], node.clock.time_ns())
+    before = node.files.after_kill()
+    store.remove([2, 3, 5], RemovalReason.DELETE)
+    store.append([(b"d", 0, bytes(400))], node.clock.time_ns())  # gets a number that was another's
+    store.append([(b"e", 0, bytes(400))], node.clock.time_ns())
+    node.settle()  # indexes are written; the log's end is synced by nobody
+    indexes = {path: inode for path, inode in node.files.files.items() if path.suffix == ".idx"}
+    assert indexes
+    before.files.update(indexes)  # on the medium by chance, unlike the log's end
+    (stream,) = SimulatedNode(before, **options).root.open_streams("$G")
+    for subject in (b"a", b"b", b"c"):
+        expected = [sequence for name, sequence in written if name == subject]
+        assert stream.messages.next_sequences(0, 10, [subject]) == expected
+    assert stream.messages.subject_count == 3
+    stream.messages.remove([2, 3, 5], RemovalReason.DELETE)
+    assert stream.messages.next_sequences(0, 10) == [1, 4, 6]
+
+
+def test_what_follows_a_torn_beginning_of_the_consumers_journal_is_kept() -> None:
+    """The file's own beginning never reached the medium, and what came behind it was torn anywhere."""
+
+    def opened(files: SimulatedFileSystem) -> tuple[SimulatedNode, ConsumerStore]:
+        node = SimulatedNode(files)
+        (stream,) = node.root.open_streams("$G")
+        return node, stream.open_consumer("c", False)
+
+    node = SimulatedNode()
+    stream = node.root.create_stream("$G", "S", b"{}", memory=False, limits=Limits())
+    stream.write_consumer("c", b"{}")
+    consumer = stream.open_consumer("c", False)
+    consumer.reset(ConsumerState())
+    consumer.flush()
+    (path,) = (path for path in node.files.files if path.parent.name == "consumers" and path.suffix == ".log")
+    beginning = len(node.files.files[path].content)
+    consumer.delivered_first([1, 2, 3, 4], 1, 5)
+    consumer.flush()
+    whole = bytes(node.files.files[path].content)
+    for end in range(beginning, len(whole)):
+        files = node.files.after_kill()
+        left = bytearray(whole[:end])
+        left[FILE_HEADER_SIZE:beginning] = bytes(beginning - FILE_HEADER_SIZE)
+        files.files[path] = Inode(left, bytes(left))
+        second, consumer = opened(files)
+        consumer.delivered_first([1, 2, 3], 1, 5)
+        consumer.acked([2], 0, 0)
+        consumer.flush()
+        confirmed: list[StorageError | None] = []
+        consumer.when_durable(confirmed.append)
+        second.settle()
+        assert confirmed == [None]
+        _, consumer = opened(second.files.after_power_loss(end))
+        state = consumer.load()
+        assert state is not None
+        assert list(state.pending) == [1, 3]
 
 
 @pytest.mark.parametrize("start", range(0, 300, 50))

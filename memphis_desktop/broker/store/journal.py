@@ -135,7 +135,9 @@ class ConsumerJournal:
                 damaged = True
                 part = data[item.offset : item.offset + item.length]
                 keep_in_quarantine(self._settings.files, self._quarantine, file, item.offset, part)
-                if item.torn and complete:
+                if item.torn:
+                    # Cut even in a beginning that was never finished: a header left there would claim a
+                    # part of what is appended next.
                     logger.warning("%s: cut an incomplete record of %d bytes", file.path, item.length)
                 else:
                     logger.error("%s: %d damaged bytes at %d", file.path, item.length, item.offset)

@@ -59,6 +59,7 @@ class LogOpening(LogCompaction):
                 segment.set_alive(*log.checkpoint.heads[segment.file.number])
         removed = merge_runs([*log.removals, *log.known_lost, *log.new_lost])
         self._kill_runs(removed)
+        self._name_returned(log, reader.numbers)
         self._fill_subjects(log, list(reader.numbers))
         for first, last in log.known_lost:
             self._note_lost(first, last)
@@ -109,6 +110,39 @@ class LogOpening(LogCompaction):
                 if segment.base > last:
                     break
                 segment.kill_range(segment.position(first), segment.position(last + 1))
+
+    def _name_returned(self, log: RecoveredLog, numbers: dict[bytes, int]) -> None:
+        """Ask the records for the subjects of messages that an index calls removed and that live.
+
+        Their removal was never confirmed and never reached the medium.
+        """
+        unnamed = numbers.get(b"")
+        if unnamed is None:
+            return
+        returned: set[int] = set()
+        for segment in self._table.segments:
+            living: Iterable[int] = segment.subjects[segment.head :]
+            if segment.alive is not None:
+                living = compress(living, memoryview(segment.alive)[segment.head :])
+            if not segment.live or unnamed not in living:
+                continue
+            returned.add(id(segment))
+            for at in segment.alive_from(0, len(segment)):
+                if segment.subjects[at] == unnamed:
+                    self._name_from_record(log, segment, at, numbers)
+        log.postings = [posting for posting in log.postings if id(posting[0]) not in returned]
+
+    def _name_from_record(
+        self, log: RecoveredLog, segment: Segment, at: int, numbers: dict[bytes, int]
+    ) -> None:
+        record = self._record(segment, at)
+        if record is not None:
+            segment.subjects[at] = numbers.setdefault(record.subject, len(numbers))
+            return
+        sequence = segment.sequence(at)
+        log.new_lost.append((sequence, sequence))
+        log.repaired = True
+        segment.kill(at)
 
     def _fill_subjects(self, log: RecoveredLog, names: list[bytes]) -> None:
         """Give every subject its messages, segment by segment."""

@@ -24,7 +24,8 @@ _MAGIC = b"MEMPHIDX"
 # names, postings, time base, last time, last sequence, offset and checksum of the last record's header
 _HEAD = Struct("<8sHHIQQQQQQQQQQQQI")
 _CHECKSUM = Struct("<II")  # of the head, of the body
-VERSION = 1
+# Version 1 could give removed messages the names of other subjects: such an index is not read.
+_VERSION = 2
 _KEYS = 1
 _IDS = 2
 _ONE_SUBJECT = 4
@@ -33,7 +34,7 @@ _ONE_SUBJECT = 4
 _GROUPING = 8
 _STEP = 4096
 
-# Gives the names of subjects by their numbers, b"" for one that is gone.
+# Gives the present names of subjects by their numbers, b"" for one that is gone.
 NamesOf: TypeAlias = "Callable[[list[int]], list[bytes]]"
 
 
@@ -54,7 +55,8 @@ class Part:
     sizes: array[int]
     offsets: array[int]
     times: array[int]
-    subjects: array[int]  # local numbers; empty when all are of one subject
+    # Local numbers; empty when all are of one subject. A message that was removed has the subject b"".
+    subjects: array[int]
     keys: array[int] | None
     controls: array[int]
     names: list[bytes]
@@ -70,7 +72,7 @@ def cut_part(
     """Yield None between steps of bounded work, then the part from index `first` to the segment's end now.
 
     Args:
-        names_of: gives the names of subjects by number, b"" for one that is gone, as all its messages are.
+        names_of: gives the names of subjects by number, b"" for one that is gone.
     """
     file: LogFile = segment.file
     end = file.end
@@ -96,31 +98,46 @@ def cut_part(
         [],
     )
     yield None
-    local: dict[int, int] = {}
+    local: dict[bytes, int] = {}
     for step in range(0, len(numbers), _STEP):
-        for number in dict.fromkeys(numbers[step : step + _STEP]):
-            if number not in local:
-                local[number] = len(local)
+        names = _living_names(segment, first + step, numbers[step : step + _STEP], names_of)
+        for name in dict.fromkeys(names):
+            if name not in local:
+                local[name] = len(local)
+        part.subjects.extend(map(local.__getitem__, names))
         yield None
-    ordered = list(local)
-    for step in range(0, len(ordered), _STEP):
-        part.names.extend(names_of(ordered[step : step + _STEP]))
-        yield None
-    if len(local) > 1:
+    part.names.extend(local)
+    if len(local) <= 1:
+        part.subjects = array("I")
+    elif len(local) * _GROUPING <= len(numbers):
+        lists: list[list[int]] = [[] for _ in local]
         for step in range(0, len(numbers), _STEP):
-            part.subjects.extend(map(local.__getitem__, numbers[step : step + _STEP]))
+            for at, number in enumerate(part.subjects[step : step + _STEP], step):
+                lists[number].append(at)
             yield None
-        if len(local) * _GROUPING <= len(numbers):
-            lists: list[list[int]] = [[] for _ in local]
-            for step in range(0, len(numbers), _STEP):
-                for at, number in enumerate(part.subjects[step : step + _STEP], step):
-                    lists[number].append(at)
-                yield None
-            part.counts.extend(map(len, lists))
-            for group in lists:
-                part.postings.extend(group)
-            yield None
+        part.counts.extend(map(len, lists))
+        for group in lists:
+            part.postings.extend(group)
+        yield None
     yield part
+
+
+def _living_names(segment: Segment, start: int, numbers: array[int], names_of: NamesOf) -> list[bytes]:
+    """Return the subject of each message from index `start` on, b"" for those that are removed.
+
+    The number of a removed message's subject may belong to another subject by now; and the message may come
+    back, when the power fails before its removal is on the medium.
+    """
+    distinct = list(dict.fromkeys(numbers))
+    known = dict(zip(distinct, names_of(distinct), strict=True))
+    names = list(map(known.__getitem__, numbers))
+    if segment.alive is not None:
+        flags = segment.alive[start : start + len(names)].ljust(len(names), b"\x00")
+        return [name if lives else b"" for name, lives in zip(names, flags, strict=True)]
+    gone = min(segment.head - start, len(names))
+    if gone > 0:
+        names[:gone] = [b""] * gone
+    return names
 
 
 def encode_part(part: Part, salt: int) -> bytes:
@@ -147,7 +164,7 @@ def encode_part(part: Part, salt: int) -> bytes:
     )
     head = _HEAD.pack(
         _MAGIC,
-        VERSION,
+        _VERSION,
         flags,
         salt,
         part.start,
@@ -182,7 +199,7 @@ def decode_parts(data: bytes, salt: int, start: int, size: int) -> Iterator[Part
         magic, version, flags, part_salt, begin, end, index, count, controls, subjects, names, postings = (
             fields[:12]
         )
-        if (magic, version, part_salt, begin, index) != (_MAGIC, VERSION, salt, start, first) or end > size:
+        if (magic, version, part_salt, begin, index) != (_MAGIC, _VERSION, salt, start, first) or end > size:
             return
         at += prologue
         lengths = [
@@ -239,6 +256,7 @@ def decode_parts(data: bytes, salt: int, start: int, size: int) -> Iterator[Part
 
 
 _CHECKPOINT_MAGIC = b"MEMPHCKP"
+_CHECKPOINT_VERSION = 1
 _CHECKPOINT_HEAD = Struct("<8sHHIQQQQQQ")  # magic, version, 0, checksum, position (2), last, counts (3)
 _SEGMENT_HEAD = Struct("<QQQ")  # number, head, length of the flags (0: none)
 
@@ -273,8 +291,10 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
         (len(checkpoint.lost) << 32) | len(checkpoint.explained),
         len(checkpoint.identifiers),
     )
-    checksum = zlib.crc32(body, zlib.crc32(_CHECKPOINT_HEAD.pack(_CHECKPOINT_MAGIC, VERSION, 0, 0, *numbers)))
-    return _CHECKPOINT_HEAD.pack(_CHECKPOINT_MAGIC, VERSION, 0, checksum, *numbers) + body
+    checksum = zlib.crc32(
+        body, zlib.crc32(_CHECKPOINT_HEAD.pack(_CHECKPOINT_MAGIC, _CHECKPOINT_VERSION, 0, 0, *numbers))
+    )
+    return _CHECKPOINT_HEAD.pack(_CHECKPOINT_MAGIC, _CHECKPOINT_VERSION, 0, checksum, *numbers) + body
 
 
 def decode_checkpoint(data: bytes) -> Checkpoint | None:
@@ -282,7 +302,7 @@ def decode_checkpoint(data: bytes) -> Checkpoint | None:
     if len(data) < _CHECKPOINT_HEAD.size:
         return None
     magic, version, _, checksum, *head = _CHECKPOINT_HEAD.unpack_from(data)
-    if magic != _CHECKPOINT_MAGIC or version != VERSION:
+    if magic != _CHECKPOINT_MAGIC or version != _CHECKPOINT_VERSION:
         return None
     body = data[_CHECKPOINT_HEAD.size :]
     if zlib.crc32(body, zlib.crc32(_CHECKPOINT_HEAD.pack(magic, version, 0, 0, *head))) != checksum:
