@@ -175,8 +175,10 @@ def identity(profile: ConnectionProfile) -> str:
     """Who the program is on a connection, without secrets."""
     login = profile.credentials
     match login.kind:
-        case CredentialKind.PASSWORD:
+        case CredentialKind.PASSWORD | CredentialKind.MEMPHIS | CredentialKind.MEMPHIS_TOKEN:
             return login.user
+        case CredentialKind.NSC:
+            return login.nsc.removeprefix("nsc://")
         case CredentialKind.CREDS:
             return Path(login.creds_path).name
         case CredentialKind.NKEY:

@@ -17,10 +17,21 @@ from urllib.parse import unquote_to_bytes, urlparse
 
 from nats.aio.client import Client
 
+from memphis_desktop import proxy
+from memphis_desktop.proxy import ProxiedClient, Proxy, ProxyFailure
+
 from . import keychain
 from .contexts import expand_path
 from .failures import ConnectionFailure, ReadOnlyConnection, Stage, explain, refused_login
-from .profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions, without_secret
+from .nsc import find_user
+from .profiles import (
+    ConnectionProfile,
+    CredentialKind,
+    Credentials,
+    ProxyOptions,
+    TlsOptions,
+    without_secret,
+)
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +58,7 @@ _READING_SYSTEM = re.compile(
 _SNAPSHOT_FLOW = ("$JS.SNAPSHOT.ACK.", "$JS.FC.KV_memphis_")
 
 
-class GuardedClient(Client):
+class GuardedClient(ProxiedClient):
     """A nats-py client that refuses to send anything that changes something, when told so."""
 
     read_only = False
@@ -106,7 +117,8 @@ async def open_client(
         if len(errors) >= len(profile.urls):
             exhausted.set()
 
-    options = await asyncio.to_thread(_client_options, profile, credentials)
+    options = await asyncio.to_thread(client_options, profile, credentials)
+    client.proxy = await asyncio.to_thread(proxy_of, profile.proxy)
     connecting = asyncio.create_task(
         client.connect(
             **options,
@@ -180,7 +192,21 @@ async def close_client(client: Client) -> None:
         log.debug("closing a client: %s", error)
 
 
-def _client_options(profile: ConnectionProfile, credentials: Credentials) -> dict[str, Any]:
+def proxy_of(options: ProxyOptions) -> Proxy | None:
+    """Return the proxy of a profile with its secret, None without one; may read files, so in a thread.
+
+    Raises:
+        ConnectionFailure: Its address is none, or the secret cannot be read.
+    """
+    if not options.url:
+        return None
+    try:
+        return proxy.parse(options.url, options.user, resolve(options.password))
+    except ProxyFailure as failure:
+        raise explain(failure, options.url) from failure
+
+
+def client_options(profile: ConnectionProfile, credentials: Credentials) -> dict[str, Any]:
     """Return the keyword arguments for nats-py; reads files, so it runs in a thread."""
     options: dict[str, Any] = {"servers": list(profile.urls)}
     options.update(_login_options(credentials))
@@ -203,6 +229,10 @@ def _login_options(credentials: Credentials) -> dict[str, Any]:
             return {"token": resolve(credentials.token)}
         case CredentialKind.PASSWORD:
             return {"user": resolve(credentials.user), "password": resolve(credentials.password)}
+        case CredentialKind.MEMPHIS:
+            return {"user": credentials.memphis_user, "password": resolve(credentials.password)}
+        case CredentialKind.MEMPHIS_TOKEN:  # as Memphis takes it from clients that are not its SDKs
+            return {"token": f"{credentials.user}::{resolve(credentials.token)}"}
         case CredentialKind.NKEY:
             if credentials.nkey_path:
                 text = _read_text(expand_path(credentials.nkey_path), "nkey file")
@@ -212,8 +242,9 @@ def _login_options(credentials: Credentials) -> dict[str, Any]:
             _check_seed(seed, credentials.nkey_path)
             return {"nkeys_seed_str": seed}
         case CredentialKind.CREDS:
-            text = _read_text(expand_path(credentials.creds_path), "creds file")
-            jwt, seed = parse_creds(text, credentials.creds_path)
+            jwt, seed = _read_creds(credentials.creds_path)
+        case CredentialKind.NSC:
+            jwt, seed = _read_creds(nsc_creds(credentials.nsc))
         case CredentialKind.JWT:
             jwt, seed = resolve(credentials.user_jwt).strip(), resolve(credentials.user_seed).strip()
     _check_seed(seed)
@@ -226,9 +257,9 @@ def jwt_expiry(credentials: Credentials) -> datetime | None:
     Reads files, so it belongs in a thread. Raises `ConnectionFailure` when they cannot be read.
     """
     if credentials.kind is CredentialKind.CREDS:
-        jwt, _ = parse_creds(
-            _read_text(expand_path(credentials.creds_path), "creds file"), credentials.creds_path
-        )
+        jwt, _ = _read_creds(credentials.creds_path)
+    elif credentials.kind is CredentialKind.NSC:
+        jwt, _ = _read_creds(nsc_creds(credentials.nsc))
     elif credentials.kind is CredentialKind.JWT:
         jwt = resolve(credentials.user_jwt).strip()
     else:
@@ -276,6 +307,22 @@ def _check_seed(seed: str, path: str = "") -> None:
             f"The file {path} holds no nkey seed." if path else "The seed is not a valid nkey seed.",
             "A user's seed begins with SU.",
         ) from error
+
+
+def nsc_creds(reference: str) -> str:
+    """Return the creds file of a user in an nsc store; raises `ConnectionFailure` when there is none."""
+    user = find_user(reference)
+    if user is None:
+        raise ConnectionFailure(
+            Stage.PROFILE,
+            f"There is no creds file for {reference} in the nsc stores of this machine.",
+            "Make one with `nsc generate creds`, and write the user as nsc://operator/account/user.",
+        )
+    return user.creds_path
+
+
+def _read_creds(path: str) -> tuple[str, str]:
+    return parse_creds(_read_text(expand_path(path), "creds file"), path)
 
 
 def parse_creds(text: str, path: str = "") -> tuple[str, str]:

@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from .profiles import ConnectionProfile, CredentialKind, without_secret, write_private
 
@@ -27,13 +28,15 @@ def context_of(profile: ConnectionProfile) -> dict[str, Any]:
     values: dict[str, Any] = {
         "description": profile.description or profile.name,
         "url": ",".join(without_secret(url) for url in profile.urls),
-        "user": login.user if login.kind is CredentialKind.PASSWORD else "",
+        "user": _user(profile),
+        "nsc": login.nsc if login.kind is CredentialKind.NSC else "",
         "creds": login.creds_path if login.kind is CredentialKind.CREDS else "",
         "nkey": login.nkey_path if login.kind is CredentialKind.NKEY else "",
         "ca": tls.ca_path,
         "cert": tls.cert_path,
         "key": tls.key_path,
         "tls_first": tls.handshake_first,
+        "socks_proxy": socks_proxy(profile),
         "inbox_prefix": profile.inbox_prefix,
         "jetstream_domain": profile.jetstream_domain,
         "jetstream_api_prefix": profile.jetstream_api_prefix,
@@ -41,12 +44,40 @@ def context_of(profile: ConnectionProfile) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value}
 
 
+def _user(profile: ConnectionProfile) -> str:
+    login = profile.credentials
+    if login.kind is CredentialKind.MEMPHIS:
+        return login.memphis_user
+    return login.user if login.kind is CredentialKind.PASSWORD else ""
+
+
+def socks_proxy(profile: ConnectionProfile) -> str:
+    """The proxy as the command takes it: SOCKS5 only, the user in the URL."""
+    options = profile.proxy
+    scheme, separator, host = options.url.rpartition("://")
+    if not options.url or (separator and not scheme.startswith("socks5")):
+        return ""
+    user = f"{quote(options.user, safe='')}@" if options.user else ""
+    return f"{scheme or 'socks5'}://{user}{host}"
+
+
 def left_out(profile: ConnectionProfile) -> str:
-    """Return which secret the user has to add to the context, in a word or two; empty for none."""
+    """Return what the user has to add to the context, in a few words; empty for nothing."""
+    proxy = profile.proxy
+    if proxy.url and not socks_proxy(profile):
+        missing = "HTTP proxy, which the command does not know"
+    else:
+        missing = "proxy's password" if proxy.password else ""
+    return " and the ".join(filter(None, (_secret_left_out(profile), missing)))
+
+
+def _secret_left_out(profile: ConnectionProfile) -> str:
     login = profile.credentials
     return {
         CredentialKind.PASSWORD: "password" if login.password else "",
+        CredentialKind.MEMPHIS: "password" if login.password else "",
         CredentialKind.TOKEN: "token",
+        CredentialKind.MEMPHIS_TOKEN: "token",
         CredentialKind.JWT: "JWT and seed",
         CredentialKind.NKEY: "" if login.nkey_path else "seed",
     }.get(login.kind, "")

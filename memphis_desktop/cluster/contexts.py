@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .nsc import NscUser, find_user, find_users
-from .profiles import DEFAULT_URL, ConnectionProfile, CredentialKind, Credentials, TlsOptions
+from .profiles import DEFAULT_URL, ConnectionProfile, CredentialKind, Credentials, TlsOptions, proxy_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,6 @@ def read_context(
         if user is None:
             problem = "refers to an nsc user without a creds file here; make one with `nsc generate creds`"
             return FoundContext(name, str(path), None, problem, selected)
-    if values.get("socks_proxy"):
-        return FoundContext(name, str(path), None, "needs a SOCKS proxy, which is not supported", selected)
     profile = _context_profile(name, values, path, environment)
     if user is not None:
         profile = replace(
@@ -137,6 +135,7 @@ def _context_profile(
             key_path=file("key"),
             handshake_first=bool(values.get("tls_first")),
         ),
+        proxy=proxy_for(text("socks_proxy")),
         inbox_prefix=text("inbox_prefix"),
         jetstream_domain=text("jetstream_domain"),
         jetstream_api_prefix=text("jetstream_api_prefix"),
@@ -196,6 +195,7 @@ def environment_profile(environment: Mapping[str, str] = os.environ) -> Connecti
         urls=split_urls(environment.get("NATS_URL", "")),
         credentials=_credentials(reference, file),
         tls=TlsOptions(ca_path=file("ca"), cert_path=file("cert"), key_path=file("key")),
+        proxy=proxy_for(environment.get("NATS_SOCKS_PROXY", "")),
         origin="NATS_URL",
     )
 

@@ -16,7 +16,9 @@ from typing import Any
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from .connection import GuardedClient, _client_options, close_client, jwt_expiry, open_client
+from memphis_desktop.proxy import Proxy
+
+from .connection import GuardedClient, client_options, close_client, jwt_expiry, open_client, proxy_of
 from .failures import JETSTREAM_NOT_ENABLED, ConnectionFailure, Stage, explain
 from .permitted import UserInfo, abilities, expiry, user_info
 from .probe import Probe, Target
@@ -30,6 +32,7 @@ _MEMPHIS_STATUS = "$memphis_manage.status"
 
 TITLES = {
     "profile": "Read the credentials",
+    "proxy": "Proxy",
     "resolve": "Find the host",
     "connect": "Reach the port",
     "greeting": "Greeting",
@@ -69,6 +72,8 @@ class Diagnosis:
         self._on_change = on_change
         self._address = profile.address
         self._probes: list[Probe] = []
+        self._proxy: Proxy | None = None
+        self._behind_proxy: dict[str, ConnectionFailure] = {}  # URL -> why the proxy could not get there
         self._client: GuardedClient | None = None
         self._complaints: list[str] = []
         self._user: UserInfo | None = None
@@ -76,7 +81,7 @@ class Diagnosis:
 
     def _order(self) -> list[str]:
         """TLS comes before the greeting where the handshake is the first thing that happens."""
-        keys = list(TITLES)
+        keys = [key for key in TITLES if key != "proxy" or self.profile.proxy.url]
         secure = any(url.startswith("wss://") for url in self.profile.urls[:1])
         if secure or self.profile.tls.handshake_first:
             greeting, tls = keys.index("greeting"), keys.index("tls")
@@ -92,6 +97,7 @@ class Diagnosis:
         """Carry out the steps; returns them all."""
         work: dict[str, Callable[[], Awaitable[str]]] = {
             "profile": self._read_profile,
+            "proxy": self._pass_proxy,
             "resolve": self._resolve,
             "connect": self._connect,
             "greeting": self._greet,
@@ -138,21 +144,46 @@ class Diagnosis:
     async def _read_profile(self) -> str:
         if not self.profile.urls:
             raise ConnectionFailure(Stage.PROFILE, "The connection has no server URL.", "Add one.")
-        self._probes = [Probe(Target(url), self.profile.tls) for url in self.profile.urls]
+        proxy = await asyncio.to_thread(proxy_of, self.profile.proxy)
+        self._proxy = proxy
+        self._probes = [Probe(Target(url), self.profile.tls, proxy) for url in self.profile.urls]
         if len({probe.target.websocket for probe in self._probes}) > 1:
             raise ConnectionFailure(
                 Stage.PROFILE, "The URLs mix WebSocket and plain NATS.", "Use one kind in a connection."
             )
-        await asyncio.to_thread(_client_options, self.profile, self.profile.credentials)
+        await asyncio.to_thread(client_options, self.profile, self.profile.credentials)
         if self.profile.system_credentials is not None:
-            await asyncio.to_thread(_client_options, self.profile, self.profile.system_credentials)
+            await asyncio.to_thread(client_options, self.profile, self.profile.system_credentials)
         kind = self.profile.credentials.kind.value
         if kind == "none":
             return "no credentials given"
         ends = await asyncio.to_thread(jwt_expiry, self.profile.credentials)
         return f"logs in with {kind}" + (f", good until {ends:%Y-%m-%d %H:%M} UTC" if ends else "")
 
+    async def _pass_proxy(self) -> str:
+        """Reach the proxy and have it open a way to every server; how that went is told by the next steps."""
+        assert self._proxy is not None
+        found = await self._proxy.reach(_TIMEOUT)
+        outcomes = await asyncio.gather(*(probe.connect() for probe in self._probes), return_exceptions=True)
+        refusals: list[ConnectionFailure] = []
+        for probe, outcome in zip(self._probes, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                failure = explain(outcome, probe.target.address)
+                self._behind_proxy[probe.target.url] = failure
+                if failure.stage is Stage.PROXY:
+                    refusals.append(failure)
+            elif outcome is not None:
+                raise outcome
+        if len(refusals) == len(self._probes):
+            raise refusals[0]
+        parts = [f"{self._proxy.address} answers at {found}"]
+        if self._proxy.user:
+            parts.append(f"accepted as {self._proxy.user}")
+        return ", ".join(parts)
+
     async def _resolve(self) -> str:
+        if self._proxy is not None:
+            raise _Skip("left to the proxy")
         loop = asyncio.get_running_loop()
 
         async def resolve(probe: Probe) -> str:
@@ -163,7 +194,10 @@ class Diagnosis:
 
     async def _connect(self) -> str:
         async def connect(probe: Probe) -> str:
-            await probe.connect()
+            if self._proxy is None:
+                await probe.connect()
+            elif probe.target.url in self._behind_proxy:
+                raise self._behind_proxy[probe.target.url]
             return f"port {probe.target.port} answers"
 
         return await self._try_all(connect)
@@ -306,9 +340,9 @@ class Diagnosis:
         return self._client
 
     async def _api(self, suffix: str) -> dict[str, Any]:
-        subject = f"{self.profile.api_prefix}.{suffix}"
+        subject, patience = f"{self.profile.api_prefix}.{suffix}", self.profile.request_timeout
         try:
-            message = await self._connected().request(subject, b"", timeout=_TIMEOUT)
+            message = await self._connected().request(subject, b"", timeout=patience)
         except NoRespondersError as error:
             raise ConnectionFailure(
                 Stage.JETSTREAM,
@@ -319,7 +353,7 @@ class Diagnosis:
         except NatsTimeoutError as error:
             raise ConnectionFailure(
                 Stage.JETSTREAM,
-                f"No answer to {subject} within {_TIMEOUT:g} s{self._complaint()}.",
+                f"No answer to {subject} within {patience:g} s{self._complaint()}.",
                 "The user needs permission to publish there and to subscribe to its inbox"
                 " (or set the inbox prefix it may use).",
             ) from error

@@ -13,11 +13,14 @@ from enum import Enum
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
+from memphis_desktop.proxy import ProxyFailure, Trouble
+
 
 class Stage(Enum):
     """The steps of connecting, in their order."""
 
     PROFILE = "profile"
+    PROXY = "proxy"
     RESOLVE = "resolve"
     CONNECT = "connect"
     TLS = "tls"
@@ -117,10 +120,15 @@ MESSAGE_NOT_FOUND = 10037
 JETSTREAM_NOT_ENABLED = (10039, 10076)
 
 
+_PROXY_STAGES = {Trouble.ADDRESS: Stage.PROFILE, Trouble.SERVER: Stage.CONNECT}
+
+
 def explain(error: BaseException, address: str) -> ConnectionFailure:
     """Return the failure that an exception while connecting to `address` stands for."""
     if isinstance(error, ConnectionFailure):
         return error
+    if isinstance(error, ProxyFailure):
+        return ConnectionFailure(_PROXY_STAGES.get(error.trouble, Stage.PROXY), error.text, error.advice)
     if isinstance(error, socket.gaierror):
         host = address.split("://")[-1].rsplit(":", 1)[0]
         return ConnectionFailure(

@@ -56,7 +56,10 @@ def put_away(profile: ConnectionProfile) -> ConnectionProfile:
     system = profile.system_credentials
     if system is not None:
         system = _put_away(system, profile.id, "system-")
-    return replace(profile, credentials=credentials, system_credentials=system)
+    proxy = profile.proxy
+    if proxy.password and not proxy.password.startswith(_REFERENCES):
+        proxy = replace(proxy, password=keep(f"{profile.id}/proxy-password", proxy.password))
+    return replace(profile, credentials=credentials, system_credentials=system, proxy=proxy)
 
 
 def keep(name: str, secret: str) -> str:
@@ -111,6 +114,8 @@ def forget(profile: ConnectionProfile) -> None:
             value = getattr(credentials, field)
             if value.startswith(SCHEME):
                 remove(value)
+    if profile.proxy.password.startswith(SCHEME):
+        remove(profile.proxy.password)
 
 
 def remove(reference: str) -> None:

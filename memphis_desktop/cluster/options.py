@@ -11,7 +11,15 @@ from pathlib import Path
 from memphis_desktop.errors import Failure
 
 from .contexts import contexts_folder, environment_profile, read_context
-from .profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions, profile_for
+from .profiles import (
+    ConnectionProfile,
+    CredentialKind,
+    Credentials,
+    ProxyOptions,
+    TlsOptions,
+    profile_for,
+    proxy_for,
+)
 
 _SECRETS = "env://NAME or file://PATH keep a secret off the command line"
 
@@ -20,12 +28,16 @@ _OPTIONS = (
     ("user", "NAME", "user name, with --password"),
     ("password", "TEXT", f"password; {_SECRETS}"),
     ("token", "TEXT", f"token; {_SECRETS}"),
+    ("memphis-account", "ID", "--user is a Memphis user of this account, which is 1 without tenants"),
     ("creds", "FILE", "credentials file (JWT and seed)"),
     ("nkey", "FILE", "file with a user's nkey seed"),
     ("tlsca", "FILE", "authorities to trust (PEM)"),
     ("tlscert", "FILE", "client certificate (PEM)"),
     ("tlskey", "FILE", "its key (PEM)"),
     ("tls-server-name", "NAME", "name in the server's certificate, when it is not the host's"),
+    ("proxy", "URL", "socks5://HOST:PORT or http://HOST:PORT on the way; names are resolved there"),
+    ("proxy-user", "NAME", "user name for the proxy, with --proxy-password"),
+    ("proxy-password", "TEXT", f"its password; {_SECRETS}"),
     ("js-domain", "NAME", "JetStream domain"),
     ("js-api-prefix", "SUBJECT", "prefix of the JetStream API"),
     ("inbox-prefix", "SUBJECT", "prefix of inboxes"),
@@ -81,6 +93,7 @@ def profile_from(options: Namespace, environment: Mapping[str, str] = os.environ
         credentials=profile.credentials if login is None else login,
         system_credentials=profile.system_credentials if system is None else system,
         tls=_tls(options, profile.tls),
+        proxy=_proxy(options, profile.proxy),
         jetstream_domain=options.js_domain or profile.jetstream_domain,
         jetstream_api_prefix=options.js_api_prefix or profile.jetstream_api_prefix,
         inbox_prefix=options.inbox_prefix or profile.inbox_prefix,
@@ -107,6 +120,8 @@ def context_profile(name: str, environment: Mapping[str, str] = os.environ) -> C
 
 def _credentials(options: Namespace, prefix: str) -> Credentials | None:
     values = vars(options)
+    if not prefix and options.memphis_account:
+        return _memphis_login(options)
     if values[f"{prefix}user"]:
         return Credentials(
             CredentialKind.PASSWORD,
@@ -123,6 +138,30 @@ def _credentials(options: Namespace, prefix: str) -> Credentials | None:
         word = prefix.replace("_", "-")
         raise Failure(f"--{word}password needs --{word}user")
     return None
+
+
+def _memphis_login(options: Namespace) -> Credentials:
+    if not options.user:
+        raise Failure("--memphis-account needs --user")
+    kind = CredentialKind.MEMPHIS_TOKEN if options.token else CredentialKind.MEMPHIS
+    return Credentials(
+        kind,
+        token=options.token,
+        user=options.user,
+        password=options.password,
+        account_id=options.memphis_account,
+    )
+
+
+def _proxy(options: Namespace, before: ProxyOptions) -> ProxyOptions:
+    given = proxy_for(options.proxy) if options.proxy else before
+    if (options.proxy_user or options.proxy_password) and not given.url:
+        raise Failure("--proxy-user and --proxy-password need --proxy")
+    return replace(
+        given,
+        user=options.proxy_user or given.user,
+        password=options.proxy_password or given.password,
+    )
 
 
 def _tls(options: Namespace, before: TlsOptions) -> TlsOptions:

@@ -19,6 +19,8 @@ from urllib.parse import urlparse
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
+from memphis_desktop.proxy import Proxy
+
 from .connection import tls_context
 from .failures import ConnectionFailure, Stage, explain
 from .profiles import TlsOptions, without_secret
@@ -80,8 +82,9 @@ class Target:
 class Probe:
     """A socket to one server, taken from step to step."""
 
-    def __init__(self, target: Target, tls: TlsOptions) -> None:
+    def __init__(self, target: Target, tls: TlsOptions, proxy: Proxy | None = None) -> None:
         self.target = target
+        self._proxy = proxy
         self.greeting: dict[str, Any] = {}
         self._tls = tls
         self._reader: asyncio.StreamReader | None = None
@@ -99,10 +102,14 @@ class Probe:
         return self.tls_comes_first or self.target.scheme == "tls" or bool(self.greeting.get("tls_required"))
 
     async def connect(self) -> None:
-        """Reach the port. Raises `OSError` or `TimeoutError`."""
+        """Reach the port. Raises `OSError`, `TimeoutError` or `ProxyFailure`."""
         started = time.perf_counter()
-        async with asyncio.timeout(TIMEOUT):
-            self._reader, self._writer = await asyncio.open_connection(self.target.host, self.target.port)
+        host, port = self.target.host, self.target.port
+        if self._proxy is None:
+            async with asyncio.timeout(TIMEOUT):
+                self._reader, self._writer = await asyncio.open_connection(host, port)
+        else:
+            self._reader, self._writer = await self._proxy.open(host, port, TIMEOUT)
         self._round_trip = time.perf_counter() - started
 
     def close(self) -> None:
@@ -137,7 +144,8 @@ class Probe:
 
         self.close()  # the library opens its own
         context = await asyncio.to_thread(tls_context, self._tls, (self.target.url,))
-        connector = aiohttp.TCPConnector(ssl=context if context is not None else True)
+        checks = context if context is not None else True
+        connector = aiohttp.TCPConnector(ssl=checks) if self._proxy is None else self._proxy.connector(checks)
         try:
             async with (
                 asyncio.timeout(TIMEOUT),

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from memphis_desktop.folders import config_folder
 
@@ -43,6 +44,9 @@ class CredentialKind(Enum):
     NKEY = "nkey"
     CREDS = "creds"
     JWT = "jwt"
+    NSC = "nsc"
+    MEMPHIS = "memphis"
+    MEMPHIS_TOKEN = "memphis-token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,16 @@ class Credentials:
 
     Attributes:
         kind: Which of the fields count.
-        token: The token, for `CredentialKind.TOKEN`.
-        user: User name, for `CredentialKind.PASSWORD`.
-        password: Password, for `CredentialKind.PASSWORD`.
+        token: The token, for `CredentialKind.TOKEN`; for `CredentialKind.MEMPHIS_TOKEN` the connection token.
+        user: User name, for `CredentialKind.PASSWORD`, `CredentialKind.MEMPHIS` and its token.
+        password: Password, for `CredentialKind.PASSWORD` and `CredentialKind.MEMPHIS`.
         nkey_path: File with a user seed, for `CredentialKind.NKEY`.
         nkey_seed: The seed itself, when there is no file.
         creds_path: Creds file (JWT and seed), for `CredentialKind.CREDS`.
         user_jwt: JWT, for `CredentialKind.JWT`.
         user_seed: The seed that belongs to it.
+        nsc: ``nsc://operator/account/user`` for `CredentialKind.NSC`: whose creds file is used.
+        account_id: Of the Memphis user; empty for 1, that of a broker without tenants.
     """
 
     kind: CredentialKind = CredentialKind.NONE
@@ -70,6 +76,13 @@ class Credentials:
     creds_path: str = ""
     user_jwt: str = field(default="", repr=False)
     user_seed: str = field(default="", repr=False)
+    nsc: str = ""
+    account_id: str = ""
+
+    @property
+    def memphis_user(self) -> str:
+        """The user name that Memphis wants in ``CONNECT``: with the number of its account."""
+        return self.user if "$" in self.user else f"{self.user}${self.account_id or 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +107,21 @@ class TlsOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyOptions:
+    """The proxy on the way to the servers; empty for none.
+
+    Attributes:
+        url: ``socks5://host:port`` or ``http://host:port``; no scheme means SOCKS5.
+        user: User name, when the proxy wants a login.
+        password: Its password, which may be a reference as in `Credentials`.
+    """
+
+    url: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionProfile:
     """Everything needed to open one connection.
 
@@ -103,6 +131,7 @@ class ConnectionProfile:
         credentials: The login for the account that is watched.
         system_credentials: A second login for the system account, for cluster screens; None without.
         tls: TLS options.
+        proxy: The proxy that connections go through.
         inbox_prefix: Replaces ``_INBOX``.
         jetstream_domain: JetStream domain; the API is at ``$JS.<domain>.API``.
         jetstream_api_prefix: Another prefix of the API; wins over the domain.
@@ -110,6 +139,7 @@ class ConnectionProfile:
         read_only: Refuse every change, in the client layer.
         poll_budget: Requests a second this console may make.
         request_timeout: Seconds to wait for an answer.
+        tags: Words to sort and find connections by.
         origin: Where it was imported from, empty when made by hand.
         id: Stable key, kept across renames.
     """
@@ -119,6 +149,7 @@ class ConnectionProfile:
     credentials: Credentials = Credentials()
     system_credentials: Credentials | None = None
     tls: TlsOptions = TlsOptions()
+    proxy: ProxyOptions = ProxyOptions()
     inbox_prefix: str = ""
     jetstream_domain: str = ""
     jetstream_api_prefix: str = ""
@@ -127,6 +158,7 @@ class ConnectionProfile:
     poll_budget: float = 20.0
     request_timeout: float = 5.0
     description: str = ""
+    tags: tuple[str, ...] = ()
     origin: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -161,6 +193,19 @@ def without_secret(url: str) -> str:
     return f"{scheme}://{user}@{host}" if colon else f"{scheme}://{host}"
 
 
+def proxy_for(text: str) -> ProxyOptions:
+    """A proxy from its URL, as ``socks_proxy`` of a context gives it: a login in it is taken out."""
+    text = text.strip()
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "socks5", text
+    login, at, host = rest.rpartition("@")
+    if not text or not at:
+        return ProxyOptions(text)
+    user, _, password = login.partition(":")
+    return ProxyOptions(f"{scheme}://{host}", unquote(user), unquote(password))
+
+
 def profile_for(text: str) -> ConnectionProfile:
     """A profile from what a user types: one or several URLs, the scheme may be left away."""
     urls = []
@@ -179,12 +224,15 @@ def to_json(profile: ConnectionProfile) -> dict[str, Any]:
     values = {key: value for key, value in asdict(profile).items() if value != defaults.get(key)}
     values["name"], values["id"] = profile.name, profile.id
     values["urls"] = list(profile.urls)
+    if profile.tags:
+        values["tags"] = list(profile.tags)
     values["environment"] = profile.environment.value
     values["credentials"] = _credentials_to_json(profile.credentials)
     if profile.system_credentials is not None:
         values["system_credentials"] = _credentials_to_json(profile.system_credentials)
-    if "tls" in values:
-        values["tls"] = {key: value for key, value in asdict(profile.tls).items() if value}
+    for name in ("tls", "proxy"):
+        if name in values:
+            values[name] = {key: value for key, value in values[name].items() if value}
     return values
 
 
@@ -194,12 +242,17 @@ def from_json(values: Mapping[str, Any]) -> ConnectionProfile:
         known = {item.name for item in fields(ConnectionProfile)}
         simple = {key: value for key, value in values.items() if key in known}
         simple["urls"] = tuple(str(url) for url in values.get("urls") or [DEFAULT_URL])
+        simple["tags"] = tuple(str(tag) for tag in values.get("tags") or ())
         simple["environment"] = Environment(values.get("environment", "local"))
         simple["credentials"] = _credentials_from_json(values.get("credentials") or {})
         system = values.get("system_credentials")
         simple["system_credentials"] = _credentials_from_json(system) if system else None
         tls = values.get("tls") or {}
         simple["tls"] = TlsOptions(**{k: v for k, v in tls.items() if k in TlsOptions.__slots__})
+        proxy = values.get("proxy") or {}
+        simple["proxy"] = ProxyOptions(
+            **{key: str(value) for key, value in proxy.items() if key in ProxyOptions.__slots__}
+        )
         return ConnectionProfile(**simple)
     except (TypeError, ValueError, AttributeError) as error:
         raise ProfileError(f"This connection profile cannot be read: {error}") from error
@@ -238,20 +291,22 @@ def without_secrets(profile: ConnectionProfile) -> ConnectionProfile:
         urls=tuple(without_secret(url) for url in profile.urls),
         credentials=_bare(profile.credentials),
         system_credentials=None if system is None else _bare(system),
+        proxy=replace(profile.proxy, password=_reference(profile.proxy.password)),
     )
 
 
-def _bare(credentials: Credentials) -> Credentials:
-    def bare(value: str) -> str:
-        return value if value.startswith(("env://", "file://")) else ""
+def _reference(value: str) -> str:
+    return value if value.startswith(("env://", "file://")) else ""
 
+
+def _bare(credentials: Credentials) -> Credentials:
     return replace(
         credentials,
-        token=bare(credentials.token),
-        password=bare(credentials.password),
-        nkey_seed=bare(credentials.nkey_seed),
-        user_jwt=bare(credentials.user_jwt),
-        user_seed=bare(credentials.user_seed),
+        token=_reference(credentials.token),
+        password=_reference(credentials.password),
+        nkey_seed=_reference(credentials.nkey_seed),
+        user_jwt=_reference(credentials.user_jwt),
+        user_seed=_reference(credentials.user_seed),
     )
 
 

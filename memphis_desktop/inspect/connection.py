@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.protocol.parser import Parser
 
 from memphis_desktop.errors import Failure
+from memphis_desktop.proxy import ProxiedClient, ProxyFailure
 
 _REFUSED = re.compile(r'publish to "([^"]+)"', re.IGNORECASE)
 _SILENT = re.compile(r'subscription to "([^"]+)"', re.IGNORECASE)
@@ -166,7 +167,7 @@ def _take_frames(buffer: bytes, position: int, line_end: int, taker: FramesHandl
     return position
 
 
-class _WireClient(Client):
+class _WireClient(ProxiedClient):
     """nats-py's client with the parser above."""
 
     def __init__(self) -> None:
@@ -179,7 +180,8 @@ class _WireClient(Client):
 def connection_options(client: Client) -> dict[str, Any]:
     """Return the arguments of ``nats.connect`` that open another connection like this client's.
 
-    Servers, login, TLS and inbox prefix are carried over; callbacks are not.
+    Servers, login, TLS and inbox prefix are carried over; callbacks are not. ``proxy`` is the proxy that the
+    connection goes through, for `ReadConnection.open`.
     """
     options = client.options
     current = client.connected_url
@@ -206,6 +208,9 @@ def connection_options(client: Client) -> dict[str, Any]:
     for name in ("tls", "tls_hostname"):
         if name in options:
             result[name] = options[name]
+    proxy = getattr(client, "proxy", None)
+    if proxy is not None:
+        result["proxy"] = proxy
     return result
 
 
@@ -237,12 +242,13 @@ class ReadConnection:
         """Open a connection from the arguments of ``nats.connect``."""
         connection = cls()
         client = connection._client
-
+        options = {**options, "name": name, "error_cb": connection._error_reported}
+        client.proxy = options.pop("proxy", None)
         try:
-            connecting = client.connect(**{**options, "name": name, "error_cb": connection._error_reported})
+            connecting = client.connect(**options)
             await asyncio.wait_for(connecting, OPEN_SECONDS)
             await connection._subscribe()
-        except (errors.Error, OSError, TimeoutError) as error:
+        except (errors.Error, OSError, TimeoutError, ProxyFailure) as error:
             with suppress(errors.Error, OSError):
                 await client.close()
             text = str(error) or f"no answer in {OPEN_SECONDS:g} s"

@@ -89,6 +89,7 @@ class World:
     start: Starter
     folder: Path
     certificates: Certificates
+    patch: pytest.MonkeyPatch
 
     def serve(self, config: str, **profile: object) -> ConnectionProfile:
         """Start a server; returns the profile for it."""
@@ -108,8 +109,10 @@ class World:
 
 
 @pytest.fixture
-def world(start_nats_server: Starter, tmp_path: Path, certificates: Certificates) -> World:
-    return World(start_nats_server, tmp_path, certificates)
+def world(
+    start_nats_server: Starter, tmp_path: Path, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> World:
+    return World(start_nats_server, tmp_path, certificates, monkeypatch)
 
 
 def password(user: str, word: str) -> Credentials:
@@ -253,6 +256,15 @@ def own_inbox(world: World) -> ConnectionProfile:
     return world.serve(users, credentials=password("ada", "geheim"), inbox_prefix="_INBOX_ada")
 
 
+def nsc_user(world: World) -> ConnectionProfile:
+    operator = Operator()
+    folder = world.folder / "data" / "nats" / "nsc" / "keys" / "creds" / "OP" / "APP"
+    folder.mkdir(parents=True)
+    write_creds(folder / "ada.creds", *operator.application.user("ada"))
+    world.patch.setenv("XDG_DATA_HOME", str(world.folder / "data"))
+    return world.serve(operator.config(), credentials=Credentials(CredentialKind.NSC, nsc="nsc://OP/APP/ada"))
+
+
 def own_domain(world: World) -> ConnectionProfile:
     return world.serve("jetstream { domain: hub }", jetstream_domain="hub")
 
@@ -300,6 +312,7 @@ KINDS: list[Kind] = [
     secure_websocket_other_name,
     secure_websocket_with_login,
     own_inbox,
+    nsc_user,
     own_domain,
     domain_behind_a_leaf,
     other_prefix,
@@ -560,6 +573,13 @@ WRONG = {
     ),
     "no such scheme": Wrong(
         lambda world: plain(world, urls=("http://127.0.0.1:4222",)), "profile", ("nats://host:port",)
+    ),
+    "no nsc user": Wrong(
+        lambda world: replace(
+            nsc_user(world), credentials=Credentials(CredentialKind.NSC, nsc="nsc://OP/APP/bob")
+        ),
+        "profile",
+        ("nsc://OP/APP/bob", "nsc generate creds"),
     ),
     "no file": Wrong(
         lambda world: plain(world, credentials=Credentials(CredentialKind.CREDS, creds_path="/none.creds")),

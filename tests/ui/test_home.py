@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialog, QLabel
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
@@ -24,16 +24,19 @@ from memphis_desktop.cluster.profiles import (
     CredentialKind,
     Credentials,
     Environment,
+    ProxyOptions,
     TlsOptions,
 )
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState, Doors
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import Route
-from memphis_desktop.ui.screens.home.connection_form import KINDS, ConnectionForm, context_command
+from memphis_desktop.ui.screens.home.connection_form import ConnectionForm, context_command
 from memphis_desktop.ui.screens.home.doors_dialog import DoorsDialog
 from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
+from memphis_desktop.ui.screens.home.login_fields import KINDS
 from memphis_desktop.ui.screens.home.screen import HomeScreen
+from tests.proxies import Proxy
 from tests.unit.cluster.certificates import make_certificate
 
 Until = Callable[..., Awaitable[Any]]
@@ -453,3 +456,65 @@ async def test_a_connection_is_written_as_a_context(
     dialog: ConfirmDialog = await until(lambda: open_dialog(ConfirmDialog), "the question")
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: path.read_text() != "{}", "the new file")
+
+
+async def test_a_connection_through_a_proxy_is_made_and_opened(
+    program: Program, nats_server: ServerProcess, until: Until, qtbot: QtBot
+) -> None:
+    """On the window's own loop; the server's name is one that only the proxy knows."""
+    screen = home(program)
+    async with Proxy("socks5", "ada", "geheim", names={"behind.invalid": "127.0.0.1"}) as proxy:
+        screen.new()
+        form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+        form.urls.setText(nats_server.url.replace("127.0.0.1", "behind.invalid"))
+        form.tags.setText("shop, eu")
+        form.proxy.setText("ftp://x")
+        qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+        assert "no address of a proxy" in form.error.text()
+        form.proxy.setText(f"socks5h://ada:geheim@127.0.0.1:{proxy.port}")
+        assert "geheim" not in context_command(form.profile())
+        qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+        [profile] = await until(program.window.profiles.load, "the profile")
+        assert profile.proxy == ProxyOptions(f"socks5h://127.0.0.1:{proxy.port}", "ada", "geheim")
+        screen.details.test()
+        await until(lambda: screen.details.copy_button.isVisibleTo(screen), "the end of the test")
+        assert {step.state for step in screen.details._steps} == {"passed", "skipped"}
+        screen.open(profile)
+        await until(lambda: len(program.window.workspaces()) == 2, "the tab")
+        await until(lambda: screen.context.shell.connection_state(profile.id), "the connection")
+        screen.refresh()
+        await until(lambda: screen.table.rows()[0].state()[1] == "Connected", "the state")
+        screen.filter.text_changed.emit("eu")
+        assert len(screen.table.rows()) == 1
+        await program.window.close_profile(profile.id)
+
+
+async def test_every_kind_of_login_is_kept(program: Program, until: Until) -> None:
+    store = program.window.profiles
+    logins = [
+        Credentials(CredentialKind.NSC, nsc="nsc://OP/APP/ada"),
+        Credentials(CredentialKind.MEMPHIS, user="ada", password="geheim", account_id="2"),
+        Credentials(CredentialKind.MEMPHIS_TOKEN, user="ada", token="geheim"),
+        Credentials(CredentialKind.JWT, user_jwt="eyJ", user_seed="SU"),
+        Credentials(CredentialKind.NKEY, nkey_path="/a.nk"),
+    ]
+    for login in logins:
+        form = ConnectionForm(program.window, store, ConnectionProfile(login.kind.value, credentials=login))
+        assert form.profile().credentials == login
+        assert form.login.problem() == ""
+        assert form.login.kind.toolTip()
+        form.deleteLater()
+    empty = ConnectionForm(program.window, store)
+    for index in range(1, empty.login.kind.count()):
+        empty.login.kind.setCurrentIndex(index)
+        assert empty.login.problem(), empty.login.kind.currentText()
+    assert empty.system.kind.findData(CredentialKind.MEMPHIS) == -1
+    untold = [
+        field.accessibleName()
+        for field in empty.findChildren(QLineEdit)
+        if not field.toolTip()
+        and not field.parent().toolTip()
+        and field.objectName() != "qt_spinbox_lineedit"
+    ]
+    assert untold == []
+    empty.deleteLater()

@@ -11,6 +11,7 @@ from memphis_desktop.ui import settings
 _SETTING = "connections/last"  # {profile id: nanoseconds since 1970}
 STAGES = {
     Stage.PROFILE: "settings",
+    Stage.PROXY: "proxy",
     Stage.RESOLVE: "name lookup",
     Stage.CONNECT: "connect",
     Stage.TLS: "TLS",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from memphis_desktop.cluster.connection import parse_creds, resolve
+from memphis_desktop.cluster.context_file import context_of, left_out
 from memphis_desktop.cluster.contexts import environment_profile, find_contexts, read_context, split_urls
 from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.profiles import (
@@ -19,6 +21,7 @@ from memphis_desktop.cluster.profiles import (
     Environment,
     ProfileError,
     ProfileStore,
+    ProxyOptions,
     TlsOptions,
     without_secret,
 )
@@ -35,6 +38,8 @@ FULL = ConnectionProfile(
     credentials=Credentials(CredentialKind.PASSWORD, user="ada", password="geheim"),
     system_credentials=Credentials(CredentialKind.CREDS, creds_path="/keys/sys.creds"),
     tls=TlsOptions(ca_path="/keys/ca.pem", handshake_first=True),
+    proxy=ProxyOptions("socks5://p:1080", "ada", "gehe1m"),
+    tags=("shop", "eu"),
     jetstream_domain="hub",
     environment=Environment.PRODUCTION,
     read_only=True,
@@ -185,10 +190,15 @@ def test_every_field_of_a_context_counts(tmp_path: Path) -> None:
         assert made is not None
         assert made.credentials.kind is kind
         assert made.urls == ("nats://127.0.0.1:4222",)
-    path.write_text(json.dumps({"url": "nats://a", "socks_proxy": "socks5://p:1080"}))
-    refused = read_context(path, environment={})
-    assert refused.profile is None
-    assert "SOCKS" in refused.problem
+    path.write_text(json.dumps({"url": "nats://a", "socks_proxy": "socks5://ada:ge%40heim@p:1080"}))
+    made = read_context(path, environment={}).profile
+    assert made is not None
+    assert made.proxy == ProxyOptions("socks5://p:1080", "ada", "ge@heim")
+    assert context_of(made)["socks_proxy"] == "socks5://ada@p:1080"
+    assert left_out(made) == "proxy's password"
+    other = replace(made, proxy=ProxyOptions("http://p:8080"))
+    assert "socks_proxy" not in context_of(other)
+    assert "HTTP proxy" in left_out(other)
 
 
 def test_the_environment_makes_a_profile_that_holds_no_secret() -> None:

@@ -19,7 +19,7 @@ from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.decoders.masking import mono_field
-from memphis_desktop.ui.screens.home.connection_form import PathField, secret_field, secret_value
+from memphis_desktop.ui.screens.home.login_fields import PathField, secret_field, secret_value
 
 LOGINS = {NONE: "None", BASIC: "User and password, or API key and secret", BEARER: "Token"}
 

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from pathlib import Path
 
-from PySide6.QtCore import QSize
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
-    QFileDialog,
-    QHBoxLayout,
-    QLineEdit,
-    QSizePolicy,
-    QStackedWidget,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QWidget
 
 from memphis_desktop.cluster import keychain
+from memphis_desktop.cluster.context_file import socks_proxy
 from memphis_desktop.cluster.profiles import (
     ConnectionProfile,
     CredentialKind,
@@ -29,179 +16,43 @@ from memphis_desktop.cluster.profiles import (
     Environment,
     ProfileError,
     ProfileStore,
+    ProxyOptions,
     TlsOptions,
+    proxy_for,
 )
+from memphis_desktop.language import tr
+from memphis_desktop.proxy import ProxyFailure, parse
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Disclosure, FormDialog, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screens.home.login_fields import (
+    KINDS,
+    MEMPHIS_KINDS,
+    CredentialsFields,
+    PathField,
+    secret_field,
+    secret_help,
+    secret_value,
+    tipped,
+)
 from memphis_desktop.ui.shell import setting_keys
-from memphis_desktop.ui.theme.icons import icon
 
 ENVIRONMENTS = {
-    Environment.LOCAL: "Local",
-    Environment.DEVELOPMENT: "Development",
-    Environment.STAGING: "Staging",
-    Environment.PRODUCTION: "Production",
+    Environment.LOCAL: tr("Local"),
+    Environment.DEVELOPMENT: tr("Development"),
+    Environment.STAGING: tr("Staging"),
+    Environment.PRODUCTION: tr("Production"),
 }
-KINDS = {
-    CredentialKind.NONE: "No login",
-    CredentialKind.PASSWORD: "User and password",
-    CredentialKind.TOKEN: "Token",
-    CredentialKind.CREDS: "Credentials file (.creds)",
-    CredentialKind.NKEY: "NKey seed",
-    CredentialKind.JWT: "JWT and seed",
-}
-UNVERIFIED = (
-    "Whoever sits between here and the server can pose as the server, read everything and change everything."
-    " Name the authority's file instead."
-)
-_SECRET_HELP = "env://NAME or file://path are taken as references and resolved at each connection."
 
 
-class PathField(QWidget):
-    """A path with a button that chooses it, and room for a file to be dropped."""
-
-    def __init__(self, title: str, pattern: str) -> None:
-        super().__init__()
-        self._title, self._pattern = title, pattern
-        self.line = QLineEdit()
-        self.line.setProperty("role", "mono")
-        self.line.setAccessibleName(title)
-        choose = QToolButton()
-        choose.setIcon(icon("folder-open", "muted"))
-        choose.setIconSize(QSize(18, 18))
-        choose.setToolTip("Choose a file")
-        choose.setAccessibleName(f"Choose a file: {title}")
-        choose.clicked.connect(self._choose)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.line, 1)
-        layout.addWidget(choose)
-        self.setFocusProxy(self.line)
-
-    def text(self) -> str:
-        """The path."""
-        return self.line.text().strip()
-
-    def _choose(self) -> None:
-        folder = str(Path(self.text()).expanduser().parent) if self.text() else str(Path.home())
-        dialog = QFileDialog(self, self._title, folder, self._pattern)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(self.line.setText)
-        dialog.open()
-
-
-def secret_field(name: str, value: str) -> QLineEdit:
-    """A covered field. A secret in the keychain shows as such and is kept unless it is replaced."""
-    field = QLineEdit(value)
-    field.setAccessibleName(name)
-    if value.startswith(keychain.SCHEME):
-        field.setText("")
-        field.setPlaceholderText("kept in the keychain; type to replace it")
-        field.setProperty("kept", value)
-    if not value.startswith(("env://", "file://")):
-        field.setEchoMode(QLineEdit.EchoMode.Password)
-    return field
-
-
-def secret_value(field: QLineEdit) -> str:
-    """What a covered field stands for."""
-    return field.text() or str(field.property("kept") or "")
-
-
-class CredentialsFields(QWidget):
-    """The kind of login, and the fields of that kind."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        super().__init__()
-        self.kind = QComboBox()
-        self.kind.setAccessibleName("Kind of login")
-        for kind, title in KINDS.items():
-            self.kind.addItem(title, kind)
-        self.user = QLineEdit(credentials.user)
-        self.password = secret_field("Password", credentials.password)
-        self.token = secret_field("Token", credentials.token)
-        self.creds_path = PathField("Credentials file", "Credentials (*.creds);;All files (*)")
-        self.creds_path.line.setText(credentials.creds_path)
-        self.nkey_path = PathField("Seed file", "Seeds (*.nk *.seed);;All files (*)")
-        self.nkey_path.line.setText(credentials.nkey_path)
-        self.nkey_seed = secret_field("Seed", credentials.nkey_seed)
-        self.jwt = secret_field("JWT", credentials.user_jwt)
-        self.seed = secret_field("Seed", credentials.user_seed)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._forms: dict[CredentialKind, QWidget] = {}
-        self._pages = QStackedWidget()
-        self._build_page(CredentialKind.NONE)
-        self._build_page(
-            CredentialKind.PASSWORD, ("User", self.user, ""), ("Password", self.password, _SECRET_HELP)
-        )
-        self._build_page(CredentialKind.TOKEN, ("Token", self.token, _SECRET_HELP))
-        self._build_page(
-            CredentialKind.CREDS,
-            ("File", self.creds_path, "The file is read at each connection, never copied."),
-        )
-        self._build_page(
-            CredentialKind.NKEY,
-            ("Seed file", self.nkey_path, "Or the seed itself:"),
-            ("Seed", self.nkey_seed, ""),
-        )
-        self._build_page(CredentialKind.JWT, ("JWT", self.jwt, ""), ("Seed", self.seed, _SECRET_HELP))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.kind)
-        layout.addWidget(self._pages)
-        self.kind.currentIndexChanged.connect(self._choose)
-        self.kind.setCurrentIndex(list(KINDS).index(credentials.kind))
-        self._choose()
-        self.setFocusProxy(self.kind)
-
-    def _build_page(self, kind: CredentialKind, *rows: tuple[str, QWidget, str]) -> None:
-        page = QWidget()
-        form = form_layout()
-        for label, field, help_text in rows:
-            add_form_row(form, label, field, help_text)
-        page.setLayout(form)
-        self._forms[kind] = page
-        self._pages.addWidget(page)
-
-    def _choose(self) -> None:
-        page = self._forms[self.kind.currentData()]
-        self._pages.setCurrentWidget(page)
-        self._pages.setFixedHeight(page.sizeHint().height())
-        self._pages.setVisible(self.kind.currentData() is not CredentialKind.NONE)
-
-    def credentials(self) -> Credentials:
-        """What is entered; fields of other kinds are dropped."""
-        kind: CredentialKind = self.kind.currentData()
-        match kind:
-            case CredentialKind.PASSWORD:
-                return Credentials(kind, user=self.user.text(), password=secret_value(self.password))
-            case CredentialKind.TOKEN:
-                return Credentials(kind, token=secret_value(self.token))
-            case CredentialKind.CREDS:
-                return Credentials(kind, creds_path=self.creds_path.text())
-            case CredentialKind.NKEY:
-                return Credentials(
-                    kind, nkey_path=self.nkey_path.text(), nkey_seed=secret_value(self.nkey_seed)
-                )
-            case CredentialKind.JWT:
-                return Credentials(kind, user_jwt=secret_value(self.jwt), user_seed=secret_value(self.seed))
-        return Credentials()
-
-    def problem(self) -> str:
-        """What is missing, in a sentence; empty when nothing is."""
-        entered = self.credentials()
-        missing = {
-            CredentialKind.PASSWORD: not entered.user and "Enter the user's name.",
-            CredentialKind.TOKEN: not entered.token and "Enter the token.",
-            CredentialKind.CREDS: not entered.creds_path and "Choose the credentials file.",
-            CredentialKind.NKEY: not (entered.nkey_path or entered.nkey_seed) and "Choose the seed's file.",
-            CredentialKind.JWT: not (entered.user_jwt and entered.user_seed)
-            and "Enter the JWT and its seed.",
-        }
-        return missing.get(entered.kind) or ""
+def unverified() -> str:
+    """The danger of a certificate that nobody checks."""
+    return tr(
+        "Whoever sits between here and the server can pose as the server, read everything and change"
+        " everything. Name the authority's file instead."
+    )
 
 
 class ConnectionForm(FormDialog):
@@ -223,80 +74,184 @@ class ConnectionForm(FormDialog):
             poll_budget=setting_keys.poll_budget(settings.current()),
         )
         before = self._before
-        title = "New connection" if self._new else f"Edit {before.name}"
-        super().__init__(parent, title, "Add connection" if self._new else "Save connection", width=620)
+        title = tr("New connection") if self._new else tr("Edit {name}", name=before.name)
+        verb = tr("Add connection") if self._new else tr("Save connection")
+        super().__init__(parent, title, verb, width=620)
+        self._build_basics(before, profile is not None)
+        self._build_tls(before.tls)
+        self._build_proxy(before.proxy)
+        self._build_advanced(before)
+        kept = (
+            tr("Secrets are kept in the system's keychain.")
+            if keychain.available()
+            else tr("Secrets are kept in a file that only you can read.")
+        )
+        self.form.addRow(PlainLabel(""), PlainLabel(kept, "caption"))
+        self._code = CodeBlock(lines=4, wrap=True)
+        command = Disclosure(tr("Command"), self._code)
+        command._button.toggled.connect(self._show_command)
+        self.form.addRow(PlainLabel(""), command)
+        self.add_validator(self._problem)
+        for fields in (self.login, self.system):
+            fields.resized.connect(self.fit)
+        (self.name if not before.name else self.urls).setFocus()
+
+    def _build_basics(self, before: ConnectionProfile, known: bool) -> None:
         self.name = QLineEdit(before.name)
-        self.urls = QLineEdit(" ".join(before.urls) if profile is not None else "")
+        self.name.setToolTip(tr("What you call it; no two connections have the same name."))
+        self.urls = QLineEdit(" ".join(before.urls) if known else "")
         self.urls.setPlaceholderText("nats://host:4222 nats://other:4222")
         self.urls.setProperty("role", "mono")
+        self.urls.setToolTip(
+            tr(
+                "Servers of one cluster: nats://, tls://, ws:// or wss://. The first that answers tells of"
+                " the others. Without a port it is 4222, for WebSocket 80 or 443."
+            )
+        )
         self.environment = QComboBox()
         for environment, text in ENVIRONMENTS.items():
             self.environment.addItem(text, environment)
         self.environment.setCurrentIndex(list(ENVIRONMENTS).index(before.environment))
-        self.read_only = QCheckBox("Read-only: refuse every change before it leaves this program")
+        self.environment.setToolTip(
+            tr("Colours the window's frame. On production, what loses data is confirmed by typing its name.")
+        )
+        self.read_only = QCheckBox(tr("Read-only: refuse every change before it leaves this program"))
         self.read_only.setChecked(before.read_only)
+        self.read_only.setToolTip(
+            tr("Only requests that ask are sent. What the server permits this user stays as it is.")
+        )
+        self.tags = QLineEdit(" ".join(before.tags))
+        self.tags.setToolTip(
+            tr("Words to filter the list of connections by, for example a team or a region.")
+        )
         self.login = CredentialsFields(before.credentials)
-        self.add_row("Name", self.name)
-        self.add_row("Servers", self.urls, "Tried in this order; several are set apart by spaces.")
-        self.add_row("Environment", self.environment)
+        self.add_row(tr("Name"), self.name)
+        self.add_row(tr("Servers"), self.urls, tr("Tried in this order; several are set apart by spaces."))
+        self.add_row(tr("Environment"), self.environment)
         self.add_row("", self.read_only)
-        self.add_row("Login", self.login)
-        self._build_tls(before.tls)
-        self._build_advanced(before)
-        where = "the system's keychain" if keychain.available() else "a file that only you can read"
-        self.form.addRow(PlainLabel(""), PlainLabel(f"Secrets are kept in {where}.", "caption"))
-        self._code = CodeBlock(lines=4, wrap=True)
-        command = Disclosure("Command", self._code)
-        command._button.toggled.connect(self._show_command)
-        self.form.addRow(PlainLabel(""), command)
-        self.add_validator(self._problem)
-        (self.name if not before.name else self.urls).setFocus()
+        self.add_row(tr("Tags"), self.tags)
+        self.add_row(tr("Login"), self.login)
 
     def _build_tls(self, tls: TlsOptions) -> None:
-        pem = "PEM files (*.pem *.crt *.cer *.key);;All files (*)"
-        self.ca = PathField("Authorities (CA)", pem)
+        pem = tr("PEM files (*.pem *.crt *.cer *.key);;All files (*)")
+        self.ca = PathField(tr("Authorities (CA)"), pem)
         self.ca.line.setText(tls.ca_path)
-        self.certificate = PathField("Client certificate", pem)
+        self.certificate = PathField(tr("Client certificate"), pem)
         self.certificate.line.setText(tls.cert_path)
-        self.key = PathField("Its key", pem)
+        self.key = PathField(tr("Its key"), pem)
         self.key.line.setText(tls.key_path)
         self.server_name = QLineEdit(tls.server_name)
-        self.handshake_first = QCheckBox("TLS before the server's greeting")
+        self.handshake_first = QCheckBox(tr("TLS before the server's greeting"))
         self.handshake_first.setChecked(tls.handshake_first)
-        self.skip_verify = QCheckBox("Accept any certificate (dangerous)")
+        self.skip_verify = QCheckBox(tr("Accept any certificate (dangerous)"))
         self.skip_verify.setProperty("role", "bad")
         self.skip_verify.setChecked(tls.skip_verify)
-        self.danger = Banner("bad", UNVERIFIED)
+        tipped(self.ca, tr("PEM file with the authorities that the server's certificate is verified with."))
+        tipped(
+            self.certificate,
+            tr("PEM file shown to servers whose tls block has verify or verify_and_map."),
+        )
+        tipped(self.key, tr("PEM file with the certificate's private key, without a password."))
+        tipped(self.server_name, tr("The name that must be in the server's certificate; sent as SNI, too."))
+        tipped(
+            self.handshake_first,
+            tr("For servers whose tls block has handshake_first: the handshake comes before INFO."),
+        )
+        self.danger = Banner("bad", unverified())
         self.danger.setVisible(tls.skip_verify)
         self.skip_verify.toggled.connect(self.danger.setVisible)
         form = form_layout()
-        add_form_row(form, "Authorities (CA)", self.ca, "Instead of the system's.")
-        add_form_row(form, "Certificate", self.certificate)
-        add_form_row(form, "Key", self.key)
-        add_form_row(form, "Server name", self.server_name, "When it is not the host of the URL.")
+        add_form_row(form, tr("Authorities (CA)"), self.ca, tr("Instead of the system's."))
+        add_form_row(form, tr("Certificate"), self.certificate)
+        add_form_row(form, tr("Key"), self.key)
+        add_form_row(form, tr("Server name"), self.server_name, tr("When it is not the host of the URL."))
         form.addRow(PlainLabel(""), self.handshake_first)
         form.addRow(PlainLabel(""), self.skip_verify)
         form.addRow(self.danger)
-        self._add_section("TLS", form, tls != TlsOptions())
+        self._add_section(tr("TLS"), form, tls != TlsOptions())
+
+    def _build_proxy(self, proxy: ProxyOptions) -> None:
+        self.proxy = QLineEdit(proxy.url)
+        self.proxy.setPlaceholderText("socks5://host:1080")
+        self.proxy.setProperty("role", "mono")
+        self.proxy_user = QLineEdit(proxy.user)
+        self.proxy_password = secret_field(tr("Password for the proxy"), proxy.password)
+        tipped(
+            self.proxy,
+            tr(
+                "All connections to the servers go through it: a SOCKS5 proxy (socks5://host:1080), such as"
+                " ssh -D opens, or an HTTP proxy that takes CONNECT (http://host:8080)."
+            ),
+        )
+        tipped(self.proxy_user, tr("Only for proxies that want a login."))
+        tipped(self.proxy_password, tr("It goes to the proxy as it is: neither kind of proxy hides it."))
+        form = form_layout()
+        add_form_row(
+            form,
+            tr("Address"),
+            self.proxy,
+            tr("socks5:// or http://. The servers' names are resolved at the proxy."),
+        )
+        add_form_row(form, tr("User"), self.proxy_user)
+        add_form_row(form, tr("Password"), self.proxy_password, secret_help())
+        self._add_section(tr("Proxy"), form, proxy != ProxyOptions())
 
     def _build_advanced(self, before: ConnectionProfile) -> None:
         self.domain = QLineEdit(before.jetstream_domain)
         self.prefix = QLineEdit(before.jetstream_api_prefix)
         self.inbox = QLineEdit(before.inbox_prefix)
-        self.budget = _number(before.poll_budget, 1, 200, " requests a second")
-        self.timeout = _number(before.request_timeout, 0.5, 60, " s")
-        self.system = CredentialsFields(before.system_credentials or Credentials())
-        form = form_layout()
-        add_form_row(form, "JetStream domain", self.domain)
-        add_form_row(form, "API prefix", self.prefix, "Instead of $JS.API; wins over the domain.")
-        add_form_row(form, "Inbox prefix", self.inbox, "Instead of _INBOX.")
-        add_form_row(form, "Poll budget", self.budget, "How much this program may ask to stay up to date.")
-        add_form_row(form, "Request timeout", self.timeout)
-        add_form_row(
-            form, "System account", self.system, "A second login, for what only the system account sees."
+        self.budget = _number(before.poll_budget, 1, 200, tr(" requests a second"))
+        self.timeout = _number(before.request_timeout, 0.5, 60, tr(" s"))
+        self.system = CredentialsFields(
+            before.system_credentials or Credentials(), [kind for kind in KINDS if kind not in MEMPHIS_KINDS]
         )
-        used = bool(before.jetstream_domain or before.jetstream_api_prefix or before.system_credentials)
-        self._add_section("Advanced", form, used)
+        tipped(
+            self.domain,
+            tr("The domain of the server's jetstream block; the API is then at $JS.<domain>.API."),
+        )
+        tipped(
+            self.prefix,
+            tr("The subject under which this account imports the JetStream API of another account."),
+        )
+        tipped(
+            self.inbox,
+            tr(
+                "Answers come to subjects below it. For users who may subscribe to a prefix of their own"
+                " only, for example _INBOX_me."
+            ),
+        )
+        tipped(
+            self.budget,
+            tr("The most requests to JetStream's API that are sent to keep the screens up to date."),
+        )
+        tipped(self.timeout, tr("How long an answer of JetStream's API may take before it is given up."))
+        self.system.setToolTip(
+            tr(
+                "The server's system_account sees every server, account and connection of the cluster;"
+                " cluster screens ask it for Raft groups, routes and clients."
+            )
+        )
+        form = form_layout()
+        add_form_row(form, tr("JetStream domain"), self.domain)
+        add_form_row(form, tr("API prefix"), self.prefix, tr("Instead of $JS.API; wins over the domain."))
+        add_form_row(form, tr("Inbox prefix"), self.inbox, tr("Instead of _INBOX."))
+        add_form_row(
+            form, tr("Poll budget"), self.budget, tr("How much this program may ask to stay up to date.")
+        )
+        add_form_row(form, tr("Request timeout"), self.timeout)
+        add_form_row(
+            form,
+            tr("System account"),
+            self.system,
+            tr("A second login, for what only the system account sees."),
+        )
+        used = bool(
+            before.jetstream_domain
+            or before.jetstream_api_prefix
+            or before.inbox_prefix
+            or before.system_credentials
+        )
+        self._add_section(tr("Advanced"), form, used)
 
     def _add_section(self, title: str, form: QWidget | object, open_: bool) -> None:
         holder = QWidget()
@@ -324,6 +279,8 @@ class ConnectionForm(FormDialog):
                 handshake_first=self.handshake_first.isChecked(),
                 skip_verify=self.skip_verify.isChecked(),
             ),
+            proxy=self._proxy(),
+            tags=tuple(dict.fromkeys(self.tags.text().replace(",", " ").split())),
             jetstream_domain=self.domain.text().strip(),
             jetstream_api_prefix=self.prefix.text().strip(),
             inbox_prefix=self.inbox.text().strip(),
@@ -331,19 +288,33 @@ class ConnectionForm(FormDialog):
             request_timeout=self.timeout.value(),
         )
 
+    def _proxy(self) -> ProxyOptions:
+        """The proxy as entered; a login in its URL goes where logins belong."""
+        found = proxy_for(self.proxy.text())
+        return replace(
+            found,
+            user=self.proxy_user.text().strip() or found.user,
+            password=secret_value(self.proxy_password) or found.password,
+        )
+
     def _problem(self) -> str:
         if not self.urls.text().strip():
-            return "Enter the address of a server, for example nats://host:4222."
+            return tr("Enter the address of a server, for example nats://host:4222.")
         for credentials in (self.login, self.system):
             if credentials.problem():
                 return credentials.problem()
         entered = self.profile()
+        if entered.proxy != ProxyOptions():
+            try:
+                parse(entered.proxy.url)
+            except ProxyFailure as failure:
+                return str(failure)
         try:
             others = [one for one in self._store.load() if one.id != entered.id]
         except ProfileError as error:
             return str(error)
         if any(one.name.casefold() == entered.name.casefold() for one in others):
-            return f"There is another connection named {entered.name}. Choose a different name."
+            return tr("There is another connection named {name}. Choose a different name.", name=entered.name)
         return ""
 
     def _show_command(self) -> None:
@@ -355,17 +326,19 @@ def context_command(profile: ConnectionProfile) -> str:
     words = ["nats", "context", "save", profile.name.replace(" ", "-"), "--server", ",".join(profile.urls)]
     login = profile.credentials
     options: tuple[tuple[str, str], ...] = (
-        ("--user", login.user),
+        ("--user", login.memphis_user if login.kind is CredentialKind.MEMPHIS else login.user),
         ("--password", "$PASSWORD" if login.password else ""),
         ("--token", "$TOKEN" if login.token else ""),
         ("--creds", login.creds_path),
         ("--nkey", login.nkey_path),
+        ("--nsc", login.nsc),
         ("--tlsca", profile.tls.ca_path),
         ("--tlscert", profile.tls.cert_path),
         ("--tlskey", profile.tls.key_path),
         ("--js-domain", profile.jetstream_domain),
         ("--js-api-prefix", profile.jetstream_api_prefix),
         ("--inbox-prefix", profile.inbox_prefix),
+        ("--socks-proxy", socks_proxy(profile)),
     )
     for option, value in options:
         if value:

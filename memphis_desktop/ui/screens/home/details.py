@@ -18,7 +18,8 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, KINDS
+from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS
+from memphis_desktop.ui.screens.home.login_fields import KINDS
 from memphis_desktop.ui.shell.attempts import STAGES
 from memphis_desktop.ui.shell.status_bar import STATE_WORDS
 from memphis_desktop.ui.theme import fonts
@@ -268,16 +269,26 @@ def facts(profile: ConnectionProfile, snapshot: ClusterSnapshot | None) -> list[
         CredentialKind.PASSWORD: login.user,
         CredentialKind.CREDS: login.creds_path,
         CredentialKind.NKEY: login.nkey_path,
+        CredentialKind.NSC: login.nsc.removeprefix("nsc://"),
+        CredentialKind.MEMPHIS: login.memphis_user,
+        CredentialKind.MEMPHIS_TOKEN: login.user,
     }.get(login.kind, "")
     found.append(("Login", f"{KINDS[login.kind]}{f': {who}' if who else ''}"))
     if profile.tls.skip_verify:
         found.append(("TLS", "any certificate is accepted: nobody checks who the server is"))
     elif profile.tls != TlsOptions():
         found.append(("TLS", tls_words(profile.tls)))
+    if profile.proxy.url:
+        proxy = profile.proxy
+        found.append(("Proxy", f"{proxy.url}, as {proxy.user}" if proxy.user else proxy.url))
     if profile.system_credentials is not None:
         found.append(("System account", KINDS[profile.system_credentials.kind]))
     if profile.api_prefix != "$JS.API":
         found.append(("API prefix", profile.api_prefix))
+    if profile.inbox_prefix:
+        found.append(("Inbox prefix", profile.inbox_prefix))
+    if profile.tags:
+        found.append(("Tags", ", ".join(profile.tags)))
     if profile.origin:
         found.append(("Imported from", profile.origin))
     if snapshot is not None:

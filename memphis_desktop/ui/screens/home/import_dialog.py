@@ -13,7 +13,7 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import Dialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import visible_text
-from memphis_desktop.ui.screens.home.connection_form import KINDS
+from memphis_desktop.ui.screens.home.login_fields import KINDS
 
 
 def summary(profile: ConnectionProfile) -> str:

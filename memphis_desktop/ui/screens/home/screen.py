@@ -43,13 +43,15 @@ from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.format import bytes_size, count_noun
 from memphis_desktop.ui.lab import LabPanel
+from memphis_desktop.ui.memphis.link import STATIONS_BUCKET
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.home.broker_panel import BrokerPanel
-from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, KINDS, ConnectionForm
+from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, ConnectionForm
 from memphis_desktop.ui.screens.home.details import ConnectionDetails, safe_urls
 from memphis_desktop.ui.screens.home.dropped import profile_of_file
 from memphis_desktop.ui.screens.home.first_run import FirstRun
 from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
+from memphis_desktop.ui.screens.home.login_fields import KINDS, MEMPHIS_KINDS
 from memphis_desktop.ui.screens.station_parts import limit_share
 from memphis_desktop.ui.shell.attempts import STAGES
 from memphis_desktop.ui.shell.logo import Logo
@@ -91,6 +93,17 @@ class _Row:
         share = limit_share(account.storage, account.max_storage)
         return (share, f"{used} of {bytes_size(account.max_storage)}") if share is not None else (None, used)
 
+    def kind(self) -> str | None:
+        """What it is a connection to, as far as it is known."""
+        if self.profile.credentials.kind in MEMPHIS_KINDS:
+            return "Memphis"
+        if self.snapshot is None:
+            return None
+        if STATIONS_BUCKET in self.snapshot.streams:
+            return "Memphis"
+        account = self.snapshot.account
+        return None if account is None else "JetStream" if account.enabled else "NATS"
+
     def rtt(self) -> float | None:
         server = self.snapshot.server if self.snapshot is not None else None
         return server.rtt_seconds if server is not None else None
@@ -120,6 +133,7 @@ COLUMNS = [
     Column("environment", "Environment", _environment, "badge", 108),
     Column("url", "Servers", lambda row: ", ".join(safe_urls(row.profile)), "mono", 130),
     Column("login", "Login", lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
+    Column("kind", "Kind", _Row.kind, "text", 84, visible=False),
     Column("rtt", "Round trip", _Row.rtt, "duration", 80),
     Column("version", "Server", _Row.version, "text", 72, visible=False),
     Column("last", "Last connected", lambda row: row.last_connected, "time", 108),
@@ -127,6 +141,7 @@ COLUMNS = [
     Column(
         "store", "JetStream store", _Row.store, "bar", 130, "Used, of what the account may", visible=False
     ),
+    Column("tags", "Tags", lambda row: " ".join(row.profile.tags) or None, "text", 110, visible=False),
     Column("origin", "Imported from", lambda row: row.profile.origin or None, "text", 180, visible=False),
 ]
 

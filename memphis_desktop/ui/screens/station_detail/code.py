@@ -7,6 +7,7 @@ from typing import Any
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.cluster.nsc import find_user
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, without_secret
 from memphis_desktop.inspect.client_code import LANGUAGES, CodeTarget, program, subject_of
 from memphis_desktop.ui import theme
@@ -109,7 +110,12 @@ def _login(profile: ConnectionProfile) -> dict[str, Any]:
     match login.kind:
         case CredentialKind.PASSWORD:
             return {"user": login.user}
-        case CredentialKind.TOKEN:
+        case CredentialKind.MEMPHIS:
+            return {"user": login.memphis_user}
+        case CredentialKind.NSC:
+            user = find_user(login.nsc)
+            return {"creds": user.creds_path if user is not None else "user.creds"}
+        case CredentialKind.TOKEN | CredentialKind.MEMPHIS_TOKEN:
             return {"token": True}
         case CredentialKind.CREDS:
             return {"creds": login.creds_path}
