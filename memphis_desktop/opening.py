@@ -16,6 +16,7 @@ from memphis_desktop.errors import Failure
 SCHEMES = ("nats", "tls", "ws", "wss")
 PLACE_SCHEME = "memphis-desktop"  # a place in the program: a page of a connection, see `ui/shell/links`
 MESSAGE_SUFFIXES = (".mdump", ".ndjson", ".csv")
+BACKUP_NAMES = ("*.s2", "backup.json", "meta.inf")  # files of backups of streams, which are folders
 WORKSPACE_SUFFIX = ".mworkspace"
 CREDENTIAL_SUFFIXES = (".creds", ".nk", ".seed")
 SUFFIXES = (*MESSAGE_SUFFIXES, WORKSPACE_SUFFIX, *CREDENTIAL_SUFFIXES)
@@ -31,7 +32,7 @@ class Opening:
     Attributes:
         demo: a fresh broker with sample stations.
         links: addresses of servers to connect to, and links to places.
-        files: absolute paths of files, each with a suffix of `SUFFIXES`.
+        files: absolute paths of files, each with a suffix of `SUFFIXES`, and of backups.
     """
 
     demo: bool = False
@@ -76,11 +77,28 @@ def _file(word: str, scheme: str, folder: Path) -> Path:
             f"{word}: links of the kind {scheme}:// are not known; {', '.join((*SCHEMES, PLACE_SCHEME))} are"
         )
     path = Path(unquote(urlsplit(word).path)) if scheme else folder / Path(word).expanduser()
+    if _is_backup(path):
+        return path.absolute()
+    if path.is_dir():
+        raise Failure(f"{word}: this folder holds no backup of a station")
     if not path.is_file():
         raise Failure(f"{word}: there is no such file")
     if path.suffix.lower() not in SUFFIXES:
         raise Failure(f"{path.name}: files of this kind are not known; {', '.join(SUFFIXES)} are")
     return path.absolute()
+
+
+def holds_messages(path: Path) -> bool:
+    """Whether this is a file or folder of messages that can be looked at."""
+    return path.suffix.lower() in MESSAGE_SUFFIXES or _is_backup(path)
+
+
+def _is_backup(path: Path) -> bool:
+    if not path.is_dir() and not any(path.match(pattern) for pattern in BACKUP_NAMES):
+        return False
+    from memphis_desktop.inspect.backup_reader import is_backup  # few need it
+
+    return is_backup(path)
 
 
 def from_json(document: object) -> Opening:
@@ -105,4 +123,4 @@ def _is_link(text: str) -> bool:
 
 def _is_file(text: str) -> bool:
     path = Path(text)
-    return path.is_absolute() and path.suffix.lower() in SUFFIXES and path.is_file()
+    return path.is_absolute() and ((path.suffix.lower() in SUFFIXES and path.is_file()) or _is_backup(path))

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memphis_desktop.errors import Failure
+from memphis_desktop.inspect.backup_reader import DESCRIPTION
+from memphis_desktop.inspect.backup_reader import OWN_FORMAT as FORMAT
+from memphis_desktop.inspect.backup_reader import OWN_MESSAGES as MESSAGES
 from memphis_desktop.inspect.files import Exporter, messages_of
 from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError
@@ -30,10 +33,7 @@ from .times import parse_time
 if TYPE_CHECKING:
     from .session import Session
 
-FORMAT = "memphis-desktop station backup"
 VERSION = 1
-DESCRIPTION = "backup.json"
-MESSAGES = "messages.mdump"
 _INSTRUCTIONS = frozenset(name.lower() for name in NEVER_COPIED)
 # What would change or lose messages while they are put back; set again at the end.
 _SET_LATER = ("sealed", "republish", "duplicate_window", "no_ack", "max_age")

@@ -206,22 +206,27 @@ def dump_frame(message: InspectedMessage) -> bytes:
 
 
 def read_file(path: Path) -> Iterator[InspectedMessage]:
-    """Yield the messages of a file of any of the formats, known by how it begins, or of a folder.
+    """Yield the messages of a file of any format, known by how it begins, of a backup, or of a folder.
 
-    Each file of a folder, in the order of their names, is the payload of a message without a subject; so is
-    a line of NDJSON that has neither subject nor payload.
+    Backups are those that `backup_reader` knows. Each file of another folder, in the order of their names, is
+    the payload of a message without a subject; so is a line of NDJSON that has neither subject nor payload.
 
     Raises:
         FileProblem: it is none of them, or damaged; says where.
     """
+    from memphis_desktop.inspect.backup_reader import is_backup, read_backup  # which reads dumps, too
+
     try:
+        if is_backup(path):
+            yield from read_backup(path)
+            return
         if path.is_dir():
             yield from _read_folder(path)
             return
         with path.open("rb") as file:
             head = file.read(len(DUMP_MAGIC))
             if head == DUMP_MAGIC:
-                yield from _read_dump(file)
+                yield from read_dump(file)
                 return
             file.seek(0)
             if head.lstrip()[:1] == b"{":
@@ -235,7 +240,9 @@ def read_file(path: Path) -> Iterator[InspectedMessage]:
 def _read_folder(folder: Path) -> Iterator[InspectedMessage]:
     files = sorted(entry for entry in folder.iterdir() if entry.is_file())
     if not files:
-        raise FileProblem(f"There are no files in {folder}")
+        from memphis_desktop.inspect.backup_reader import several
+
+        raise FileProblem(several(folder) or f"There are no files in {folder}")
     for number, file in enumerate(files, 1):
         status = file.stat()
         if status.st_size > MAX_FOLDER_FILE:
@@ -243,7 +250,8 @@ def _read_folder(folder: Path) -> Iterator[InspectedMessage]:
         yield InspectedMessage("", number, status.st_mtime_ns, "", b"", file.read_bytes())
 
 
-def _read_dump(file: IO[bytes]) -> Iterator[InspectedMessage]:
+def read_dump(file: IO[bytes]) -> Iterator[InspectedMessage]:
+    """Yield the messages of a dump from behind `DUMP_MAGIC` on; raises FileProblem when it is damaged."""
     number = 0
     while head := file.read(_FRAME.size):
         number += 1

@@ -13,12 +13,12 @@ from typing import Any
 
 from memphis_desktop.broker import config_options
 from memphis_desktop.broker.config_file import ConfigError, read_text
-from memphis_desktop.broker.jetstream.backup.archive import ArchiveReader, InvalidArchive
-from memphis_desktop.broker.jetstream.backup.s2_frames import FrameReader, InvalidFrames
 from memphis_desktop.broker.options import BrokerOptions
 from memphis_desktop.broker.store.interface import DamagedRecord
 from memphis_desktop.protocol.commands import ACKS, FAILURE, PUBLISH, Command
 from memphis_desktop.protocol.parser import ClientParser
+from memphis_desktop.protocol.snapshot.archive import ArchiveReader, InvalidArchive
+from memphis_desktop.protocol.snapshot.s2_frames import FrameReader, InvalidFrames
 from tests.reliability.simulated_files import Inode
 from tests.reliability.test_store_damage import Made
 from tests.unit.broker.jetstream.stream_world import StreamWorld

@@ -28,12 +28,14 @@ def test_links_and_files_are_told_apart(tmp_path: Path) -> None:
         ("missing.mdump", "no such file"),
         ("http://host/x", "not known"),
         ("notes.txt", "not known"),
-        (".", "no such file"),
+        (".", "holds no backup"),
+        ("kept.s2", "not known"),
     ],
 )
 def test_a_mistake_gets_one_sentence(tmp_path: Path, word: str, says: str) -> None:
     """Nothing half-known is let through."""
     (tmp_path / "notes.txt").write_text("")
+    (tmp_path / "kept.s2").write_text("no backup")
     with pytest.raises(Failure, match=says):
         opening([word], folder=tmp_path)
 
@@ -42,6 +44,18 @@ def test_too_many_are_refused(tmp_path: Path) -> None:
     """Nobody means to open that many."""
     with pytest.raises(Failure, match=str(MOST)):
         opening(["nats://a"] * (MOST + 1))
+
+
+def test_backups_may_be_folders(tmp_path: Path) -> None:
+    """A folder, or a file in it, as long as it is a backup."""
+    folder = tmp_path / "ORDERS"
+    folder.mkdir()
+    (folder / "backup.json").write_text('{"config":{"name":"ORDERS"}}')
+    (folder / "stream.arc.s2").write_bytes(b"\xff\x06\x00\x00S2sTwO")
+    files = [str(folder), str(folder / "stream.arc.s2"), str(folder / "backup.json")]
+    found = opening(files)
+    assert found.files == tuple(files)
+    assert from_json(found.to_json()) == found
 
 
 @pytest.mark.parametrize(

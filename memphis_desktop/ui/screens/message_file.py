@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from memphis_desktop.inspect.decode.text import preview, visible
 from memphis_desktop.inspect.files import FileProblem, messages_of
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.opening import holds_messages
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -149,8 +150,8 @@ class MessageFileScreen(Screen):
         self.filter.setFocus()
 
     def accept_file(self, path: str) -> bool:
-        """Another file of messages is shown instead."""
-        if not path.lower().endswith((".mdump", ".ndjson", ".csv")):
+        """Another file of messages, or backup, is shown instead."""
+        if not holds_messages(Path(path)):
             return False
         self.context.navigate(Route("file", {"path": path}))
         return True

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog
 
 from memphis_desktop.cluster.profiles import profile_for
-from memphis_desktop.opening import MESSAGE_SUFFIXES, PLACE_SCHEME, WORKSPACE_SUFFIX, Opening
+from memphis_desktop.opening import (
+    BACKUP_NAMES,
+    MESSAGE_SUFFIXES,
+    PLACE_SCHEME,
+    WORKSPACE_SUFFIX,
+    Opening,
+    holds_messages,
+)
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 from memphis_desktop.ui.format import count_noun
 from memphis_desktop.ui.screen import Route
@@ -72,9 +79,9 @@ class Opener:
             )
 
     def open_file(self, path: str) -> bool:
-        """Open a file by its suffix; False when nothing can be done with it."""
+        """Open a file, or the folder of a backup; False when nothing can be done with it."""
         suffix = Path(path).suffix.lower()
-        if suffix in MESSAGE_SUFFIXES:
+        if holds_messages(Path(path)):
             self._window.navigate(Route("home"))
             self._window.navigate(Route("file", {"path": path}))
             return True
@@ -104,11 +111,24 @@ class Opener:
 
     def ask_for_file(self) -> None:
         """Let the user choose a file to open."""
-        patterns = " ".join(f"*{suffix}" for suffix in (*MESSAGE_SUFFIXES, WORKSPACE_SUFFIX))
-        dialog = QFileDialog(self._window, "Open a file", "", f"Messages and workspaces ({patterns})")
+        names = (*(f"*{suffix}" for suffix in (*MESSAGE_SUFFIXES, WORKSPACE_SUFFIX)), *BACKUP_NAMES)
+        kinds = f"Messages, backups and workspaces ({' '.join(names)})"
+        dialog = QFileDialog(self._window, "Open a file", "", kinds)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(self.open_file)
         dialog.open()
+
+    def ask_for_backup(self) -> None:
+        """Let the user choose the folder of a backup to look at."""
+        dialog = QFileDialog(self._window, "Open the folder of a backup", "")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(self._open_backup)
+        dialog.open()
+
+    def _open_backup(self, path: str) -> None:
+        self._window.navigate(Route("home"))
+        self._window.navigate(Route("file", {"path": path}))
 
     def ask_where_to_save(self) -> None:
         """Let the user choose where the open tabs are saved."""

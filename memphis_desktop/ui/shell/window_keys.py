@@ -82,6 +82,7 @@ class WindowKeys(QObject):
         return [
             Command("Publish or request a message", "Ctrl+Shift+P", self._compose, "paper-plane-tilt"),
             Command("Open a file", "Ctrl+O", window.opener.ask_for_file, "folder-open"),
+            Command("Open the folder of a backup", "", window.opener.ask_for_backup, "folder-open"),
             Command("Save the tabs as a workspace", "", window.opener.ask_where_to_save, "floppy-disk"),
             Command("Filter this list", "/", self._focus_filter, "funnel"),
             Command("Keyboard shortcuts", "?", self.show_sheet, "keyboard"),

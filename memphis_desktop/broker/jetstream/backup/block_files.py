@@ -1,17 +1,14 @@
 """Snapshots of nats-server before 2.15: a tar file of the folder that it keeps a stream in.
 
-``meta.inf`` is the configuration, ``msgs/N.blk`` hold the messages, ``obs/NAME/meta.inf`` and ``o.dat`` the
-consumers. A record of a message is: length (the highest bit says that there are headers), sequence, time,
-length of the subject, subject, [length of the headers, headers,] payload, checksum. Sequences with the
-highest bit set are of erased messages, with the second highest tombstones.
+``meta.inf`` is the configuration, ``msgs/N.blk`` hold the messages (`protocol.snapshot.block_records`),
+``obs/NAME/meta.inf`` and ``o.dat`` the consumers.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from memphis_desktop.broker.jetstream.backup.consumer_states import (
     SavedConsumer,
@@ -20,10 +17,14 @@ from memphis_desktop.broker.jetstream.backup.consumer_states import (
 )
 from memphis_desktop.broker.jetstream.times import parse_time
 from memphis_desktop.broker.store.interface import StoredMessage
+from memphis_desktop.protocol.snapshot.block_records import (
+    BlockRecord,
+    InvalidBlock,
+    Sequences,
+    opened_block,
+    records_of,
+)
 
-_RECORD = struct.Struct("<IQQH")
-_HEADERS, _ERASED, _TOMBSTONE = 1 << 31, 1 << 63, 1 << 62
-_CHECKSUM = 8
 _SECOND_NS = 1_000_000_000
 
 
@@ -68,29 +69,34 @@ class BackupFolder:
 
     def messages(self) -> Iterator[StoredMessage]:
         """Yield the messages that are still there, in order."""
-        removed = {sequence & ~_TOMBSTONE for sequence, *_ in self._records() if sequence & _TOMBSTONE}
-        last = max(removed, default=0)
+        removed = Sequences()
+        for record in self._records():
+            if record.is_tombstone:
+                removed.add(record.sequence)
+        last = removed.greatest
         kept = 0
         for record in self._records():
-            sequence = record.sequence
-            if sequence & _TOMBSTONE:
+            if record.is_tombstone:
                 continue
-            last = max(last, sequence & ~_ERASED)
-            if sequence and not sequence & _ERASED and sequence not in removed and sequence > kept:
-                self.first_sequence = self.first_sequence or sequence
-                kept = sequence
-                yield StoredMessage(sequence, record.time_ns, record.subject, record.header_size, record.body)
+            last = max(last, record.sequence)
+            if record.is_message and record.sequence not in removed and record.sequence > kept:
+                self.first_sequence = self.first_sequence or record.sequence
+                kept = record.sequence
+                yield StoredMessage(kept, record.time_ns, record.subject, record.header_size, record.body)
         self.last_sequence = last
 
-    def _records(self) -> Iterator[_Record]:
+    def _records(self) -> Iterator[BlockRecord]:
         blocks: list[tuple[int, str]] = []
         for path in self._members:
             parts = path.split("/")
             number = parts[-1].removesuffix(".blk")
             if parts[0] == "msgs" and number != parts[-1] and number.isdigit():
                 blocks.append((int(number), path))
-        for _, path in sorted(blocks):
-            yield from _records_of(self._bytes(path))
+        try:
+            for _, path in sorted(blocks):
+                yield from records_of(opened_block(self._bytes(path)))
+        except InvalidBlock as error:
+            raise InvalidBackup(str(error)) from None
 
     def _bytes(self, path: str) -> bytes:
         member = self._members.get(path)
@@ -107,37 +113,6 @@ class BackupFolder:
         if not isinstance(content, dict):
             raise InvalidBackup(f"{path} is no JSON object")
         return content
-
-
-class _Record(NamedTuple):
-    sequence: int
-    time_ns: int
-    subject: bytes
-    header_size: int
-    body: bytes
-
-
-def _records_of(block: bytes) -> Iterator[_Record]:
-    at = 0
-    while at < len(block):
-        if at + _RECORD.size > len(block):
-            raise InvalidBackup("a message block ends within a record")
-        length, sequence, time_ns, subject_size = _RECORD.unpack_from(block, at)
-        has_headers = bool(length & _HEADERS)
-        length &= ~_HEADERS
-        start, end = at + _RECORD.size, at + length - _CHECKSUM
-        text_end = start + subject_size
-        if end > len(block) - _CHECKSUM or text_end + 4 * has_headers > end:
-            raise InvalidBackup("a message block holds a damaged record")
-        subject = block[start:text_end]
-        header_size = 0
-        if has_headers:
-            header_size = int.from_bytes(block[text_end : text_end + 4], "little")
-            text_end += 4
-            if text_end + header_size > end:
-                raise InvalidBackup("a message block holds a damaged record")
-        yield _Record(sequence, time_ns, subject, header_size, block[text_end:end])
-        at += length
 
 
 def _consumer_state(document: bytes) -> Any:

@@ -13,16 +13,16 @@ from collections import deque
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from memphis_desktop.broker.jetstream.backup import archive
 from memphis_desktop.broker.jetstream.backup.block_files import BackupFolder
 from memphis_desktop.broker.jetstream.backup.consumer_states import SavedConsumer, decode_consumer
-from memphis_desktop.broker.jetstream.backup.s2_frames import FrameReader
 from memphis_desktop.broker.jetstream.errors import ApiError
 from memphis_desktop.broker.jetstream.requests import SnapshotState
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.jetstream.typed_json import encode_json, lenient_from_json
 from memphis_desktop.broker.nuid import next_id
 from memphis_desktop.broker.store.interface import StorageError, StreamStorage
+from memphis_desktop.protocol.snapshot import archive
+from memphis_desktop.protocol.snapshot.s2_frames import FrameReader
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.clock import Timer

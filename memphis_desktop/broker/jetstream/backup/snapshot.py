@@ -10,14 +10,14 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from memphis_desktop.broker.jetstream.backup import archive
 from memphis_desktop.broker.jetstream.backup.consumer_states import encode_consumer
-from memphis_desktop.broker.jetstream.backup.s2_frames import FrameWriter
 from memphis_desktop.broker.jetstream.stream_state import state_of
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.jetstream.typed_json import encode_json
 from memphis_desktop.broker.nuid import next_id
 from memphis_desktop.broker.store.interface import StorageError, StoredMessage
+from memphis_desktop.protocol.snapshot import archive
+from memphis_desktop.protocol.snapshot.s2_frames import FrameWriter
 
 if TYPE_CHECKING:
     from memphis_desktop.broker.clock import Timer

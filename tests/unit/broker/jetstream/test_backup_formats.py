@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memphis_desktop.broker.jetstream.backup import archive
-from memphis_desktop.broker.jetstream.backup.archive import ArchiveReader, Entry, InvalidArchive, encode_entry
-from memphis_desktop.broker.jetstream.backup.s2_frames import (
+from memphis_desktop.protocol.snapshot import archive
+from memphis_desktop.protocol.snapshot.archive import ArchiveReader, Entry, InvalidArchive, encode_entry
+from memphis_desktop.protocol.snapshot.s2_frames import (
     FrameReader,
     FrameWriter,
     InvalidFrames,
