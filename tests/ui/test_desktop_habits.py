@@ -87,7 +87,7 @@ async def test_tabs_are_saved_and_opened_as_a_workspace(
     window.opener.open(Opening(files=(str(path),)))
     await until(lambda: len(window.workspaces()) == 2, "the tab")
     assert window.current_workspace().route == Route("stations")
-    assert any("Elsewhere" in text for text in window.toasts.texts())
+    await until(lambda: any("Elsewhere" in text for text in window.toasts.texts()), "what is not here")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": "other"}', "[" * 100_000])
