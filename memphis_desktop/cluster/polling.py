@@ -174,7 +174,7 @@ class Poller:
         if isinstance(error, NotConnected):
             pass  # the state tells; the next round tries again
         elif isinstance(error, ClusterError | NatsError):
-            self._state.errors["round"] = str(error)
+            self._state.fail("round", error)
         else:
             log.error("a polling round failed", exc_info=error)
         self._state.lose(self._streams.losable())
@@ -246,13 +246,13 @@ class Poller:
             if error.err_code in JETSTREAM_NOT_ENABLED:
                 self._no_jetstream("JetStream is not enabled for this account.")
                 return False
-            self._state.errors["account"] = str(error)
+            self._state.fail("account", error)
             self._state.lose(self._streams.losable())
             return False
         except NotConnected:
             raise
         except ClusterError as error:  # perhaps not permitted; streams may still be
-            self._state.errors["account"] = str(error)
+            self._state.fail("account", error)
             return not self._state.complete or self._state.account is None
         for part in ("account", "jetstream"):
             self._state.errors.pop(part, None)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from . import reading
 from .counter import MINIMUM_INTERVAL, Counter
+from .failures import ApiError
 from .history import CONSUMER, SERVER, STREAM, ConsumerKey, History, ServerKey, StreamKey
 from .history_store import HistoryStore
 from .lag import FirstUndelivered, SequenceClock, filters, time_to_drain
@@ -70,6 +71,7 @@ class ClusterState:
         self.account: AccountSnapshot | None = None
         self.server: ServerSnapshot | None = None
         self.errors: dict[str, str] = {}
+        self._said: dict[str, str] = {}
         self.read_at: dict[str, int] = {}
         self.expiries: tuple[Expiry, ...] = ()
         self.first_reading: FirstReading | None = None
@@ -81,6 +83,18 @@ class ClusterState:
         self.lost: dict[str, float] = {}  # streams of which nothing new can be read, and since when
         self.on_group: Callable[[StreamSnapshot | ConsumerSnapshot], None] | None = None
         self.on_gone: Callable[[GroupKey], None] | None = None
+
+    # Failures
+
+    def fail(self, part: str, error: Exception) -> None:
+        """A part could not be read; what the server itself said of it is kept apart from our own words."""
+        self.errors[part] = str(error)
+        if isinstance(error, ApiError):
+            self._said[part] = self.errors[part]
+
+    def server_said(self, part: str) -> bool:
+        """Whether a part cannot be read for a reason that the server gave."""
+        return part in self.errors and self._said.get(part) == self.errors[part]
 
     # Answers
 

@@ -118,7 +118,7 @@ class StreamReader:
         except NotConnected:
             raise
         except ClusterError as error:
-            self._state.errors["streams"] = str(error)
+            self._state.fail("streams", error)
 
     async def _full_pass(self) -> None:
         self._seen.clear()
@@ -188,7 +188,7 @@ class StreamReader:
         except NotConnected:
             raise
         except ClusterError as error:
-            self._state.errors["streams"] = str(error)
+            self._state.fail("streams", error)
             self._state.lose((name,))
 
     async def _read_stream(self, name: str, timeout: float | None = None) -> None:

@@ -162,6 +162,8 @@ async def test_two_of_three_down_is_no_quorum_and_writes_are_refused(
     await until(lambda: timeline.latest(META).kind is not EventKind.ELECTED, "the meta group's mark", LONG)
     # In its own words, as soon as the last server knows that it is alone.
     await until(lambda: "The server says" in screen.edit_button.toolTip(), "the server's reason", LONG)
+    assert "No answer to" not in screen.edit_button.toolTip()  # those are not its words
+    assert timeline.latest(META).leader == ""  # who is left still names the leader of before
     assert no_dialogs()
     assert took < 12.0
 

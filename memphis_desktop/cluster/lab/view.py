@@ -94,8 +94,10 @@ class ClusterView:
     def meta_leader(self) -> str:
         """The leader of the meta group; empty while there is none.
 
-        One that is cut off takes itself for it for some seconds more: whom most know, leads.
+        One that is cut off, or left alone, takes itself for it for some seconds more: whom most know, leads.
         """
+        if not self.quorum:
+            return ""
         known = Counter(node.meta_leader for node in self.nodes if node.meta_leader)
         leading = [node.name for node in self.nodes if node.leads_meta]
         return max(leading, key=lambda name: known[name], default="")

@@ -305,11 +305,17 @@ class RaftWatcher:
         self._meta = told
         for peer in told.peers:
             self._table.expect(peer.name, time.monotonic())
-        if told.leader or told.told_by_leader or known is None:
+        if self._can_lead(told) and (told.leader or told.told_by_leader or known is None):
             self._recorder.leader(META, told.leader, None, time.time())
         names = frozenset(told.peer_ids)
         if told.told_by_leader:
             self._recorder.members(META, names, time.time(), told.leader)
+
+    def _can_lead(self, meta: MetaGroup) -> bool:
+        """Whether who is said to lead can: one that is gone or alone is taken for it for some seconds."""
+        gone = self._table_gone()
+        there = {meta.leader, *(peer.name for peer in meta.peers)} - gone - {""}
+        return meta.leader not in gone and (not meta.leader or len(there) >= meta.needed)
 
     def _take_term(self, node: RaftNode) -> None:
         if node.state == "leader":
@@ -501,7 +507,7 @@ class RaftWatcher:
         }
         self._record_figures(servers)
         errors = self._state.errors
-        words = [errors[part] for part in ("account", "round", "streams") if part in errors]
+        words = [errors[part] for part in ("account", "round", "streams") if self._state.server_said(part)]
         words += [one.health for one in servers.values() if one.here and one.health not in (None, "ok")]
         reason = next((text for text in words if text), "")
         foreign = (

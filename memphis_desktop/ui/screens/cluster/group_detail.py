@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot
@@ -31,6 +33,7 @@ from memphis_desktop.ui.screens.station_parts import consumer_route, panel, stat
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 EVENTS_SHOWN = 20
+READ_EACH = 3.0  # seconds; a reading that is older than this was not followed by another
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class MemberRow:
     peer: GroupPeer
     node: RaftNode | None
     replicated: int | None  # the last entry it is known to have
+    heard: float | None  # seconds since its leader heard of it
     tags: tuple[str, ...]
 
 
@@ -78,7 +82,7 @@ class GroupDetail(QWidget):
             [
                 Column("server", "Server", lambda r: r.peer.server, "mono", 90, stretch=True),
                 Column("status", "Member", lambda r: peer_cell(r.peer)._replace(written=True), "icon", 104),
-                Column("seen", "Heard", _heard, "duration", 70, "Since the leader last heard of it"),
+                Column("seen", "Heard", lambda r: r.heard, "duration", 70, "Since its leader heard of it"),
                 Column("index", "Entry", _index, "number", 80, "The last entry of its log"),
                 Column("applied", "Applied", lambda r: r.node and r.node.applied, "number", 80),
                 Column("term", "Term", lambda r: r.node and r.node.term, "number", 56),
@@ -171,6 +175,20 @@ class GroupDetail(QWidget):
         else:
             self.events.set_state("empty", "No election was seen yet.", icon="clock-counter-clockwise")
         self._show_buttons(group)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep room for a banner that needs more lines now."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Claim the height that the banner's lines need, which splitters do not ask for: nothing is cut."""
+        layout = self.layout()
+        assert layout is not None
+        needed = layout.minimumHeightForWidth(self.width())
+        if needed > 0 and needed != self.minimumHeight():
+            self.setMinimumHeight(needed)
 
     def _show_buttons(self, group: RaftGroup | None) -> None:
         for button, refusal in (
@@ -267,14 +285,19 @@ def member_rows(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot
                 peer,
                 nodes.get(peer.server),
                 replicated.get(peer.server),
+                _heard(peer, group),
                 server.tags if server is not None else (),
             )
         )
     return rows
 
 
-def _heard(row: MemberRow) -> float | None:
-    return row.peer.active_ns / 1e9 if row.peer.active_ns else None
+def _heard(peer: GroupPeer, group: RaftGroup) -> float | None:
+    """Seconds since the leader heard of a member; they go on while nobody tells anew."""
+    if not peer.active_ns:
+        return None
+    silence = (time.time_ns() - group.read_at_ns) / 1e9
+    return peer.active_ns / 1e9 + (silence if silence > READ_EACH else 0.0)
 
 
 def _index(row: MemberRow) -> int | None:

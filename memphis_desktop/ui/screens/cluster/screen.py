@@ -233,7 +233,8 @@ class ClusterScreen(Screen):
         if raft.gone:
             parts.append(f"{len(raft.gone)} gone")
         if raft.meta is not None:
-            parts.append(f"meta leader {raft.meta.leader or 'none'}")
+            meta = meta_group(raft)
+            parts.append(f"meta leader {meta.leader if meta is not None and meta.leader else 'none'}")
         if versions:
             parts.append(versions[0] if len(versions) == 1 else f"versions {', '.join(versions)}")
         self.header.set_title("Cluster", "  ·  ".join(parts) if servers else "")
