@@ -13,7 +13,7 @@ import base64
 import json
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
@@ -394,8 +394,27 @@ class MessageReader:
         self, place: dict[str, Any], count: int, subject: str | None
     ) -> tuple[list[InspectedMessage], int]:
         """Ask for a batch; return its messages and how many match after them."""
+        return await self._run({**place, "batch": count, "next_by_subj": subject or ">"})
+
+    async def last_of_each(self, subjects: Sequence[str]) -> tuple[list[InspectedMessage], int]:
+        """Return the last message of each of these subjects and how many more there are; needs batched gets.
+
+        Raises:
+            ReadError: the server did not answer or refused; more than 1,024 subjects match (413).
+        """
+        return await self._run({"multi_last": list(subjects), "batch": len(subjects)})
+
+    async def last_on(self, subject: str) -> InspectedMessage | None:
+        """Return the newest message on a subject, or of all that a pattern matches; None without one.
+
+        Raises:
+            ReadError: the server did not answer or refused.
+        """
+        return await self._retrying(self._get, {"last_by_subj": subject})
+
+    async def _run(self, body: dict[str, Any]) -> tuple[list[InspectedMessage], int]:
         self.requests += 1
-        body = {**place, "batch": count, "max_bytes": PAGE_BYTES, "next_by_subj": subject or ">"}
+        body = {**body, "max_bytes": PAGE_BYTES}
         subject_name = f"{self.api_prefix}.DIRECT.GET.{self.stream}"
         answers = await self.connection.gather(subject_name, json.dumps(body).encode(), timeout=self.timeout)
         header, payload = answers[-1]

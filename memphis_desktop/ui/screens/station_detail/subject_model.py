@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
 from typing import Any
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.labels import plain_tooltip
 
 Index = QModelIndex | QPersistentModelIndex
-COLUMNS = ("Subject", "Messages", "Share", "Subjects below")
+COLUMNS = (
+    (tr("Subject"), ""),
+    (tr("Messages"), ""),
+    (tr("Growth"), tr("Messages more each second, less what is removed meanwhile")),
+    (tr("Last stored"), tr("When the newest message on or below it was stored")),
+    (tr("Share"), tr("Of the station's messages")),
+    (tr("Subjects below"), ""),
+)
+_LAST_STORED = 3
 
 
 class SubjectNode:
     """A token below another: what is stored on it, and below it."""
 
-    __slots__ = ("below", "children", "messages", "order", "own", "parent", "row", "subjects", "token")
+    __slots__ = (
+        "children",
+        "growth",
+        "last_ns",
+        "messages",
+        "order",
+        "own",
+        "parent",
+        "row",
+        "subjects",
+        "timed_at",
+        "token",
+    )
 
     def __init__(self, token: str, parent: SubjectNode | None) -> None:
         self.token = token
@@ -26,6 +49,9 @@ class SubjectNode:
         self.messages = 0  # these and all below
         self.subjects = 0  # subjects here and below
         self.children: dict[str, SubjectNode] = {}
+        self.growth: float | None = None  # messages a second, between two readings
+        self.last_ns: int | None = None  # when the newest of its messages was stored, once that was read
+        self.timed_at = -1  # the station's last sequence then
         self.order: list[SubjectNode] | None = None  # the children as shown, once opened
         self.row = 0
 
@@ -52,6 +78,15 @@ class SubjectNode:
         if not self.children:
             return subject
         return f"{subject}.>" if subject else ">"
+
+    def literal(self) -> Iterator[str]:
+        """The subjects here and below, in the order of the tree; none of them has a wildcard."""
+        left = [self]  # no recursion: a subject may have two thousand tokens
+        while left:
+            node = left.pop()
+            if node.own:
+                yield node.subject()
+            left.extend(sorted(node.children.values(), key=_by_token, reverse=True))
 
 
 def _by_token(node: SubjectNode) -> tuple[int, int, str]:
@@ -81,16 +116,51 @@ class SubjectModel(QAbstractItemModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._root = SubjectNode("", None)
+        self.root = SubjectNode("", None)
+        self.zone: tzinfo = UTC
+        self._read_at = 0.0
+        self._elapsed: float | None = None
 
-    def set_tree(self, root: SubjectNode) -> None:
-        """Show another tree: counts change in place, new subjects appear, others go."""
-        self._merge(self._root, root, QModelIndex())
+    def set_tree(self, root: SubjectNode, *, same: bool = True) -> None:
+        """Show another tree: counts change in place, new subjects appear, others go.
+
+        Args:
+            root: Its root.
+            same: Whether it is of the same subjects as the one before, so that what is more has grown.
+        """
+        now = time.monotonic()
+        self._elapsed = now - self._read_at if same and self._read_at else None
+        self._read_at = now
+        self._merge(self.root, root, QModelIndex())
+
+    def set_last_stored(self, node: SubjectNode, time_ns: int | None, sequence: int) -> None:
+        """Show when the newest message of a node was stored, as read at a last sequence of the station."""
+        node.timed_at = sequence
+        if node.last_ns != time_ns and self._holds(node):
+            node.last_ns = time_ns
+            index = self.createIndex(node.row, _LAST_STORED, node)
+            self.dataChanged.emit(index, index)
+
+    def _holds(self, node: SubjectNode) -> bool:
+        """Whether a node is in the tree still, and not its root."""
+        while node.parent is not None:
+            if node.parent.children.get(node.token) is not node:
+                return False
+            if node.parent is self.root:
+                return True
+            node = node.parent
+        return False
 
     def _merge(self, old: SubjectNode, new: SubjectNode, index: QModelIndex) -> None:
-        changed = (old.messages, old.subjects, old.own) != (new.messages, new.subjects, new.own)
-        old.messages, old.subjects, old.own = new.messages, new.subjects, new.own
-        if old.order is None and old.children and old is not self._root:
+        growth = (new.messages - old.messages) / self._elapsed if self._elapsed else None
+        changed = (old.messages, old.subjects, old.own, old.growth) != (
+            new.messages,
+            new.subjects,
+            new.own,
+            growth,
+        )
+        old.messages, old.subjects, old.own, old.growth = new.messages, new.subjects, new.own, growth
+        if old.order is None and old.children and old is not self.root:
             # Not opened yet: nobody has an index below, so the branch can be replaced as it is.
             old.children = new.children
             for child in old.children.values():
@@ -125,7 +195,7 @@ class SubjectModel(QAbstractItemModel):
 
     def node(self, index: Index) -> SubjectNode:
         """The node of an index."""
-        return index.internalPointer() if index.isValid() else self._root
+        return index.internalPointer() if index.isValid() else self.root
 
     # What views ask
 
@@ -151,7 +221,7 @@ class SubjectModel(QAbstractItemModel):
     def parent(self, child: Index = QModelIndex()) -> QModelIndex:  # type: ignore[override]
         """The index of the node above."""
         above = self.node(child).parent if child.isValid() else None
-        if above is None or above is self._root:
+        if above is None or above is self.root:
             return QModelIndex()
         return self.createIndex(above.row, 0, above)
 
@@ -161,7 +231,9 @@ class SubjectModel(QAbstractItemModel):
             return None
         node = self.node(index)
         if role == Qt.ItemDataRole.DisplayRole:
-            return _cell(node, index.column(), self._root.messages)
+            return _cell(node, index.column(), self.root.messages)
+        if role == Qt.ItemDataRole.ToolTipRole and index.column() == _LAST_STORED and node.last_ns:
+            return figures.timestamp(node.last_ns, self.zone)
         if role == Qt.ItemDataRole.ToolTipRole and index.column() == 0:
             return plain_tooltip(node.subject())
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 0:
@@ -175,7 +247,9 @@ class SubjectModel(QAbstractItemModel):
         if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(COLUMNS):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return COLUMNS[section]
+            return COLUMNS[section][0]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return COLUMNS[section][1] or None
         if role == Qt.ItemDataRole.TextAlignmentRole and section > 0:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
@@ -187,10 +261,17 @@ def _number(nodes: list[SubjectNode], first: int) -> None:
 
 
 def _cell(node: SubjectNode, column: int, total: int) -> str:
-    if column == 0:
-        return figures.visible_text(node.token)
-    if column == 1:
-        return figures.integer(node.messages)
-    if column == 2:
-        return figures.percent(node.messages / total) if total else figures.UNKNOWN
+    match column:
+        case 0:
+            return figures.visible_text(node.token)
+        case 1:
+            return figures.integer(node.messages)
+        case 2:
+            if node.growth is None:
+                return figures.UNKNOWN
+            return figures.rate(node.growth) if node.growth >= 0 else f"−{figures.rate(-node.growth)}"
+        case 3:
+            return figures.relative_time(node.last_ns, time.time_ns()) if node.last_ns else figures.UNKNOWN
+        case 4:
+            return figures.percent(node.messages / total) if total else figures.UNKNOWN
     return figures.integer(node.subjects) if node.children else ""

@@ -1,0 +1,139 @@
+"""The list of stations: filters, tree, preview, states."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nats.aio.client import Client
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QMenu
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop.app import Program
+from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.station_detail import StationDetailScreen
+from memphis_desktop.ui.screens.stations import StationsScreen
+from tests.ui.stations.steps import Show, Until, fill
+
+
+async def test_stations_are_listed_filtered_and_previewed(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, "orders", 10)
+    await fill(client, "payments", 3, retention="workqueue")
+    await client.jetstream().create_key_value(bucket="settings")
+    screen = await show(Route("stations"))
+    assert isinstance(screen, StationsScreen)
+    QAbstractItemModelTester(screen.table.model)
+    await until(lambda: {r.name for r in screen.table.rows()} == {"orders", "payments"}, "the stations")
+    buckets = screen.filter._chips["buckets"]
+    qtbot.mouseClick(buckets, Qt.MouseButton.LeftButton)
+    assert {r.name for r in screen.table.rows()} == {"orders", "payments", "KV_settings"}
+    screen.filter._entries["workqueue"].trigger()
+    assert [r.name for r in screen.table.rows()] == ["payments"]
+    screen.filter._entries["workqueue"].trigger()
+    qtbot.keyClicks(screen.filter.field, "ord")
+    await until(lambda: [r.name for r in screen.table.rows()] == ["orders"], "the filter")
+    screen.table.select_key("orders")
+    assert not screen.preview.isVisible()
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_Space)
+    assert screen.preview.isVisible()
+    await until(lambda: screen.preview.facts.values().get("Messages") == "10", "the preview")
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_Return)
+    opened = screen.window().current_workspace().current_screen
+    assert isinstance(opened, StationDetailScreen)
+
+
+async def test_the_list_is_narrowed_by_more_chips_and_made_a_tree(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, "orders-eu", 5)
+    await fill(client, "orders-us", 4, storage="memory")
+    await fill(client, "payments", 3, max_msgs=3)
+    await client.jetstream().add_consumer("payments", durable_name="billing", ack_policy="explicit")
+    screen = await show(Route("stations"))
+    assert isinstance(screen, StationsScreen)
+    QAbstractItemModelTester(screen.table.model)
+
+    def names() -> list[str]:
+        return [row.name for row in screen.table.rows()]
+
+    await until(lambda: len(names()) == 3 and all(r.stream.is_read for r in screen.table.rows()), "stations")
+    more = next(menu for menu in screen.filter.findChildren(QMenu) if menu.actions())
+    for keys, wanted in (
+        ({"Stored", "In memory"}, {"orders-us"}),
+        ({"Without groups"}, {"orders-eu", "orders-us"}),
+    ):
+        chosen = [action for action in more.actions() if action.text() in keys and action.isCheckable()]
+        for action in chosen:
+            action.trigger()
+        assert set(names()) == wanted
+        for action in chosen:
+            action.trigger()
+    qtbot.mouseClick(screen.filter._chips["full"], Qt.MouseButton.LeftButton)
+    assert names() == ["payments"]
+    screen.filter.set_chips({"sealed"})
+    assert screen.table.state() == "empty"
+    assert screen.table._message.sentence() == "No station fits these filters."
+    screen.filter.set_chips(set())
+    assert len(names()) == 3
+
+    screen.table.setFocus()
+    qtbot.mouseClick(screen.tree_button, Qt.MouseButton.LeftButton)
+    assert set(names()) == {"orders-", "payments"}
+    head = next(row for row in screen.table.rows() if row.branch)
+    assert (head.stream.messages, head.members) == (9, ("orders-eu", "orders-us"))
+    screen.table.select_key(head.key)
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_Return)
+    screen.table.sort_by("name")
+    assert names() == ["orders-", "orders-eu", "orders-us", "payments"]
+    screen.table.sort_by("messages", descending=True)
+    assert names() == ["orders-", "orders-eu", "orders-us", "payments"]
+    assert screen.filter._count.text() == "3 stations"
+    screen.table.select_key("orders-us")
+    assert [row.name for row in screen.table.selected_rows()] == ["orders-us"]
+    live = next(one for one in screen.commands() if one.title == "Listen to it live")
+    live.callback()
+    listening = screen.window().current_workspace().current_screen
+    await until(lambda: "orders-us.>" in listening.patterns.chips, "the live view to listen")
+
+
+async def test_the_selection_stays_while_data_arrives(client: Client, show: Show, until: Until) -> None:
+    for name in ("a", "b", "c", "d"):
+        await fill(client, name, 1)
+    screen = await show(Route("stations"))
+    await until(lambda: len(screen.table.rows()) == 4, "the stations")
+    screen.table.sort_by("messages", True)
+    screen.table.select_key("c")
+    for _ in range(20):
+        await client.jetstream().publish("d.1", b"x")
+    await until(lambda: screen.table.rows()[0].name == "d", "the new order")
+    assert [row.name for row in screen.table.selected_rows()] == ["c"]
+    await client.jetstream().delete_stream("a")
+    await until(lambda: len(screen.table.rows()) == 3, "the removal")
+    assert [row.name for row in screen.table.selected_rows()] == ["c"]
+
+
+async def test_buckets_alone_are_no_stations(client: Client, show: Show, until: Until) -> None:
+    await client.jetstream().create_key_value(bucket="settings")
+    screen = await show(Route("stations"))
+    await until(lambda: screen.table.state() == "empty", "the empty list")
+    assert screen.table._message.sentence().startswith("There are no stations yet.")
+
+
+async def test_a_lost_server_is_shown_and_what_was_known_stays(
+    any_server: ServerProcess, client: Client, program: Program, show: Show, until: Until
+) -> None:
+    await fill(client)
+    await client.close()
+    screen = await show(Route("stations"))
+    banner = program.window.current_workspace()._banner
+    await until(lambda: screen.table.rows(), "the stations")
+    await asyncio.to_thread(any_server.kill)
+    await until(lambda: "What you see is" in banner.text() and banner.isVisible(), "the banner")
+    assert screen.banner.isHidden(), "it is said once"
+    assert [row.name for row in screen.table.rows()] == ["orders"]
+    await asyncio.to_thread(any_server.start)
+    await until(lambda: not banner.isVisible(), "the way back", 15)

@@ -1,0 +1,139 @@
+"""The page of one station and its parts."""
+
+from __future__ import annotations
+
+from nats.aio.client import Client
+from PySide6.QtCore import QPoint
+from PySide6.QtTest import QAbstractItemModelTester
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.station_detail import StationDetailScreen
+from memphis_desktop.ui.screens.station_detail.code import CodeTab
+from memphis_desktop.ui.screens.station_detail.screen import TABS
+from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text
+
+
+async def test_a_station_shows_its_parts(client: Client, show: Show, until: Until, qtbot: QtBot) -> None:
+    await fill(client, messages=9, max_msgs=100)
+    await client.jetstream().add_consumer("orders", durable_name="g", ack_policy="explicit")
+    screen = await show(Route("station", {"stream": "orders"}))
+    assert isinstance(screen, StationDetailScreen)
+    summary = await until(lambda: screen.current_tab, "the summary")
+    await until(lambda: summary.facts.values().get("Message limit", "").startswith("9"), "the facts")
+    await until(lambda: len(summary.subjects.rows()) == 3, "the subjects")
+    assert {row.subject for row in summary.subjects.rows()} == {"orders.0", "orders.1", "orders.2"}
+    await until(lambda: len(summary.graph.table_rows()) > 1, "the graph")
+    for index in range(screen.tab_bar.count()):
+        screen.tab_bar.setCurrentIndex(index)
+        assert screen.current_tab is not None
+        assert screen.current_tab.isVisible()
+    groups = screen._tabs["groups"]
+    screen.tab_bar.setCurrentIndex([tab.key for tab in TABS].index("groups"))
+    await until(lambda: [c.name for c in groups.table.rows()] == ["g"], "the groups")
+    configuration = screen._tabs["configuration"]
+    assert '"name": "orders"' in configuration.code.text()
+    await client.jetstream().delete_stream("orders")
+    await until(lambda: "does not exist any more" in screen.notice.text(), "the notice")
+
+
+async def test_a_station_that_is_not_there_says_so(client: Client, show: Show, until: Until) -> None:
+    screen = await show(Route("station", {"stream": "nothing"}))
+    await until(lambda: screen.notice.isVisible(), "the notice")
+    assert "nothing does not exist" in screen.notice.text()
+
+
+async def test_subjects_are_a_tree_that_stays_open(client: Client, show: Show, until: Until) -> None:
+    jetstream = client.jetstream()
+    await jetstream.add_stream(name="orders", subjects=["orders.>"])
+    for subject in ("orders.eu.new", "orders.eu.paid", "orders.us.new", "orders.us.new"):
+        await jetstream.publish(subject, b"x")
+    screen = await show(Route("station", {"stream": "orders", "tab": "subjects"}))
+    tab = await until(lambda: screen.current_tab, "the tab")
+    # What the view draws counts, not what the model answers when asked.
+    await until(lambda: tab.tree.indexAt(QPoint(5, 5)).isValid(), "the tree on the screen")
+    QAbstractItemModelTester(tab.model)
+    top = tab.model.index(0, 0)
+    assert [tab.model.index(0, column).data() for column in (0, 1, 5)] == ["orders", "4", "3"]
+    await until(lambda: tab.tree.isExpanded(top), "the single branch open")
+    assert [tab.model.index(row, 0, top).data() for row in range(2)] == ["eu", "us"]
+    us = tab.model.index(1, 0, top)
+    tab.tree.expand(us)
+    tab.tree.setCurrentIndex(us)
+    await jetstream.publish("orders.asia.new", b"x")
+    await jetstream.publish("orders.us.new", b"x")
+    tab._read_now()
+    await until(lambda: tab.model.rowCount(top) == 3, "the new branch")
+    us = tab.model.index(2, 0, top)
+    assert us.siblingAtColumn(1).data() == "3"
+    assert tab.tree.currentIndex() == us
+    assert tab.tree.isExpanded(us)
+    tab.filter.field.setText("orders.eu.>")
+    await until(lambda: tab.model.rowCount(top) == 1, "the narrowed tree")
+    purge = next(command for command in tab.commands() if command.title == "Purge this")
+    tab.tree.setCurrentIndex(tab.model.index(0, 0, top))
+    purge = next(command for command in tab.commands() if command.title == "Purge this")
+    purge.callback()
+    dialog = await until(dialog_of, "the question")
+    assert "orders.eu.>" in shown_text(dialog)
+    dialog.verb_button.click()
+    await until(lambda: screen._snapshot.messages == 4, "the purge")
+
+
+async def test_a_stations_code_follows_its_groups(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client)
+    await client.jetstream().add_consumer("orders", durable_name="billing", ack_policy="explicit")
+    screen = await show(Route("station", {"stream": "orders", "tab": "code"}))
+    tab = await until(lambda: screen.findChild(CodeTab), "the tab")
+    await until(lambda: 'publish("orders.new"' in tab.code.text(), "the program")
+    assert client.connected_url.netloc in tab.code.text()
+    tab.directions.set_choice("consume")
+    tab.show_code()
+    await until(lambda: tab.groups.findData("billing") > 0, "the group", timeout=30)
+    assert 'durable="my-group"' in tab.code.text()
+    tab.groups.setCurrentIndex(tab.groups.findData("billing"))
+    assert 'pull_subscribe_bind("billing"' in tab.code.text()
+    tab.languages.set_choice("Go")
+    tab.show_code()
+    assert 'js.Consumer(ctx, "orders", "billing")' in tab.code.text()
+
+
+async def test_the_last_value_of_each_subject_is_shown(client: Client, show: Show, until: Until) -> None:
+    jetstream = client.jetstream()
+    await jetstream.add_stream(name="orders", subjects=["orders.>"], allow_direct=True)
+    for number in range(3):
+        await jetstream.publish("orders.eu.new", b'{\n "number": %d }' % number)
+    await jetstream.publish("orders.us.new", b"\x82\xa2id\x01\xa4name\xa3ann")  # MsgPack
+    await jetstream.publish("orders.us.<b>", b"<b>bold</b>")
+    screen = await show(Route("station", {"stream": "orders", "tab": "subjects"}))
+    tab = await until(lambda: screen.current_tab, "the tab")
+    run(screen, "Last value of each subject")
+    values = tab.last_values
+    assert values.isVisible()
+    QAbstractItemModelTester(values.table.model)
+
+    def shown() -> dict[str, str]:
+        return {row.subject: row.text for row in values.table.rows()}
+
+    await until(lambda: len(shown()) == 3, "the values")
+    assert shown()["orders.eu.new"] == '{"number": 2}'
+    assert shown()["orders.us.new"] == '{"id": 1, "name": "ann"}'
+    assert shown()["orders.us.<b>"] == "<b>bold</b>"
+    assert values.title.text() == "Last values of all subjects"
+    top = tab.model.index(0, 0)
+    await until(lambda: tab.model.rowCount(top) == 2, "the branches")
+    tab.tree.setCurrentIndex(tab.model.index(0, 0, top))
+    await until(lambda: set(shown()) == {"orders.eu.new"}, "the values of a branch")
+    assert values.title.text() == "Last values of orders.eu"
+    await until(lambda: tab.model.index(0, 3, top).data() != "–", "when it was stored last")
+    await jetstream.publish("orders.eu.new", b'{"number": 3}')
+    await until(lambda: shown()["orders.eu.new"] == '{"number": 3}', "the value that came")
+    await until(lambda: tab.model.index(0, 2, top).data() not in ("–", "0/s"), "what is more")
+    values.table.select_key("orders.eu.new")
+    sequence = values.table.current_row().sequence
+    values.table._open()
+    opened = await until(lambda: screen.window().current_workspace().current_screen, "the browser")
+    assert (opened.route_name, sequence) == ("messages", 6)
+    assert (await jetstream.stream_info("orders")).state.consumer_count == 0
