@@ -209,15 +209,22 @@ class DataTable(QWidget):
         header.setSortIndicator(self.model.columns.index(column) if column is not None else -1, order)
         self._save()
 
-    def set_state(self, state: str, text: str = "", action: Action | None = None, icon: str = "") -> None:
-        """``loading``, ``empty``, ``error`` or ``ready``, with one sentence and one action.
+    def set_state(
+        self,
+        state: str,
+        text: str = "",
+        action: Action | None = None,
+        icon: str = "",
+        others: Sequence[Action] = (),
+    ) -> None:
+        """``loading``, ``empty``, ``error`` or ``ready``, with one sentence and one action, or several.
 
         With ``ready`` and no rows the last ``empty`` text stays away; give ``empty`` when nothing is there.
         """
         self._state = state
         if state in ("empty", "error"):
             self._message.set_content(
-                icon or ("warning-circle" if state == "error" else "tray"), text, action
+                icon or ("warning-circle" if state == "error" else "tray"), text, action, others
             )
             self._message.set_kind("bad" if state == "error" else "muted")
         self._show_state()

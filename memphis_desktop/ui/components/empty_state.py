@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.flow_layout import FlowLayout
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Action
 from memphis_desktop.ui.theme.icons import icon
 
 _ICON_SIZE = 40
+_LEAST_WITH_PICTURE = 230  # pixels of height, where several buttons are offered
 
 
 class EmptyState(QWidget):
-    """An icon, one sentence, one button."""
+    """An icon, one sentence, one button; further ones where there are several ways to begin."""
 
     def __init__(
         self, icon_name: str, sentence: str, button: Action | None = None, parent: QWidget | None = None
@@ -24,6 +28,7 @@ class EmptyState(QWidget):
         self._icon_name = icon_name
         self._token = "muted"
         self._action: Action | None = None
+        self._offered: tuple[Action, ...] = ()
         self._picture = QLabel()
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._sentence = PlainLabel(role="muted", wrap=True)
@@ -32,6 +37,11 @@ class EmptyState(QWidget):
         self._sentence.setMinimumWidth(260)
         self._button = QPushButton()
         self._button.clicked.connect(self._act)
+        self._further: list[QPushButton] = []
+        self._others = QWidget()
+        self._others_flow = FlowLayout(self._others, spacing=theme.SPACE_2, centred=True)
+        self._others_flow.setContentsMargins(0, 0, 0, 0)
+        self._others.hide()
         row = QHBoxLayout()
         row.addStretch(1)
         row.addWidget(self._sentence, 100)
@@ -43,19 +53,49 @@ class EmptyState(QWidget):
         layout.addWidget(self._picture)
         layout.addLayout(row)
         layout.addWidget(self._button, alignment=Qt.AlignmentFlag.AlignHCenter)
+        layout.addWidget(self._others)
         layout.addStretch(3)
         self.set_content(icon_name, sentence, button)
         theme.manager().changed.connect(self._redraw)
 
-    def set_content(self, icon_name: str, sentence: str, button: Action | None = None) -> None:
-        """Other words."""
+    def set_content(
+        self, icon_name: str, sentence: str, button: Action | None = None, others: Sequence[Action] = ()
+    ) -> None:
+        """Other words, and what there is to do: `button` first, `others` in a line below it."""
         self._icon_name = icon_name
         self._sentence.setText(sentence)
         self._action = button
         self._button.setVisible(button is not None)
         if button is not None:
             self._button.setText(button[0].replace("&", "&&"))
+        self._offer(tuple(others))
         self._redraw()
+
+    def _offer(self, others: tuple[Action, ...]) -> None:
+        """Show further buttons; those that stay are not made anew."""
+        if [title for title, _ in others] != [title for title, _ in self._offered]:
+            for old in self._further:
+                self._others_flow.removeWidget(old)
+                old.deleteLater()
+            self._further = []
+            for number, (title, _) in enumerate(others):
+                button = QPushButton(title.replace("&", "&&"))
+                button.setProperty("kind", "ghost")
+                button.clicked.connect(lambda _=False, number=number: self._offered[number][1]())
+                self._others_flow.addWidget(button)
+                self._further.append(button)
+            self._others.setVisible(bool(others))
+        self._offered = others
+
+    def buttons(self) -> list[QPushButton]:
+        """What can be pressed, in order."""
+        first = [self._button] if self._action is not None else []
+        return [*first, *self._further]
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is little room, words and buttons come before the picture."""
+        super().resizeEvent(event)
+        self._picture.setVisible(self.height() >= (_LEAST_WITH_PICTURE if self._offered else 0))
 
     def set_kind(self, token: str) -> None:
         """The colour of the icon: ``muted`` or ``bad``."""

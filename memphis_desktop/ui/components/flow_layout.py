@@ -9,9 +9,10 @@ from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 class FlowLayout(QLayout):
     """Lines of widgets, each as wide as it wants to be."""
 
-    def __init__(self, parent: QWidget | None = None, spacing: int = 8) -> None:
+    def __init__(self, parent: QWidget | None = None, spacing: int = 8, *, centred: bool = False) -> None:
         super().__init__(parent)
         self._items: list[QLayoutItem] = []
+        self._centred = centred
         self.setSpacing(spacing)
 
     def addItem(self, item: QLayoutItem) -> None:
@@ -62,13 +63,29 @@ class FlowLayout(QLayout):
     def _lay_out(self, rect: QRect, *, move: bool) -> int:
         margins = self.contentsMargins()
         area = rect.marginsRemoved(margins)
-        x, y, line = area.x(), area.y(), 0
+        y = area.y()
+        for line in self._lines(area.width()):
+            widths = [item.sizeHint().width() for item in line]
+            used = sum(widths) + self.spacing() * (len(line) - 1)
+            x = area.x() + (max(0, area.width() - used) // 2 if self._centred else 0)
+            height = max(item.sizeHint().height() for item in line)
+            for item, width in zip(line, widths, strict=True):
+                if move:
+                    size = QSize(min(width, area.width()), item.sizeHint().height())
+                    item.setGeometry(QRect(QPoint(x, y), size))
+                x += width + self.spacing()
+            y += height + self.spacing()
+        spent = y - area.y() - (self.spacing() if self._items else 0)
+        return spent + margins.top() + margins.bottom()
+
+    def _lines(self, width: int) -> list[list[QLayoutItem]]:
+        lines: list[list[QLayoutItem]] = []
+        used = 0
         for item in self._items:
-            size = item.sizeHint()
-            if x > area.x() and x + size.width() > area.right() + 1:
-                x, y, line = area.x(), y + line + self.spacing(), 0
-            if move:
-                item.setGeometry(QRect(QPoint(x, y), size.boundedTo(QSize(area.width(), size.height()))))
-            x += size.width() + self.spacing()
-            line = max(line, size.height())
-        return y + line - rect.y() + margins.bottom()
+            wanted = item.sizeHint().width()
+            if not lines or used + wanted > width:
+                lines.append([])
+                used = 0
+            lines[-1].append(item)
+            used += wanted + self.spacing()
+        return lines

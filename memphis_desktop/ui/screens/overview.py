@@ -31,6 +31,8 @@ from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.cluster.strip import ClusterStrip
 from memphis_desktop.ui.screens.memphis.station_rows import BusyStation, busy_stations, streams_sparkline
+from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_beginnings import Beginnings
 from memphis_desktop.ui.screens.station_parts import (
     LONGEST,
     PAGE_MARGINS,
@@ -62,6 +64,7 @@ class OverviewScreen(Screen):
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
+        self._beginnings = Beginnings(context, StationActions(context, self), self)
         self._snapshot: ClusterSnapshot | None = None
         self._bytes = False
         self._checked_at = float("-inf")
@@ -308,8 +311,8 @@ class OverviewScreen(Screen):
         elif why := why_unread(snapshot, "streams", "round"):
             self.stations.set_state("error", why, ("Try again", self.context.session.refresh), "stack")
         elif snapshot.complete:
-            action = ("Create station", lambda: self.context.navigate(Route("stations")))
-            self.stations.set_state("empty", "There are no stations yet.", action, "stack")
+            text, action, others = self._beginnings.offers(restoring=False)
+            self.stations.set_state("empty", text, action, "stack", others)
 
     def _draw(self) -> None:
         history = self.context.session.history

@@ -26,6 +26,7 @@ from memphis_desktop.ui.screens.memphis.station_rows import (
 )
 from memphis_desktop.ui.screens.replay import open_replay
 from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_beginnings import Beginnings
 from memphis_desktop.ui.screens.station_columns import station_columns
 from memphis_desktop.ui.screens.station_filters import add_chips, passes
 from memphis_desktop.ui.screens.station_parts import (
@@ -60,6 +61,7 @@ class StationsScreen(Screen):
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self._actions = StationActions(context, self)
+        self._beginnings = Beginnings(context, self._actions, self)
         self._rows: dict[str, StationRow] = {}
         self._gone: frozenset[str] = frozenset()
         self._lines: dict[str, StationRow] = {}  # what is shown: Memphis stations as one line each
@@ -80,10 +82,10 @@ class StationsScreen(Screen):
             "columns", "Preview  ( Space )", self._toggle_preview
         )
         self.restore_button = self.header.add_icon_action(
-            "upload-simple", "Restore a station from a backup", self._restore
+            "upload-simple", "Restore a station from a backup", self._beginnings.restore
         )
         self.create_button = self.header.add_action(
-            "Create station", self._create, icon_name="plus", kind="primary", tooltip="N"
+            "Create station", self._beginnings.create, icon_name="plus", kind="primary", tooltip="N"
         )
         self.banner = StateBanner()
         self.filter = FilterBar("Filter stations")
@@ -190,17 +192,13 @@ class StationsScreen(Screen):
         if self.table.model.total():
             self.table.set_state("ready")
         elif any("buckets" in chips or not is_machinery(name) for name in self._rows):
-            action = ("Show all", lambda: self.filter.set_chips(set()))
-            self.table.set_state("empty", "No station fits these filters.", action, "funnel")
+            show_all = ("Show all", lambda: self.filter.set_chips(set()))
+            self.table.set_state("empty", "No station fits these filters.", show_all, "funnel")
         elif why := why_unread(snapshot, "streams", "round"):
             self.table.set_state("error", why, ("Try again", self.context.session.refresh), "stack")
         elif snapshot.complete:
-            text = "There are no stations yet."
-            if self._actions.refusal:
-                self.table.set_state("empty", f"{text} {self._actions.refusal}", icon="stack")
-            else:
-                text = f"{text} Create one, or restore one from a backup with the button above."
-                self.table.set_state("empty", text, ("Create station", self._create), "stack")
+            text, action, others = self._beginnings.offers()
+            self.table.set_state("empty", text, action, "stack", others)
 
     def _show_lines(self) -> None:
         """Show a line for each station the chips let through; those of Memphis with their partitions as one,
@@ -336,23 +334,16 @@ class StationsScreen(Screen):
     def _selected(self) -> list[StreamSnapshot]:
         return [row.stream for row in self.table.selected_rows() if not row.branch]
 
-    def _create(self) -> None:
-        if self.context.memphis.available:
-            self._memphis.create()
-        else:
-            self._create_stream()
-
     def _create_stream(self) -> None:
         self.context.run(self._actions.create_station(), "create the station")
-
-    def _restore(self) -> None:
-        self.context.run(self._actions.restore(), "restore a station")
 
     def commands(self) -> list[Command]:
         """The actions on the list and its selection."""
         refusal = self._actions.refusal
-        create = Command("Create station", "N", self._create, "plus", not refusal, refusal)
-        restore = Command("Restore a station", "", self._restore, "upload-simple", not refusal, refusal)
+        create = Command("Create station", "N", self._beginnings.create, "plus", not refusal, refusal)
+        restore = Command(
+            "Restore a station", "", self._beginnings.restore, "upload-simple", not refusal, refusal
+        )
         own = [create, restore]
         if self.context.memphis.available:
             plain = Command("Create plain stream", "", self._create_stream, "plus", not refusal, refusal)

@@ -9,10 +9,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
+from memphis_desktop.app import Program
+from memphis_desktop.ui.broker_control import BrokerChoice
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.consumers import ConsumerScreen
 from memphis_desktop.ui.screens.overview import OverviewScreen
-from tests.ui.stations.steps import Show, Until, fill
+from memphis_desktop.ui.screens.station_code import StationCodeDialog
+from memphis_desktop.ui.screens.station_form import ConfigurationDialog
+from memphis_desktop.ui.screens.stations import StationsScreen
+from tests.ui.stations.steps import Show, Until, dialog_of, fill
 
 
 async def test_the_overview_shows_what_flows_and_who_lags(
@@ -53,10 +58,35 @@ async def test_the_overview_shows_what_flows_and_who_lags(
     await until(lambda: "Nobody asks" in opened.reason.text(), "the reason")
 
 
-async def test_an_empty_server_says_so(client: Client, show: Show, until: Until) -> None:
+async def test_an_empty_server_says_how_to_begin(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
     screen = await show(Route("overview"))
     await until(lambda: screen.stations.state() == "empty", "the empty state")
     assert screen.health.state() in ("empty", "ready")
+    create, code = screen.stations._message.buttons()
+    assert (create.text(), code.text()) == ("Create station", "Connect your code")
+    qtbot.mouseClick(code, Qt.MouseButton.LeftButton)
+    dialog = await until(lambda: dialog_of(StationCodeDialog), "the programs")
+    assert client.connected_url.netloc in dialog.view.code.text()
+    assert "nats stream add orders '--subjects=orders.>' --defaults" in dialog.command.text()
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(create, Qt.MouseButton.LeftButton)
+    form = await until(lambda: dialog_of(ConfigurationDialog), "the form")
+    qtbot.mouseClick(form.cancel_button, Qt.MouseButton.LeftButton)
     screen.window().navigate(Route("stations"))
     stations = screen.window().current_workspace().current_screen
     await until(lambda: stations.table.state() == "empty", "the empty list")
+    offered = [button.text() for button in stations.table._message.buttons()]
+    assert offered == ["Create station", "Restore from a backup", "Connect your code"]
+
+
+async def test_an_empty_local_broker_offers_sample_data(program: Program, until: Until, qtbot: QtBot) -> None:
+    await program.window.start_local_broker(BrokerChoice(port=0, persistent=False, sample_traffic=False))
+    program.window.navigate(Route("stations"))
+    screen = program.window.current_workspace().current_screen
+    assert isinstance(screen, StationsScreen)
+    await until(lambda: screen.table.state() == "empty", "the empty list", 30)
+    sample = next(b for b in screen.table._message.buttons() if b.text() == "Sample data")
+    qtbot.mouseClick(sample, Qt.MouseButton.LeftButton)
+    await until(lambda: any(r.name == "sample-orders" for r in screen.table.rows()), "sample stations", 60)

@@ -86,7 +86,7 @@ async def test_a_stations_code_follows_its_groups(
     await fill(client)
     await client.jetstream().add_consumer("orders", durable_name="billing", ack_policy="explicit")
     screen = await show(Route("station", {"stream": "orders", "tab": "code"}))
-    tab = await until(lambda: screen.findChild(CodeTab), "the tab")
+    tab = (await until(lambda: screen.findChild(CodeTab), "the tab")).view
     await until(lambda: 'publish("orders.new"' in tab.code.text(), "the program")
     assert client.connected_url.netloc in tab.code.text()
     tab.directions.set_choice("consume")
