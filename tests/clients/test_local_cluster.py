@@ -21,7 +21,7 @@ import nats.js.errors
 import pytest
 
 from memphis_desktop.cluster import connection
-from memphis_desktop.cluster.connection import _client_options
+from memphis_desktop.cluster.connection import client_options
 from memphis_desktop.cluster.lab import LocalCluster, local
 from memphis_desktop.cluster.lab.layout import (
     NODE_NAMES,
@@ -98,7 +98,7 @@ def test_clients_and_the_system_account_get_in(three_node_cluster: LocalCluster)
         assert len(stream.cluster.replicas) == 2
         await client.close()
         assert profile.system_credentials is not None
-        system = await nats.connect(**_client_options(profile, profile.system_credentials))
+        system = await nats.connect(**client_options(profile, profile.system_credentials))
         inbox = system.new_inbox()
         answers = await system.subscribe(inbox)
         await system.publish("$SYS.REQ.SERVER.PING", reply=inbox)
