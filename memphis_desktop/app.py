@@ -24,9 +24,10 @@ from memphis_desktop.cluster.activity import ActivityLog
 from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileStore, profile_for
 from memphis_desktop.crash_report import CrashRecorder
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.opening import Opening, from_json
-from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui import figure_style, settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
 from memphis_desktop.ui.collector import Collector
 from memphis_desktop.ui.event_loop import EventLoop
@@ -119,7 +120,9 @@ async def session(
                 raise Failure(str(error)) from error
         elif connect is not None:
             profile = profile_for(connect) if isinstance(connect, str) else connect
-            window.tasks.run(window.open_profile(profile), f"connect to {profile.address}")
+            window.tasks.run(
+                window.open_profile(profile), tr("connect to {address}", address=profile.address)
+            )
         elif restore:
             _open_as_before(window)
         yield Program(window, broker)
@@ -140,7 +143,7 @@ async def session(
 
 def _open_as_before(window: MainWindow) -> None:
     """Open the tabs of the last time, and the local broker, as the settings say."""
-    window.tasks.run(_begin_as_before(window), "open what was open the last time")
+    window.tasks.run(_begin_as_before(window), tr("open what was open the last time"))
 
 
 async def _begin_as_before(window: MainWindow) -> None:
@@ -150,7 +153,7 @@ async def _begin_as_before(window: MainWindow) -> None:
     if store.get(setting_keys.START_BROKER, False):
         shown = remembered.shows_local(saved)
         starting = window.start_local_broker(BrokerChoice(sample_traffic=False), show=not shown)
-        await asyncio.wait([window.tasks.run(starting, "start the local broker")])
+        await asyncio.wait([window.tasks.run(starting, tr("start the local broker"))])
     await window.tabs.restore(saved, window.known_profiles())
 
 
@@ -198,6 +201,8 @@ def dress(app: QApplication) -> None:
     def apply(key: str) -> None:
         if key in choices:
             choices[key]()
+        elif key in figure_style.SETTINGS:
+            figure_style.apply(store)
 
     for key in choices:
         try:
@@ -281,7 +286,7 @@ async def _main(
                 if report is not None:
                     crash_notice.tell(window, report)
                 if settings.current().get(setting_keys.CHECK_UPDATES, False):
-                    window.tasks.run(update_notice.check_quietly(window), "look for updates")
+                    window.tasks.run(update_notice.check_quietly(window), tr("look for updates"))
                 await ended.wait()
     return 0
 
@@ -319,7 +324,12 @@ def _failures_shown(loop: asyncio.AbstractEventLoop, window: MainWindow) -> Iter
 
     def tell(error: BaseException) -> None:
         log.error("unexpected failure", exc_info=error)
-        window.notify(f"Something failed inside the program: {type(error).__name__}: {error}", "bad")
+        window.notify(
+            tr(
+                "Something failed inside the program: {kind}: {error}", kind=type(error).__name__, error=error
+            ),
+            "bad",
+        )
 
     def from_slot(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):

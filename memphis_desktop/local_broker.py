@@ -22,6 +22,7 @@ from memphis_desktop.broker.options import ANY_PORT, BrokerOptions, StartError
 from memphis_desktop.broker.store.interface import FolderInUse
 from memphis_desktop.demo import SampleTraffic
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 from memphis_desktop.node_stations import NodeStations
 from memphis_desktop.stations.gateways import GatewayOptions
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState, Doors, Served
@@ -93,7 +94,7 @@ class LocalBroker:
         except Failure as failure:
             return f"{str(failure)[:1].upper()}{str(failure)[1:]}."
         if doors.memphis_port and doors.memphis_port == doors.rest_port:
-            return f"Port {doors.rest_port} cannot be for Memphis SDKs and REST at once."
+            return tr("Port {port} cannot be for Memphis SDKs and REST at once.", port=doors.rest_port)
         return ""
 
     @property
@@ -123,7 +124,7 @@ class LocalBroker:
             BrokerStartError: The port is taken, or the data folder is not usable.
         """
         if self.state in (BrokerState.STARTING, BrokerState.RUNNING, BrokerState.STOPPING):
-            raise BrokerStartError(f"the broker is {self.state.value} already")
+            raise BrokerStartError(tr("the broker is running already, or on its way"))
         self.choice = choice
         self._set_state(BrokerState.STARTING)
         try:
@@ -169,15 +170,22 @@ class LocalBroker:
     def _notes(self, node: BrokerNode) -> tuple[str, ...]:
         """Which ports are others than those chosen, because those were taken."""
         doors = self.choice.doors
-        ports = (
-            (doors.memphis_port, node.memphis_port, "Memphis SDKs connect"),
-            (doors.rest_port, node.rest_port, "REST is"),
-        )
-        return tuple(
-            f"Port {wanted} is taken by another program: {whose} on {port}."
-            for wanted, port, whose in ports
-            if port and wanted > 0 and port != wanted
-        )
+        found = []
+        wanted, port = doors.memphis_port, node.memphis_port
+        if port and 0 < wanted != port:
+            text = tr(
+                "Port {wanted} is taken by another program: Memphis SDKs connect on {port}.",
+                wanted=wanted,
+                port=port,
+            )
+            found.append(text)
+        wanted, port = doors.rest_port, node.rest_port
+        if port and 0 < wanted != port:
+            text = tr(
+                "Port {wanted} is taken by another program: REST is on {port}.", wanted=wanted, port=port
+            )
+            found.append(text)
+        return tuple(found)
 
     async def _start_stations(self, stations: NodeStations) -> None:
         """Let others than NATS clients in. That this fails is no reason to be without a broker."""

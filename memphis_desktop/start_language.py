@@ -19,20 +19,31 @@ def choose(settings_file: Path) -> None:
     """Use the language that the environment, the settings or else the system ask for."""
     from PySide6.QtCore import QLocale
 
+    from memphis_desktop.ui import figure_style
     from memphis_desktop.ui.settings import Settings
     from memphis_desktop.ui.shell import setting_keys
 
-    choice = os.environ.get(VARIABLE) or Settings(settings_file).get(
-        setting_keys.LANGUAGE, languages.AS_SYSTEM
-    )
-    use_known(languages.resolve(str(choice), QLocale.system().uiLanguages()))
+    store = Settings(settings_file)
+    choice = os.environ.get(VARIABLE) or store.get(setting_keys.LANGUAGE, languages.AS_SYSTEM)
+    code = languages.resolve(str(choice), QLocale.system().uiLanguages())
+    language.use(languages.load(code), code)
+    figure_style.apply(store)
 
 
 def use_known(code: str) -> bool:
-    """Use a language by its code, whatever was chosen; False when there is no such language."""
+    """Use a language by its code, whatever was chosen; False when there is no such language.
+
+    Figures are written as that language does, wherever the system is; in English in ISO style.
+    """
+    from PySide6.QtCore import QLocale
+
+    from memphis_desktop.ui import figure_style
+    from memphis_desktop.ui.settings import Settings
+
     if code not in languages.known():
         return False
     language.use(languages.load(code), code)
+    figure_style.apply(Settings(), QLocale.c())
     return True
 
 
@@ -40,7 +51,10 @@ def dress(app: QApplication) -> None:
     """Give Qt's own texts (buttons of dialogs, menus of fields) and the direction of everything to Qt."""
     from PySide6.QtCore import QLibraryInfo, QLocale, Qt, QTranslator
 
+    from memphis_desktop.ui import figure_style
+
     code = language.current()
+    QLocale.setDefault(figure_style.locale(code, QLocale.system()))  # number fields write and read so
     right_to_left = languages.is_right_to_left(code)
     app.setLayoutDirection(
         Qt.LayoutDirection.RightToLeft if right_to_left else Qt.LayoutDirection.LeftToRight

@@ -9,6 +9,7 @@ import aiohttp
 
 from memphis_desktop import __version__
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 
 RELEASES = "https://api.github.com/repos/memphis-desktop/memphis-desktop/releases/latest"
 _SECONDS = 10.0
@@ -44,12 +45,19 @@ async def latest_release(address: str = RELEASES) -> Release:
             session.get(address, allow_redirects=False) as answer,
         ):
             if answer.status != 200:
-                raise Failure(f"the release page answered {answer.status} {answer.reason or ''}".rstrip())
+                raise Failure(
+                    tr(
+                        "the release page answered {status} {reason}",
+                        status=answer.status,
+                        reason=answer.reason or "",
+                    ).rstrip()
+                )
             if (answer.content_length or 0) > _LARGEST:
-                raise Failure("the release page answered with more than it should")
+                raise Failure(tr("the release page answered with more than it should"))
             document = await answer.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise Failure(f"the release page could not be read: {error or 'no answer in time'}") from error
+        why = str(error) or tr("no answer in time")
+        raise Failure(tr("the release page could not be read: {why}", why=why)) from error
     return read_release(document)
 
 
@@ -59,7 +67,7 @@ def read_release(document: object) -> Release:
     found = _VERSION.match(str(fields.get("tag_name", "")))
     page = str(fields.get("html_url", ""))
     if found is None or not page.startswith("https://github.com/"):
-        raise Failure("the release page names no version")
+        raise Failure(tr("the release page names no version"))
     return Release(".".join(found.groups()), page, _numbers(found) > _current())
 
 

@@ -57,6 +57,7 @@ SETTERS = {
     "add_icon_action": (1,),
     "add_form_row": (1, 3),
     "notify": (0,),
+    "run": (1,),
     "confirm": (0, 1, 2),
     "set_content": (1,),
     "set_title": (0, 1),
@@ -71,10 +72,11 @@ TRANSLATORS = {"tr", "tr_count", "tr_in"}
 SILENT = {
     "setObjectName", "setProperty", "objectName", "property", "getLogger", "debug", "info", "warning",
     "error", "exception", "critical", "compile", "cast", "TypeVar", "getattr", "hasattr", "isinstance",
-    "run", "ValueError", "KeyError", "TypeError", "RuntimeError", "AssertionError", "NotImplementedError",
+    "ValueError", "KeyError", "TypeError", "RuntimeError", "AssertionError", "NotImplementedError",
 }  # fmt: skip
 # Names and units that are the same in every language.
-SAME = {"Memphis Desktop", "Memphis", "NATS", "JetStream", "Kubernetes", "GitHub", "nats-server"}
+SAME = {"Memphis Desktop", "Memphis", "NATS", "JetStream", "Kubernetes", "GitHub", "nats-server",
+        "UTC", "ISO 8601"}  # fmt: skip
 _SENTENCE = re.compile(r"^[A-Z][\w’'-]* [\w(“‘{]|[a-z]{2,}[.:!?…]$|^[A-Z][a-z]+(?:…)?$|[a-z] [a-z]+ [a-z]")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _STYLE = re.compile(r"\{.*[a-z-]+: .*;.*\}|^[#$]", re.DOTALL)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-_NARROW = "\u202f"
+from memphis_desktop.language import figures
 
 
 def integer(value: int) -> str:
     """A whole number with its thousands set apart."""
-    return f"{value:,}".replace(",", _NARROW)
+    return figures.integer(value)
 
 
 def count(value: int, noun: str) -> str:

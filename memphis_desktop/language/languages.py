@@ -61,7 +61,7 @@ def load(code: str, folder: Path = FOLDER) -> gettext.NullTranslations:
     """Return the catalog of a language; English, and a note in the log, when it cannot be read."""
     if code == ENGLISH:
         return gettext.NullTranslations()
-    if code in (pseudo.LONGER, pseudo.MIRRORED):
+    if is_made_up(code):
         return pseudo.Catalog(code)
     try:
         with (folder / f"{code}.mo").open("rb") as file:
@@ -69,6 +69,11 @@ def load(code: str, folder: Path = FOLDER) -> gettext.NullTranslations:
     except (OSError, ValueError) as error:
         log.warning("the texts of language %r could not be read: %s", code, error)
         return gettext.NullTranslations()
+
+
+def is_made_up(code: str) -> bool:
+    """Return whether a language is one of those for developers."""
+    return code in {language.code for language in PSEUDO}
 
 
 def is_right_to_left(code: str) -> bool:

@@ -1,7 +1,8 @@
 """Figures, sizes, times and durations as people read them.
 
 Pure functions, one per kind of figure. Each takes None for "not known" and answers with a dash.
-Thousands are set apart with a thin space, which no locale reads as a decimal sign.
+Separators, the order of a date and the hours are those of `language.figures`, as the settings have them;
+the examples here are in ISO style.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from memphis_desktop.language import figures, tr, tr_in
+
 UNKNOWN = "–"
-NARROW = "\u202f"  # narrow no-break space
+NARROW = figures.NARROW
 NO_BREAK = "\u00a0"
 
 _SCALES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_SPANS = (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _SECOND = 1_000_000_000
 
 
@@ -25,7 +29,12 @@ def integer(value: float | int | None) -> str:
     """An exact whole number: ``12 345``."""
     if value is None or _not_finite(value):
         return UNKNOWN
-    return f"{int(value):,}".replace(",", NARROW)
+    return figures.integer(int(value))
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number with so many digits behind the decimal sign: ``0.125``."""
+    return figures.decimal(f"{value:.{digits}f}")
 
 
 def compact(value: float | int | None) -> str:
@@ -83,7 +92,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None or math.isnan(seconds):
         return UNKNOWN
     if math.isinf(seconds):
-        return "never"
+        return tr("never")
     if seconds < 0:
         return "-" + duration(-seconds)
     if seconds == 0:
@@ -93,20 +102,19 @@ def duration(seconds: float | None) -> str:
     if seconds < 0.9995:
         return f"{_three_digits(seconds * 1e3)}{NO_BREAK}ms"
     if seconds < 9.95:
-        return f"{seconds:.1f}".removesuffix(".0") + f"{NO_BREAK}s"
+        return figures.decimal(f"{seconds:.1f}".removesuffix(".0")) + f"{NO_BREAK}s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole}{NO_BREAK}s"
-    units = (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    for index, (unit, size) in enumerate(units):
+    for index, (unit, size) in enumerate(_SPANS):
         if whole >= size:
             first, rest = divmod(whole, size)
-            text = f"{first}{NO_BREAK}{unit}"
-            if index + 1 < len(units):
-                next_unit, next_size = units[index + 1]
+            text = f"{first}{NO_BREAK}{_unit(unit)}"
+            if index + 1 < len(_SPANS):
+                next_unit, next_size = _SPANS[index + 1]
                 second = rest // next_size
                 if second:
-                    text += f"{NO_BREAK}{second}{NO_BREAK}{next_unit}"
+                    text += f"{NO_BREAK}{second}{NO_BREAK}{_unit(next_unit)}"
             return text
     return UNKNOWN  # not reached: whole is at least 60 here
 
@@ -115,7 +123,7 @@ def lag_seconds(seconds: float | None) -> str:
     """How far behind a consumer is: ``caught up`` below half a second, else a duration."""
     if seconds is None or math.isnan(seconds):
         return UNKNOWN
-    return "caught up" if seconds < CAUGHT_UP_SECONDS else duration(seconds)
+    return tr("caught up") if seconds < CAUGHT_UP_SECONDS else duration(seconds)
 
 
 def percent(fraction: float | None) -> str:
@@ -124,24 +132,56 @@ def percent(fraction: float | None) -> str:
         return UNKNOWN
     value = fraction * 100
     if value and abs(value) < 9.95:
-        return f"{value:.1f}{NO_BREAK}%"
+        return figures.decimal(f"{value:.1f}") + f"{NO_BREAK}%"
     return f"{value:.0f}{NO_BREAK}%"
 
 
-def timestamp(nanoseconds: int | None, zone: tzinfo = UTC, *, digits: int = 3) -> str:
-    """An absolute time in ``zone``, ISO order: ``2026-11-23 10:32:07.481``.
+def timestamp(nanoseconds: int | None, zone: tzinfo = UTC, *, digits: int | None = None) -> str:
+    """An absolute time in ``zone``: ``2026-11-23 10:32:07.481``.
 
-    ``digits`` of a second's fraction are shown (0 to 9), cut and never rounded up into the future.
+    ``digits`` of a second's fraction are shown (0 to 9, by default as the settings say), cut and never
+    rounded up into the future.
     """
-    if nanoseconds is None:
+    moment = _moment(nanoseconds, zone)
+    if moment is None:
         return UNKNOWN
-    seconds, fraction = divmod(nanoseconds, _SECOND)
-    try:
-        moment = datetime.fromtimestamp(seconds, UTC).astimezone(zone)
-    except (OverflowError, OSError, ValueError):
+    return f"{figures.date(moment)} {figures.clock(moment, _fraction(nanoseconds, digits))}"
+
+
+def near_time(nanoseconds: int | None, now_ns: int, zone: tzinfo = UTC, *, digits: int | None = None) -> str:
+    """A time as short as it can be told apart: without today's date (``10:32:07.481``) or this year."""
+    moment, today = _moment(nanoseconds, zone), _moment(now_ns, zone)
+    if moment is None or today is None:
         return UNKNOWN
-    text = moment.strftime("%Y-%m-%d %H:%M:%S")
-    return f"{text}.{fraction:09d}"[: len(text) + 1 + digits] if digits else text
+    if moment.date() == today.date():
+        return figures.clock(moment, _fraction(nanoseconds, digits))
+    if moment.year == today.year:
+        return f"{figures.day(moment)} {figures.clock(moment)}"
+    return f"{figures.date(moment)} {figures.clock(moment, seconds=False)}"
+
+
+def minute(nanoseconds: int | None, zone: tzinfo = UTC) -> str:
+    """A time without its seconds: ``2026-11-23 10:32``."""
+    moment = _moment(nanoseconds, zone)
+    if moment is None:
+        return UNKNOWN
+    return f"{figures.date(moment)} {figures.clock(moment, seconds=False)}"
+
+
+def table_time(nanoseconds: int | None, now_ns: int, zone: tzinfo = UTC) -> str:
+    """A time as tables have it: how long ago, or when, as the settings say."""
+    if figures.style().relative:
+        return relative_time(nanoseconds, now_ns)
+    return near_time(nanoseconds, now_ns, zone, digits=0)
+
+
+def typed_time(nanoseconds: int, zone: tzinfo = UTC, *, digits: int = 3) -> str:
+    """A time as fields take it, in ISO order whatever the settings say: ``2026-11-23 10:32:07.481``."""
+    moment = _moment(nanoseconds, zone)
+    if moment is None:
+        return ""
+    fraction = _fraction(nanoseconds, digits)
+    return f"{moment:%Y-%m-%d %H:%M:%S}" + (f".{fraction}" if fraction else "")
 
 
 def iso_timestamp(nanoseconds: int | None, zone: tzinfo = UTC) -> str:
@@ -156,7 +196,8 @@ def iso_timestamp(nanoseconds: int | None, zone: tzinfo = UTC) -> str:
 
 def clock_time(nanoseconds: int | None, zone: tzinfo = UTC) -> str:
     """Only the time of day: ``10:32:07``."""
-    return timestamp(nanoseconds, zone, digits=0)[11:] or UNKNOWN
+    moment = _moment(nanoseconds, zone)
+    return UNKNOWN if moment is None else figures.clock(moment)
 
 
 def relative_time(nanoseconds: int | None, now_ns: int) -> str:
@@ -165,13 +206,13 @@ def relative_time(nanoseconds: int | None, now_ns: int) -> str:
         return UNKNOWN
     seconds = (now_ns - nanoseconds) / _SECOND
     if abs(seconds) < 1:
-        return "now"
+        return tr("now")
     magnitude = abs(seconds)
-    for unit, size in (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+    for unit, size in _SPANS:
         if magnitude >= size:
-            text = f"{int(magnitude // size)}{NO_BREAK}{unit}"
-            return f"{text} ago" if seconds > 0 else f"in {text}"
-    return "now"
+            text = f"{int(magnitude // size)}{NO_BREAK}{_unit(unit)}"
+            return tr("{time} ago", time=text) if seconds > 0 else tr("in {time}", time=text)
+    return tr("now")
 
 
 def count_noun(count: int, singular: str, plural: str | None = None) -> str:
@@ -212,6 +253,29 @@ def _picture(character: str) -> str:
     return character
 
 
+def _moment(nanoseconds: int | None, zone: tzinfo) -> datetime | None:
+    """A time in a zone; None when it is not known or no calendar has it."""
+    if nanoseconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(nanoseconds // _SECOND, UTC).astimezone(zone)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def _fraction(nanoseconds: int | None, digits: int | None) -> str:
+    """The digits behind the second."""
+    count = figures.style().digits if digits is None else digits
+    return f"{(nanoseconds or 0) % _SECOND:09d}"[:count]
+
+
+def _unit(name: str) -> str:
+    """The sign of a span of time."""
+    if name == "d":
+        return tr_in("sign of days", "d")
+    return tr_in("sign of years", "y") if name == "y" else name
+
+
 def _offset_text(offset: timedelta) -> str:
     minutes = round(offset.total_seconds() / 60)
     sign = "-" if minutes < 0 else "+"
@@ -223,7 +287,7 @@ def _three_digits(value: float) -> str:
     magnitude = abs(value)
     digits = 0 if magnitude >= 99.95 else 1 if magnitude >= 9.995 else 2
     text = f"{value:.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return figures.decimal(text.rstrip("0").rstrip(".")) if digits else text
 
 
 def _not_finite(value: float) -> bool:

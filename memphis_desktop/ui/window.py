@@ -17,8 +17,9 @@ from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment, ProfileStore
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.language import tr
 from memphis_desktop.opening import CREDENTIAL_SUFFIXES
-from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui import figure_style, settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerControl
 from memphis_desktop.ui.components.toast import ToastStack
 from memphis_desktop.ui.lab.control import LabControl
@@ -193,7 +194,7 @@ class MainWindow(QMainWindow):
 
     def _local_profile(self) -> ConnectionProfile:
         return ConnectionProfile(
-            name="Local broker",
+            name=tr("Local broker"),
             urls=(self._broker.url,),
             environment=Environment.LOCAL,
             poll_budget=setting_keys.poll_budget(settings.current()),
@@ -226,11 +227,13 @@ class MainWindow(QMainWindow):
     def keep_open(self, connection: Connection) -> None:
         """The last tab of a connection goes, but dead letters wait on it to be sent again."""
         connection.without_tab = True
-        text = f"{connection.profile.name} stays connected until its dead letters were sent again."
-        self.notify(text, action=("Disconnect", lambda: self._disconnect(connection)))
+        text = tr(
+            "{name} stays connected until its dead letters were sent again.", name=connection.profile.name
+        )
+        self.notify(text, action=(tr("Disconnect"), lambda: self._disconnect(connection)))
 
     def _disconnect(self, connection: Connection) -> None:
-        self.tasks.run(self.close_profile(connection.profile.id), "close the connection")
+        self.tasks.run(self.close_profile(connection.profile.id), tr("close the connection"))
 
     def _close_unused(self, connection: Connection) -> None:
         """Close a connection that no tab shows and nothing waits on any more."""
@@ -240,19 +243,26 @@ class MainWindow(QMainWindow):
     def missing_requirement(self, entry: registry.ScreenEntry, connection: Connection | None) -> str:
         """Why a screen cannot be used on a connection; empty when it can."""
         if entry.scope == "connection" and connection is None:
-            return f"There is no connection in this tab. {entry.title} needs one."
+            return tr("There is no connection in this tab. {screen} needs one.", screen=entry.title)
         if connection is None:
             return ""
         snapshot = connection.snapshot
         account = snapshot.account
         if entry.requires == "jetstream" and account is not None and not account.enabled:
-            return f"{entry.title} needs JetStream, which is not enabled for this account on the server."
+            return tr(
+                "{screen} needs JetStream, which is not enabled for this account on the server.",
+                screen=entry.title,
+            )
         if entry.requires == "system" and connection.session.system is None:
-            return f"{entry.title} needs the system account. Add its credentials to the connection."
+            return tr(
+                "{screen} needs the system account. Add its credentials to the connection.",
+                screen=entry.title,
+            )
         if entry.requires == "memphis" and snapshot.complete and not connection.memphis.available:
-            return (
-                f"{entry.title} needs the Memphis layer, which this server has not: there is no bucket "
-                "memphis_stations. The local broker has it; `memphis-desktop stations` adds it to a server."
+            return tr(
+                "{screen} needs the Memphis layer, which this server has not: there is no bucket "
+                "memphis_stations. The local broker has it; `memphis-desktop stations` adds it to a server.",
+                screen=entry.title,
             )
         return ""
 
@@ -370,6 +380,7 @@ class MainWindow(QMainWindow):
     def _setting_changed(self, key: str) -> None:
         if key == time_zones.SETTING:
             self._apply_zone()
+        if key == time_zones.SETTING or key in figure_style.SETTINGS:
             for workspace in self.tabs.all():
                 workspace.zone_changed()
 
@@ -448,7 +459,7 @@ class MainWindow(QMainWindow):
         for path in paths:
             if not self.offer_file(path):
                 name = path.rsplit("/", 1)[-1]
-                self.notify(f"Nothing here can be done with {name}.", "warning")
+                self.notify(tr("Nothing here can be done with {name}.", name=name), "warning")
         event.acceptProposedAction()
 
     def offer_file(self, path: str) -> bool:

@@ -14,8 +14,10 @@ from pytestqt.qtbot import QtBot
 from memphis_desktop import app
 from memphis_desktop.app import Program
 from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.language import figures
 from memphis_desktop.server_process import ServerProcess
-from memphis_desktop.ui import keymap, settings, theme
+from memphis_desktop.ui import figure_style, keymap, settings, theme
+from memphis_desktop.ui import format as written
 from memphis_desktop.ui.keymap import EVERYWHERE
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.home.connection_form import ConnectionForm
@@ -140,3 +142,38 @@ async def test_shortcuts_are_reset_and_that_is_undone(program: Program, qtbot: Q
     assert keymap.keys_of(EVERYWHERE, "Ctrl+B") == "Ctrl+B"
     [toast] = program.window.toasts.texts()
     assert toast == "All shortcuts are as they were at first."
+
+
+async def test_times_are_written_as_chosen_at_once(open_window: OpenWindow) -> None:
+    program = await open_window()
+    screen = page(program)
+    try:
+        screen.clock.chosen.emit(figure_style.HOURS_12)
+        assert written.timestamp(0, digits=0) == "1970-01-01 12:00:00\u202fAM"
+        screen.digits.setCurrentIndex(screen.digits.findData(9))
+        assert written.timestamp(0).endswith(":00.000000000\u202fAM")
+        screen.relative.setChecked(False)
+        assert not figures.style().relative
+        for key in figure_style.SETTINGS:
+            settings.current().set(key, None)
+        assert screen.digits.currentData() == 3
+        assert screen.relative.isChecked()
+    finally:
+        figures.use(figures.ISO)
+
+
+async def test_the_language_is_chosen_for_the_next_start(open_window: OpenWindow) -> None:
+    program = await open_window()
+    screen = page(program)
+    screen.language.setCurrentIndex(screen.language.findText("English"))
+    screen.language.activated.emit(screen.language.currentIndex())
+    assert settings.current().get(keys.LANGUAGE) == "en"
+    assert "English from the next start" in program.window.toasts.texts()[-1]
+
+
+def test_limits_of_what_is_followed() -> None:
+    store = settings.Settings()
+    assert keys.live_limits(store) == (50_000, 64 << 20)
+    store.set(keys.LIVE_ROWS, 200_000)
+    store.set(keys.LIVE_MEBIBYTES, "much")
+    assert keys.live_limits(store) == (200_000, 64 << 20)

@@ -18,7 +18,20 @@ sys.path.insert(0, str(ROOT / "packaging"))
 import catalogs  # noqa: E402
 
 # Where every text is given to `tr`; grows until it is all that the window shows.
-SWEPT: tuple[str, ...] = ("ui/settings.py", "ui/collector.py", "ui/event_loop.py")
+SWEPT: tuple[str, ...] = (
+    "local_broker.py",
+    "updates.py",
+    "ui/broker_control.py",
+    "ui/collector.py",
+    "ui/event_loop.py",
+    "ui/figure_style.py",
+    "ui/format.py",
+    "ui/keymap.py",
+    "ui/screen.py",
+    "ui/screens/settings",
+    "ui/settings.py",
+    "ui/window.py",
+)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 import numpy as np
 import pyqtgraph as pg
 
+from memphis_desktop.language import figures
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _STEPS: tuple[int, ...] = (1, 2, 5, 10, 15, 30)  # seconds
 _STEPS += tuple(count * _MINUTE for count in (1, 2, 5, 10, 15, 30))
@@ -22,13 +24,17 @@ def tick_times(start: float, end: float, room: int, zone: tzinfo) -> list[tuple[
     offset = datetime.fromtimestamp(start, UTC).astimezone(zone).utcoffset() or timedelta(0)
     shift = offset.total_seconds()
     first = np.ceil((start + shift) / step) * step - shift
-    pattern = "%H:%M:%S" if step < 60 else "%H:%M" if step < 86400 else "%d %b"
     result = []
     for moment in np.arange(first, end + 1e-6, step):
         local = datetime.fromtimestamp(float(moment), UTC).astimezone(zone)
         midnight = local.hour == local.minute == local.second == 0
-        result.append((float(moment), local.strftime("%d %b" if midnight and step < 86400 else pattern)))
+        result.append((float(moment), _label(local, _DAY if midnight else step)))
     return result
+
+
+def _label(moment: datetime, step: float) -> str:
+    """What a tick says when the next is so many seconds away."""
+    return figures.named_day(moment) if step >= _DAY else figures.clock(moment, seconds=step < _MINUTE)
 
 
 class TimeAxis(pg.AxisItem):  # type: ignore[misc]
@@ -56,11 +62,10 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc]
                 self.zone,
             )
         )
-        return [labels.get(value) or self._label(value, spacing) for value in values]
+        return [labels.get(value) or self._at(value, spacing) for value in values]
 
-    def _label(self, value: float, spacing: float) -> str:
-        local = datetime.fromtimestamp(value, UTC).astimezone(self.zone)
-        return local.strftime("%H:%M:%S" if spacing < 60 else "%H:%M" if spacing < 86400 else "%d %b")
+    def _at(self, value: float, spacing: float) -> str:
+        return _label(datetime.fromtimestamp(value, UTC).astimezone(self.zone), spacing)
 
 
 class ValueAxis(pg.AxisItem):  # type: ignore[misc]

@@ -91,7 +91,7 @@ def display_value(kind: Kind, value: Any, zone: tzinfo = UTC, now_ns: int | None
     if kind == "duration":
         return figures.duration(value)
     if kind == "time":
-        return figures.timestamp(value, zone) if now_ns is None else figures.relative_time(value, now_ns)
+        return figures.timestamp(value, zone) if now_ns is None else figures.table_time(value, now_ns, zone)
     if kind == "dot":
         return str(value[1]) if isinstance(value, tuple) else ""
     if kind == "bar":
@@ -464,7 +464,7 @@ class TableModel(QAbstractTableModel):
             return figures.timestamp(value, self.zone, digits=9)
         if column.kind in ("bytes", "rate") and isinstance(value, (int, float)):
             unit = "bytes" if column.kind == "bytes" else "a second"
-            exact = figures.integer(value) if value == int(value) else f"{value:.3f}"
+            exact = figures.integer(value) if value == int(value) else figures.fixed(value, 3)
             return f"{exact} {unit}"
         return plain_tooltip(column.display(row, self.zone)) or None
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from memphis_desktop.language.figures import typed
 from memphis_desktop.ui import format as figures
 
 FieldKind = Literal[
@@ -69,7 +70,7 @@ class Field:
 
 def parse_duration(text: str) -> int:
     """Return nanoseconds for ``1d 2h``, ``1h30m``, ``250 ms``; 0 for nothing. Raises `FieldError`."""
-    text = text.strip().lower()
+    text = typed(text.strip().lower())
     if text in ("", "0", "none", "unlimited"):
         return 0
     total = 0
@@ -99,7 +100,7 @@ def duration_text(nanoseconds: int) -> str:
 
 def parse_size(text: str) -> int:
     """Return bytes for ``10 GiB``, ``512k``, ``1000``. Raises `FieldError`."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*", text.strip().lower())
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*", typed(text.strip().lower()))
     if match is None:
         raise FieldError("Write a size such as 512 KiB, 10 MiB or 2 GiB.")
     return round(float(match[1]) * SIZES[match[2]])
@@ -115,7 +116,7 @@ def size_text(size: int) -> str:
 
 def parse_count(text: str) -> int:
     """Return a whole number; ``12k``, ``1.5M`` and spaces are fine. Raises `FieldError`."""
-    cleaned = re.sub(r"[\s\u202f_,']", "", text).lower()
+    cleaned = re.sub(r"[\s\u202f_,']", "", typed(text)).lower()
     match = re.fullmatch(r"(-?\d+(?:\.\d+)?)([km]?)", cleaned)
     if match is None:
         raise FieldError("Write a whole number.")

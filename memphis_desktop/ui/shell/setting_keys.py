@@ -21,9 +21,12 @@ CHECK_UPDATES = "start/check_updates"  # off unless the user turns it on
 POLL_BUDGET = "connections/poll_budget"  # requests a second, of new connections and the local broker
 HISTORY_DAYS = "history/days"
 HISTORY_MEBIBYTES = "history/mebibytes"  # of one connection
+LIVE_ROWS = "live/rows"  # messages kept while one follows what comes
+LIVE_MEBIBYTES = "live/mebibytes"
 
 USUAL_POLL_BUDGET = 20.0
 USUAL_HISTORY_DAYS, USUAL_HISTORY_MEBIBYTES = 30, 200
+USUAL_LIVE_ROWS, USUAL_LIVE_MEBIBYTES = 50_000, 64
 
 
 def poll_budget(store: Settings) -> float:
@@ -36,6 +39,13 @@ def history_keep(store: Settings) -> tuple[float, int]:
     days = _number(store, HISTORY_DAYS, USUAL_HISTORY_DAYS, 1, USUAL_HISTORY_DAYS)
     mebibytes = _number(store, HISTORY_MEBIBYTES, USUAL_HISTORY_MEBIBYTES, 10, 10_000)
     return days * 86400.0, round(mebibytes) << 20
+
+
+def live_limits(store: Settings) -> tuple[int, int]:
+    """How many messages are kept while one follows what comes, and how many bytes of them."""
+    rows = _number(store, LIVE_ROWS, USUAL_LIVE_ROWS, 1_000, 1_000_000)
+    mebibytes = _number(store, LIVE_MEBIBYTES, USUAL_LIVE_MEBIBYTES, 8, 1_024)
+    return round(rows), round(mebibytes) << 20
 
 
 def _number(store: Settings, key: str, usual: float, least: float, most: float) -> float:

@@ -154,7 +154,7 @@ class WebhooksTable(QWidget):
             return state.problem
         if not state.at:
             return "nothing sent yet"
-        return f"taken at {figures.clock_time(int(state.at * 1e9), self._context.zone)[:8]}"
+        return f"taken at {figures.clock_time(int(state.at * 1e9), self._context.zone)}"
 
     def set_zone(self, zone: tzinfo) -> None:
         """Times in another zone."""

@@ -317,7 +317,7 @@ class ConsumerScreen(Screen):
             ("Ack policy", str(consumer.config.get("ack_policy", ""))),
             ("Ack wait", figures.duration(int(consumer.config.get("ack_wait") or 0) / 1e9)),
             ("Max deliveries", _limit(consumer.config.get("max_deliver"))),
-            ("Created", figures.timestamp(parse_time(consumer.created), self.context.zone, digits=0)[:16]),
+            ("Created", figures.minute(parse_time(consumer.created), self.context.zone)),
         ]
         if consumer.paused:
             rest = consumer.pause_remaining_ns

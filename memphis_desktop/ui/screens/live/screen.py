@@ -45,9 +45,9 @@ from memphis_desktop.ui.screens.live.toolbar import LiveToolbar
 from memphis_desktop.ui.screens.messages.columns import PREVIEW_BYTES, MessageColumn, standard_columns
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
 from memphis_desktop.ui.screens.messages.list_view import MessageListView
-from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_fields import NEW_STREAM
+from memphis_desktop.ui.shell.setting_keys import live_limits
 from memphis_desktop.ui.shell.tasks import finish_soon
 
 _REFRESH_MS = 120
@@ -116,7 +116,7 @@ class LiveScreen(Screen):
         self.list = MessageListView("live")
         self.list.model.zone = self.context.zone
         self.list.model.show_gaps = False
-        self.list.model.max_rows, self.list.model.max_bytes = LIVE_ROWS, LIVE_BYTES
+        self.list.model.max_rows, self.list.model.max_bytes = live_limits(self.context.settings)
         self.list.model.set_columns(self._columns())
         self.list.delegate.tint = self._tint
         self.list.reset_columns()
@@ -321,8 +321,8 @@ class LiveScreen(Screen):
         parts = [
             f"{figures.integer(capture.received)} received",
             figures.rate(capture.tree.root.rate),
-            f"kept {figures.integer(rows)} of {figures.compact(LIVE_ROWS)} rows, "
-            f"{figures.bytes_size(self.list.model.bytes)} of {figures.bytes_size(LIVE_BYTES)}",
+            f"kept {figures.integer(rows)} of {figures.compact(self.list.model.max_rows)} rows, "
+            f"{figures.bytes_size(self.list.model.bytes)} of {figures.bytes_size(self.list.model.max_bytes)}",
         ]
         if lost:
             parts.append(f"{figures.integer(lost)} no longer kept")

@@ -72,11 +72,7 @@ def tab_separated(
 
 def _time_text(message: InspectedMessage, zone: tzinfo) -> str:
     """The time of day when it is today, with the date when not; the tooltip has all of it."""
-    text = figures.timestamp(message.time_ns, zone)
-    today = figures.timestamp(time.time_ns(), zone, digits=0)
-    if text[:10] == today[:10]:
-        return text[11:]
-    return text[5:19] if text[:4] == today[:4] else text[:16]
+    return figures.near_time(message.time_ns, time.time_ns(), zone)
 
 
 def _time_tooltip(message: InspectedMessage, zone: tzinfo) -> str:

@@ -135,12 +135,8 @@ class HistogramView(QWidget):
         edges = self.histogram.edges
         line = QRectF(area.left(), area.bottom() + 2, area.width(), _AXIS)
         long = edges[-1] - edges[0] > 20 * 3600 * 10**9
-        texts = [
-            figures.timestamp(edge, self.zone, digits=0)
-            for edge in (edges[0], edges[len(edges) // 2], edges[-1])
-        ]
-        if not long:
-            texts = [text[11:] for text in texts]
+        write = figures.minute if long else figures.clock_time
+        texts = [write(edge, self.zone) for edge in (edges[0], edges[len(edges) // 2], edges[-1])]
         flags = (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignRight)
         for text, flag in zip(texts, flags, strict=True):
             painter.drawText(line, int(flag | Qt.AlignmentFlag.AlignVCenter), text)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject
 
 from memphis_desktop.inspect.connection import ReadError
-from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS, WINDOW_BYTES, WINDOW_ROWS
+from memphis_desktop.ui import settings
+from memphis_desktop.ui.screens.messages.rows import WINDOW_BYTES, WINDOW_ROWS
+from memphis_desktop.ui.shell.setting_keys import live_limits
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
@@ -50,7 +52,9 @@ class LiveTail(QObject):
         self._live = live
         self.skipped = 0
         model = self._browser.list.model
-        model.max_rows, model.max_bytes = (LIVE_ROWS, LIVE_BYTES) if live else (WINDOW_ROWS, WINDOW_BYTES)
+        model.max_rows, model.max_bytes = (
+            live_limits(settings.current()) if live else (WINDOW_ROWS, WINDOW_BYTES)
+        )
         self._browser.toolbar.show_new_count(0, 0)
         if live:
             self._browser.places.go_last()

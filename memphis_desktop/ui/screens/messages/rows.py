@@ -23,8 +23,6 @@ Index: TypeAlias = QModelIndex | QPersistentModelIndex
 
 WINDOW_ROWS = 3_000
 WINDOW_BYTES = 32 << 20
-LIVE_ROWS = 50_000
-LIVE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,11 @@ from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.search import SearchJob, SearchProgress, SearchState
 from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek, place
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import settings
 from memphis_desktop.ui.screens.decoders.store import mask, masking
-from memphis_desktop.ui.screens.messages.rows import LIVE_BYTES, LIVE_ROWS, WINDOW_BYTES, WINDOW_ROWS
+from memphis_desktop.ui.screens.messages.rows import WINDOW_BYTES, WINDOW_ROWS
 from memphis_desktop.ui.shell import first_steps
+from memphis_desktop.ui.shell.setting_keys import live_limits
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
@@ -116,7 +118,7 @@ class Searching(QObject):
         model = browser.list.model
         model.clear()
         model.show_gaps = False
-        model.max_rows, model.max_bytes = LIVE_ROWS, LIVE_BYTES
+        model.max_rows, model.max_bytes = live_limits(settings.current())
         browser.list.set_bounds(1, 0)
         browser.histogram.clear_matches()
         browser.show_waiting()
@@ -261,7 +263,7 @@ class Searching(QObject):
     def choose_range(self, first_ns: int, last_ns: int) -> None:
         """Take a range dragged over the histogram."""
         zone = self._browser.context.zone
-        texts = [figures.timestamp(moment, zone, digits=3) for moment in (first_ns, last_ns)]
+        texts = [figures.typed_time(moment, zone) for moment in (first_ns, last_ns)]
         self._browser.search_bar.set_range(*texts)
         self._browser.histogram.show_range(first_ns, last_ns)
         if self.active or self._browser.search_bar.text():

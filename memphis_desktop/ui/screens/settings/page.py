@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.settings import Settings
@@ -150,11 +151,22 @@ class Swatches(QWidget):
         return self._buttons[name]
 
 
+def _colour_name(name: str) -> str:
+    names = {
+        "violet": tr("Violet"),
+        "blue": tr("Blue"),
+        "teal": tr("Teal"),
+        "pink": tr("Pink"),
+        "graphite": tr("Graphite"),
+    }
+    return names[name]
+
+
 class _Swatch(QPushButton):
     """A button whose icon is a colour as the present theme would have it."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name.capitalize())
+        super().__init__(_colour_name(name))
         self._name = name
         self.setCheckable(True)
         self.setProperty("kind", "segment")

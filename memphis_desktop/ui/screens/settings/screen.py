@@ -21,8 +21,8 @@ from PySide6.QtWidgets import (
 
 import memphis_desktop
 from memphis_desktop import folders
-from memphis_desktop.language import languages
-from memphis_desktop.ui import keymap, theme
+from memphis_desktop.language import languages, tr, tr_count
+from memphis_desktop.ui import figure_style, format, keymap, theme
 from memphis_desktop.ui.components.dialogs import pad_numbers
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 _WIDTH = 820
 _SCALES = (100, 110, 125, 150, 175, 200)
-_DAYS = ((1, "1 day"), (7, "7 days"), (14, "14 days"), (30, "30 days"))
+_DAYS = (1, 7, 14, 30)
+_LIVE_MEBIBYTES = ((32, "32 MiB"), (64, "64 MiB"), (128, "128 MiB"), (256, "256 MiB"))
 _MEBIBYTES = ((50, "50 MiB"), (100, "100 MiB"), (200, "200 MiB"), (500, "500 MiB"))
 _ARRANGED = ("table/", "split/")
 
@@ -46,7 +47,7 @@ _ARRANGED = ("table/", "split/")
 class SettingsScreen(Screen):
     """See the module."""
 
-    title = "Settings"
+    title = tr("Settings")
     route_name = "settings"
     stale_with = frozenset()
 
@@ -56,7 +57,7 @@ class SettingsScreen(Screen):
         self._column = QVBoxLayout()
         self._column.setContentsMargins(theme.SPACE_5, 20, theme.SPACE_5, 20)
         self._column.setSpacing(theme.SPACE_4)
-        self._column.addWidget(PageHeader("Settings"))
+        self._column.addWidget(PageHeader(tr("Settings")))
         for build in (
             self._build_look,
             self._build_colours,
@@ -108,37 +109,42 @@ class SettingsScreen(Screen):
         return field
 
     def _build_look(self) -> None:
-        section = self._section("Look")
-        modes = [("system", "System"), ("dark", "Dark"), ("light", "Light"), ("contrast", "High contrast")]
+        section = self._section(tr("Look"))
+        modes = [
+            ("system", tr("System")),
+            ("dark", tr("Dark")),
+            ("light", tr("Light")),
+            ("contrast", tr("High contrast")),
+        ]
         self.theme_choice = self._segments(section, keys.THEME, "system", modes)
-        section.add_row("Theme", self.theme_choice)
-        densities = [("compact", "Compact"), ("normal", "Normal"), ("roomy", "Roomy")]
+        section.add_row(tr("Theme"), self.theme_choice)
+        densities = [("compact", tr("Compact")), ("normal", tr("Normal")), ("roomy", tr("Roomy"))]
         self.density_choice = self._segments(section, keys.DENSITY, "normal", densities)
-        section.add_row("Density", self.density_choice, "The height of rows and fields.")
+        section.add_row(tr("Density"), self.density_choice, tr("The height of rows and fields."))
         self.text_size = section.add_choice(
-            "Size of text",
+            tr("Size of text"),
             keys.TEXT,
             [(percent, f"{percent} %") for percent in PERCENTS],
             100,
-            "Rows and fields grow with it.",
+            tr("Rows and fields grow with it."),
         )
         self.scale = section.add_choice(
-            "Size of everything",
+            tr("Size of everything"),
             keys.SCALE,
             [(percent, f"{percent} %") for percent in _SCALES],
             100,
-            "On top of the system's own. From the next start.",
+            tr("On top of the system's own. From the next start."),
         )
         self.scale.activated.connect(self._tell_scale)
         section.add_button(
-            "Columns and splits",
-            "Reset layout",
+            tr("Columns and splits"),
+            tr("Reset layout"),
             self.reset_layout,
-            "Back to the first order, widths and sizes.",
+            tr("Back to the first order, widths and sizes."),
         )
 
     def _build_colours(self) -> None:
-        section = self._section("Colours")
+        section = self._section(tr("Colours"))
         store = self.context.settings
         self.accent = Swatches(list(theme.ACCENTS))
         standard = theme.STANDARD_ACCENT
@@ -146,20 +152,28 @@ class SettingsScreen(Screen):
         section.show_with(
             keys.ACCENT, self.accent, lambda: self.accent.set_choice(str(store.get(keys.ACCENT, standard)))
         )
-        section.add_row("Accent", self.accent, "Of what is chosen, what has the focus, and the main button.")
+        section.add_row(
+            tr("Accent"), self.accent, tr("Of what is chosen, what has the focus, and the main button.")
+        )
         self.told_apart = section.add_check(
-            "For colour-blind eyes",
+            tr("For colour-blind eyes"),
             keys.TOLD_APART,
             False,
-            "Blue, yellow and orange instead of green, amber and red; graph lines that are told apart best.",
+            tr(
+                "Blue, yellow and orange instead of green, amber and red;"
+                " graph lines that are told apart best."
+            ),
         )
 
     def _build_keys(self) -> None:
-        section = self._section("Keyboard")
+        section = self._section(tr("Keyboard"))
         self.keys_button = section.add_button(
-            "Shortcuts", "Change", lambda: self._window().keys.edit(), "Press ? on any screen to see them."
+            tr("Shortcuts"),
+            tr("Change"),
+            lambda: self._window().keys.edit(),
+            tr("Press ? on any screen to see them."),
         )
-        self.keys_reset = section.add_button("Changed shortcuts", "Reset all", self.reset_keys)
+        self.keys_reset = section.add_button(tr("Changed shortcuts"), tr("Reset all"), self.reset_keys)
         section.show_with(
             keymap.SETTING,
             self.keys_reset,
@@ -167,18 +181,19 @@ class SettingsScreen(Screen):
         )
 
     def _build_language(self) -> None:
-        section = self._section("Language")
-        chosen = [(languages.AS_SYSTEM, "As the system")]
+        section = self._section(tr("Language"))
+        chosen = [(languages.AS_SYSTEM, tr("As the system"))]
         chosen += [(language.code, language.name) for language in languages.OFFERED]
         self.language = section.add_choice(
-            "Language", keys.LANGUAGE, chosen, languages.AS_SYSTEM, "From the next start."
+            tr("Language"), keys.LANGUAGE, chosen, languages.AS_SYSTEM, tr("From the next start.")
         )
         self.language.activated.connect(self._tell_language)
 
     def _build_times(self) -> None:
-        section = self._section("Times")
+        section = self._section(tr("Numbers and times"))
+        self._build_figures(section)
         self.zone = QComboBox()
-        self.zone.addItem("System time", time_zones.LOCAL)
+        self.zone.addItem(tr("System time"), time_zones.LOCAL)
         self.zone.addItem("UTC", time_zones.UTC_CHOICE)
         for name in time_zones.names():
             self.zone.addItem(name, name)
@@ -191,16 +206,45 @@ class SettingsScreen(Screen):
             completer.setFilterMode(Qt.MatchFlag.MatchContains)
         self.zone.activated.connect(self._choose_zone)
         section.show_with(time_zones.SETTING, self.zone, self._show_zone)
-        help_text = "For every time shown. What is copied is ISO 8601 with its offset."
-        section.add_row("Time zone", self.zone, help_text)
+        help_text = tr("For every time shown. What is copied is ISO 8601 with its offset.")
+        section.add_row(tr("Time zone"), self.zone, help_text)
+
+    def _build_figures(self, section: Section) -> None:
+        styles = [(figure_style.AS_LANGUAGE, tr("As the language")), (figure_style.ISO, "ISO 8601")]
+        self.figures = self._segments(section, figure_style.NUMBERS, figure_style.AS_LANGUAGE, styles)
+        section.add_row(
+            tr("Numbers and dates"),
+            self.figures,
+            tr("Their signs and order; {example} in ISO 8601.", example="12 345.6 · 2026-11-23 10:32:07"),
+        )
+        hours = [
+            (figure_style.AS_LANGUAGE, tr("As the language")),
+            (figure_style.HOURS_24, tr("24 hours")),
+            (figure_style.HOURS_12, tr("12 hours")),
+        ]
+        self.clock = self._segments(section, figure_style.CLOCK, figure_style.AS_LANGUAGE, hours)
+        section.add_row(tr("Hours"), self.clock)
+        digits = [
+            (0, tr("Seconds")),
+            (3, tr("Milliseconds")),
+            (6, tr("Microseconds")),
+            (9, tr("Nanoseconds")),
+        ]
+        self.digits = section.add_choice(tr("Times to the"), figure_style.DIGITS, digits, 3)
+        self.relative = section.add_check(
+            tr("Tables say how long ago"),
+            figure_style.RELATIVE,
+            True,
+            tr("Instead of when. The tooltip has the time to the nanosecond."),
+        )
 
     def _build_connections(self) -> None:
-        section = self._section("Connections and history")
+        section = self._section(tr("Connections and history"))
         store = self.context.settings
         self.budget = QDoubleSpinBox()
         self.budget.setRange(1, 200)
         self.budget.setDecimals(0)
-        self.budget.setSuffix(" a second")
+        self.budget.setSuffix(tr(" a second"))
         pad_numbers(self.budget)
         self.budget.valueChanged.connect(
             lambda value: store.set(keys.POLL_BUDGET, None if value == keys.USUAL_POLL_BUDGET else value)
@@ -209,58 +253,78 @@ class SettingsScreen(Screen):
             keys.POLL_BUDGET, self.budget, lambda: self.budget.setValue(keys.poll_budget(store))
         )
         section.add_row(
-            "Requests to stay up to date",
+            tr("Requests to stay up to date"),
             self.budget,
-            "Of the local broker and of connections that are made from now on; each can have its own.",
+            tr("Of the local broker and of connections that are made from now on; each can have its own."),
         )
-        then = "From the next time a connection is opened."
-        self.history_days = section.add_choice("Keep figures for", keys.HISTORY_DAYS, _DAYS, 30, then)
+        days = [(count, tr_count("{count} day", "{count} days", count)) for count in _DAYS]
+        then = tr("From the next time a connection is opened.")
+        self.history_days = section.add_choice(tr("Keep figures for"), keys.HISTORY_DAYS, days, 30, then)
         self.history_size = section.add_choice(
-            "Room for figures",
+            tr("Room for figures"),
             keys.HISTORY_MEBIBYTES,
             _MEBIBYTES,
             200,
-            "Of one connection; the oldest go first.",
+            tr("Of one connection; the oldest go first."),
+        )
+        rows = [(count, format.integer(count)) for count in (10_000, 50_000, 200_000)]
+        self.live_rows = section.add_choice(
+            tr("Messages kept while following"),
+            keys.LIVE_ROWS,
+            rows,
+            keys.USUAL_LIVE_ROWS,
+            tr("In Live, in a followed station and in search results; the oldest go first."),
+        )
+        self.live_size = section.add_choice(
+            tr("Room for these messages"), keys.LIVE_MEBIBYTES, _LIVE_MEBIBYTES, keys.USUAL_LIVE_MEBIBYTES
         )
 
     def _build_start(self) -> None:
-        section = self._section("At start")
-        self.restore = section.add_check("Open the tabs of the last time", keys.RESTORE_TABS, True)
+        section = self._section(tr("At start"))
+        self.restore = section.add_check(tr("Open the tabs of the last time"), keys.RESTORE_TABS, True)
         self.autostart = section.add_check(
-            "Start the local broker", keys.START_BROKER, False, "With its kept data, on its usual port."
+            tr("Start the local broker"),
+            keys.START_BROKER,
+            False,
+            tr("With its kept data, on its usual port."),
         )
 
     def _build_files(self) -> None:
-        section = self._section("Files")
+        section = self._section(tr("Files"))
         places = (
-            ("Settings and connections", folders.config_folder()),
-            ("Data of the local broker, recorded history", folders.data_folder()),
-            ("Logs", folders.log_folder()),
+            (tr("Settings and connections"), folders.config_folder()),
+            (tr("Data of the local broker, recorded history"), folders.data_folder()),
+            (tr("Logs"), folders.log_folder()),
         )
         for title, folder in places:
-            button = section.add_button(title, "Open", _opener(folder), str(folder))
-            button.setAccessibleName(f"Open the folder: {title}")
+            button = section.add_button(title, tr("Open"), _opener(folder), str(folder))
+            button.setAccessibleName(tr("Open the folder: {name}", name=title))
 
     def _build_about(self) -> None:
-        section = self._section("About")
+        section = self._section(tr("About"))
         python = ".".join(str(part) for part in sys.version_info[:3])
-        version = f"Memphis Desktop {memphis_desktop.__version__}, on Python {python} and Qt {qVersion()}."
+        version = tr(
+            "Memphis Desktop {version}, on Python {python} and Qt {qt}.",
+            version=memphis_desktop.__version__,
+            python=python,
+            qt=qVersion(),
+        )
         section.inside.addWidget(PlainLabel(version, selectable=True))
-        privacy = (
+        privacy = tr(
             "This program sends nothing anywhere but to the servers you connect to: no telemetry,"
             " no account, reports of faults stay on this machine."
         )
         section.inside.addWidget(PlainLabel(privacy, "muted", wrap=True))
         self.updates = section.add_check(
-            "Look for updates at start",
+            tr("Look for updates at start"),
             keys.CHECK_UPDATES,
             False,
-            "Asks the release page for the latest version number. Nothing is downloaded or sent along.",
+            tr("Asks the release page for the latest version number. Nothing is downloaded or sent along."),
         )
         section.add_button(
-            "Look for updates now",
-            "Look now",
-            lambda: self.context.run(update_notice.check_now(self.context), "look for updates"),
+            tr("Look for updates now"),
+            tr("Look now"),
+            lambda: self.context.run(update_notice.check_now(self.context), tr("look for updates")),
         )
 
     # Doing ------------------------------------------------------------------------------------
@@ -275,13 +339,17 @@ class SettingsScreen(Screen):
 
     def _tell_scale(self) -> None:
         percent = self.scale.currentData()
-        self.context.notify(f"Everything will be drawn at {percent} % from the next start.")
+        self.context.notify(
+            tr("Everything will be drawn at {percent} % from the next start.", percent=percent)
+        )
 
     def _tell_language(self) -> None:
-        name = self.language.currentText()
-        system = self.language.currentData() == languages.AS_SYSTEM
-        told = "the language of the system" if system else name
-        self.context.notify(f"The program will speak {told} from the next start.")
+        if self.language.currentData() == languages.AS_SYSTEM:
+            told = tr("The program will speak the language of the system from the next start.")
+        else:
+            name = self.language.currentText()
+            told = tr("The program will speak {language} from the next start.", language=name)
+        self.context.notify(told)
 
     def _show_zone(self) -> None:
         choice = str(self.context.settings.get(time_zones.SETTING, time_zones.LOCAL))
@@ -295,11 +363,11 @@ class SettingsScreen(Screen):
     def reset_layout(self) -> None:
         """Forget how tables and splits were arranged; shown ones follow when they are opened again."""
         arranged = [key for key in self.context.settings.names() if key.startswith(_ARRANGED)]
-        self._forget(arranged, "Columns and splits are back to their first order from the next start.")
+        self._forget(arranged, tr("Columns and splits are back to their first order from the next start."))
 
     def reset_keys(self) -> None:
         """All commands have the keys they come with."""
-        self._forget([keymap.SETTING], "All shortcuts are as they were at first.")
+        self._forget([keymap.SETTING], tr("All shortcuts are as they were at first."))
 
     def _forget(self, names: list[str], told: str) -> None:
         store = self.context.settings
@@ -311,13 +379,13 @@ class SettingsScreen(Screen):
             for key, value in before.items():
                 store.set(key, value)
 
-        self.context.notify(told, "good", ("Undo", undo))
+        self.context.notify(told, "good", (tr("Undo"), undo))
 
     def commands(self) -> list[Command]:
         """For the palette."""
         return [
-            Command("Reset layout", "", self.reset_layout, "columns"),
-            Command("Reset shortcuts", "", self.reset_keys, "keyboard"),
+            Command(tr("Reset layout"), "", self.reset_layout, "columns"),
+            Command(tr("Reset shortcuts"), "", self.reset_keys, "keyboard"),
         ]
 
 
