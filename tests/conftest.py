@@ -9,8 +9,10 @@ it, whatever happens.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,27 @@ hypothesis.settings.load_profile("memphis")
 
 CLIENTS = Path(__file__).parent / "clients"
 
+LONG_TEST = 1.0  # seconds
+
 Starter = Callable[..., ServerProcess]
 Connect = Callable[..., Any]
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: no collection of garbage needs to look through it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, bool | None, bool | None]:
+    """A long test may leave knots that are few and hold much, which Python's own schedule lets lie."""
+    began = time.monotonic()
+    try:
+        return (yield)
+    finally:
+        if time.monotonic() - began > LONG_TEST:
+            gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,10 @@ class Collector(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._freezes = not gc.get_freeze_count()  # what somebody else has frozen is theirs to let go
         gc.collect()
-        gc.freeze()  # what is there by now stays: looking through it all again and again would be felt
+        if self._freezes:
+            gc.freeze()  # what is there by now stays: looking through it all again and again would be felt
         gc.disable()
         self._ticks = 0
         self._full_at = time.monotonic()
@@ -37,7 +39,8 @@ class Collector(QObject):
     def end(self) -> None:
         """Leave it to Python again."""
         self._timer.stop()
-        gc.unfreeze()
+        if self._freezes:
+            gc.unfreeze()
         gc.enable()
 
     def _tick(self) -> None:

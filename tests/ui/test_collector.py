@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterator
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -19,12 +20,28 @@ class Knot:
         self.self = self
 
 
-def test_knots_go_and_the_schedule_comes_back(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=[False, True], ids=["nothing frozen", "frozen by others"])
+def frozen_before(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether somebody froze what there was before; the state of the run comes back."""
+    was = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    if request.param:
+        gc.freeze()
+    yield request.param
+    gc.unfreeze()
+    if was:
+        gc.freeze()
+
+
+def test_knots_go_and_the_schedule_comes_back(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, frozen_before: bool
+) -> None:
     monkeypatch.setattr(collector, "YOUNG_MS", 5)
     monkeypatch.setattr(collector, "LATEST_SECONDS", 0.0)  # full ones at once
     ours = Collector()
     try:
         assert not gc.isenabled()
+        assert gc.get_freeze_count() > 0
         old = Knot()
         gc.collect()  # it is old now: only a full collection looks at it
         young, gone = weakref.ref(Knot()), weakref.ref(old)
@@ -33,4 +50,4 @@ def test_knots_go_and_the_schedule_comes_back(qtbot: QtBot, monkeypatch: pytest.
     finally:
         ours.end()
     assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
+    assert (gc.get_freeze_count() > 0) == frozen_before  # what others froze is theirs to let go
