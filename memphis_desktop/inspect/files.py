@@ -13,6 +13,7 @@ import json
 import os
 import struct
 import tempfile
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -34,6 +35,7 @@ _FRAME = struct.Struct(
 )  # checksum, sequence, time, stream, subject and header sizes; payload follows
 _PAYLOAD = struct.Struct("<I")
 SLICE_ROWS = 200
+SLICE_SECONDS = 0.1  # or after so long, for choosing may take its time
 MAX_PART = 1 << 30
 MAX_FOLDER_FILE = 64 << 20
 _PARTS = {"subject", "payload", "payload_base64"}  # a line of NDJSON with one of them describes a message
@@ -348,23 +350,69 @@ def _read_csv(file: IO[bytes]) -> Iterator[InspectedMessage]:
         text.detach()
 
 
+@dataclass(frozen=True)
+class FileSlice:
+    """Some messages of a file.
+
+    Attributes:
+        read: How many were read for them.
+        numbers: The places of the messages in the file, from 1.
+        messages: The messages.
+    """
+
+    read: int
+    numbers: list[int]
+    messages: list[InspectedMessage]
+
+
+async def slices_of(
+    path: Path,
+    choose: Callable[[InspectedMessage], InspectedMessage | None] = lambda message: message,
+    stop: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[FileSlice]:
+    """Yield what `choose` makes of a file's messages, reading and choosing in a thread, slice by slice.
+
+    Raises:
+        FileProblem: as `read_file` does; what was read before has been yielded.
+    """
+    source = read_file(path)
+    problem: FileProblem | None = None
+    number = 0
+
+    def take() -> FileSlice:
+        nonlocal problem, number
+        read = 0
+        numbers: list[int] = []
+        chosen: list[InspectedMessage] = []
+        until = time.monotonic() + SLICE_SECONDS
+        try:
+            for message in source:
+                read += 1
+                number += 1
+                found = choose(message)
+                if found is not None:
+                    numbers.append(number)
+                    chosen.append(found)
+                if read >= SLICE_ROWS or time.monotonic() > until:
+                    break
+        except FileProblem as error:
+            problem = error
+        return FileSlice(read, numbers, chosen)
+
+    while not stop():
+        part = await asyncio.to_thread(take)
+        if part.read:
+            yield part
+        if problem is not None:
+            raise problem
+        if not part.read:
+            return
+
+
 async def messages_of(
     path: Path, stop: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[InspectedMessage]:
     """Yield a file's messages, reading in a thread slice by slice; raises FileProblem as `read_file` does."""
-    source = read_file(path)
-
-    def take() -> list[InspectedMessage]:
-        rows: list[InspectedMessage] = []
-        for message in source:
-            rows.append(message)
-            if len(rows) >= SLICE_ROWS:
-                break
-        return rows
-
-    while not stop():
-        rows = await asyncio.to_thread(take)
-        if not rows:
-            return
-        for message in rows:
+    async for part in slices_of(path, stop=stop):
+        for message in part.messages:
             yield message

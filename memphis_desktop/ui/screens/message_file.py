@@ -1,13 +1,19 @@
-"""A file of messages, looked at without a server."""
+"""A file of messages or a backup of a stream, looked at without a server."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from memphis_desktop.inspect.backup_reader import BackupSummary, is_backup, summary
 from memphis_desktop.inspect.decode.text import preview, visible
-from memphis_desktop.inspect.files import FileProblem, messages_of
+from memphis_desktop.inspect.files import FileProblem, FileSlice, slices_of
+from memphis_desktop.inspect.filter import Filter, FilterError, parse_filter
+from memphis_desktop.inspect.mask import Masker, Masking
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.opening import holds_messages
 from memphis_desktop.ui import format as figures
@@ -18,12 +24,14 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
-from memphis_desktop.ui.screens.decoders.store import mask
+from memphis_desktop.ui.screens.decoders.store import masking, notifier
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
+from memphis_desktop.ui.screens.messages.search_bar import HELP, show_problem
 
 MOST_ROWS = 50_000
 MOST_BYTES = 64 << 20
-_BATCH = 2000
+_FIRST_SHOWN = 2000
+_LONG_SECONDS = 1.5  # reading that takes longer can be stopped
 _PREVIEW_BYTES = 256
 
 Row = tuple[int, InspectedMessage]  # the place in the file, from 1
@@ -41,7 +49,10 @@ COLUMNS = [
 
 
 class MessageFileScreen(Screen):
-    """Shows the file that its route names. What is beyond the bounds is counted, not held."""
+    """Shows the file or backup that its route names; a filter goes through all of it.
+
+    What is beyond the bounds is counted, not held.
+    """
 
     title = "File"
     route_name = "file"
@@ -49,17 +60,22 @@ class MessageFileScreen(Screen):
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self.path = Path()
+        self.summary: BackupSummary | None = None  # of a backup
+        self._filter = parse_filter("")
         self._reading = 0  # which reading the rows belong to
         self.header = PageHeader("File")
         self.banner = Banner("information")
         self.banner.hide()
-        self.filter = FilterBar("Filter by subject or text")
+        self.filter = FilterBar("Find: words, header.type:refund, json.total > 1000")
+        self.filter.field.setToolTip(HELP)
+        self.filter.field.setMaximumWidth(560)
         self.table = DataTable(COLUMNS, lambda row: row[0], "message_file", default_sort=("place", False))
         self.detail = MessageDetail(context)
         self.detail.hide_station_actions()
-        self.filter.text_changed.connect(self.table.set_filter)
+        self.filter.text_changed.connect(self._filter_entered)
         self.filter.left.connect(self.table.setFocus)
         self.table.current_changed.connect(self._show_message)
+        notifier().masks_changed.connect(self._masks_changed)
         main = QWidget()
         inside = QVBoxLayout(main)
         inside.setContentsMargins(0, 0, 0, 0)
@@ -82,61 +98,111 @@ class MessageFileScreen(Screen):
         if path == self.path and self.table.rows():
             return
         self.path = path
+        self.summary = None
         self.header.set_title(path.name, str(path.parent))
         self.title_changed.emit()
-        self.context.run(self.read(), f"read {path.name}")
+        self.read_again()
+
+    # Reading ------------------------------------------------------------------------------------
+
+    def read_again(self) -> None:
+        """Read from the start: another filter, or the file was mended."""
+        self.context.run(self.read(), f"read {self.path.name}")
+
+    def stop(self) -> None:
+        """Stop reading; what was found stays."""
+        self._reading += 1
 
     async def read(self) -> None:
         """Read the file, showing rows as they come."""
         self._reading += 1
-        reading = self._reading
-        rows: list[Row] = []
-        held = left_out = 0
-        shown_next = _BATCH
+        reading, wanted = self._reading, self._filter
+        found = _Found(wanted.kind != "all")
         self.banner.hide()
         self.table.set_rows([])
         self.table.set_state("loading")
+        problem = ""
         try:
-            async for message in messages_of(self.path, lambda: reading != self._reading):
-                held += len(message.payload) + len(message.header_bytes) + len(message.subject)
-                if len(rows) >= MOST_ROWS or held > MOST_BYTES:
-                    left_out += 1
-                    continue
-                rows.append((len(rows) + 1, mask(message)))
-                if len(rows) == shown_next:
-                    self._show(rows)
-                    shown_next *= 4  # so that a long file is not laid out over and over
-        except FileProblem as problem:
-            self._show(rows)
-            self.banner.set_content("bad", str(problem), ("Read again", self.read_again))
-            self.banner.show()
-            if not rows:
-                self.table.set_state("error", "No message could be read.", ("Read again", self.read_again))
+            await self._describe()
+            choose = _chooser(wanted, masking())
+            async for part in slices_of(self.path, choose, lambda: reading != self._reading):
+                found.take(part)
+                if found.shows_rows():
+                    self._show(found)
+                if found.shows_figures():
+                    self._show_figures(found)
+                if found.is_full and self._total() is not None and not found.filtered:
+                    break
+        except FileProblem as error:
+            problem = str(error)
+        if self._filter is not wanted:
+            return  # another reading has begun
+        if reading != self._reading and not problem:
+            problem = f"Stopped after {figures.count_noun(found.read, 'message')}."
+        self._show(found)
+        self._say_end(found, problem)
+
+    async def _describe(self) -> None:
+        """Tell in the header what a backup says of itself."""
+        if self.summary is not None or not await asyncio.to_thread(is_backup, self.path):
             return
-        if reading != self._reading:
-            return
-        self._show(rows)
-        if not rows:
-            self.table.set_state("empty", "This file holds no messages.", icon="file")
-        if left_out:
-            self.banner.set_content(
-                "information",
-                f"The first {figures.count_noun(len(rows), 'message')} are shown;"
-                f" {figures.integer(left_out)} more are in the file.",
-                None,
+        self.summary = await asyncio.to_thread(summary, self.path)
+        self.header.set_title(self.summary.stream or self.path.name, summary_text(self.summary))
+
+    def _total(self) -> int | None:
+        return self.summary.messages if self.summary is not None else None
+
+    def _show(self, found: _Found) -> None:
+        self.table.set_rows(list(found.rows))
+        self.table.set_state("ready" if found.rows else "loading")
+        self.filter.set_count(found.text())
+        if self.table.current_row() is None and found.rows:
+            self.table.select_key(found.rows[0][0])
+
+    def _show_figures(self, found: _Found) -> None:
+        self.filter.set_count(found.text())
+        self.banner.set_content("information", f"Reading: {found.text()} so far.", ("Stop", self.stop))
+        self.banner.show()
+
+    def _say_end(self, found: _Found, problem: str) -> None:
+        self.banner.hide()
+        if not found.rows and problem:
+            self.table.set_state("error", "No message could be read.", ("Read again", self.read_again))
+        elif not found.rows and found.filtered:
+            text = f"None of {figures.count_noun(found.read, 'message')} matches."
+            self.table.set_state(
+                "empty", text, ("Show all", self.filter.field.clear), icon="magnifying-glass"
             )
-            self.banner.show()
+        elif not found.rows:
+            self.table.set_state("empty", "This file holds no messages.", icon="file")
+        left_out = found.count - len(found.rows)
+        if not found.filtered and not problem:
+            left_out = max(left_out, (self._total() or 0) - len(found.rows))
+        if problem:
+            self.banner.set_content("bad", problem, ("Read again", self.read_again))
+        elif left_out > 0:
+            first = figures.count_noun(len(found.rows), "match" if found.filtered else "message")
+            text = f"The first {first} are shown; {figures.integer(left_out)} more are in the file."
+            self.banner.set_content("information", text, None)
+        self.banner.setVisible(bool(problem) or left_out > 0)
 
-    def read_again(self) -> None:
-        """After the file was mended."""
-        self.context.run(self.read(), f"read {self.path.name}")
+    def _filter_entered(self, text: str) -> None:
+        """Find in all of the file; what is no filter is said in the tooltip."""
+        problem = ""
+        try:
+            wanted = parse_filter(text)
+        except FilterError as error:
+            problem = str(error)
+        show_problem(self.filter.field, problem)
+        if not problem and wanted.source.strip() != self._filter.source.strip():
+            self._filter = wanted
+            self.read_again()
 
-    def _show(self, rows: list[Row]) -> None:
-        self.table.set_rows(list(rows))
-        self.table.set_state("ready")
-        self.filter.set_count(figures.count_noun(len(rows), "message"))
-        if self.table.current_row() is None and rows:
-            self.table.select_key(rows[0][0])
+    def _masks_changed(self) -> None:
+        """Other values are hidden now: nothing that was read before may stay."""
+        self.detail.show_message(None)
+        if self.path.name:
+            self.read_again()
 
     def _show_message(self, row: Row | None) -> None:
         self.detail.show_message(row[1] if row is not None else None)
@@ -169,3 +235,78 @@ class MessageFileScreen(Screen):
     def breadcrumb(self) -> list[tuple[str, Route | None]]:
         """The file's name."""
         return [("Home", Route("home")), (self.path.name or "File", None)]
+
+
+class _Found:
+    """What was read so far: the rows that are held, and figures of the rest."""
+
+    def __init__(self, filtered: bool) -> None:
+        self.filtered = filtered
+        self.rows: list[Row] = []
+        self.read = 0  # messages of the file
+        self.count = 0  # those that the filter lets through
+        self.is_full = False
+        self._held = 0
+        self._shown_next = _FIRST_SHOWN
+        self._told = time.monotonic()
+
+    def take(self, part: FileSlice) -> None:
+        """Add what was read."""
+        self.read += part.read
+        for number, message in zip(part.numbers, part.messages, strict=True):
+            self.count += 1
+            self._held += len(message.payload) + len(message.header_bytes) + len(message.subject)
+            self.is_full = self.is_full or len(self.rows) >= MOST_ROWS or self._held > MOST_BYTES
+            if not self.is_full:
+                self.rows.append((number, message))
+
+    def shows_rows(self) -> bool:
+        """Whether it is time to show the rows: not often, for a long list is laid out over and over."""
+        if len(self.rows) < self._shown_next:
+            return False
+        self._shown_next = len(self.rows) * 4
+        return True
+
+    def shows_figures(self) -> bool:
+        """Whether reading takes so long that it is told how far it is."""
+        now = time.monotonic()
+        if now - self._told < _LONG_SECONDS:
+            return False
+        self._told = now
+        return True
+
+    def text(self) -> str:
+        """How much there is."""
+        read = figures.count_noun(self.read, "message")
+        return f"{figures.integer(self.count)} of {read}" if self.filtered else read
+
+
+def _chooser(
+    wanted: Filter, masking: Masking | None
+) -> Callable[[InspectedMessage], InspectedMessage | None]:
+    """Return what hides and filters, in the thread that reads. What cannot be tested does not match."""
+    masker: Masker | None = None
+
+    def choose(message: InspectedMessage) -> InspectedMessage | None:
+        nonlocal masker
+        if masking is not None and masker is None:
+            masker = masking.masker()  # loads schemas
+        seen = masker.mask(message) if masker is not None else message
+        try:
+            return seen if wanted.accepts(seen) else None
+        except (FilterError, ValueError, TypeError, RecursionError, OverflowError):
+            return None
+
+    return choose
+
+
+def summary_text(found: BackupSummary) -> str:
+    """What a backup says of itself, in a line."""
+    parts = ["Backup"]
+    if found.messages is not None:
+        parts.append(figures.count_noun(found.messages, "message"))
+    if found.first_sequence and found.last_sequence:
+        parts.append(f"#{figures.integer(found.first_sequence)} – #{figures.integer(found.last_sequence)}")
+    if found.made_ns is not None:
+        parts.append(figures.relative_time(found.made_ns, time.time_ns()))
+    return " · ".join([*parts, str(found.path)])

@@ -36,6 +36,15 @@ HELP = (
 )
 
 
+def show_problem(field: FilterField, text: str) -> None:
+    """Mark the field of a filter, and say in its tooltip why; without a text all is well."""
+    if bool(field.property("invalid")) != bool(text):
+        field.setProperty("invalid", bool(text))
+        field.style().unpolish(field)
+        field.style().polish(field)
+    field.setToolTip(text or HELP)
+
+
 class SearchBar(QWidget):
     """Filter, range, order, and the button that searches the whole of it."""
 
@@ -113,11 +122,7 @@ class SearchBar(QWidget):
 
     def show_problem(self, text: str) -> None:
         """Mark the field, and say why in its tooltip."""
-        if bool(self.field.property("invalid")) != bool(text):
-            self.field.setProperty("invalid", bool(text))
-            self.field.style().unpolish(self.field)
-            self.field.style().polish(self.field)
-        self.field.setToolTip(text or HELP)
+        show_problem(self.field, text)
 
     def set_range(self, first: str, last: str) -> None:
         """Write the range."""
