@@ -28,7 +28,7 @@ from memphis_desktop.ui.screens.decoders.store import masking, notifier
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
 from memphis_desktop.ui.screens.messages.search_bar import HELP, show_problem
 
-MOST_ROWS = 50_000
+MOST_ROWS = 10_000  # with more, sorting them holds the window up
 MOST_BYTES = 64 << 20
 _FIRST_SHOWN = 2000
 _LONG_SECONDS = 1.5  # reading that takes longer can be stopped
@@ -40,10 +40,10 @@ COLUMNS = [
     Column("place", "No.", lambda row: row[0], "number", 54),
     Column("sequence", "Sequence", lambda row: row[1].sequence or None, "number", 80),
     Column("time", "Time", lambda row: row[1].time_ns or None, "time", 110),
-    Column("subject", "Subject", lambda row: visible(row[1].subject, single_line=True), "mono", 140),
+    Column("subject", "Subject", lambda row: visible(row[1].subject, single_line=True), "mono", 130),
     Column("size", "Size", lambda row: len(row[1].payload), "bytes", 80),
     Column(
-        "payload", "Payload", lambda row: preview(row[1].payload, _PREVIEW_BYTES), "mono", 160, stretch=True
+        "payload", "Payload", lambda row: preview(row[1].payload, _PREVIEW_BYTES), "mono", 130, stretch=True
     ),
 ]
 
@@ -99,6 +99,8 @@ class MessageFileScreen(Screen):
             return
         self.path = path
         self.summary = None
+        self._filter = parse_filter("")
+        self.filter.field.clear()
         self.header.set_title(path.name, str(path.parent))
         self.title_changed.emit()
         self.read_again()
@@ -131,7 +133,9 @@ class MessageFileScreen(Screen):
                     self._show(found)
                 if found.shows_figures():
                     self._show_figures(found)
-                if found.is_full and self._total() is not None and not found.filtered:
+                total = self._total()
+                if found.is_full and total is not None and not found.filtered:
+                    found.read = found.count = max(found.read, total)  # as it says of itself
                     break
         except FileProblem as error:
             problem = str(error)
@@ -176,13 +180,13 @@ class MessageFileScreen(Screen):
         elif not found.rows:
             self.table.set_state("empty", "This file holds no messages.", icon="file")
         left_out = found.count - len(found.rows)
-        if not found.filtered and not problem:
-            left_out = max(left_out, (self._total() or 0) - len(found.rows))
         if problem:
             self.banner.set_content("bad", problem, ("Read again", self.read_again))
         elif left_out > 0:
             first = figures.count_noun(len(found.rows), "match" if found.filtered else "message")
+            hint = f" Find others with the filter, as with seq > {found.rows[-1][1].sequence}."
             text = f"The first {first} are shown; {figures.integer(left_out)} more are in the file."
+            text += hint if found.rows[-1][1].sequence else ""
             self.banner.set_content("information", text, None)
         self.banner.setVisible(bool(problem) or left_out > 0)
 
