@@ -239,8 +239,8 @@ class Poller:
         self._account_asked_at = time.monotonic()
         try:
             info, now = await self._asker.ask("INFO", timeout=timeout)
-        except NoResponder:
-            self._no_jetstream("JetStream is not enabled on this server.")
+        except NoResponder as error:
+            self._nobody_answers(error)
             return False
         except ApiError as error:
             if error.err_code in JETSTREAM_NOT_ENABLED:
@@ -259,6 +259,19 @@ class Poller:
         self._state.take_account(info, now)
         self._state.read_at["account"] = time.time_ns()
         return True
+
+    def _nobody_answers(self, error: NoResponder) -> None:
+        """Nobody listens for the API: it is off, or it is elsewhere and the way there is interrupted.
+
+        A domain behind a leaf node comes back with its link; what is known of it stays.
+        """
+        if self._session.profile.api_prefix == "$JS.API":
+            self._no_jetstream("JetStream is not enabled on this server.")
+        elif self._state.account is None:
+            self._no_jetstream(f"{error} The domain or the API prefix is another, or cannot be reached now.")
+        else:
+            self._state.fail("account", error)
+            self._state.lose(self._streams.losable())
 
     def _no_jetstream(self, reason: str) -> None:
         self._state.errors["jetstream"] = reason

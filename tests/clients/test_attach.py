@@ -654,6 +654,36 @@ async def test_a_session_says_the_same_of_a_login_that_has_expired(world: World)
     assert "expired" in str(failure)
 
 
+async def test_what_is_known_of_a_leaf_s_domain_stays_while_its_link_is_cut(world: World) -> None:
+    here = world.start(
+        config='jetstream { domain: here }\nleafnodes { listen: "127.0.0.1:-1" }\nserver_name: here'
+    )
+    assert isinstance(here, ServerProcess)
+    found = re.search(r"Listening for leafnode connections on 127\.0\.0\.1:(\d+)", here.log())
+    assert found is not None
+    remote = f'leafnodes {{ reconnect: 1, remotes: [{{ url: "nats://127.0.0.1:{found[1]}" }}] }}'
+    far = world.start(config=f"jetstream {{ domain: far }}\n{remote}\nserver_name: far")
+    assert isinstance(far, ServerProcess)
+    session = Session(
+        ConnectionProfile("leaf", urls=(here.url,), jetstream_domain="far", request_timeout=2.0)
+    )
+    await session.connect()
+    try:
+        await make_stream(session)
+        await seen(session, lambda s: "orders" in s.streams and s.streams["orders"].is_read)
+        far.kill()
+        cut = await seen(session, lambda s: "Nothing answers $JS.far.API" in s.errors.get("account", ""))
+        assert cut.streams["orders"].is_read
+        assert "jetstream" not in cut.errors
+        far.start()
+        again = await seen(session, lambda s: "account" not in s.errors)
+        assert again.account is not None
+        assert again.account.domain == "far"
+        assert again.streams["orders"].is_read
+    finally:
+        await session.close()
+
+
 async def test_of_several_servers_those_that_do_not_answer_are_told(world: World) -> None:
     profile = no_login(world)
     urls = ("nats://127.0.0.1:1", *profile.urls, "nats://no-such-host.invalid:4222")
