@@ -336,6 +336,13 @@ def _replay(arguments: list[str]) -> int:
     return replay_options.run(arguments)
 
 
+def _dead_letter(arguments: list[str]) -> int:
+    """move what a consumer has not acknowledged to a dead-letter station"""
+    from memphis_desktop import dead_letter_options
+
+    return dead_letter_options.run(arguments)
+
+
 def _bridge(arguments: list[str]) -> int:
     """let a broker mirror and source streams of another server"""
     parser = make_parser(
@@ -371,5 +378,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "cluster": _cluster,
     "check": _check,
     "replay": _replay,
+    "dead-letter": _dead_letter,
     "bridge": _bridge,
 }

@@ -45,6 +45,11 @@ class StationActions:
         self._parent = parent
 
     @property
+    def parent(self) -> QWidget:
+        """The widget its dialogs stand before."""
+        return self._parent
+
+    @property
     def refusal(self) -> str:
         """Why nothing can be changed here now; empty when it can."""
         return self.refusal_of("")

@@ -9,9 +9,11 @@ from memphis_desktop.cluster.health import Severity, consumer_findings
 from memphis_desktop.cluster.history import History
 from memphis_desktop.cluster.model import ConsumerSnapshot
 from memphis_desktop.cluster.times import parse_time
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
+from memphis_desktop.ui.screens.dead_letters.move_dialog import open_move
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_parts import (
     SEVERITY_TOKEN,
@@ -209,6 +211,13 @@ def row_commands(
             "",
             lambda: start(lambda c: actions.create_consumer(c.stream, c.config), "create the group"),
             "copy",
+            missing or refusal,
+        ),
+        command(
+            tr("Move all to a dead-letter station"),
+            "",
+            lambda: one is not None and open_move(context, actions.parent, one),
+            "archive-tray",
             missing or refusal,
         ),
         command(

@@ -35,7 +35,7 @@ from memphis_desktop.inspect.publishing import PublishError, check_subject
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
-from memphis_desktop.ui.components.dialogs import Dialog, Disclosure, add_form_row, form_layout
+from memphis_desktop.ui.components.dialogs import Dialog, Disclosure, add_form_row, form_layout, make_room
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.dead_letters.delayed import delay_box, fates_sentence
@@ -175,6 +175,7 @@ class ResendDialog(Dialog):
         self.verb_button.setEnabled(not problem and typed and self.result_of is None)
         self.verb_button.setToolTip(problem)
         self._code.set_text(command_lines(self.letters, subject))
+        make_room(self)
 
     def options(self) -> ResendOptions:
         """What was chosen; raises `NotPossible` when one consumer cannot be reached alone."""
