@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from memphis_desktop.cluster.profiles import write_private
 from memphis_desktop.inspect.replay.copies import MessageIds, ReplayOptions
 from memphis_desktop.inspect.replay.edits import Edits
 from memphis_desktop.inspect.replay.progress import ReplayState
@@ -169,14 +169,7 @@ class RecordStore:
 
     def save(self, record: RunRecord) -> None:
         """Write a record; raises OSError."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(record.run_id)
-        beside = path.with_suffix(".writing")
-        with beside.open("wb") as file:
-            file.write(orjson.dumps(to_json(record)))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_private(self._path(record.run_id), orjson.dumps(to_json(record)).decode())
 
     def load(self) -> list[RunRecord]:
         """Return all records, newest first; what cannot be read is told in the log and left alone."""
