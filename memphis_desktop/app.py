@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,6 +29,7 @@ from memphis_desktop.errors import Failure
 from memphis_desktop.language import tr
 from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.opening import Opening, from_json
+from memphis_desktop.server_process import program_command
 from memphis_desktop.ui import figure_style, settings, theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError
 from memphis_desktop.ui.collector import Collector
@@ -43,6 +46,27 @@ from memphis_desktop.ui.window import MainWindow
 log = logging.getLogger(__name__)
 
 _SIGNAL_LOOK_MS = 250
+_SCALE = "QT_SCALE_FACTOR"
+
+
+class _Restart:
+    """Whether the program is to start again at its end, and what it put into its environment meanwhile."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self.drops: list[str] = []
+
+    def run(self) -> None:
+        """Start the program again in place of this one, with the same arguments."""
+        environment = {name: value for name, value in os.environ.items() if name not in self.drops}
+        command = program_command(*sys.argv[1:])
+        if sys.platform == "win32":
+            subprocess.Popen(command, env=environment)
+        else:
+            os.execve(command[0], command, environment)
+
+
+_restart = _Restart()
 
 
 @dataclass
@@ -71,8 +95,9 @@ def application() -> QApplication:
 def _scale_as_set() -> None:
     """Qt takes the scale from the environment, before the application is made."""
     percent = Settings(folders.config_folder() / folders.SETTINGS_FILE).get(setting_keys.SCALE)
-    if isinstance(percent, int) and 50 <= percent <= 400:
-        os.environ.setdefault("QT_SCALE_FACTOR", str(percent / 100))
+    if isinstance(percent, int) and 50 <= percent <= 400 and _SCALE not in os.environ:
+        os.environ[_SCALE] = str(percent / 100)
+        _restart.drops.append(_SCALE)
 
 
 @contextlib.asynccontextmanager
@@ -251,6 +276,8 @@ def run(
         raise
     finally:
         instance.release()
+        if _restart.wanted:
+            _restart.run()
 
 
 def _hand_over(instance: Instance, first: Opening, then: Opening) -> int:
@@ -280,6 +307,7 @@ async def _main(
         async with session(demo=demo, connect=connect, ports_folder=ports_folder, restore=restore) as program:
             window = program.window
             window.close_requested.connect(ended.set)
+            window.restart_requested.connect(functools.partial(_end_for_restart, ended))
             instance.asked.connect(lambda request: _asked_again(window, from_json(request)))
             with _failures_shown(loop, window):
                 window.opener.open(asked)
@@ -289,6 +317,11 @@ async def _main(
                     window.tasks.run(update_notice.check_quietly(window), tr("look for updates"))
                 await ended.wait()
     return 0
+
+
+def _end_for_restart(ended: asyncio.Event) -> None:
+    _restart.wanted = True
+    ended.set()
 
 
 def _asked_again(window: MainWindow, asked: Opening) -> None:

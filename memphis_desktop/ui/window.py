@@ -57,6 +57,7 @@ class MainWindow(QMainWindow):
     """Implements `Shell`. Made by the program with the broker control and the profile store."""
 
     close_requested = Signal()  # the user closed it: the program ends in order
+    restart_requested = Signal()  # the same, and it starts again
 
     def __init__(
         self,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +15,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from memphis_desktop import app
+from memphis_desktop import app, folders
 from memphis_desktop.app import Program
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.language import figures
@@ -169,6 +173,49 @@ async def test_the_language_is_chosen_for_the_next_start(open_window: OpenWindow
     screen.language.activated.emit(screen.language.currentIndex())
     assert settings.current().get(keys.LANGUAGE) == "en"
     assert "English from the next start" in program.window.toasts.texts()[-1]
+
+
+RESTARTED = """
+import os, sys
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+from memphis_desktop import app
+
+def restart():
+    window = next((w for w in QApplication.topLevelWidgets() if hasattr(w, "restart_requested")), None)
+    if window is None or not window.isVisible():
+        QTimer.singleShot(50, restart)
+    else:
+        window.restart_requested.emit()
+
+def begin_again(program, command, environment):
+    print(command[1:], "QT_SCALE_FACTOR" in environment, flush=True)
+    os._exit(7)
+
+os.execve = begin_again
+sys.argv = ["memphis-desktop", "--demo"]
+app.application()
+QTimer.singleShot(50, restart)
+app.run(demo=False, connect=None)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process there cannot take the place of another")
+def test_it_starts_again_with_its_arguments_and_without_its_own_scale(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "settings.json").write_text('{"look/scale": 125}')
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", folders.HOME_VARIABLE: str(tmp_path)}
+    environment.pop("QT_SCALE_FACTOR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", RESTARTED],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert done.stdout.split() == ["['-m',", "'memphis_desktop',", "'--demo']", "False"]
 
 
 def test_limits_of_what_is_followed() -> None:

@@ -339,7 +339,7 @@ class SettingsScreen(Screen):
 
     def _tell_scale(self) -> None:
         percent = self.scale.currentData()
-        self.context.notify(
+        self._tell_next_start(
             tr("Everything will be drawn at {percent} % from the next start.", percent=percent)
         )
 
@@ -349,7 +349,10 @@ class SettingsScreen(Screen):
         else:
             name = self.language.currentText()
             told = tr("The program will speak {language} from the next start.", language=name)
-        self.context.notify(told)
+        self._tell_next_start(told)
+
+    def _tell_next_start(self, told: str) -> None:
+        self.context.notify(told, action=(tr("Restart now"), self._window().restart_requested.emit))
 
     def _show_zone(self) -> None:
         choice = str(self.context.settings.get(time_zones.SETTING, time_zones.LOCAL))
