@@ -20,11 +20,14 @@ import hypothesis
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 
 from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.cluster.lab.layout import quiet_nodes
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
 from tests.installed import npm_packages, python_environment
+from tests.waiting import PATIENCE
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -133,15 +136,26 @@ def three_node_cluster(tmp_path: Path) -> Iterator[LocalCluster]:
 
 
 class OrderlyClient(Client):
-    """A client whose `flush` waits for all that was sent before it.
+    """A client whose `flush` waits for all that was sent before it, and which is patient.
 
     nats-py writes the PING at once, ahead of what its flusher still holds; a second PING goes behind that.
+    Its own timeouts, half a second for a request, are too short for a machine with more to do.
     """
 
-    async def flush(self, timeout: int = 10) -> None:
+    async def flush(self, timeout: int = PATIENCE) -> None:
         """Return when the server has seen what was sent; raises as that of nats-py does."""
         await super().flush(timeout)
         await super().flush(timeout)
+
+    async def request(
+        self, subject: str, payload: bytes = b"", timeout: float = PATIENCE, *more: Any, **options: Any
+    ) -> Msg:
+        """Send a request and return its answer; raises as that of nats-py does."""
+        return await super().request(subject, payload, timeout, *more, **options)
+
+    def jetstream(self, **options: Any) -> JetStreamContext:
+        """JetStream over this client."""
+        return super().jetstream(**{"timeout": PATIENCE, **options})
 
 
 @pytest_asyncio.fixture
@@ -156,7 +170,7 @@ async def connect() -> AsyncIterator[Connect]:
         options.setdefault("allow_reconnect", False)
         options.setdefault("max_reconnect_attempts", 1)  # the first connection's tries, too
         options.setdefault("reconnect_time_wait", 0)
-        options.setdefault("connect_timeout", 30)
+        options.setdefault("connect_timeout", PATIENCE)
         url = server.url if isinstance(server, ServerProcess) else server
         client = OrderlyClient()
         clients.append(client)  # before it connects: one that was refused must be closed, too

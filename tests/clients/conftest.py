@@ -30,8 +30,8 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
 
 @pytest_asyncio.fixture
 async def jetstream(client: Client) -> JetStreamContext:
-    """JetStream of `client`, patient for half a minute per request, for machines with more to do."""
-    return client.jetstream(timeout=30)
+    """JetStream of `client`."""
+    return client.jetstream()
 
 
 @pytest.fixture

@@ -19,18 +19,10 @@ from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.cluster.raft import watcher
 from memphis_desktop.cluster.raft.model import Presence
 from memphis_desktop.cluster.session import Session
+from tests.waiting import until
 
-PATIENCE = 60.0
 STREAMS = 12
 GROUPS = 2
-
-
-async def until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come within {PATIENCE:g} s"
-        await asyncio.sleep(0.02)  # polls; the deadline is what counts
 
 
 @pytest_asyncio.fixture

@@ -31,9 +31,9 @@ async def test_fetch_ack_and_redelivery(client: Client, jetstream: JetStreamCont
     )
     first = await reader.fetch(4, timeout=2)
     assert [message.data for message in first] == [b"0", b"1", b"2", b"3"]
-    await first[0].ack_sync()
+    await first[0].ack_sync(timeout=30)
     await first[1].nak()
-    await naked.next_msg(timeout=2)
+    await naked.next_msg(timeout=30)
     again = await reader.fetch(1, timeout=2)
     assert (again[0].data, again[0].metadata.num_delivered) == (b"1", 2)
     await again[0].term()
@@ -42,7 +42,7 @@ async def test_fetch_ack_and_redelivery(client: Client, jetstream: JetStreamCont
     assert [message.data for message in rest[:2]] == [b"2", b"3"]
     assert len(rest) == 8
     for message in rest:
-        await message.ack_sync()
+        await message.ack_sync(timeout=30)
     info = await reader.consumer_info()
     assert (info.num_pending, info.num_ack_pending) == (0, 0)
     assert info.ack_floor is not None
@@ -63,7 +63,7 @@ async def test_queue_group_of_a_push_consumer(jetstream: JetStreamContext) -> No
 
     members = [await jetstream.subscribe("work.a", queue="q", cb=take) for _ in range(3)]
     await fill(jetstream, 100)
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 60)
     assert sorted(map(int, got)) == list(range(100))
     info = await members[0].consumer_info()
     assert info.push_bound
@@ -76,7 +76,7 @@ async def test_ordered_consumer_reads_a_large_stream(jetstream: JetStreamContext
     await asyncio.gather(*futures)
     reader = await jetstream.subscribe("work.a", ordered_consumer=True)
     for expected in range(1, 2501):
-        message = await reader.next_msg(timeout=5)
+        message = await reader.next_msg(timeout=30)
         assert message.metadata.sequence.stream == expected
 
 
@@ -103,7 +103,7 @@ async def test_a_work_queue_drops_what_was_acked(jetstream: JetStreamContext) ->
     await fill(jetstream, 20)
     reader = await jetstream.pull_subscribe("work.>", "G")
     for message in await reader.fetch(15, timeout=2):
-        await message.ack_sync()
+        await message.ack_sync(timeout=30)
     assert (await jetstream.stream_info("WORK")).state.messages == 5
 
 
@@ -111,7 +111,7 @@ async def test_an_ephemeral_goes_away_unused(client: Client, jetstream: JetStrea
     await jetstream.add_stream(name="WORK", subjects=["work.>"])
     deleted = await client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.DELETED.WORK.>")
     await jetstream.add_consumer("WORK", ConsumerConfig(name="short", inactive_threshold=0.2))
-    advisory = json.loads((await deleted.next_msg(timeout=4)).data)
+    advisory = json.loads((await deleted.next_msg(timeout=30)).data)
     assert (advisory["consumer"], advisory["action"]) == ("short", "delete")
     with pytest.raises(NotFoundError):
         await jetstream.consumer_info("WORK", "short")
@@ -119,7 +119,7 @@ async def test_an_ephemeral_goes_away_unused(client: Client, jetstream: JetStrea
 
 async def test_a_kill_forgets_no_ack_and_loses_no_message(broker: ServerProcess, connect: Connect) -> None:
     """Two groups at different places; what was confirmed never comes again, everything else does."""
-    jetstream = (await connect(broker)).jetstream(timeout=5)
+    jetstream = (await connect(broker)).jetstream(timeout=30)
     await jetstream.add_stream(name="WORK", subjects=["work.>"])
     await fill(jetstream, 5000)
     confirmed: dict[str, set[int]] = {"one": set(), "two": set()}
@@ -129,7 +129,7 @@ async def test_a_kill_forgets_no_ack_and_loses_no_message(broker: ServerProcess,
         reader = await jetstream.pull_subscribe("work.>", group, config=config)
         for _ in range(batches):
             messages = await reader.fetch(300, timeout=5)
-            await asyncio.gather(*(message.ack_sync() for message in messages[::2]))
+            await asyncio.gather(*(message.ack_sync(timeout=30) for message in messages[::2]))
             confirmed[group].update(message.metadata.sequence.stream for message in messages[::2])
             open_counts[group].update({message.metadata.sequence.stream: 1 for message in messages[1::2]})
         (again,) = await _nak_and_fetch(messages[1], reader)
@@ -137,7 +137,7 @@ async def test_a_kill_forgets_no_ack_and_loses_no_message(broker: ServerProcess,
     before = {group: await jetstream.consumer_info("WORK", group) for group in confirmed}
 
     broker.restart(crash=True)
-    jetstream = (await connect(broker)).jetstream(timeout=5)
+    jetstream = (await connect(broker)).jetstream(timeout=30)
     for group, sequences in confirmed.items():
         after = await jetstream.consumer_info("WORK", group)
         assert after.num_pending == before[group].num_pending
@@ -168,7 +168,7 @@ async def _nak_and_fetch(message: object, reader: object) -> list[int]:
 
 async def test_consumers_are_what_they_were_after_a_kill(broker: ServerProcess, connect: Connect) -> None:
     client = await connect(broker)
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(name="WORK", subjects=["work.>"])
     await fill(jetstream, 10)
     await fill(jetstream, 10, "work.b")
@@ -185,7 +185,7 @@ async def test_consumers_are_what_they_were_after_a_kill(broker: ServerProcess, 
     await jetstream.delete_consumer("WORK", "gone")
 
     broker.restart(crash=True)
-    jetstream = (await connect(broker)).jetstream(timeout=5)
+    jetstream = (await connect(broker)).jetstream(timeout=30)
     infos = {info.name: info for info in await jetstream.consumers_info("WORK")}
     assert sorted(infos) == ["last", "new", "short"]
     assert infos["last"].paused

@@ -10,21 +10,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from memphis_desktop.server_process import ServerFailure, ServerProcess, broker_command
 from tests.conftest import Connect, Starter
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - another process sets no event
-            await asyncio.sleep(0.01)
 
 
 def test_the_log_is_what_harnesses_wait_for(start_broker: Starter) -> None:
@@ -75,7 +69,7 @@ async def test_hangup_reloads_users(start_broker: Starter, connect: Connect) -> 
     path = server.folder / "server.conf"
     path.write_text("authorization { users: [ {user: a, password: a}, {user: c, password: c} ] }")
     server.send_signal(signal.SIGHUP)
-    await asyncio.wait_for(gone.wait(), 10)
+    await asyncio.wait_for(gone.wait(), 60)
     await stays.flush()
     await connect(server, user="c", password="c")
     path.write_text("authorization { users: [ {usr: a} ] }")
@@ -97,8 +91,8 @@ async def test_lame_duck(start_broker: Starter, connect: Connect) -> None:
 
     await connect(server, lame_duck_mode_cb=lame_duck, closed_cb=closed)
     server.send_signal(signal.SIGUSR2)
-    await asyncio.wait_for(told.wait(), 10)
-    await asyncio.wait_for(gone.wait(), 10)
+    await asyncio.wait_for(told.wait(), 60)
+    await asyncio.wait_for(gone.wait(), 60)
     assert server.process is not None
     assert await asyncio.to_thread(server.process.wait, 10) == 0
 
@@ -119,7 +113,7 @@ async def test_trace_shows_the_protocol_but_no_secrets(start_broker: Starter, co
     client = await connect(server, user="me", password="geheim")
     inbox = await client.subscribe("a.*")
     await client.publish("a.b", b"payload")
-    await inbox.next_msg(timeout=5)
+    await inbox.next_msg(timeout=30)
     log = server.log()
     assert re.search(r"\[TRC\] .* - cid:\d+ - <<- \[SUB a\.\*", log)
     assert "<<- [PUB a.b 7]" in log

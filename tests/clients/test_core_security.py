@@ -168,7 +168,7 @@ async def test_a_service_is_reached_from_another_account(servers: Servers, conne
         await offering.subscribe("help.*", cb=answer)
         await offering.flush()
         answers = [
-            (await asking.request(subject, body, timeout=5)).data
+            (await asking.request(subject, body, timeout=30)).data
             for subject, body in (("help.me", b"1"), ("help.you", b"2"), ("local.help", b"3"))
         ]
         return seen, answers
@@ -187,12 +187,12 @@ async def test_a_stream_arrives_under_its_prefix(servers: Servers, connect: obje
         for subject in ("news.sport", "news.weather", "other"):
             await giving.publish(subject, subject.encode())
         await giving.flush()
-        found = [(await wide.next_msg(timeout=5)).subject for _ in range(2)]
-        found.append((await narrow.next_msg(timeout=5)).subject)
+        found = [(await wide.next_msg(timeout=30)).subject for _ in range(2)]
+        found.append((await narrow.next_msg(timeout=30)).subject)
         await narrow.unsubscribe()
         await taking.flush()
         await giving.publish("news.sport", b"")
-        found.append((await wide.next_msg(timeout=5)).subject)
+        found.append((await wide.next_msg(timeout=30)).subject)
         return found, wide.pending_msgs, other.pending_msgs
 
     await on_both(servers, connect, scenario)
@@ -216,7 +216,7 @@ async def test_a_request_may_be_answered_once(servers: Servers, connect: object)
         await service.flush()
         inbox = await asking.subscribe("reply.here")
         await asking.publish("svc", b"", reply="reply.here")
-        first = (await inbox.next_msg(timeout=5)).data
+        first = (await inbox.next_msg(timeout=30)).data
         await service.flush()
         return first, inbox.pending_msgs, errors
 
@@ -232,6 +232,6 @@ async def test_denied_messages_are_left_out_of_a_wildcard(servers: Servers, conn
         for subject in ("a.a", "a.b", "a.c"):
             await writing.publish(subject, b"")
         await writing.flush()
-        return [(await got.next_msg(timeout=5)).subject for _ in range(2)], got.pending_msgs
+        return [(await got.next_msg(timeout=30)).subject for _ in range(2)], got.pending_msgs
 
     await on_both(servers, connect, scenario)

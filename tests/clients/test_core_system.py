@@ -106,11 +106,11 @@ async def ask_all(server: ServerProcess, connect: Connect) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for who, subject in REQUESTS:
         client = app if who == "app" else system
-        answers[f"{who} {subject}"] = json.loads((await client.request(subject, b"", timeout=5)).data)
+        answers[f"{who} {subject}"] = json.loads((await client.request(subject, b"", timeout=30)).data)
     server_id = app._server_info["server_id"]
     for command, body in (("KICK", b'{"cid":9999}'), ("LDM", b'{"cid":9999}')):
         subject = f"$SYS.REQ.SERVER.{server_id}.{command}"
-        answers[command] = json.loads((await system.request(subject, body, timeout=5)).data)
+        answers[command] = json.loads((await system.request(subject, body, timeout=30)).data)
     await app.close()
     await system.close()
     return answers
@@ -178,7 +178,7 @@ async def events_of(server: ServerProcess, connect: Connect) -> list[tuple[str, 
     client = await connect(server, name="visitor")
     await client.flush()
     await client.close()
-    await asyncio.wait_for(complete.wait(), 5)
+    await asyncio.wait_for(complete.wait(), 60)
     return found
 
 
@@ -207,8 +207,8 @@ async def test_a_kicked_client_hears_why(both: tuple[ServerProcess, ServerProces
             f"$SYS.REQ.SERVER.{info['server_id']}.KICK",
             json.dumps({"cid": info["client_id"]}).encode(),
         )
-        await system.request(subject, body, timeout=5)
-        await asyncio.wait_for(gone.wait(), 5)
+        await system.request(subject, body, timeout=30)
+        await asyncio.wait_for(gone.wait(), 60)
 
 
 async def test_monitoring_over_http_has_the_fields_of_the_reference(

@@ -94,7 +94,7 @@ async def exchange(client: object) -> None:
     inbox = await client.subscribe("a.>")  # type: ignore[attr-defined]
     for size in (0, 10, 20_000, 300_000):
         await client.publish("a.b", b"x" * size)  # type: ignore[attr-defined]
-        assert len((await inbox.next_msg(timeout=5)).data) == size
+        assert len((await inbox.next_msg(timeout=30)).data) == size
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ async def test_the_certificate_names_the_user(
     users = 'authorization { users: [ {user: "someone@example.org"}, {user: other} ] }\n'
     server = start(users + certificates.block("verify_and_map: true"))
     client = await connect(f"tls://127.0.0.1:{server.port}", tls=certificates.context())
-    answer = await client.request("$SYS.REQ.USER.INFO", b"", timeout=5)
+    answer = await client.request("$SYS.REQ.USER.INFO", b"", timeout=30)
     assert b'"user":"someone@example.org"' in answer.data
 
 
@@ -173,7 +173,7 @@ async def test_websocket(
     inbox = await other.subscribe("from.web")
     await other.flush()
     await client.publish("from.web", b"hello")
-    assert (await inbox.next_msg(timeout=5)).data == b"hello"
+    assert (await inbox.next_msg(timeout=30)).data == b"hello"
     await client.close()
     await asyncio.sleep(0)
     gc.collect()  # what the client left open is reported here, not in another test

@@ -27,8 +27,8 @@ from memphis_desktop.stations.front_door.upstream import Cluster, Credentials
 from memphis_desktop.stations.model import Permissions
 from memphis_desktop.stations.service import StationsService
 from tests.clients.test_core_tls import Certificates, certificates  # noqa: F401  # a fixture
-from tests.clients.test_stations_service import until
 from tests.conftest import Connect, Starter
+from tests.waiting import until
 
 PASSWORD = "Good-pass1"
 StartDoor = Callable[..., Awaitable[FrontDoorService]]

@@ -201,7 +201,7 @@ async def ignore(error: Exception) -> None:
 
 
 async def described(client: Any) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((await client.request("$SYS.REQ.USER.INFO", timeout=10)).data)["data"]
+    data: dict[str, Any] = json.loads((await client.request("$SYS.REQ.USER.INFO", timeout=30)).data)["data"]
     return data
 
 

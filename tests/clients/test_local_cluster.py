@@ -102,7 +102,7 @@ def test_clients_and_the_system_account_get_in(three_node_cluster: LocalCluster)
         inbox = system.new_inbox()
         answers = await system.subscribe(inbox)
         await system.publish("$SYS.REQ.SERVER.PING", reply=inbox)
-        names = {json.loads((await answers.next_msg(10)).data)["server"]["name"] for _ in NODE_NAMES}
+        names = {json.loads((await answers.next_msg(timeout=30)).data)["server"]["name"] for _ in NODE_NAMES}
         assert names == set(NODE_NAMES)
         await system.close()
 

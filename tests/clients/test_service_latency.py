@@ -80,7 +80,7 @@ async def metrics(start: Starter, connect: Connect) -> list[Any]:
             found.append(type(error).__name__)
         await service.flush()
         while told.pending_msgs or subject == "slow":
-            message = await told.next_msg(timeout=10)
+            message = await told.next_msg(timeout=30)
             metric = json.loads(message.data)
             assert metric["total"] >= metric["service"] >= 0
             found.append([message.subject, metric["status"], metric.get("header"), shape(metric)])
@@ -112,7 +112,7 @@ async def test_a_share_of_the_requests(start_broker: Starter, connect: Connect, 
     await service.subscribe("all", cb=answer)
     await service.flush()
     for _ in range(200):
-        await requester.request("all", b"", timeout=10)
+        await requester.request("all", b"", timeout=30)
     await service.flush()
     least, most = ((0, 15), (60, 140), (200, 200))[number]
     assert least <= told.pending_msgs <= most

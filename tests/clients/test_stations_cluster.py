@@ -8,7 +8,8 @@ from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.connecting import close_client, open_client
 from memphis_desktop.stations.service import StationsService
-from tests.clients.test_stations_service import ask, creation, until
+from tests.clients.test_stations_service import ask, creation
+from tests.waiting import until
 
 
 async def test_a_server_is_lost(three_node_cluster: LocalCluster) -> None:

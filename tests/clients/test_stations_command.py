@@ -15,8 +15,9 @@ from memphis_desktop.server_process import ServerProcess, broker_command
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.metadata import Metadata
 from memphis_desktop.stations.model import StationState
-from tests.clients.test_stations_service import ask, creation, until
+from tests.clients.test_stations_service import ask, creation
 from tests.conftest import Connect, Starter
+from tests.waiting import until
 
 COMMAND = [sys.executable, "-m", "memphis_desktop", "stations", "--port", "-1"]
 

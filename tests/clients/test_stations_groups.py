@@ -19,8 +19,9 @@ from memphis_desktop.stations.jetstream import JetStream
 from memphis_desktop.stations.metadata import Metadata, replace
 from memphis_desktop.stations.model import Connection, Consumer, Station
 from memphis_desktop.stations.service import StationsService
-from tests.clients.test_stations_service import ask, creation, until
+from tests.clients.test_stations_service import ask, creation
 from tests.conftest import Connect, Starter
+from tests.waiting import until
 
 
 @pytest_asyncio.fixture

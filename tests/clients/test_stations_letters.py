@@ -21,8 +21,9 @@ from memphis_desktop.stations.metadata import replace
 from memphis_desktop.stations.model import DeadLetter
 from memphis_desktop.stations.service import StationsService
 from tests.clients.test_stations_groups import consumer
-from tests.clients.test_stations_service import ask, until
+from tests.clients.test_stations_service import ask
 from tests.conftest import Connect
+from tests.waiting import until
 
 
 @pytest_asyncio.fixture

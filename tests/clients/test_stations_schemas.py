@@ -112,7 +112,7 @@ async def test_stations_enforce_schemas_and_producers_are_told(sdk: Any, station
     updates = await sdk.subscribe("$memphis_schema_updates_my#orders")
     attach = {"name": "order", "station_name": "my.orders", "username": "root"}
     assert await ask(sdk, "$memphis_schema_attachments", **attach) == b""
-    pushed = json.loads((await updates.next_msg(timeout=10)).data)
+    pushed = json.loads((await updates.next_msg(timeout=30)).data)
     schema = await stations.schema("order")
     assert schema is not None
     assert pushed == {"UpdateType": 1, "init": schema_update(schema)}
@@ -134,14 +134,14 @@ async def test_stations_enforce_schemas_and_producers_are_told(sdk: Any, station
 
     detach = {"station_name": "my.orders", "username": "root"}
     assert await ask(sdk, "$memphis_schema_detachments", **detach) == b""
-    pushed = json.loads((await updates.next_msg(timeout=10)).data)
+    pushed = json.loads((await updates.next_msg(timeout=30)).data)
     assert pushed == {"UpdateType": 2, "init": schema_update(None)}
     assert await stations.check_messages("my.orders", [b"anything"]) == [None]
 
     (station,) = await stations.attach_schema("order", ["my.orders"])
-    await updates.next_msg(timeout=10)
+    await updates.next_msg(timeout=30)
     await stations.remove_schema("order")
-    assert json.loads((await updates.next_msg(timeout=10)).data)["UpdateType"] == 2
+    assert json.loads((await updates.next_msg(timeout=30)).data)["UpdateType"] == 2
     station = await stations.station("my.orders")
     assert station is not None
     assert station.schema is None

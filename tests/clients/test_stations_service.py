@@ -23,18 +23,7 @@ from memphis_desktop.stations.model import Producer, RetentionType, Station, Sta
 from memphis_desktop.stations.service import StationsService
 from memphis_desktop.stations.view import snapshot
 from tests.conftest import Connect
-
-DEADLINE = 30.0
-
-
-async def until(condition: Any, what: str = "the condition") -> None:
-    """Wait until a condition holds; it may be a coroutine function."""
-    async with asyncio.timeout(DEADLINE):
-        while True:
-            result = condition()
-            if await result if asyncio.iscoroutine(result) else result:
-                return
-            await asyncio.sleep(0.01)
+from tests.waiting import PATIENCE, until
 
 
 @pytest_asyncio.fixture
@@ -63,7 +52,7 @@ async def metadata(any_server: ServerProcess, connect: Connect) -> Metadata:
 
 async def ask(client: Any, subject: str, **body: Any) -> bytes:
     """Send a control request as an SDK does."""
-    return (await client.request(subject, json.dumps(body).encode(), timeout=DEADLINE)).data
+    return (await client.request(subject, json.dumps(body).encode(), timeout=PATIENCE)).data
 
 
 def creation(name: str, **options: Any) -> dict[str, Any]:
@@ -329,7 +318,7 @@ async def test_rubbish_is_answered_with_one_sentence(
         (b"\xff{", "the request is not valid JSON"),
         (b'{"NAME":"x","Partitions_Number":true}', "partitions_number has to be a whole number"),
     ):
-        answer = await client.request("$memphis_station_creations", body, timeout=DEADLINE)
+        answer = await client.request("$memphis_station_creations", body, timeout=PATIENCE)
         assert answer.data.decode() == message
 
 

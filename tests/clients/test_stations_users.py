@@ -23,7 +23,8 @@ from memphis_desktop.stations.directory import UserDirectory
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.model import Permissions
 from memphis_desktop.stations.service import StationsService
-from tests.clients.test_stations_service import ask, creation, until
+from tests.clients.test_stations_service import ask, creation
+from tests.waiting import until
 
 PASSWORD = "Good-pass1"
 
@@ -175,7 +176,7 @@ async def test_permissions_are_enforced_by_the_service_and_by_the_node(world: Wo
         )
         assert answer["error"] == text
 
-    stream = app.jetstream(timeout=20)
+    stream = app.jetstream(timeout=30)
     assert (await stream.publish("public#one$1.final", b"x")).seq == 1
     with pytest.raises(nats.errors.TimeoutError):
         await app.request("private$1.final", b"x", timeout=0.5)
@@ -192,7 +193,7 @@ async def test_permissions_are_enforced_by_the_service_and_by_the_node(world: Wo
     await world.stations.edit_user("app", permissions=Permissions(allow_write=("private",)))
     await until(lambda: not app.is_connected, "the connection with the old rights' end")
     app = await world.log_in("app", PASSWORD)
-    assert (await app.jetstream(timeout=20).publish("private$1.final", b"x")).seq == 1
+    assert (await app.jetstream(timeout=30).publish("private$1.final", b"x")).seq == 1
 
 
 async def test_who_is_there_is_told(world: World) -> None:
@@ -208,7 +209,7 @@ async def test_who_is_there_is_told(world: World) -> None:
     await first.close()
     await asyncio.sleep(0)
     assert await active()
-    answer = json.loads((await world.client.request("$memphis_connection_status", timeout=20)).data)
+    answer = json.loads((await world.client.request("$memphis_connection_status", timeout=30)).data)
     assert answer == {"server": "node", "connections": [identifier]}
     await second.close()
     await until(lambda: _is(active, False), "the connection's end")

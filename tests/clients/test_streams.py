@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from nats.js import JetStreamContext, api
@@ -18,18 +17,7 @@ from nats.js.errors import (
 
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect
-
-T = TypeVar("T")
-
-
-async def eventually(ask: Callable[[], Awaitable[T]], right: Callable[[T], bool]) -> None:
-    """Ask until the answer is right, for fifteen seconds at most."""
-    for _ in range(300):
-        answer = await ask()
-        if right(answer):
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail(f"the last answer was {answer}")
+from tests.waiting import eventually
 
 
 async def test_publish_is_acknowledged_with_its_sequence(jetstream: JetStreamContext) -> None:
@@ -139,7 +127,7 @@ async def _state(jetstream: JetStreamContext, name: str) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("crash", [False, True], ids=["orderly", "killed"])
 async def test_everything_survives_a_restart(broker: ServerProcess, connect: Connect, crash: bool) -> None:
-    jetstream = (await connect(broker)).jetstream(timeout=5)
+    jetstream = (await connect(broker)).jetstream(timeout=30)
     await jetstream.add_stream(name="S", subjects=["s.*"], max_msgs=15, duplicate_window=60)
     await jetstream.add_stream(name="W", subjects=["w"], retention="workqueue", duplicate_window=60)
     await jetstream.add_stream(name="F", subjects=["f"], first_seq=50)
@@ -152,13 +140,13 @@ async def test_everything_survives_a_restart(broker: ServerProcess, connect: Con
     await jetstream.delete_msg("S", 15)
     worker = await jetstream.pull_subscribe("w", "worker")
     for message in await worker.fetch(5):
-        await message.ack_sync()
+        await message.ack_sync(timeout=30)
     await eventually(lambda: jetstream.stream_info("C"), lambda info: info.state.messages >= 20)
     before = [await _state(jetstream, name) for name in ("S", "W", "F", "M", "C")]
 
     broker.restart(crash=crash)
 
-    jetstream = (await connect(broker)).jetstream(timeout=5)
+    jetstream = (await connect(broker)).jetstream(timeout=30)
     assert [await _state(jetstream, name) for name in ("S", "W", "F", "M", "C")] == before
     assert (await jetstream.publish("s.a", b"x", headers={"Nats-Msg-Id": "s3"})).duplicate
     consumed = await jetstream.publish("w", b"x", headers={"Nats-Msg-Id": "w1"})
@@ -173,7 +161,7 @@ async def test_everything_survives_a_restart(broker: ServerProcess, connect: Con
 
 async def test_schedules_and_lifetimes_survive_a_kill(broker: ServerProcess, connect: Connect) -> None:
     client = await connect(broker)
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(
         name="S", subjects=["plan.*", "done.*", "short"], allow_msg_schedules=True, allow_msg_ttl=True
     )
@@ -183,7 +171,7 @@ async def test_schedules_and_lifetimes_survive_a_kill(broker: ServerProcess, con
 
     broker.restart(crash=True)
 
-    jetstream = (await connect(broker)).jetstream(timeout=5)
+    jetstream = (await connect(broker)).jetstream(timeout=30)
 
     def served(info: api.StreamInfo) -> bool:
         subjects = info.state.subjects or {}

@@ -72,7 +72,7 @@ async def description(
         )
     except nats.errors.Error as error:
         return str(error)
-    data = json.loads((await client.request("$SYS.REQ.USER.INFO", timeout=10)).data)["data"]
+    data = json.loads((await client.request("$SYS.REQ.USER.INFO", timeout=30)).data)["data"]
     data["expires"] = data.get("expires", 0) > 0
     for rule in data.get("permissions", {}).values():
         for key in rule:

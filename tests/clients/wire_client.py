@@ -8,6 +8,8 @@ import json
 import re
 from typing import Any
 
+from tests.waiting import PATIENCE
+
 # Keys whose values differ from run to run.
 _TIMES = frozenset(
     ("created", "ts", "time", "timestamp", "last_active", "first_ts", "last_ts", "ack_time", "active")
@@ -118,7 +120,7 @@ class WireClient:
         self._writer.write(b"PING\r\n")
         while self._pongs == before:
             self._arrived.clear()
-            await asyncio.wait_for(self._arrived.wait(), 10)
+            await asyncio.wait_for(self._arrived.wait(), PATIENCE)
 
     async def request(self, subject: str, payload: bytes = b"", head: bytes = b"") -> Frame:
         """Publish with a reply subject and return the first answer; it is not kept in `frames`."""
@@ -136,7 +138,7 @@ class WireClient:
     async def more(self) -> None:
         """Wait until something comes."""
         self._arrived.clear()
-        await asyncio.wait_for(self._arrived.wait(), 10)
+        await asyncio.wait_for(self._arrived.wait(), PATIENCE)
 
     async def settle(self, quiet: float = 0.045) -> list[Frame]:
         """Wait until nothing has come for `quiet` seconds; return and forget what has come."""

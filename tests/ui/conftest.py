@@ -5,7 +5,6 @@ Async tests here run on a qasync loop, as the program does. Wait with ``await un
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +17,8 @@ from PySide6.QtWidgets import QApplication
 from memphis_desktop import app, folders
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.event_loop import EventLoop
+from tests import waiting
+from tests.waiting import PATIENCE
 
 Until = Callable[..., Awaitable[Any]]
 
@@ -63,13 +64,10 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplicat
 def until(qapp: QApplication) -> Until:
     """Wait for a condition on the loop: ``await until(lambda: table.rows(), "rows")``; gives its value."""
 
-    async def wait(condition: Callable[[], Any], what: str = "the condition", timeout: float = 10.0) -> Any:
-        deadline = asyncio.get_running_loop().time() + timeout
-        while not (value := condition()):
-            if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"{what} did not come within {timeout:g} s")
-            await asyncio.sleep(0.01)  # polls; the deadline is what counts
-        return value
+    async def wait(
+        condition: Callable[[], Any], what: str = "the condition", timeout: float = PATIENCE
+    ) -> Any:
+        return await waiting.until(condition, what, timeout)
 
     return wait
 

@@ -46,7 +46,7 @@ def nameless(root: QWidget) -> list[str]:
 async def test_every_control_of_every_screen_has_a_name(program: Program, until: Until) -> None:
     window = program.window
     await window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
-    await until(lambda: window.connection(LOCAL_ID).memphis.available, "the Memphis layer", timeout=30)
+    await until(lambda: window.connection(LOCAL_ID).memphis.available, "the Memphis layer")
     assert nameless(window) == []
     problems: dict[str, list[str]] = {}
     for entry in SCREENS:

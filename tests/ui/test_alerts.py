@@ -59,7 +59,7 @@ async def test_a_lagging_group_is_told_and_shown(
     window.alerts.show_subject(alert)
     assert window.current_workspace().route == Route("consumer", {"stream": "orders", "consumer": "billing"})
     await jetstream.purge_stream("orders")
-    await until(lambda: not window.alerts.alerts(), "the end of the alert", timeout=20)
+    await until(lambda: not window.alerts.alerts(), "the end of the alert")
     assert not window.toasts.texts()
 
 
@@ -98,8 +98,8 @@ async def test_an_alert_starts_a_command_and_keeps_its_note(
     qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: any(rule.command for rule in window.alerts.rules()), "the rule")
     await window.open_profile(ConnectionProfile("near", urls=(any_server.url,), id="near"))
-    await until(lambda: window.alerts.open_count() == 1, "the alert", timeout=30)
-    await until(lambda: written.exists() and written.stat().st_size, "the command", timeout=30)
+    await until(lambda: window.alerts.open_count() == 1, "the alert")
+    await until(lambda: written.exists() and written.stat().st_size, "the command")
     told = json.loads(written.read_text())
     assert (told["event"], told["stream"], told["consumer"]) == ("began", "orders", "billing")
 
@@ -112,10 +112,10 @@ async def test_an_alert_starts_a_command_and_keeps_its_note(
     qtbot.mouseClick(note.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: window.alerts.note_of(alert) == "restart the billing pods", "the note")
     await jetstream.purge_stream("orders")
-    await until(lambda: not window.alerts.alerts(), "the end of the alert", timeout=30)
+    await until(lambda: not window.alerts.alerts(), "the end of the alert")
     for _ in range(5):
         await jetstream.publish("orders", b"x")
-    again = await until(window.alerts.alerts, "the alert again", timeout=30)
+    again = await until(window.alerts.alerts, "the alert again")
     assert window.alerts.note_of(again[0]) == "restart the billing pods"
 
 
@@ -142,7 +142,7 @@ async def test_alerts_of_one_rule_share_a_toast(
         await jetstream.publish("orders", b"x")
     for name in ("billing", "audit", "search"):
         await jetstream.add_consumer("orders", durable_name=name, ack_policy="explicit")
-    await until(lambda: window.alerts.open_count() == 3, "the alerts", timeout=20)
+    await until(lambda: window.alerts.open_count() == 3, "the alerts")
     [text] = window.toasts.texts()
     assert text.endswith("2 more alerts of this kind.")
     window.toasts._toasts[0]._act()
@@ -239,7 +239,7 @@ async def test_alerts_are_sent_to_a_webhook(
         5.0,
     )
     await jetstream.purge_stream("orders")
-    await until(lambda: len(got) == 3, "the end of the alert", timeout=20)
+    await until(lambda: len(got) == 3, "the end of the alert")
     assert got[2]["event"] == "ended"
     [hook] = window.alerts.webhooks.hooks
     await until(lambda: window.alerts.webhooks.state(hook).sent == 2, "the count")

@@ -37,7 +37,7 @@ SECRET = "4111-2222"
 
 
 async def fill(client: Client, name: str, **config: Any) -> None:
-    jetstream = client.jetstream(timeout=10)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name=name, subjects=[f"{name}.>"], allow_direct=True, **config))
     acks = [
         await jetstream.publish_async(
@@ -78,7 +78,7 @@ async def find(browser: MessageBrowser, until: Until, qtbot: QtBot, text: str, m
     before = browser.searching.job
     qtbot.keyClick(browser.search_bar.field, Qt.Key.Key_Return)
     await until(lambda: browser.searching.job not in (None, before), "the search")
-    await until(lambda: browser.searching.job.progress.state.ended, "its end", timeout=60)
+    await until(lambda: browser.searching.job.progress.state.ended, "its end")
 
 
 async def choose(browser: MessageBrowser, until: Until, qtbot: QtBot, title: str) -> None:
@@ -101,7 +101,7 @@ async def test_all_matches_are_counted_and_deleted(
     assert len(browser.list.model.rows) == 10
     await choose(browser, until, qtbot, "Delete all matches")
     dialog = await until(lambda: browser.window().findChild(DeletionDialog), "the dialog")
-    await until(lambda: "100 messages" in dialog.note.text(), "the count", timeout=60)
+    await until(lambda: "100 messages" in dialog.note.text(), "the count")
     assert "#4 – #400" in dialog.note.text()
     assert [row.sequence for row in dialog.table.rows()] == RED
     assert "nats stream rmm S 4 --force" in dialog.command.text()
@@ -127,7 +127,7 @@ async def test_all_matches_are_exported_and_replayed(
     assert export.choices["all"].isChecked()
     export.path_field.setText(str(tmp_path / "red.ndjson"))
     qtbot.mouseClick(export.verb_button, Qt.MouseButton.LeftButton)
-    await until((tmp_path / "red.ndjson").exists, "the file", timeout=60)
+    await until((tmp_path / "red.ndjson").exists, "the file")
     assert [message.sequence for message in read_file(tmp_path / "red.ndjson")] == RED
 
     await choose(browser, until, qtbot, "Replay all matches")
@@ -162,7 +162,7 @@ async def test_where_deleting_is_refused(browse: Browse, until: Until, qtbot: Qt
     assert not actions["Delete all matches (this connection is read-only)"]
     browser.message_actions.delete_matches()  # the client refuses even then
     dialog = await until(lambda: browser.window().findChild(DeletionDialog), "the dialog")
-    await until(lambda: "100 messages" in dialog.note.text(), "the count", timeout=60)
+    await until(lambda: "100 messages" in dialog.note.text(), "the count")
     qtbot.keyClicks(dialog.field, "S")
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: "read-only" in dialog.error.text(), "the refusal")
@@ -175,7 +175,7 @@ async def test_a_station_that_refuses_says_why(browse: Browse, until: Until, qtb
     await find(browser, until, qtbot, "red")
     browser.message_actions.delete_matches()
     dialog = await until(lambda: browser.window().findChild(DeletionDialog), "the dialog")
-    await until(lambda: "100 messages" in dialog.note.text(), "the count", timeout=60)
+    await until(lambda: "100 messages" in dialog.note.text(), "the count")
     qtbot.keyClicks(dialog.field, "S")
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: "not permitted" in dialog.error.text(), "the refusal")
@@ -199,7 +199,7 @@ async def test_what_is_hidden_is_not_found_and_not_rehearsed(
     await until(replay.isVisible, "its window")
     replay.target_field.setText("copies.{sequence}")
     qtbot.mouseClick(replay.dry_button, Qt.MouseButton.LeftButton)
-    dry = await until(lambda: replay.findChild(DryRunDialog), "the dry run", timeout=30)
+    dry = await until(lambda: replay.findChild(DryRunDialog), "the dry run")
     model = dry.table.view.model()
     shown = [model.index(row, column).data() for row in range(3) for column in range(model.columnCount())]
     assert any("•••" in str(text) for text in shown)

@@ -31,19 +31,9 @@ from memphis_desktop.server_process import nats_server_command
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.station_detail.screen import StationDetailScreen
 from memphis_desktop.ui.shell.workspace import Workspace
+from tests.waiting import PATIENCE
 
 Until = Callable[..., Awaitable[Any]]
-LONG = 60.0
-
-
-@pytest.fixture
-def until(until: Until) -> Until:
-    """As everywhere, with the patience that three servers on a busy machine need."""
-
-    async def patient(condition: Callable[[], Any], what: str = "it", timeout: float = LONG) -> Any:
-        return await until(condition, what, timeout)
-
-    return patient
 
 
 @dataclass
@@ -76,7 +66,7 @@ async def load(
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.2,
     )
-    await client.jetstream(timeout=20).add_stream(name="orders", subjects=["orders.>"], num_replicas=3)
+    await client.jetstream(timeout=30).add_stream(name="orders", subjects=["orders.>"], num_replicas=3)
     running = Load(client)
     task = asyncio.create_task(running.run())
     yield running
@@ -96,8 +86,8 @@ async def window(
     route = Route("station", {"stream": "orders", "tab": "summary"})
     await program.window.open_profile(three_node_cluster.profile(), route)
     workspace = program.window.current_workspace()
-    await until(lambda: (g := orders(workspace)) and g.all_current, "all current", LONG)
-    await until(lambda: len(workspace.context.session.snapshot.raft.servers) == 3, "three servers", LONG)
+    await until(lambda: (g := orders(workspace)) and g.all_current, "all current")
+    await until(lambda: len(workspace.context.session.snapshot.raft.servers) == 3, "three servers")
     return workspace
 
 
@@ -149,7 +139,7 @@ async def test_two_of_three_down_is_no_quorum_and_writes_are_refused(
         asyncio.to_thread(three_node_cluster.kill_node, "n2"),
     )
     killed = clock()
-    await until(lambda: orders(window).quorum is Quorum.LOST, "no quorum", LONG)
+    await until(lambda: orders(window).quorum is Quorum.LOST, "no quorum")
     took = clock() - killed
     screen = page(window)
     await until(lambda: not screen.notice.isHidden(), "the notice")
@@ -158,10 +148,10 @@ async def test_two_of_three_down_is_no_quorum_and_writes_are_refused(
         assert not button.isEnabled()
         assert "no quorum" in button.toolTip()
     timeline = window.context.session.raft.timeline
-    await until(lambda: timeline.latest(stream_key("orders")).kind is EventKind.QUORUM_LOST, "the mark", LONG)
-    await until(lambda: timeline.latest(META).kind is not EventKind.ELECTED, "the meta group's mark", LONG)
+    await until(lambda: timeline.latest(stream_key("orders")).kind is EventKind.QUORUM_LOST, "the mark")
+    await until(lambda: timeline.latest(META).kind is not EventKind.ELECTED, "the meta group's mark")
     # In its own words, as soon as the last server knows that it is alone.
-    await until(lambda: "The server says" in screen.edit_button.toolTip(), "the server's reason", LONG)
+    await until(lambda: "The server says" in screen.edit_button.toolTip(), "the server's reason")
     assert "No answer to" not in screen.edit_button.toolTip()  # those are not its words
     assert timeline.latest(META).leader == ""  # who is left still names the leader of before
     assert no_dialogs()
@@ -169,11 +159,11 @@ async def test_two_of_three_down_is_no_quorum_and_writes_are_refused(
 
     await asyncio.to_thread(three_node_cluster.start_node, "n1")
     await asyncio.to_thread(three_node_cluster.start_node, "n2")
-    await until(lambda: orders(window).all_current, "all current again", LONG)
-    await until(lambda: screen.notice.isHidden(), "the notice gone", LONG)
-    await until(lambda: screen.edit_button.isEnabled(), "the buttons", LONG)
+    await until(lambda: orders(window).all_current, "all current again")
+    await until(lambda: screen.notice.isHidden(), "the notice gone")
+    await until(lambda: screen.edit_button.isEnabled(), "the buttons")
     before = len(load.acknowledged)
-    await until(lambda: len(load.acknowledged) > before + 5, "acknowledgements again", LONG)
+    await until(lambda: len(load.acknowledged) > before + 5, "acknowledgements again")
 
 
 def lame_duck(cluster: LocalCluster, name: str) -> None:
@@ -189,7 +179,7 @@ def node(cluster: LocalCluster, name: str) -> NodeView:
 
 def wait_for_end(cluster: LocalCluster, name: str) -> None:
     """Wait until a server's process is gone."""
-    deadline = time.monotonic() + LONG
+    deadline = time.monotonic() + PATIENCE
     while node(cluster, name).pid is not None:
         assert time.monotonic() < deadline, f"{name} did not end"
         time.sleep(0.05)
@@ -213,20 +203,20 @@ async def test_a_rolling_restart_is_three_gaps_and_nothing_else(
         servers = session.snapshot.raft.servers.values()
         return all(one.here and one.in_messages_rate is not None for one in servers)
 
-    await until(told, "every server's traffic", LONG)
+    await until(told, "every server's traffic")
     beat = Heartbeat()
     lost = []
     for name in sorted(["n1", "n2", "n3"], key=lambda n: n == orders(window).leader):
         led = orders(window).leader == name
         elections = len(session.raft.timeline.events(stream_key("orders")))
         await asyncio.to_thread(END[way], three_node_cluster, name)
-        await until(lambda name=name: name in session.snapshot.raft.gone, f"{name} gone", LONG)
+        await until(lambda name=name: name in session.snapshot.raft.gone, f"{name} gone")
         lost.append(orders(window).quorum)
         await asyncio.to_thread(wait_for_end, three_node_cluster, name)
         await asyncio.to_thread(three_node_cluster.start_node, name)
-        await until(lambda: orders(window).all_current, "all current", LONG)
-        await until(told, "all there", LONG)
-        await until(lambda: session.snapshot.state is ConnectionState.CONNECTED, "the connection", LONG)
+        await until(lambda: orders(window).all_current, "all current")
+        await until(told, "all there")
+        await until(lambda: session.snapshot.state is ConnectionState.CONNECTED, "the connection")
         assert no_dialogs()
         events = session.raft.timeline.events(stream_key("orders"))[elections:]
         assert EventKind.QUORUM_LOST not in {event.kind for event in events}

@@ -32,19 +32,8 @@ from tests.tagged_cluster import TAGS, TaggedCluster
 
 Until = Callable[..., Awaitable[Any]]
 Start = Callable[..., Awaitable[ClusterScreen]]
-LONG = 60.0  # seconds: elections and copies on a busy machine
 ORDERS = stream_key("orders")
 ZONE_A, ZONE_B = {"n1", "n2", "n3"}, {"n3", "n4", "n5"}
-
-
-@pytest.fixture
-def until(until: Until) -> Until:
-    """As everywhere, with the patience that five servers on a busy machine need."""
-
-    async def patient(condition: Callable[[], Any], what: str = "it", timeout: float = LONG) -> Any:
-        return await until(condition, what, timeout)
-
-    return patient
 
 
 @pytest.fixture
@@ -62,7 +51,7 @@ def five(tmp_path: Path) -> Iterator[TaggedCluster]:
 async def client(five: TaggedCluster, connect: Callable[..., Awaitable[Client]]) -> AsyncIterator[Client]:
     """`orders` with three copies in zone a and its group `billing`; the client is on n3, in both zones."""
     nats = await connect(five.servers["n3"], allow_reconnect=True, max_reconnect_attempts=-1)
-    stream = nats.jetstream(timeout=20)
+    stream = nats.jetstream(timeout=30)
     await stream.add_stream(
         name="orders", subjects=["orders.>"], num_replicas=3, placement=Placement(tags=["zone:a"])
     )
@@ -174,7 +163,7 @@ async def test_a_station_is_moved_by_tags_and_a_move_is_cancelled(
     await until(lambda: dialog() is None, "no dialog")
 
     # The servers do not know yet that two of them hang: someone else moves it.
-    stream = client.jetstream(timeout=20)
+    stream = client.jetstream(timeout=30)
     config = (await stream.stream_info("orders")).config
     await stream.update_stream(config, placement=Placement(tags=["zone:b"]))
     await until(lambda: group(screen).moving, "on its way")
@@ -211,7 +200,7 @@ async def test_a_station_is_moved_by_tags_and_a_move_is_cancelled(
 async def test_a_member_is_evacuated_and_one_that_is_gone_replaced(
     start: Start, five: TaggedCluster, client: Client, until: Until, qtbot: QtBot
 ) -> None:
-    stream = client.jetstream(timeout=20)
+    stream = client.jetstream(timeout=30)
     await stream.update_stream((await stream.stream_info("orders")).config, placement=Placement())
     screen = await start()
     await choose(screen, ORDERS, until)
@@ -251,7 +240,7 @@ async def test_a_member_is_evacuated_and_one_that_is_gone_replaced(
 async def test_a_server_is_evacuated_and_removed_from_the_cluster(
     start: Start, five: TaggedCluster, client: Client, until: Until
 ) -> None:
-    stream = client.jetstream(timeout=20)
+    stream = client.jetstream(timeout=30)
     await stream.update_stream((await stream.stream_info("orders")).config, placement=Placement())
     screen = await start("servers")
     table = screen.servers.table

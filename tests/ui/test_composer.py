@@ -62,7 +62,7 @@ SCHEMA = {
 async def client(any_server: ServerProcess, connect: Connect) -> Client:
     opened = await connect(any_server)
     assert isinstance(opened, Client)
-    await opened.jetstream(timeout=5).add_stream(StreamConfig(name="S", subjects=["S.>"], allow_direct=True))
+    await opened.jetstream(timeout=30).add_stream(StreamConfig(name="S", subjects=["S.>"], allow_direct=True))
     return opened
 
 
@@ -336,19 +336,19 @@ async def test_a_station_of_memphis_is_asked_for_its_schema(
     workspace = await until(
         lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
     )
-    await until(lambda: "orders$1" in workspace.connection.snapshot.streams, "the station", timeout=30)
+    await until(lambda: "orders$1" in workspace.connection.snapshot.streams, "the station")
     composer = open_composer(window.current_workspace().current_screen.context, window)
     composer.subject_field.setText("orders$1.final")
     composer.body_editor.setPlainText('{"id": 0}')
     composer.check()
-    await until(lambda: composer.body.attached is not None, "the station's schema", timeout=30)
+    await until(lambda: composer.body.attached is not None, "the station's schema")
     assert "sale version 1 (schema of orders)" in composer.schema_check.text()
     assert "does not fit sale" in composer.body_note.text()
     assert not composer.publish_button.isEnabled()
     composer.body_editor.setPlainText('{"id": 7, "state": "PAID"}')
     composer.check()
     composer.sending.publish()  # asks the station's own check first
-    await until(lambda: "Stored in orders$1" in composer.outcome.text(), "the acknowledgement", timeout=30)
+    await until(lambda: "Stored in orders$1" in composer.outcome.text(), "the acknowledgement")
     composer.close()
 
     await stations.attach_schema("line", ["orders"])
@@ -356,10 +356,10 @@ async def test_a_station_of_memphis_is_asked_for_its_schema(
     composer.subject_field.setText("orders$1.final")
     composer.body_editor.setPlainText('{"sku": "pencil", "count": 2}')
     composer.check()
-    await until(lambda: composer.body.attached is not None, "the other schema", timeout=30)
+    await until(lambda: composer.body.attached is not None, "the other schema")
     composer.check()
     composer.sending.publish()  # written as JSON, sent as the type
-    await until(lambda: "Stored in orders$1 as #2" in composer.outcome.text(), "the second", timeout=30)
+    await until(lambda: "Stored in orders$1 as #2" in composer.outcome.text(), "the second")
     stored = await own.jetstream().get_msg("orders$1", 2)
     assert stored.data == b"\n\x06pencil\x10\x02"
     composer.close()
@@ -377,7 +377,7 @@ async def test_a_body_is_written_by_a_schema_registry(compose: Compose, client: 
         composer.subject_field.setText("S.order")
         composer.body_editor.setPlainText('{"id": 18446744073709551615, "state": "PAID"}')
         composer.check()
-        await until(lambda: composer.body.attached is not None, "the registry's schema", timeout=30)
+        await until(lambda: composer.body.attached is not None, "the registry's schema")
         assert "orders-value version 2 (main)" in composer.schema_check.text()
         composer.body_editor.setPlainText('{"id": 18446744073709551616}')
         composer.check()
@@ -385,7 +385,7 @@ async def test_a_body_is_written_by_a_schema_registry(compose: Compose, client: 
         composer.body_editor.setPlainText('{"id": 18446744073709551615, "state": "PAID"}')
         composer.check()
         composer.sending.publish()
-        await until(lambda: "Stored in S as #1" in composer.outcome.text(), "the acknowledgement", timeout=30)
+        await until(lambda: "Stored in S as #1" in composer.outcome.text(), "the acknowledgement")
         stored = await client.jetstream().get_msg("S", 1)
         # The mark, the path to the second message of the file after Line, and the message.
         assert stored.data == wire.mark(number) + b"\2\2" + b"\x08" + b"\xff" * 9 + b"\x01\x10\x01"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +46,6 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
     opened = await connect(any_server)
     assert isinstance(opened, Client)
     return opened
-
-
-@pytest.fixture
-def until(until: Until) -> Until:
-    """Wait longer than usual: much of this passes through a service beside a server."""
-    return partial(until, timeout=40)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ CARD = "4000-1234"
 async def client(broker: ServerProcess, connect: Connect) -> Client:
     opened = await connect(broker)
     assert isinstance(opened, Client)
-    jetstream = opened.jetstream(timeout=5)
+    jetstream = opened.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="S", subjects=["S.>"], allow_direct=True))
     for index in range(5):
         payload = f'{{"n": {index}, "card": "{CARD}", "note": "card {CARD}"}}'
@@ -143,7 +143,7 @@ async def test_a_command_of_ones_own(go: Go, until: Until, qtbot: QtBot, tmp_pat
     select_choice(screen.bench.decoder_box, ("command", "mine"))
     screen.bench.input.setPlainText("abcd")
     screen.bench.run()
-    await until(lambda: '"bytes": 4' in screen.bench.output.text(), "the answer", timeout=30)
+    await until(lambda: '"bytes": 4' in screen.bench.output.text(), "the answer")
     assert screen.bench.verdicts.rows()[-1][1].applied
     rule = screen._edit(None)
     rule.subject_field.setText("S.>")
@@ -151,7 +151,7 @@ async def test_a_command_of_ones_own(go: Go, until: Until, qtbot: QtBot, tmp_pat
     rule.accept()
     screen.context.navigate(Route("messages", {"stream": "S", "sequence": "1"}))
     browser = screen.window().current_workspace().current_screen.browser
-    await until(lambda: browser.detail.decoded is not None, "the message", timeout=30)
+    await until(lambda: browser.detail.decoded is not None, "the message")
     assert set(browser.detail.decoded.value) == {"bytes"}
 
 
@@ -179,7 +179,7 @@ async def test_a_schema_registry_as_a_user_sets_it_up(
     number = registry.register("orders-value", order)
     registry.require_basic("key", "secret")
     payload = wire.mark(number) + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"
-    await client.jetstream(timeout=5).publish("S.avro", payload)
+    await client.jetstream(timeout=30).publish("S.avro", payload)
     screen = await go(Route("decoders"))
     dialog = screen.sources.edit_registry(None)
     dialog.accept()
@@ -246,7 +246,7 @@ async def test_masks_hold_while_a_schema_is_being_read(
     number = registry.register("orders-value", order)
     registry.delay = 0.5
     payload = wire.mark(number) + bytes([2 * len(CARD)]) + CARD.encode()
-    await client.jetstream(timeout=5).publish("S.avro", payload)
+    await client.jetstream(timeout=30).publish("S.avro", payload)
     screen = await go(Route("decoders"))
     save_mask_rules([MaskRule("path", "$.card")])
     current_decoders().settings.registries = [RegistrySource("main", registry.url)]
@@ -262,7 +262,7 @@ async def test_masks_hold_while_a_schema_is_being_read(
         seen.update(text for text in shown if "note" not in text)  # the others are JSON
         return any(f'"{MASK}"' in text and "card" in text for text in seen)
 
-    await until(look, "the masked value", timeout=30)
+    await until(look, "the masked value")
     assert all(CARD not in text for text in seen)
 
 
@@ -293,7 +293,7 @@ async def test_a_folder_of_many_schemas_is_read_beside_the_loop(go: Go, until: U
     screen = await go(Route("decoders"))
     screen.sources.add_paths([str(tmp_path)])
     boxes = screen.bench.decoder_box
-    await until(lambda: boxes.findText("Protobuf p299.Thing") >= 0, "the types", timeout=30)
+    await until(lambda: boxes.findText("Protobuf p299.Thing") >= 0, "the types")
     assert screen.sources.table.rows()[0].state == ("good", "loaded")
     assert screen.sources.table.rows()[0].kind == "Folder"
 
@@ -317,7 +317,7 @@ async def test_a_plug_in_is_found_and_turned_on(go: Go, until: Until) -> None:
     select_choice(boxes, ("plugin", "ours"))
     screen.bench.input.setPlainText("abcd")
     screen.bench.run()
-    await until(lambda: '"bytes": 4' in screen.bench.output.text(), "the answer", timeout=60)
+    await until(lambda: '"bytes": 4' in screen.bench.output.text(), "the answer")
     screen.plugins.switch_button.click()
     assert boxes.findText("Plug-in ours") < 0
 
@@ -340,7 +340,7 @@ async def test_schemaverse_of_a_connection_is_taken_and_followed(
     workspace = await until(
         lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
     )
-    await until(lambda: workspace.connection.memphis.available, "the Memphis layer", timeout=30)
+    await until(lambda: workspace.connection.memphis.available, "the Memphis layer")
     window.navigate(Route("decoders"))
     screen = window.current_workspace().current_screen
     menu = screen.sources.open_menu(screen.mapToGlobal(screen.rect().center()))
@@ -353,10 +353,10 @@ async def test_schemaverse_of_a_connection_is_taken_and_followed(
         rows = screen.sources.table.rows()
         return rows[0].gives if rows else ""
 
-    await until(lambda: gives() == "1 schema, 1 version, 1 stream", "the schemas", timeout=30)
+    await until(lambda: gives() == "1 schema, 1 version, 1 stream", "the schemas")
     window.navigate(Route("messages", {"stream": "orders$1", "sequence": "1"}))
     browser = window.current_workspace().current_screen.browser
-    await until(lambda: browser.detail.decoded is not None, "the message", timeout=30)
+    await until(lambda: browser.detail.decoded is not None, "the message")
     assert browser.detail.decoded.value == {"sku": "pencil"}
     assert "line version 1" in browser.detail._chain.text()
     # A new version is heard of; after it is attached, messages are read with it.
@@ -394,7 +394,7 @@ async def test_masks_of_what_a_command_reads_hold_up_nothing(go: Go, until: Unti
         browser = window.current_workspace().current_screen.browser
         model = browser.list.model
         last = len(model.columns) - 1
-        await until(look, "the masked values", timeout=40)
+        await until(look, "the masked values")
     assert stalls.longest < 0.6  # one command alone takes longer
     assert any("takes its time" in text for text in seen)
     assert all(CARD not in text for text in seen)

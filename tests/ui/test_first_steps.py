@@ -38,7 +38,7 @@ async def test_the_first_steps_tick_themselves(
     program = await open_window(demo=True)
     window = program.window
     strip = window.first_steps
-    await until(strip.isVisible, "the strip", timeout=40)
+    await until(strip.isVisible, "the strip")
 
     def go(key: str) -> Any:
         qtbot.mouseClick(strip.buttons[key], Qt.MouseButton.LeftButton)
@@ -50,21 +50,21 @@ async def test_the_first_steps_tick_themselves(
 
     screen = go(first_steps.FIND)
     browser = screen.browser
-    await until(lambda: browser.list.model.rowCount() > 30, "messages", timeout=40)
+    await until(lambda: browser.list.model.rowCount() > 30, "messages")
     browser.search_bar.field.setText("json.total_cents > 0")
     browser.searching.start()
-    await until(lambda: first_steps.FIND in strip.done, "a match", timeout=40)
+    await until(lambda: first_steps.FIND in strip.done, "a match")
     browser.searching.close()
 
     go(first_steps.COMPARE)
-    await until(lambda: browser.list.current_message(), "a message", timeout=40)
+    await until(lambda: browser.list.current_message(), "a message")
     browser.message_actions.compare()  # with the one before it on its subject
-    comparison = await until(lambda: dialog_of(CompareDialog), "the comparison", timeout=30)
+    comparison = await until(lambda: dialog_of(CompareDialog), "the comparison")
     await until(lambda: first_steps.COMPARE in strip.done, "the comparison")
     comparison.close()
 
     view = go(first_steps.RESEND).view
-    await until(view.table.rows, "a dead letter", timeout=60)
+    await until(view.table.rows, "a dead letter")
     letter = next(one for one in view.table.rows() if one.groups or not one.managed)
     view.table.select_key(letter.key)
     view.resend()
@@ -72,21 +72,21 @@ async def test_the_first_steps_tick_themselves(
         lambda: dialog_of(GroupResendDialog) or dialog_of(ResendDialog), "the dialog", timeout=30
     )
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
-    await until(lambda: first_steps.RESEND in strip.done, "the letter", timeout=40)
+    await until(lambda: first_steps.RESEND in strip.done, "the letter")
 
     go(first_steps.REPLAY)
-    await until(lambda: browser.list.model.rowCount() > 30, "messages", timeout=40)
+    await until(lambda: browser.list.model.rowCount() > 30, "messages")
     table = browser.list.table
     browser.list.select_row(5)
     for _ in range(40):  # the list moves on meanwhile
         if len(browser.list.selected_messages()) < 12:
             qtbot.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
     browser.message_actions.replay()
-    replay = await until(lambda: dialog_of(ReplayDialog), "the dialog", timeout=30)
+    replay = await until(lambda: dialog_of(ReplayDialog), "the dialog")
     assert len(replay.sequences) >= first_steps.REPLAYED_AT_LEAST
     replay.pace_box.setCurrentIndex(1)
     qtbot.mouseClick(replay.verb_button, Qt.MouseButton.LeftButton)
-    await until(lambda: first_steps.REPLAY in strip.done, "the replay", timeout=40)
+    await until(lambda: first_steps.REPLAY in strip.done, "the replay")
     assert strip._title.text() == "All done"
 
     qtbot.keyClick(strip.buttons[first_steps.LAG], Qt.Key.Key_Escape)

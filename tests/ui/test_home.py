@@ -270,7 +270,7 @@ async def test_who_else_may_come_in_is_chosen_kept_and_shown(
     )
     panel = home(program).broker_panel
     program.window.top_bar.tabs.setCurrentIndex(0)
-    await until(lambda: not panel.memphis_button.isHidden(), "the port for SDKs", timeout=60)
+    await until(lambda: not panel.memphis_button.isHidden(), "the port for SDKs")
     assert panel.rest_label.isHidden()
     assert panel.streaming_label.isHidden()
     panel.change_doors()
@@ -289,9 +289,9 @@ async def test_who_else_may_come_in_is_chosen_kept_and_shown(
     assert "cluster id" in form.error.text()
     form.cluster.setText("shop")
     qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
-    await until(lambda: program.broker.served.rest_port, "REST", timeout=60)
+    await until(lambda: program.broker.served.rest_port, "REST")
     program.window.top_bar.tabs.setCurrentIndex(0)  # the restart shows the broker
-    await until(lambda: not panel.streaming_label.isHidden(), "the addresses", timeout=60)
+    await until(lambda: not panel.streaming_label.isHidden(), "the addresses")
     assert panel.rest_label.text() == f"REST: http://127.0.0.1:{program.broker.served.rest_port}"
     assert panel.streaming_label.text() == "NATS Streaming: cluster id shop"
     assert panel.memphis_button.isHidden()
@@ -350,11 +350,11 @@ async def test_a_connection_with_everything_is_made_and_opened(
     assert profile.urls == ("nats://127.0.0.1:1", server.url)
     await until(lambda: screen.table.rows(), "the row")
     screen.details.test()
-    await until(lambda: screen.details.test_button.isEnabled(), "the end of the test", timeout=30)
+    await until(lambda: screen.details.test_button.isEnabled(), "the end of the test")
     states = {step.key: step.state for step in screen.details._steps}
     assert states == {**dict.fromkeys(states, "passed"), "memphis": "skipped"}
     screen.open(profile)
-    await until(lambda: len(program.window.workspaces()) == 2, "the tab", timeout=30)
+    await until(lambda: len(program.window.workspaces()) == 2, "the tab")
     connection = program.window.workspaces()[1].connection
     assert connection is not None
     assert connection.session.system is not None
@@ -392,7 +392,7 @@ async def test_a_row_says_where_connecting_failed_and_when_it_last_worked(
     screen.refresh()
     [profile] = store.load()
     screen.open(profile)
-    await until(lambda: program.window.attempts.failure(profile.id), "the failure", timeout=20)
+    await until(lambda: program.window.attempts.failure(profile.id), "the failure")
     screen.refresh()
     [row] = screen.table.rows()
     assert row.state() == ("bad", "Failed: login")
@@ -421,7 +421,7 @@ async def test_trying_is_stopped_from_the_row(
     program.window.navigate(Route("home"))
     screen = home(program)
     nats_server.kill()
-    await until(lambda: screen.details.disconnect_button.text() == "Stop trying", "the offer", timeout=20)
+    await until(lambda: screen.details.disconnect_button.text() == "Stop trying", "the offer")
     [row] = screen.table.rows()
     assert row.state() == ("warning", "Reconnecting")
     [stop] = [command for command in screen.commands() if command.title == "Stop trying"]

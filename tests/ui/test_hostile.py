@@ -120,7 +120,7 @@ def check(root: QWidget) -> None:
 async def client(broker: ServerProcess, connect: Connect) -> Client:
     opened = await connect(broker)
     assert isinstance(opened, Client)
-    jetstream = opened.jetstream(timeout=10)
+    jetstream = opened.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="H", subjects=["H.>"], allow_direct=True))
     for payload in HOSTILE.values():
         await jetstream.publish("H.x", payload, headers={"X-Note": MARKUP, "X-Bidi": "\u202eabc"})
@@ -162,7 +162,7 @@ async def test_every_hostile_payload_in_the_browser_and_its_dialogs(
         if previous is not None and len(previous.payload) + len(HOSTILE[name]) < 300_000:
             dialog = CompareDialog(browser.window(), previous, browser.list.current_message() or previous)
             dialog.show()
-            await until(lambda dialog=dialog: dialog.summary.text(), "the comparison", timeout=30)
+            await until(lambda dialog=dialog: dialog.summary.text(), "the comparison")
             check(dialog)
             dialog.close()
         previous = browser.list.current_message()

@@ -83,11 +83,11 @@ async def test_lag_and_time_to_drain_agree_with_a_script(
         return "".join(screen.signs[sign]._figure.parts())
 
     # Nothing moves: messages to the last one, seconds to what passes between two readings.
-    await until(lambda: shown("lag") == str(BACKLOG), "the lag", timeout=30)
+    await until(lambda: shown("lag") == str(BACKLOG), "the lag")
     assert await script.look() == BACKLOG
-    await until(lambda: shown("seconds") not in ("–", "caught up"), "the lag in seconds", timeout=30)
+    await until(lambda: shown("seconds") not in ("–", "caught up"), "the lag in seconds")
     assert abs(seconds_of(shown("seconds")) - await script.seconds()) < 2.5
-    await until(lambda: shown("drain") == "never", "a lag that does not shrink", timeout=30)
+    await until(lambda: shown("drain") == "never", "a lag that does not shrink")
 
     subscription = await jetstream.pull_subscribe_bind("billing", stream="orders")
 
@@ -108,7 +108,7 @@ async def test_lag_and_time_to_drain_agree_with_a_script(
         async with asyncio.timeout(60):
             while len(pairs) < 6:
                 await rounds.get()
-                await until(lambda: not rounds.empty(), "the next round", timeout=30)
+                await until(lambda: not rounds.empty(), "the next round")
                 window_lag = workspace.connection.snapshot.consumers["orders", "billing"].num_pending
                 lags.append((window_lag, await script.look()))
                 text = shown("drain")

@@ -36,7 +36,7 @@ Open = Callable[..., Awaitable[Program]]
 async def client(any_server: ServerProcess, connect: Connect) -> Client:
     opened = await connect(any_server)
     assert isinstance(opened, Client)
-    await opened.jetstream(timeout=5).add_stream(StreamConfig(name="S", subjects=["S.>"]))
+    await opened.jetstream(timeout=30).add_stream(StreamConfig(name="S", subjects=["S.>"]))
     return opened
 
 
@@ -117,7 +117,7 @@ async def test_what_is_seen_becomes_a_station(screen: LiveScreen, client: Client
     assert dialog.form.config()["subjects"] == ["keep.>", "more.*"]
     dialog.form.field("name").setText("KEPT")
     dialog.accept()
-    await until(lambda: "KEPT" in screen.context.session.snapshot.streams, "the station", timeout=20)
+    await until(lambda: "KEPT" in screen.context.session.snapshot.streams, "the station")
     await client.jetstream().publish("keep.a", b"stored")
     assert (await client.jetstream().stream_info("KEPT")).state.messages == 1
 
@@ -171,7 +171,7 @@ async def test_answering_requests(screen: LiveScreen, client: Client, until: Unt
     dialog.body_field.setPlainText('{"n": {{counter:5}}}')
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: dialog.verb_button.text() == "Stop answering", "the start")
-    answers = [(await client.request("service.price.x", b"?", timeout=10)).data for _ in range(3)]
+    answers = [(await client.request("service.price.x", b"?", timeout=30)).data for _ in range(3)]
     assert answers == [b'{"n": 5}', b'{"n": 6}', b'{"n": 7}']
     await client.publish("service.price.y", b"no request")
     await until(lambda: "1 message wanted no answer" in dialog.note.text(), "the count")
@@ -180,7 +180,7 @@ async def test_answering_requests(screen: LiveScreen, client: Client, until: Unt
     dialog.delay_box.setValue(0.05)
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: dialog.verb_button.text() == "Stop answering", "the start")
-    assert (await client.request("service.price.x", b"?", timeout=10)).data == b'{"n": 5}'
+    assert (await client.request("service.price.x", b"?", timeout=30)).data == b'{"n": 5}'
     responder = dialog.responder
     dialog.reject()  # closing ends it
     await until(lambda: responder is not None and responder._subscription is None, "the end")
@@ -199,7 +199,7 @@ async def test_a_reply_is_folded_into_its_request(
     screen.fold_check.setChecked(True)
     await until(lambda: screen.capture is not None and screen.capture.folding, "folding")
     await listen(screen, until, "svc.*", "_INBOX.>")
-    await client.request("svc.price", b"?", timeout=5)
+    await client.request("svc.price", b"?", timeout=30)
     capture = screen.capture
     assert capture is not None
     await until(lambda: capture.replies, "the reply")
@@ -229,7 +229,7 @@ async def test_a_reply_is_folded_into_its_request(
 
 async def test_internal_subjects_are_shown_by_kind(screen: LiveScreen, client: Client, until: Until) -> None:
     await listen(screen, until, ">")
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.publish("S.first", b"1")  # JetStream's own traffic stays out
     await client.publish("_INBOX.x", b"2")
     await until(lambda: len(screen.list.model.rows) == 1, "the first")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -65,12 +64,6 @@ async def memphis(any_server: ServerProcess, connect: Connect) -> AsyncIterator[
     yield stations
     await stations.close()
     await service.stop()
-
-
-@pytest.fixture
-def until(until: Until) -> Until:
-    """Wait longer than usual: much of this passes through a service beside a server."""
-    return partial(until, timeout=40)
 
 
 @pytest.fixture
@@ -146,7 +139,7 @@ async def test_a_plain_server_says_what_is_missing_until_the_service_comes(
     service = StationsService(await connect(nats_server))
     await service.start()
     try:
-        await until(lambda: isinstance(workspace.current_screen, SchemasScreen), "the screen", timeout=20)
+        await until(lambda: isinstance(workspace.current_screen, SchemasScreen), "the screen")
         assert item.reason == ""
     finally:
         await service.stop()
@@ -432,7 +425,7 @@ async def test_both_kinds_of_dead_letters_are_resent_edited_and_dropped(
 
     asking = asyncio.create_task(ask_again())
     try:
-        await until(lambda: len(view.table.rows()) == 2, "the letters", timeout=20)
+        await until(lambda: len(view.table.rows()) == 2, "the letters")
     finally:
         asking.cancel()
     assert view.banner.isHidden()
@@ -452,7 +445,7 @@ async def test_both_kinds_of_dead_letters_are_resent_edited_and_dropped(
     dialog: GroupResendDialog = await until(lambda: dialog_of(GroupResendDialog), "the dialog")
     assert "dead_letters.resend" in dialog._code.text()
     await agree(until, qtbot, GroupResendDialog)
-    message = await asyncio.wait_for(received.get(), 10)
+    message = await asyncio.wait_for(received.get(), 60)
     assert message.data == b'{"id": 1}'
     await until(lambda: any(one.resent for one in view.table.rows()), "the mark")
     # The refused one can only be sent edited, and is stored when it fits.
@@ -488,7 +481,7 @@ async def test_the_service_raises_alerts(
     await memphis.create_station("orders")
     producer = {"name": "web", "station_name": "orders", "connection_id": "c-1", "username": "root"}
     body = producer | {"producer_type": "application", "req_version": 4, "app_id": "a", "sdk_lang": "python"}
-    answer = await client.request("$memphis_producer_creations", json.dumps(body).encode(), timeout=20)
+    answer = await client.request("$memphis_producer_creations", json.dumps(body).encode(), timeout=30)
     assert json.loads(answer.data)["error"] == ""
     await show(Route("stations"))
     connection = program.window.workspaces()[-1].connection
@@ -534,7 +527,7 @@ async def test_a_plain_consumers_letter_is_resent_at_a_pace(
     await client.publish(message.reply, b"+TERM bad")
     screen = await show(Route("dead_letters"))
     assert isinstance(screen, DeadLettersScreen)
-    [letter] = await until(screen.view.table.rows, "the letter", timeout=20)
+    [letter] = await until(screen.view.table.rows, "the letter")
     assert (letter.cause, letter.station, letter.managed) == ("bad", "plain", False)
     from memphis_desktop.ui.screens.dead_letters.resend_dialog import ResendDialog
 
@@ -542,7 +535,7 @@ async def test_a_plain_consumers_letter_is_resent_at_a_pace(
     screen.view.resend()
     dialog = await until(lambda: dialog_of(ResendDialog), "the dialog")
     dialog.accept()
-    await until(lambda: not screen.view.table.rows(), "the drop after the copy", timeout=20)
+    await until(lambda: not screen.view.table.rows(), "the drop after the copy")
     assert (await jetstream.stream_info("plain")).state.messages == 2
 
 

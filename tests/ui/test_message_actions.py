@@ -38,7 +38,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 async def fill(client: Client, name: str, count: int) -> None:
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name=name, subjects=[f"{name}.>"], allow_direct=True))
     acks = [
         await jetstream.publish_async(
@@ -94,7 +94,7 @@ async def test_why_a_consumer_has_not_got_it(
     assert len(held) == 5
     done = await jetstream.pull_subscribe_bind("done", "S")
     for message in await done.fetch(100):
-        await message.ack_sync()
+        await message.ack_sync(timeout=30)
     browser = await browse()
 
     async def fates(sequence: int) -> dict[str, Any]:
@@ -243,7 +243,7 @@ async def test_a_link_leads_to_a_message_and_to_a_search(browse: Browse, until: 
     browser.set_subject("S.even")
     browser.search_bar.set_range("#11", "#60")
     browser.search_for('json.n > 20 && headers["traceparent"] != "a&b=c"')
-    await until(lambda: browser.searching.active and browser.searching.complete, "the search", timeout=30)
+    await until(lambda: browser.searching.active and browser.searching.complete, "the search")
     browser.list.setFocus()
     qtbot.keyClick(browser.list.table, Qt.Key.Key_L)
     to_search = QGuiApplication.clipboard().text()
@@ -260,7 +260,7 @@ async def test_a_link_leads_to_a_message_and_to_a_search(browse: Browse, until: 
     window.opener.open(Opening(links=(to_search,)))
     await until(lambda: len(window.workspaces()) == tabs + 2, "another tab")
     screen = await until(lambda: window.current_workspace().current_screen, "its page")
-    await until(lambda: screen.browser.searching.complete, "the same search", timeout=30)
+    await until(lambda: screen.browser.searching.complete, "the same search")
     assert [row.sequence for row in screen.browser.list.model.rows] == list(range(22, 61, 2))
 
     for link, says in (
@@ -283,7 +283,7 @@ async def test_trace_headers_columns_and_differences_in_time(
     actions["Copy trace id"].callback()
     assert QGuiApplication.clipboard().text() == TRACE
     actions["Find the messages of this trace"].callback()
-    await until(lambda: len(browser.list.model.rows) == 10, "the trace", timeout=30)
+    await until(lambda: len(browser.list.model.rows) == 10, "the trace")
     browser.searching.close()
     await until(lambda: browser.places.settled and len(browser.list.model.rows) == 100, "the station again")
 
@@ -293,7 +293,7 @@ async def test_trace_headers_columns_and_differences_in_time(
     tree.column_requested.emit("$.n")
     assert "$.n" in [column.title for column in browser.list.model.columns]
     tree.filter_requested.emit("json.n == 42")
-    await until(lambda: [row.sequence for row in browser.list.model.rows] == [42], "the match", timeout=30)
+    await until(lambda: [row.sequence for row in browser.list.model.rows] == [42], "the match")
     browser.searching.close()
     await until(lambda: browser.places.settled and len(browser.list.model.rows) == 100, "the station again")
 
@@ -319,7 +319,7 @@ async def test_nothing_in_the_range_says_where_the_nearest_is(
     await until(lambda: browser.places.settled and len(browser.list.model.rows) == 1, "the rare one")
     browser.search_bar.set_range("#10", "#20")
     qtbot.mouseClick(browser.search_bar.search_button, Qt.MouseButton.LeftButton)
-    await until(lambda: "the nearest is" in browser.sentence(), "the nearest", timeout=30)
+    await until(lambda: "the nearest is" in browser.sentence(), "the nearest")
     assert "later, #101" in browser.sentence()
     qtbot.mouseClick(browser._message._button, Qt.MouseButton.LeftButton)
     await until(lambda: (m := browser.list.current_message()) and m.sequence == 101, "the place")
@@ -332,7 +332,7 @@ async def test_nothing_in_the_range_says_where_the_nearest_is(
         lambda: browser._message._button.text() == "Search the whole station", "the offer", timeout=30
     )
     qtbot.mouseClick(browser._message._button, Qt.MouseButton.LeftButton)
-    await until(lambda: [row.sequence for row in browser.list.model.rows] == [77], "the match", timeout=30)
+    await until(lambda: [row.sequence for row in browser.list.model.rows] == [77], "the match")
 
 
 async def test_a_search_stops_where_asked_and_filters_travel_in_files(
@@ -343,7 +343,7 @@ async def test_a_search_stops_where_asked_and_filters_travel_in_files(
     bar.max_matches = 5
     bar.field.setText("Ada")
     browser.searching.start()
-    await until(lambda: browser.searching.job and browser.searching.job.progress.state.ended, "5", timeout=30)
+    await until(lambda: browser.searching.job and browser.searching.job.progress.state.ended, "5")
     assert len(browser.list.model.rows) == 5
     assert browser.searching.job.progress.state is SearchState.STOPPED
     assert "5 matches, as asked" in browser.search_status.label.text()

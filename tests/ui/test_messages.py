@@ -44,7 +44,7 @@ Browse = Callable[..., Awaitable[MessageBrowser]]
 
 async def fill(client: Client, name: str, payloads: list[bytes], **config: Any) -> None:
     """Make a stream with these messages; the subject's last part is the parity of the index."""
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name=name, subjects=[f"{name}.>"], allow_direct=True, **config))
     acks = [
         await jetstream.publish_async(
@@ -550,7 +550,7 @@ async def test_who_may_not_read_is_told_what_is_missing(
     profile = ConnectionProfile(name="few", urls=(url,))
     await program.window.open_profile(profile, Route("messages", {"stream": "S"}))
     screen: Any = program.window.current_workspace().current_screen
-    await until(lambda: screen.browser.shows_sentence, "the sentence", timeout=30)
+    await until(lambda: screen.browser.shows_sentence, "the sentence")
     assert "You may not read the messages of S" in screen.browser.sentence()
     assert "$JS.API.STREAM.MSG.GET.S" in screen.browser.sentence()
     assert screen.browser.reader is None  # "Try again" begins anew

@@ -46,7 +46,7 @@ Browse = Callable[..., Awaitable[MessageBrowser]]
 async def client(any_server: ServerProcess, connect: Connect) -> Client:
     opened = await connect(any_server)
     assert isinstance(opened, Client)
-    jetstream = opened.jetstream(timeout=5)
+    jetstream = opened.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="S", subjects=["S.>"], allow_direct=True))
     acks = [
         await jetstream.publish_async(
@@ -100,7 +100,7 @@ async def test_searching_and_going_back(browse: Browse, until: Until, qtbot: QtB
     qtbot.keyClicks(browser.search_bar.field, 'json.customer.name == "Ada" && json.n <= 103')
     qtbot.keyClick(browser.search_bar.field, Qt.Key.Key_Return)
     await until(lambda: browser.searching.job is not None, "the job")
-    await until(lambda: browser.searching.job.progress.state.ended, "the end", timeout=30)
+    await until(lambda: browser.searching.job.progress.state.ended, "the end")
     assert [row.sequence for row in browser.list.model.rows] == list(range(3, 104, 10))
     assert "500 messages read, 11 matches" in browser.search_status.label.text()
     assert sum(browser.histogram._matches) == 11
@@ -109,7 +109,7 @@ async def test_searching_and_going_back(browse: Browse, until: Until, qtbot: QtB
     browser.search_bar.field.setText("header.type:refund")
     browser.set_subject("S.even")
     qtbot.mouseClick(browser.search_bar.search_button, Qt.MouseButton.LeftButton)
-    await until(lambda: len(browser.list.model.rows) == 10, "the refunds", timeout=30)
+    await until(lambda: len(browser.list.model.rows) == 10, "the refunds")
     assert browser.searching.job.progress.scanned == 250
     browser.list.select_sequence(100)
     browser.search_status.close_button.click()
@@ -129,14 +129,14 @@ async def test_what_is_not_understood_is_marked_and_nothing_found_is_said(
     assert browser.searching.job is None
     browser.search_bar.field.setText("nowhere to be found")
     qtbot.keyClick(browser.search_bar.field, Qt.Key.Key_Return)
-    await until(lambda: "nothing matched" in browser.sentence(), "the sentence", timeout=30)
+    await until(lambda: "nothing matched" in browser.sentence(), "the sentence")
     assert browser.searching.job.progress.state is SearchState.DONE
     browser.search_bar.field.setText("refund")
     browser.search_bar.saved.save("refunds")
     browser.search_bar.field.clear()
     assert browser.search_bar.saved.entries() == [{"name": "refunds", "filter": "refund"}]
     browser.search_bar.saved.use("refund")
-    await until(lambda: len(browser.list.model.rows) == 10, "the matches", timeout=30)
+    await until(lambda: len(browser.list.model.rows) == 10, "the matches")
     browser.search_bar.saved.forget("refunds")
     assert browser.search_bar.saved.entries() == []
 
@@ -185,7 +185,7 @@ async def test_comparing(browse: Browse, until: Until, qtbot: QtBot) -> None:
         "$.customer.name": ("Bob", "Ada"),
     }
     dialog.text_check.click()
-    await until(dialog.lines.rows, "the lines", timeout=30)
+    await until(dialog.lines.rows, "the lines")
     differing = {row.left: row.right for _, row in dialog.lines.rows() if row.kind is not None}
     assert differing == {
         "S.even": "S.odd",
@@ -340,7 +340,7 @@ async def test_live_shows_subjects_messages_and_latency(
     await screen._connection.client.flush()
     for index in range(30):
         await client.publish(f"demo.{index % 3}.x", b"<b>%d</b>" % index)
-    await client.request("svc.ping", b"?", timeout=5)
+    await client.request("svc.ping", b"?", timeout=30)
     await until(lambda: len(screen.list.model.rows) == 31, "the rows")
     await until(lambda: screen.capture.latencies, "the latency")
     await until(lambda: screen.tree_model.rowCount() == 2, "the tree")
@@ -412,7 +412,7 @@ async def test_a_replay_into_another_connection_with_dry_run_and_undo(
     rehearsal.close()
     dialog.accept()
     run = await until(lambda: next(iter(runs_of(browser.context.session).entries), None), "the run")
-    await until(lambda: run.progress.stored == 500, "the copies", timeout=30)
+    await until(lambda: run.progress.stored == 500, "the copies")
     assert (await target.jetstream().stream_info("IN")).state.messages == 500
 
     async def agree(*_: Any) -> bool:
@@ -423,6 +423,6 @@ async def test_a_replay_into_another_connection_with_dry_run_and_undo(
     screen.panel.show_entry(run)
     assert screen.panel.undo_button.isEnabled()
     screen.panel.undo_button.click()
-    await until(lambda: run.undo is not None and run.undo.progress.removed == 500, "the undo", timeout=30)
+    await until(lambda: run.undo is not None and run.undo.progress.removed == 500, "the undo")
     assert (await target.jetstream().stream_info("IN")).state.messages == 0
     screen.deleteLater()

@@ -104,7 +104,7 @@ async def test_a_wrong_password_asks_for_credentials(
     cards.credentials_wanted.connect(wanted.append)
     cards.url.setText(server.url.replace("nats://", "nats://ada:wrong@"))
     cards.connect_url()
-    await until(lambda: not cards.connect_card.banner.isHidden(), "the failure", timeout=15)
+    await until(lambda: not cards.connect_card.banner.isHidden(), "the failure")
     assert "wrong" not in cards.connect_card.banner.text()
     assert cards.connect_card.banner.button().text() == "Add credentials"
 
@@ -141,7 +141,7 @@ async def test_a_lost_server_shows_a_banner_until_it_is_back(
     assert "What you see is" in workspace._banner.text()
     await until(lambda: greyed(workspace), "grey panels")
     nats_server.restart()
-    await until(lambda: workspace._banner_holder.isHidden(), "the banner to go", timeout=20)
+    await until(lambda: workspace._banner_holder.isHidden(), "the banner to go")
     assert not greyed(workspace)
 
 
@@ -157,7 +157,7 @@ async def test_trying_can_be_stopped_and_begun_again(
     assert workspace._banner.text().startswith("The connection is closed.")
     nats_server.start()
     button.click()
-    await until(lambda: workspace._banner_holder.isHidden(), "the connection", timeout=20)
+    await until(lambda: workspace._banner_holder.isHidden(), "the connection")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot halt a process")
@@ -171,12 +171,12 @@ async def test_a_server_that_hangs_is_said_to(
     nats_server.send_signal(signal.SIGSTOP)
     try:
         silent = "The server does not answer."
-        await until(lambda: workspace._banner.text().startswith(silent), "what happened", timeout=30)
-        await until(lambda: len(greyed(workspace)) > 5, "the age of each panel", timeout=30)
+        await until(lambda: workspace._banner.text().startswith(silent), "what happened")
+        await until(lambda: len(greyed(workspace)) > 5, "the age of each panel")
         assert all(age.age.text().endswith(" s old") for age in greyed(workspace))
     finally:
         nats_server.send_signal(signal.SIGCONT)
-    await until(lambda: not greyed(workspace), "the present", timeout=30)
+    await until(lambda: not greyed(workspace), "the present")
 
 
 async def test_one_panel_is_old_and_the_others_are_the_present(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import pytest
@@ -51,17 +50,6 @@ class Http:
         assert status == 200, answer
         self.headers["Authorization"] = f"Bearer {answer['jwt']}"
         return dict(answer)
-
-
-Answer = TypeVar("Answer")
-
-
-async def eventually(ask: Callable[[], Awaitable[Answer]], right: Callable[[Answer], bool]) -> Answer:
-    """Ask again and again until the answer is right; return it."""
-    async with asyncio.timeout(30):
-        while not right(answer := await ask()):  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.05)
-        return answer
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import aiohttp
 import pytest
 
 from memphis_desktop.server_process import ServerProcess
-from tests.clients.rest.conftest import Http, eventually
+from tests.clients.rest.conftest import Http
 from tests.clients.streaming.raw import RawClient
 from tests.conftest import Connect, Starter
+from tests.waiting import eventually
 
 COMMAND = [sys.executable, "-m", "memphis_desktop", "stations", "--no-front-door"]
 GATEWAYS = ["--rest_port", "-1", "--streaming_cluster_id", "mine"]

@@ -16,7 +16,8 @@ from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.model import Permissions
 from memphis_desktop.stations.rest.gateway import RestGateway
-from tests.clients.rest.conftest import Http, StartRest, eventually
+from tests.clients.rest.conftest import Http, StartRest
+from tests.waiting import eventually
 
 OK = (200, {"success": True, "error": None})
 UNAUTHORIZED = (401, {"message": "Unauthorized"})

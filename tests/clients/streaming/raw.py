@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -12,20 +11,9 @@ from nats.aio.msg import Msg
 
 from memphis_desktop.stations.streaming import nats_streaming_pb2 as pb
 from memphis_desktop.stations.streaming.wire import Subjects
+from tests.waiting import PATIENCE
 
 Answer = TypeVar("Answer", bound=Message)
-
-PATIENCE = 30.0
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition, or a coroutine function, gives something; gives up at some time."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = condition()
-            if await found if asyncio.iscoroutine(found) else found:
-                return
-            await asyncio.sleep(0.02)
 
 
 class RawClient:

@@ -19,8 +19,9 @@ from nats.errors import Error
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.streaming import nats_streaming_pb2 as pb
 from tests.clients.streaming.conftest import CLUSTER
-from tests.clients.streaming.raw import RawClient, RawSubscription, until
+from tests.clients.streaming.raw import RawClient, RawSubscription
 from tests.conftest import Connect
+from tests.waiting import until
 
 SECONDS = 60.0
 QUIET = 15.0  # of them without faults, at the end

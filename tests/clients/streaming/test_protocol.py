@@ -13,8 +13,9 @@ from memphis_desktop.stations.streaming import nats_streaming_pb2 as pb
 from memphis_desktop.stations.streaming.clients import Heartbeats
 from memphis_desktop.stations.streaming.gateway import StreamingGateway
 from tests.clients.streaming.conftest import StartGateway
-from tests.clients.streaming.raw import PATIENCE, RawClient, until
+from tests.clients.streaming.raw import RawClient
 from tests.conftest import Connect
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.streaming.gateway import StreamingGateway
 from memphis_desktop.stations.streaming.session import Session
 from tests.clients.streaming.conftest import StartGateway
-from tests.clients.streaming.raw import PATIENCE, RawClient, until
+from tests.clients.streaming.raw import RawClient
 from tests.conftest import Connect
+from tests.waiting import PATIENCE, until
 
 
 async def publish(client: RawClient, channel: str, count: int) -> None:

@@ -93,7 +93,7 @@ async def test_a_group_is_reset_after_a_preview(
     await jetstream.add_consumer("orders", durable_name="g", ack_policy="explicit")
     subscription = await jetstream.pull_subscribe_bind("g", "orders")
     for message in await subscription.fetch(10):
-        await message.ack_sync()
+        await message.ack_sync(timeout=30)
     screen = await show(Route("consumer", {"stream": "orders", "consumer": "g"}))
     await until(lambda: screen._consumer is not None and screen._consumer.num_pending == 2, "the group")
     qtbot.mouseClick(screen.reset_button, Qt.MouseButton.LeftButton)

@@ -58,17 +58,17 @@ async def test_a_login_without_permissions_is_told_what_is_missing(
     await fill_through(workspace)
     workspace.navigate(Route("consumers"))
     table = workspace.current_screen.table
-    await until(lambda: table.state() == "error", "the error", timeout=30)
+    await until(lambda: table.state() == "error", "the error")
     assert table._message.sentence() == "This login may not publish to $JS.API.CONSUMER.LIST.orders."
     workspace.navigate(Route("overview"))
     overview = workspace.current_screen
-    await until(lambda: overview.lag_board.state() == "error", "the error of one panel", timeout=30)
+    await until(lambda: overview.lag_board.state() == "error", "the error of one panel")
     assert overview.stations.state() == "ready"
     assert "Groups not readable" in [finding.text for finding in overview.health.rows()]
 
     workspace = await program.window.open_profile(as_("bob"), Route("stations"))
     table = workspace.current_screen.table
-    await until(lambda: table.state() == "error", "the error", timeout=30)
+    await until(lambda: table.state() == "error", "the error")
     assert table._message.sentence() == "This login may not publish to $JS.API.STREAM.LIST."
 
 

@@ -91,7 +91,7 @@ async def test_a_stations_code_follows_its_groups(
     assert client.connected_url.netloc in tab.code.text()
     tab.directions.set_choice("consume")
     tab.show_code()
-    await until(lambda: tab.groups.findData("billing") > 0, "the group", timeout=30)
+    await until(lambda: tab.groups.findData("billing") > 0, "the group")
     assert 'durable="my-group"' in tab.code.text()
     tab.groups.setCurrentIndex(tab.groups.findData("billing"))
     assert 'pull_subscribe_bind("billing"' in tab.code.text()

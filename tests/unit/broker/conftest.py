@@ -28,15 +28,15 @@ class RawClient:
 
     async def line(self) -> bytes:
         """Return the next line without its end; b"" when the server closed."""
-        return (await asyncio.wait_for(self.reader.readline(), 5)).removesuffix(b"\r\n")
+        return (await asyncio.wait_for(self.reader.readline(), 60)).removesuffix(b"\r\n")
 
     async def until(self, end: bytes) -> bytes:
-        return await asyncio.wait_for(self.reader.readuntil(end), 5)
+        return await asyncio.wait_for(self.reader.readuntil(end), 60)
 
     async def rest(self) -> bytes:
         """Return everything until the server closes."""
         try:
-            return await asyncio.wait_for(self.reader.read(), 10)
+            return await asyncio.wait_for(self.reader.read(), 60)
         except ConnectionError:
             return b""
 

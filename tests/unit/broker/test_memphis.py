@@ -127,7 +127,7 @@ async def test_greeting_and_login(start: Start, open_raw: OpenMemphis) -> None:
     client.send(hello("root$1"))
     assert await client.synchronise() == b""
     client.close()
-    await asyncio.wait_for(directory.left.wait(), 5)
+    await asyncio.wait_for(directory.left.wait(), 60)
     kinds, sessions = zip(*directory.seen, strict=True)
     assert kinds == ("connected", "disconnected")
     assert sessions[0] is sessions[1]

@@ -47,7 +47,7 @@ async def fill(jetstream: JetStreamContext, **config: Any) -> None:
     await jetstream.add_consumer("A", durable_name="g", ack_policy="explicit", ack_wait=60)
     subscription = await jetstream.pull_subscribe_bind("g", "A")
     for message in await subscription.fetch(100):
-        await message.ack_sync()
+        await message.ack_sync(timeout=30)
 
 
 async def test_a_station_comes_back(session: Session, jetstream: JetStreamContext, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect
-from tests.unit.cluster.test_session import seen
+from tests.waiting import seen
 
 
 @pytest_asyncio.fixture
@@ -47,7 +47,7 @@ async def fill(jetstream: JetStreamContext, **consumer: Any) -> None:
     )
     subscription = await jetstream.pull_subscribe_bind("g", "A")
     for message in (await subscription.fetch(8))[:6]:
-        await message.ack_sync()
+        await message.ack_sync(timeout=30)
 
 
 async def known(session: Session) -> tuple[StreamSnapshot, ConsumerSnapshot]:
@@ -140,7 +140,7 @@ async def test_acknowledging_out_of_order_leaves_candidates(
     subscription = await jetstream.pull_subscribe_bind("g", "A")
     messages = await subscription.fetch(5)
     for index in (1, 2, 4):
-        await messages[index].ack_sync()
+        await messages[index].ack_sync(timeout=30)
     _, consumer = await known(session)
     found = await PendingReader(session, "A", "g").read(consumer)
     assert [message.sequence for message in found.messages] == [1, 2, 3, 4, 5]

@@ -42,6 +42,7 @@ from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect
+from tests.waiting import PATIENCE
 
 OpenSession = Callable[..., Awaitable[Session]]
 
@@ -72,7 +73,7 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
     return opened
 
 
-async def until(session: Session, holds: Callable[[DeadLetterView], Any], seconds: float = 20) -> Any:
+async def until(session: Session, holds: Callable[[DeadLetterView], Any], seconds: float = PATIENCE) -> Any:
     """Wait for a view of the dead letters for which something holds; gives what it holds."""
     found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 

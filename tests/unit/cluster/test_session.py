@@ -24,11 +24,12 @@ from memphis_desktop.cluster.failures import (
 )
 from memphis_desktop.cluster.health import findings
 from memphis_desktop.cluster.history import ConsumerKey, ServerKey, StreamKey
-from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.cluster.model import ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, TlsOptions
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect, Starter
+from tests.waiting import seen
 
 OpenSession = Callable[..., Awaitable[Session]]
 
@@ -47,25 +48,6 @@ async def open_session() -> AsyncIterator[OpenSession]:
     yield make
     for session in sessions:
         await session.close()
-
-
-async def seen(
-    session: Session, holds: Callable[[ClusterSnapshot], Any], seconds: float = 15
-) -> ClusterSnapshot:
-    """Wait for a snapshot for which something holds."""
-    found: asyncio.Future[ClusterSnapshot] = asyncio.get_running_loop().create_future()
-
-    def look(snapshot: ClusterSnapshot) -> None:
-        if not found.done() and holds(snapshot):
-            found.set_result(snapshot)
-
-    stop = session.subscribe(look)
-    look(session.snapshot)
-    try:
-        async with asyncio.timeout(seconds):
-            return await found
-    finally:
-        stop()
 
 
 async def test_many_are_read_at_a_pace(
@@ -541,6 +523,6 @@ async def test_connecting_ends_at_once_when_it_is_stopped() -> None:
         connecting = asyncio.create_task(session.connect())
         await asyncio.wait({connecting}, timeout=wait)
         connecting.cancel()
-        await asyncio.wait_for(asyncio.gather(connecting, return_exceptions=True), 20)
+        await asyncio.wait_for(asyncio.gather(connecting, return_exceptions=True), 60)
         assert session.state in (ConnectionState.CLOSED, ConnectionState.FAILED)
     await session.close()

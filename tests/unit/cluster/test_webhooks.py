@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from memphis_desktop.cluster.webhooks import (
     webhook_from_json,
     webhook_to_json,
 )
+from tests.waiting import until
 
 
 class Receiver:
@@ -67,12 +68,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def an_alert(severity: str = WARNING, consumer: str = "billing") -> Alert:
     rule = Rule("lag_seconds", 300.0, severity=severity)
     return Alert(rule, "p", "prod-eu", Subject("orders", consumer), 412.5, 1_700_000_000.0)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - looks at what the sender counts
-            await asyncio.sleep(0.005)
 
 
 async def test_an_alert_arrives_as_json_with_its_token(receiver: Receiver) -> None:

@@ -19,6 +19,7 @@ from memphis_desktop.inspect.page_cache import Page, PageCache
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect, Starter
+from tests.waiting import eventually
 
 Open = Callable[..., Awaitable[MessageReader]]
 
@@ -75,7 +76,7 @@ def sequences(page: Page) -> list[int]:
 async def test_pages_by_every_method_on_every_retention(
     client: Client, open_reader: Open, method: ReadingMethod, retention: RetentionPolicy
 ) -> None:
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     if retention is RetentionPolicy.INTEREST:  # interest keeps messages only while a consumer wants them
         await jetstream.add_stream(
             StreamConfig(name="S", subjects=["S.>"], retention=retention, allow_direct=True)
@@ -84,8 +85,8 @@ async def test_pages_by_every_method_on_every_retention(
         for index in range(1, 301):
             await client.publish(f"S.{'rare' if index % 10 == 0 else 'often'}", b"%d" % index)
         await client.flush()
-        await wait_for(lambda: jetstream.stream_info("S"), lambda info: info.state.messages == 300)
-        await wait_for(lambda: jetstream.consumer_info("S", "keeper"), lambda info: info.num_pending == 300)
+        await eventually(lambda: jetstream.stream_info("S"), lambda info: info.state.messages == 300)
+        await eventually(lambda: jetstream.consumer_info("S", "keeper"), lambda info: info.num_pending == 300)
     else:
         await fill(jetstream, "S", 300, retention=retention)
     before = await jetstream.consumers_info("S")
@@ -118,19 +119,11 @@ async def test_pages_by_every_method_on_every_retention(
     assert (await jetstream.stream_info("S")).state.messages == 300
 
 
-async def wait_for(read: Callable[[], Awaitable[Any]], good: Callable[[Any], bool]) -> Any:
-    """Poll the server until it agrees."""
-    async with asyncio.timeout(10):
-        while not good(found := await read()):  # noqa: ASYNC110 - the event is in another process
-            await asyncio.sleep(0.02)
-        return found
-
-
 @pytest.mark.parametrize("method", list(ReadingMethod))
 async def test_gaps_are_covered_and_sparse_streams_are_walked(
     client: Client, open_reader: Open, method: ReadingMethod
 ) -> None:
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     await fill(jetstream, "G", 2000, max_msgs_per_subject=-1)
     await jetstream.purge_stream("G", subject="G.often")
     reader = await open_reader("G", method)
@@ -149,12 +142,12 @@ async def test_gaps_are_covered_and_sparse_streams_are_walked(
 
 
 async def test_headers_come_back_byte_for_byte(client: Client, open_reader: Open) -> None:
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="H", subjects=["H"], allow_direct=True))
     block = b"NATS/1.0\r\nB: 2\r\na: x\r\nB: 1\r\nRaw: \xff\r\n\r\n"
     await client._send_command(b"HPUB H %d %d\r\n%s%s\r\n" % (len(block), len(block) + 3, block, b"abc"))
     await client.flush()
-    await wait_for(lambda: jetstream.stream_info("H"), lambda info: info.state.messages == 1)
+    await eventually(lambda: jetstream.stream_info("H"), lambda info: info.state.messages == 1)
     for method in ReadingMethod:
         message = await (await open_reader("H", method)).message(1)
         assert message is not None
@@ -163,7 +156,7 @@ async def test_headers_come_back_byte_for_byte(client: Client, open_reader: Open
 
 
 async def test_an_empty_stream_and_a_missing_one(client: Client, open_reader: Open) -> None:
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="E", subjects=["E"], allow_direct=True))
     reader = await open_reader("E")
     assert (reader.bounds.first, reader.bounds.last) == (1, 0)
@@ -176,7 +169,7 @@ async def test_an_empty_stream_and_a_missing_one(client: Client, open_reader: Op
 
 
 async def test_large_messages_end_a_page_early(client: Client, open_reader: Open) -> None:
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="L", subjects=["L"], allow_direct=True))
     for _ in range(30):
         await jetstream.publish("L", bytes(900_000))
@@ -197,7 +190,7 @@ async def test_a_login_without_direct_gets_falls_back(start_nats_server: Starter
     )
     server = start_nats_server(config=users)
     everything = await connect(server, user="all", password="x")
-    await fill(everything.jetstream(timeout=5), "P", 50)
+    await fill(everything.jetstream(timeout=30), "P", 50)
 
     few = await connect(server, user="few", password="x")
 
@@ -236,7 +229,7 @@ async def test_a_server_that_is_gone_is_an_error_and_one_that_comes_back_is_read
     nats_server: ServerProcess, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = await connect(nats_server, allow_reconnect=True, reconnect_time_wait=0.1)
-    await fill(client.jetstream(timeout=5), "S", 20)
+    await fill(client.jetstream(timeout=30), "S", 20)
 
     class Source:
         nats = client

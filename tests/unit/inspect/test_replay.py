@@ -38,7 +38,7 @@ from tests.conftest import Connect
 async def client(any_server: ServerProcess, connect: Connect) -> Client:
     opened = await connect(any_server)
     assert isinstance(opened, Client)
-    jetstream = opened.jetstream(timeout=5)
+    jetstream = opened.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="S", subjects=["S.>"], allow_direct=True))
     await jetstream.add_stream(StreamConfig(name="COPY", subjects=["copy.>"], allow_direct=True))
     acks = [

@@ -143,7 +143,7 @@ async def test_stations_with_holes_and_sparse_subjects(
     monkeypatch.setattr(scan_reading, "BATCH", 50)  # many batches, windows that grow, answers beyond them
     client = await connect(any_server)
     assert isinstance(client, Client)
-    jetstream = client.jetstream(timeout=10)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="S", subjects=["S.>"], allow_direct=True))
     rare = []
     for sequence in range(1, 1_501):
@@ -187,7 +187,7 @@ async def test_a_login_that_may_not_read_directly_reads_all_the_same(
 ) -> None:
     client = await connect(any_server)
     assert isinstance(client, Client)
-    jetstream = client.jetstream(timeout=10)
+    jetstream = client.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="S", subjects=["S.>"], allow_direct=True))
     for number in range(30):
         await jetstream.publish("S.a", b"%d" % number)

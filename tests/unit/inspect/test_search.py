@@ -30,7 +30,7 @@ COUNT = 3_000
 async def client(any_server: ServerProcess, connect: Connect) -> Client:
     opened = await connect(any_server)
     assert isinstance(opened, Client)
-    jetstream = opened.jetstream(timeout=10)
+    jetstream = opened.jetstream(timeout=30)
     await jetstream.add_stream(StreamConfig(name="S", subjects=["S.>"], allow_direct=True))
     for index in range(1, COUNT + 1):
         await opened.publish(
