@@ -53,8 +53,8 @@ class Route:
 class Command:
     """Something the user can do here: shown in the palette, the shortcut sheet and menus.
 
-    ``shortcut`` is a Qt key sequence in portable text (``Ctrl+Shift+P``, ``N``) or empty. When ``enabled``
-    is False, ``reason`` says why, and the command is shown dimmed.
+    ``shortcut`` is what `keymap.key` gives for the command's name, or empty. When ``enabled`` is False,
+    ``reason`` says why, and the command is shown dimmed.
     """
 
     title: str
@@ -212,7 +212,7 @@ class Screen(QWidget):
 
     def keyed_commands(self) -> list[Command]:
         """The same with the keys that the user chose."""
-        return keymap.resolved(self.route_name, self.commands())
+        return keymap.resolved(self.commands())
 
     def breadcrumb(self) -> list[tuple[str, Route | None]]:
         """Where this is, outermost first; the window's title and the tabs use the last."""

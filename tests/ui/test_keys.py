@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +18,9 @@ from memphis_desktop.app import Program
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui import keymap, settings
-from memphis_desktop.ui.keymap import EVERYWHERE, Binding
+from memphis_desktop.ui.keymap import Binding
 from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell import palette_entries
 from memphis_desktop.ui.shell.key_editor import KeyEditor
 from memphis_desktop.ui.shell.shortcut_sheet import ShortcutSheet
@@ -35,33 +38,69 @@ def editor(window: MainWindow) -> KeyEditor:
     return found[-1]
 
 
-def mark(dialog: KeyEditor, where: str, default: str) -> None:
-    [row] = [one for one in dialog.table.rows() if (one.where, one.default) == (where, default)]
-    dialog.table.select_key((row.where, row.default, row.title))
+def mark(dialog: KeyEditor, name: str) -> None:
+    assert dialog.table.select_key(name)
 
 
-def test_keys_are_known_by_where_they_work() -> None:
-    back = Binding(EVERYWHERE, "Back", "Alt+Left")
-    make, copy = Binding("home", "New connection", "Ctrl+N"), Binding("stations", "Copy", "Ctrl+D")
-    everything = [back, make, copy]
-    assert keymap.conflicts(back, "ctrl+n", everything) == [make]
-    assert keymap.conflicts(make, "Ctrl+D", everything) == []  # another screen: never at once
-    assert keymap.conflicts(make, "Alt+Left", everything) == [back]
-    assert keymap.conflicts(make, "", everything) == []
-    keymap.choose("home", "Ctrl+N", "Ctrl+Alt+N")
+def binding(name: str) -> Binding:
+    [found] = [one for one in keymap.bindings() if one.name == name]
+    return found
+
+
+def test_keys_are_known_by_name_and_place() -> None:
+    back, make, copy = binding("window.back"), binding("home.new"), binding("stations.delete")
+    assert keymap.conflicts(back, "ctrl+n") == [make]
+    assert keymap.conflicts(make, "T") == [binding("home.test")]
+    assert copy not in keymap.conflicts(make, "Del")  # another screen: never at once
+    assert keymap.conflicts(make, "Alt+Left") == [back]
+    assert keymap.conflicts(make, "") == []
+    keymap.choose("home.new", "Ctrl+Alt+N")
     assert make.keys == "Ctrl+Alt+N"
     assert make.changed
-    keymap.choose("home", "Ctrl+N", "Ctrl+N")
+    keymap.choose("home.new", "Ctrl+N")
     assert not make.changed
     assert settings.current().get(keymap.SETTING) is None
 
 
-@pytest.mark.parametrize("damaged", [3, [], {"window": 7}, {"window": {"Alt+Left": 3}}])
+def test_parts_of_a_screen_share_its_keys_and_not_each_others() -> None:
+    names = {one.name for one in keymap.conflicts(binding("messages.copy"), "Ctrl+E")}
+    assert names == {"station.edit"}
+    names = {one.name for one in keymap.conflicts(binding("messages.copy"), "N")}
+    assert names == set()  # of groups and dead letters: other parts of a station, never in view at once
+    assert "lists.preview" not in {one.name for one in keymap.conflicts(binding("messages.pane"), "Space")}
+    assert "lists.preview" in {one.name for one in keymap.conflicts(binding("messages.copy"), "Space")}
+    assert keymap.conflicts(binding("composer.history"), "Ctrl+K") == []  # a window of its own
+
+
+def test_what_keys_come_with_is_never_in_each_others_way() -> None:
+    for one in keymap.bindings():
+        assert keymap.normal(one.default), one
+        same = [other.name for other in keymap.bindings() if other.where == one.where]
+        same = [name for name in same if binding(name).default == one.default]
+        assert same == [one.name]
+
+
+def test_every_key_of_the_window_is_registered() -> None:
+    """A command with keys of its own making could be neither found in the editor nor changed."""
+    folder = Path(keymap.__file__).parent
+    found = []
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if named in ("Command", "command", "self.command", "row") and len(node.args) > 1:
+                keys = node.args[1]
+                if isinstance(keys, ast.Constant) and keys.value:
+                    found.append(f"{path.name}:{node.lineno} {keys.value}")
+    assert found == []
+
+
+@pytest.mark.parametrize("damaged", [3, [], {"window.back": 7}, {"nothing.there": "Ctrl+Y"}])
 def test_damaged_settings_do_no_harm(damaged: object) -> None:
     settings.current().set(keymap.SETTING, damaged)
-    assert keymap.keys_of("home", "Ctrl+N") == "Ctrl+N"
-    keymap.choose("home", "Ctrl+N", "Ctrl+M")
-    assert keymap.keys_of("home", "Ctrl+N") == "Ctrl+M"
+    assert keymap.keys_of("home.new") == "Ctrl+N"
+    assert binding("window.back").keys == "Alt+Left"
+    keymap.choose("home.new", "Ctrl+M")
+    assert keymap.keys_of("home.new") == "Ctrl+M"
 
 
 async def test_other_keys_are_chosen_in_the_editor_and_work(program: Program, qtbot: QtBot) -> None:
@@ -69,7 +108,7 @@ async def test_other_keys_are_chosen_in_the_editor_and_work(program: Program, qt
     window.show()
     window.activateWindow()
     dialog = editor(window)
-    mark(dialog, EVERYWHERE, "Ctrl+B")
+    mark(dialog, "window.rail")
     dialog.field.setFocus()
     qtbot.keyClick(dialog.field, Qt.Key.Key_R, CTRL | ALT)
     assert dialog.typed() == "Ctrl+Alt+R"
@@ -88,29 +127,70 @@ async def test_other_keys_are_chosen_in_the_editor_and_work(program: Program, qt
 async def test_a_conflict_is_shown_and_resolved(program: Program, qtbot: QtBot) -> None:
     window = program.window
     dialog = editor(window)
-    mark(dialog, EVERYWHERE, "Ctrl+B")
+    mark(dialog, "window.rail")
     dialog.field.setKeySequence(QKeySequence("Ctrl+W"))
     assert "taken by Close tab (Everywhere)" in dialog.conflict.text()
     assert dialog.set_button.text() == "Take these keys"
     dialog.set_button.click()
-    assert keymap.keys_of(EVERYWHERE, "Ctrl+B") == "Ctrl+W"
-    assert keymap.keys_of(EVERYWHERE, "Ctrl+W") == ""
-    mark(dialog, EVERYWHERE, "Ctrl+W")
+    assert keymap.keys_of("window.rail") == "Ctrl+W"
+    assert keymap.keys_of("window.close_tab") == ""
+    mark(dialog, "window.close_tab")
     assert dialog.default_button.isEnabled()
     dialog.default_button.click()  # and the other one gives them back
-    assert keymap.keys_of(EVERYWHERE, "Ctrl+W") == "Ctrl+W"
-    assert keymap.keys_of(EVERYWHERE, "Ctrl+B") == ""
+    assert keymap.keys_of("window.close_tab") == "Ctrl+W"
+    assert keymap.keys_of("window.rail") == ""
     dialog.reset_button.click()
     assert settings.current().get(keymap.SETTING) is None
     assert not dialog.reset_button.isEnabled()
 
 
-async def test_keys_of_lists_are_not_given_away(program: Program) -> None:
+async def test_keys_that_move_are_not_given_away(program: Program) -> None:
     dialog = editor(program.window)
-    mark(dialog, EVERYWHERE, "Ctrl+B")
-    dialog.field.setKeySequence(QKeySequence("J"))
+    mark(dialog, "window.rail")
+    dialog.field.setKeySequence(QKeySequence("Down"))
     assert not dialog.set_button.isEnabled()
-    assert "in every list" in dialog.conflict.text()
+    assert "moves in lists" in dialog.conflict.text()
+
+
+async def test_keys_of_screens_are_listed_before_they_were_visited(program: Program) -> None:
+    dialog = editor(program.window)
+    assert dialog.table.current_row().where == "home"  # the screen in front
+    listed = {(one.where, one.title) for one in dialog.table.rows()}
+    assert {("live", "Send a request"), ("messages", "Hex"), ("composer", "Messages sent before")} <= listed
+    without = {one.route_name for one in registry.SCREENS} - {one.where for one in dialog.table.rows()}
+    assert without == {"settings", "memphis_station"}  # the latter has the keys of every station
+    dialog.places.setCurrentIndex(dialog.places.findText("Dead letters"))
+    assert {one.where for one in dialog.table.rows()} == {"dead_letters"}
+    mark(dialog, "dead_letters.note")
+    dialog.field.setKeySequence(QKeySequence("R"))
+    assert "taken by Resend (Dead letters)" in dialog.conflict.text()
+    dialog.set_button.click()
+    assert (keymap.keys_of("dead_letters.note"), keymap.keys_of("dead_letters.resend")) == ("R", "")
+
+
+async def test_keys_of_lists_are_changed(program: Program, qtbot: QtBot) -> None:
+    window = program.window
+    window.show()
+    table = window.current_workspace().current_screen.table
+    window.profiles.put(ConnectionProfile(name="near", urls=("nats://127.0.0.1:1",)))
+    window.profiles.put(ConnectionProfile(name="never", urls=("nats://127.0.0.1:1",)))
+    window.current_workspace().current_screen.refresh()
+    table.view.selectRow(0)
+    keymap.choose("lists.down", "Ctrl+Alt+J")
+    keymap.choose("lists.copy", "Ctrl+Alt+C")
+    qtbot.keyClick(table.view, Qt.Key.Key_J)
+    assert table.view.currentIndex().row() == 0
+    qtbot.keyClick(table.view, Qt.Key.Key_J, CTRL | ALT)
+    assert table.view.currentIndex().row() == 1
+    menu = table.row_menu()
+    assert menu is not None
+    assert "Copy\tCtrl+Alt+C" in [action.text() for action in menu.actions()]
+    window.keys.show_sheet()
+    [sheet] = window.findChildren(ShortcutSheet)
+    caps = [label.text() for label in sheet.findChildren(QLabel) if label.property("keycap")]
+    assert "Ctrl+Alt+J" in caps
+    assert "K" in caps
+    sheet.reject()
 
 
 async def test_keys_of_a_screen_are_changed_and_shown_where_they_are_named(
@@ -123,14 +203,14 @@ async def test_keys_of_a_screen_are_changed_and_shown_where_they_are_named(
     window.profiles.put(profile)
     home = window.current_workspace().current_screen
     home.refresh()
-    keymap.choose("home", "Ctrl+N", "Ctrl+Alt+N")
+    keymap.choose("home.new", "Ctrl+Alt+N")
     new = next(b for b in home.findChildren(type(home.details.edit_button)) if b.text() == "New connection")
     assert new.toolTip() == "Ctrl+Alt+N"
-    keymap.choose(EVERYWHERE, "/", "Ctrl+Alt+F")
+    keymap.choose("window.filter", "Ctrl+Alt+F")
     assert home.filter.field.placeholderText() == "Filter connections  ( Ctrl+Alt+F )"
-    keymap.choose(EVERYWHERE, "Ctrl+T", "Ctrl+Alt+T")
+    keymap.choose("window.new_tab", "Ctrl+Alt+T")
     assert window.top_bar.new_tab.toolTip() == "New tab  ( Ctrl+Alt+T )"
-    keymap.choose("home", "Ctrl+D", "Ctrl+Alt+D")
+    keymap.choose("home.duplicate", "Ctrl+Alt+D")
     home.table.select_key(profile.id)
     menu = home.table.row_menu()
     assert menu is not None
@@ -153,7 +233,7 @@ async def test_places_have_keys_that_can_be_changed(
     window.show()
     window.activateWindow()
     await window.open_profile(ConnectionProfile(name="near", urls=(broker.url,)))
-    keymap.choose(EVERYWHERE, "Ctrl+3", "Ctrl+Alt+3")
+    keymap.choose("window.go_stations", "Ctrl+Alt+3")
     qtbot.keyClick(window, Qt.Key.Key_3, CTRL | ALT)
     assert window.current_workspace().route == Route("stations")
     assert window.rail.items["stations"].toolTip().endswith("Ctrl+Alt+3")
@@ -162,7 +242,7 @@ async def test_places_have_keys_that_can_be_changed(
 async def test_changed_keys_outlive_the_window(open_window: Callable[..., Awaitable[Program]]) -> None:
     async with app.session() as first:
         assert first.window is not None
-        keymap.choose(EVERYWHERE, "Ctrl+B", "Ctrl+Alt+R")
+        keymap.choose("window.rail", "Ctrl+Alt+R")
     second = await open_window()
     [command] = [c for c in second.window.window_commands() if c.title == "Narrow or widen the rail"]
     assert command.shortcut == "Ctrl+Alt+R"

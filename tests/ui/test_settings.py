@@ -22,7 +22,6 @@ from memphis_desktop.language import figures
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui import figure_style, keymap, settings, theme
 from memphis_desktop.ui import format as written
-from memphis_desktop.ui.keymap import EVERYWHERE
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.home.connection_form import ConnectionForm
 from memphis_desktop.ui.screens.settings import SettingsScreen
@@ -140,10 +139,10 @@ async def test_how_much_is_asked_and_kept(program: Program, broker: ServerProces
 async def test_shortcuts_are_reset_and_that_is_undone(program: Program, qtbot: QtBot) -> None:
     screen = page(program)
     assert not screen.keys_reset.isEnabled()
-    keymap.choose(EVERYWHERE, "Ctrl+B", "Ctrl+Alt+R")
+    keymap.choose("window.rail", "Ctrl+Alt+R")
     assert screen.keys_reset.isEnabled()
     qtbot.mouseClick(screen.keys_reset, Qt.MouseButton.LeftButton)
-    assert keymap.keys_of(EVERYWHERE, "Ctrl+B") == "Ctrl+B"
+    assert keymap.keys_of("window.rail") == "Ctrl+B"
     [toast] = program.window.toasts.texts()
     assert toast == "All shortcuts are as they were at first."
 

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import Any
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -44,25 +44,21 @@ class _View(QTableView):
     copied_json = Signal()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter opens, Space previews, Ctrl+C and Ctrl+Shift+C copy, J and K move."""
-        key, modifiers = event.key(), event.modifiers()
-        none = modifiers in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
-        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and none:
+        """Those of `keymap.LISTS`; Tab leaves the table."""
+        meant = keymap.pressed(keymap.LISTS, event)
+        if meant == "open":
             self.opened.emit()
-        elif key == Qt.Key.Key_Space and none:
+        elif meant == "preview":
             self.previewed.emit()
-        elif event.matches(QKeySequence.StandardKey.Copy):
+        elif meant == "copy" or keymap.is_copy(event):
             self.copied_text.emit()
-        elif (
-            key == Qt.Key.Key_C
-            and modifiers == Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
-        ):
+        elif meant == "copy_json":
             self.copied_json.emit()
-        elif key in (Qt.Key.Key_J, Qt.Key.Key_K) and none:
-            self._step(1 if key == Qt.Key.Key_J else -1)
-        elif key in (Qt.Key.Key_Home, Qt.Key.Key_End) and none and self.model().rowCount():
-            self.selectRow(0 if key == Qt.Key.Key_Home else self.model().rowCount() - 1)
-        elif key == Qt.Key.Key_Tab or key == Qt.Key.Key_Backtab:
+        elif meant in ("down", "up"):
+            self._step(1 if meant == "down" else -1)
+        elif meant in ("first", "last") and self.model().rowCount():
+            self.selectRow(0 if meant == "first" else self.model().rowCount() - 1)
+        elif event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
             event.ignore()  # Tab leaves the table instead of walking through its cells
         else:
             super().keyPressEvent(event)
@@ -408,8 +404,8 @@ class DataTable(QWidget):
         add_commands(menu, commands)
         if commands:
             menu.addSeparator()
-        menu.addAction("Copy\tCtrl+C", self.copy_text)
-        menu.addAction("Copy as JSON\tCtrl+Shift+C", self.copy_json)
+        menu.addAction(keymap.with_keys("Copy", "lists.copy"), self.copy_text)
+        menu.addAction(keymap.with_keys("Copy as JSON", "lists.copy_json"), self.copy_json)
         return menu
 
     def _show_column_menu(self, point: QPoint) -> None:
@@ -491,7 +487,7 @@ class DataTable(QWidget):
 
 def add_commands(menu: QMenu, commands: Sequence[Command]) -> None:
     """Commands as menu entries: shortcut shown, disabled ones with their reason."""
-    for command in keymap.resolved(keymap.where_is(menu.parent()), commands):
+    for command in keymap.resolved(commands):
         if not command.title:
             menu.addSeparator()
             continue

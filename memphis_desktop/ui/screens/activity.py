@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QTabWidget, QVBoxLayout, QWidget
 import memphis_desktop
 from memphis_desktop.cluster.activity import Entry
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
@@ -170,7 +170,7 @@ class ActivityScreen(Screen):
     def commands(self) -> list[Command]:
         """For the palette, the keys and the context menu."""
         found = [
-            Command("Export the record", "Ctrl+S", self.export, "export"),
+            Command("Export the record", keymap.key("activity.export"), self.export, "export"),
             Command("Copy diagnostics", "", self.copy_diagnostics, "first-aid-kit"),
         ]
         return found + (self.record.row_commands() if self.tabs.currentIndex() == 0 else [])

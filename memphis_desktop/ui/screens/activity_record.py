@@ -13,7 +13,7 @@ from memphis_desktop.cluster import actions
 from memphis_desktop.cluster.activity import Entry
 from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
@@ -49,6 +49,8 @@ class ActivityRecord(QWidget):
         context: Of the screen.
         stream: Only what concerned this stream; empty for everything on every connection.
     """
+
+    key_place = "activity"
 
     commands_changed = Signal()
 
@@ -152,9 +154,16 @@ class ActivityRecord(QWidget):
             QGuiApplication.clipboard().setText(command)
 
         if command:
-            found.append(Command("Copy the command", "Y", copy, "copy"))
+            found.append(Command("Copy the command", keymap.key("activity.copy"), copy, "copy"))
         if restorable(entry):
-            found.append(Command("Restore this configuration", "R", self.restore, "arrow-counter-clockwise"))
+            found.append(
+                Command(
+                    "Restore this configuration",
+                    keymap.key("activity.restore"),
+                    self.restore,
+                    "arrow-counter-clockwise",
+                )
+            )
         return found
 
 

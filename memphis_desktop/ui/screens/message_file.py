@@ -17,7 +17,7 @@ from memphis_desktop.inspect.mask import Masker, Masking
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.opening import holds_messages
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
@@ -229,8 +229,10 @@ class MessageFileScreen(Screen):
     def commands(self) -> list[Command]:
         """For the palette."""
         return [
-            Command("Show the message's details", "Space", self._toggle_detail, "square-half"),
-            Command("Read the file again", "F5", self.read_again, "arrow-clockwise"),
+            Command(
+                "Show the message's details", keymap.key("file.pane"), self._toggle_detail, "square-half"
+            ),
+            Command("Read the file again", keymap.key("file.read"), self.read_again, "arrow-clockwise"),
         ]
 
     def _toggle_detail(self) -> None:

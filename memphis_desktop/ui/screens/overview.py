@@ -21,7 +21,7 @@ from memphis_desktop.cluster.health import Finding, findings
 from memphis_desktop.cluster.history import ServerKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, is_machinery
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -350,9 +350,11 @@ class OverviewScreen(Screen):
     def commands(self) -> list[Command]:
         """Range, pause, unit."""
         return [
-            Command("Next time range", "R", self.range_bar.next_preset, "clock"),
-            Command("Hold or follow the graphs", "P", self.range_bar.toggle_pause, "pause"),
-            Command("Switch messages and bytes", "G", self._toggle_unit, "swap"),
+            Command("Next time range", keymap.key("overview.range"), self.range_bar.next_preset, "clock"),
+            Command(
+                "Hold or follow the graphs", keymap.key("overview.hold"), self.range_bar.toggle_pause, "pause"
+            ),
+            Command("Switch messages and bytes", keymap.key("overview.unit"), self._toggle_unit, "swap"),
         ]
 
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 from memphis_desktop.cluster.health import Severity, stream_findings
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot, is_machinery
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -340,7 +340,14 @@ class StationsScreen(Screen):
     def commands(self) -> list[Command]:
         """The actions on the list and its selection."""
         refusal = self._actions.refusal
-        create = Command("Create station", "N", self._beginnings.create, "plus", not refusal, refusal)
+        create = Command(
+            "Create station",
+            keymap.key("stations.create"),
+            self._beginnings.create,
+            "plus",
+            not refusal,
+            refusal,
+        )
         restore = Command(
             "Restore a station", "", self._beginnings.restore, "upload-simple", not refusal, refusal
         )
@@ -348,15 +355,24 @@ class StationsScreen(Screen):
         if self.context.memphis.available:
             plain = Command("Create plain stream", "", self._create_stream, "plus", not refusal, refusal)
             own.insert(1, plain)
-        tree = Command("Group stations by the beginning of the name", "T", self.tree_button.toggle,
-                       "tree-structure")  # fmt: skip
+        tree = Command(
+            "Group stations by the beginning of the name",
+            keymap.key("stations.tree"),
+            self.tree_button.toggle,
+            "tree-structure",
+        )
         return [*own, tree, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, rows: list[StationRow]) -> list[Command]:
         context, actions, refusal = self.context, self._actions, self._actions.refusal
         if any(row.branch for row in rows):
             return [
-                Command("Open or close", "P", lambda: self.toggle_partitions(rows), "tree-structure"),
+                Command(
+                    "Open or close",
+                    keymap.key("stations.unfold"),
+                    lambda: self.toggle_partitions(rows),
+                    "tree-structure",
+                ),
             ]
         if any(row.memphis is not None for row in rows):
             return self._memphis.commands(rows, self.toggle_partitions)
@@ -393,14 +409,20 @@ class StationsScreen(Screen):
 
         return [
             row("Open", "", lambda: go(""), "arrow-square-out", missing),
-            row("Browse messages", "B", lambda: go("messages"), "list-bullets", missing),
-            row("Show groups", "C", lambda: go("groups"), "users-three", missing),
-            row("Listen to it live", "L", listen, "broadcast", missing),
+            row(
+                "Browse messages",
+                keymap.key("stations.browse"),
+                lambda: go("messages"),
+                "list-bullets",
+                missing,
+            ),
+            row("Show groups", keymap.key("stations.groups"), lambda: go("groups"), "users-three", missing),
+            row("Listen to it live", keymap.key("stations.listen"), listen, "broadcast", missing),
             row("Connect your code", "", lambda: go("code"), "code", missing),
-            row("Replay its messages", "R", replay, "repeat", missing),
+            row("Replay its messages", keymap.key("stations.replay"), replay, "repeat", missing),
             row(
                 "Edit station",
-                "E",
+                keymap.key("stations.edit"),
                 lambda: start(actions.edit_station, "change the station"),
                 "pencil-simple",
                 missing or refusal,
@@ -414,7 +436,7 @@ class StationsScreen(Screen):
             ),
             row(
                 "Compare configurations",
-                "=",
+                keymap.key("stations.compare"),
                 lambda: context.run(actions.compare(*streams[:2]), "compare the stations"),
                 "columns",
                 "" if 1 <= len(streams) <= 2 else "Select one or two stations first.",
@@ -451,7 +473,7 @@ class StationsScreen(Screen):
             ),
             row(
                 "Delete",
-                "Del",
+                keymap.key("stations.delete"),
                 lambda: context.run(actions.delete_stations(self._selected()), "delete the station"),
                 "trash",
                 none or refusal,

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QKeySequenceEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QHBoxLayout,
+    QKeySequenceEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.banner import Banner
@@ -14,16 +22,15 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import count_noun
-from memphis_desktop.ui.keymap import EVERYWHERE, Binding
-from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.keymap import Binding
 
 _SIZE = (720, 600)
-_OF_LISTS = {"J", "K", "Space", "Return", "Enter", "Ctrl+C", "Ctrl+Shift+C", "Home", "End", "Up", "Down"}
+_NAMED = 3  # of those who would lose their keys
+_FIXED = {"Up", "Down", "Left", "Right", "PgUp", "PgDown", "Tab", "Esc", "Backspace"}
 
 
 def _where(binding: Binding) -> str:
-    entry = registry.find(binding.where)
-    return "Everywhere" if binding.where == EVERYWHERE else entry.title if entry is not None else ""
+    return keymap.place_title(binding.where)
 
 
 def _marks(binding: Binding) -> list[tuple[str, str]]:
@@ -60,18 +67,21 @@ class KeyField(QKeySequenceEdit):
 
 
 class KeyEditor(QDialog):
-    """Changes take effect at once. ``bindings`` gives everything whose keys can be changed."""
+    """Changes take effect at once. The list begins at the keys of ``place``, those of a screen perhaps."""
 
-    def __init__(self, parent: QWidget, bindings: Callable[[], list[Binding]]) -> None:
+    def __init__(self, parent: QWidget, place: str = keymap.EVERYWHERE) -> None:
         super().__init__(parent)
         self.setWindowTitle("Change keyboard shortcuts")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._bindings = bindings
         self.filter = FilterBar("Filter actions and keys")
-        self.table = DataTable(COLUMNS, lambda one: (one.where, one.default, one.title), "shortcuts")
+        self.table = DataTable(COLUMNS, lambda one: one.name, "shortcuts")
         self.filter.text_changed.connect(self.table.set_filter)
         self.filter.left.connect(self.table.setFocus)
         self.table.current_changed.connect(lambda _: self._show_current())
+        self.places = QComboBox()
+        self.places.setAccessibleName("Where the keys work")
+        self.places.currentIndexChanged.connect(lambda _: self._choose_place())
+        self.filter.add_widget(self.places)
         self.field = KeyField()
         self.table.row_activated.connect(lambda _: self.field.setFocus())
         self.field.keySequenceChanged.connect(lambda _: self._judge())
@@ -88,7 +98,10 @@ class KeyEditor(QDialog):
         self._build()
         self.resize(*_SIZE)
         settings.current().changed.connect(self._setting_changed)
+        self._fill_places()
         self._fill()
+        first = next((one for one in keymap.bindings() if one.where == place), keymap.bindings()[0])
+        self.table.select_key(first.name)
 
     def _build(self) -> None:
         line = QHBoxLayout()
@@ -103,12 +116,10 @@ class KeyEditor(QDialog):
         below.addStretch()
         below.addWidget(close)
         self.current = PlainLabel("", "strong", elide=Qt.TextElideMode.ElideRight)
-        note = "Keys of screens join the list once the screen was opened. Keys of lists stay as they are."
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_5, theme.SPACE_5, theme.SPACE_5, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_3)
         layout.addWidget(PlainLabel("Change keyboard shortcuts", "section"))
-        layout.addWidget(PlainLabel(note, "muted", wrap=True))
         layout.addWidget(self.filter)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.current)
@@ -120,15 +131,21 @@ class KeyEditor(QDialog):
 
     # Showing ----------------------------------------------------------------------------------
 
+    def _fill_places(self) -> None:
+        self.places.addItem("All screens", "")
+        for place in dict.fromkeys(binding.where for binding in keymap.bindings()):
+            self.places.addItem(keymap.place_title(place), place)
+
+    def _choose_place(self) -> None:
+        place = self.places.currentData()
+        self.table.set_predicate((lambda binding: binding.where == place) if place else None)
+
     def _fill(self) -> None:
-        rows = self._bindings()
+        rows = keymap.bindings()
         self.table.set_rows(rows)
         self.table.set_state("ready")
         self.filter.set_count(count_noun(len(rows), "shortcut"))
         self.reset_button.setEnabled(settings.current().get(keymap.SETTING) is not None)
-        if self.table.current_row() is None and rows:
-            first = rows[0]
-            self.table.select_key((first.where, first.default, first.title))
         self._show_current()
 
     def _show_current(self) -> None:
@@ -152,20 +169,22 @@ class KeyEditor(QDialog):
     def rivals(self) -> Sequence[Binding]:
         """Who has the keys in the field now."""
         binding: Binding | None = self.table.current_row()
-        return keymap.conflicts(binding, self.typed(), self._bindings()) if binding is not None else []
+        return keymap.conflicts(binding, self.typed()) if binding is not None else []
 
     def _judge(self) -> None:
         binding: Binding | None = self.table.current_row()
         keys = self.typed()
         rivals = self.rivals()
         changed = binding is not None and bool(keys) and keymap.normal(binding.keys) != keys
-        self.set_button.setEnabled(changed and keys not in _OF_LISTS)
+        self.set_button.setEnabled(changed and keys not in _FIXED)
         self.set_button.setText("Take these keys" if rivals else "Use these keys")
         text = ""
-        if keys in _OF_LISTS and changed:
-            text = f"{keymap.native(keys)} moves and opens rows in every list. Choose other keys."
+        if keys in _FIXED and changed:
+            text = f"{keymap.native(keys)} moves in lists and between fields. Choose other keys."
         elif rivals:
-            names = ", ".join(f"{one.title} ({_where(one)})" for one in rivals)
+            names = ", ".join(f"{one.title} ({_where(one)})" for one in rivals[:_NAMED])
+            if len(rivals) > _NAMED:
+                names += f" and {len(rivals) - _NAMED} more"
             text = f"{keymap.native(keys)} is taken by {names}, which would be left without keys."
         self.conflict.set_content("warning", text)
         self.conflict.setVisible(bool(text))
@@ -173,19 +192,17 @@ class KeyEditor(QDialog):
     # Changing ---------------------------------------------------------------------------------
 
     def _set(self) -> None:
-        keys = self.typed()  # the field follows each change
-        for rival in self.rivals():
-            keymap.choose(rival.where, rival.default, "")
-        self._choose(keys)
+        binding: Binding | None = self.table.current_row()
+        if binding is not None:
+            keymap.choose(binding.name, self.typed(), self.rivals())
 
     def _choose(self, keys: str | None) -> None:
         binding: Binding | None = self.table.current_row()
         if binding is None:
             return
-        if keys is None:  # what it comes with may be in use elsewhere by now
-            for rival in keymap.conflicts(binding, binding.default, self._bindings()):
-                keymap.choose(rival.where, rival.default, "")
-        keymap.choose(binding.where, binding.default, keys)
+        # What it comes with may be in use elsewhere by now.
+        rivals = keymap.conflicts(binding, binding.default) if keys is None else []
+        keymap.choose(binding.name, keys, rivals)
 
     def _reset(self) -> None:
         keymap.reset()

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.labels import plain_tooltip
+from memphis_desktop.ui.keymap import Keys
 from memphis_desktop.ui.screens.registry import ScreenEntry
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import icon, paint_icon
@@ -37,10 +38,10 @@ def _wide() -> int:
 class RailItem(QAbstractButton):
     """One place: icon and name, lit while it is shown, dimmed with a reason when it cannot be used."""
 
-    def __init__(self, entry: ScreenEntry, shortcut: str, parent: QWidget | None = None) -> None:
+    def __init__(self, entry: ScreenEntry, shortcut: Keys | None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.entry = entry
-        self.shortcut_text = shortcut
+        self.keys = shortcut
         self.reason = ""
         self.narrow = False
         self.badge = ""
@@ -121,7 +122,7 @@ class RailItem(QAbstractButton):
         self._describe()
 
     def _describe(self) -> None:
-        keys = keymap.native(keymap.keys_of(keymap.EVERYWHERE, self.shortcut_text))
+        keys = keymap.native(keymap.keys_of(self.keys.name)) if self.keys is not None else ""
         lines = [self.entry.title + (f"  {keys}" if keys else "")] if self.narrow or keys else []
         if self.reason:
             lines.append(self.reason)
@@ -152,7 +153,8 @@ class Rail(QFrame):
             if not entry.in_rail:
                 continue
             number += 1
-            shortcut = f"Ctrl+{number}" if number <= 9 else ""
+            name = f"{keymap.EVERYWHERE}.go_{entry.route_name}"
+            shortcut = keymap.register(name, entry.title, f"Ctrl+{number}") if number <= 9 else None
             item = RailItem(entry, shortcut)
             item.clicked.connect(lambda _checked=False, name=entry.route_name: self.requested.emit(name))
             self.items[entry.route_name] = item
@@ -216,6 +218,6 @@ class Rail(QFrame):
         for item in self.items.values():
             item.tell_keys()
 
-    def shortcuts(self) -> list[tuple[str, ScreenEntry]]:
+    def shortcuts(self) -> list[tuple[Keys, ScreenEntry]]:
         """The keys that the first nine come with, and their entries; the user may have chosen others."""
-        return [(item.shortcut_text, item.entry) for item in self.items.values() if item.shortcut_text]
+        return [(item.keys, item.entry) for item in self.items.values() if item.keys is not None]

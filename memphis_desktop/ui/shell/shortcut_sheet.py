@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.labels import PlainLabel
-
-TABLE_KEYS = (
-    ("↑ ↓  J K", "Move"),
-    ("Enter", "Open"),
-    ("Space", "Preview"),
-    ("/", "Filter"),
-    ("Ctrl+C", "Copy as text"),
-    ("Ctrl+Shift+C", "Copy as JSON"),
-    ("Home  End", "First, last"),
-)
 
 
 class ShortcutSheet(QDialog):
@@ -59,8 +48,7 @@ class ShortcutSheet(QDialog):
 
 def key_cap(keys: str) -> QLabel:
     """Keys drawn like a key cap, in the manner of the system."""
-    native = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText) if "+" in keys else keys
-    label = PlainLabel(native, "mono")
+    label = PlainLabel(keymap.native(keys) or keys, "mono")
     label.setProperty("keycap", True)
     return label
 

@@ -280,7 +280,7 @@ class SearchButton(QPushButton):
         font = fonts.interface(11, fonts.MEDIUM)
         painter.setFont(font)
         painter.setPen(QColor(theme.manager().current.muted))
-        keys = keymap.native(keymap.keys_of(keymap.EVERYWHERE, "Ctrl+K"))
+        keys = keymap.native(keymap.keys_of("window.search"))
         taken = self.iconSize().width() + self.fontMetrics().horizontalAdvance(self.text()) + 36
         if taken + QFontMetrics(font).horizontalAdvance(keys) > self.width():
             return
@@ -302,9 +302,9 @@ class TopBar(QFrame):
         self.setFixedHeight(HEIGHT)
         self.badge = EnvironmentBadge()
         self.tabs = Tabs()
-        self.back_button = self._button("arrow-left", "Back", "Alt+Left", self.back_requested)
-        self.forward_button = self._button("arrow-right", "Forward", "Alt+Right", self.forward_requested)
-        self.new_tab = self._button("plus", "New tab", "Ctrl+T", self.new_tab_requested)
+        self.back_button = self._button("arrow-left", "Back", "window.back", self.back_requested)
+        self.forward_button = self._button("arrow-right", "Forward", "window.forward", self.forward_requested)
+        self.new_tab = self._button("plus", "New tab", "window.new_tab", self.new_tab_requested)
         self.search = SearchButton()
         self.search.setObjectName("searchButton")
         beside_text(self.search, icon("magnifying-glass", "muted"))
@@ -332,11 +332,11 @@ class TopBar(QFrame):
         """Where the palette belongs: below the search button."""
         return self.search.mapTo(self.window(), QPoint(0, self.search.height()))
 
-    def _button(self, name: str, text: str, keys: str, signal: SignalInstance) -> QToolButton:
+    def _button(self, name: str, text: str, command: str, signal: SignalInstance) -> QToolButton:
         button = QToolButton()
         button.setIcon(icon(name, "muted"))
         button.setIconSize(QSize(16, 16))
-        keymap.tooltip(button, text, keys)
+        keymap.tooltip(button, text, command)
         button.setAccessibleName(text)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.clicked.connect(lambda: signal.emit())

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QWidget
 
 from memphis_desktop.ui import keymap, settings
-from memphis_desktop.ui.keymap import EVERYWHERE, Binding
-from memphis_desktop.ui.screen import Command, Route
+from memphis_desktop.ui.screen import Command, Route, Screen
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell.key_editor import KeyEditor
-from memphis_desktop.ui.shell.shortcut_sheet import TABLE_KEYS, ShortcutSheet
+from memphis_desktop.ui.shell.shortcut_sheet import ShortcutSheet
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.shell.workspace import Workspace
     from memphis_desktop.ui.window import MainWindow
 
 HOME = Route("home")
-_TOLD = "keys_told"  # of a screen whose tooltips know of changed keys
+_TOLD = "keys_told"  # of a screen: up to which change its tooltips know the keys
 
 
 class WindowKeys(QObject):
@@ -32,7 +30,7 @@ class WindowKeys(QObject):
         self._window = window
         self._everywhere: list[QShortcut] = []
         self._of_screen: list[QShortcut] = []
-        self._seen: dict[str, dict[str, str]] = {}  # by screen: the keys a command comes with, its title
+        self._changes = 1 if settings.current().get(keymap.SETTING) else 0
         settings.current().changed.connect(self._setting_changed)
         self.bind()
 
@@ -40,34 +38,53 @@ class WindowKeys(QObject):
 
     def commands(self) -> list[Command]:
         """What works everywhere, with the keys of now."""
-        return keymap.resolved(EVERYWHERE, [*self._going(), *self._tab_commands(), *self._others()])
+        return keymap.resolved([*self._going(), *self._tab_commands(), *self._others()])
 
     def _going(self) -> list[Command]:
         window = self._window
         return [
-            Command("Search or run a command", "Ctrl+K", window.command_palette.open, "magnifying-glass"),
-            Command("Back", "Alt+Left", lambda: window.current_workspace().go(-1), "arrow-left"),
-            Command("Forward", "Alt+Right", lambda: window.current_workspace().go(1), "arrow-right"),
-            Command("Home", "Ctrl+Shift+H", lambda: window.navigate(HOME), "house"),
+            Command(
+                "Search or run a command",
+                keymap.key("window.search"),
+                window.command_palette.open,
+                "magnifying-glass",
+            ),
+            Command(
+                "Back", keymap.key("window.back"), lambda: window.current_workspace().go(-1), "arrow-left"
+            ),
+            Command(
+                "Forward",
+                keymap.key("window.forward"),
+                lambda: window.current_workspace().go(1),
+                "arrow-right",
+            ),
+            Command("Home", keymap.key("window.home"), lambda: window.navigate(HOME), "house"),
         ]
 
     def _tab_commands(self) -> list[Command]:
         tabs = self._window.tabs
         found = [
-            Command("New tab", "Ctrl+T", tabs.duplicate, "plus"),
-            Command("Close tab", "Ctrl+W", tabs.close, "x"),
-            Command("Next tab", "Ctrl+PgDown", lambda: tabs.step(1), "caret-right"),
-            Command("Previous tab", "Ctrl+PgUp", lambda: tabs.step(-1), "caret-left"),
-            Command("Open this tab in a split", "Ctrl+\\", tabs.open_beside, "columns"),
+            Command("New tab", keymap.key("window.new_tab"), tabs.duplicate, "plus"),
+            Command("Close tab", keymap.key("window.close_tab"), tabs.close, "x"),
+            Command("Next tab", keymap.key("window.next_tab"), lambda: tabs.step(1), "caret-right"),
+            Command("Previous tab", keymap.key("window.previous_tab"), lambda: tabs.step(-1), "caret-left"),
+            Command("Open this tab in a split", keymap.key("window.split"), tabs.open_beside, "columns"),
         ]
         split = tabs.is_split
         reason = "" if split else "The window is not split."
         return [
             *found,
-            Command("Go to the other side of the split", "F6", tabs.other_side, "swap", split, reason),
+            Command(
+                "Go to the other side of the split",
+                keymap.key("window.other_side"),
+                tabs.other_side,
+                "swap",
+                split,
+                reason,
+            ),
             Command(
                 "Move this tab to the other side",
-                "Ctrl+Shift+\\",
+                keymap.key("window.move_across"),
                 tabs.move_across,
                 "arrows-left-right",
                 split,
@@ -80,18 +97,26 @@ class WindowKeys(QObject):
         window = self._window
         rail = window.rail
         return [
-            Command("Publish or request a message", "Ctrl+Shift+P", self._compose, "paper-plane-tilt"),
-            Command("Open a file", "Ctrl+O", window.opener.ask_for_file, "folder-open"),
+            Command(
+                "Publish or request a message",
+                keymap.key("window.publish"),
+                self._compose,
+                "paper-plane-tilt",
+            ),
+            Command("Open a file", keymap.key("window.open_file"), window.opener.ask_for_file, "folder-open"),
             Command("Open the folder of a backup", "", window.opener.ask_for_backup, "folder-open"),
             Command("Save the tabs as a workspace", "", window.opener.ask_where_to_save, "floppy-disk"),
-            Command("Filter this list", "/", self._focus_filter, "funnel"),
-            Command("Keyboard shortcuts", "?", self.show_sheet, "keyboard"),
+            Command("Filter this list", keymap.key("window.filter"), self._focus_filter, "funnel"),
+            Command("Keyboard shortcuts", keymap.key("window.shortcuts"), self.show_sheet, "keyboard"),
             Command("Change keyboard shortcuts", "", self.edit, "keyboard"),
             Command("First steps again", "", window.first_steps.begin_again, "check-circle"),
             Command(
-                "Narrow or widen the rail", "Ctrl+B", lambda: rail.set_narrow(not rail.narrow), "columns"
+                "Narrow or widen the rail",
+                keymap.key("window.rail"),
+                lambda: rail.set_narrow(not rail.narrow),
+                "columns",
             ),
-            Command("Quit", "Ctrl+Q", window.close, "sign-out"),
+            Command("Quit", keymap.key("window.quit"), window.close, "sign-out"),
         ]
 
     def places(self) -> list[tuple[str, registry.ScreenEntry]]:
@@ -99,20 +124,8 @@ class WindowKeys(QObject):
         return [
             (keys, entry)
             for default, entry in self._window.rail.shortcuts()
-            if (keys := keymap.keys_of(EVERYWHERE, default))
+            if (keys := keymap.keys_of(default.name))
         ]
-
-    def bindings(self) -> list[Binding]:
-        """Everything whose keys can be changed: everywhere, and on the screens that were visited."""
-        found = [
-            Binding(EVERYWHERE, command.title, command.shortcut)
-            for command in [*self._going(), *self._tab_commands(), *self._others()]
-            if command.shortcut
-        ]
-        found += [Binding(EVERYWHERE, entry.title, keys) for keys, entry in self._window.rail.shortcuts()]
-        for where, commands in self._seen.items():
-            found += [Binding(where, title, default) for default, title in commands.items()]
-        return found
 
     # Binding ----------------------------------------------------------------------------------
 
@@ -140,15 +153,10 @@ class WindowKeys(QObject):
         screen = workspace.current_screen
         if screen is None:
             return
-        commands = screen.commands()
-        seen = self._seen.setdefault(screen.route_name, {})
-        if screen.property(_TOLD) is None:
-            screen.setProperty(_TOLD, True)
-            if settings.current().get(keymap.SETTING):
-                QTimer.singleShot(0, screen, lambda: self._tell_tooltips(screen))
-        seen.update({command.shortcut: command.title for command in commands if command.shortcut})
+        if self._changes:
+            self._tell_later(screen)
         taken = {keymap.normal(command.shortcut) for command in self.commands()}
-        for command in keymap.resolved(screen.route_name, commands):
+        for command in screen.keyed_commands():
             keys = keymap.normal(command.shortcut)
             if not keys or keys in taken:
                 continue
@@ -176,13 +184,21 @@ class WindowKeys(QObject):
         if key == keymap.SETTING:
             self.bind()
             self.bind_screen(self._window.current_workspace())
-            self._tell_tooltips(self._window)
+            self._changes += 1
+            keymap.tell_tooltips(self._window.top_bar)
+            for screen in self._window.findChildren(Screen):
+                if screen.isVisible():
+                    self._tell(screen)
             self._window.rail.tell_keys()
 
-    def _tell_tooltips(self, root: QWidget) -> None:
-        known = {where: set(commands) for where, commands in self._seen.items()}
-        known[EVERYWHERE] = {one.default for one in self.bindings() if one.where == EVERYWHERE}
-        keymap.tell_tooltips(root, known)
+    def _tell_later(self, screen: Screen) -> None:
+        """A screen that comes into view names the keys of now, once it is there."""
+        if screen.property(_TOLD) != self._changes:
+            QTimer.singleShot(0, screen, lambda: self._tell(screen))
+
+    def _tell(self, screen: Screen) -> None:
+        screen.setProperty(_TOLD, self._changes)
+        keymap.tell_tooltips(screen)
 
     # Doing ------------------------------------------------------------------------------------
 
@@ -209,14 +225,19 @@ class WindowKeys(QObject):
         here = [(c.shortcut, c.title) for c in commands if c.shortcut]
         places = [(keys, entry.title) for keys, entry in self.places()]
         everywhere = [(c.shortcut, c.title) for c in self.commands() if c.shortcut]
-        groups = [(screen.title if screen is not None else "", here), ("Lists", TABLE_KEYS)]
+        lists = [(one.keys, one.title) for one in keymap.bindings() if one.where == keymap.LISTS and one.keys]
+        groups = [
+            (screen.title if screen is not None else "", here),
+            (keymap.place_title(keymap.LISTS), lists),
+        ]
         sheet = ShortcutSheet(self._window, [*groups, ("Places", places), ("Everywhere", everywhere)])
         sheet.change_requested.connect(self.edit)
         sheet.open()
 
     def edit(self) -> None:
         """The editor of shortcuts."""
-        KeyEditor(self._window, self.bindings).open()
+        screen = self._window.current_workspace().current_screen
+        KeyEditor(self._window, keymap.where_is(screen)).open()
 
 
 def _drop(shortcuts: list[QShortcut]) -> None:

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QSplitter, QTabWid
 from memphis_desktop.cluster.alert_export import prometheus_rules
 from memphis_desktop.cluster.alerts import SIGNALS, Alert, Rule
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -24,7 +24,11 @@ from memphis_desktop.ui.screens.alerts.rule_form import SEVERITIES, RuleForm
 from memphis_desktop.ui.screens.alerts.webhooks import WebhooksTable
 from memphis_desktop.ui.shell.alert_center import LONGEST_NOTE, rule_text, value_text
 
-_SNOOZES = (("an hour", "Z", 3600.0), ("a day", "Shift+Z", 86_400.0), ("a week", "", 7 * 86_400.0))
+_SNOOZES = (
+    ("an hour", keymap.key("alerts.silence_hour"), 3600.0),
+    ("a day", keymap.key("alerts.silence_day"), 86_400.0),
+    ("a week", "", 7 * 86_400.0),
+)
 
 
 def _state(alert: Alert) -> tuple[str, str]:
@@ -225,14 +229,16 @@ class AlertsScreen(Screen):
             return []
         return [
             Command("Show what it is about", "", lambda: self._center.show_subject(alert), "arrow-right"),
-            Command("Mark as seen", "A", lambda: self._center.acknowledge(alert), "check"),
+            Command(
+                "Mark as seen", keymap.key("alerts.seen"), lambda: self._center.acknowledge(alert), "check"
+            ),
             *(
                 Command(
                     f"Silence for {name}", key, partial(self._center.snooze, alert, seconds), "bell-slash"
                 )
                 for name, key, seconds in _SNOOZES
             ),
-            Command("Write a note", "T", lambda: self.write_note(alert), "note-pencil"),
+            Command("Write a note", keymap.key("alerts.note"), lambda: self.write_note(alert), "note-pencil"),
         ]
 
     def _rule_commands(self) -> list[Command]:
@@ -241,9 +247,17 @@ class AlertsScreen(Screen):
             return []
         verb = "off" if rule.enabled else "on"
         return [
-            Command("Edit rule", "E", lambda: self.edit(rule), "pencil-simple"),
-            Command(f"Switch rule {verb}", "O", lambda: self.toggle(rule), "power"),
-            Command("Delete rule", "Del", lambda: self.delete(rule), "trash", danger=True),
+            Command("Edit rule", keymap.key("alert_rules.edit"), lambda: self.edit(rule), "pencil-simple"),
+            Command(
+                f"Switch rule {verb}", keymap.key("alert_rules.switch"), lambda: self.toggle(rule), "power"
+            ),
+            Command(
+                "Delete rule",
+                keymap.key("alert_rules.delete"),
+                lambda: self.delete(rule),
+                "trash",
+                danger=True,
+            ),
         ]
 
     def commands(self) -> list[Command]:
@@ -252,9 +266,9 @@ class AlertsScreen(Screen):
             self.webhooks.commands() if self.tabs.currentWidget() is self.webhooks else self._rule_commands()
         )
         return [
-            Command("New rule", "N", self.new, "plus"),
+            Command("New rule", keymap.key("alerts.new_rule"), self.new, "plus"),
             Command("Export the rules for Prometheus", "", self.export, "export"),
-            Command("New webhook", "W", self.new_webhook, "plus"),
+            Command("New webhook", keymap.key("alerts.new_webhook"), self.new_webhook, "plus"),
             *self._alert_commands(),
             *below,
         ]

@@ -21,7 +21,7 @@ from memphis_desktop.cluster.webhooks import (
     send,
 )
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -104,6 +104,8 @@ class WebhookForm(FormDialog):
 
 class WebhooksTable(QWidget):
     """The list of webhooks."""
+
+    key_place = "webhooks"
 
     commands_changed = Signal()
 
@@ -239,10 +241,16 @@ class WebhooksTable(QWidget):
             return []
         switch = f"Switch webhook {'off' if hook.enabled else 'on'}"
         return [
-            Command("Edit webhook", "E", lambda: self.edit(hook), "pencil-simple"),
-            Command("Send a test", "T", lambda: self.test(hook), "paper-plane-tilt"),
-            Command(switch, "O", lambda: self.toggle(hook), "power"),
-            Command("Delete webhook", "Del", lambda: self.delete(hook), "trash", danger=True),
+            Command("Edit webhook", keymap.key("webhooks.edit"), lambda: self.edit(hook), "pencil-simple"),
+            Command("Send a test", keymap.key("webhooks.test"), lambda: self.test(hook), "paper-plane-tilt"),
+            Command(switch, keymap.key("webhooks.switch"), lambda: self.toggle(hook), "power"),
+            Command(
+                "Delete webhook",
+                keymap.key("webhooks.delete"),
+                lambda: self.delete(hook),
+                "trash",
+                danger=True,
+            ),
         ]
 
 

@@ -15,7 +15,7 @@ from memphis_desktop.cluster.raft.groups import GroupTable, meta_group
 from memphis_desktop.cluster.raft.model import META, RaftGroup
 from memphis_desktop.cluster.raft.questions import Wants
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -333,32 +333,71 @@ class ClusterScreen(Screen):
         label = group.key.label if group is not None else "the group"
         found = [
             Command(
-                "Leader timeline", "T", lambda: self.tab_bar.setCurrentIndex(2), "clock-counter-clockwise"
+                "Leader timeline",
+                keymap.key("cluster.timeline"),
+                lambda: self.tab_bar.setCurrentIndex(2),
+                "clock-counter-clockwise",
             ),
             Command(
                 f"Step down the leader of {label}",
-                "S",
+                keymap.key("cluster.step_down"),
                 self._step_down,
                 "arrows-down-up",
                 not refusal,
                 refusal,
             ),
-            Command("Balance leaders", "B", self._balance, "scales", not balance, balance),
-            Command("Next part of the cluster", "Ctrl+Tab", lambda: self._next_tab(1), "caret-right"),
             Command(
-                "Previous part of the cluster", "Ctrl+Shift+Tab", lambda: self._next_tab(-1), "caret-left"
+                "Balance leaders",
+                keymap.key("cluster.balance"),
+                self._balance,
+                "scales",
+                not balance,
+                balance,
+            ),
+            Command(
+                "Next part of the cluster",
+                keymap.key("cluster.next_part"),
+                lambda: self._next_tab(1),
+                "caret-right",
+            ),
+            Command(
+                "Previous part of the cluster",
+                keymap.key("cluster.previous_part"),
+                lambda: self._next_tab(-1),
+                "caret-left",
             ),
         ]
         if self.tab in ("servers", "timeline"):
             found += [
-                Command("Next time range", "R", self.range_bar.next_preset, "clock"),
-                Command("Hold or follow the graphs", "P", self.range_bar.toggle_pause, "pause"),
+                Command("Next time range", keymap.key("cluster.range"), self.range_bar.next_preset, "clock"),
+                Command(
+                    "Hold or follow the graphs",
+                    keymap.key("cluster.hold"),
+                    self.range_bar.toggle_pause,
+                    "pause",
+                ),
             ]
         if self.tab == "timeline":
-            found.append(Command("Export the timeline", "Ctrl+S", self.timeline.export, "export"))
-            found.append(Command("Graphs or list of events", "G", self.timeline.toggle_list, "table"))
+            found.append(
+                Command("Export the timeline", keymap.key("cluster.export"), self.timeline.export, "export")
+            )
+            found.append(
+                Command(
+                    "Graphs or list of events",
+                    keymap.key("cluster.other_view"),
+                    self.timeline.toggle_list,
+                    "table",
+                )
+            )
         if self.tab == "links":
-            found.append(Command("Table or map of the links", "G", self.links.toggle_map, "share-network"))
+            found.append(
+                Command(
+                    "Table or map of the links",
+                    keymap.key("cluster.other_view"),
+                    self.links.toggle_map,
+                    "share-network",
+                )
+            )
         if self.tab == "groups":
             found += [one for one in self._group_commands(self.groups.selected()) if not one.shortcut]
         return found
@@ -384,7 +423,7 @@ class ClusterScreen(Screen):
         return [
             Command(
                 "Step down its leader",
-                "S",
+                keymap.key("cluster.step_down"),
                 lambda: start(steering.step_down, "hand the leadership over"),
                 "arrows-down-up",
                 not down,
@@ -420,7 +459,7 @@ class ClusterScreen(Screen):
             commands.append(
                 Command(
                     "Step down as meta leader",
-                    "S",
+                    keymap.key("cluster.step_down"),
                     lambda: self.context.run(self._steering.step_down(meta), "hand the leadership over"),
                     "arrows-down-up",
                     not refusal,

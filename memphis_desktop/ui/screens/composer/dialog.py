@@ -30,7 +30,7 @@ from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import check_subject
 from memphis_desktop.inspect.templates import Template, TemplateError
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.dialogs import pad_numbers
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -82,6 +82,8 @@ def open_composer(
 class Composer(QDialog):
     """Publishes and requests. Stays open, so that one message after another can be sent."""
 
+    key_place = "composer"
+
     published = Signal(object)  # the Acknowledgement of a message that was stored
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
@@ -100,6 +102,7 @@ class Composer(QDialog):
         self.offers = SubjectOffers(context, self)
         self.sending = Sending(self)
         self._build()
+        keymap.tell_tooltips(self)
         self._connect()
         self.load_subjects()
         self.check()
@@ -481,16 +484,14 @@ class Composer(QDialog):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Ctrl+Enter publishes, Ctrl+Shift+Enter requests, Ctrl+H shows the history, Escape closes."""
-        control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-            if modifiers == control:
-                self.sending.publish()
-            elif modifiers == control | shift:
-                self.sending.request()
-            return
-        if event.key() == Qt.Key.Key_H and event.modifiers() == control:
+        meant = keymap.pressed("composer", event)
+        if meant == "publish":
+            self.sending.publish()
+        elif meant == "request":
+            self.sending.request()
+        elif meant == "history":
             self.show_history()
+        if meant or event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             return
         if event.matches(QKeySequence.StandardKey.Close):
             self.close()

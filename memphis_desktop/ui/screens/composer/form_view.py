@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from memphis_desktop.inspect.forms import Field, FieldKind
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screens.composer.form_model import FormModel
 from memphis_desktop.ui.theme import fonts
@@ -76,9 +76,10 @@ class _Tree(QTreeView):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """The keys of the form; the rest is the tree's."""
-        if event.key() == Qt.Key.Key_Insert:
+        meant = keymap.pressed("composer", event)
+        if meant == "add":
             self.add_requested.emit()
-        elif event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+        elif meant == "remove" or event.key() == Qt.Key.Key_Backspace:
             self.remove_requested.emit()
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.modifiers():
             index = self.currentIndex()
@@ -205,8 +206,10 @@ class FormView(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         if node.field.kind is FieldKind.UNION:
             self._fill_branches(menu.addMenu("Set as"), index)
-        menu.addAction("Add\tIns", self.add).setEnabled(self.model.can_add(node))
-        menu.addAction("Remove\tDel", self.remove).setEnabled(self.model.is_set(node))
+        menu.addAction(keymap.with_keys("Add", "composer.add"), self.add).setEnabled(self.model.can_add(node))
+        menu.addAction(keymap.with_keys("Remove", "composer.remove"), self.remove).setEnabled(
+            self.model.is_set(node)
+        )
         menu.popup(self.tree.viewport().mapToGlobal(point))
 
     def _update_buttons(self) -> None:

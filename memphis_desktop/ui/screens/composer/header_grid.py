@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from memphis_desktop.inspect.decode.text import visible
 from memphis_desktop.inspect.draft import WELL_KNOWN_HEADERS
 from memphis_desktop.inspect.message import check_header
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.labels import plain_tooltip
 from memphis_desktop.ui.theme import fonts
 
@@ -105,7 +105,7 @@ class HeaderGrid(QTableWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Delete takes the line away."""
-        if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+        if keymap.pressed("composer", event) == "remove" or event.key() == Qt.Key.Key_Backspace:
             if self.rowCount() > 1 and self.currentRow() < self.rowCount() - 1:
                 self.removeRow(self.currentRow())
                 self.edited.emit()

@@ -14,7 +14,7 @@ from memphis_desktop.cluster.history import ConsumerKey, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot
 from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
@@ -377,17 +377,34 @@ class ConsumerScreen(Screen):
         pushed = self._consumer is not None and not self._consumer.is_pull
         no_fetch = "Messages are pushed to this group's clients." if pushed else refusal
         return [
-            Command("Reset group", "R", self._reset, "arrow-counter-clockwise", not refusal, refusal),
-            Command("Fetch by hand", "F", self._fetch, "tray", not no_fetch, no_fetch),
-            Command("Show the lag over time", "L", lambda: self.tab_bar.setCurrentIndex(0), "chart-line"),
             Command(
-                "Show what is unacknowledged", "U", lambda: self.tab_bar.setCurrentIndex(1), "list-numbers"
+                "Reset group",
+                keymap.key("consumer.reset"),
+                self._reset,
+                "arrow-counter-clockwise",
+                not refusal,
+                refusal,
             ),
-            Command("Next time range", "Shift+R", self.range_bar.next_preset, "clock"),
+            Command(
+                "Fetch by hand", keymap.key("consumer.fetch"), self._fetch, "tray", not no_fetch, no_fetch
+            ),
+            Command(
+                "Show the lag over time",
+                keymap.key("consumer.lag"),
+                lambda: self.tab_bar.setCurrentIndex(0),
+                "chart-line",
+            ),
+            Command(
+                "Show what is unacknowledged",
+                keymap.key("consumer.unacknowledged"),
+                lambda: self.tab_bar.setCurrentIndex(1),
+                "list-numbers",
+            ),
+            Command("Next time range", keymap.key("consumer.range"), self.range_bar.next_preset, "clock"),
             *(command for command in own if command.title != "Delete"),
             Command(
                 "Delete this group",
-                "Del",
+                keymap.key("consumers.delete"),
                 self._delete,
                 "trash",
                 not refusal,

@@ -11,6 +11,7 @@ from memphis_desktop.cluster.model import ConsumerSnapshot
 from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.move_dialog import open_move
@@ -187,21 +188,21 @@ def row_commands(
     made += [
         command(
             "Browse the station's messages",
-            "B",
+            keymap.key("consumers.browse"),
             lambda: go(lambda c: station_route(c.stream, "messages")),
             "list-bullets",
             missing,
         ),
         command(
             "Resume" if one is not None and one.paused else "Pause",
-            "P",
+            keymap.key("consumers.pause"),
             lambda: start(actions.pause_consumer, "pause the group"),
             "play" if one is not None and one.paused else "pause",
             missing or refusal,
         ),
         command(
             "Edit group",
-            "E",
+            keymap.key("consumers.edit"),
             lambda: start(actions.edit_consumer, "change the group"),
             "pencil-simple",
             missing or refusal,
@@ -222,7 +223,7 @@ def row_commands(
         ),
         command(
             "Delete",
-            "Del",
+            keymap.key("consumers.delete"),
             lambda: context.run(actions.delete_consumers(list(consumers)), "delete the group"),
             "trash",
             ("" if consumers else "Select a group first.") or refusal,

@@ -29,7 +29,7 @@ from memphis_desktop.cluster.dead_letters.letters import (
 )
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
@@ -77,6 +77,8 @@ class DeadLettersView(QWidget):
         station: Only its letters; empty for all.
         time_range: Shared with the page; its own when absent.
     """
+
+    key_place = "dead_letters"
 
     commands_changed = Signal()
     status_changed = Signal(object)  # the CaptureStatus; None when Memphis keeps the letters
@@ -502,12 +504,18 @@ class DeadLettersView(QWidget):
             return Command(title, keys, callback, name, not why, why, danger)
 
         made = [
-            command("Resend", "R", self.resend, "arrow-bend-up-right", reason),
-            command("Edit and resend", "E", self.edit_and_resend, "pencil-simple", reason),
-            command("Journey", "J", self.show_journey, "path", nothing),
+            command("Resend", keymap.key("dead_letters.resend"), self.resend, "arrow-bend-up-right", reason),
+            command(
+                "Edit and resend",
+                keymap.key("dead_letters.edit"),
+                self.edit_and_resend,
+                "pencil-simple",
+                reason,
+            ),
+            command("Journey", keymap.key("dead_letters.journey"), self.show_journey, "path", nothing),
             command(
                 "Write a note",
-                "N",
+                keymap.key("dead_letters.note"),
                 self.write_note,
                 "note-pencil",
                 nothing or self.doing.why_no_notes(letters),
@@ -518,7 +526,7 @@ class DeadLettersView(QWidget):
             made.append(
                 Command(
                     "Show in the station",
-                    "B",
+                    keymap.key("dead_letters.show"),
                     lambda: self.context.navigate(_message_route(one.stream, sequence)),
                     "list-bullets",
                 )
@@ -533,20 +541,29 @@ class DeadLettersView(QWidget):
                     )
                 )
         made += [
-            command("Export", "Ctrl+Shift+E", self.export, "export", nothing),
-            command("Drop", "Del", self.drop, "trash", reason, True),
+            command("Export", keymap.key("dead_letters.export"), self.export, "export", nothing),
+            command("Drop", keymap.key("dead_letters.drop"), self.drop, "trash", reason, True),
         ]
         return made
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the sheet."""
         return [
-            Command("Select all that match", "A", self.select_all, "check-square"),
+            Command(
+                "Select all that match", keymap.key("dead_letters.select"), self.select_all, "check-square"
+            ),
             *self.row_commands(),
-            Command("Show or hide the message", "Space", self.toggle_detail, "columns"),
-            Command("Show the resends that wait", "W", self.doing.show_waiting, "clock"),
+            Command(
+                "Show or hide the message", keymap.key("dead_letters.pane"), self.toggle_detail, "columns"
+            ),
+            Command(
+                "Show the resends that wait",
+                keymap.key("dead_letters.waiting"),
+                self.doing.show_waiting,
+                "clock",
+            ),
             Command("Choose the dead-letter stations", "", self.doing.edit_patterns, "funnel"),
-            Command("Read again", "F5", self.book.refresh, "arrow-clockwise"),
+            Command("Read again", keymap.key("dead_letters.read"), self.book.refresh, "arrow-clockwise"),
         ]
 
 

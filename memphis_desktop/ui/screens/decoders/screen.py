@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QSplitter, QTabWidget, QVBoxLayout, QWidge
 
 from memphis_desktop.inspect.decode import TITLES
 from memphis_desktop.inspect.decode.rules import DecoderRule
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
@@ -100,10 +100,10 @@ class DecodersScreen(Screen):
     def commands(self) -> list[Command]:
         """Adding rules and schemas."""
         return [
-            Command("Add a decoder rule", "N", self.add_rule, "plus"),
-            Command("Add schemas", "S", self.add_source, "plus"),
+            Command("Add a decoder rule", keymap.key("decoders.add_rule"), self.add_rule, "plus"),
+            Command("Add schemas", keymap.key("decoders.add_schemas"), self.add_source, "plus"),
             Command("Add a schema registry", "", self.add_registry, "cloud"),
-            Command("Hide values", "M", self.add_mask, "eye-slash"),
+            Command("Hide values", keymap.key("decoders.hide_values"), self.add_mask, "eye-slash"),
             Command("Add a command as decoder", "", self.add_command, "terminal-window"),
         ]
 

@@ -34,7 +34,7 @@ from memphis_desktop.cluster.profiles import (
     text_of,
     without_secrets,
 )
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.broker_control import BrokerState
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
@@ -476,7 +476,7 @@ class HomeScreen(Screen):
         """For the palette, the keys and the context menu."""
         profile = self._marked() if self._pages.currentIndex() == 1 else None
         found = [
-            Command("New connection", "Ctrl+N", self.new, "plus"),
+            Command("New connection", keymap.key("home.new"), self.new, "plus"),
             Command("Import connections", "", self.import_contexts, "download-simple"),
             Command("Import connections from a file", "", self.import_file, "file-arrow-down"),
         ]
@@ -486,15 +486,22 @@ class HomeScreen(Screen):
         if profile is not None:
             found += [
                 Command(f"Connect to {profile.name}", "", lambda: self.open(profile), "link-simple"),
-                Command("Connect in a new tab", "Ctrl+Return", lambda: self.open(profile, True), "plus"),
-                Command("Edit connection", "F2", lambda: self.edit(profile), "pencil-simple"),
-                Command("Duplicate connection", "Ctrl+D", self.duplicate, "copy"),
-                Command("Test connection", "T", self.details.test, "heartbeat"),
+                Command(
+                    "Connect in a new tab",
+                    keymap.key("home.connect_in_tab"),
+                    lambda: self.open(profile, True),
+                    "plus",
+                ),
+                Command(
+                    "Edit connection", keymap.key("home.edit"), lambda: self.edit(profile), "pencil-simple"
+                ),
+                Command("Duplicate connection", keymap.key("home.duplicate"), self.duplicate, "copy"),
+                Command("Test connection", keymap.key("home.test"), self.details.test, "heartbeat"),
                 Command("Export without secrets", "", self.export, "export"),
                 Command("Write as a NATS context", "", self.write_context, "terminal-window"),
-                Command("Move up", "Alt+Up", lambda: self.move_marked(-1), "arrow-up"),
-                Command("Move down", "Alt+Down", lambda: self.move_marked(1), "arrow-down"),
-                Command("Delete connection", "Del", self.delete, "trash", danger=True),
+                Command("Move up", keymap.key("home.move_up"), lambda: self.move_marked(-1), "arrow-up"),
+                Command("Move down", keymap.key("home.move_down"), lambda: self.move_marked(1), "arrow-down"),
+                Command("Delete connection", keymap.key("home.delete"), self.delete, "trash", danger=True),
             ]
         return [*found, *self.broker_panel.commands(), *self.lab_panel.commands()]
 

@@ -31,7 +31,7 @@ from memphis_desktop.inspect.live import LiveCapture, LiveRecorder
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.page_cache import Page
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -489,16 +489,21 @@ class LiveScreen(Screen):
     def commands(self) -> list[Command]:
         """Listening and publishing."""
         return [
-            Command("Listen to a subject", "S", self.focus_filter, "broadcast"),
-            Command("Hold or follow the list", "T", self.pause_button.toggle, "pause"),
-            Command("Clear the list", "Ctrl+L", self.clear),
+            Command("Listen to a subject", keymap.key("live.listen"), self.focus_filter, "broadcast"),
+            Command("Hold or follow the list", keymap.key("live.hold"), self.pause_button.toggle, "pause"),
+            Command("Clear the list", keymap.key("live.clear"), self.clear),
             Command("Keep in a station", "", self.make_station, "stack"),
-            Command("Record to a file", "Ctrl+R", self.record_button.click, "record"),
-            Command("Publish a message", "P", self.publish, "paper-plane-tilt"),
-            Command("Send a request", "Q", self.request, "chat-circle-dots"),
-            Command("Fold replies into requests", "F", self.fold_check.toggle, "arrows-in-line-horizontal"),
+            Command("Record to a file", keymap.key("live.record"), self.record_button.click, "record"),
+            Command("Publish a message", keymap.key("live.publish"), self.publish, "paper-plane-tilt"),
+            Command("Send a request", keymap.key("live.request"), self.request, "chat-circle-dots"),
+            Command(
+                "Fold replies into requests",
+                keymap.key("live.fold"),
+                self.fold_check.toggle,
+                "arrows-in-line-horizontal",
+            ),
             Command("Answer requests", "", self.answer, "arrow-bend-up-left"),
-            Command("Edit and publish", "E", self.edit, "pencil-simple"),
+            Command("Edit and publish", keymap.key("live.edit"), self.edit, "pencil-simple"),
         ]
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

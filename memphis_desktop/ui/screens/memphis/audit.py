@@ -9,6 +9,7 @@ from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.model import AuditEntry
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.memphis.link import MemphisView
@@ -116,4 +117,4 @@ class AuditScreen(MemphisScreen):
 
     def commands(self) -> list[Command]:
         """Read again."""
-        return [Command("Read again", "F5", self.read, "arrow-clockwise")]
+        return [Command("Read again", keymap.key("memphis_audit.read"), self.read, "arrow-clockwise")]

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QTabWidget, QVBoxL
 
 from memphis_desktop.stations.model import Schema, SchemaVersion
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
@@ -207,7 +207,9 @@ class SchemasScreen(MemphisScreen):
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the sheet."""
-        create = self.command("Create schema", "N", self.create_schema, "plus", self.refusal)
+        create = self.command(
+            "Create schema", keymap.key("schemas.create"), self.create_schema, "plus", self.refusal
+        )
         return [create, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, schemas: list[Schema]) -> list[Command]:
@@ -216,16 +218,20 @@ class SchemasScreen(MemphisScreen):
         version = self.details.version
         active = version is None or (one is not None and version.number == one.active_version)
         return [
-            self.command("New version", "E", self.new_version, "pencil-simple", why),
+            self.command(
+                "New version", keymap.key("schemas.new_version"), self.new_version, "pencil-simple", why
+            ),
             self.command(
                 f"Activate version {version.number}" if version is not None else "Activate version",
-                "V",
+                keymap.key("schemas.activate"),
                 self.activate_version,
                 "check-circle",
                 why or ("This version is active." if active else ""),
             ),
-            self.command("Attach to stations, or detach", "T", self.attach, "link", why),
-            self.command("Remove schema", "Del", self.remove, "trash", why, True),
+            self.command(
+                "Attach to stations, or detach", keymap.key("schemas.attach"), self.attach, "link", why
+            ),
+            self.command("Remove schema", keymap.key("schemas.remove"), self.remove, "trash", why, True),
         ]
 
 

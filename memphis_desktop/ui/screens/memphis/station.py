@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.stations.model import RetentionType, Station
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.vital_sign import VitalSign
@@ -39,6 +39,8 @@ MEMPHIS_PORT = 6666
 
 class MemphisStationScreen(MemphisScreen):
     """Route parameters: ``station``, and ``tab`` for one of the tabs."""
+
+    key_place = "station"
 
     title = "Station"
     route_name = "memphis_station"
@@ -282,12 +284,22 @@ class MemphisStationScreen(MemphisScreen):
             "" if self._station is not None and self._station.schema is not None else "It enforces no schema."
         )
         own = [
-            self.command("Edit this station", "Ctrl+E", self.edit, "pencil-simple", why),
+            self.command("Edit this station", keymap.key("station.edit"), self.edit, "pencil-simple", why),
             self.command("Choose its schema", "", self.attach, "tree-structure", why),
             self.command("Detach its schema", "", self.detach, "link-break", why or plain),
             self.command("Delete this station", "", self.delete, "trash", why, True),
-            Command("Next part of the station", "Ctrl+Tab", lambda: self._step(1), "caret-right"),
-            Command("Previous part of the station", "Ctrl+Shift+Tab", lambda: self._step(-1), "caret-left"),
+            Command(
+                "Next part of the station",
+                keymap.key("station.next_part"),
+                lambda: self._step(1),
+                "caret-right",
+            ),
+            Command(
+                "Previous part of the station",
+                keymap.key("station.previous_part"),
+                lambda: self._step(-1),
+                "caret-left",
+            ),
         ]
         if TABS[self.tabs.currentIndex()] == "dead-letters":
             return [*own, *self.letters.commands()]

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.stations.model import Station
+from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.memphis.changes import MemphisChange
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
@@ -136,13 +137,22 @@ class MemphisStations:
         single = one is not None and len(one.partitions) == 1
         return [
             command("Open", "", lambda: go(""), "arrow-square-out", missing),
-            command("Show or hide partitions", "P", lambda: toggle(rows), "tree-structure",
-                    missing or ("It has one partition." if single else "")),
-            command("Browse messages", "B", browse, "list-bullets", missing),
+            command(
+                "Show or hide partitions",
+                keymap.key("stations.unfold"),
+                lambda: toggle(rows),
+                "tree-structure",
+                missing or ("It has one partition." if single else ""),
+            ),
+            command("Browse messages", keymap.key("stations.browse"), browse, "list-bullets", missing),
             command("Producers", "", lambda: go("producers"), "paper-plane-tilt", missing),
-            command("Consumers", "C", lambda: go("consumers"), "users-three", missing),
+            command(
+                "Consumers", keymap.key("stations.groups"), lambda: go("consumers"), "users-three", missing
+            ),
             command("Dead letters", "", lambda: go("dead-letters"), "warning-octagon", missing),
             command("Connect your code", "", lambda: go("code"), "code", missing),
-            command("Edit station", "E", edit, "pencil-simple", missing or self.refusal),
-            command("Delete", "Del", delete, "trash", mixed or self.refusal, True),
-        ]  # fmt: skip
+            command(
+                "Edit station", keymap.key("stations.edit"), edit, "pencil-simple", missing or self.refusal
+            ),
+            command("Delete", keymap.key("stations.delete"), delete, "trash", mixed or self.refusal, True),
+        ]

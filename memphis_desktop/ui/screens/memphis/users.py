@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QWidget
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.stations.model import Permissions, User
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.filter_bar import FilterBar
@@ -191,7 +192,7 @@ class UsersScreen(MemphisScreen):
     def commands(self) -> list[Command]:
         """For the palette, the keys and the sheet."""
         return [
-            self.command("Add user", "N", self.add, "plus", self.refusal),
+            self.command("Add user", keymap.key("memphis_users.add"), self.add, "plus", self.refusal),
             self.command("Change the connection token", "", self.change_token, "key", self.refusal),
             *self._row_commands(self.table.selected_rows()),
         ]
@@ -202,10 +203,27 @@ class UsersScreen(MemphisScreen):
         root = "Root stays as it is." if one is not None and one.type == "root" else ""
         return [
             self.command(
-                "Edit user and permissions", "E", self.edit, "pencil-simple", missing or root or self.refusal
+                "Edit user and permissions",
+                keymap.key("memphis_users.edit"),
+                self.edit,
+                "pencil-simple",
+                missing or root or self.refusal,
             ),
-            self.command("Change password", "P", self.change_password, "key", missing or self.refusal),
-            self.command("Remove user", "Del", self.remove, "trash", missing or root or self.refusal, True),
+            self.command(
+                "Change password",
+                keymap.key("memphis_users.password"),
+                self.change_password,
+                "key",
+                missing or self.refusal,
+            ),
+            self.command(
+                "Remove user",
+                keymap.key("memphis_users.remove"),
+                self.remove,
+                "trash",
+                missing or root or self.refusal,
+                True,
+            ),
         ]
 
 

@@ -18,6 +18,7 @@ from memphis_desktop.inspect.collection import CollectionFull
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.stations.names import station_of_stream
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import keymap
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 from memphis_desktop.ui.screens.messages.collection_dialog import (
     MAX_MARKS,
@@ -108,18 +109,20 @@ class MessageActions(QObject):
         menu.popup(QCursor.pos())
 
     def fill_copy_menu(self, menu: QMenu) -> None:
-        menu.addAction("Payload\tY", self.copy_payload)
-        menu.addAction("Rows as a table\tCtrl+C", self.copy_rows)
+        menu.addAction(keymap.with_keys("Payload", "messages.copy"), self.copy_payload)
+        menu.addAction(keymap.with_keys("Rows as a table", "lists.copy"), self.copy_rows)
         for name in ("JSON", "nats command", "cURL (Memphis REST)", "Python"):
-            keys = "\tCtrl+Shift+C" if name == "JSON" else ""
-            menu.addAction(f"Message as {name}{keys}", partial(self.copy_as, name))
+            text = f"Message as {name}"
+            if name == "JSON":
+                text = keymap.with_keys(text, "lists.copy_json")
+            menu.addAction(text, partial(self.copy_as, name))
         menu.addAction("Payload as base64", lambda: self._copy_bytes("base64"))
         menu.addAction("Payload as hex", lambda: self._copy_bytes("hex"))
         menu.addSeparator()
         messages = self.selected()
         subjects = "\n".join(message.subject for message in messages)
         sequences = "\n".join(str(message.sequence) for message in messages)
-        menu.addAction("Link to this view\tL", self.copy_link)
+        menu.addAction(keymap.with_keys("Link to this view", "messages.link"), self.copy_link)
         menu.addAction("Subject", lambda: self._copy(subjects, "the subject"))
         menu.addAction("Sequence", lambda: self._copy(sequences, "the sequence"))
 
@@ -262,19 +265,22 @@ class MessageActions(QObject):
         self.fill_copy_menu(menu.addMenu("Copy"))
         menu.addSeparator()
         if len(messages) == 1:
-            menu.addAction("Edit and publish\tE", self.edit_and_publish)
+            menu.addAction(keymap.with_keys("Edit and publish", "messages.edit"), self.edit_and_publish)
             menu.addAction("Only this subject", lambda: self._browser.set_subject(messages[0].subject))
         if len(messages) <= MAX_MARKS:
-            menu.addAction(self._compare_title(messages), self.compare)
-            menu.addAction("Mark to compare\tM", self.mark)
+            menu.addAction(keymap.with_keys(self._compare_title(messages), "messages.compare"), self.compare)
+            menu.addAction(keymap.with_keys("Mark to compare", "messages.mark"), self.mark)
         if holder().marks:
             menu.addAction("Take all marks away", holder().clear_marks)
         if len(messages) == 1:
-            menu.addAction("Why has a consumer not got it\tW", self.explain)
-        menu.addAction("Put aside\t*", self.keep)
+            menu.addAction(
+                keymap.with_keys("Why has a consumer not got it", "messages.explain"), self.explain
+            )
+        menu.addAction(keymap.with_keys("Put aside", "messages.put_aside"), self.keep)
         menu.addSeparator()
         menu.addAction("Export", self.export)
-        menu.addAction(f"Replay {figures.count_noun(len(messages), 'message')}\tR", self.replay)
+        text = f"Replay {figures.count_noun(len(messages), 'message')}"
+        menu.addAction(keymap.with_keys(text, "messages.replay"), self.replay)
         menu.addSeparator()
         count = figures.count_noun(len(messages), "message")
         for action in (
@@ -286,12 +292,12 @@ class MessageActions(QObject):
 
     def _compare_title(self, messages: list[InspectedMessage]) -> str:
         if len(messages) > 1:
-            return f"Compare these {len(messages)}\tD"
+            return f"Compare these {len(messages)}"
         here = (self._connection, messages[0].identity)
         marks = sum(place_of(mark) != here for mark in holder().marks)
         if marks:
-            return f"Compare with {'the one' if marks == 1 else f'the {marks}'} marked\tD"
-        return "Compare with the one before\tD"
+            return f"Compare with {'the one' if marks == 1 else f'the {marks}'} marked"
+        return "Compare with the one before"
 
     @property
     def _connection(self) -> str:

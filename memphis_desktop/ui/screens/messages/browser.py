@@ -45,6 +45,8 @@ class MessageBrowser(QWidget):
     """Messages of one stream. Whoever embeds it calls `activated`, `deactivated` and `show_snapshot`,
     and offers `commands`."""
 
+    key_place = "messages"
+
     commands_changed = Signal()
 
     def __init__(self, context: ScreenContext, stream_name: str, parent: QWidget | None = None) -> None:
@@ -400,35 +402,91 @@ class MessageBrowser(QWidget):
     def commands(self) -> list[Command]:
         """Shortcuts of the browser."""
         return [
-            Command("Jump to a place in the station", "G", self.focus_jump, "crosshair"),
-            Command("Filter by subject", "/", self.focus_filter, "funnel"),
-            Command("Find in messages", "F", self.focus_search, "magnifying-glass"),
-            Command("Search the whole range", "Ctrl+Return", self.searching.start, "magnifying-glass"),
-            Command("Messages over time", "H", self.search_bar.histogram_button.toggle, "chart-bar"),
-            Command("Follow new messages", "T", self.live_button.toggle, "broadcast"),
-            Command("Pause following", "P", self.pause_button.toggle, "pause", self.live_button.isChecked()),
+            Command(
+                "Jump to a place in the station", keymap.key("messages.jump"), self.focus_jump, "crosshair"
+            ),
+            Command("Filter by subject", keymap.key("window.filter"), self.focus_filter, "funnel"),
+            Command("Find in messages", keymap.key("messages.find"), self.focus_search, "magnifying-glass"),
+            Command(
+                "Search the whole range",
+                keymap.key("messages.search"),
+                self.searching.start,
+                "magnifying-glass",
+            ),
+            Command(
+                "Messages over time",
+                keymap.key("messages.histogram"),
+                self.search_bar.histogram_button.toggle,
+                "chart-bar",
+            ),
+            Command(
+                "Follow new messages", keymap.key("messages.follow"), self.live_button.toggle, "broadcast"
+            ),
+            Command(
+                "Pause following",
+                keymap.key("messages.pause"),
+                self.pause_button.toggle,
+                "pause",
+                self.live_button.isChecked(),
+            ),
             Command(
                 "Do something with all matches",
-                "A",
+                keymap.key("messages.matches"),
                 self.message_actions.matches_menu,
                 "check-square",
                 self.searching.has_matches,
             ),
-            Command("Show or hide the message pane", "Space", self.toggle_detail, "columns"),
-            Command("Hex", "X", lambda: self.show_tab("Hex")),
-            Command("Copy payload", "Y", self.message_actions.copy_payload, "copy"),
-            Command("Copy message as", "Shift+Y", self.message_actions.copy_menu, "copy"),
-            Command("Edit and publish", "E", self.message_actions.edit_and_publish, "pencil-simple"),
-            Command("Replay messages", "R", self.message_actions.replay, "repeat"),
-            Command("Message before on the subject", "[", lambda: self.places.go_related(-1), "arrow-up"),
-            Command("Message after on the subject", "]", lambda: self.places.go_related(1), "arrow-down"),
-            Command("Mark to compare", "M", self.message_actions.mark, "push-pin"),
-            Command("Compare messages", "D", self.message_actions.compare, "git-diff"),
-            Command("Why has a consumer not got it", "W", self.message_actions.explain, "users-three"),
-            Command("Put aside", "*", self.message_actions.keep, "push-pin"),
-            Command("Messages put aside", "Shift+A", self.message_actions.show_collection, "tray"),
-            Command("Export messages", "Ctrl+Shift+E", self.message_actions.export, "export"),
-            Command("Copy a link to this view", "L", self.message_actions.copy_link, "link"),
+            Command(
+                "Show or hide the message pane", keymap.key("messages.pane"), self.toggle_detail, "columns"
+            ),
+            Command("Hex", keymap.key("messages.hex"), lambda: self.show_tab("Hex")),
+            Command("Copy payload", keymap.key("messages.copy"), self.message_actions.copy_payload, "copy"),
+            Command(
+                "Copy message as", keymap.key("messages.copy_as"), self.message_actions.copy_menu, "copy"
+            ),
+            Command(
+                "Edit and publish",
+                keymap.key("messages.edit"),
+                self.message_actions.edit_and_publish,
+                "pencil-simple",
+            ),
+            Command("Replay messages", keymap.key("messages.replay"), self.message_actions.replay, "repeat"),
+            Command(
+                "Message before on the subject",
+                keymap.key("messages.before"),
+                lambda: self.places.go_related(-1),
+                "arrow-up",
+            ),
+            Command(
+                "Message after on the subject",
+                keymap.key("messages.after"),
+                lambda: self.places.go_related(1),
+                "arrow-down",
+            ),
+            Command("Mark to compare", keymap.key("messages.mark"), self.message_actions.mark, "push-pin"),
+            Command(
+                "Compare messages", keymap.key("messages.compare"), self.message_actions.compare, "git-diff"
+            ),
+            Command(
+                "Why has a consumer not got it",
+                keymap.key("messages.explain"),
+                self.message_actions.explain,
+                "users-three",
+            ),
+            Command("Put aside", keymap.key("messages.put_aside"), self.message_actions.keep, "push-pin"),
+            Command(
+                "Messages put aside",
+                keymap.key("messages.show_aside"),
+                self.message_actions.show_collection,
+                "tray",
+            ),
+            Command("Export messages", keymap.key("messages.export"), self.message_actions.export, "export"),
+            Command(
+                "Copy a link to this view",
+                keymap.key("messages.link"),
+                self.message_actions.copy_link,
+                "link",
+            ),
             Command("Add a column from JSON or a header", "", self.columns.add, "columns"),
             Command("Publish to the station", "", self.message_actions.publish, "paper-plane-tilt"),
         ]
@@ -436,7 +494,7 @@ class MessageBrowser(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """The shortcuts work wherever the focus is inside, also where no shell binds them."""
         pressed = QKeySequence(event.keyCombination())
-        for command in keymap.resolved(keymap.where_is(self), self.commands()):
+        for command in keymap.resolved(self.commands()):
             if command.shortcut and command.enabled and QKeySequence(command.shortcut) == pressed:
                 command.callback()
                 return

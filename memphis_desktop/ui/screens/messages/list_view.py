@@ -8,7 +8,6 @@ from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPoint, QRe
 from PySide6.QtGui import (
     QColor,
     QKeyEvent,
-    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -26,7 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from memphis_desktop.inspect.message import InspectedMessage
-from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.screens.decoders.store import notifier
 from memphis_desktop.ui.screens.messages.columns import MessageColumn, standard_columns
 from memphis_desktop.ui.screens.messages.delegate import PAD, MessageDelegate
@@ -67,20 +66,22 @@ class _Table(QTableView):
         Ctrl+C and Ctrl+Shift+C copy, as in every table.
         """
         key = event.key()
-        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
-        if key in (Qt.Key.Key_J, Qt.Key.Key_K) and plain:
-            self._step(1 if key == Qt.Key.Key_J else -1)
-        elif key == Qt.Key.Key_Home and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+        meant = keymap.pressed(keymap.LISTS, event)
+        if event.modifiers() == Qt.KeyboardModifier.ControlModifier:
+            meant = {Qt.Key.Key_Home: "first", Qt.Key.Key_End: "last"}.get(Qt.Key(key), meant)
+        if meant in ("down", "up"):
+            self._step(1 if meant == "down" else -1)
+        elif meant == "first":
             self.first_requested.emit()
-        elif key == Qt.Key.Key_End and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+        elif meant == "last":
             self.last_requested.emit()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and plain:
+        elif meant == "open":
             self.opened.emit()
-        elif key == Qt.Key.Key_Space and plain:
+        elif meant == "preview":
             self.toggled.emit()
-        elif event.matches(QKeySequence.StandardKey.Copy):
+        elif meant == "copy" or keymap.is_copy(event):
             self.copied_text.emit()
-        elif key == Qt.Key.Key_C and event.modifiers() == _CONTROL_SHIFT:
+        elif meant == "copy_json":
             self.copied_json.emit()
         elif key in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
             event.ignore()  # Tab leaves the table

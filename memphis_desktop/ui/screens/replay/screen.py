@@ -19,7 +19,7 @@ from memphis_desktop.inspect.replay import ReplayState
 from memphis_desktop.inspect.replay.runs import RunEntry
 from memphis_desktop.inspect.replay.undo import Undo
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -156,9 +156,11 @@ class ReplayScreen(Screen):
     def commands(self) -> list[Command]:
         """Steering the run that is shown."""
         return [
-            Command("Pause or resume the replay", "Space", self.panel.toggle_pause, "pause"),
-            Command("Cancel the replay", "Shift+Del", self.panel.cancel, "stop"),
-            Command("Run the replay again", "A", self.again, "repeat"),
+            Command(
+                "Pause or resume the replay", keymap.key("replay.pause"), self.panel.toggle_pause, "pause"
+            ),
+            Command("Cancel the replay", keymap.key("replay.cancel"), self.panel.cancel, "stop"),
+            Command("Run the replay again", keymap.key("replay.again"), self.again, "repeat"),
         ]
 
     def resume(self) -> None:

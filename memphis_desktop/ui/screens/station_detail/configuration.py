@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Command, ScreenContext
@@ -80,4 +80,13 @@ class ConfigurationTab(StationTab):
     def commands(self) -> list[Command]:
         """Edit."""
         refusal = self.changes.refusal
-        return [Command("Edit configuration", "Ctrl+E", self.edit, "pencil-simple", not refusal, refusal)]
+        return [
+            Command(
+                "Edit configuration",
+                keymap.key("station.edit"),
+                self.edit,
+                "pencil-simple",
+                not refusal,
+                refusal,
+            )
+        ]

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, 
 
 from memphis_desktop.cluster.history import ConsumerKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.time_range import TimeRange
@@ -24,6 +24,8 @@ LINES = 6  # as many as there are colours
 
 class GroupsTab(StationTab):
     """See the module."""
+
+    key_place = "consumers"
 
     key = "groups"
     title = "Groups"
@@ -138,7 +140,9 @@ class GroupsTab(StationTab):
     def commands(self) -> list[Command]:
         """Create, and what can be done with the selection."""
         refusal = self.changes.refusal
-        create = Command("Create group", "N", self._create, "plus", not refusal, refusal)
+        create = Command(
+            "Create group", keymap.key("consumers.create"), self._create, "plus", not refusal, refusal
+        )
         return [create, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, consumers: list[ConsumerSnapshot]) -> list[Command]:

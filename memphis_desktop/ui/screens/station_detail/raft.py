@@ -9,6 +9,7 @@ from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.cluster.raft.groups import group_of, stream_key
 from memphis_desktop.cluster.raft.model import RaftGroup
 from memphis_desktop.cluster.raft.questions import Wants
+from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.components.time_range import TimeRange
@@ -27,6 +28,8 @@ SINGLE = "This server stands alone: the station has one copy, and nobody elects 
 
 class RaftTab(StationTab):
     """See the module."""
+
+    key_place = "station_raft"
 
     key = "raft"
     title = "Raft"
@@ -98,7 +101,14 @@ class RaftTab(StationTab):
         """Steering, and the way to the whole cluster."""
         refusal = self._steering.step_down_refusal(self._group)
         return [
-            Command("Step down the leader", "S", self._step_down, "arrows-down-up", not refusal, refusal),
+            Command(
+                "Step down the leader",
+                keymap.key("station_raft.step_down"),
+                self._step_down,
+                "arrows-down-up",
+                not refusal,
+                refusal,
+            ),
             Command("Show it in the cluster", "", self._show_in_cluster, "tree-structure"),
         ]
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.cluster.raft.groups import group_of
 from memphis_desktop.cluster.raft.model import Quorum
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
@@ -275,11 +275,19 @@ class StationDetailScreen(Screen):
         """The page's actions and those of the tab in view."""
         refusal = self._actions.refusal_of(self._stream)
         own = [
-            Command("Next part of the station", "Ctrl+Tab", lambda: self._next_tab(1), "caret-right"),
             Command(
-                "Previous part of the station", "Ctrl+Shift+Tab", lambda: self._next_tab(-1), "caret-left"
+                "Next part of the station",
+                keymap.key("station.next_part"),
+                lambda: self._next_tab(1),
+                "caret-right",
             ),
-            Command("Compare this station", "=", self._compare, "columns"),
+            Command(
+                "Previous part of the station",
+                keymap.key("station.previous_part"),
+                lambda: self._next_tab(-1),
+                "caret-left",
+            ),
+            Command("Compare this station", keymap.key("station.compare"), self._compare, "columns"),
             Command("Back up this station", "", self._back_up, "download-simple"),
             Command("Seal this station", "", self._seal, "lock-simple", not refusal, refusal, True),
             Command("Purge this station", "", self._purge, "eraser", not refusal, refusal, True),
@@ -290,6 +298,14 @@ class StationDetailScreen(Screen):
         taken = {command.shortcut for command in inner if command.shortcut}
         if "Ctrl+E" not in taken:
             own.insert(
-                0, Command("Edit this station", "Ctrl+E", self._edit, "pencil-simple", not refusal, refusal)
+                0,
+                Command(
+                    "Edit this station",
+                    keymap.key("station.edit"),
+                    self._edit,
+                    "pencil-simple",
+                    not refusal,
+                    refusal,
+                ),
             )
         return [*own, *inner]

@@ -14,7 +14,7 @@ from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.data_table import add_commands
 from memphis_desktop.ui.components.filter_bar import FilterBar
@@ -39,6 +39,8 @@ _LAST_VALUES_SETTING = "station/last_values"
 
 class SubjectsTab(StationTab):
     """See the module."""
+
+    key_place = "subjects"
 
     key = "subjects"
     title = "Subjects"
@@ -298,8 +300,17 @@ class SubjectsTab(StationTab):
                 self._purge(node)
 
         return [
-            Command("Browse this", "B", browse, "list-bullets", not missing, missing),
-            Command(tr("Last value of each subject"), "V", self.last_button.toggle, "table"),
+            Command(
+                "Browse this", keymap.key("subjects.browse"), browse, "list-bullets", not missing, missing
+            ),
+            Command(
+                tr("Last value of each subject"),
+                keymap.key("subjects.last"),
+                self.last_button.toggle,
+                "table",
+            ),
             Command("Purge this", "", purge, "eraser", not refusal, refusal, True),
-            Command("Read the subjects again", "F5", self._read_now, "arrow-clockwise"),
+            Command(
+                "Read the subjects again", keymap.key("subjects.read"), self._read_now, "arrow-clockwise"
+            ),
         ]
