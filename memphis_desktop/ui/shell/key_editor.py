@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -187,7 +187,17 @@ class KeyEditor(QDialog):
                 names += f" and {len(rivals) - _NAMED} more"
             text = f"{keymap.native(keys)} is taken by {names}, which would be left without keys."
         self.conflict.set_content("warning", text)
-        self.conflict.setVisible(bool(text))
+        if self.conflict.isHidden() == bool(text):
+            self.conflict.setVisible(bool(text))
+            QTimer.singleShot(0, self, self._keep_in_view)  # the list has another height now
+
+    def _keep_in_view(self) -> None:
+        self.table.view.scrollTo(self.table.view.currentIndex())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The list has its height now: show where it begins."""
+        super().showEvent(event)
+        QTimer.singleShot(0, self, self._keep_in_view)
 
     # Changing ---------------------------------------------------------------------------------
 
