@@ -130,6 +130,9 @@ add_place(
     within=("station", "consumer"),
     create=(tr("Create group"), "N"),
     browse=(tr("Browse the station's messages"), "B"),
+    reset=(tr("Reset group"), "R"),
+    fetch=(tr("Fetch by hand"), "F"),
+    lag=(tr("Show the lag over time"), "L"),
     pause=(tr("Pause or resume"), "P"),
     edit=(tr("Edit group"), "E"),
     delete=(tr("Delete group"), "Del"),
@@ -137,9 +140,6 @@ add_place(
 add_place(
     "consumer",
     tr("Consumer"),
-    reset=(tr("Reset group"), "R"),
-    fetch=(tr("Fetch by hand"), "F"),
-    lag=(tr("Show the lag over time"), "L"),
     unacknowledged=(tr("Show what is unacknowledged"), "U"),
     range=(tr("Next time range"), "Shift+R"),
 )

@@ -279,8 +279,10 @@ def form_layout() -> QFormLayout:
     return form
 
 
-def add_form_row(form: QFormLayout, label: str, field: QWidget, help_text: str = "") -> None:
-    """A labelled field, its help below it, and its accessible name."""
+def add_form_row(
+    form: QFormLayout, label: str, field: QWidget, help_text: str = "", below: QWidget | None = None
+) -> None:
+    """A labelled field, its help and what else stands below it, and its accessible name."""
     pad_numbers(field)
     name = QLabel(label)
     name.setProperty("role", "muted")
@@ -291,6 +293,7 @@ def add_form_row(form: QFormLayout, label: str, field: QWidget, help_text: str =
         field.setAccessibleName(label.replace("&", ""))
     if help_text:
         field.setAccessibleDescription(help_text)
+    if help_text or below is not None:
         cell = QWidget()
         column = QVBoxLayout(cell)
         column.setContentsMargins(0, 0, 0, 0)
@@ -301,7 +304,10 @@ def add_form_row(form: QFormLayout, label: str, field: QWidget, help_text: str =
             column.addWidget(field)
         else:
             column.addWidget(field, 0, Qt.AlignmentFlag.AlignLeft)  # as wide as it wants to be
-        column.addWidget(PlainLabel(help_text, "caption", wrap=True))
+        if below is not None:
+            column.addWidget(below)
+        if help_text:
+            column.addWidget(PlainLabel(help_text, "caption", wrap=True))
         cell.setSizePolicy(policy.Expanding, policy.Preferred)  # the help has all of the width
         form.addRow(name, cell)
     else:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
+from PySide6.QtCore import QDateTime
+from PySide6.QtWidgets import QComboBox, QDateTimeEdit, QLineEdit, QWidget
 
 from memphis_desktop.cluster import actions, consumer_reset
 from memphis_desktop.cluster.actions import Action
 from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.cluster.raft.groups import write_refusal
+from memphis_desktop.cluster.subject_overlap import find_overlap
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import (
@@ -87,6 +90,7 @@ class StationActions:
             config,
             self._context.session,
             _new_stream,
+            warn=self._overlap,
         )
         dialog.form.field("name").setFocus()
         if await dialog.ask():
@@ -107,10 +111,23 @@ class StationActions:
             self._context.session,
             lambda config: actions.update_stream(config, before),
             editing=True,
-            warn=lambda config: loss_by_limits(stream, config),
+            warn=lambda config: self._overlap(config) or loss_by_limits(stream, config),
         )
         if await dialog.ask():
             self._context.notify(f"Station {stream.name} was changed.", "good")
+
+    def _overlap(self, config: Mapping[str, Any]) -> str:
+        """Say which other station takes a subject of a configuration; empty for none."""
+        streams = self._context.session.snapshot.streams
+        found = find_overlap(str(config.get("name") or ""), config.get("subjects") or (), streams)
+        if found is None:
+            return ""
+        return tr(
+            "{subject} overlaps with {taken} of {stream}: the server refuses two that take the same.",
+            subject=found.subject,
+            taken=found.taken,
+            stream=found.stream,
+        )
 
     async def compare(self, left: StreamSnapshot, right: StreamSnapshot | None = None) -> None:
         """Show two stations' configurations side by side."""
@@ -188,12 +205,14 @@ class StationActions:
 
     # Groups
 
-    async def create_consumer(self, stream: str, template: Mapping[str, Any] | None = None) -> None:
-        """Ask for a configuration and make a consumer."""
+    async def create_consumer(
+        self, stream: str, template: Mapping[str, Any] | None = None, *, name: str = ""
+    ) -> None:
+        """Ask for a configuration and make a consumer; `template` and `name` are what is offered first."""
         config = dict(template) if template is not None else dict(NEW_CONSUMER)
         if template is not None:
             config = without_server_metadata(config)
-            config["durable_name"] = ""
+            config["durable_name"] = name
             config.pop("name", None)
             single = config.pop("filter_subject", None)
             if single:
@@ -209,9 +228,9 @@ class StationActions:
         )
         dialog.form.field("durable_name").setFocus()
         if await dialog.ask():
-            name = str((dialog.answer or {}).get("name", ""))
-            route = consumer_route(stream, name)
-            self._context.notify(f"Group {name} was created.", "good", ("Open", lambda: self._open(route)))
+            made = str((dialog.answer or {}).get("name", ""))
+            route = consumer_route(stream, made)
+            self._context.notify(f"Group {made} was created.", "good", ("Open", lambda: self._open(route)))
 
     async def edit_consumer(self, consumer: ConsumerSnapshot) -> None:
         """Change a consumer's configuration."""
@@ -269,10 +288,35 @@ class StationActions:
             await actions.resume_consumer(consumer.stream, consumer.name).run(session)
             self._context.notify(f"Group {consumer.name} goes on.", "good")
             return
-        dialog = PauseDialog(self._parent, consumer)
+        dialog = PauseDialog(self._parent, consumer, self._context.zone)
         if await dialog.ask():
             await actions.pause_consumer(consumer.stream, consumer.name, dialog.until()).run(session)
-            self._context.notify(f"Group {consumer.name} is paused for {dialog.label()}.", "good")
+            text = tr("Group {name} is paused: {how}.", name=consumer.name, how=dialog.label())
+            self._context.notify(text, "good")
+
+    async def unpin_consumer(self, consumer: ConsumerSnapshot) -> None:
+        """Take the pin from the client that holds it, after asking which of several groups is meant."""
+        group, client = next(iter(consumer.pinned.items()))
+        if len(consumer.pinned) > 1:
+            choice = QComboBox()
+            for name in consumer.pinned:
+                choice.addItem(name, name)
+            dialog = FormDialog(self._parent, tr("Unpin a client?"), tr("Choose"), width=440)
+            dialog.add_row(tr("Priority group"), choice)
+            if not await dialog.ask():
+                return
+            group = str(choice.currentData())
+            client = consumer.pinned[group]
+        action = actions.unpin_consumer(consumer.stream, consumer.name, group)
+        text = tr(
+            "{client} gets no more messages until it is pinned again; who asks next in {group} will be.",
+            client=client,
+            group=group,
+        )
+        title = tr("Unpin the client of {name}?", name=consumer.name)
+        if await self._confirm(action, title, text, tr("Unpin client"), consumer.name):
+            await action.run(self._context.session)
+            self._context.notify(tr("The client of {group} is unpinned.", group=group), "good")
 
     async def reset_consumer(self, stream: StreamSnapshot, consumer: ConsumerSnapshot) -> None:
         """Move a consumer to another place, after a preview of what will come again."""
@@ -398,9 +442,9 @@ PAUSES = (
 
 
 class PauseDialog(FormDialog):
-    """For how long."""
+    """For how long, or until when."""
 
-    def __init__(self, parent: QWidget | None, consumer: ConsumerSnapshot) -> None:
+    def __init__(self, parent: QWidget | None, consumer: ConsumerSnapshot, zone: tzinfo) -> None:
         super().__init__(
             parent,
             f"Pause group {consumer.name}?",
@@ -411,17 +455,48 @@ class PauseDialog(FormDialog):
         self._span = QComboBox()
         for label, _ in PAUSES:
             self._span.addItem(label)
+        self._span.addItem(tr("Until a date"))
         self._span.setCurrentIndex(1)
+        self._zone = zone
+        local = datetime.now(zone) + timedelta(hours=1)
+        self.moment = QDateTimeEdit(
+            QDateTime(local.year, local.month, local.day, local.hour, local.minute, local.second)
+        )
+        self.moment.setDisplayFormat("yyyy-MM-dd HH:mm:ss")
+        self.moment.setCalendarPopup(True)
         self.add_row("For", self._span)
+        self.add_row(tr("Until"), self.moment)
+        self.form.setRowVisible(self.moment, False)
+        self._span.currentIndexChanged.connect(lambda _: self._chosen())
+        self.add_validator(self._problem)
+
+    def _chosen(self) -> None:
+        self.form.setRowVisible(self.moment, self._dated)
+        self.fit()
+
+    @property
+    def _dated(self) -> bool:
+        return self._span.currentIndex() >= len(PAUSES)
+
+    def _end(self) -> datetime:
+        if not self._dated:
+            return datetime.now(UTC) + PAUSES[self._span.currentIndex()][1]
+        shown = self.moment.dateTime().toPython()
+        assert isinstance(shown, datetime)
+        return shown.replace(tzinfo=self._zone).astimezone(UTC)
+
+    def _problem(self) -> str:
+        return "" if self._end() > datetime.now(UTC) else tr("Choose a moment that is still to come.")
 
     def label(self) -> str:
         """The chosen span in words."""
-        return PAUSES[self._span.currentIndex()][0]
+        if self._dated:
+            return tr("until {time}", time=self.moment.text())
+        return tr("for {span}", span=PAUSES[self._span.currentIndex()][0])
 
     def until(self) -> str:
         """The end of the pause, RFC 3339."""
-        moment = datetime.now(UTC) + PAUSES[self._span.currentIndex()][1]
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self._end().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _new_stream(config: dict[str, Any]) -> Action:

@@ -66,6 +66,8 @@ class StationCode(QWidget):
     def set_group(self, group: str) -> None:
         """Another one group that consumes."""
         self._group = group
+        self.directions.set_choice("consume" if group else "publish")
+        self.directions.setVisible(not group)
 
     def show_station(self, stream: str, config: Mapping[str, Any], groups: Sequence[str] = ()) -> None:
         """Show the programs of a station; `groups` are those that can be chosen."""

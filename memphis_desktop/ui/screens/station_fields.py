@@ -50,10 +50,12 @@ class Field:
         section: Where it stands.
         help: What it means, in one or two short sentences.
         choices: (value, label) of a choice.
+        choice_levels: API level from which servers know a value of the choice, where that is later.
         unlimited: The value that means "no limit", for counts and sizes; shown as an empty field.
         fixed: Cannot be changed after creation.
         level: API level from which servers know it.
         danger: Changing it may remove messages.
+        shown_only: No form changes it: an action of its own does.
     """
 
     key: str
@@ -66,6 +68,8 @@ class Field:
     fixed: bool = False
     level: int = 0
     danger: bool = False
+    choice_levels: tuple[tuple[str, int], ...] = ()
+    shown_only: bool = False
 
 
 def parse_duration(text: str) -> int:
@@ -242,9 +246,22 @@ STREAM_FIELDS: tuple[Field, ...] = (
         'Publishes again after storing: {"src": ">", "dest": "copy.>", "headers_only": false}.',
     ),
     Field(
-        "mirror", "Mirror of", "json", "Subjects", 'A copy of another stream: {"name": "ORIGIN"}.', fixed=True
+        "mirror",
+        "Mirror of",
+        "json",
+        "Subjects",
+        'A copy of another stream: {"name": "ORIGIN"}, with the same keys as one of the sources.',
+        fixed=True,
     ),
-    Field("sources", "Sources", "json", "Subjects", 'Streams copied into this one: [{"name": "A"}, …].'),
+    Field(
+        "sources",
+        "Sources",
+        "json",
+        "Subjects",
+        'Streams copied into this one: [{"name": "A"}]. Each may have "filter_subject", "opt_start_seq" or '
+        '"opt_start_time", "subject_transforms": [{"src": "a.>", "dest": "b.>"}], and from another domain '
+        'or account "external": {"api": "$JS.DOMAIN.API", "deliver": ""}.',
+    ),
     Field("retention", "Retention", "choice", "Retention", choices=_RETENTIONS),
     Field(
         "max_age", "Keep for", "duration", "Retention", "7d, 12h, 30min; empty keeps for ever.", danger=True
@@ -306,6 +323,14 @@ STREAM_FIELDS: tuple[Field, ...] = (
     Field("allow_atomic", "Atomic batches", "switch", "Writing", level=2),
     Field("allow_batched", "Fast batches", "switch", "Writing", level=4),
     Field("allow_msg_schedules", "Scheduled messages", "switch", "Writing", "Cannot be taken back.", level=2),
+    Field(
+        "sealed",
+        "Sealed",
+        "switch",
+        "Writing",
+        "Sealing is an action of its own and cannot be taken back.",
+        shown_only=True,
+    ),
     Field("consumer_limits.inactive_threshold", "Consumers idle at most", "duration", "Groups"),
     Field("consumer_limits.max_ack_pending", "Unacknowledged at most", "count", "Groups"),
 )
@@ -355,7 +380,13 @@ CONSUMER_FIELDS: tuple[Field, ...] = (
         "Acknowledgement",
         "choice",
         "Delivery",
-        choices=(("explicit", "Each message"), ("all", "A message and all before it"), ("none", "None")),
+        choices=(
+            ("explicit", "Each message"),
+            ("all", "A message and all before it"),
+            ("none", "None"),
+            ("flow_control", "By flow control, for streams that source from this one"),
+        ),
+        choice_levels=(("flow_control", 4),),
         fixed=True,
     ),
     Field("ack_wait", "Deliver again after", "duration", "Delivery", "Without an acknowledgement."),
@@ -386,7 +417,14 @@ CONSUMER_FIELDS: tuple[Field, ...] = (
     Field("inactive_threshold", "Delete when idle for", "duration", "Life"),
     Field("num_replicas", "Replicas", "count", "Life", "0 is the stream's number."),
     Field("mem_storage", "Keep state in memory", "switch", "Life", fixed=True),
-    Field("priority_groups", "Priority groups", "subjects", "Life", level=1),
+    Field(
+        "priority_groups",
+        "Priority groups",
+        "subjects",
+        "Life",
+        "Names that pulling clients say, one on each line.",
+        level=1,
+    ),
     Field(
         "priority_policy",
         "Priority policy",
@@ -398,9 +436,19 @@ CONSUMER_FIELDS: tuple[Field, ...] = (
             ("pinned_client", "Pinned client"),
             ("prioritized", "Prioritized"),
         ),
+        choice_levels=(("prioritized", 2),),
         level=1,
     ),
-    Field("priority_timeout", "Pin lasts", "duration", "Life", level=1),
+    Field("priority_timeout", "Pin lasts", "duration", "Life", "2 minutes where nothing is said.", level=1),
+    Field(
+        "pause_until",
+        "Paused until",
+        "text",
+        "Life",
+        "2026-11-23T10:00:00Z: nothing is delivered before. Later it is paused by an action of its own.",
+        fixed=True,
+        level=1,
+    ),
 )
 
 NEW_CONSUMER: dict[str, Any] = {

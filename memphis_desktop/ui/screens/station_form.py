@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -23,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
@@ -35,6 +37,7 @@ from memphis_desktop.ui.screens.station_fields import (
     sections,
     set_value,
     to_text,
+    value_text,
 )
 
 
@@ -56,16 +59,18 @@ class Change(Protocol):
         """The same as a command, fit to copy."""
 
 
-_API_VERSIONS = {1: "2.11", 2: "2.12", 4: "2.14", 5: "2.15"}
+_API_VERSIONS = {1: "2.11", 2: "2.12", 3: "2.12.5", 4: "2.14", 5: "2.15"}
 _MULTILINE = {"subjects": 3, "pairs": 2, "json": 2}
 
 
 class _Editor:
     """One field's widget: how it is read and written."""
 
-    def __init__(self, field: Field, value: Any, changed: Callable[[], None]) -> None:
+    def __init__(self, field: Field, value: Any, changed: Callable[[], None], level: int) -> None:
         self.field = field
         self.original = value
+        self.note = PlainLabel("", "information", wrap=True)  # what the value was, once it is another
+        self.note.hide()
         self.widget: QWidget
         if field.kind == "switch":
             box = QCheckBox()
@@ -74,8 +79,16 @@ class _Editor:
             self.widget = box
         elif field.kind == "choice":
             combo = QComboBox()
+            levels = dict(field.choice_levels)
             for choice, label in field.choices:
-                combo.addItem(label, choice)
+                needed = levels.get(choice, 0)
+                if needed <= level:
+                    combo.addItem(label, choice)
+                    continue
+                version = _API_VERSIONS.get(needed, "")
+                combo.addItem(tr("{choice} (from {version} on)", choice=label, version=version), choice)
+                if isinstance(model := combo.model(), QStandardItemModel):
+                    model.item(combo.count() - 1).setEnabled(False)
             # Long labels are cut rather than making the whole form wider than its place.
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(12)
@@ -118,6 +131,30 @@ class _Editor:
             self.widget.style().polish(self.widget)
         self.widget.setToolTip(problem)
 
+    def show_change(self, value: Any) -> None:
+        """Say what the value was when it is another now."""
+        changed = not _same(self.field, value, self.original)
+        if changed:
+            was = tr("Was: {value}", value=value_text(self.field, self.original))
+            self.note.setText(f"{was}. {tr('May remove messages.')}" if self.field.danger else was)
+            self.note.setRole("warning" if self.field.danger else "information")
+        self.note.setVisible(changed)
+
+
+def _since(level: int) -> str:
+    """Which servers know what came with an API level."""
+    version = _API_VERSIONS.get(level)
+    if version is None:
+        return tr("Needs a newer server.")
+    return tr("Needs a server from version {version} on.", version=version)
+
+
+def _same(field: Field, value: Any, before: Any) -> bool:
+    """Whether a value means what was there before; nothing and what stands for nothing are the same."""
+    if value == before or (before is None and value in ("", [], {}, None, False, 0)):
+        return True
+    return before is None and field.unlimited is not None and bool(value == field.unlimited)
+
 
 class ConfigurationForm(QScrollArea):
     """Fields in sections.
@@ -142,6 +179,7 @@ class ConfigurationForm(QScrollArea):
     ) -> None:
         super().__init__(parent)
         self._before = dict(config)
+        self._marks_changes = editing
         self._editors: list[_Editor] = []
         self._problems: dict[str, str] = {}
         holder = QWidget()
@@ -164,17 +202,19 @@ class ConfigurationForm(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def _add(self, form: Any, field: Field, *, editing: bool, level: int) -> None:
-        editor = _Editor(field, get_value(self._before, field.key), self._edited)
+        editor = _Editor(field, get_value(self._before, field.key), self._edited, level)
         editor.widget.setObjectName(field.key)
         help_text = field.help
         if field.level > level:
             editor.widget.setEnabled(False)
-            help_text = f"Needs a server from version {_API_VERSIONS.get(field.level, 'later')} on."
+            help_text = _since(field.level)
+        elif field.shown_only:
+            editor.widget.setEnabled(False)
         elif editing and field.fixed:
             editor.widget.setEnabled(False)
             help_text = "Cannot be changed after creation."
         self._rows[field.key] = form.rowCount()
-        add_form_row(form, field.label, editor.widget, help_text)
+        add_form_row(form, field.label, editor.widget, help_text, editor.note if editing else None)
         self._editors.append(editor)
 
     def field(self, key: str) -> QWidget:
@@ -207,12 +247,10 @@ class ConfigurationForm(QScrollArea):
                 editor.mark(str(error))
                 continue
             editor.mark("")
-            before = get_value(self._before, key)
-            if value == before or (before is None and value in ("", [], {}, None, False, 0)):
-                continue
-            if before is None and editor.field.unlimited is not None and value == editor.field.unlimited:
-                continue
-            set_value(result, key, value)
+            if self._marks_changes:
+                editor.show_change(value)
+            if not _same(editor.field, value, get_value(self._before, key)):
+                set_value(result, key, value)
         return {key: value for key, value in result.items() if value is not None}
 
     def problem(self) -> str:
@@ -282,6 +320,7 @@ class ConfigurationDialog(Dialog):
         self.warning.hide()
         self.body.addWidget(self.warning)
         self.resize(960, 640)
+        QShortcut(QKeySequence.StandardKey.Save, self, self.accept)
         self._refresh()
 
     def _refresh(self) -> None:

@@ -168,7 +168,11 @@ def worst_lags(consumers: Iterable[ConsumerSnapshot]) -> dict[str, tuple[int, fl
 def consumer_kind(consumer: ConsumerSnapshot) -> str:
     """How a consumer works, in a word or two."""
     kind = "pull" if consumer.is_pull else "push"
-    return kind if consumer.is_durable else f"{kind}, ephemeral"
+    if consumer.is_durable:
+        return kind
+    # What clients make to read in order: nothing is acknowledged, and nothing is kept of it.
+    ordered = consumer.config.get("ack_policy") == "none" and consumer.config.get("mem_storage")
+    return f"{kind}, ordered" if ordered else f"{kind}, ephemeral"
 
 
 def filter_text(consumer: ConsumerSnapshot) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import UTC, datetime
 
 from nats.aio.client import Client
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QDateTime, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
@@ -13,7 +15,9 @@ from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.consumers import ConsumerScreen, ConsumersScreen
 from memphis_desktop.ui.screens.consumers.fetch import FetchDialog
 from memphis_desktop.ui.screens.consumers.reset import ResetDialog
+from memphis_desktop.ui.screens.station_actions import PauseDialog
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
+from memphis_desktop.ui.screens.station_form import ConfigurationDialog
 from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text
 
 
@@ -73,7 +77,11 @@ async def test_a_group_deleted_meanwhile_is_struck_through(
     gone = [row.name for row in screen.table.rows() if screen.deleted.is_gone(row)]
     assert gone == ["billing"]
     screen.table.select_key(("orders", "billing"))
-    assert [one.title for one in screen.commands()] == ["Create it again", "Take off the list"]
+    assert [one.title for one in screen.commands()] == [
+        "Create group",
+        "Create it again",
+        "Take off the list",
+    ]
     activity = screen.context.shell.activity
     await until(lambda: any("Group billing of orders" in one.title for one in activity.entries()), "a record")
     await client.jetstream().add_consumer("orders", durable_name="billing", ack_policy="explicit")
@@ -151,3 +159,84 @@ async def test_the_inspector_names_what_is_unacknowledged(client: Client, show: 
     QAbstractItemModelTester(screen.pending.table.model)
     assert "3 messages delivered and not acknowledged" in screen.pending.summary.text()
     assert [message.sequence for message in screen.pending.table.rows()] == [1, 2, 3]
+
+
+async def test_a_group_that_is_looked_at_and_deleted_says_so(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client)
+    jetstream = client.jetstream()
+    await jetstream.add_consumer("orders", durable_name="billing", ack_policy="explicit")
+    screen = await show(Route("consumer", {"stream": "orders", "consumer": "billing"}))
+    await until(lambda: screen._consumer is not None, "the group")
+    screen.tab_bar.setCurrentIndex(3)
+    assert 'pull_subscribe_bind("billing", stream="orders")' in screen.code.code.text()
+    screen.tab_bar.setCurrentIndex(2)
+    assert screen.configuration.facts["Delivery"].values()["Acknowledgement"] == "Each message"
+    await jetstream.delete_consumer("orders", "billing")
+    await until(lambda: "was deleted at" in screen.gone.text(), "the news", 30)
+    await until(lambda: "by somebody else" in screen.gone.text(), "who it was")
+    assert not screen.reset_button.isEnabled()
+    qtbot.mouseClick(screen.gone.button(), Qt.MouseButton.LeftButton)
+    dialog = await until(lambda: dialog_of(ConfigurationDialog), "the form")
+    assert dialog.form.field("durable_name").text() == "billing"
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: screen.gone.isHidden(), "the group again", 30)
+    assert screen.reset_button.isEnabled()
+
+
+async def test_a_pinned_client_is_shown_and_unpinned(client: Client, show: Show, until: Until) -> None:
+    await fill(client, messages=5)
+    config = {
+        "durable_name": "workers",
+        "ack_policy": "explicit",
+        "priority_groups": ["main"],
+        "priority_policy": "pinned_client",
+    }
+    body = json.dumps({"stream_name": "orders", "config": config}).encode()
+    await client.request("$JS.API.CONSUMER.CREATE.orders.workers", body)
+    inbox = client.new_inbox()
+    subscription = await client.subscribe(inbox)
+    pull = json.dumps({"batch": 1, "group": "main"}).encode()
+    await client.publish("$JS.API.CONSUMER.MSG.NEXT.orders.workers", pull, reply=inbox)
+    message = await subscription.next_msg(10)
+    pin = (message.headers or {})["Nats-Pin-Id"]
+    screen = await show(Route("consumers"))
+    await until(lambda: screen.table.rows() and screen.table.rows()[0].pinned, "the pin", 30)
+    assert screen.table.rows()[0].pinned == {"main": pin}
+    screen.table.select_key(("orders", "workers"))
+    run(screen, "Unpin client")
+    dialog = await until(dialog_of, "the question")
+    assert pin in shown_text(dialog)
+    assert "nats consumer unpin orders workers main --force" in shown_text(dialog)
+    dialog.verb_button.click()
+    await until(lambda: not screen.table.rows()[0].pinned, "the pin gone", 30)
+
+
+async def test_groups_are_made_and_paused_until_a_moment_from_their_list(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, messages=5)
+    screen = await show(Route("consumers"))
+    await until(lambda: screen.table.state() == "empty", "the empty list", 30)
+    create, code = screen.table._message.buttons()
+    assert (create.text(), code.text()) == ("Create group", "Connect your code")
+    qtbot.mouseClick(create, Qt.MouseButton.LeftButton)
+    dialog = await until(lambda: dialog_of(ConfigurationDialog), "the form")
+    qtbot.keyClicks(dialog.form.field("durable_name"), "billing")
+    qtbot.keyClick(dialog, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    await until(lambda: screen.table.rows(), "the group", 30)
+    screen.table.select_key(("orders", "billing"))
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_Space)
+    pause = await until(lambda: dialog_of(PauseDialog), "the question")
+    pause._span.setCurrentIndex(pause._span.count() - 1)
+    assert pause.moment.isVisible()
+    pause.moment.setDateTime(QDateTime(2020, 1, 1, 0, 0, 0))
+    qtbot.mouseClick(pause.verb_button, Qt.MouseButton.LeftButton)
+    assert "still to come" in pause.error.text()
+    pause.moment.setDateTime(QDateTime(2099, 1, 2, 3, 4, 5))
+    qtbot.mouseClick(pause.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: screen.table.rows()[0].paused, "the pause", 30)
+    config = screen.table.rows()[0].config
+    wanted = datetime(2099, 1, 2, 3, 4, 5, tzinfo=screen.context.zone).astimezone(UTC)
+    assert str(config["pause_until"]).startswith(wanted.strftime("%Y-%m-%dT%H:%M:%S"))

@@ -13,7 +13,8 @@ from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.station_backup import BackupDialog, RestoreDialog
 from memphis_desktop.ui.screens.station_compare import CompareDialog
-from memphis_desktop.ui.screens.station_form import ConfigurationDialog
+from memphis_desktop.ui.screens.station_fields import CONSUMER_FIELDS, STREAM_FIELDS
+from memphis_desktop.ui.screens.station_form import ConfigurationDialog, ConfigurationForm
 from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text
 
 
@@ -176,3 +177,46 @@ async def test_a_station_is_backed_up_and_restored(
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: dialog_of() is None, "the end of the restore")
     assert (await client.jetstream().stream_info("orders")).state.messages == 25
+
+
+async def test_the_form_says_what_changes_and_what_the_server_is_too_old_for(
+    client: Client, show: Show, until: Until
+) -> None:
+    await fill(client, "orders", 3, max_age=3600)
+    await fill(client, "orders-eu", 1)
+    screen = await show(Route("station", {"stream": "orders"}))
+    await until(lambda: screen._snapshot is not None, "the station")
+    run(screen, "Edit this station")
+    dialog = await until(lambda: dialog_of(ConfigurationDialog), "the form")
+    form = dialog.form
+
+    def note(key: str) -> str:
+        found = next(editor.note for editor in form._editors if editor.field.key == key)
+        return found.text() if found.isVisible() else ""
+
+    form.field("max_age").setText("30min")
+    form.field("description").setText("Orders")
+    assert note("max_age") == "Was: 1 h. May remove messages.".replace(" h", "\u00a0h")
+    assert note("description") == "Was: –"
+    form.field("description").setText("")
+    assert note("description") == ""
+    form.field("subjects").setPlainText("orders.>\norders-eu.paid")
+    assert "orders-eu.paid overlaps with orders-eu.> of orders-eu" in dialog.warning.text()
+    assert not form.field("sealed").isEnabled()
+    dialog.cancel_button.click()
+
+
+def test_fields_that_a_server_does_not_know_name_the_version(qtbot: QtBot) -> None:
+    for fields, late in ((STREAM_FIELDS, "allow_batched"), (CONSUMER_FIELDS, "priority_groups")):
+        old = ConfigurationForm(fields, {}, level=0)
+        new = ConfigurationForm(fields, {}, level=5)
+        qtbot.addWidget(old)
+        qtbot.addWidget(new)
+        assert not old.field(late).isEnabled()
+        assert "Needs a server from version 2.1" in old.field(late).accessibleDescription()
+        assert new.field(late).isEnabled()
+    policies = ConfigurationForm(CONSUMER_FIELDS, {}, level=2).field("ack_policy")
+    qtbot.addWidget(policies)
+    last = policies.count() - 1
+    assert policies.itemText(last).endswith("(from 2.14 on)")
+    assert not policies.model().item(last).isEnabled()

@@ -32,7 +32,7 @@ async def test_a_station_shows_its_parts(client: Client, show: Show, until: Unti
     screen.tab_bar.setCurrentIndex([tab.key for tab in TABS].index("groups"))
     await until(lambda: [c.name for c in groups.table.rows()] == ["g"], "the groups")
     configuration = screen._tabs["configuration"]
-    assert '"name": "orders"' in configuration.code.text()
+    assert '"name": "orders"' in configuration.view.code.text()
     await client.jetstream().delete_stream("orders")
     await until(lambda: "does not exist any more" in screen.notice.text(), "the notice")
 

@@ -10,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from memphis_desktop.cluster.model import ConsumerSnapshot, is_machinery
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screen import ScreenContext
 
@@ -72,12 +73,31 @@ class DeletedGroups(QObject):
         """Which was deleted last, when and by whom; empty for none."""
         if not self.found:
             return ""
-        (stream, name), one = max(self.found.items(), key=lambda item: item[1].at_ns)
-        when = figures.clock_time(one.at_ns, self._context.zone)
-        who = {None: "", True: ", by this program", False: ", by somebody else"}[one.ours]
+        key = max(self.found, key=lambda one: self.found[one].at_ns)
         others = len(self.found) - 1
-        more = f" {figures.count_noun(others, 'other group')} went before it." if others else ""
-        return f"{name} on {stream} was deleted at {when}{who}.{more}"
+        if not others:
+            return self.sentence_of(key)
+        more = tr_count("{count} other group went before it.", "{count} other groups went before it.", others)
+        return f"{self.sentence_of(key)} {more}"
+
+    def sentence_of(self, key: Key) -> str:
+        """When a group was deleted and by whom; empty when it was not."""
+        one = self.found.get(key)
+        if one is None:
+            return ""
+        (stream, name), when = key, figures.clock_time(one.at_ns, self._context.zone)
+        if one.ours is None:
+            return tr("{name} on {stream} was deleted at {when}.", name=name, stream=stream, when=when)
+        if one.ours:
+            return tr(
+                "{name} on {stream} was deleted at {when}, by this program.",
+                name=name,
+                stream=stream,
+                when=when,
+            )
+        return tr(
+            "{name} on {stream} was deleted at {when}, by somebody else.", name=name, stream=stream, when=when
+        )
 
     def _heard(self, _: str, advisory: Mapping[str, Any]) -> None:
         if advisory.get("action") != "delete" or not str(advisory.get("type")).endswith("consumer_action"):

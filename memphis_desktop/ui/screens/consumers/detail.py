@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import why_behind
 from memphis_desktop.cluster.history import ConsumerKey, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot
 from memphis_desktop.cluster.times import parse_time
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
-from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.consumers.deleted import DeletedGroups
 from memphis_desktop.ui.screens.consumers.pending_view import PendingView
 from memphis_desktop.ui.screens.consumers.table import row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_code import StationCode
+from memphis_desktop.ui.screens.station_configuration import ConfigurationView
 from memphis_desktop.ui.screens.station_facts import Facts
+from memphis_desktop.ui.screens.station_fields import CONSUMER_FIELDS
 from memphis_desktop.ui.screens.station_parts import (
     LONGEST,
     PAGE_MARGINS,
@@ -75,6 +79,8 @@ class ConsumerScreen(Screen):
         for button in (self.reset_button, self.fetch_button, self.pause_button, self.delete_button):
             button.setEnabled(not self._actions.refusal)
         self.banner = StateBanner()
+        self.deleted = DeletedGroups(context, self)
+        self.deleted.changed.connect(self._news_of_deletion)
         self.gone = Banner("bad", "")
         self.gone.hide()
         self.reason = Banner("warning", "")
@@ -112,7 +118,8 @@ class ConsumerScreen(Screen):
             graph.setMinimumWidth(176)
             shows(graph, "consumers")
         self.facts = Facts(1)
-        self.configuration = CodeBlock(lines=0)
+        self.configuration = ConfigurationView(CONSUMER_FIELDS)
+        self.code = StationCode(self.context)
         self.pending = PendingView(self.context)
         facts_page = QWidget()
         facts_layout = QVBoxLayout(facts_page)
@@ -134,6 +141,7 @@ class ConsumerScreen(Screen):
             ("Over time", graph_page),
             ("Unacknowledged", shows(self.pending, "consumers")),
             ("Configuration", self.configuration),
+            (tr("Code"), self.code),
         ):
             self.tab_bar.addTab(title)
             self.stack.addWidget(page)
@@ -162,6 +170,7 @@ class ConsumerScreen(Screen):
         """Show the consumer the route names."""
         self._stop_watching()
         self._stream, self._name = route.get("stream"), route.get("consumer")
+        self.code.set_group(self._name)
         self._consumer = None
         self.header.set_breadcrumb(self.breadcrumb())
         self.title_changed.emit()
@@ -203,6 +212,8 @@ class ConsumerScreen(Screen):
     def _tab_chosen(self, index: int) -> None:
         self.stack.setCurrentIndex(index)
         self.range_bar.setVisible(index == 0)
+        if self.stack.currentWidget() is self.code:
+            self.show_snapshot(self.context.session.snapshot)
         if self.stack.currentWidget() is self.pending and self._active:
             self.pending.activated()
         else:
@@ -223,18 +234,10 @@ class ConsumerScreen(Screen):
         """Show the round's figures."""
         self.banner.show_snapshot(snapshot)
         consumer = snapshot.consumers.get((self._stream, self._name))
+        self.deleted.take(snapshot.consumers)
         if consumer is None:
-            known = snapshot.complete and self._stream not in snapshot.streams
-            if self._consumer is not None or known:
-                self.gone.set_content(
-                    "bad",
-                    f"The group {self._name} on {self._stream} does not exist any more.",
-                    (
-                        "Open the station",
-                        lambda: self.context.navigate(station_route(self._stream, "groups")),
-                    ),
-                )
-                self.gone.show()
+            if self._consumer is not None or (snapshot.complete and self._stream not in snapshot.streams):
+                self._show_gone()
             return
         self.gone.hide()
         changed_pause = self._consumer is None or self._consumer.paused != consumer.paused
@@ -250,10 +253,34 @@ class ConsumerScreen(Screen):
         self._show_signs(consumer)
         self.facts.set_facts(self._facts(consumer))
         self.pending.show_consumer(consumer)
-        text = json.dumps(dict(consumer.config), indent=2, ensure_ascii=False)
-        if self.configuration.text() != text:
-            self.configuration.set_text(text)
+        self.configuration.show_configuration(consumer.config)
+        stream = snapshot.streams.get(self._stream)
+        if stream is not None and self.stack.currentWidget() is self.code:
+            self.code.show_station(stream.name, stream.config)
         self._draw()
+
+    def _show_gone(self) -> None:
+        """Say that it is no more, and when and by whom it was deleted where that is known."""
+        text = self.deleted.sentence_of((self._stream, self._name)) or (
+            f"The group {self._name} on {self._stream} does not exist any more."
+        )
+        action = (
+            "Open the station",
+            lambda: self.context.navigate(station_route(self._stream, "groups")),
+        )
+        if self._consumer is not None and self._stream in self.context.session.snapshot.streams:
+            action = (tr("Create it again"), self._create_again)
+        if text != self.gone.text() or self.gone.isHidden():
+            self.gone.set_content("bad", text, action)
+            self.gone.show()
+        for button in (self.reset_button, self.fetch_button, self.pause_button, self.delete_button):
+            button.setEnabled(False)
+
+    def _create_again(self) -> None:
+        one = self._consumer
+        if one is not None:
+            making = self._actions.create_consumer(one.stream, one.config, name=one.name)
+            self.context.run(making, tr("create the group"))
 
     def _show_reasons(self, consumer: ConsumerSnapshot) -> None:
         reasons = why_behind(consumer, self.context.session.history)
@@ -347,7 +374,18 @@ class ConsumerScreen(Screen):
             [line("ack_pending", "Unacked"), line("redelivered", "Redelivered", token="bad")]
         )
 
+    def _news_of_deletion(self) -> None:
+        if self._consumer is not None and self.deleted.is_gone(self._consumer):
+            self._show_gone()
+
     # Doing
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space pauses, where nothing that has the focus takes it."""
+        if event.key() == Qt.Key.Key_Space and not self._actions.refusal_of(self._stream):
+            self._pause()
+        else:
+            super().keyPressEvent(event)
 
     def _pause(self) -> None:
         if self._consumer is not None:
@@ -374,23 +412,10 @@ class ConsumerScreen(Screen):
         consumers = [self._consumer] if self._consumer is not None else []
         own = row_commands(self.context, self._actions, consumers, with_open=False)
         refusal = self._actions.refusal
-        pushed = self._consumer is not None and not self._consumer.is_pull
-        no_fetch = "Messages are pushed to this group's clients." if pushed else refusal
         return [
             Command(
-                "Reset group",
-                keymap.key("consumer.reset"),
-                self._reset,
-                "arrow-counter-clockwise",
-                not refusal,
-                refusal,
-            ),
-            Command(
-                "Fetch by hand", keymap.key("consumer.fetch"), self._fetch, "tray", not no_fetch, no_fetch
-            ),
-            Command(
                 "Show the lag over time",
-                keymap.key("consumer.lag"),
+                keymap.key("consumers.lag"),
                 lambda: self.tab_bar.setCurrentIndex(0),
                 "chart-line",
             ),

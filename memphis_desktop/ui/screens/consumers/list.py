@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Severity, consumer_findings
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, is_machinery
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
@@ -16,7 +18,14 @@ from memphis_desktop.ui.screens.cluster.parts import reading_words
 from memphis_desktop.ui.screens.consumers.deleted import DeletedGroups
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
-from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner, panel, why_unread
+from memphis_desktop.ui.screens.station_code import StationCodeDialog
+from memphis_desktop.ui.screens.station_parts import (
+    PAGE_MARGINS,
+    StateBanner,
+    panel,
+    station_route,
+    why_unread,
+)
 from memphis_desktop.ui.shell.staleness import shows
 
 
@@ -66,6 +75,7 @@ class ConsumersScreen(Screen):
         self.filter.text_changed.connect(lambda _: self._count())
         self.filter.chips_changed.connect(self._choose)
         self.filter.left.connect(self.table.setFocus)
+        self.table.preview_requested.connect(self._pause)
         self.table.selection_changed.connect(lambda _: self.commands_changed.emit())
         self._choose(set())
 
@@ -78,6 +88,10 @@ class ConsumersScreen(Screen):
         self._count()
         streams = dict.fromkeys(consumer.stream for consumer in self.table.rows_in_view())
         self.context.session.set_visible_streams(self, streams)
+
+    def _pause(self, consumer: ConsumerSnapshot) -> None:
+        if not self.deleted.is_gone(consumer) and not self._actions.refusal_of(consumer.stream):
+            self.context.run(self._actions.pause_consumer(consumer), tr("pause the group"))
 
     def _show_deleted(self) -> None:
         text = self.deleted.sentence()
@@ -97,12 +111,46 @@ class ConsumersScreen(Screen):
         elif snapshot.complete and not any(
             stream.consumer_count for stream in snapshot.streams.values() if not is_machinery(stream.name)
         ):
-            action = ("Open the stations", lambda: self.context.navigate(Route("stations")))
-            text = (
+            text = tr(
                 "No consumer groups yet. A durable one keeps its position while its clients are away; "
-                "an ephemeral one goes with them. Create one on a station's Groups tab."
+                "an ephemeral one goes with them."
             )
-            self.table.set_state("empty", text, action, "users-three")
+            code = (tr("Connect your code"), self._show_code)
+            if self._actions.refusal:
+                self.table.set_state("empty", text, None, "users-three", [code])
+            else:
+                self.table.set_state("empty", text, (tr("Create group"), self._create), "users-three", [code])
+
+    def _stations(self) -> list[str]:
+        streams = self._snapshot.streams if self._snapshot is not None else {}
+        return sorted(name for name in streams if not is_machinery(name))
+
+    def _create(self) -> None:
+        """Make a group; where there are several stations, on one that is chosen first."""
+        if not self._stations():
+            self.context.navigate(Route("stations"))
+        else:
+            self.context.run(self._create_on(self._stations()), tr("create the group"))
+
+    async def _create_on(self, names: list[str]) -> None:
+        choice = QComboBox()
+        choice.addItems(names)
+        current: ConsumerSnapshot | None = self.table.current_row()
+        if current is not None:
+            choice.setCurrentText(current.stream)
+        if len(names) > 1:
+            dialog = FormDialog(self, tr("On which station?"), tr("Choose station"), width=440)
+            dialog.add_row(tr("Station"), choice)
+            if not await dialog.ask():
+                return
+        await self._actions.create_consumer(choice.currentText())
+
+    def _show_code(self) -> None:
+        """Programs of the one station, or of an example where there is none or several."""
+        if len(names := self._stations()) == 1:
+            self.context.navigate(station_route(names[0], "code"))
+        else:
+            StationCodeDialog(self.window(), self.context).open()
 
     def _count(self) -> None:
         inner = "buckets" in self.filter.chips()
@@ -150,14 +198,18 @@ class ConsumersScreen(Screen):
 
     def commands(self) -> list[Command]:
         """What can be done with the selection."""
-        return self._row_commands(self.table.selected_rows())
+        refusal = self._actions.refusal
+        key = keymap.key("consumers.create")
+        create = Command(tr("Create group"), key, self._create, "plus", not refusal, refusal)
+        return [create, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, consumers: list[ConsumerSnapshot]) -> list[Command]:
         if any(map(self.deleted.is_gone, consumers)):
             one, refusal = consumers[0], self._actions.refusal
 
             def make() -> None:
-                self.context.run(self._actions.create_consumer(one.stream, one.config), "create the group")
+                making = self._actions.create_consumer(one.stream, one.config, name=one.name)
+                self.context.run(making, "create the group")
 
             return [
                 Command("Create it again", "", make, "plus", not refusal, refusal),

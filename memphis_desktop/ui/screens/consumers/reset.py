@@ -12,6 +12,7 @@ from memphis_desktop.cluster import consumer_reset
 from memphis_desktop.cluster.consumer_reset import ResetPreview
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import ConfirmDialog, Disclosure, add_form_row, form_layout
@@ -20,9 +21,10 @@ from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.station_fields import FieldError, parse_count
 
 _PREVIEW_DELAY_MS = 250
-FIRST, END, SEQUENCE, TIME, BACK, FORWARD, FLOOR, OTHER = range(8)
+FIRST, END, SEQUENCE, TIME, BACK, FORWARD, FLOOR, OTHER, LAST = range(9)
 _CHOICES = {
     FIRST: "To the first message",
+    LAST: tr("To the last message"),
     END: "Behind the last message",
     SEQUENCE: "To a sequence",
     TIME: "To a time",
@@ -137,6 +139,8 @@ class ResetDialog(ConfirmDialog):
         stream, consumer = self._stream, self._consumer
         if choice == END:
             return stream.last_sequence + 1
+        if choice == LAST:
+            return stream.last_sequence
         if choice == FLOOR:
             return consumer.ack_floor_stream + 1
         if choice == OTHER:

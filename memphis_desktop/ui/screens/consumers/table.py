@@ -8,12 +8,14 @@ from typing import Any
 from memphis_desktop.cluster.health import Severity, consumer_findings
 from memphis_desktop.cluster.history import History
 from memphis_desktop.cluster.model import ConsumerSnapshot
+from memphis_desktop.cluster.raft.groups import group_of
 from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
+from memphis_desktop.ui.screens.cluster.steering import Steering
 from memphis_desktop.ui.screens.dead_letters.move_dialog import open_move
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_parts import (
@@ -62,7 +64,15 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             102,
             sort_value=lambda c: c.num_pending,
         ),
-        Column("trend", "Trend", _kept(lambda c: trend(history, c.stream, c.name)), "badge", 90),
+        Column(
+            "trend",
+            "Trend",
+            _kept(lambda c: _trend(c, history)),
+            "badge",
+            90,
+            tr("Where its lag goes. At the edge: the station's limits removed what it was not given"),
+            sort_value=lambda c: trend(history, c.stream, c.name)[0],
+        ),
         Column(
             "drain",
             "Done in",
@@ -97,9 +107,27 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
         Column("ack", "Ack policy", lambda c: c.config.get("ack_policy", ""), "text", 80, "", False),
         Column("floor", "Ack floor", lambda c: c.ack_floor_stream, "number", 90, "", False),
         Column("sequence", "Delivered up to", lambda c: c.delivered_stream, "number", 110, "", False),
-        Column("active", "Last delivery", lambda c: c.last_delivered_ns, "time", 100, "", False),
+        Column(
+            "active",
+            tr("Last active"),
+            lambda c: max(filter(None, (c.last_delivered_ns, c.last_acked_ns)), default=None),
+            "time",
+            100,
+            tr("The last delivery or acknowledgement"),
+            False,
+        ),
+        Column("last_delivery", "Last delivery", lambda c: c.last_delivered_ns, "time", 100, "", False),
         Column("queue", "Queue group", lambda c: c.config.get("deliver_group", ""), "mono", 100, "", False),
         Column("paused", "Paused", _paused, "badge", 100, "", False),
+        Column(
+            "paused_until",
+            tr("Paused until"),
+            lambda c: parse_time(c.config.get("pause_until")) if c.paused else None,
+            "time",
+            110,
+            "",
+            False,
+        ),
         Column("pinned", "Pinned client", lambda c: ", ".join(c.pinned.values()), "mono", 140, "", False),
         Column("replicas", "Replicas", lambda c: c.config.get("num_replicas"), "number", 70, "", False),
         Column("leader", "Leader", lambda c: c.leader or "–", "mono", 120, "", False),
@@ -185,7 +213,43 @@ def row_commands(
                 missing,
             )
         )
+        made.append(
+            command(
+                tr("Show the lag over time"),
+                keymap.key("consumers.lag"),
+                lambda: go(lambda c: consumer_route(c.stream, c.name)),
+                "chart-line",
+                missing,
+            )
+        )
+    pushed = tr("Messages are pushed to this group's clients.") if one is not None and not one.is_pull else ""
+    unpinned = "" if one is not None and one.pinned else tr("No client of this group is pinned.")
+    steering = Steering(context, actions.parent)
+    group = group_of(one, context.session.snapshot.raft.gone) if one is not None else None
+
+    def reset() -> None:
+        if one is not None and (stream := context.session.snapshot.streams.get(one.stream)) is not None:
+            context.run(actions.reset_consumer(stream, one), tr("reset the group"))
+
+    def step_down() -> None:
+        if group is not None:
+            context.run(steering.step_down(group), tr("hand the leadership over"))
+
     made += [
+        command(
+            tr("Reset group"),
+            keymap.key("consumers.reset"),
+            reset,
+            "arrow-counter-clockwise",
+            missing or refusal,
+        ),
+        command(
+            tr("Fetch by hand"),
+            keymap.key("consumers.fetch"),
+            lambda: start(actions.fetch, tr("fetch messages")),
+            "tray",
+            missing or pushed or refusal,
+        ),
         command(
             "Browse the station's messages",
             keymap.key("consumers.browse"),
@@ -199,6 +263,20 @@ def row_commands(
             lambda: start(actions.pause_consumer, "pause the group"),
             "play" if one is not None and one.paused else "pause",
             missing or refusal,
+        ),
+        command(
+            tr("Unpin client"),
+            "",
+            lambda: start(actions.unpin_consumer, tr("unpin the client")),
+            "push-pin-slash",
+            missing or unpinned or refusal,
+        ),
+        command(
+            tr("Step down the leader"),
+            "",
+            step_down,
+            "arrows-down-up",
+            missing or steering.step_down_refusal(group),
         ),
         command(
             "Edit group",
@@ -251,6 +329,11 @@ def _pending(consumer: ConsumerSnapshot) -> Any:
         return (0.0, figures.integer(consumer.num_ack_pending))
     share = consumer.num_ack_pending / limit
     return (share, f"{figures.compact(consumer.num_ack_pending)} of {figures.compact(limit)}")
+
+
+def _trend(consumer: ConsumerSnapshot, history: History) -> list[tuple[str, str]]:
+    edge = [(tr("at the edge"), "bad")] if consumer.lag_at_edge else []
+    return [*edge, trend(history, consumer.stream, consumer.name)]
 
 
 def _paused(consumer: ConsumerSnapshot) -> Any:
