@@ -6,7 +6,7 @@ copying, and the four states of a list (loading, empty, error, ready).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from datetime import tzinfo
 from typing import Any
 
@@ -158,6 +158,23 @@ class DataTable(QWidget):
             return []
         last = self.view.rowAt(self.view.viewport().height() - 1)
         return [self.model.row_at(row) for row in range(first, last + 1 if last >= 0 else count)]
+
+    def shows_column(self, key: str) -> bool:
+        """Whether a column is among those that are shown."""
+        header = self.view.horizontalHeader()
+        return any(
+            column.key == key and not header.isSectionHidden(number)
+            for number, column in enumerate(self.model.columns)
+        )
+
+    def repaint_kinds(self, kinds: Set[str]) -> None:
+        """Paint the columns of some kinds again: what they say changes by itself as time goes on."""
+        view = self.view
+        header, viewport = view.horizontalHeader(), view.viewport()
+        for number, column in enumerate(self.model.columns):
+            if column.kind in kinds and not header.isSectionHidden(number):
+                left, width = view.columnViewportPosition(number), view.columnWidth(number)
+                viewport.update(left, 0, width, viewport.height())
 
     def selected_rows(self) -> list[Any]:
         """The selected rows, top to bottom."""

@@ -35,6 +35,10 @@ def paint_sparkline(
     runs: list[list[QPointF]] = [[]]
     # More values than pixels: keep the highest of each pixel so that a spike is never lost.
     stride = max(1, int(count / max(1.0, area.width())))
+    if len(finite) == count and stride == 1:
+        scale, left = area.height() / span, area.left()
+        runs[0] = [QPointF(left + i * step, base - (v - low) * scale) for i, v in enumerate(finite)]
+        count = 0
     for index in range(0, count, stride):
         chunk = [v for v in values[index : index + stride] if v is not None and math.isfinite(v)]
         if not chunk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
@@ -24,6 +25,13 @@ from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import paint_icon
 
 _PAD = 8
+# As numbers: flags of Python's enum cost more to combine than a cell costs to paint.
+_SELECTED = QStyle.StateFlag.State_Selected.value
+_HOVERED = QStyle.StateFlag.State_MouseOver.value
+_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+_CENTRE = int(Qt.AlignmentFlag.AlignCenter)
+_ELIDED = Qt.TextElideMode.ElideRight
 _KNOWN_TOKENS = {"good", "warning", "bad", "information", "muted", "accent", "text", "faint"}
 
 
@@ -61,12 +69,12 @@ class TableDelegate(QStyledItemDelegate):
         column = self._model.columns[index.column()]
         row = self._model.row_at(index.row())
         rect: QRect = option.rect
-        state = option.state
-        if state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(rect, QColor(look.selection))
-        elif state & QStyle.StateFlag.State_MouseOver:
-            painter.fillRect(rect, QColor(look.hover))
-        painter.setPen(QPen(QColor(look.line), 1))
+        state = option.state.value
+        if state & _SELECTED:
+            painter.fillRect(rect, _colour(look.selection))
+        elif state & _HOVERED:
+            painter.fillRect(rect, _colour(look.hover))
+        painter.setPen(_colour(look.line))
         painter.drawLine(rect.left(), rect.bottom(), rect.right(), rect.bottom())
         area = rect.adjusted(_PAD, 0, -_PAD, -1)
         token = column.token(row) if column.token is not None else None
@@ -112,11 +120,10 @@ class TableDelegate(QStyledItemDelegate):
             font = QFont(font)
             font.setStrikeOut(True)
         painter.setFont(font)
-        painter.setPen(QColor(look.colour(token or ("muted" if muted else "text"))))
-        side = Qt.AlignmentFlag.AlignRight if column.kind in RIGHT_ALIGNED else Qt.AlignmentFlag.AlignLeft
+        painter.setPen(_colour(look.colour(token or ("muted" if muted else "text"))))
         if metrics.horizontalAdvance(text) > area.width():
-            text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width())
-        painter.drawText(area, int(side | Qt.AlignmentFlag.AlignVCenter), text)
+            text = metrics.elidedText(text, _ELIDED, area.width())
+        painter.drawText(area, _RIGHT if column.kind in RIGHT_ALIGNED else _LEFT, text)
 
     def _paint_sparkline(
         self, painter: QPainter, area: QRect, value: Any, token: str | None, look: theme.Theme
@@ -132,20 +139,20 @@ class TableDelegate(QStyledItemDelegate):
         paint_status_mark(painter, QRect(area.left(), area.center().y() - 4, 9, 9), token, look)
         if word:
             painter.setFont(self._plain)
-            painter.setPen(QColor(look.text))
+            painter.setPen(_colour(look.text))
             text_area = area.adjusted(17, 0, 0, 0)
-            text = self._plain_metrics.elidedText(str(word), Qt.TextElideMode.ElideRight, text_area.width())
-            painter.drawText(text_area, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), text)
+            text = self._plain_metrics.elidedText(str(word), _ELIDED, text_area.width())
+            painter.drawText(text_area, _LEFT, text)
 
     def _paint_icon(self, painter: QPainter, area: QRect, value: IconText, look: theme.Theme) -> None:
         square = QRect(area.left(), area.center().y() - 7, 15, 15)
         paint_icon(painter, square, value.icon, look.colour(value.token))
         if value.written:
             painter.setFont(self._plain)
-            painter.setPen(QColor(look.text))
+            painter.setPen(_colour(look.text))
             place = area.adjusted(20, 0, 0, 0)
-            text = self._plain_metrics.elidedText(value.text, Qt.TextElideMode.ElideRight, place.width())
-            painter.drawText(place, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), text)
+            text = self._plain_metrics.elidedText(value.text, _ELIDED, place.width())
+            painter.drawText(place, _LEFT, text)
 
     def _paint_bar(
         self, painter: QPainter, area: QRect, column: Column, value: Any, token: str | None, look: theme.Theme
@@ -155,9 +162,7 @@ class TableDelegate(QStyledItemDelegate):
         painter.setPen(QColor(look.text if share is not None or text else look.muted))
         text_width = max(self._plain_metrics.horizontalAdvance(str(text)), min(64, area.width() // 2))
         text_area = QRect(area.right() - text_width, area.top(), text_width + 1, area.height())
-        painter.drawText(
-            text_area, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), str(text)
-        )
+        painter.drawText(text_area, _RIGHT, str(text))
         if share is None:
             return
         track = QRectF(area.left(), area.center().y() - 2, text_area.left() - area.left() - _PAD, 5)
@@ -166,10 +171,10 @@ class TableDelegate(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(look.line))
+        painter.setBrush(_colour(look.line))
         painter.drawRoundedRect(track, 2.5, 2.5)
         level = token or ("bad" if share >= 0.9 else "warning" if share >= 0.75 else "information")
-        painter.setBrush(QColor(look.colour(level)))
+        painter.setBrush(_colour(look.colour(level)))
         filled = QRectF(track)
         filled.setWidth(max(3.0, track.width() * min(1.0, float(share)))) if share > 0 else filled.setWidth(0)
         if filled.width():
@@ -187,6 +192,12 @@ class TableDelegate(QStyledItemDelegate):
             left += width + 4
 
 
+@lru_cache(maxsize=256)
+def _colour(name: str) -> QColor:
+    """A colour of the theme; reading its name for each cell takes longer than painting."""
+    return QColor(name)
+
+
 def paint_badge(painter: QPainter, rect: QRect, text: str, token: str, look: theme.Theme) -> None:
     """A word on a soft ground of its colour."""
     token = token if token in _KNOWN_TOKENS else "muted"
@@ -199,9 +210,9 @@ def paint_badge(painter: QPainter, rect: QRect, text: str, token: str, look: the
     painter.drawRoundedRect(QRectF(rect).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
     font = fonts.interface(11, fonts.MEDIUM)
     painter.setFont(font)
-    painter.setPen(QColor(look.colour(token)))
-    shown = QFontMetrics(font).elidedText(text, Qt.TextElideMode.ElideRight, rect.width() - 8)
-    painter.drawText(rect, int(Qt.AlignmentFlag.AlignCenter), shown)
+    painter.setPen(_colour(look.colour(token)))
+    shown = QFontMetrics(font).elidedText(text, _ELIDED, rect.width() - 8)
+    painter.drawText(rect, _CENTRE, shown)
     painter.restore()
 
 
@@ -211,7 +222,7 @@ def paint_status_mark(painter: QPainter, rect: QRect, token: str, look: theme.Th
     area = QRectF(rect)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    colour = QColor(look.colour(token))
+    colour = _colour(look.colour(token))
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(colour)
     if token == "warning":

@@ -36,15 +36,14 @@ from memphis_desktop.ui.screens.station_parts import (
     panel,
     station_route,
     why_unread,
-    worst_lags,
 )
 from memphis_desktop.ui.screens.station_preview import StationPreview
+from memphis_desktop.ui.screens.station_steady import Steady, WorstLags
 from memphis_desktop.ui.screens.station_tree import as_tree
 from memphis_desktop.ui.shell.staleness import shows
 from memphis_desktop.ui.theme.icons import icon
 
-# Longer lists are compared with what is shown less often: nobody reads ten thousand rows a second.
-_ROWS_PER_SECOND = 2000
+_LINES_EVERY = 10.0  # seconds after which small lines are painted again: an hour is few pixels
 _MARK_WIDTH = 24  # pixels at the left of a name that open and close it
 _MEMBERS_READ = 50  # of a line that adds up many, so many are read first
 _PREVIEW_SETTING = "stations/preview"
@@ -64,13 +63,17 @@ class StationsScreen(Screen):
         self._beginnings = Beginnings(context, self._actions, self)
         self._rows: dict[str, StationRow] = {}
         self._gone: frozenset[str] = frozenset()
+        self._steady: Steady[str, StreamSnapshot] = Steady()
+        self._lags = WorstLags()
+        self._letters: Mapping[str, int] = {}
+        self._again = True  # whether to show the rows though none is another
+        self._lines_painted_at = 0.0
         self._lines: dict[str, StationRow] = {}  # what is shown: Memphis stations as one line each
         self._opened: set[str] = set()
         self._memphis = MemphisStations(context, self)
         self._release_memphis: Callable[[], None] | None = None
         self._known_lines: Mapping[str, StationRow] = {}  # before the chips and the tree
         self._buckets = self._total = self._fitting = 0
-        self._shown_at = 0.0
         self._release_letters: Callable[[], None] | None = None
         self._snapshot: ClusterSnapshot | None = None
         self._visible_timer = QTimer(self)
@@ -147,44 +150,70 @@ class StationsScreen(Screen):
         self._snapshot = snapshot
         self.banner.show_snapshot(snapshot)
         self._show_refusal()
-        now = time.monotonic()
-        known = len(self._rows) == len(snapshot.streams) and snapshot.complete
-        if known and now - self._shown_at < len(snapshot.streams) / _ROWS_PER_SECOND - 1.0:
-            return
-        self._shown_at = now
-        lags = worst_lags(snapshot.consumers.values())
+        self._steady.exact = self.table.shows_column("read")
+        changed = self._steady.take(snapshot.streams)
+        changed |= self._lags.take(snapshot.consumers)
         letters = self.context.session.dead_letters.view.by_station
+        if letters is not self._letters:
+            changed |= {name for name, _ in letters.items() ^ self._letters.items()}
+            self._letters = letters
         gone = snapshot.raft.gone
-        before = self._rows if gone == self._gone else {}  # who is gone changes the health of many
-        self._gone = gone
-        rows: dict[str, StationRow] = {}
-        for name, stream in snapshot.streams.items():
-            lag, seconds = lags.get(name, (None, None))
-            dead = letters.get(name, 0)
-            old = before.get(name)
-            if (
-                old is not None
-                and old.stream is stream
-                and (old.worst_lag, old.worst_lag_seconds, old.dead_letters) == (lag, seconds, dead)
-            ):
-                rows[name] = old
-                continue
-            found = stream_findings(stream, gone)
-            worst = max(found, key=lambda finding: finding.severity, default=None)
-            rows[name] = StationRow(
-                stream,
-                worst.severity if worst else Severity.GOOD,
-                worst.text if worst else "",
-                lag,
-                seconds,
-                dead,
-            )
-        self._rows = rows
-        self._show_lines()
+        if gone != self._gone:  # who is gone changes the health of many
+            self._gone = gone
+            changed = set(self._steady.shown)
+        if changed or self._again:
+            self._again = False
+            self._take_rows(changed)
+        self._repaint_moving()
         self._show_state(snapshot)
-        self._count()
         self._tell_visible()
         self.preview.show_snapshot(snapshot)
+
+    def _take_rows(self, changed: set[str]) -> None:
+        """Make the rows of these streams anew, and show what that changes."""
+        few, known = True, len(self._rows)
+        for name in changed:
+            stream, before = self._steady.shown.get(name), self._rows.get(name)
+            if stream is None:
+                few = self._rows.pop(name, None) is None and few
+                continue
+            row = self._row(stream)
+            self._rows[name] = row
+            # A row that was there and is as it was, seen by the filters, changes nothing for the others.
+            few = few and before is not None and self._passing(row) == self._passing(before)
+        if len(self._rows) != known:
+            self._rows = {name: self._rows[name] for name in self._steady.shown}
+        if not few or self.context.memphis.available or self.tree_button.isChecked() or not self._lines:
+            self._show_lines()
+            self._count()
+            return
+        for name in changed & self._lines.keys():
+            self._lines[name] = self._rows[name]
+        self.table.set_rows(self._lines)
+
+    def _row(self, stream: StreamSnapshot) -> StationRow:
+        lag, seconds = self._lags.of.get(stream.name, (None, None))
+        found = stream_findings(stream, self._gone)
+        worst = max(found, key=lambda finding: finding.severity, default=None)
+        return StationRow(
+            stream,
+            worst.severity if worst else Severity.GOOD,
+            worst.text if worst else "",
+            lag,
+            seconds,
+            self._letters.get(stream.name, 0),
+        )
+
+    def _passing(self, row: StationRow) -> bool:
+        return passes(row, self.filter.chips())
+
+    def _repaint_moving(self) -> None:
+        """Ages and the ends of small lines move on, though nothing was read that differs."""
+        now = time.monotonic()
+        lines_too = now - self._lines_painted_at >= _LINES_EVERY
+        if lines_too:
+            self._lines_painted_at = now
+        self.table.repaint_kinds({"time", "sparkline"} if lines_too else {"time"})
 
     def _show_state(self, snapshot: ClusterSnapshot) -> None:
         """Buckets alone are no stations: who has only those is told so, not that a filter hides something."""
@@ -219,8 +248,8 @@ class StationsScreen(Screen):
         self._fitting = sum(row.part_of is None for row in lines.values())
         if self.tree_button.isChecked():
             lines = as_tree(lines, self._opened, self._lines)
-        self._lines = lines
-        self.table.set_rows(lines.values())
+        self._lines = dict(lines)
+        self.table.set_rows(self._lines)
 
     def _memphis_changed(self) -> None:
         if self._release_memphis is not None and self._snapshot is not None:
@@ -304,7 +333,7 @@ class StationsScreen(Screen):
             self._release_letters = self.context.session.dead_letters.use()
         if self._release_memphis is None:
             self._release_memphis = self.context.memphis.use()
-        self._shown_at = 0.0
+        self._again = True
         self._current_changed(self.table.current_row())
         self.table.setFocus()
 

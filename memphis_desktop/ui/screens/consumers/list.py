@@ -26,6 +26,7 @@ from memphis_desktop.ui.screens.station_parts import (
     station_route,
     why_unread,
 )
+from memphis_desktop.ui.screens.station_steady import Steady
 from memphis_desktop.ui.shell.staleness import shows
 
 
@@ -40,6 +41,7 @@ class ConsumersScreen(Screen):
         super().__init__(context, parent)
         self._actions = StationActions(context, self)
         self._snapshot: ClusterSnapshot | None = None
+        self._steady: Steady[tuple[str, str], ConsumerSnapshot] = Steady()
         self.header = PageHeader("Consumers")
         self.banner = StateBanner()
         self.filter = FilterBar("Filter groups")
@@ -83,9 +85,16 @@ class ConsumersScreen(Screen):
         """Update the rows."""
         self.banner.show_snapshot(snapshot)
         self._snapshot = snapshot
-        self.table.set_rows(self.deleted.take(snapshot.consumers))
-        self._show_state(snapshot)
-        self._count()
+        self._steady.exact = self.table.shows_column("read")
+        changed = self._steady.take(snapshot.consumers)
+        rows = self.deleted.take(self._steady.shown)
+        if changed or len(rows) != self.table.model.total():
+            self.table.set_rows(rows)
+            self._show_state(snapshot)
+            self._count()
+        elif not changed and not self.table.model.total():
+            self._show_state(snapshot)
+        self.table.repaint_kinds({"time"})
         streams = dict.fromkeys(consumer.stream for consumer in self.table.rows_in_view())
         self.context.session.set_visible_streams(self, streams)
 
@@ -99,7 +108,7 @@ class ConsumersScreen(Screen):
             self.gone.set_content("warning", text, ("Take off the list", self.deleted.forget))
         self.gone.setVisible(bool(text))
         if self._snapshot is not None:
-            self.table.set_rows(self.deleted.take(self._snapshot.consumers))
+            self.table.set_rows(self.deleted.take(self._steady.shown))
         self.table.view.viewport().update()
 
     def _show_state(self, snapshot: ClusterSnapshot) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from memphis_desktop.ui.screens.station_parts import (
 )
 
 _KEPT = 500  # consumers: more than can be seen at once
+_KEPT_SECONDS = 10.0  # history goes on while a consumer stays the same
 
 
 def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
@@ -142,18 +144,19 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
 
 
 def _kept(work_out: Callable[[ConsumerSnapshot], Any]) -> Callable[[ConsumerSnapshot], Any]:
-    """What is worked out of a consumer's history stays the same until it is read again."""
-    kept: dict[tuple[str, str], tuple[ConsumerSnapshot, Any]] = {}
+    """What is worked out of a consumer's history stays for a while, until it tells something else."""
+    kept: dict[tuple[str, str], tuple[ConsumerSnapshot, Any, float]] = {}
 
     def take(consumer: ConsumerSnapshot) -> Any:
         key = (consumer.stream, consumer.name)
         known = kept.get(key)
-        if known is not None and known[0] is consumer:
+        now = time.monotonic()
+        if known is not None and known[0] is consumer and now - known[2] < _KEPT_SECONDS:
             return known[1]
         if len(kept) >= _KEPT:
             kept.clear()
         value = work_out(consumer)
-        kept[key] = (consumer, value)
+        kept[key] = (consumer, value, now)
         return value
 
     return take
