@@ -128,3 +128,12 @@ def test_memphis_py_that_logs_in_to_the_server_itself(
         program = [memphis_python, str(PYTHON.program), "127.0.0.1"]
         found = run_cases([*program, str(nats_server.port), nats_server.url, *DIRECTLY], tmp_path)
     assert found == dict.fromkeys(DIRECTLY, "")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("produce", [True, False])
+def test_programs_name_the_station_and_the_address(language: str, produce: bool) -> None:
+    text = snippet(language, Address("broker.example", 7777, rest_port=7777), "orders", produce=produce)
+    assert "orders" in text
+    assert "broker.example" in text
+    assert "7777" in text

@@ -27,6 +27,7 @@ from memphis_desktop.cluster.profiles import (
     ProxyOptions,
     TlsOptions,
 )
+from memphis_desktop.inspect.client_code import LANGUAGES
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState, Doors
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
@@ -36,6 +37,7 @@ from memphis_desktop.ui.screens.home.doors_dialog import DoorsDialog
 from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
 from memphis_desktop.ui.screens.home.login_fields import KINDS
 from memphis_desktop.ui.screens.home.screen import HomeScreen
+from memphis_desktop.ui.screens.station_code import StationCode, StationCodeDialog
 from tests.proxies import Proxy
 from tests.unit.cluster.certificates import make_certificate
 
@@ -518,3 +520,31 @@ async def test_every_kind_of_login_is_kept(program: Program, until: Until) -> No
     ]
     assert untold == []
     empty.deleteLater()
+
+
+async def test_programs_for_the_local_broker_are_offered_in_every_language(
+    program: Program, until: Until
+) -> None:
+    await program.window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    panel = home(program).broker_panel
+    await until(lambda: "Connect your code" in [one.title for one in panel.commands()], "the command")
+    panel.nats_code()
+    dialog: StationCodeDialog = await until(lambda: open_dialog(StationCodeDialog), "the dialog")
+    view = dialog.view
+    for language in LANGUAGES:
+        view.languages.set_choice(language)
+        for what in ("publish", "consume", "kv"):
+            view.directions._buttons[what].click()
+            assert program.broker.url.rpartition(":")[2] in view.code.text(), language
+    assert view.secret_button.isHidden()
+    dialog.reject()
+    secret = Credentials(CredentialKind.PASSWORD, user="ada", password="geheim")
+    own = StationCode(panel._context, profile=ConnectionProfile("x", credentials=secret))
+    own.show_station("KV_settings", {"subjects": ["$KV.settings.>"]})
+    assert own.directions.choice() == "kv"
+    assert 'key_value("settings")' in own.code.text()
+    assert "geheim" not in own.code.text()
+    own.secret_button.click()
+    await until(lambda: "geheim" in QGuiApplication.clipboard().text(), "the copy")
+    assert "geheim" not in own.code.text()
+    own.deleteLater()

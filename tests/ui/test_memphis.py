@@ -152,7 +152,7 @@ async def test_a_station_is_made_opened_changed_and_deleted(
     screen = await show(Route("stations"), environment=Environment.PRODUCTION)
     assert isinstance(screen, StationsScreen)
     await until(lambda: screen.context.memphis.view.schemas, "the schemas")
-    screen._create()
+    screen._beginnings.create()
     dialog: StationDialog = await until(lambda: dialog_of(StationDialog), "the form")
     form = dialog.form
     qtbot.keyClicks(form.field("name"), "My.Orders")
@@ -244,7 +244,7 @@ async def test_the_service_refuses_in_the_form(
     await memphis.create_station("orders")
     screen = await show(Route("stations"))
     await until(lambda: screen.context.memphis.available, "the Memphis layer")
-    screen._create()
+    screen._beginnings.create()
     dialog: StationDialog = await until(lambda: dialog_of(StationDialog), "the form")
     qtbot.keyClicks(dialog.form.field("name"), "orders")
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)

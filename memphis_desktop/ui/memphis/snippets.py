@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass
 
 PASSWORD = "YOUR_PASSWORD"
+REST_PORT = 4444
 ROOT, ROOT_PASSWORD = "root", "memphis"  # what Memphis, and the local broker, begin with
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where Memphis SDKs connect, and as whom."""
+    """Where Memphis SDKs connect and the REST gateway listens, and as whom."""
 
     host: str
     port: int
     username: str = ROOT
     password: str = PASSWORD
+    rest_port: int = REST_PORT
 
     @property
     def text(self) -> str:
@@ -23,14 +27,13 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
-LANGUAGES = ("Python · memphis-py", "JavaScript · memphis-dev")
+LANGUAGES = ("Python · memphis-py", "JavaScript · memphis-dev", "Go · memphis.go", "cURL · REST")
 
 
 def snippet(language: str, address: Address, station: str, *, produce: bool) -> str:
     """Return a program that produces to a station, or consumes from it."""
-    if language == LANGUAGES[0]:
-        return _python(address, station, produce=produce)
-    return _javascript(address, station, produce=produce)
+    makers = dict(zip(LANGUAGES, (_python, _javascript, _go, _curl), strict=True))
+    return makers[language](address, station, produce=produce)
 
 
 def _python(address: Address, station: str, *, produce: bool) -> str:
@@ -87,3 +90,54 @@ def _javascript(address: Address, station: str, *, produce: bool) -> str:
             "  }\n"
         )
     return f"{head}{body}  await connection.close();\n}})();\n"
+
+
+def _go(address: Address, station: str, *, produce: bool) -> str:
+    def text(value: str) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    head = (
+        "// go mod init example && go get github.com/memphisdev/memphis.go && go run .\n"
+        "package main\n\n"
+        f'import (\n{"" if produce else _INDENT_FMT}\t"log"\n\n\t"github.com/memphisdev/memphis.go"\n)\n\n'
+        "func check(err error) {\n\tif err != nil {\n\t\tlog.Fatal(err)\n\t}\n}\n\n"
+        "func main() {\n"
+        f"\tconnection, err := memphis.Connect({text(address.host)}, {text(address.username)},\n"
+        f"\t\tmemphis.Password({text(address.password)}), memphis.Port({address.port}))\n"
+        "\tcheck(err)\n\tdefer connection.Close()\n"
+    )
+    if produce:
+        return (
+            f'{head}\tproducer, err := connection.CreateProducer({text(station)}, "my-producer")\n'
+            "\tcheck(err)\n"
+            '\tcheck(producer.Produce([]byte(`{"id": 1}`)))\n}\n'
+        )
+    return (
+        f'{head}\tconsumer, err := connection.CreateConsumer({text(station)}, "my-consumer",\n'
+        '\t\tmemphis.ConsumerGroup("my-group"))\n'
+        "\tcheck(err)\n\tmessages, err := consumer.Fetch(10, false)\n\tcheck(err)\n"
+        "\tfor _, message := range messages {\n"
+        "\t\tfmt.Println(string(message.Data()))\n\t\tcheck(message.Ack())\n\t}\n}\n"
+    )
+
+
+def _curl(address: Address, station: str, *, produce: bool) -> str:
+    """Lines for a shell; the REST gateway gives a token for the login, which goes with each request."""
+    url = f"http://{address.host}:{address.rest_port}"
+    login = json.dumps({"username": address.username, "password": address.password})
+    lines = [
+        f"token=$(curl -s {url}/auth/authenticate -H 'Content-Type: application/json' \\",
+        f'  -d {shlex.quote(login)} | sed \'s/.*"jwt": *"\\([^"]*\\)".*/\\1/\')',
+    ]
+    what = "produce/single" if produce else "consume/batch"
+    body = {"id": 1} if produce else {"consumer_name": "my-consumer", "consumer_group": "my-group"}
+    target = shlex.quote(f"{url}/stations/{station}/{what}")
+    lines += [
+        f'curl -s {target} -H "Authorization: Bearer $token" \\',
+        f"  -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_INDENT_FMT = '\t"fmt"\n'

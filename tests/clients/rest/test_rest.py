@@ -16,6 +16,7 @@ from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.model import Permissions
 from memphis_desktop.stations.rest.gateway import RestGateway
+from memphis_desktop.ui.memphis.snippets import LANGUAGES, ROOT, ROOT_PASSWORD, Address, snippet
 from tests.clients.rest.conftest import Http, StartRest
 from tests.waiting import eventually
 
@@ -378,3 +379,21 @@ async def test_curl(http: Http) -> None:
         '{"message":"x"}',
         '{"message":"y"}',
     ]
+
+
+async def test_the_lines_offered_for_copying_run(gateway: RestGateway) -> None:
+    """They log in with curl, produce, and consume what was produced."""
+    if shutil.which("curl") is None or shutil.which("sh") is None:
+        pytest.skip("there is no curl")
+    address = Address("127.0.0.1", 0, ROOT, ROOT_PASSWORD, gateway.port)
+
+    async def run(*, produce: bool) -> str:
+        text = snippet(LANGUAGES[-1], address, "orders", produce=produce)
+        done = await asyncio.create_subprocess_exec(
+            "sh", "-c", text, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        return (await done.communicate())[0].decode()
+
+    assert json.loads(await run(produce=True)) == {"error": None, "success": True}
+    [message] = json.loads(await run(produce=False))
+    assert json.loads(message["message"]) == {"id": 1}

@@ -9,6 +9,8 @@ from PySide6.QtCore import QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState, Doors, Served
@@ -19,6 +21,8 @@ from memphis_desktop.ui.memphis.snippets import ROOT, ROOT_PASSWORD, Address
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.home.doors_dialog import DoorsDialog
 from memphis_desktop.ui.screens.memphis.code_view import CodeDialog
+from memphis_desktop.ui.screens.station_code import StationCodeDialog
+from memphis_desktop.ui.shell.connection import LOCAL_ID
 from memphis_desktop.ui.shell.doors import load_doors, save_doors
 from memphis_desktop.ui.shell.status_bar import StatusMark
 from memphis_desktop.ui.theme.icons import icon
@@ -233,6 +237,11 @@ class BrokerPanel(QFrame):
         if port:
             CodeDialog(self.window(), Address(HOST, port, ROOT, ROOT_PASSWORD), "my-station").open()
 
+    def nats_code(self) -> None:
+        """Show programs that connect NATS clients to this broker."""
+        profile = ConnectionProfile(tr("Local broker"), (self._broker.url,), id=LOCAL_ID)
+        StationCodeDialog(self.window(), self._context, profile).open()
+
     async def _restart(self) -> None:
         choice = self._broker.choice
         await self._broker.stop()
@@ -282,6 +291,7 @@ class BrokerPanel(QFrame):
             )
             restart = lambda: run(self._restart(), "restart the broker")  # noqa: E731
             found.append(Command("Restart local broker", "", restart, "arrows-clockwise"))
+            found.append(Command("Connect your code", "", self.nats_code, "code"))
             if broker.served.memphis_port:
                 found.append(Command("Connect your code with a Memphis SDK", "", self.connect_code, "code"))
             if broker.sample_traffic:

@@ -1,14 +1,16 @@
-"""“Connect your code”: programs for the Memphis SDKs, with the true address, to copy."""
+"""“Connect your code”: programs for the Memphis SDKs and REST, with the true address, to copy."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Dialog
+from memphis_desktop.ui.components.flow_layout import FlowLayout
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.segments import Segments
 from memphis_desktop.ui.memphis.snippets import LANGUAGES, PASSWORD, Address, snippet
@@ -26,22 +28,20 @@ class CodeView(QWidget):
         copy = QToolButton()
         copy.setIcon(icon("copy", "muted"))
         copy.setIconSize(QSize(14, 14))
-        copy.setToolTip("Copy the address")
-        copy.setAccessibleName("Copy the address")
+        copy.setToolTip(tr("Copy the address"))
+        copy.setAccessibleName(tr("Copy the address"))
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.address.text))
         self.languages = Segments([(name, name) for name in LANGUAGES])
         self.languages.set_choice(LANGUAGES[0])
-        self.directions = Segments([("produce", "Produce"), ("consume", "Consume")])
+        self.directions = Segments([("produce", tr("Produce")), ("consume", tr("Consume"))])
         self.directions.set_choice("produce")
         self.code = CodeBlock(lines=0)
         for segments in (self.languages, self.directions):
             segments.chosen.connect(lambda _: self.show_code())
-        line = QHBoxLayout()
-        line.setSpacing(theme.SPACE_3)
+        line = FlowLayout(spacing=theme.SPACE_3)
         line.addWidget(self.languages)
         line.addWidget(self.directions)
-        line.addStretch()
-        line.addWidget(PlainLabel("Memphis address", "caption"))
+        line.addWidget(PlainLabel(tr("Memphis address"), "caption"))
         line.addWidget(self.address_label)
         line.addWidget(copy)
         self.note = PlainLabel("", "caption", wrap=True)
@@ -64,15 +64,21 @@ class CodeView(QWidget):
         """Write the program that is chosen."""
         produce = self.directions.choice() == "produce"
         self.code.set_text(snippet(self.languages.choice(), self.address, self.station, produce=produce))
-        hidden = self.address.password == PASSWORD
-        self.note.setText(f"Put the password of {self.address.username} in its place." if hidden else "")
+        notes = []
+        if self.address.password == PASSWORD:
+            notes.append(tr("Put the password of {user} in its place.", user=self.address.username))
+        if self.languages.choice() == LANGUAGES[-1]:
+            notes.append(
+                tr("REST needs its gateway: Home, Other clients of the local broker, or --rest_port.")
+            )
+        self.note.setText(" ".join(notes))
 
 
 class CodeDialog(Dialog):
     """The same in a window of its own."""
 
     def __init__(self, parent: QWidget, address: Address, station: str) -> None:
-        super().__init__(parent, "Connect your code", "Close", width=720)
+        super().__init__(parent, tr("Connect your code"), tr("Close"), width=760)
         self.view = CodeView(address, station)
         self.view.code.setMinimumHeight(300)
         self.body.addWidget(self.view, 1)

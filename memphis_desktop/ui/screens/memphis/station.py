@@ -15,7 +15,7 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.memphis.changes import MemphisChange
 from memphis_desktop.ui.memphis.link import MemphisView, streams_of
-from memphis_desktop.ui.memphis.snippets import PASSWORD, ROOT, ROOT_PASSWORD, Address
+from memphis_desktop.ui.memphis.snippets import PASSWORD, REST_PORT, ROOT, ROOT_PASSWORD, Address
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.view import DeadLettersView
 from memphis_desktop.ui.screens.memphis.base import MemphisScreen
@@ -193,7 +193,8 @@ class MemphisStationScreen(MemphisScreen):
         profile = self.context.session.profile
         if profile.id == LOCAL_ID:
             port = self.context.shell.broker.served.memphis_port or MEMPHIS_PORT
-            return Address("127.0.0.1", port, ROOT, ROOT_PASSWORD)
+            rest = self.context.shell.broker.served.rest_port or REST_PORT
+            return Address("127.0.0.1", port, ROOT, ROOT_PASSWORD, rest)
         host = urlparse(self.context.session.server_url).hostname or "localhost"
         return Address(host, MEMPHIS_PORT, password=PASSWORD)
 
