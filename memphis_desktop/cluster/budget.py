@@ -49,6 +49,12 @@ class PollBudget:
         """As `left`, of half of the full rate: for what must go on also when answers are slow."""
         return self._left_of(self.limit / 2)
 
+    @property
+    def left_ahead(self) -> int:
+        """As `left`, with as many again beyond the rate while little is owed: for what somebody looks at."""
+        self._trim()
+        return max(0, int(2 * self.limit - self._owed) - len(self._spent))
+
     def seconds_until(self, requests: int) -> float:
         """Return how long it takes until so many may go out, or a quarter of all that ever may."""
         missing = min(requests, max(1, int(self.allowed / 4))) - self.left

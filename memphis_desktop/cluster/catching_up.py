@@ -101,7 +101,7 @@ class CatchUp:
         while True:
             async with self._turn:
                 await self._wait_for_room()
-                name = None if self._over() else self._next()
+                name = None if self._over() else self._in_view() or self._next()
                 if name is None:
                     return
                 self._asked.add(name)
@@ -121,17 +121,20 @@ class CatchUp:
         return self._failures >= FAILURES or self._sweep.covers or not self._asker.session.connected
 
     async def _wait_for_room(self) -> None:
-        """Wait until the budget allows one more: half of it also while answers are slow."""
+        """Wait until the budget allows one more: half of it also while answers are slow.
+
+        What came into view is not waited for: it is asked at once, and paid back afterwards.
+        """
         budget = self._asker.budget
-        while True:
-            if budget.left > RESERVE or budget.left_of_half > 0:
+        while not self._over():
+            if budget.left > RESERVE or budget.left_of_half > 0 or (budget.left_ahead and self._in_view()):
                 return
             await asyncio.sleep(PAUSE)
 
+    def _in_view(self) -> str | None:
+        return next((name for name in self._attention.wanted() if self._is_due(name)), None)
+
     def _next(self) -> str | None:
-        for name in self._attention.wanted():
-            if self._is_due(name):
-                return name
         while self._queue:
             name = self._queue.popleft()
             if self._is_due(name):

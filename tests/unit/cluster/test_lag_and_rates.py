@@ -157,6 +157,21 @@ def test_the_budget_tells_when_there_is_room_again() -> None:
     assert poor.seconds_until(4) == pytest.approx(1.0, abs=0.01)  # it will never have four
 
 
+def test_what_somebody_looks_at_may_go_ahead_while_little_is_owed() -> None:
+    now = 0.0
+    budget = PollBudget(20, clock=lambda: now)
+    asked = 0
+    while budget.left_ahead:
+        budget.spend()
+        asked += 1
+    assert 25 <= asked <= 40
+    assert budget.left == 0
+    now = 1.5
+    assert budget.left_ahead < 40  # what is owed counts
+    now = 30.0
+    assert budget.left_ahead == 40
+
+
 def test_what_went_beyond_the_budget_is_paid_back() -> None:
     now = 0.0
     budget = PollBudget(20, clock=lambda: now)
