@@ -358,6 +358,14 @@ async def test_without_the_system_account_it_says_what_is_missing(start: Start, 
     assert screen._steering.step_down_refusal(found) == ""
 
 
+async def test_a_system_login_that_is_refused_is_told_so(start: Start, until: Until) -> None:
+    wrong = Credentials(CredentialKind.PASSWORD, user="nobody", password="wrong")
+    screen = await start("links", system_credentials=wrong)
+    await until(lambda: not screen.lacking.isHidden(), "the explanation", LONG)
+    assert "The system account cannot be used." in screen.lacking.text()
+    assert "refused the login" in screen.lacking.text()
+
+
 async def test_a_login_that_may_not_ask_is_told_so_in_place_of_waiting(
     start_nats_server: Starter, open_window: Callable[..., Awaitable[app.Program]], until: Until
 ) -> None:

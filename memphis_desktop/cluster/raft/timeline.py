@@ -215,11 +215,14 @@ class LeaderTimeline:
             until = said[index + 1].time if index + 1 < len(said) else self._known_until(end)
             if until <= start or event.time >= end:
                 continue
-            lost = event.kind is EventKind.QUORUM_LOST
+            lost, before = event.kind is EventKind.QUORUM_LOST, len(found)
             for known_start, known_end in self._known(event, until):
                 low, high = max(start, known_start), min(end, known_end)
-                if high > low:
-                    found.append(Segment(low, high, event.leader, event.term, lost))
+                if high <= low:
+                    continue
+                if len(found) > before and found[-1].end == low:
+                    low = found.pop().start  # said by the leader up to where it is watched: one stretch
+                found.append(Segment(low, high, event.leader, event.term, lost))
         return found
 
     def _known_until(self, end: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.raft.model import NOTHING
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
@@ -96,6 +96,9 @@ class LinksView(QWidget):
             self.table.set_state("ready")
         elif not raft.system:
             self.table.set_state("empty", "Links are seen by the system account only.", icon="lock-key")
+        elif snapshot.state is not ConnectionState.CONNECTED:
+            text = "Nothing is known of links while there is no connection."
+            self.table.set_state("empty", text, icon="link-break")
         elif raft.links_told:
             text = "No link between servers: those that answer reach no other one."
             self.table.set_state("empty", text, icon="link-break")

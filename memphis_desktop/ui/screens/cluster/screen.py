@@ -215,6 +215,7 @@ class ClusterScreen(Screen):
         explained = single and (bool(raft.servers) or snapshot.complete)
         self.pages.setCurrentWidget(self.single if explained else self.body)
         self.balance_button.setVisible(not single)
+        self.range_bar.setVisible(not explained and self.tab in ("servers", "timeline"))
         self._groups = self._table.update(snapshot)
         self.time_range.anchor = time.time()  # lanes and graphs end at the same moment
         self._show_header(snapshot, single)
@@ -265,6 +266,9 @@ class ClusterScreen(Screen):
             self.banner.hide()  # it would say the same
         if raft.foreign:
             self.lacking.set_content("information", FOREIGN)
+        elif raft.lacking and (refused := snapshot.errors.get("system account")):
+            text = f"The system account cannot be used. {refused}"
+            self.lacking.set_content("warning", text, ("Change its login", self._add_system_login))
         elif raft.lacking:
             self.lacking.set_content("information", raft.lacking, ("Add its login", self._add_system_login))
         self.lacking.setVisible(bool(raft.foreign or raft.lacking) and not single)

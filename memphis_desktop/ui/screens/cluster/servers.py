@@ -63,7 +63,7 @@ class ServersView(QWidget):
                 Column("out", "Out", _live("out_messages_rate"), "rate", 70, "Messages to clients"),
                 Column("line", "Last hour", _line(context), "sparkline", 76, "Messages from clients"),
                 Column("answer", "Answer", _live("answer_seconds"), "duration", 72, _ANSWER),
-                Column("uptime", "Up", _uptime, "duration", 76, "Since the server started"),
+                Column("uptime", "Up", _uptime, "duration", 84, "Since the server started"),
                 Column("version", "Version", lambda r: r.server.version, "text", 66),
                 Column("subscriptions", "Subscriptions", _live("subscriptions"), "number", 104),
                 Column("api", "API", _live("api_rate"), "rate", 66, "JetStream requests"),

@@ -57,7 +57,7 @@ def test_advisory_and_reading_of_one_election_are_one_event() -> None:
 def test_a_leader_says_since_when_it_leads() -> None:
     timeline, recorder = watched(start=100)
     recorder.leader(KEY, "n1", int((NOW + 20) * 1e9), NOW + 101)
-    assert spans(timeline) == [(20, 100, "n1"), (100, 1000, "n1")]
+    assert spans(timeline) == [(20, 1000, "n1")]  # before it was watched, by its own word
     assert timeline.marks(KEY, NOW, NOW + 1000) == []  # nothing was seen to happen
 
 
