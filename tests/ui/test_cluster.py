@@ -361,7 +361,7 @@ async def test_without_the_system_account_it_says_what_is_missing(start: Start, 
 async def test_a_system_login_that_is_refused_is_told_so(start: Start, until: Until) -> None:
     wrong = Credentials(CredentialKind.PASSWORD, user="nobody", password="wrong")
     screen = await start("links", system_credentials=wrong)
-    await until(lambda: not screen.lacking.isHidden(), "the explanation", LONG)
+    await until(lambda: not screen.lacking.isHidden(), "the explanation")
     assert "The system account cannot be used." in screen.lacking.text()
     assert "refused the login" in screen.lacking.text()
 
