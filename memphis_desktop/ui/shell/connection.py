@@ -53,7 +53,8 @@ class Connection(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._deliver)
-        self._unsubscribe: Callable[[], None] | None = self.session.subscribe(self._on_snapshot)
+        self._closing = False
+        self._unsubscribe = self.session.subscribe(self._on_snapshot)
         self._connecting: asyncio.Task[None] | None = None
         self._activity = activity
         self._unsubscribe_activity = [
@@ -84,10 +85,11 @@ class Connection(QObject):
         await asyncio.shield(self._connecting)
 
     async def close(self) -> None:
-        """Disconnect and stop telling."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-            self._unsubscribe = None
+        """Disconnect and stop telling, for good: nothing of it stays behind."""
+        if self._closing:
+            return
+        self._closing = True
+        self._unsubscribe()
         for unsubscribe in self._unsubscribe_activity:
             unsubscribe()
         self._unsubscribe_activity = []
@@ -99,6 +101,7 @@ class Connection(QObject):
         await self.memphis.close()
         await self.session.close()
         self.closed.emit()
+        self.deleteLater()  # the window, its parent, would keep it for as long as it is open
 
     def _on_later(self) -> None:
         if not self.session.later.pending:
