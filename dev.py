@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import ctypes.util
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -64,6 +66,10 @@ PROTOC_PACKAGE = "grpcio-tools==1.85.1"
 PROTOCOLS = {"resources/proto/nats_streaming.proto": "memphis_desktop/stations/streaming"}
 
 TESTS_FAILED = 1  # pytest's exit code, as against those for errors of its own
+MOST_WORKERS = 8  # each takes some 400 MiB, its servers included
+MOST_REPEATED = 10  # tests; where more fail, it is no accident
+LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
+REPEATED = VENV / "repeated-tests.txt"
 
 USAGE = """usage: python3 dev.py run [arguments of memphis-desktop]
        python3 dev.py test [--fast] [arguments of pytest]
@@ -249,23 +255,51 @@ def test(arguments: list[str]) -> int:
     if arguments:
         steps = []
     arguments = [argument for argument in arguments if argument != "--fast"]
-    steps.append([python, "-m", "pytest", *(arguments or ["-n", "2", "--dist", "worksteal"])])
+    steps.append([python, "-m", "pytest", *(arguments or ["-n", str(workers()), "--dist", "worksteal"])])
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     # The tests start hundreds of programs: compiled once, and beside the sources nothing is left.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["PYTHONPYCACHEPREFIX"] = str(VENV / "compiled")
     environment["PATH"] = str(SCRIPTS) + os.pathsep + environment.get("PATH", "")
+    if not arguments:
+        LAST_FAILED.unlink(missing_ok=True)  # all of it is found anew
     for step in steps:
         code = show_and_run(step, environment)
         if code == TESTS_FAILED and step[1:3] == ["-m", "pytest"] and not arguments:
-            # Real servers, clients and windows share two cores with their neighbours: what failed beside
-            # others has to pass alone, and fails for good when it does not.
-            print("dev.py: what failed is run again, alone", file=sys.stderr, flush=True)
-            alone = [python, "-m", "pytest", "--last-failed", "--last-failed-no-failures", "none"]
-            code = show_and_run(alone, environment)
+            code = repeat_alone(python, environment)
         if code:
             return code
     return 0
+
+
+def workers() -> int:
+    """Return how many processes run the tests: they wait for servers and clients half of the time."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(2 * cores, MOST_WORKERS)
+
+
+def repeat_alone(python: str, environment: dict[str, str]) -> int:
+    """Run what failed once more, one after the other, and say what that was; return the exit code.
+
+    Real servers, clients and windows share the machine with their neighbours: what failed beside others has
+    to pass alone. The last lines name it, for it is to be mended all the same.
+    """
+    failed = sorted(json.loads(LAST_FAILED.read_text(encoding="utf-8"))) if LAST_FAILED.exists() else []
+    if not 0 < len(failed) <= MOST_REPEATED:
+        print(f"dev.py: {len(failed)} failed, which no busy machine explains", file=sys.stderr)
+        return TESTS_FAILED
+    print(f"dev.py: {len(failed)} failed and run again, alone", file=sys.stderr, flush=True)
+    alone = [python, "-m", "pytest", "--last-failed", "--last-failed-no-failures", "none"]
+    code = show_and_run(alone, environment)
+    if not code:
+        print(f"dev.py: PASSED ONLY WHEN REPEATED ALONE, to be mended ({len(failed)}):", file=sys.stderr)
+        for name in failed:
+            print(f"dev.py:   {name}", file=sys.stderr)
+        with REPEATED.open("a", encoding="utf-8") as kept:
+            kept.writelines(f"{time.strftime('%Y-%m-%d %H:%M')} {name}\n" for name in failed)
+        print(f"dev.py: all that ever needed it here: {REPEATED.relative_to(ROOT)}", file=sys.stderr)
+    return code
 
 
 def show_and_run(step: list[str], environment: dict[str, str]) -> int:
