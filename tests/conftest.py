@@ -169,7 +169,7 @@ async def connect() -> AsyncIterator[Connect]:
     async def open_client(server: ServerProcess | str, **options: Any) -> Client:
         options.setdefault("allow_reconnect", False)
         options.setdefault("max_reconnect_attempts", 1)  # the first connection's tries, too
-        options.setdefault("reconnect_time_wait", 0)
+        options.setdefault("reconnect_time_wait", 0.02)  # not 0: that would keep a core busy
         options.setdefault("connect_timeout", PATIENCE)
         url = server.url if isinstance(server, ServerProcess) else server
         client = OrderlyClient()

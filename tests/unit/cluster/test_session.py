@@ -61,7 +61,7 @@ async def test_many_are_read_at_a_pace(
         await jetstream.add_consumer(f"S{number}", durable_name="c", ack_policy="explicit")
 
     await asyncio.gather(*map(make, range(140)))
-    session = await open_session(nats_server, poll_budget=20)
+    session = await open_session(nats_server, poll_budget=50)
     budget = session._poller.budget
     session.set_visible_streams("a long list", [f"S{number}" for number in range(70)])
     await seen(session, lambda s: s.complete, 30)
@@ -72,7 +72,7 @@ async def test_many_are_read_at_a_pace(
     await seen(session, lambda s: len(s.consumers) == 140, 60)
     restless.cancel()
     asked, seconds = budget.spent_total - spent, time.monotonic() - began
-    assert asked <= 25 * (seconds + 1)  # rounds that begin early stay within the budget, too
+    assert asked <= 62 * (seconds + 1)  # rounds that begin early stay within the budget, too
 
 
 async def test_of_very_many_those_in_view_are_read_first_and_the_progress_is_told(

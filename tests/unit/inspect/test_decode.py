@@ -105,11 +105,11 @@ def test_the_parser_of_its_own_accepts_exactly_what_the_standard_library_does(wr
     ids=["lists", "objects", "open lists", "msgpack", "cbor", "cbor tags", "cbor open", "protobuf", "groups"],
 )
 def test_nesting_bombs_neither_recurse_nor_take_long(payload: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     decoded = decode(payload)
     if decoded.has_value:
         assert exact_json.write(decoded.value)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zlib", "zstd", "lz4", "snappy"])
@@ -128,11 +128,11 @@ def test_compressed_payloads_are_unwrapped_and_bounded(kind: str) -> None:
     assert [step.name for step in decoded.steps] == [kind, "JSON"]
     assert decoded.data == body
     bomb = bytes(packers[kind](bytes(64 << 20)))
-    started = time.perf_counter()
+    started = time.process_time()
     opened = decode(bomb, limit=1 << 20)
     assert len(opened.data) == 1 << 20
     assert "stopped" in opened.truncated
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     damaged = decode(packed[: len(packed) // 2])
     assert not damaged.steps or damaged.steps[0].name != kind
     assert damaged.report[0].decoder == kind
@@ -235,10 +235,10 @@ def test_previews_show_what_is_there(payload: bytes, shown: str) -> None:
 
 def test_previews_read_no_more_than_the_limit() -> None:
     payload = b"x" * (64 << 20)
-    started = time.perf_counter()
+    started = time.process_time()
     shown = text.preview(payload)
     assert len(shown) == 257
-    assert time.perf_counter() - started < 0.01
+    assert time.process_time() - started < 0.01
     assert text.preview("é".encode() * 300).endswith("é\u2026")
 
 

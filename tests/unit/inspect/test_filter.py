@@ -137,13 +137,13 @@ def test_what_fails_on_a_message_is_an_error_of_the_filter(source: str) -> None:
 @example("json" + ".a" * 2000 + " == 1")
 @example("json" + "[0]" * 2000 + " == 1")
 def test_no_text_does_anything_but_parse_or_be_refused(source: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         parsed = parse_filter(source)
         parsed.predicate(LazyMessage(HEADER, PAYLOAD, "S"))
     except FilterError:
         pass
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

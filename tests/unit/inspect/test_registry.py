@@ -232,7 +232,7 @@ def test_every_failure_is_one_clear_sentence(
         with pytest.raises(RegistryError, match=words):
             client.schema(1)
     registry.instead = None
-    registry.delay = 5
+    registry.delay = 2
     with pytest.raises(RegistryError, match="did not answer within"):
         RegistryClient(RegistrySource("main", registry.url), seconds=0.2).schema(1)
     with pytest.raises(RegistryError, match="cannot be reached"):

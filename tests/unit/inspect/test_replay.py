@@ -120,12 +120,12 @@ async def test_the_rate_is_held_and_can_be_changed(client: Client) -> None:
     run = ReplayRun(given(200), client, ReplayOptions(subject="copy.x", rate=400), run_id="r")
     started = time.monotonic()
     await run.run()
-    assert 0.45 <= time.monotonic() - started < 2
+    assert 0.45 <= time.monotonic() - started < 15
     run = ReplayRun(given(200), client, ReplayOptions(subject="copy.y", rate=5), run_id="r")
     asyncio.get_running_loop().call_later(0.2, run.set_rate, None)
     started = time.monotonic()
     assert (await run.run()).stored == 200
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 async def test_a_replay_goes_into_a_file_at_so_many_bytes_a_second(client: Client, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ async def test_a_replay_goes_into_a_file_at_so_many_bytes_a_second(client: Clien
         run = ReplayRun(GivenMessages(originals), client, options, run_id="r")
         started = time.monotonic()
         progress = await run.run()
-        assert 0.5 <= time.monotonic() - started < 5
+        assert 0.5 <= time.monotonic() - started < 20
         assert (progress.state, progress.stored, run.stored_in) == (ReplayState.DONE, 10, {})
         [first, *_] = read = list(read_file(path))
         assert len(read) == 10
