@@ -254,6 +254,7 @@ IDLE_SECONDS = 60.0  # a process without work is kept this long: the next search
 STOP_SECONDS = 2.0  # a process told to stop has this long to say that it did
 
 _IDLE: WeakKeyDictionary[Client, ScanProcess] = WeakKeyDictionary()
+_STOPPING: WeakKeyDictionary[Client, set[ScanProcess]] = WeakKeyDictionary()
 
 
 def take_process(client: Client, profile: Any, receive: Receive) -> ScanProcess:
@@ -272,11 +273,13 @@ def take_process(client: Client, profile: Any, receive: Receive) -> ScanProcess:
 def give_back(client: Client, process: ScanProcess, *, working: bool) -> None:
     """Keep a process for the next search; one that is `working` must say first that it has stopped."""
     loop = asyncio.get_running_loop()
+    stopping = _STOPPING.setdefault(client, set())
 
     def keep() -> None:
+        stopping.discard(process)
         process.receive = lambda message: None
         other = _IDLE.get(client)
-        if other is not None or not process.alive:
+        if other is not None or not process.alive or client.is_closed:
             process.kill()
             return
         _IDLE[client] = process
@@ -287,10 +290,15 @@ def give_back(client: Client, process: ScanProcess, *, working: bool) -> None:
             del _IDLE[client]
             process.kill()
 
+    def end() -> None:
+        stopping.discard(process)
+        process.kill()
+
     if not working:
         keep()
         return
-    late = loop.call_later(STOP_SECONDS, process.kill)
+    stopping.add(process)
+    late = loop.call_later(STOP_SECONDS, end)
 
     def ended(message: tuple[Any, ...]) -> None:
         if message[0] in ("end", "failed"):
@@ -299,3 +307,10 @@ def give_back(client: Client, process: ScanProcess, *, working: bool) -> None:
 
     process.receive = ended
     process.send("stop")
+
+
+def end_processes(client: Client) -> None:
+    """End the processes that are kept for a connection, or are about to stop: it closes."""
+    kept = _IDLE.pop(client, None)
+    for process in (*_STOPPING.pop(client, ()), *([kept] if kept is not None else ())):
+        process.kill()

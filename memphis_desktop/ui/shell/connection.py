@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +13,11 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from memphis_desktop import folders
 from memphis_desktop.cluster.actions import ActionRecord
 from memphis_desktop.cluster.activity import ActivityLog, Entry
+from memphis_desktop.cluster.failures import NotConnected
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState, is_machinery
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.inspect.scan_process import end_processes
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.memphis.letters import MemphisLetters
 from memphis_desktop.ui.memphis.link import MemphisLink
@@ -98,6 +101,8 @@ class Connection(QObject):
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
         self._schemaverse.stop()
+        with contextlib.suppress(NotConnected):
+            end_processes(self.session.nats)
         await self.memphis.close()
         await self.session.close()
         self.closed.emit()

@@ -18,10 +18,11 @@ from memphis_desktop.inspect.histogram import read_histogram
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
 from memphis_desktop.inspect.scan import ScanRequest
-from memphis_desktop.inspect.scan_process import take_process
+from memphis_desktop.inspect.scan_process import end_processes, give_back, take_process
 from memphis_desktop.inspect.search import SearchJob, SearchProgress, SearchState
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect
+from tests.waiting import until
 
 COUNT = 3_000
 
@@ -181,6 +182,18 @@ async def test_a_process_is_ended_without_waiting_for_it(client: Client) -> None
             await ended.wait()
             while own.pid is not None and own.is_alive():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("working", [False, True])
+async def test_a_closing_connection_ends_what_was_kept_for_it(client: Client, working: bool) -> None:
+    process = take_process(client, None, lambda message: None)
+    await until(lambda: process.ready_at is not None, "the process")
+    own = process._process
+    give_back(client, process, working=working)
+    assert process.alive
+    end_processes(client)
+    assert not process.alive
+    await until(lambda: not own.is_alive(), "its end")
 
 
 @pytest.mark.parametrize("method", list(ReadingMethod))
