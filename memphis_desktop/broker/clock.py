@@ -24,6 +24,9 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Return seconds on a clock that never goes back. Deadlines are kept on this one."""
 
+    def stopwatch(self) -> float:
+        """Return seconds on the finest clock: its differences say how long something took."""
+
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` after `delay` seconds. It may run early on a Qt loop: re-check the deadline."""
 
@@ -51,6 +54,7 @@ class LoopClock:
         self._loop = loop
         self.time_ns = time.time_ns
         self.monotonic = time.monotonic
+        self.stopwatch = time.perf_counter
         self._after: list[Callable[[], None]] | None = None
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:

@@ -101,6 +101,17 @@ class SimulatedFile:
         del self._inode.content[size:]
         self._inode.pending.append((size, None))
 
+    def reserve(self, offset: int, size: int) -> bool:
+        self._system.before("reserve", self._path)
+        if self._system.room is not None:
+            if self._system.room < size:
+                raise OSError(errno.ENOSPC, "no space left on device", str(self._path))
+            self._system.room -= size
+        assert offset == len(self._inode.content)
+        self._inode.pending.append((offset, bytes(size)))
+        self._inode.content.extend(bytes(size))
+        return True
+
     def sync(self) -> None:
         self._system.before("sync", self._path)
         self._inode.synced()

@@ -214,6 +214,7 @@ def run(seed: int, lives: int = 4, steps: int = 60) -> None:
         "index_bytes": chance.choice((300, 2000, 100_000)),
         "recent_bytes": chance.choice((0, 100_000)),
         "open_files": chance.choice((3, 100)),
+        "sync_in_place": chance.random() < 0.5,
     }
     for life in range(lives):
         session = Session(history, SimulatedNode(files, **options), chance)

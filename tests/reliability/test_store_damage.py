@@ -34,6 +34,7 @@ class Made:
             "index_bytes": 1000,
             "recent_bytes": 0,
             "reserve_bytes": 0,
+            "sync_in_place": not closed,  # then there is room behind the last record, too
         }
         node = SimulatedNode(**self.options)
         stream = node.root.create_stream("$G", "S", b'{"name":"S"}', memory=False, limits=Limits())

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TypeAlias
@@ -175,8 +174,8 @@ class Channel:
     """What is synced as a unit.
 
     `begin` is called on the loop when a sync starts: it returns what the worker has to do, or None when
-    nothing is unsynced. `ended` is called on the loop with its error, before the waiting callbacks. `size`
-    tells how many bytes are unsynced.
+    nothing is unsynced; `in_place` says then whether it is done on this thread. `ended` is called on the
+    loop with its error, before the waiting callbacks. `size` tells how many bytes are unsynced.
     """
 
     __slots__ = (
@@ -191,6 +190,7 @@ class Channel:
         "_took",
         "_waiting",
         "_workers",
+        "in_place",
     )
 
     # A larger batch is worth overlapping with the work on the next one.
@@ -216,6 +216,7 @@ class Channel:
         self._in_flight = False
         self._planned: Callable[[], None] | None = None  # the sync in flight, when it is one of this thread
         self._took = 0.0
+        self.in_place = False
 
     @property
     def idle(self) -> bool:
@@ -260,9 +261,9 @@ class Channel:
 
     def _timed(self, work: SyncWork) -> SyncWork:
         def run() -> None:
-            start = time.perf_counter()
+            start = self._clock.stopwatch()
             work()
-            self._took = time.perf_counter() - start
+            self._took = self._clock.stopwatch() - start
 
         return run
 
@@ -271,7 +272,9 @@ class Channel:
             self._start()
             return
         self._covered, self._waiting = self._waiting, []
+        self.in_place = True
         work = self._begin()
+        self.in_place = False
         error: BaseException | None = None
         if work is not None:
             try:

@@ -48,6 +48,7 @@ class FileMessageStore(LogFailure):
                 self._erase(runs)
             self._write_snapshots()
         for segment in self._table.segments:
+            segment.file.trim()
             segment.file.release()
         if self.failure is None:
             self.failure = StorageError("the store is closed")

@@ -57,6 +57,7 @@ class LogFailure(LogOpening):
             if place >= 0:
                 segments[place].cut(end)
                 file.end = end
+                file.room = 0
                 file.unclean = True
                 try:
                     file.handle().truncate(end)  # so that the next start does not find it either

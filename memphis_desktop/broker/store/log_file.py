@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from array import array
 from collections import OrderedDict
@@ -14,6 +15,8 @@ from zlib import crc32
 from memphis_desktop.broker.store.files import NO_DESCRIPTORS, File, FileSystem, write_all
 from memphis_desktop.broker.store.interface import StorageError
 
+logger = logging.getLogger(__name__)
+
 FORMAT_VERSION = 1
 _MAGIC = b"MEMPHLOG"
 # magic, version, flags, salt, number, base, number of the previous file, its end, end sequence of a compacted
@@ -23,6 +26,8 @@ _CHECKSUM = Struct("<I")
 FILE_HEADER_SIZE = 80
 WHOLE = (1 << 64) - 1  # the previous file counts to its end
 COMPACTED = 1
+# Some hundreds of small messages. What a killed process leaves of it is read at the next start.
+_ROOM = 64 * 1024
 _NAME = re.compile(r"(\d{10})-(\d{20})-([0-9a-f]{8})(?:-(\d+))?\.log\Z")
 
 
@@ -60,7 +65,8 @@ class Descriptors:
 class LogFile:
     """A file of records.
 
-    `end` is where the next record goes: all before is whole as far as is known. `pins` counts users that
+    `end` is where the next record goes: all before is whole as far as is known. From there to `room`, when
+    that is not 0, the file has zeros that the next records replace. `pins` counts users that
     need the descriptor to stay open (a sync in a thread).
     """
 
@@ -85,6 +91,7 @@ class LogFile:
         "previous_end",
         "previous_number",
         "removed",
+        "room",
         "salt",
         "unclean",
     )
@@ -105,6 +112,7 @@ class LogFile:
         self.previous_end = WHOLE  # what lies behind this in the previous file does not count
         self.end_sequence = 0
         self.end = FILE_HEADER_SIZE
+        self.room = 0
         self.dirty = False
         self.pins = 0
         self.removed = False
@@ -232,15 +240,41 @@ class LogFile:
         file = self._file
         if file is None or self._descriptors.newest is not self:
             file = self.handle()
+        if self.room and self.end + len(data) > self.room:
+            file.truncate(self.end)
+            self.room = 0
         try:
-            written = file.write(data)
-            if written != len(data):
+            if self.room:
+                file.overwrite(data, self.end)
+            elif (written := file.write(data)) != len(data):
                 write_all(file, memoryview(data)[written:])
         except BaseException:
             file.truncate(self.end)
+            self.room = 0
             raise
         self.end += len(data)
         self.dirty = True
+
+    def make_room(self) -> None:
+        """Set room aside for the next records, unless there is some: for a file that is synced often.
+
+        The next sync has to bring it to the medium. Where it cannot be had, nothing is lost.
+        """
+        if self.room:
+            return
+        with contextlib.suppress(OSError):
+            if self.handle().reserve(self.end, _ROOM):
+                self.room = self.end + _ROOM
+
+    def trim(self) -> None:
+        """Give back the room behind the last record; none is appended any more, or many at a time."""
+        if not self.room:
+            return
+        self.room = 0
+        try:
+            self.handle().truncate(self.end)
+        except OSError as error:
+            logger.warning("%s: could not be cut to its length: %s", self.path, error)
 
     def final_path(self) -> Path:
         """Return the name that a file made to take another's place gets."""

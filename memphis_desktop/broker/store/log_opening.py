@@ -47,7 +47,13 @@ class LogOpening(LogCompaction):
     # -- opening ---------------------------------------------------------------------------------------------
     def recover(self) -> RecoveredLog:
         """Read the log as it lies on disk."""
-        reader = LogReader(self._files, self._settings.descriptors, self._folder, self._quarantine)
+        reader = LogReader(
+            self._files,
+            self._settings.descriptors,
+            self._folder,
+            self._quarantine,
+            acks_waited=self._syncs,
+        )
         log = reader.read()
         self._next_number = log.next_number
         self._identifiers = log.identifiers
@@ -141,7 +147,6 @@ class LogOpening(LogCompaction):
             return
         sequence = segment.sequence(at)
         log.new_lost.append((sequence, sequence))
-        log.repaired = True
         segment.kill(at)
 
     def _fill_subjects(self, log: RecoveredLog, names: list[bytes]) -> None:

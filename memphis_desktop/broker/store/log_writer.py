@@ -288,7 +288,9 @@ class LogWriter(IndexedStore):
 
     def _begin_segment(self, base: int) -> None:
         segments = self._table.segments
-        previous_end = segments[-1].file.end if segments and segments[-1].file.unclean else WHOLE
+        previous_end = WHOLE
+        if segments and (segments[-1].file.unclean or segments[-1].file.room):
+            previous_end = segments[-1].file.end
         try:
             file = LogFile.create(
                 self._files,
@@ -306,6 +308,7 @@ class LogWriter(IndexedStore):
         self._folder_changed = True
         self._unsynced.append(file)
         if segments:
+            segments[-1].file.trim()
             self._continue_index(segments[-1], sealed=True)
         if segments and not segments[-1].live:
             self._doom(segments[-1])
@@ -441,6 +444,8 @@ class LogWriter(IndexedStore):
         folder = self._folder if self._folder_changed else None
         self._folder_changed = False
         self._target = self.last_sequence
+        if self._channel.in_place and files == [segments[-1].file]:
+            files[0].make_room()
         self._syncing = files
         handles = []
         for file in files:

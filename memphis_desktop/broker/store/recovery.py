@@ -59,13 +59,24 @@ class RecoveredLog:
     # Segment, first index, and what `Part` says of its subjects' messages.
     postings: list[tuple[Segment, int, list[int], array[int], array[int]]] = field(default_factory=list)
     next_number: int = 1
-    repaired: bool = False  # something was cut or found damaged just now
 
 
 class LogReader:
     """Reads a stream's files one after the other."""
 
-    def __init__(self, files: FileSystem, descriptors: Descriptors, folder: Path, quarantine: Path) -> None:
+    def __init__(
+        self,
+        files: FileSystem,
+        descriptors: Descriptors,
+        folder: Path,
+        quarantine: Path,
+        *,
+        acks_waited: bool,
+    ) -> None:
+        """Args:
+        acks_waited: nothing was acknowledged, nor its sequence told, before it was on the medium.
+        """
+        self._acks_waited = acks_waited
         self._files = files
         self._descriptors = descriptors
         self._folder = folder
@@ -216,7 +227,6 @@ class LogReader:
             data = b"" if head is None else _read(file, head[0], offset)
             record = unpack_record(data, 0, file.salt, offset)
             if record is None:
-                self._log.repaired = True
                 logger.error("%s: the record at %d (not a message) is damaged", file.path, offset)
                 continue
             self._control(file, record)
@@ -338,9 +348,10 @@ class LogReader:
     def _damage(self, file: LogFile, data: bytes, start: int, item: Damage, last_file: bool) -> None:
         """Deal with a damaged stretch of a file."""
         log = self._log
-        log.repaired = True
         end = item.offset + item.length
         content = data[item.offset - start : end - start]
+        if item.torn and last_file and self._acks_waited and not any(content):
+            return  # room that was set aside, or a write that never came to anything
         keep_in_quarantine(self._files, self._quarantine, file, item.offset, content)
         if item.torn and last_file:
             # An interrupted write: nothing of it was ever confirmed. Its sequences are not used again.
@@ -366,7 +377,6 @@ class LogReader:
 
     def _lost(self, first: int, last: int) -> None:
         self._log.new_lost.append((first, last))
-        self._log.repaired = True
 
 
 def _read(file: LogFile, size: int, offset: int) -> bytes:

@@ -55,6 +55,9 @@ class MovedClock:
     def monotonic(self) -> float:
         return self.now
 
+    def stopwatch(self) -> float:
+        return self.now
+
     def call_later(self, delay: float, callback: Callable[[], None]) -> Planned:
         planned = Planned(callback)
         heapq.heappush(self._planned, (self.now + delay, next(self._order), planned))
