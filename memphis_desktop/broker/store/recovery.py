@@ -168,7 +168,7 @@ class LogReader:
         self._read_index(segment, size)
         if file.end < size:
             self._scan_rest(segment, size, last_file=following is None)
-        if file.end != size:
+        if file.end != size and not file.room:
             file.unclean = True
         log.last_sequence = max(log.last_sequence, file.end_sequence)
         segment.live = len(segment)
@@ -351,7 +351,10 @@ class LogReader:
         end = item.offset + item.length
         content = data[item.offset - start : end - start]
         if item.torn and last_file and self._acks_waited and not any(content):
-            return  # room that was set aside, or a write that never came to anything
+            # Room that was set aside, or a write that never came to anything: it serves as room again.
+            if item.offset == file.end:
+                file.room = end
+            return
         keep_in_quarantine(self._files, self._quarantine, file, item.offset, content)
         if item.torn and last_file:
             # An interrupted write: nothing of it was ever confirmed. Its sequences are not used again.
