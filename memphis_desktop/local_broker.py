@@ -13,17 +13,19 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from memphis_desktop import folders
 from memphis_desktop.broker.node import BrokerNode
 from memphis_desktop.broker.options import ANY_PORT, BrokerOptions, StartError
-from memphis_desktop.broker.store.interface import FolderInUse
+from memphis_desktop.broker.store.interface import FolderInUse, StorageError
 from memphis_desktop.demo import SampleTraffic
 from memphis_desktop.errors import Failure
 from memphis_desktop.language import tr
 from memphis_desktop.node_stations import NodeStations
+from memphis_desktop.port_holder import holder_of
 from memphis_desktop.stations.gateways import GatewayOptions
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState, Doors, Served
 
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
 _PORTS_TRIED = 50
+_MOST_DAMAGE = 200  # lines that are told
 
 
 def free_port(first: int) -> int | None:
@@ -43,6 +46,25 @@ def free_port(first: int) -> int | None:
                 probe.bind((_HOST, port))
                 return port
     return None
+
+
+@contextlib.contextmanager
+def _damage_told() -> Iterator[list[str]]:
+    """Give what the store says of damage meanwhile: it sets that aside, and goes on with what is whole."""
+    found: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if len(found) < _MOST_DAMAGE:
+                found.append(record.getMessage())
+
+    listener = Listener(logging.ERROR)
+    store = logging.getLogger("memphis_desktop.broker")
+    store.addHandler(listener)
+    try:
+        yield found
+    finally:
+        store.removeHandler(listener)
 
 
 class LocalBroker:
@@ -62,6 +84,7 @@ class LocalBroker:
         self._stations: NodeStations | None = None
         self._stations_start: asyncio.Task[None] | None = None
         self._traffic: SampleTraffic | None = None
+        self.damage: tuple[str, ...] = ()
         self._temporary: Path | None = None
         self._ports_file: Path | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -86,6 +109,15 @@ class LocalBroker:
             tuple(stations.failures),
             start is not None and start.done(),
         )
+
+    def set_data_aside(self) -> Path | None:
+        """Rename the data folder, so that the next start begins with a fresh one; see `BrokerControl`."""
+        folder = folders.data_folder() / "broker"
+        if self.node is not None or not folder.exists():
+            return None
+        aside = folder.with_name(f"{folder.name}-{datetime.now():%Y-%m-%d-%H%M%S}")
+        folder.rename(aside)
+        return aside
 
     def problem_with(self, doors: Doors) -> str:
         """Return one sentence why these ways in cannot be, empty when they can."""
@@ -155,15 +187,23 @@ class LocalBroker:
             streaming_cluster_id=choice.doors.streaming_cluster,
         )
         node = BrokerNode(options)
+        self.damage = ()
         try:
-            await node.start()
+            with _damage_told() as found:
+                await node.start()
         except StartError as error:
             taken = free_port(choice.port) != choice.port if choice.port else False
+            text = str(error)
+            if taken and (holder := await asyncio.to_thread(holder_of, choice.port)):
+                text = tr("port {port} is taken by {program}", port=choice.port, program=holder)
+            in_use = isinstance(error.__cause__, FolderInUse)
             raise BrokerStartError(
-                str(error),
+                text,
                 next_port=free_port(choice.port + 1) if taken else None,
-                folder_in_use=isinstance(error.__cause__, FolderInUse),
+                folder_in_use=in_use,
+                folder_unusable=isinstance(error.__cause__, StorageError) and not in_use,
             ) from error
+        self.damage = tuple(found)
         self.node = node
         self._write_ports_file(node)
 

@@ -86,12 +86,21 @@ class BrokerStartError(Exception):
     Attributes:
         next_port: a free port to offer when the wanted one was taken, else None.
         folder_in_use: another program has the data folder open.
+        folder_unusable: what is in the data folder cannot be used.
     """
 
-    def __init__(self, text: str, *, next_port: int | None = None, folder_in_use: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        next_port: int | None = None,
+        folder_in_use: bool = False,
+        folder_unusable: bool = False,
+    ) -> None:
         super().__init__(text)
         self.next_port = next_port
         self.folder_in_use = folder_in_use
+        self.folder_unusable = folder_unusable
 
 
 class BrokerControl(Protocol):
@@ -116,6 +125,16 @@ class BrokerControl(Protocol):
     @property
     def data_folder(self) -> Path | None:
         """Where its data is; None when nothing is kept."""
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What was found damaged when its data was opened this time, a line each; all else is served."""
+
+    def set_data_aside(self) -> Path | None:
+        """Rename the data folder, so that the next start begins with a fresh one; it must not run.
+
+        Returns where the data is now, None when there was none. Raises `OSError`.
+        """
 
     @property
     def choice(self) -> BrokerChoice:

@@ -108,6 +108,9 @@ class Shell(Protocol):
     async def open_local(self) -> object:
         """Show the broker inside, which runs; raises `ConnectionFailure`."""
 
+    def ask_for_file(self, *, backup: bool = False) -> None:
+        """Let the user choose what to open: a file of messages, a workspace, or the folder of a `backup`."""
+
     def forget_later(self, profile: ConnectionProfile, *, never: bool = False) -> None:
         """Remove the secrets of a deleted profile at the end of the program, so that deleting can be undone.
 

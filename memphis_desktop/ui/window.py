@@ -183,6 +183,13 @@ class MainWindow(QMainWindow):
         self.alerts.watch(connection)
         return connection
 
+    def ask_for_file(self, *, backup: bool = False) -> None:
+        """Let the user choose what to open: a file of messages, a workspace, or the folder of a `backup`."""
+        if backup:
+            self.opener.ask_for_backup()
+        else:
+            self.opener.ask_for_file()
+
     async def start_local_broker(self, choice: BrokerChoice, *, show: bool = True) -> None:
         """Start the broker inside, open for whom the settings say, connect to it, show it."""
         await self._broker.start(replace(choice, doors=load_doors(settings.current())))

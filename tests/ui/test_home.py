@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
@@ -548,3 +548,33 @@ async def test_programs_for_the_local_broker_are_offered_in_every_language(
     await until(lambda: "geheim" in QGuiApplication.clipboard().text(), "the copy")
     assert "geheim" not in own.code.text()
     own.deleteLater()
+
+
+async def test_a_newcomer_may_open_a_file_or_a_backup(program: Program, until: Until, qtbot: QtBot) -> None:
+    card = home(program).first_run.file_card
+    for button in (card.button, card.backup_button):
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        dialog: QFileDialog = await until(lambda: open_dialog(QFileDialog), "the choice of a file")
+        dialog.reject()
+        await until(lambda: open_dialog(QFileDialog) is None, "its end")
+
+
+async def test_damage_is_told_on_the_panel_and_data_set_aside(
+    program: Program, until: Until, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await program.window.start_local_broker(BrokerChoice(0, persistent=True, sample_traffic=False))
+    panel = home(program).broker_panel
+    program.window.top_bar.tabs.setCurrentIndex(0)
+    monkeypatch.setattr(program.broker, "damage", ("orders: messages 3 to 4 are damaged and lost",))
+    panel._show()
+    assert "damaged" in panel.banner.text()
+    panel.copy_damage()
+    assert "messages 3 to 4" in QGuiApplication.clipboard().text()
+    await program.broker.stop()
+    folder = program.broker.data_folder
+    assert folder is not None
+    panel.set_data_aside()
+    dialog: ConfirmDialog = await until(lambda: open_dialog(ConfirmDialog), "the question")
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: not folder.exists(), "the new name")
+    assert list(folder.parent.glob("broker-*"))

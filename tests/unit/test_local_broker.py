@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -98,6 +100,8 @@ async def test_a_taken_port_is_told_with_a_free_one(local: LocalBroker) -> None:
     assert refusal.value.next_port
     assert refusal.value.next_port > port
     assert not refusal.value.folder_in_use
+    if sys.platform == "linux":
+        assert f"(process {os.getpid()})" in str(refusal.value)
     assert local.state is BrokerState.FAILED
     assert str(port) in local.detail
     await local.start(TEMPORARY)  # it can be tried again
@@ -112,6 +116,37 @@ async def test_a_folder_in_use_is_told_as_such(local: LocalBroker) -> None:
     assert refusal.value.folder_in_use
     assert refusal.value.next_port is None
     assert local.state is BrokerState.RUNNING
+
+
+async def test_a_folder_that_cannot_be_used_is_set_aside(local: LocalBroker, home: Path) -> None:
+    folder = home / "data" / "broker" / "jetstream"
+    folder.mkdir(parents=True)
+    (folder / "holiday.jpg").write_bytes(b"picture")
+    with pytest.raises(BrokerStartError) as refusal:
+        await local.start(KEPT)
+    assert refusal.value.folder_unusable
+    aside = local.set_data_aside()
+    assert aside is not None
+    assert (aside / "jetstream" / "holiday.jpg").read_bytes() == b"picture"
+    assert local.set_data_aside() is None
+    await local.start(KEPT)
+    assert local.damage == ()
+
+
+async def test_damage_is_told_and_the_rest_served(local: LocalBroker, connect: Connect, home: Path) -> None:
+    await local.start(KEPT)
+    client = await connect(local.url)
+    await client.jetstream().add_stream(name="KEPT", subjects=["kept"])
+    await client.jetstream().publish("kept", b"payload")
+    await client.close()
+    await local.stop()
+    [configuration] = (home / "data" / "broker").rglob("stream.doc")
+    configuration.write_bytes(bytes(configuration.stat().st_size))
+    await local.start(KEPT)
+    assert any("damaged" in line for line in local.damage), local.damage
+    client = await connect(local.url)
+    assert (await client.jetstream().get_msg("KEPT", 1)).data == b"payload"
+    await client.close()
 
 
 async def test_it_does_not_start_twice(local: LocalBroker) -> None:

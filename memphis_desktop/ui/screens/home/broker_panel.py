@@ -10,7 +10,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.profiles import ConnectionProfile
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState, Doors, Served
@@ -168,6 +168,7 @@ class BrokerPanel(QFrame):
 
     def _show_doors(self, served: Served, running: bool) -> None:
         """Who else can come in, what is not open yet, and what did not work."""
+        broker = self._broker
         self.memphis_button.setText(f"Memphis SDKs: {HOST}:{served.memphis_port}")
         self.memphis_button.setVisible(bool(served.memphis_port))
         self.rest_label.setText(f"REST: http://{HOST}:{served.rest_port}")
@@ -181,6 +182,14 @@ class BrokerPanel(QFrame):
         self.doors.setVisible(running and chosen != _NOBODY)
         if running and served.failures:
             self.banner.set_content("bad", " ".join(_sentence(text) for text in served.failures), None)
+            self.banner.show()
+        elif running and broker.damage:
+            text = tr_count(
+                "A part of the data was found damaged and set aside; all that is whole is served.",
+                "{count} parts of the data were found damaged and set aside; all that is whole is served.",
+                len(broker.damage),
+            )
+            self.banner.set_content("warning", text, (tr("Copy the report"), self.copy_damage))
             self.banner.show()
         elif running and served.notes:
             self.banner.set_content("warning", " ".join(served.notes), None)
@@ -219,7 +228,9 @@ class BrokerPanel(QFrame):
             action = None
             if error.next_port is not None:
                 port = error.next_port
-                action = (f"Start on {port}", lambda: self.start(port))
+                action = (tr("Start on {port}", port=port), lambda: self.start(port))
+            elif error.folder_unusable:
+                action = (tr("Set the data aside"), self.set_data_aside)
             self.banner.set_content("bad", _sentence(str(error)), action)
             self.banner.show()
 
@@ -230,6 +241,37 @@ class BrokerPanel(QFrame):
         """Put the URL on the clipboard."""
         QGuiApplication.clipboard().setText(self._broker.url)
         self._context.notify("The broker's URL is on the clipboard.", "good")
+
+    def copy_damage(self) -> None:
+        """Put what was found damaged on the clipboard, with the place of the data."""
+        head = f"{self._broker.data_folder} · {self._broker.url}"
+        QGuiApplication.clipboard().setText("\n".join([head, *self._broker.damage]))
+        self._context.notify(tr("The report of the damage is on the clipboard."), "good")
+
+    def set_data_aside(self) -> None:
+        """Rename the data folder after asking, so that the next start begins with a fresh one."""
+        self._context.run(self._set_data_aside(), tr("set the data aside"))
+
+    async def _set_data_aside(self) -> None:
+        agreed = await self._context.confirm(
+            tr("Set the data aside"),
+            tr(
+                "The data folder gets another name and stays on the disk; the broker starts next time"
+                " without stations. Nothing is deleted."
+            ),
+            tr("Set data aside"),
+        )
+        if not agreed:
+            return
+        try:
+            aside = self._broker.set_data_aside()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._context.notify(tr("The data folder cannot be renamed: {reason}.", reason=reason), "bad")
+            return
+        if aside is not None:
+            self._context.notify(tr("The old data is kept in {folder}.", folder=aside), "good")
+        self._context.run(self._measure(), tr("measure the data folder"))
 
     def connect_code(self) -> None:
         """Show programs that connect Memphis SDKs to this broker."""
@@ -305,6 +347,10 @@ class BrokerPanel(QFrame):
         if running or stopped:
             found.append(Command("Other clients of the local broker…", "", self.change_doors, "door"))
         folder = broker.data_folder
+        if running and broker.damage:
+            found.append(Command("Copy the report of damage", "", self.copy_damage, "copy"))
+        if stopped and folder is not None and folder.exists():
+            found.append(Command("Set the data aside…", "", self.set_data_aside, "folder-minus", danger=True))
         if folder is not None and folder.exists():
             url = QUrl.fromLocalFile(str(folder))
             found.append(

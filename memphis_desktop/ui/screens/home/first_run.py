@@ -24,8 +24,10 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.cluster.contexts import FoundContext, find_contexts
 from memphis_desktop.cluster.failures import ConnectionFailure, Stage
-from memphis_desktop.cluster.profiles import ConnectionProfile, profile_for
+from memphis_desktop.cluster.probe import Probe, Target
+from memphis_desktop.cluster.profiles import ConnectionProfile, TlsOptions, profile_for
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import DEFAULT_PORT, BrokerChoice, BrokerStartError
 from memphis_desktop.ui.components.banner import Banner
@@ -33,10 +35,12 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.lab.panel import ABOUT
 from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.home.import_dialog import summary
 from memphis_desktop.ui.shell import setting_keys
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _CONTEXTS_SHOWN = 4
+_LOCAL_URL = f"nats://127.0.0.1:{DEFAULT_PORT}"
 
 
 class Card(QFrame):
@@ -100,7 +104,11 @@ class ContextButton(QPushButton):
         name = visible_text(found.name, 40)
         self.setText(f"{name}    {visible_text(address, 60)}".replace("&", "&&"))
         self.setStyleSheet("text-align: left;")
-        self.setToolTip(f"From {found.path}" if found.profile is not None else f"{name} {found.problem}")
+        self.setToolTip(
+            tr("From {path}: {summary}", path=found.path, summary=summary(found.profile))
+            if found.profile is not None
+            else f"{name} {found.problem}"
+        )
         self.setEnabled(found.profile is not None)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
@@ -160,6 +168,44 @@ class ClusterCard(QFrame):
         self._picture.setPixmap(pixmap)
 
 
+class FileCard(QFrame):
+    """The way for those who were given a file: it is looked at without a server."""
+
+    def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "surface")
+        self.setAccessibleName(tr("Open a file"))
+        self._picture = QLabel()
+        self.button = QPushButton(tr("Open file"))
+        self.button.setAutoDefault(True)
+        self.button.clicked.connect(lambda: context.shell.ask_for_file())
+        self.backup_button = QPushButton(tr("Open backup"))
+        self.backup_button.setAutoDefault(True)
+        self.backup_button.setToolTip(tr("The folder that a stream was backed up into"))
+        self.backup_button.clicked.connect(lambda: context.shell.ask_for_file(backup=True))
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addWidget(PlainLabel(tr("Open a file"), "section"))
+        about = tr("Exported messages, a stream's backup or a workspace; no server is needed.")
+        words.addWidget(PlainLabel(about, "muted", wrap=True))
+        buttons = QVBoxLayout()
+        buttons.setSpacing(theme.SPACE_2)
+        buttons.addWidget(self.button)
+        buttons.addWidget(self.backup_button)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(theme.SPACE_5, theme.SPACE_4, theme.SPACE_5, theme.SPACE_4)
+        line.setSpacing(theme.SPACE_4)
+        line.addWidget(self._picture)
+        line.addLayout(words, 1)
+        line.addLayout(buttons)
+        theme.manager().changed.connect(self._redraw)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        pixmap = icon("folder-open", "accent").pixmap(QSize(28, 28), self.devicePixelRatioF())
+        self._picture.setPixmap(pixmap)
+
+
 class FirstRun(QWidget):
     """The cards. Says nothing of what it opened: the shell shows that."""
 
@@ -185,11 +231,16 @@ class FirstRun(QWidget):
         for card in (self.broker_card, self.connect_card, self.demo_card):
             cards.addWidget(card, 1)
         self.cluster_card = ClusterCard(context)
+        self.file_card = FileCard(context)
+        low = QHBoxLayout()
+        low.setSpacing(theme.SPACE_4)
+        low.addWidget(self.cluster_card, 1)
+        low.addWidget(self.file_card, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_4)
         layout.addLayout(cards)
-        layout.addWidget(self.cluster_card)
+        layout.addLayout(low)
         self.refresh()
 
     # Building ---------------------------------------------------------------------------------
@@ -226,6 +277,11 @@ class FirstRun(QWidget):
         self.url.returnPressed.connect(self.connect_url)
         card.button.clicked.connect(self.connect_url)
         card.fields.addWidget(self.url)
+        card.fields.addWidget(
+            PlainLabel(
+                tr("Or drop a .creds, .nk, PEM or context file anywhere on the window."), "caption", wrap=True
+            )
+        )
         self._contexts = QVBoxLayout()
         self._contexts.setSpacing(0)
         card.fields.addLayout(self._contexts)
@@ -307,16 +363,37 @@ class FirstRun(QWidget):
                 port = error.next_port
                 card.show_failure(text, (f"Start on {port}", lambda: self.start_broker(port)))
             elif error.folder_in_use:
-                card.show_failure(
-                    f"{text} Another copy of the program may be running.",
-                    ("Start a temporary one", self._start_temporary),
-                )
+                text = tr("{problem} Another copy of the program may be running.", problem=text)
+                if await answers(_LOCAL_URL):
+                    card.show_failure(text, (tr("Connect to it"), self._attach))
+                else:
+                    card.show_failure(text, (tr("Start a temporary one"), self._start_temporary))
+            elif error.folder_unusable:
+                card.show_failure(text, (tr("Begin with a fresh folder"), self._start_afresh))
             else:
                 card.show_failure(text)
 
     def _start_temporary(self) -> None:
         self.forget.setChecked(True)
         self.start_broker(0)
+
+    def _attach(self) -> None:
+        """Connect to the broker that has the data folder, at the port where brokers listen."""
+        self.url.setText(_LOCAL_URL)
+        self.connect_url()
+
+    def _start_afresh(self) -> None:
+        """Leave the data where it is under another name, and start without it."""
+        try:
+            aside = self._context.shell.broker.set_data_aside()
+        except OSError as error:
+            self.broker_card.show_failure(
+                tr("The data folder cannot be renamed: {reason}.", reason=error.strerror or error)
+            )
+            return
+        if aside is not None:
+            self._context.notify(tr("The old data is kept in {folder}.", folder=aside), "information")
+        self.start_broker()
 
     async def _connect(self, profile: ConnectionProfile, *, typed: bool = False) -> None:
         shell = self._context.shell
@@ -331,6 +408,19 @@ class FirstRun(QWidget):
         present = shell.profiles.load()
         if not any(one.urls == profile.urls and one.origin == profile.origin for one in present):
             shell.profiles.put(profile)
+
+
+async def answers(url: str) -> bool:
+    """Whether a NATS server greets there."""
+    probe = Probe(Target(url), TlsOptions())
+    try:
+        await probe.connect()
+        await probe.greet()
+    except (OSError, ConnectionFailure):
+        return False
+    finally:
+        probe.close()
+    return True
 
 
 def sentence(text: str) -> str:
