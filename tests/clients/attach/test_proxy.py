@@ -19,22 +19,19 @@ from memphis_desktop.cluster.session import Session
 from memphis_desktop.folders import HOME_VARIABLE
 from memphis_desktop.inspect.connection import ReadConnection
 from memphis_desktop.server_process import program_command
-from tests.clients.test_attach import (
-    PATIENCE,
+from tests.clients.attach.kinds import (
     World,
-    certificates,
+    diagnosed,
     mutual_tls,
     no_login,
     refused,
     secure_websocket,
-    test_it,
     tls_first,
     websocket,
-    world,
 )
 from tests.proxies import Proxy
+from tests.waiting import PATIENCE
 
-__all__ = ["certificates", "world"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # nats-py's aiohttp
 
 BEHIND = "localhost"  # what is in the certificates; only its spelling tells who resolved it
@@ -72,7 +69,7 @@ async def test_sessions_readers_and_the_test_go_through_a_proxy(
         finally:
             await session.close()
         assert proxy.asked == [f"{host}:{urlsplit(profile.urls[0]).port}"] * 2
-        steps = await test_it(profile)
+        steps = await diagnosed(profile)
         assert {step.state for step in steps.values()} <= {PASSED, SKIPPED}, steps
         assert steps["proxy"].detail == f"{proxy.url} answers at 127.0.0.1, accepted as ada"
         assert steps["resolve"].detail == "left to the proxy"
@@ -120,7 +117,7 @@ async def broken(kind: str, what: str, world: World) -> tuple[Stage, str, list[s
                 options = replace(options, url="ftp://127.0.0.1:1")
         profile = replace(profile, urls=urls, proxy=options)
         failure = await refused(profile)
-        steps = await test_it(profile)
+        steps = await diagnosed(profile)
         failed = [step for step in steps.values() if step.state == FAILED]
         assert str(failure) in failed[0].detail
         return failure.stage, str(failure), [step.key for step in failed]
@@ -158,7 +155,7 @@ async def test_a_silent_proxy_and_lost_secrets_are_told(
         port = silent.sockets[0].getsockname()[1]
         profile = replace(no_login(world), proxy=ProxyOptions(f"127.0.0.1:{port}"))
         monkeypatch.setattr("memphis_desktop.cluster.probe.TIMEOUT", 0.3)
-        steps = await test_it(profile)
+        steps = await diagnosed(profile)
         assert steps["proxy"].state == PASSED  # it is there; more is not known
         assert steps["connect"].state == FAILED
         assert "opened no way to 127.0.0.1:" in steps["connect"].detail
