@@ -174,6 +174,25 @@ async def test_the_language_is_chosen_for_the_next_start(open_window: OpenWindow
     assert "English from the next start" in program.window.toasts.texts()[-1]
 
 
+async def test_new_connections_begin_with_the_chosen_proxy(open_window: OpenWindow) -> None:
+    program = await open_window()
+    screen = page(program)
+    for text, kept in (
+        ("socks5://jump:1081", True),
+        ("ftp://jump", False),
+        ("socks5://me:secret@jump", False),
+    ):
+        settings.current().set(keys.PROXY, None)
+        screen.proxy.setText(text)
+        screen.proxy.editingFinished.emit()
+        assert (keys.proxy(settings.current()) == text) is kept
+        assert bool(screen.proxy.property("invalid")) is not kept
+        assert "secret" not in str(settings.current().get(keys.PROXY))
+    settings.current().set(keys.PROXY, "http://proxy:8080")
+    form = ConnectionForm(program.window, program.window.profiles)
+    assert form.proxy.text() == "http://proxy:8080"
+
+
 RESTARTED = """
 import os, sys
 from PySide6.QtCore import QTimer

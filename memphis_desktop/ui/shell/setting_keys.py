@@ -19,6 +19,7 @@ START_BROKER = "start/local_broker"
 BROKER_DOORS = "broker/doors"  # who can come in besides NATS clients
 CHECK_UPDATES = "start/check_updates"  # off unless the user turns it on
 POLL_BUDGET = "connections/poll_budget"  # requests a second, of new connections and the local broker
+PROXY = "connections/proxy"  # the address that new connections begin with
 HISTORY_DAYS = "history/days"
 HISTORY_MEBIBYTES = "history/mebibytes"  # of one connection
 LIVE_ROWS = "live/rows"  # messages kept while one follows what comes
@@ -39,6 +40,12 @@ def history_keep(store: Settings) -> tuple[float, int]:
     days = _number(store, HISTORY_DAYS, USUAL_HISTORY_DAYS, 1, USUAL_HISTORY_DAYS)
     mebibytes = _number(store, HISTORY_MEBIBYTES, USUAL_HISTORY_MEBIBYTES, 10, 10_000)
     return days * 86400.0, round(mebibytes) << 20
+
+
+def proxy(store: Settings) -> str:
+    """The address of the proxy that new connections begin with; empty for none."""
+    found = store.get(PROXY, "")
+    return found if isinstance(found, str) else ""
 
 
 def live_limits(store: Settings) -> tuple[int, int]:

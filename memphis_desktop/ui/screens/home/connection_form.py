@@ -72,6 +72,7 @@ class ConnectionForm(FormDialog):
             name="",
             environment=Environment.DEVELOPMENT,
             poll_budget=setting_keys.poll_budget(settings.current()),
+            proxy=ProxyOptions(setting_keys.proxy(settings.current())),
         )
         before = self._before
         title = tr("New connection") if self._new else tr("Edit {name}", name=before.name)

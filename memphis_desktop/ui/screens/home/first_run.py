@@ -25,7 +25,13 @@ from PySide6.QtWidgets import (
 from memphis_desktop.cluster.contexts import FoundContext, find_contexts
 from memphis_desktop.cluster.failures import ConnectionFailure, Stage
 from memphis_desktop.cluster.probe import Probe, Target
-from memphis_desktop.cluster.profiles import ConnectionProfile, TlsOptions, profile_for
+from memphis_desktop.cluster.profiles import (
+    ConnectionProfile,
+    Environment,
+    ProxyOptions,
+    TlsOptions,
+    profile_for,
+)
 from memphis_desktop.errors import Failure
 from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
@@ -332,6 +338,8 @@ class FirstRun(QWidget):
             return
         budget = setting_keys.poll_budget(settings.current())
         profile = replace(profile_for(text), poll_budget=budget)
+        if profile.environment is not Environment.LOCAL:
+            profile = replace(profile, proxy=ProxyOptions(setting_keys.proxy(settings.current())))
         self._begin(self._connect(profile, typed=True), self.connect_card, "Connecting…")
 
     def connect_found(self, found: FoundContext) -> None:

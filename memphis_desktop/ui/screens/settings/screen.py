@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QCompleter,
     QDoubleSpinBox,
     QHBoxLayout,
+    QLineEdit,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 import memphis_desktop
 from memphis_desktop import folders
 from memphis_desktop.language import languages, tr, tr_count
+from memphis_desktop.proxy import ProxyFailure, parse
 from memphis_desktop.ui import figure_style, format, keymap, theme
 from memphis_desktop.ui.components.dialogs import pad_numbers
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -258,6 +260,16 @@ class SettingsScreen(Screen):
             tr("Of the local broker and of connections that are made from now on; each can have its own."),
         )
         days = [(count, tr_count("{count} day", "{count} days", count)) for count in _DAYS]
+        self.proxy = QLineEdit()
+        self.proxy.setMinimumWidth(240)
+        self.proxy.setPlaceholderText("socks5://host:1080")
+        self.proxy.editingFinished.connect(self._choose_proxy)
+        section.show_with(keys.PROXY, self.proxy, lambda: self.proxy.setText(keys.proxy(store)))
+        section.add_row(
+            tr("Proxy for new connections"),
+            self.proxy,
+            tr("socks5:// or http://; empty for none. Each connection can have its own, and a login for it."),
+        )
         then = tr("From the next time a connection is opened.")
         self.history_days = section.add_choice(tr("Keep figures for"), keys.HISTORY_DAYS, days, 30, then)
         self.history_size = section.add_choice(
@@ -354,6 +366,17 @@ class SettingsScreen(Screen):
     def _tell_next_start(self, told: str) -> None:
         self.context.notify(told, action=(tr("Restart now"), self._window().restart_requested.emit))
 
+    def _choose_proxy(self) -> None:
+        text = self.proxy.text().strip()
+        problem = _problem_with_proxy(text)
+        self.proxy.setProperty("invalid", bool(problem))
+        self.proxy.setToolTip(problem)
+        self.proxy.style().polish(self.proxy)
+        if problem:
+            self.context.notify(problem, "warning")
+        else:
+            self.context.settings.set(keys.PROXY, text or None)
+
     def _show_zone(self) -> None:
         choice = str(self.context.settings.get(time_zones.SETTING, time_zones.LOCAL))
         self.zone.setCurrentIndex(max(0, self.zone.findData(choice)))
@@ -390,6 +413,19 @@ class SettingsScreen(Screen):
             Command(tr("Reset layout"), "", self.reset_layout, "columns"),
             Command(tr("Reset shortcuts"), "", self.reset_keys, "keyboard"),
         ]
+
+
+def _problem_with_proxy(text: str) -> str:
+    """Why an address cannot be the proxy of new connections; empty when it can."""
+    if "@" in text:
+        return tr("Settings keep no secrets: give the login of a proxy in the connection.")
+    if not text:
+        return ""
+    try:
+        parse(text)
+    except ProxyFailure as failure:
+        return str(failure)
+    return ""
 
 
 def _opener(folder: Path) -> Callable[[], object]:
