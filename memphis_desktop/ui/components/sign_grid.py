@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from memphis_desktop.ui import theme
@@ -19,6 +19,8 @@ class SignGrid(QWidget):
         signs: The tiles, in order.
         wide: Pixels that each has at least in one row of all.
         narrow: Pixels that each has at least in two rows.
+        opening: Whether tiles open what they are about: they take the focus then, arrows go from one to
+            the next, Enter and Space do what a click does.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class SignGrid(QWidget):
         *,
         wide: int = 132,
         narrow: int = 132,
+        opening: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -38,12 +41,39 @@ class SignGrid(QWidget):
         self._grid.setSpacing(theme.SPACE_3)
         for sign in self._signs:
             sign.setMinimumWidth(narrow)
+            if opening:
+                sign.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+                sign.setCursor(Qt.CursorShape.PointingHandCursor)
+                sign.installEventFilter(self)
         self._place(len(self._signs))
 
     @property
     def columns(self) -> int:
         """How many stand beside each other."""
         return self._columns
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Arrows go through the tiles, Enter and Space open one."""
+        if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
+            return super().eventFilter(watched, event)
+        place = next((i for i, sign in enumerate(self._signs) if sign is watched), -1)
+        if place < 0:
+            return super().eventFilter(watched, event)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self._signs[place].clicked.emit()
+            return True
+        right = -1 if self.isRightToLeft() else 1
+        steps = {
+            Qt.Key.Key_Right: right,
+            Qt.Key.Key_Left: -right,
+            Qt.Key.Key_Down: self._columns,
+            Qt.Key.Key_Up: -self._columns,
+        }
+        goal = place + steps.get(Qt.Key(event.key()), 0)
+        if goal == place or not 0 <= goal < len(self._signs):
+            return super().eventFilter(watched, event)
+        self._signs[goal].setFocus(Qt.FocusReason.TabFocusReason)
+        return True
 
     def minimumSizeHint(self) -> QSize:
         """Wide enough for two rows."""

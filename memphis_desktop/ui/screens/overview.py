@@ -31,6 +31,8 @@ from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.cluster.strip import ClusterStrip
 from memphis_desktop.ui.screens.memphis.station_rows import BusyStation, busy_stations, streams_sparkline
+from memphis_desktop.ui.screens.overview_attention import Attention
+from memphis_desktop.ui.screens.registry import find
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_beginnings import Beginnings
 from memphis_desktop.ui.screens.station_parts import (
@@ -53,6 +55,16 @@ from memphis_desktop.ui.shell.staleness import shows
 LAG_ROWS = 20
 STATION_ROWS = 20
 CHECKED = 3000  # streams and consumers a second
+_SIGN_ROUTES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "messages_in": (("stations",), {}),
+    "messages_out": (("consumers",), {}),
+    "bytes_in": (("stations",), {}),
+    "bytes_out": (("consumers",), {}),
+    "connections": (("clients", "cluster"), {}),
+    "storage": (("stations",), {}),
+    "api_errors": (("activity",), {}),
+    "slow_consumers": (("clients", "cluster"), {}),
+}
 SIGN_WIDTH, NARROW_SIGN_WIDTH = 180, 146
 
 
@@ -118,7 +130,11 @@ class OverviewScreen(Screen):
         for key, sign in self.vital_signs.items():
             sign.setToolTip(explain[key])
             shows(sign, "account" if key in ("storage", "api_errors") else SERVER)
-        self.signs = SignGrid(list(self.vital_signs.values()), wide=SIGN_WIDTH, narrow=NARROW_SIGN_WIDTH)
+        self.signs = SignGrid(
+            list(self.vital_signs.values()), wide=SIGN_WIDTH, narrow=NARROW_SIGN_WIDTH, opening=True
+        )
+        for key, sign in self.vital_signs.items():
+            sign.clicked.connect(lambda key=key: self._open_sign(key))
 
     def _build_tables(self) -> None:
         context, history = self.context, self.context.session.history
@@ -186,10 +202,11 @@ class OverviewScreen(Screen):
         self.stations.set_state("loading")
 
     def _arrange(self) -> None:
+        self.attention = Attention(self.context, self.health)
         middle = QHBoxLayout()
         middle.setSpacing(theme.SPACE_4)
         middle.addWidget(self.graph, 11)
-        middle.addWidget(shows(panel(self.health, title="Health"), "streams", "consumers"), 9)
+        middle.addWidget(shows(self.attention, "streams", "consumers"), 9)
         lower = QHBoxLayout()
         lower.setSpacing(theme.SPACE_4)
         lower.addWidget(shows(panel(self.lag_board, title="Furthest behind"), "consumers"), 13)
@@ -335,6 +352,12 @@ class OverviewScreen(Screen):
 
     def _toggle_unit(self) -> None:
         self._units.button(0 if self._bytes else 1).setChecked(True)
+
+    def _open_sign(self, key: str) -> None:
+        """Go to where a figure comes from."""
+        names, parameters = _SIGN_ROUTES[key]
+        name = next((name for name in names if find(name) is not None), names[-1])
+        self.context.navigate(Route(name, parameters if name == names[0] else {}))
 
     def _open_station(self, station: BusyStation) -> None:
         if station.name in station.streams:

@@ -118,6 +118,7 @@ QPushButton[kind="segment"] {{ background: transparent; border: {t.line_width}px
     padding: 0 10px; min-height: {height - 6}px; max-height: {height - 6}px; font-size: {SIZE_CAPTION}px; border-radius: 4px; }}
 QPushButton[kind="segment"]:hover {{ color: {t.text}; }}
 QPushButton[kind="segment"]:checked {{ background: {t.selection}; color: {t.text}; }}
+QFrame[panel="surface"]:focus {{ border-color: {t.accent}; }}
 QPushButton[kind="segment"]:focus {{ border-color: {t.accent}; }}
 QPushButton[kind="chip"] {{ border-radius: {(height - 4) // 2}px; padding: 0 10px; min-height: {height - 4}px;
     max-height: {height - 4}px; font-size: {SIZE_CAPTION}px; color: {t.muted}; border-color: {t.line}; }}

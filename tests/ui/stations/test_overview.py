@@ -10,6 +10,7 @@ from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
+from memphis_desktop.cluster import actions
 from memphis_desktop.ui.broker_control import BrokerChoice
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.consumers import ConsumerScreen
@@ -90,3 +91,28 @@ async def test_an_empty_local_broker_offers_sample_data(program: Program, until:
     sample = next(b for b in screen.table._message.buttons() if b.text() == "Sample data")
     qtbot.mouseClick(sample, Qt.MouseButton.LeftButton)
     await until(lambda: any(r.name == "sample-orders" for r in screen.table.rows()), "sample stations", 60)
+
+
+async def test_figures_open_where_they_come_from_and_changes_are_listed(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client)
+    screen = await show(Route("overview"))
+    await until(lambda: screen.stations.rows(), "the stations")
+    session = screen.context.session
+    screen.attention.show_list("activity")
+    assert screen.attention.activity.state() == "empty"
+    await actions.purge_stream("orders").run(session)
+    await until(lambda: screen.attention.activity.rows(), "the change", 30)
+    assert screen.attention.activity.rows()[0].title == "Purge stream orders"
+    screen.attention.show_list("alerts")
+    assert screen.attention.alerts.state() in ("empty", "ready")
+    signs = screen.vital_signs
+    signs["messages_in"].setFocus()
+    qtbot.keyClick(signs["messages_in"], Qt.Key.Key_Right)
+    assert screen.window().focusWidget() is signs["messages_out"]
+    qtbot.keyClick(signs["messages_out"], Qt.Key.Key_Down)
+    below = screen.signs._signs[min(1 + screen.signs.columns, len(signs) - 1)]
+    assert (screen.window().focusWidget() is below) == (screen.signs.columns < len(signs))
+    qtbot.keyClick(signs["messages_out"], Qt.Key.Key_Return)
+    assert screen.window().current_workspace().current_screen.route_name == "consumers"

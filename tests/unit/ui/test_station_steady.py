@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from memphis_desktop.cluster.model import ConsumerSnapshot
 from memphis_desktop.cluster.reading import unread_stream
+from memphis_desktop.ui.screens.station_detail.summary import removed
 from memphis_desktop.ui.screens.station_steady import Steady, WorstLags
 
 
@@ -44,3 +47,15 @@ def test_worst_lags_follow_what_changes_comes_and_goes() -> None:
     assert lags.of["s"] == (1, 5.0)
     assert lags.take({("s", "2"): two, ("u", "1"): other}) == {"t", "u"}
     assert lags.of.keys() == {"s", "u"}
+
+
+def test_what_was_removed_is_what_came_and_is_not_there() -> None:
+    times = np.arange(20, dtype=np.float64)
+    came = np.full(20, 50.0)
+    assert np.nanmax(removed(times, came, 1000 + 50 * times)) == 0.0
+    full = removed(times, came, np.full(20, 1000.0))
+    assert np.isnan(full[:4]).all()
+    assert np.allclose(full[4:], 50.0)
+    purged = removed(times, np.zeros(20), np.where(times < 10, 400.0, 0.0))
+    assert np.isclose(np.nansum(purged), 400.0)
+    assert not removed(times[:3], came[:3], came[:3])[0] > 0

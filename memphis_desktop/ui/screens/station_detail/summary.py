@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.failures import ClusterError
-from memphis_desktop.cluster.history import ConsumerKey, History, StreamKey
+from memphis_desktop.cluster.history import ConsumerKey, FloatArray, History, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.cluster.raft.groups import stream_key
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
-from memphis_desktop.ui.components.graph import TimeSeriesGraph
+from memphis_desktop.ui.components.graph import Mark, Series, TimeSeriesGraph
 from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.components.vital_sign import VitalSign
@@ -32,6 +34,9 @@ MAX_SUBJECTS = 5000  # more are not read here: the Subjects tab goes branch by b
 TOP_SUBJECTS = 50
 LAG_LINES = 3
 _GROWTH_SPAN = 300.0
+MOST_CHANGES = 100  # marked on the graph
+_REMOVED_OVER = 4  # readings over which what was removed is told from what came
+_REMOVED_SHARE = 0.1  # of what came: less than that may be no more than two clocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,7 @@ class SummaryTab(StationTab):
             [
                 history_line(history, key, "messages_in", "In", self.time_range, fill=True),
                 history_line(history, key, "messages_out", "Out", self.time_range),
+                removed_line(history, key, self.time_range),
             ]
         )
         consumers = [c for c in self.context.session.snapshot.consumers.values() if c.stream == self.stream]
@@ -181,8 +187,20 @@ class SummaryTab(StationTab):
         marks = graph_marks(
             self.context.session.raft.timeline.marks(stream_key(self.stream), start, end), named=False
         )
+        marks += self._changes(start, end)
         self.graph.set_marks(marks)
         self.lag_graph.set_marks(marks)
+
+    def _changes(self, start: float, end: float) -> list[Mark]:
+        """What was changed about the station, as the record of activity has it."""
+        profile_id = self.context.session.profile.id
+        return [
+            Mark(entry.time_ns / 1e9, entry.title, "good")
+            for entry in self.context.shell.activity.entries()
+            if (entry.profile_id, entry.stream) == (profile_id, self.stream)
+            and start <= entry.time_ns / 1e9 <= end
+            and not entry.problem
+        ][-MOST_CHANGES:]
 
     # Subjects
 
@@ -212,6 +230,35 @@ class SummaryTab(StationTab):
             self.subjects.set_state("ready")
         else:
             self.subjects.set_state("empty", "Waiting for the first message.", icon="tray")
+
+
+def removed_line(history: History, key: StreamKey, time_range: TimeRange) -> Series:
+    """The line of messages removed each second: what came and is not there."""
+    came = history_line(history, key, "messages_in", tr("Removed"), time_range, token="series3")
+    held = history_line(history, key, "messages", "", time_range)
+    return replace(came, values=removed(came.times, came.values, held.values))
+
+
+def removed(times: FloatArray, came: FloatArray, held: FloatArray) -> FloatArray:
+    """Return messages removed each second at each time; NaN where that is not known.
+
+    Args:
+        times: Of the readings.
+        came: Messages stored each second since the reading before.
+        held: Messages in the station.
+    """
+    result = np.full(len(times), np.nan)
+    if len(times) != len(held) or len(times) <= _REMOVED_OVER:
+        return result
+    lengths = np.diff(times, prepend=times[0])
+    stored = np.cumsum(np.nan_to_num(came) * lengths)
+    stored[np.isnan(came)] = np.nan
+    span = times[_REMOVED_OVER:] - times[:-_REMOVED_OVER]
+    more = stored[_REMOVED_OVER:] - stored[:-_REMOVED_OVER]
+    gone = more - (held[_REMOVED_OVER:] - held[:-_REMOVED_OVER])
+    gone[gone < np.maximum(1.0, _REMOVED_SHARE * more)] = 0.0
+    result[_REMOVED_OVER:] = gone / np.maximum(span, 1e-9)
+    return result
 
 
 def summary_facts(stream: StreamSnapshot, history: History) -> list[tuple[str, str]]:
