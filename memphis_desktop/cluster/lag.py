@@ -18,6 +18,8 @@ RELATIVE_ERROR = 0.02
 ABSOLUTE_ERROR_NS = 1_000_000_000
 # What is younger than this needs no asking: often it is delivered and gone before the question arrives.
 RECENT_NS = 2_500_000_000
+# A lag has turned when at the pace of the shortest span it would be gone within so many of these spans.
+TURNED = 5.0
 
 
 class SequenceClock:
@@ -101,21 +103,26 @@ def time_to_drain(
 ) -> float | None:
     """Return the seconds until a lag is gone, as a user reads it.
 
-    A lag that grew over the minutes but shrinks now is going away; and one that is always a moment old is no
-    lag that has to go away: its reader keeps up, only that messages are on their way at any time.
+    A lag that grew over the minutes but shrinks now is going away: the last of the spans, a short one, counts
+    where a good part of the lag went in it, so that the hiccups of a reader that works in batches do not. And
+    one that is always a moment old is no lag that has to go away: its reader keeps up, only that messages are
+    on their way at any time.
 
     Args:
         lag: Messages waiting now.
         lag_seconds: The age of the first of them; None when not known.
         changes: What `drain_time` takes, of spans from long to short.
     """
-    answer: float | None = None
-    for change in changes:
-        answer = drain_time(lag, change)
-        if answer is not None and answer != float("inf"):
-            return answer
-    if answer is not None and lag_seconds is not None and lag_seconds * 1e9 <= RECENT_NS:
-        return lag_seconds
+    answers = [drain_time(lag, change) for change in changes]
+    if all(answer is None for answer in answers):
+        return None
+    longer = (one for one in answers[:-1] if one is not None and one != float("inf"))
+    answer = next(longer, float("inf"))
+    latest, change = answers[-1], changes[-1]
+    if latest is not None and change is not None and latest <= TURNED * change[1]:
+        answer = min(answer, latest)
+    if lag_seconds is not None and lag_seconds * 1e9 <= RECENT_NS:
+        answer = min(answer, lag_seconds)
     return answer
 
 

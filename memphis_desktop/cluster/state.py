@@ -31,6 +31,7 @@ ConsumerName = tuple[str, str]
 
 DRAIN_SPAN = 300.0
 LOST_LATELY = 20.0
+TURN_SPAN = 20.0  # what tells that a lag that grew shrinks now
 TREND_SPAN = 60.0  # what the arrows beside a lag look at
 HOLD_LAG = 10.0  # seconds for which a lag in seconds is shown on while a new answer is not there
 
@@ -215,7 +216,9 @@ class ClusterState:
                 acked_rate,
             ),
         )
-        spans = (DRAIN_SPAN, TREND_SPAN) if lag else ()  # most have none, and looking back is not free
+        spans = (
+            (DRAIN_SPAN, TREND_SPAN, TURN_SPAN) if lag else ()
+        )  # most have none, and looking back is not free
         changes = [self.history.change(history_key, "lag", span) for span in spans]
         drain = time_to_drain(lag, lag_seconds, changes) if lag else 0.0
         self.consumers[key] = reading.consumer(

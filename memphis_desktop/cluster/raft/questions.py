@@ -98,7 +98,7 @@ class Questions:
         if any(one.groups for one in wants):
             if self.due("meta", META_EVERY, now):
                 await self._ping(system, "RAFTZ", group="_meta_")
-            if self._group_count() <= MANY_GROUPS and self.due("groups", RAFT_EVERY, now):
+            if self.due("groups", RAFT_EVERY, now) and self._group_count() <= MANY_GROUPS:
                 await self._ping(system, "RAFTZ", account=self.account)
         for group in {group for one in wants for group in one.raft_groups if group}:
             if self.due(f"group {group}", ASK_EVERY, now):

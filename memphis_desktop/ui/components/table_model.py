@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from itertools import compress
+from operator import is_not
 from typing import Any, Literal, NamedTuple
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
@@ -246,7 +248,9 @@ class TableModel(QAbstractTableModel):
         if len(everything) <= _MANY or len(self._places) != len(shown):
             return False
         missing = object()
-        changed = [key for key, row in everything.items() if before.get(key, missing) is not row]
+        # What stands where it stood and is the same object costs nothing; the others are looked up.
+        others = compress(everything, map(is_not, before.values(), everything.values()))
+        changed = [key for key in others if before.get(key, missing) is not everything[key]]
         if len(changed) > len(everything) // 4 or any(key not in before for key in changed):
             return False
         places = self._places

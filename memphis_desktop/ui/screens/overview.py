@@ -19,7 +19,12 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.cluster.health import Finding, findings
 from memphis_desktop.cluster.history import ServerKey
-from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, is_machinery
+from memphis_desktop.cluster.model import (
+    ClusterSnapshot,
+    ConsumerSnapshot,
+    StreamSnapshot,
+    is_machinery,
+)
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -50,11 +55,14 @@ from memphis_desktop.ui.screens.station_parts import (
     trend,
     why_unread,
 )
+from memphis_desktop.ui.screens.station_steady import Steady
 from memphis_desktop.ui.shell.staleness import shows
 
 LAG_ROWS = 20
 STATION_ROWS = 20
-CHECKED = 3000  # streams and consumers a second
+CHECKED = 2000  # streams and consumers a second
+MANY = 1000  # consumers
+STRIP_EVERY = 5.0  # seconds, with so many
 _SIGN_ROUTES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "messages_in": (("stations",), {}),
     "messages_out": (("consumers",), {}),
@@ -81,6 +89,8 @@ class OverviewScreen(Screen):
         self._bytes = False
         self._checked_at = float("-inf")
         self._checked_for = -1  # who was there then
+        self._strip_for, self._strip_at = -1, float("-inf")
+        self._streams: Steady[str, StreamSnapshot] = Steady()
         self.time_range = TimeRange(300.0, self)
         self.header = PageHeader("Overview")
         self._units = _Segments(("Messages", "Bytes"))
@@ -177,7 +187,7 @@ class OverviewScreen(Screen):
                     "Done in",
                     lambda c: c.drain_seconds,
                     "duration",
-                    70,
+                    84,
                     "At the rates of the last minutes",
                 ),
             ],
@@ -227,7 +237,15 @@ class OverviewScreen(Screen):
         """Show the round's figures."""
         self._snapshot = snapshot
         self.banner.show_snapshot(snapshot)
-        self.strip.show_snapshot(snapshot)
+        now = time.monotonic()
+        # Who leads how many is counted over all: at once when a server comes or goes, else now and then.
+        if (
+            snapshot.raft.generation != self._strip_for
+            or len(snapshot.consumers) < MANY
+            or now - self._strip_at >= STRIP_EVERY
+        ):
+            self._strip_for, self._strip_at = snapshot.raft.generation, now
+            self.strip.show_snapshot(snapshot)
         server = snapshot.server
         if server is not None:
             name = f"{server.name[:10]}…" if server.name == server.server_id else server.name
@@ -319,11 +337,15 @@ class OverviewScreen(Screen):
             self.lag_board.set_state("empty", "There are no consumer groups yet.", icon="users-three")
 
     def _show_stations(self, snapshot: ClusterSnapshot) -> None:
-        streams = (s for s in snapshot.streams.values() if s.is_read and not is_machinery(s.name))
-        stations = busy_stations(streams, merge=self.context.memphis.available)
-        busiest = heapq.nlargest(STATION_ROWS, stations, key=lambda s: s.in_messages_rate or 0.0)
-        self.stations.set_rows(busiest)
-        if busiest:
+        merge = self.context.memphis.available
+        if self._streams.take(snapshot.streams) or merge:
+            streams = [s for s in self._streams.shown.values() if s.is_read and not is_machinery(s.name)]
+            if not merge:  # only the busiest are made into rows
+                streams = heapq.nlargest(STATION_ROWS, streams, key=lambda s: s.in_messages_rate or 0.0)
+            stations = busy_stations(streams, merge=merge)
+            busiest = heapq.nlargest(STATION_ROWS, stations, key=lambda s: s.in_messages_rate or 0.0)
+            self.stations.set_rows(busiest)
+        if self.stations.model.total():
             self.stations.set_state("ready")
         elif why := why_unread(snapshot, "streams", "round"):
             self.stations.set_state("error", why, ("Try again", self.context.session.refresh), "stack")

@@ -27,11 +27,12 @@ def test_another_time_of_reading_is_no_change() -> None:
     now = replace(a, messages=1, read_at_ns=6)
     assert rows.take({"a": now, "b": b}) == {"a"}
     assert rows.shown["a"] is now
-    assert rows.take({"a": now, "c": b}) == {"b", "c"}
+    c = unread_stream("c")
+    assert rows.take({"a": now, "c": c}) == {"b", "c"}
     assert rows.shown.keys() == {"a", "c"}
     rows.exact = True
     later = replace(now, read_at_ns=7)
-    assert rows.take({"a": later, "c": b}) == {"a"}
+    assert rows.take({"a": later, "c": c}) == {"a"}
 
 
 def test_worst_lags_follow_what_changes_comes_and_goes() -> None:
@@ -45,7 +46,7 @@ def test_worst_lags_follow_what_changes_comes_and_goes() -> None:
     assert lags.of["s"] == (9, 5.0)
     assert lags.take({("s", "2"): two, ("t", "1"): other}) == {"s"}
     assert lags.of["s"] == (1, 5.0)
-    assert lags.take({("s", "2"): two, ("u", "1"): other}) == {"t", "u"}
+    assert lags.take({("s", "2"): two, ("u", "1"): consumer("u", "1")}) == {"t", "u"}
     assert lags.of.keys() == {"s", "u"}
 
 

@@ -42,6 +42,8 @@ class ConsumersScreen(Screen):
         self._actions = StationActions(context, self)
         self._snapshot: ClusterSnapshot | None = None
         self._steady: Steady[tuple[str, str], ConsumerSnapshot] = Steady()
+        self._counted: tuple[int, int, bool] = (-1, 0, False)
+        self._total = 0
         self.header = PageHeader("Consumers")
         self.banner = StateBanner()
         self.filter = FilterBar("Filter groups")
@@ -163,8 +165,12 @@ class ConsumersScreen(Screen):
 
     def _count(self) -> None:
         inner = "buckets" in self.filter.chips()
-        known = self._snapshot.consumers if self._snapshot is not None else ()
-        total = sum(inner or not is_machinery(stream) for stream, _ in known)
+        known = self._snapshot.consumers if self._snapshot is not None else {}
+        counted = (self._steady.membership, len(known), inner)
+        if counted != self._counted:
+            self._counted = counted
+            self._total = sum(inner or not is_machinery(stream) for stream, _ in known)
+        total = self._total
         shown = self.table.model.rowCount()
         text = figures.count_noun(total, "group")
         text = (f"{figures.integer(shown)} of {text}" if shown < total else text) if total else ""
