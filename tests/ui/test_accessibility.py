@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -140,6 +140,12 @@ async def test_tab_goes_from_the_top_over_rail_and_content_to_the_status_bar(
         assert parts == ["top", "rail", "content", "status"]
 
 
+def shown_in(bar: QWidget) -> list[QRect]:
+    """Where the parts of a bar are that are shown."""
+    parts = bar.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    return [part.geometry() for part in parts if part.isVisible()]
+
+
 async def test_a_window_at_three_times_the_scale_leaves_everything_in_reach(
     program: Program, until: Until
 ) -> None:
@@ -152,15 +158,13 @@ async def test_a_window_at_three_times_the_scale_leaves_everything_in_reach(
     await until(lambda: window.rail.narrow, "the narrow rail")
     assert (window.width(), window.height()) == (640, 360)
     for bar in (window.top_bar, window.status):
-        shown = [one for one in bar.findChildren(QWidget) if one.isVisible() and one.parentWidget() is bar]
-        assert all(bar.rect().contains(one.geometry()) for one in shown)
+        await until(lambda bar=bar: all(bar.rect().contains(g) for g in shown_in(bar)), "all of the bar")
     screen = window.current_workspace().current_screen
     room = screen.parentWidget()
-    assert (
-        screen.width() <= room.width() or screen.parentWidget().parentWidget().horizontalScrollBar().maximum()
-    )
+    scrolled = room.parentWidget().horizontalScrollBar()
+    await until(lambda: screen.width() <= room.width() or scrolled.maximum(), "the screen, or a scroll bar")
     await until(lambda: window.top_bar.search.text() == "", "the search as an icon")
     assert window.top_bar.search.accessibleName()
     window.resize(1280, 800)
     await until(lambda: not window.rail.narrow, "the names in the rail")
-    assert window.top_bar.search.text()
+    await until(window.top_bar.search.text, "the words of the search")

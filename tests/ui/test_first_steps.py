@@ -68,9 +68,7 @@ async def test_the_first_steps_tick_themselves(
     letter = next(one for one in view.table.rows() if one.groups or not one.managed)
     view.table.select_key(letter.key)
     view.resend()
-    dialog = await until(
-        lambda: dialog_of(GroupResendDialog) or dialog_of(ResendDialog), "the dialog", timeout=30
-    )
+    dialog = await until(lambda: dialog_of(GroupResendDialog) or dialog_of(ResendDialog), "the dialog")
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: first_steps.RESEND in strip.done, "the letter")
 
@@ -78,9 +76,14 @@ async def test_the_first_steps_tick_themselves(
     await until(lambda: browser.list.model.rowCount() > 30, "messages")
     table = browser.list.table
     browser.list.select_row(5)
-    for _ in range(40):  # the list moves on meanwhile
+
+    def dozen_selected() -> bool:
+        """Select one more; messages that were not read yet count once they are."""
         if len(browser.list.selected_messages()) < 12:
             qtbot.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+        return len(browser.list.selected_messages()) >= 12
+
+    await until(dozen_selected, "a dozen messages")
     browser.message_actions.replay()
     replay = await until(lambda: dialog_of(ReplayDialog), "the dialog")
     assert len(replay.sequences) >= first_steps.REPLAYED_AT_LEAST
