@@ -111,6 +111,7 @@ async def _draw_all(
                 await _until(lambda: not connection.session.connected, SETTLE_SECONDS)
             for mode in themes:
                 theme.manager().set_mode(mode)
+                theme.manager().finish()
                 for shot in wanted:
                     await _go(window, profile, shot.route)
                     await _settled(window)

@@ -156,6 +156,7 @@ def test_colours_follow_the_theme_and_marks_stay(graph: TimeSeriesGraph) -> None
     graph.set_marks([Mark(START + 5, "Leader changed", "warning")])
     before = graph._curves[0].opts["pen"].color().name()
     theme.manager().set_mode("light")
+    theme.manager().finish()
     after = graph._curves[0].opts["pen"].color().name()
     assert before != after
     assert after.upper() == theme.manager().current.series[0]

@@ -90,6 +90,7 @@ async def test_text_grows_with_its_rows_and_comes_back(
     row, font = table.view.verticalHeader().defaultSectionSize(), QApplication.font().pixelSize()
     screen = page(program)
     screen.text_size.setCurrentIndex(screen.text_size.findData(150))
+    theme.manager().finish()
     try:
         assert table.view.verticalHeader().defaultSectionSize() == round(row * 1.5)
         assert QApplication.font().pixelSize() == round(font * 1.5)
@@ -98,6 +99,7 @@ async def test_text_grows_with_its_rows_and_comes_back(
             assert item.fontMetrics().horizontalAdvance(item.text()) < item.width() - 46
     finally:
         screen.text_size.setCurrentIndex(screen.text_size.findData(100))
+        theme.manager().finish()
     assert table.view.verticalHeader().defaultSectionSize() == row
 
 

@@ -48,7 +48,7 @@ class Banner(QFrame):
         layout.addWidget(self._button)
         layout.addWidget(self._close)
         self.set_content(kind, text, action)
-        theme.manager().changed.connect(self._restyle)
+        theme.manager().follow(self, self._restyle)
 
     def set_content(self, kind: str, text: str, action: Action | None = None) -> None:
         """Other words, another kind."""

@@ -126,7 +126,7 @@ class DataTable(QWidget):
         self._build()
         self._restore(default_sort)
         self._restoring = False
-        theme.manager().changed.connect(self._restyle)
+        theme.manager().follow(self, self._restyle)
         self._restyle()
 
     # Rows -------------------------------------------------------------------------------------

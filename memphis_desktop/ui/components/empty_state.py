@@ -56,7 +56,7 @@ class EmptyState(QWidget):
         layout.addWidget(self._others)
         layout.addStretch(3)
         self.set_content(icon_name, sentence, button)
-        theme.manager().changed.connect(self._redraw)
+        theme.manager().follow(self, self._redraw)
 
     def set_content(
         self, icon_name: str, sentence: str, button: Action | None = None, others: Sequence[Action] = ()

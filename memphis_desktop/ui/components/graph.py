@@ -146,7 +146,7 @@ class TimeSeriesGraph(QFrame):
         self._build()
         self.time_range.changed.connect(self._apply_range)
         self.time_range.cursor_moved.connect(self._show_cursor)
-        theme.manager().changed.connect(self._restyle)
+        theme.manager().follow(self, self._restyle)
         self._restyle()
 
     # Data -------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Legend(QWidget):
         self.below = False  # below the title, not beside it
         self._value_widths: dict[str, int] = {}
         self._take_fonts()
-        theme.manager().changed.connect(self._take_fonts)
+        theme.manager().follow(self, self._take_fonts)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def _take_fonts(self) -> None:

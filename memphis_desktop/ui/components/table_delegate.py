@@ -45,7 +45,8 @@ class TableDelegate(QStyledItemDelegate):
         self.struck: Callable[[Any], bool] | None = None  # whether a row is struck through: it is no more
         self._strike = False
         self._take_fonts()
-        theme.manager().changed.connect(self._take_fonts)
+        if parent is not None:
+            theme.manager().follow(parent, self._take_fonts)
 
     def _take_fonts(self) -> None:
         self._plain = fonts.interface(theme.SIZE_CAPTION)

@@ -57,7 +57,7 @@ class Toast(QFrame):
         self.setFixedWidth(_WIDTH)
         self.setAccessibleName(f"{kind}: {self.text}")
         self._restyle()
-        theme.manager().changed.connect(self._restyle)
+        theme.manager().follow(self, self._restyle)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.dismissed)

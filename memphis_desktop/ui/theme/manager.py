@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QStyleFactory
+from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
 from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.dressing import Dresser
 from memphis_desktop.ui.theme.stylesheet import stylesheet
 from memphis_desktop.ui.theme.tokens import (
     CONTRAST_DARK,
@@ -37,7 +40,9 @@ class ThemeManager(QObject):
         self.percent = 100
         self.density: Density = DENSITIES["normal"]
         self.current: Theme = DARK
+        self.dresser = Dresser()
         self._installed = False
+        self._sizes: tuple[object, ...] = ()
 
     def install(self, application: QApplication) -> None:
         """Dress ``application`` and follow the system from now on."""
@@ -121,15 +126,34 @@ class ThemeManager(QObject):
             return CONTRAST_LIGHT if light else CONTRAST_DARK
         return LIGHT if light else DARK
 
+    def follow(self, owner: QWidget, slot: Callable[[], object]) -> None:
+        """Call a method of a widget, or of what belongs to it, after each change.
+
+        Beside `changed` this is for what is there many times: what is in view comes first, what is hidden
+        later. Neither ``owner`` nor ``slot`` is kept alive.
+        """
+        self.dresser.follow(owner, slot)
+
+    def finish(self) -> None:
+        """Dress now what is left from a change: pictures wait for it."""
+        self.dresser.finish()
+
     def _apply(self) -> None:
         self.current = varied(self._resolved(), self.accent, self.told_apart)
         application = QApplication.instance()
-        if isinstance(application, QApplication) and self._installed:
-            # One sheet after another has Qt dress each widget twice: six times the time of undressing first.
-            application.setStyleSheet("")
-            application.setPalette(palette(self.current))
-            application.setStyleSheet(stylesheet(self.current, self.density, fonts.monospace_family()))
-        self.changed.emit()
+        if not isinstance(application, QApplication) or not self._installed:
+            self.changed.emit()
+            return
+        lines = (self.current.line_width, self.current.focus_width)
+        sizes = (self.density, self.percent, *lines)
+        self.dresser.begin(
+            application,
+            stylesheet(self.current, self.density, fonts.monospace_family()),
+            palette(self.current),
+            self.changed.emit,
+            sizes=sizes != self._sizes,
+        )
+        self._sizes = sizes
 
 
 def palette(theme: Theme) -> QPalette:
