@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from memphis_desktop.language import tr
+
 from .connection import jwt_expiry
 from .contexts import expand_path
 from .failures import ConnectionFailure
@@ -43,7 +45,7 @@ def _read(profile: ConnectionProfile, server: bytes | None) -> tuple[Expiry, ...
     except ConnectionFailure:
         end = None
     if end is not None:
-        found.append(Expiry("The login's JWT", _ns(end)))
+        found.append(Expiry(tr("The login's JWT"), _ns(end)))
     if server is None and not profile.tls.cert_path:
         return tuple(found)
     from cryptography import x509  # only where there is TLS
@@ -51,10 +53,10 @@ def _read(profile: ConnectionProfile, server: bytes | None) -> tuple[Expiry, ...
     try:
         if server is not None:
             shown = x509.load_der_x509_certificate(server)
-            found.append(Expiry("The server's certificate", _ns(shown.not_valid_after_utc)))
+            found.append(Expiry(tr("The server's certificate"), _ns(shown.not_valid_after_utc)))
         if profile.tls.cert_path:
             own = x509.load_pem_x509_certificate(Path(expand_path(profile.tls.cert_path)).read_bytes())
-            found.append(Expiry("The client certificate", _ns(own.not_valid_after_utc)))
+            found.append(Expiry(tr("The client certificate"), _ns(own.not_valid_after_utc)))
     except (OSError, ValueError) as error:
         log.info("a certificate of %s cannot be read: %s", profile.name, error)
     return tuple(found)

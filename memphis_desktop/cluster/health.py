@@ -9,10 +9,12 @@ from enum import IntEnum
 
 import numpy as np
 
+from memphis_desktop.language import tr, tr_count
+
 from .history import ConsumerKey, History
 from .model import ClusterSnapshot, ConnectionState, ConsumerSnapshot, StreamSnapshot, is_machinery
 from .raft.groups import group_of, meta_group
-from .raft.model import Quorum
+from .raft.model import Presence, Quorum
 
 NEAR_LIMIT = 0.8
 AT_LIMIT = 0.95
@@ -21,17 +23,6 @@ IDLE_SPAN = 5.0
 EXAMINED = 200  # consumers whose past is looked at
 EXPIRY_DAYS = 14.0
 FAR_BEHIND = 1000  # Raft operations a follower may be behind
-
-_UNREAD = {  # part of a round -> what is missing
-    "account": "Account not readable",
-    "round": "Streams not readable",
-    "streams": "Streams not readable",
-    "consumers": "Groups not readable",
-    "permissions": "A permission is missing",
-    "advisories": "Advisories not heard",
-    "lag in seconds": "Lag in seconds unknown",
-    "system account": "System account fails",
-}
 
 
 class Severity(IntEnum):
@@ -100,17 +91,37 @@ def _conspicuous(consumer: ConsumerSnapshot, gone: Collection[str]) -> bool:
 def _connection(snapshot: ClusterSnapshot) -> list[Finding]:
     found = []
     if snapshot.state is ConnectionState.RECONNECTING:
-        found.append(Finding(Severity.BAD, "No connection", snapshot.detail, check="connection"))
+        found.append(Finding(Severity.BAD, tr("No connection"), snapshot.detail, check="connection"))
     for part, reason in snapshot.errors.items():
         if part != "jetstream":
-            text = _UNREAD.get(part, f"Not read: {part}")
+            text = _unread_text(part)
             found.append(Finding(Severity.WARNING, text, reason, check=f"read {part}"))
     server = snapshot.server
     if server is not None and server.slow_consumers:
         count = server.slow_consumers
-        text = f"{count} slow consumer{'s' if count != 1 else ''} cut off since the server started"
-        found.append(Finding(Severity.WARNING, text, "Clients read slower than messages came.", check="slow"))
+        text = tr_count(
+            "{count} slow consumer cut off since the server started",
+            "{count} slow consumers cut off since the server started",
+            count,
+        )
+        found.append(
+            Finding(Severity.WARNING, text, tr("Clients read slower than messages came."), check="slow")
+        )
     return found
+
+
+def _unread_text(part: str) -> str:
+    """What is missing when a part of a round cannot be read."""
+    return {
+        "account": tr("Account not readable"),
+        "round": tr("Streams not readable"),
+        "streams": tr("Streams not readable"),
+        "consumers": tr("Groups not readable"),
+        "permissions": tr("A permission is missing"),
+        "advisories": tr("Advisories not heard"),
+        "lag in seconds": tr("Lag in seconds unknown"),
+        "system account": tr("System account fails"),
+    }.get(part) or tr("Not read: {part}", part=part)
 
 
 def _expiries(snapshot: ClusterSnapshot) -> list[Finding]:
@@ -122,12 +133,14 @@ def _expiries(snapshot: ClusterSnapshot) -> list[Finding]:
             continue
         severity = Severity.BAD if days < 2 else Severity.WARNING
         if days < 0:
-            text = f"{expiry.what} has expired"
+            text = tr("{what} has expired", what=expiry.what)
         elif days < 2:
-            text = f"{expiry.what} ends in {days * 24:.0f} h"
+            text = tr("{what} ends in {hours} h", what=expiry.what, hours=f"{days * 24:.0f}")
         else:
-            text = f"{expiry.what} ends in {days:.0f} days"
-        advice = "Afterwards this connection is refused."
+            text = tr_count(
+                "{what} ends in {count} day", "{what} ends in {count} days", round(days), what=expiry.what
+            )
+        advice = tr("Afterwards this connection is refused.")
         found.append(Finding(severity, text, advice, check=f"expiry {expiry.what}"))
     return found
 
@@ -140,24 +153,34 @@ def _servers(snapshot: ClusterSnapshot) -> list[Finding]:
         return found
     meta = meta_group(raft)
     if meta is not None and not meta.leader:
-        text = f"The meta group has {meta.problem}"
-        advice = "No station or group can be made, changed or deleted until one is elected."
+        text = tr("The meta group has {problem}", problem=meta.problem)
+        advice = tr("No station or group can be made, changed or deleted until one is elected.")
         found.append(Finding(Severity.BAD, text, advice, check="meta leader"))
     for name, server in raft.servers.items():
         if not server.here:
-            text = f"Server {name} {server.presence.value}"
+            text = _presence_text(name, server.presence)
             found.append(Finding(Severity.BAD, text, "", check=f"server {name}"))
         elif server.health not in (None, "ok"):
-            text = f"Server {name} is not healthy"
+            text = tr("Server {name} is not healthy", name=name)
             found.append(Finding(Severity.WARNING, text, server.health or "", check=f"health {name}"))
         elif server.lame_duck:
-            text = f"Server {name} is about to stop"
-            found.append(Finding(Severity.WARNING, text, "It is in lame duck mode.", check=f"lame {name}"))
+            text = tr("Server {name} is about to stop", name=name)
+            found.append(
+                Finding(Severity.WARNING, text, tr("It is in lame duck mode."), check=f"lame {name}")
+            )
     versions = {server.version for server in raft.servers.values() if server.version}
     if len(versions) > 1:
-        text = f"Servers of different versions: {', '.join(sorted(versions))}"
+        text = tr("Servers of different versions: {names}", names=", ".join(sorted(versions)))
         found.append(Finding(Severity.WARNING, text, "", check="versions"))
     return found
+
+
+def _presence_text(name: str, presence: Presence) -> str:
+    if presence is Presence.SILENT:
+        return tr("Server {name} does not answer", name=name)
+    if presence is Presence.STOPPED:
+        return tr("Server {name} stopped", name=name)
+    return tr("Server {name} unknown", name=name)
 
 
 def _leadership(asset: StreamSnapshot | ConsumerSnapshot, gone: Collection[str]) -> str:
@@ -173,16 +196,17 @@ def _account(snapshot: ClusterSnapshot) -> list[Finding]:
     if account is None:
         return []
     found = []
-    for what, used, limit in (
-        ("File storage", account.storage, account.max_storage),
-        ("Memory storage", account.memory, account.max_memory),
-        ("Number of streams", account.streams, account.max_streams),
-        ("Number of consumers", account.consumers, account.max_consumers),
+    for check, what, used, limit in (
+        ("File storage", tr("File storage"), account.storage, account.max_storage),
+        ("Memory storage", tr("Memory storage"), account.memory, account.max_memory),
+        ("Number of streams", tr("Number of streams"), account.streams, account.max_streams),
+        ("Number of consumers", tr("Number of consumers"), account.consumers, account.max_consumers),
     ):
         severity = _against_limit(used, limit)
         if severity:
             share = f"{100 * used / limit:.0f} %"
-            found.append(Finding(severity, f"{what}: {share} of the account's limit", "", check=what))
+            text = tr("{what}: {share} of the account's limit", what=what, share=share)
+            found.append(Finding(severity, text, "", check=check))
     return found
 
 
@@ -201,7 +225,8 @@ def stream_findings(stream: StreamSnapshot, gone: Collection[str] = ()) -> list[
         return found  # most, and there may be thousands
     problem = _leadership(stream, gone)
     if problem:
-        text, advice = f"{problem[:1].upper()}{problem[1:]}", "Nothing can be written until one is elected."
+        text = f"{problem[:1].upper()}{problem[1:]}"
+        advice = tr("Nothing can be written until one is elected.")
         found.append(Finding(Severity.BAD, text, advice, name, check="leader"))
     found.extend(_peers(stream, name, "", gone))
     config = stream.config
@@ -210,13 +235,18 @@ def stream_findings(stream: StreamSnapshot, gone: Collection[str] = ()) -> list[
         severity = _against_limit(used, limit)
         # With discard old a full stream is a stream at work; only refusing new messages is a failure.
         if severity and refuses:
-            text = f"{100 * used / limit:.0f} % of its limit of {what}"
-            advice = "New messages are refused when it is full."
+            share = f"{100 * used / limit:.0f}"
+            text = (
+                tr("{share} % of its limit of bytes", share=share)
+                if what == "bytes"
+                else tr("{share} % of its limit of messages", share=share)
+            )
+            advice = tr("New messages are refused when it is full.")
             found.append(Finding(severity, text, advice, name, check=f"limit {what}"))
     for source in (stream.mirror, *stream.sources):
         if source and source.get("error"):
             reason = str((source["error"] or {}).get("description") or "error")
-            text = f"Cannot copy from {source.get('name')}"
+            text = tr("Cannot copy from {name}", name=source.get("name"))
             found.append(Finding(Severity.BAD, text, reason, name, check=f"source {source.get('name')}"))
     return found
 
@@ -229,10 +259,15 @@ def _peers(
         if peer.name in gone:
             continue  # told once for the server
         if peer.offline:
-            text = f"Replica on {peer.name} is offline"
+            text = tr("Replica on {name} is offline", name=peer.name)
             found.append(Finding(Severity.BAD, text, "", stream, consumer, f"offline {peer.name}"))
         elif peer.lag > FAR_BEHIND:
-            text = f"Replica on {peer.name} is {peer.lag} operations behind"
+            text = tr_count(
+                "Replica on {name} is {count} operation behind",
+                "Replica on {name} is {count} operations behind",
+                peer.lag,
+                name=peer.name,
+            )
             found.append(Finding(Severity.WARNING, text, "", stream, consumer, f"behind {peer.name}"))
     return found
 
@@ -252,7 +287,7 @@ def consumer_findings(
     problem = _leadership(consumer, gone)
     if problem:
         text = f"{problem[:1].upper()}{problem[1:]}"
-        add(Severity.BAD, text, "Nothing is delivered until one is elected.", "leader")
+        add(Severity.BAD, text, tr("Nothing is delivered until one is elected."), "leader")
     found.extend(_peers(consumer, stream, name, gone))
     reasons = why_behind(consumer, history)
     if consumer.num_pending:
@@ -267,17 +302,17 @@ def consumer_findings(
 def _paused(consumer: ConsumerSnapshot, history: History | None) -> Finding | None:
     if not consumer.paused:
         return None
-    return Finding(Severity.WARNING, "Paused", "Resume it to deliver again.", check="paused")
+    return Finding(Severity.WARNING, tr("Paused"), tr("Resume it to deliver again."), check="paused")
 
 
 def _ack_limit(consumer: ConsumerSnapshot, history: History | None) -> Finding | None:
     limit = int(consumer.config.get("max_ack_pending") or -1)
     if limit <= 0 or consumer.num_ack_pending < limit:
         return None
-    text = f"At its limit of {limit} unacked"
-    advice = (
-        "So many delivered messages wait for their acknowledgement: clients are too slow or hang, "
-        "and nothing more is delivered until they acknowledge."
+    text = tr("At its limit of {limit} unacked", limit=limit)
+    advice = tr(
+        "So many delivered messages wait for their acknowledgement: clients are too slow or "
+        "hang, and nothing more is delivered until they acknowledge."
     )
     return Finding(Severity.BAD, text, advice, check="ack limit")
 
@@ -288,12 +323,12 @@ def _nobody_asks(consumer: ConsumerSnapshot, history: History | None) -> Finding
     if consumer.is_pull:
         if consumer.num_waiting or consumer.delivered_rate or not _idle(consumer, history):
             return None
-        advice = "No client has a pull request open: none is running, or all are busy."
-        return Finding(Severity.WARNING, "Nobody asks for messages", advice, check="no puller")
+        advice = tr("No client has a pull request open: none is running, or all are busy.")
+        return Finding(Severity.WARNING, tr("Nobody asks for messages"), advice, check="no puller")
     if consumer.push_bound:
         return None
-    advice = "No client has subscribed to its deliver subject."
-    return Finding(Severity.WARNING, "Nobody listens", advice, check="no puller")
+    advice = tr("No client has subscribed to its deliver subject.")
+    return Finding(Severity.WARNING, tr("Nobody listens"), advice, check="no puller")
 
 
 def _idle(consumer: ConsumerSnapshot, history: History) -> bool:
@@ -313,16 +348,16 @@ def _redeliveries(consumer: ConsumerSnapshot, history: History | None) -> Findin
     change = history.change(ConsumerKey(consumer.stream, consumer.name), "redelivered", REDELIVERY_SPAN)
     if change is None or change[0] <= 0:
         return None
-    text = f"{consumer.num_redelivered} redelivered, rising"
-    advice = "Messages are refused or not acknowledged in time; look for a poisonous one."
+    text = tr("{num_redelivered} redelivered, rising", num_redelivered=consumer.num_redelivered)
+    advice = tr("Messages are refused or not acknowledged in time; look for a poisonous one.")
     return Finding(Severity.WARNING, text, advice, check="redelivery")
 
 
 def _edge(consumer: ConsumerSnapshot, history: History | None) -> Finding | None:
     if not consumer.lag_at_edge:
         return None
-    text = "Removed before delivery"
-    advice = "The stream's limits are overtaking this consumer."
+    text = tr("Removed before delivery")
+    advice = tr("The stream's limits are overtaking this consumer.")
     return Finding(Severity.BAD, text, advice, check="edge")
 
 

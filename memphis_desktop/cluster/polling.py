@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from nats.errors import Error as NatsError
 
+from memphis_desktop.language import tr
+
 from .advisories import AdvisoryFeed
 from .asking import Asker, Attention
 from .budget import PollBudget
@@ -244,7 +246,7 @@ class Poller:
             return False
         except ApiError as error:
             if error.err_code in JETSTREAM_NOT_ENABLED:
-                self._no_jetstream("JetStream is not enabled for this account.")
+                self._no_jetstream(tr("JetStream is not enabled for this account."))
                 return False
             self._state.fail("account", error)
             self._state.lose(self._streams.losable())
@@ -266,9 +268,10 @@ class Poller:
         A domain behind a leaf node comes back with its link; what is known of it stays.
         """
         if self._session.profile.api_prefix == "$JS.API":
-            self._no_jetstream("JetStream is not enabled on this server.")
+            self._no_jetstream(tr("JetStream is not enabled on this server."))
         elif self._state.account is None:
-            self._no_jetstream(f"{error} The domain or the API prefix is another, or cannot be reached now.")
+            why = tr("The domain or the API prefix is another, or cannot be reached now.")
+            self._no_jetstream(f"{error} {why}")
         else:
             self._state.fail("account", error)
             self._state.lose(self._streams.losable())

@@ -22,6 +22,8 @@ from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRe
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 
+from memphis_desktop.language import tr
+
 from .actions import ActionRecord
 from .connection import GuardedClient, close_client, open_client
 from .expiry import expiries
@@ -92,7 +94,7 @@ class Session:
             path = history_path(history_folder, profile.id)
             self._store = HistoryStore(path, self.history, seconds=seconds, most_bytes=most)
         self.state = ConnectionState.CLOSED
-        self.detail = "not connected"
+        self.detail = tr("not connected")
         self.system: GuardedClient | None = None
         self._client: GuardedClient | None = None
         self._jetstream: JetStreamContext | None = None
@@ -122,7 +124,9 @@ class Session:
         """
         if self._client is not None:
             return
-        self._set_state(ConnectionState.CONNECTING, f"connecting to {self.profile.address}")
+        self._set_state(
+            ConnectionState.CONNECTING, tr("connecting to {address}", address=self.profile.address)
+        )
         try:
             client = await open_client(
                 self.profile,
@@ -136,7 +140,7 @@ class Session:
             self._set_state(ConnectionState.FAILED, str(failure))
             raise
         except asyncio.CancelledError:
-            self._set_state(ConnectionState.CLOSED, "connecting was stopped")
+            self._set_state(ConnectionState.CLOSED, tr("connecting was stopped"))
             raise
         self._client = client
         self._jetstream = client.jetstream(
@@ -223,7 +227,7 @@ class Session:
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
         if self.state is not ConnectionState.FAILED:
-            self._set_state(ConnectionState.CLOSED, "closed")
+            self._set_state(ConnectionState.CLOSED, tr("closed"))
 
     @property
     def store(self) -> HistoryStore | None:
@@ -264,9 +268,7 @@ class Session:
         if self.state is ConnectionState.RECONNECTING:
             self._failed_attempts += 1
             failure = explain(error, self.profile.address)
-            self._set_state(
-                ConnectionState.RECONNECTING, f"{failure.text} Attempt {self._failed_attempts}, trying again."
-            )
+            self._set_state(ConnectionState.RECONNECTING, _attempt_text(failure.text, self._failed_attempts))
         else:
             text = str(error).removeprefix("nats: ")
             if "permissions violation" in text.lower():
@@ -285,7 +287,9 @@ class Session:
             while len(self._refused) > _REFUSALS:
                 self._refused.pop(next(iter(self._refused)))
         elif subject.lower().startswith("$js.event.advisory."):
-            self._cluster.errors["advisories"] = f"This login may not subscribe to {subject}."
+            self._cluster.errors["advisories"] = tr(
+                "This login may not subscribe to {subject}.", subject=subject
+            )
 
     def is_refused(self, subject: str) -> bool:
         """Whether the server refused this subject a moment ago."""
@@ -297,7 +301,7 @@ class Session:
             self._failed_attempts = 0
             self._poller.interrupt(after=0.0)  # answers to what was asked will not come any more
             self._set_state(
-                ConnectionState.RECONNECTING, "The connection was lost. Trying to reach it again."
+                ConnectionState.RECONNECTING, tr("The connection was lost. Trying to reach it again.")
             )
 
     async def _on_reconnected(self) -> None:
@@ -309,7 +313,7 @@ class Session:
             self._client = self._jetstream = None
             await self.raft.stop()
             await self._poller.stop()
-            reason = "The broker closed the connection."
+            reason = tr("The broker closed the connection.")
             self._set_state(ConnectionState.FAILED, reason)
 
     async def _ignore(self, error: Exception) -> None:
@@ -515,6 +519,11 @@ class Session:
         """Raise `ReadOnlyConnection` when this connection may not change anything."""
         if self.profile.read_only:
             raise ReadOnlyConnection(self.profile.name)
+
+
+def _attempt_text(reason: str, attempts: int) -> str:
+    count = tr("Attempt {count}, trying again.", count=attempts)
+    return f"{reason} {count}"
 
 
 def _being_cancelled() -> bool:

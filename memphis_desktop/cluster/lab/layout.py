@@ -21,6 +21,7 @@ from typing import Any
 
 from memphis_desktop.cluster.profiles import write_private
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 
 HOST = "127.0.0.1"
 CLUSTER_NAME = "local"
@@ -202,8 +203,11 @@ def plan_nodes(first_port: int | None, before: Iterable[NodePlan] = ()) -> tuple
         taken = next((port for port in client_ports if not 0 < port < 65536 or not port_free(port)), None)
         if taken is not None:
             raise Failure(
-                f"port {taken} is taken by another program; choose another with --port, "
-                "or leave it away for free ones"
+                tr(
+                    "port {port} is taken by another program; choose another with --port, or leave it away "
+                    "for free ones",
+                    port=taken,
+                )
             )
     others = free_ports(2 * len(NODE_NAMES), client_ports)
     return tuple(
@@ -236,7 +240,7 @@ def free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
             found.append(port)
             if len(found) == count:
                 return found
-    raise Failure("there are not enough free ports on loopback")
+    raise Failure(tr("there are not enough free ports on loopback"))
 
 
 # The state file -------------------------------------------------------------------------------

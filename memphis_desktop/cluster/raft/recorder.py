@@ -6,7 +6,7 @@ from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 
 from .groups import key_of
 from .model import GroupKey
-from .timeline import EventKind, LeaderEvent, LeaderTimeline
+from .timeline import SERVER_GONE, EventKind, LeaderEvent, LeaderTimeline
 
 
 class LeaderRecorder:
@@ -67,7 +67,7 @@ class LeaderRecorder:
         """The leader's server is gone."""
         latest = self._timeline.latest(key)
         if latest is not None and latest.time <= moment:
-            self._timeline.note(LeaderEvent(moment, key, EventKind.LEADER_LOST, text="its server is gone"))
+            self._timeline.note(LeaderEvent(moment, key, EventKind.LEADER_LOST, text=SERVER_GONE))
 
     def quorum_lost(self, key: GroupKey, moment: float) -> None:
         """Too few members are there."""

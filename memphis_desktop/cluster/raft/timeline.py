@@ -20,6 +20,10 @@ SAME_MOMENT = 1.5  # an advisory and the next reading tell of one election
 WATCH_JOIN = 30.0  # two stretches of watching closer than this are one
 
 
+JOINED, LEFT = "joined", "left"  # words behind a name in what is kept; the window has its own
+SERVER_GONE = "its server is gone"
+
+
 class EventKind(Enum):
     """What happened to a group."""
 
@@ -135,8 +139,8 @@ class LeaderTimeline:
         self._members[key] = members
         if before is None or before == members:
             return
-        parts = [f"{name} joined" for name in sorted(members - before)]
-        parts += [f"{name} left" for name in sorted(before - members)]
+        parts = [f"{name} {JOINED}" for name in sorted(members - before)]
+        parts += [f"{name} {LEFT}" for name in sorted(before - members)]
         self.note(LeaderEvent(time, key, EventKind.MEMBERS, leader, None, ", ".join(parts)))
 
     def set_term(self, event: LeaderEvent, term: int) -> LeaderEvent | None:

@@ -26,6 +26,7 @@ from memphis_desktop.cluster.history import ServerKey
 from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.server_stats import ServerStatistics
 from memphis_desktop.cluster.state import ClusterState
+from memphis_desktop.language import tr
 
 from . import reading
 from .groups import consumer_key, group_of, meta_group, stream_key
@@ -53,10 +54,6 @@ FOREIGN_ADVISORIES = (
     "$JS.EVENT.ADVISORY.STREAM.QUORUM_LOST.*",
     "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.*.*",
     "$JS.EVENT.ADVISORY.CONSUMER.QUORUM_LOST.*.*",
-)
-NEEDS_SYSTEM = (
-    "Whole servers, their links and the inside of Raft are seen by the system account only. Shown is what "
-    "this account may see: who answers, its own traffic, and the groups of its streams and consumers."
 )
 
 
@@ -519,7 +516,7 @@ class RaftWatcher:
             servers=servers,
             meta=self._meta,
             system=self.system_client is not None,
-            lacking="" if self.system_client is not None else NEEDS_SYSTEM,
+            lacking="" if self.system_client is not None else _needs_system(),
             nodes={group: tuple(nodes.values()) for group, nodes in self._nodes.items()},
             links=tuple(link for link in self._links.all() if link.server not in gone),
             links_told=self._links.told,
@@ -527,3 +524,11 @@ class RaftWatcher:
             reason=reason,
             generation=self._table.generation,
         )
+
+
+def _needs_system() -> str:
+    return tr(
+        "Whole servers, their links and the inside of Raft are seen by the system account only. Shown is "
+        "what this account may see: who answers, its own traffic, and the groups of its streams and "
+        "consumers."
+    )

@@ -8,6 +8,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from memphis_desktop.cluster.actions import Action
+from memphis_desktop.language import tr
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import (
     ConfirmDialog,
@@ -55,7 +56,7 @@ class ActionDialog(ConfirmDialog):
         self.body.insertWidget(0, self.sentence)
         if fields:
             self.body.insertLayout(1, form)
-        self.body.addWidget(Disclosure("Command", self._command))
+        self.body.addWidget(Disclosure(tr("Command"), self._command))
         if self.field is not None:
             self.field.textChanged.connect(self.refresh)
         self.refresh()

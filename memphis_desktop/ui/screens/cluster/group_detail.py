@@ -20,6 +20,7 @@ from memphis_desktop.cluster.raft.model import (
     RaftSnapshot,
 )
 from memphis_desktop.cluster.raft.timeline import LeaderEvent
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -63,31 +64,37 @@ class GroupDetail(QWidget):
         self._steering = steering
         self.group: RaftGroup | None = None
         self.title = PlainLabel("", "section", elide=Qt.TextElideMode.ElideMiddle)
-        self.open_button = QPushButton("Open")
+        self.open_button = QPushButton(tr("Open"))
         self.open_button.clicked.connect(lambda: self.open_asset(self.group))
         self.problem = Banner("bad")
         self.problem.hide()
         self.facts = Facts(2)
         self.facts.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.step_down_button = QPushButton("Step down")
+        self.step_down_button = QPushButton(tr("Step down"))
         beside_text(self.step_down_button, icon("arrows-down-up"))
         self.step_down_button.clicked.connect(self._step_down)
-        self.scale_button = QPushButton("Scale")
+        self.scale_button = QPushButton(tr("Scale"))
         self.scale_button.clicked.connect(self._scale)
-        self.move_button = QPushButton("Move")
+        self.move_button = QPushButton(tr("Move"))
         self.move_button.clicked.connect(self._move)
-        self.remove_button = QPushButton("Remove member")
+        self.remove_button = QPushButton(tr("Remove member"))
         self.remove_button.clicked.connect(self._remove)
         self.members = DataTable(
             [
-                Column("server", "Server", lambda r: r.peer.server, "mono", 90, stretch=True),
-                Column("status", "Member", lambda r: peer_cell(r.peer)._replace(written=True), "icon", 104),
-                Column("seen", "Heard", lambda r: r.heard, "duration", 70, "Since its leader heard of it"),
-                Column("index", "Entry", _index, "number", 80, "The last entry of its log"),
-                Column("applied", "Applied", lambda r: r.node and r.node.applied, "number", 80),
-                Column("term", "Term", lambda r: r.node and r.node.term, "number", 56),
-                Column("log", "Log", lambda r: r.node and r.node.log_bytes, "bytes", 76, "Bytes on disk"),
-                Column("tags", "Tags", lambda r: ", ".join(r.tags), "text", 110, visible=False),
+                Column("server", tr("Server"), lambda r: r.peer.server, "mono", 90, stretch=True),
+                Column(
+                    "status", tr("Member"), lambda r: peer_cell(r.peer)._replace(written=True), "icon", 104
+                ),
+                Column(
+                    "seen", tr("Heard"), lambda r: r.heard, "duration", 70, tr("Since its leader heard of it")
+                ),
+                Column("index", tr("Entry"), _index, "number", 80, tr("The last entry of its log")),
+                Column("applied", tr("Applied"), lambda r: r.node and r.node.applied, "number", 80),
+                Column("term", tr("Term"), lambda r: r.node and r.node.term, "number", 56),
+                Column(
+                    "log", tr("Log"), lambda r: r.node and r.node.log_bytes, "bytes", 76, tr("Bytes on disk")
+                ),
+                Column("tags", tr("Tags"), lambda r: ", ".join(r.tags), "text", 110, visible=False),
             ],
             lambda r: r.peer.server,
             "cluster_members",
@@ -95,8 +102,8 @@ class GroupDetail(QWidget):
         self.members.setMinimumHeight(128)
         self.events = DataTable(
             [
-                Column("time", "When", lambda e: int(e.time * 1e9), "time", 92),
-                Column("what", "What happened", _event_cell, "icon", 180, stretch=True),
+                Column("time", tr("When"), lambda e: int(e.time * 1e9), "time", 92),
+                Column("what", tr("What happened"), _event_cell, "icon", 180, stretch=True),
             ],
             lambda e: (e.time, e.kind),
             "cluster_group_events",
@@ -138,8 +145,8 @@ class GroupDetail(QWidget):
         layout.addWidget(frame)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_4)
-        row.addWidget(panel(self.members, title="Members"), 3)
-        row.addWidget(panel(self.events, title="Elections and losses"), 2)
+        row.addWidget(panel(self.members, title=tr("Members")), 3)
+        row.addWidget(panel(self.events, title=tr("Elections and losses")), 2)
         layout.addLayout(row, 1)
 
     # News
@@ -173,7 +180,7 @@ class GroupDetail(QWidget):
         if events:
             self.events.set_state("ready")
         else:
-            self.events.set_state("empty", "No election was seen yet.", icon="clock-counter-clockwise")
+            self.events.set_state("empty", tr("No election was seen yet."), icon="clock-counter-clockwise")
         self._show_buttons(group)
         self._fit()
 
@@ -201,7 +208,7 @@ class GroupDetail(QWidget):
             button.setEnabled(not refusal)
             button.setToolTip(refusal)
         moving = group is not None and group.moving
-        self.move_button.setText("Cancel move" if moving else "Move")
+        self.move_button.setText(tr("Cancel move") if moving else tr("Move"))
 
     # Doing
 
@@ -215,23 +222,23 @@ class GroupDetail(QWidget):
 
     def _step_down(self) -> None:
         if self.group is not None:
-            self._context.run(self._steering.step_down(self.group), "hand the leadership over")
+            self._context.run(self._steering.step_down(self.group), tr("hand the leadership over"))
 
     def _scale(self) -> None:
         if self.group is not None:
-            self._context.run(self._steering.scale(self.group), "scale the station")
+            self._context.run(self._steering.scale(self.group), tr("scale the station"))
 
     def _move(self) -> None:
         if self.group is None:
             return
         if self.group.moving:
-            self._context.run(self._steering.cancel_move(self.group), "cancel the move")
+            self._context.run(self._steering.cancel_move(self.group), tr("cancel the move"))
         else:
-            self._context.run(self._steering.move(self.group), "move the station")
+            self._context.run(self._steering.move(self.group), tr("move the station"))
 
     def _remove(self) -> None:
         if self.group is not None:
-            self._context.run(self._steering.remove_peer(self.group), "remove the member")
+            self._context.run(self._steering.remove_peer(self.group), tr("remove the member"))
 
 
 def group_facts(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot) -> list[tuple[str, str]]:
@@ -239,38 +246,39 @@ def group_facts(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot
     known = raft.nodes.get(group.raft_group)
     leader = nodes.get(group.leader) or max(nodes.values(), key=lambda n: n.committed, default=None)
     facts = [
-        ("Leader", group.leader or "none"),
-        ("Led for", since(group.leader_since_ns) if group.leader else figures.UNKNOWN),
-        ("Quorum", _quorum_fact(group)),
-        ("Raft group", group.raft_group or "none"),
+        (tr("Leader"), group.leader or tr("none")),
+        (tr("Led for"), since(group.leader_since_ns) if group.leader else figures.UNKNOWN),
+        (tr("Quorum"), _quorum_fact(group)),
+        (tr("Raft group"), group.raft_group or tr("none")),
     ]
     if leader is not None:
         facts += [
-            ("Term", figures.integer(leader.term)),
-            ("Committed", figures.integer(leader.committed)),
-            ("Applied", figures.integer(leader.applied)),
-            ("Log", figures.bytes_size(leader.log_bytes)),
-            ("Entries", figures.integer(leader.log_entries)),
-            ("Queued", figures.integer(leader.queued)),
+            (tr("Term"), figures.integer(leader.term)),
+            (tr("Committed"), figures.integer(leader.committed)),
+            (tr("Applied"), figures.integer(leader.applied)),
+            (tr("Log"), figures.bytes_size(leader.log_bytes)),
+            (tr("Entries"), figures.integer(leader.log_entries)),
+            (tr("Queued"), figures.integer(leader.queued)),
         ]
         if leader.log_error:
-            facts.append(("Log error", leader.log_error))
+            facts.append((tr("Log error"), leader.log_error))
     elif not raft.system:
-        facts.append(("Term, log", "not seen"))
+        facts.append((tr("Term, log"), tr("not seen")))
     elif known is None and group.size == 1:
-        facts.append(("Term, log", "none: a single copy elects nobody"))
+        facts.append((tr("Term, log"), tr("none: a single copy elects nobody")))
     if group.moving:
-        facts.append(("Moving to", ", ".join(group.destination) or "other servers"))
+        facts.append((tr("Moving to"), ", ".join(group.destination) or tr("other servers")))
         if group.progress:
-            facts.append(("Progress", group.progress))
+            facts.append((tr("Progress"), group.progress))
     if raft.meta is not None and group.key.kind is GroupKind.META:
-        facts.append(("Pending", figures.integer(raft.meta.pending)))
+        facts.append((tr("Pending"), figures.integer(raft.meta.pending)))
     return facts
 
 
 def _quorum_fact(group: RaftGroup) -> str:
-    there = "none" if group.quorum is Quorum.LOST else quorum_mark(group)[1]
-    return f"{there}, {group.needed} needed"
+    if group.quorum is Quorum.LOST:
+        return tr("none, {needed} needed", needed=group.needed)
+    return tr("{there}, {needed} needed", there=quorum_mark(group)[1], needed=group.needed)
 
 
 def member_rows(group: RaftGroup, nodes: dict[str, RaftNode], raft: RaftSnapshot) -> list[MemberRow]:

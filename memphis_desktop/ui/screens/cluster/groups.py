@@ -22,7 +22,7 @@ from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.cluster.group_detail import GroupDetail
 from memphis_desktop.ui.screens.cluster.parts import (
-    KIND_WORD,
+    kind_word,
     member_cell,
     member_order,
     quorum_mark,
@@ -56,21 +56,25 @@ class GroupsView(QWidget):
         self._groups: list[RaftGroup] = []
         self._wanted: GroupKey | None = None
         self._raft = RaftSnapshot()
-        self.filter = FilterBar("Filter groups")
-        self.filter.add_chip("replicated", "Replicated", "Hide what has one copy only").setChecked(True)
-        self.filter.add_chip("trouble", "No leader", "Groups without a leader or without quorum")
-        self.filter.add_chip("unbalanced", "Unbalanced", "Groups led by servers that lead more than others")
-        self.filter.add_chip("lagging", "Lagging", "Groups with a member that is further behind than")
+        self.filter = FilterBar(tr("Filter groups"))
+        self.filter.add_chip("replicated", tr("Replicated"), tr("Hide what has one copy only")).setChecked(
+            True
+        )
+        self.filter.add_chip("trouble", tr("No leader"), tr("Groups without a leader or without quorum"))
+        self.filter.add_chip(
+            "unbalanced", tr("Unbalanced"), tr("Groups led by servers that lead more than others")
+        )
+        self.filter.add_chip("lagging", tr("Lagging"), tr("Groups with a member that is further behind than"))
         self.lag_field = QSpinBox()
         self.lag_field.setRange(0, 1_000_000_000)
         self.lag_field.setPrefix("> ")
-        self.lag_field.setAccessibleName("Entries behind")
-        self.lag_field.setToolTip("So many Raft entries behind")
+        self.lag_field.setAccessibleName(tr("Entries behind"))
+        self.lag_field.setToolTip(tr("So many Raft entries behind"))
         self.lag_field.setValue(int(settings.current().get(LAGGING_SETTING) or 0))
         self.lag_field.setMinimumWidth(110)
         self.lag_field.hide()
-        self.filter.add_chip("stations", "Stations")
-        self.filter.add_chip("groups", "Groups")
+        self.filter.add_chip("stations", tr("Stations"))
+        self.filter.add_chip("groups", tr("Groups"))
         self.filter.add_widget(self.lag_field)
         self.detail = GroupDetail(context, steering)
         self._holder = QWidget()
@@ -93,9 +97,9 @@ class GroupsView(QWidget):
 
     def _make_table(self, servers: tuple[str, ...]) -> DataTable:
         columns = [
-            Column("name", "Group", lambda g: g.key.label, "mono", 190, stretch=True),
-            Column("kind", "Kind", _kind, "badge", 70, visible=False),
-            Column("quorum", "Quorum", quorum_mark, "dot", 108, sort_value=_quorum_order),
+            Column("name", tr("Group"), lambda g: g.key.label, "mono", 190, stretch=True),
+            Column("kind", tr("Kind"), _kind, "badge", 70, visible=False),
+            Column("quorum", tr("Quorum"), quorum_mark, "dot", 108, sort_value=_quorum_order),
         ]
         for server in servers:
             columns.append(
@@ -105,15 +109,15 @@ class GroupsView(QWidget):
                     partial(_member, server),
                     "icon",
                     96 if len(servers) <= 3 else 84,
-                    f"How {server} stands in each group",
+                    tr("How {server} stands in each group", server=server),
                     sort_value=partial(_order, server),
                 )
             )
         columns += [
-            Column("since", "Led for", _led_for, "duration", 78, "For how long the leader leads"),
-            Column("lag", "Worst lag", lambda g: g.worst_lag, "number", 80, "Raft entries behind"),
-            Column("term", "Term", self._term, "number", 60, "Known while Raft itself is asked"),
-            Column("raft", "Raft group", lambda g: g.raft_group, "mono", 130, visible=False),
+            Column("since", tr("Led for"), _led_for, "duration", 78, tr("For how long the leader leads")),
+            Column("lag", tr("Worst lag"), lambda g: g.worst_lag, "number", 80, tr("Raft entries behind")),
+            Column("term", tr("Term"), self._term, "number", 60, tr("Known while Raft itself is asked")),
+            Column("raft", tr("Raft group"), lambda g: g.raft_group, "mono", 130, visible=False),
         ]
         table = DataTable(
             columns,
@@ -214,7 +218,7 @@ class GroupsView(QWidget):
         elif why := why_unread(snapshot, "streams", "round", "consumers"):
             self.table.set_state("error", why, icon="tree-structure")
         elif snapshot.complete or "jetstream" in snapshot.errors:
-            text = snapshot.errors.get("jetstream") or "There are no Raft groups yet."
+            text = snapshot.errors.get("jetstream") or tr("There are no Raft groups yet.")
             self.table.set_state("empty", text, icon="tree-structure")
         self._select_wanted()
         if self.table.current_row() is None and self.table.rows():
@@ -265,7 +269,7 @@ class GroupsView(QWidget):
 
 
 def _kind(group: RaftGroup) -> Any:
-    return KIND_WORD[group.key.kind], "accent" if group.key.kind is GroupKind.META else "muted"
+    return kind_word(group.key.kind), "accent" if group.key.kind is GroupKind.META else "muted"
 
 
 def _kind_chip(kind: GroupKind) -> str:

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
 from memphis_desktop.cluster.raft.model import GroupKey
 from memphis_desktop.cluster.raft.timeline import EventKind, LeaderEvent, LeaderTimeline, Segment
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import plain_tooltip
@@ -73,7 +74,7 @@ class LaneView(QAbstractScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("Leaders over time")
+        self.setAccessibleName(tr("Leaders over time"))
         self.viewport().setMouseTracking(True)
         self.verticalScrollBar().setSingleStep(ROW)
         time_range.changed.connect(self.viewport().update)
@@ -118,9 +119,10 @@ class LaneView(QAbstractScrollArea):
             latest = self._timeline.latest(lane.key)
             leader = latest.leader if latest is not None else ""
             count = sum(event.kind is EventKind.ELECTED for event in self.marks(lane.key))
-            words = figures.count_noun(count, "election")
-            parts.append(f"{lane.label}: led by {leader or 'nobody'}, {words}")
-        return "; ".join(parts) or "No groups"
+            led = tr("led by {leader}", leader=leader) if leader else tr("led by nobody")
+            elections = tr_count("{count} election", "{count} elections", count, count=figures.integer(count))
+            parts.append(f"{lane.label}: {led}, {elections}")
+        return "; ".join(parts) or tr("No groups")
 
     # Geometry
 
@@ -231,7 +233,7 @@ class LaneView(QAbstractScrollArea):
             painter.setBrush(brush)
             painter.drawRect(rect)
             painter.restore()
-            choices = ["no quorum" if segment.no_quorum else "no leader"]
+            choices = [tr("no quorum") if segment.no_quorum else tr("no leader")]
         metrics = QFontMetrics(font)
         room = min(rect.right(), self._area().right()) - max(rect.left(), self._area().left()) - 10
         for words in choices:
@@ -279,11 +281,8 @@ class LaneView(QAbstractScrollArea):
         moment = self._moment(point.x())
         for segment in self.segments(lane.key):
             if segment.start <= moment <= segment.end:
-                who = f"led by {segment.leader}" if segment.leader else "no leader"
-                who = "no quorum" if segment.no_quorum else who
-                term = f", term {segment.term}" if segment.term is not None else ""
-                return f"{lane.label}: {who}{term} for {figures.duration(segment.end - segment.start)}"
-        return f"{lane.label}: not watched then"
+                return f"{lane.label}: {_led_text(segment)}"
+        return tr("{label}: not watched then", label=lane.label)
 
     def viewportEvent(self, event: QEvent) -> bool:
         """Words under the pointer."""
@@ -349,3 +348,14 @@ class LaneView(QAbstractScrollArea):
             bar.setValue(top + ROW - self.viewport().height())
         self.viewport().update()
         self.current_changed.emit(self._lanes[row].key)
+
+
+def _led_text(segment: Segment) -> str:
+    span = figures.duration(segment.end - segment.start)
+    if segment.no_quorum:
+        return tr("no quorum for {span}", span=span)
+    if not segment.leader:
+        return tr("no leader for {span}", span=span)
+    if segment.term is None:
+        return tr("led by {leader} for {span}", leader=segment.leader, span=span)
+    return tr("led by {leader}, term {term} for {span}", leader=segment.leader, term=segment.term, span=span)

@@ -11,9 +11,10 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from memphis_desktop.cluster.raft.model import Link, ServerState
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
-from memphis_desktop.ui.screens.cluster.parts import CROWN, presence_mark
+from memphis_desktop.ui.screens.cluster.parts import CROWN, link_word, presence_mark
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import paint_icon
 
@@ -80,7 +81,7 @@ class LinkMap(QWidget):
         self._leader = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(320, 260)
-        self.setAccessibleName("Map of the links")
+        self.setAccessibleName(tr("Map of the links"))
         theme.manager().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
@@ -101,7 +102,9 @@ class LinkMap(QWidget):
 
     def summary(self) -> str:
         """What is shown, in words."""
-        return "; ".join(f"{edge.kind} {' – '.join(edge.ends)}: {edge.label}" for edge in self._edges)
+        return "; ".join(
+            f"{link_word(edge.kind)} {' – '.join(edge.ends)}: {edge.label}" for edge in self._edges
+        )
 
     def ends(self) -> list[str]:
         """What stands on the circle: servers first, then what is linked from outside."""
@@ -157,7 +160,7 @@ class LinkMap(QWidget):
 
     def _paint_end(self, painter: QPainter, place: QPointF, name: str, look: theme.Theme) -> None:
         server = self._servers.get(name)
-        token, word = presence_mark(server) if server is not None else ("muted", "outside")
+        token, word = presence_mark(server) if server is not None else ("muted", tr("outside"))
         font = fonts.interface(theme.SIZE_BODY, fonts.MEDIUM)
         metrics = QFontMetrics(font)
         shown = name if token in ("good", "muted") else f"{name}, {word}"

@@ -16,8 +16,8 @@ from memphis_desktop.cluster.raft.model import (
     RaftGroup,
     ServerState,
 )
-from memphis_desktop.cluster.raft.timeline import EventKind, LeaderEvent
-from memphis_desktop.language import tr
+from memphis_desktop.cluster.raft.timeline import JOINED, LEFT, SERVER_GONE, EventKind, LeaderEvent
+from memphis_desktop.language import tr, tr_in
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import IconText
 from memphis_desktop.ui.screen import Route
@@ -38,22 +38,46 @@ EVENT_ICON = {
     EventKind.QUORUM_LOST: ("warning-octagon", "bad"),
     EventKind.MEMBERS: ("users-three", "information"),
 }
-KIND_WORD = {GroupKind.META: "meta", GroupKind.STREAM: "station", GroupKind.CONSUMER: "group"}
+
+
+def kind_word(kind: GroupKind) -> str:
+    """What a group replicates, in a word."""
+    return {
+        GroupKind.META: tr("meta"),
+        GroupKind.STREAM: tr("station"),
+        GroupKind.CONSUMER: tr("group"),
+    }[kind]
+
+
+def status_word(status: PeerStatus) -> str:
+    """How a member stands, in a word."""
+    return {
+        PeerStatus.LEADER: tr("leader"),
+        PeerStatus.CURRENT: tr("current"),
+        PeerStatus.LAGGING: tr("lagging"),
+        PeerStatus.OFFLINE: tr("offline"),
+        PeerStatus.OBSERVER: tr("observer"),
+    }[status]
+
+
+def link_word(kind: str) -> str:
+    """What kind of link it is, in words."""
+    return {"route": tr("route"), "gateway": tr("gateway"), "leaf node": tr("leaf node")}.get(kind, kind)
 
 
 def presence_mark(server: ServerState) -> tuple[str, str]:
     """How a server stands, as (token, word)."""
     if server.presence is Presence.SILENT:
-        return "bad", "silent"
+        return "bad", tr("silent")
     if server.presence is Presence.STOPPED:
-        return "bad", "stopped"
+        return "bad", tr("stopped")
     if server.presence is Presence.UNKNOWN:
-        return "muted", "unknown"
+        return "muted", tr("unknown")
     if server.lame_duck:
-        return "warning", "lame duck"
+        return "warning", tr("lame duck")
     if server.health not in (None, "ok"):
-        return "warning", "unhealthy"
-    return "good", "up"
+        return "warning", tr("unhealthy")
+    return "good", tr_in("a server's state", "up")
 
 
 def member_cell(group: RaftGroup, server: str) -> IconText | None:
@@ -66,11 +90,13 @@ def peer_cell(peer: GroupPeer) -> IconText:
     """The picture and the words of a member."""
     icon, token = STATUS_ICON[peer.status]
     if peer.status is PeerStatus.LAGGING:
-        return IconText(icon, token, f"{figures.integer(peer.lag)} behind" if peer.lag else "not current")
+        return IconText(
+            icon, token, tr("{lag} behind", lag=figures.integer(peer.lag)) if peer.lag else tr("not current")
+        )
     if peer.status is PeerStatus.CURRENT and peer.lag:
-        return IconText(icon, token, f"{figures.integer(peer.lag)} behind")
+        return IconText(icon, token, tr("{lag} behind", lag=figures.integer(peer.lag)))
     written = peer.status in (PeerStatus.LEADER, PeerStatus.OFFLINE, PeerStatus.OBSERVER)
-    return IconText(icon, token, peer.status.value, written)
+    return IconText(icon, token, status_word(peer.status), written)
 
 
 def member_order(group: RaftGroup, server: str) -> float | None:
@@ -82,26 +108,49 @@ def member_order(group: RaftGroup, server: str) -> float | None:
 def quorum_mark(group: RaftGroup) -> tuple[str, str]:
     """Whether a group can decide, as (token, word)."""
     if group.quorum is Quorum.LOST:
-        return "bad", "no quorum"
+        return "bad", tr("no quorum")
     if group.quorum is Quorum.NO_LEADER:
-        return "bad", "no leader"
-    if not group.all_current:
-        return "warning", f"{group.present} of {group.size}"
-    return "good", f"{group.present} of {group.size}" if group.size > 1 else "single"
+        return "bad", tr("no leader")
+    if group.size == 1 and group.all_current:
+        return "good", tr("single")
+    present = tr("{present} of {size}", present=group.present, size=group.size)
+    return "good" if group.all_current else "warning", present
 
 
 def event_text(event: LeaderEvent) -> str:
     """What happened, in words."""
-    term = f", term {event.term}" if event.term is not None else ""
+    leader, term = event.leader, event.term
     if event.kind is EventKind.ELECTED:
-        return f"{event.leader} was elected{term}"
+        if term is None:
+            return tr("{leader} was elected", leader=leader)
+        return tr("{leader} was elected, term {term}", leader=leader, term=term)
     if event.kind is EventKind.SEEN:
-        return f"{event.leader or 'nobody'} was found leading{term}"
+        if not leader:
+            return tr("nobody was found leading")
+        if term is None:
+            return tr("{leader} was found leading", leader=leader)
+        return tr("{leader} was found leading, term {term}", leader=leader, term=term)
     if event.kind is EventKind.LEADER_LOST:
-        return "The leader was lost" + (f": {event.text}" if event.text else "")
+        if event.text == SERVER_GONE:
+            return tr("The leader was lost: its server is gone")
+        return tr("The leader was lost")
     if event.kind is EventKind.QUORUM_LOST:
-        return "The quorum was lost"
-    return event.text or "The members changed"
+        return tr("The quorum was lost")
+    return _members_text(event.text) or tr("The members changed")
+
+
+def _members_text(told: str) -> str:
+    """Who joined and who left, of what the timeline keeps in English."""
+    parts = []
+    for part in filter(None, told.split(", ")):
+        name, _, what = part.rpartition(" ")
+        if what == JOINED:
+            parts.append(tr("{name} joined", name=name))
+        elif what == LEFT:
+            parts.append(tr("{name} left", name=name))
+        else:
+            parts.append(part)
+    return ", ".join(parts)
 
 
 def reading_words(snapshot: ClusterSnapshot) -> str:

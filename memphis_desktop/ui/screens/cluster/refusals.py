@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from memphis_desktop.cluster.raft.groups import meta_group
 from memphis_desktop.cluster.raft.model import GroupKind, Quorum, RaftGroup, ServerState
+from memphis_desktop.language import tr
 from memphis_desktop.ui.screen import ScreenContext
 
-READ_ONLY = "This connection is read-only."
-NEEDS_SYSTEM = "Only the system account may do this. Add its login to the connection."
-OTHER_ACCOUNT = "This belongs to another account; only a user of that account may do this."
-UNDER_WAY = "Its members are changing already; cancel that, or wait until it is done."
+READ_ONLY = tr("This connection is read-only.")
+NEEDS_SYSTEM = tr("Only the system account may do this. Add its login to the connection.")
+OTHER_ACCOUNT = tr("This belongs to another account; only a user of that account may do this.")
+UNDER_WAY = tr("Its members are changing already; cancel that, or wait until it is done.")
 LEVEL_OF_EVACUATION = 5  # of the JetStream API: servers from 2.15 on
 
 
@@ -31,7 +32,7 @@ class Refusals:
     def step_down_refusal(self, group: RaftGroup | None) -> str:
         """Why a group's leader cannot be asked to step down; empty when it can."""
         if group is None:
-            return "Choose a group first."
+            return tr("Choose a group first.")
         if self._read_only:
             return self._read_only
         if group.key.kind is GroupKind.META and self._context.session.raft.system_client is None:
@@ -39,28 +40,31 @@ class Refusals:
         if group.key.account:
             return OTHER_ACCOUNT
         if group.size < 2:
-            return "There is one copy only: nobody else could lead."
+            return tr("There is one copy only: nobody else could lead.")
         if group.quorum is Quorum.LOST:
-            return f"There is {group.problem}: nobody can be elected."
+            return tr("There is {problem}: nobody can be elected.", problem=group.problem)
         if group.quorum is Quorum.NO_LEADER:
-            return "There is no leader now; an election is under way."
+            return tr("There is no leader now; an election is under way.")
         return ""
 
     def stream_refusal(self, group: RaftGroup | None) -> str:
         """Why a station cannot be moved, or its move be cancelled."""
         if group is None:
-            return "Choose a group first."
+            return tr("Choose a group first.")
         if self._read_only:
             return self._read_only
         if group.key.kind is not GroupKind.STREAM:
-            return "Only stations are scaled and moved; their groups go with them."
+            return tr("Only stations are scaled and moved; their groups go with them.")
         if group.key.account:
             return OTHER_ACCOUNT
         if group.quorum is not Quorum.HELD:
-            return f"Not possible now: {group.problem}."
+            return tr("Not possible now: {problem}.", problem=group.problem)
         meta = meta_group(self._context.session.snapshot.raft)
         if meta is not None and meta.quorum is not Quorum.HELD:
-            return f"Not possible now: the meta group, which decides on members, has {meta.problem}."
+            return tr(
+                "Not possible now: the meta group, which decides on members, has {problem}.",
+                problem=meta.problem,
+            )
         return ""
 
     def scale_refusal(self, group: RaftGroup | None) -> str:
@@ -78,11 +82,11 @@ class Refusals:
             if self._context.session.raft.system_client is None:
                 return NEEDS_SYSTEM
             if group.quorum is not Quorum.HELD:
-                return f"Not possible now: {group.problem}."
-            return "" if self._gone() else "Only a server that is gone can be removed from the cluster."
+                return tr("Not possible now: {problem}.", problem=group.problem)
+            return "" if self._gone() else tr("Only a server that is gone can be removed from the cluster.")
         refusal = self.scale_refusal(group)
         if not refusal and group is not None and group.size < 2:
-            return "There is one copy only."
+            return tr("There is one copy only.")
         return refusal
 
     def evacuate_refusal(self) -> str:
@@ -93,18 +97,19 @@ class Refusals:
             return NEEDS_SYSTEM
         meta = meta_group(self._context.session.snapshot.raft)
         if meta is None or meta.quorum is not Quorum.HELD:
-            return f"Not possible now: {meta.problem if meta is not None else 'there is no meta group'}."
+            problem = meta.problem if meta is not None else tr("there is no meta group")
+            return tr("Not possible now: {problem}.", problem=problem)
         if self._api_level < LEVEL_OF_EVACUATION:
-            return "These servers cannot; it takes version 2.15."
+            return tr("These servers cannot; it takes version 2.15.")
         if len(self._leading()) < 2:
-            return "There is no other server."
+            return tr("There is no other server.")
         return ""
 
     def balance_refusal(self) -> str:
         """Why leaders cannot be balanced."""
         if self._read_only:
             return self._read_only
-        return "" if len(self._leading()) > 1 else "There is one server only."
+        return "" if len(self._leading()) > 1 else tr("There is one server only.")
 
     def _gone(self) -> list[ServerState]:
         """Members of the cluster that are not there."""

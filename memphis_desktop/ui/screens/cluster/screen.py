@@ -14,6 +14,7 @@ from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.raft.groups import GroupTable, meta_group
 from memphis_desktop.cluster.raft.model import META, RaftGroup
 from memphis_desktop.cluster.raft.questions import Wants
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
@@ -33,18 +34,25 @@ from memphis_desktop.ui.screens.station_parts import LONGEST, PAGE_MARGINS, Stat
 
 View = TypeVar("View", bound=QWidget)
 
-TABS = (("servers", "Servers"), ("groups", "Groups"), ("timeline", "Leader timeline"), ("links", "Links"))
-SINGLE = (
-    "This is a single server: it keeps one copy of everything and has nobody to agree with. Start a local "
-    "cluster of three to see elections, lose a server and get it back."
+NAMED = 4  # groups without a leader that are named
+
+TABS = (
+    ("servers", tr("Servers")),
+    ("groups", tr("Groups")),
+    ("timeline", tr("Leader timeline")),
+    ("links", tr("Links")),
 )
-FOREIGN = "JetStream is off for the system account itself; shown are the groups of all accounts."
+SINGLE = tr(
+    "This is a single server: it keeps one copy of everything and has nobody to agree with. "
+    "Start a local cluster of three to see elections, lose a server and get it back."
+)
+FOREIGN = tr("JetStream is off for the system account itself; shown are the groups of all accounts.")
 
 
 class ClusterScreen(Screen):
     """Route parameters: `tab`, and `kind`, `stream`, `consumer` for one group."""
 
-    title = "Cluster"
+    title = tr("Cluster")
     route_name = "cluster"
     stale_with = frozenset({SERVER})  # Raft is read from the servers themselves
 
@@ -55,11 +63,11 @@ class ClusterScreen(Screen):
         self._active = False
         self._steering = Steering(context, self)
         self.time_range = TimeRange(300.0, self)
-        self.header = PageHeader("Cluster")
+        self.header = PageHeader(tr("Cluster"))
         self.range_bar = TimeRangeBar(self.time_range, longest=LONGEST)
         self.header.add_widget(self.range_bar)
         self.balance_button = self.header.add_action(
-            "Balance leaders", self._balance, icon_name="scales", tooltip="B"
+            tr("Balance leaders"), self._balance, icon_name="scales", tooltip="B"
         )
         self.banner = StateBanner()
         self.trouble = Banner("bad")
@@ -69,12 +77,12 @@ class ClusterScreen(Screen):
         self.tab_bar = QTabBar()
         self.tab_bar.setExpanding(False)
         self.tab_bar.setDrawBase(False)
-        self.tab_bar.setAccessibleName("Parts of the cluster")
+        self.tab_bar.setAccessibleName(tr("Parts of the cluster"))
         for _, title in TABS:
             self.tab_bar.addTab(title)
         self.stack = QStackedWidget()
         self.single = EmptyState(
-            "tree-structure", SINGLE, ("Start a local cluster", self._start_local_cluster)
+            "tree-structure", SINGLE, (tr("Start a local cluster"), self._start_local_cluster)
         )
         self.lab = LabPanel(context, compact=True)
         self.lab.hide()
@@ -230,15 +238,19 @@ class ClusterScreen(Screen):
         names = sorted({server.cluster for server in servers if server.cluster})
         versions = sorted({server.version for server in servers if server.version})
         parts = [", ".join(names)] if names and not single else []
-        parts.append(figures.count_noun(len(servers), "server"))
+        count = len(servers)
+        parts.append(tr_count("{count} server", "{count} servers", count, count=figures.integer(count)))
         if raft.gone:
-            parts.append(f"{len(raft.gone)} gone")
+            parts.append(tr("{count} gone", count=figures.integer(len(raft.gone))))
         if raft.meta is not None:
             meta = meta_group(raft)
-            parts.append(f"meta leader {meta.leader if meta is not None and meta.leader else 'none'}")
+            leader = meta.leader if meta is not None else ""
+            parts.append(tr("meta leader {leader}", leader=leader) if leader else tr("meta leader none"))
         if versions:
-            parts.append(versions[0] if len(versions) == 1 else f"versions {', '.join(versions)}")
-        self.header.set_title("Cluster", "  ·  ".join(parts) if servers else "")
+            parts.append(
+                versions[0] if len(versions) == 1 else tr("versions {names}", names=", ".join(versions))
+            )
+        self.header.set_title(tr("Cluster"), "  ·  ".join(parts) if servers else "")
         refusal = self._steering.balance_refusal()
         self.balance_button.setEnabled(not refusal)
         self.balance_button.setToolTip(refusal or "B")
@@ -250,27 +262,30 @@ class ClusterScreen(Screen):
         sentences = []
         if meta is not None and not meta.leader:
             sentences.append(
-                f"The meta group has {meta.problem}: nothing can be created, changed or deleted now."
+                tr(
+                    "The meta group has {problem}: nothing can be created, changed or deleted now.",
+                    problem=meta.problem,
+                )
             )
         if troubled:
-            names = ", ".join(group.key.label for group in troubled[:4])
-            more = f" and {len(troubled) - 4} more" if len(troubled) > 4 else ""
-            sentences.append(f"{figures.count_noun(len(troubled), 'group')} without a leader: {names}{more}.")
+            sentences.append(_troubled_text([group.key.label for group in troubled]))
         text = " ".join(sentences)
         if text and raft.reason:
-            text += f" The server says: {raft.reason}"
+            text += " " + tr("The server says: {reason}", reason=raft.reason)
         if text:
-            self.trouble.set_content("bad", text, ("Show them", self._show_troubled))
+            self.trouble.set_content("bad", text, (tr("Show them"), self._show_troubled))
         self.trouble.setVisible(bool(text) and not single)
         if text and raft.reason:
             self.banner.hide()  # it would say the same
         if raft.foreign:
             self.lacking.set_content("information", FOREIGN)
         elif raft.lacking and (refused := snapshot.errors.get("system account")):
-            text = f"The system account cannot be used. {refused}"
-            self.lacking.set_content("warning", text, ("Change its login", self._add_system_login))
+            text = tr("The system account cannot be used. {refused}", refused=refused)
+            self.lacking.set_content("warning", text, (tr("Change its login"), self._add_system_login))
         elif raft.lacking:
-            self.lacking.set_content("information", raft.lacking, ("Add its login", self._add_system_login))
+            self.lacking.set_content(
+                "information", raft.lacking, (tr("Add its login"), self._add_system_login)
+            )
         self.lacking.setVisible(bool(raft.foreign or raft.lacking) and not single)
 
     def _show_troubled(self) -> None:
@@ -296,13 +311,13 @@ class ClusterScreen(Screen):
     # Doing
 
     def _balance(self) -> None:
-        self.context.run(self._steering.balance(self._groups), "balance the leaders")
+        self.context.run(self._steering.balance(self._groups), tr("balance the leaders"))
 
     def _add_system_login(self) -> None:
-        self.context.run(ask_for_system_login(self.context, self), "add the system account's login")
+        self.context.run(ask_for_system_login(self.context, self), tr("add the system account's login"))
 
     def _start_local_cluster(self) -> None:
-        self.context.run(self._open_local_cluster(), "start the local cluster")
+        self.context.run(self._open_local_cluster(), tr("start the local cluster"))
 
     async def _open_local_cluster(self) -> None:
         shell = self.context.shell
@@ -312,7 +327,7 @@ class ClusterScreen(Screen):
     def _step_down(self) -> None:
         group = self._chosen()
         if group is not None:
-            self.context.run(self._steering.step_down(group), "hand the leadership over")
+            self.context.run(self._steering.step_down(group), tr("hand the leadership over"))
 
     def _chosen(self) -> RaftGroup | None:
         if self.tab == "groups":
@@ -334,16 +349,20 @@ class ClusterScreen(Screen):
         group = self._chosen()
         refusal = self._steering.step_down_refusal(group)
         balance = self._steering.balance_refusal()
-        label = group.key.label if group is not None else "the group"
+        step_down = (
+            tr("Step down the leader of {label}", label=group.key.label)
+            if group is not None
+            else tr("Step down the leader of the group")
+        )
         found = [
             Command(
-                "Leader timeline",
+                tr("Leader timeline"),
                 keymap.key("cluster.timeline"),
                 lambda: self.tab_bar.setCurrentIndex(2),
                 "clock-counter-clockwise",
             ),
             Command(
-                f"Step down the leader of {label}",
+                step_down,
                 keymap.key("cluster.step_down"),
                 self._step_down,
                 "arrows-down-up",
@@ -351,7 +370,7 @@ class ClusterScreen(Screen):
                 refusal,
             ),
             Command(
-                "Balance leaders",
+                tr("Balance leaders"),
                 keymap.key("cluster.balance"),
                 self._balance,
                 "scales",
@@ -359,13 +378,13 @@ class ClusterScreen(Screen):
                 balance,
             ),
             Command(
-                "Next part of the cluster",
+                tr("Next part of the cluster"),
                 keymap.key("cluster.next_part"),
                 lambda: self._next_tab(1),
                 "caret-right",
             ),
             Command(
-                "Previous part of the cluster",
+                tr("Previous part of the cluster"),
                 keymap.key("cluster.previous_part"),
                 lambda: self._next_tab(-1),
                 "caret-left",
@@ -373,9 +392,11 @@ class ClusterScreen(Screen):
         ]
         if self.tab in ("servers", "timeline"):
             found += [
-                Command("Next time range", keymap.key("cluster.range"), self.range_bar.next_preset, "clock"),
                 Command(
-                    "Hold or follow the graphs",
+                    tr("Next time range"), keymap.key("cluster.range"), self.range_bar.next_preset, "clock"
+                ),
+                Command(
+                    tr("Hold or follow the graphs"),
                     keymap.key("cluster.hold"),
                     self.range_bar.toggle_pause,
                     "pause",
@@ -383,11 +404,13 @@ class ClusterScreen(Screen):
             ]
         if self.tab == "timeline":
             found.append(
-                Command("Export the timeline", keymap.key("cluster.export"), self.timeline.export, "export")
+                Command(
+                    tr("Export the timeline"), keymap.key("cluster.export"), self.timeline.export, "export"
+                )
             )
             found.append(
                 Command(
-                    "Graphs or list of events",
+                    tr("Graphs or list of events"),
                     keymap.key("cluster.other_view"),
                     self.timeline.toggle_list,
                     "table",
@@ -396,7 +419,7 @@ class ClusterScreen(Screen):
         if self.tab == "links":
             found.append(
                 Command(
-                    "Table or map of the links",
+                    tr("Table or map of the links"),
                     keymap.key("cluster.other_view"),
                     self.links.toggle_map,
                     "share-network",
@@ -413,7 +436,7 @@ class ClusterScreen(Screen):
         """What can be done with the selected groups."""
         group = groups[0] if len(groups) == 1 else None
         steering, run = self._steering, self.context.run
-        several = "Choose one group." if len(groups) > 1 else ""
+        several = tr("Choose one group.") if len(groups) > 1 else ""
 
         def start(make: object, description: str) -> None:
             if group is not None and callable(make):
@@ -426,26 +449,36 @@ class ClusterScreen(Screen):
         moving = group is not None and group.moving
         return [
             Command(
-                "Step down its leader",
+                tr("Step down its leader"),
                 keymap.key("cluster.step_down"),
-                lambda: start(steering.step_down, "hand the leadership over"),
+                lambda: start(steering.step_down, tr("hand the leadership over")),
                 "arrows-down-up",
                 not down,
                 down,
             ),
-            Command("Scale", "", lambda: start(steering.scale, "scale"), "copy-simple", not scale, scale),
             Command(
-                "Cancel its move" if moving else "Move",
+                tr("Scale"),
                 "",
-                lambda: start(steering.cancel_move if moving else steering.move, "move"),
+                lambda: start(steering.scale, tr("scale the station")),
+                "copy-simple",
+                not scale,
+                scale,
+            ),
+            Command(
+                tr("Cancel its move") if moving else tr("Move"),
+                "",
+                lambda: start(
+                    steering.cancel_move if moving else steering.move,
+                    tr("cancel the move") if moving else tr("move the station"),
+                ),
                 "map-pin",
                 not stream,
                 stream,
             ),
             Command(
-                "Remove a member",
+                tr("Remove a member"),
                 "",
-                lambda: start(steering.remove_peer, "remove the member"),
+                lambda: start(steering.remove_peer, tr("remove the member")),
                 "user-minus",
                 not remove,
                 remove,
@@ -462,9 +495,9 @@ class ClusterScreen(Screen):
             refusal = self._steering.step_down_refusal(meta)
             commands.append(
                 Command(
-                    "Step down as meta leader",
+                    tr("Step down as meta leader"),
                     keymap.key("cluster.step_down"),
-                    lambda: self.context.run(self._steering.step_down(meta), "hand the leadership over"),
+                    lambda: self.context.run(self._steering.step_down(meta), tr("hand the leadership over")),
                     "arrows-down-up",
                     not refusal,
                     refusal,
@@ -474,9 +507,9 @@ class ClusterScreen(Screen):
             refusal, name = self._steering.evacuate_refusal(), row.server.name
             commands.append(
                 Command(
-                    "Evacuate it",
+                    tr("Evacuate it"),
                     "",
-                    lambda: self.context.run(self._steering.evacuate_server(name), "evacuate the server"),
+                    lambda: self.context.run(self._steering.evacuate_server(name), tr("evacuate the server")),
                     "truck",
                     not refusal,
                     refusal,
@@ -484,13 +517,15 @@ class ClusterScreen(Screen):
                 )
             )
         if row is not None and not row.server.here:
-            refusal = self._steering.remove_refusal(meta) if meta is not None else "There is no meta group."
+            refusal = (
+                self._steering.remove_refusal(meta) if meta is not None else tr("There is no meta group.")
+            )
             name = row.server.name
             commands.append(
                 Command(
-                    "Remove it from the cluster",
+                    tr("Remove it from the cluster"),
                     "",
-                    lambda: self.context.run(self._steering.remove_server(name), "remove the server"),
+                    lambda: self.context.run(self._steering.remove_server(name), tr("remove the server")),
                     "user-minus",
                     not refusal,
                     refusal,
@@ -498,3 +533,23 @@ class ClusterScreen(Screen):
                 )
             )
         return commands
+
+
+def _troubled_text(labels: Sequence[str]) -> str:
+    count, names = len(labels), ", ".join(labels[:NAMED])
+    if count <= NAMED:
+        return tr_count(
+            "{count} group without a leader: {names}.",
+            "{count} groups without a leader: {names}.",
+            count,
+            count=figures.integer(count),
+            names=names,
+        )
+    return tr_count(
+        "{count} group without a leader: {names} and {more} more.",
+        "{count} groups without a leader: {names} and {more} more.",
+        count,
+        count=figures.integer(count),
+        names=names,
+        more=figures.integer(count - NAMED),
+    )

@@ -14,6 +14,7 @@ from memphis_desktop.cluster.history import ServerKey
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.raft.groups import leaders_held
 from memphis_desktop.cluster.raft.model import RaftGroup, ServerState
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable, IconText
@@ -51,33 +52,40 @@ class ServersView(QWidget):
         self.table = DataTable(
             [
                 Column(
-                    "name", "Server", _name, "icon", 104, sort_value=lambda r: r.server.name, stretch=True
+                    "name", tr("Server"), _name, "icon", 104, sort_value=lambda r: r.server.name, stretch=True
                 ),
-                Column("state", "State", lambda r: presence_mark(r.server), "dot", 104),
-                Column("leads", "Leads", _leads, "text", 164, _LEADS, sort_value=lambda r: sum(r.held)),
-                Column("cpu", "CPU", _live("cpu_percent"), "number", 52, _CPU, text=_percent),
-                Column("memory", "Memory", _live("memory"), "bytes", 76),
-                Column("store", "Store", _store, "bar", 108, "JetStream's files against the server's limit"),
-                Column("connections", "Clients", _live("connections"), "number", 60),
-                Column("in", "In", _live("in_messages_rate"), "rate", 70, "Messages from clients"),
-                Column("out", "Out", _live("out_messages_rate"), "rate", 70, "Messages to clients"),
-                Column("line", "Last hour", _line(context), "sparkline", 76, "Messages from clients"),
-                Column("answer", "Answer", _live("answer_seconds"), "duration", 72, _ANSWER),
-                Column("uptime", "Up", _uptime, "duration", 84, "Since the server started"),
-                Column("version", "Version", lambda r: r.server.version, "text", 66),
-                Column("subscriptions", "Subscriptions", _live("subscriptions"), "number", 104),
-                Column("api", "API", _live("api_rate"), "rate", 66, "JetStream requests"),
-                Column("api_errors", "Errors", _live("api_errors"), "number", 60, _ERRORS),
-                Column("slow", "Slow clients", _live("slow_consumers"), "number", 84),
-                Column("health", "Health", _health, "text", 150, "In the server's own words"),
-                Column("tags", "Tags", lambda r: ", ".join(r.server.tags), "text", 120),
-                Column("bytes_in", "Bytes in", _live("in_bytes_rate"), "bytes", 88, **_HIDDEN_BYTES),
-                Column("bytes_out", "Bytes out", _live("out_bytes_rate"), "bytes", 88, **_HIDDEN_BYTES),
-                Column("js_memory", "Memory store", _memory_store, "bar", 150, visible=False),
-                Column("groups", "Groups", _live("groups"), "number", 70, _GROUPS, visible=False),
-                Column("cluster", "Cluster", lambda r: r.server.cluster, "text", 90, visible=False),
-                Column("id", "Server id", lambda r: r.server.id, "mono", 160, visible=False),
-                Column("peer", "Raft id", lambda r: r.server.peer, "mono", 90, visible=False),
+                Column("state", tr("State"), lambda r: presence_mark(r.server), "dot", 104),
+                Column("leads", tr("Leads"), _leads, "text", 164, _LEADS, sort_value=lambda r: sum(r.held)),
+                Column("cpu", tr("CPU"), _live("cpu_percent"), "number", 52, _CPU, text=_percent),
+                Column("memory", tr("Memory"), _live("memory"), "bytes", 76),
+                Column(
+                    "store",
+                    tr("Store"),
+                    _store,
+                    "bar",
+                    108,
+                    tr("JetStream's files against the server's limit"),
+                ),
+                Column("connections", tr("Clients"), _live("connections"), "number", 60),
+                Column("in", tr("In"), _live("in_messages_rate"), "rate", 70, tr("Messages from clients")),
+                Column("out", tr("Out"), _live("out_messages_rate"), "rate", 70, tr("Messages to clients")),
+                Column("line", tr("Last hour"), _line(context), "sparkline", 76, tr("Messages from clients")),
+                Column("answer", tr("Answer"), _live("answer_seconds"), "duration", 72, _ANSWER),
+                Column("uptime", tr("Up"), _uptime, "duration", 84, tr("Since the server started")),
+                Column("version", tr("Version"), lambda r: r.server.version, "text", 66),
+                Column("subscriptions", tr("Subscriptions"), _live("subscriptions"), "number", 104),
+                Column("api", tr("API"), _live("api_rate"), "rate", 66, tr("JetStream requests")),
+                Column("api_errors", tr("Errors"), _live("api_errors"), "number", 60, _ERRORS),
+                Column("slow", tr("Slow clients"), _live("slow_consumers"), "number", 84),
+                Column("health", tr("Health"), _health, "text", 150, tr("In the server's own words")),
+                Column("tags", tr("Tags"), lambda r: ", ".join(r.server.tags), "text", 120),
+                Column("bytes_in", tr("Bytes in"), _live("in_bytes_rate"), "bytes", 88, **_HIDDEN_BYTES),
+                Column("bytes_out", tr("Bytes out"), _live("out_bytes_rate"), "bytes", 88, **_HIDDEN_BYTES),
+                Column("js_memory", tr("Memory store"), _memory_store, "bar", 150, visible=False),
+                Column("groups", tr("Groups"), _live("groups"), "number", 70, _GROUPS, visible=False),
+                Column("cluster", tr("Cluster"), lambda r: r.server.cluster, "text", 90, visible=False),
+                Column("id", tr("Server id"), lambda r: r.server.id, "mono", 160, visible=False),
+                Column("peer", tr("Raft id"), lambda r: r.server.peer, "mono", 90, visible=False),
             ],
             lambda r: r.server.name,
             "cluster_servers",
@@ -85,8 +93,10 @@ class ServersView(QWidget):
             default_sort=("name", False),
         )
         self.table.set_state("loading")
-        self.traffic = TimeSeriesGraph("Messages from clients", "messages/s", time_range, zone=context.zone)
-        self.answers = TimeSeriesGraph("Time to answer", "seconds", time_range, zone=context.zone)
+        self.traffic = TimeSeriesGraph(
+            tr("Messages from clients"), tr("messages/s"), time_range, zone=context.zone
+        )
+        self.answers = TimeSeriesGraph(tr("Time to answer"), tr("seconds"), time_range, zone=context.zone)
         graphs = QWidget()
         row = QHBoxLayout(graphs)
         row.setContentsMargins(0, theme.SPACE_2, 0, 0)
@@ -141,11 +151,11 @@ class ServersView(QWidget):
         self._draw()
 
 
-_CPU = "Of one core; a server may use several"
-_LEADS = "Raft groups it leads: the meta group, stations, consumer groups of this account"
-_ERRORS = "JetStream requests that failed since the server started"
-_ANSWER = "From the question of this program to the server's answer, over whatever lies between"
-_GROUPS = "Replicated stations and consumer groups that it takes part in"
+_CPU = tr("Of one core; a server may use several")
+_LEADS = tr("Raft groups it leads: the meta group, stations, consumer groups of this account")
+_ERRORS = tr("JetStream requests that failed since the server started")
+_ANSWER = tr("From the question of this program to the server's answer, over whatever lies between")
+_GROUPS = tr("Replicated stations and consumer groups that it takes part in")
 
 
 _HIDDEN_BYTES: dict[str, Any] = {"text": figures.bytes_rate, "visible": False}
@@ -190,10 +200,14 @@ def _uptime(row: ServerRow) -> float | None:
 
 def _leads(row: ServerRow) -> str:
     meta, streams, consumers = row.held
-    parts = ["meta"] if meta or row.meta_leader else []
-    parts += [figures.count_noun(streams, "station")] if streams else []
-    parts += [figures.count_noun(consumers, "group")] if consumers else []
-    return ", ".join(parts) or "nothing"
+    parts = [tr("meta")] if meta or row.meta_leader else []
+    if streams:
+        shown = figures.integer(streams)
+        parts.append(tr_count("{count} station", "{count} stations", streams, count=shown))
+    if consumers:
+        shown = figures.integer(consumers)
+        parts.append(tr_count("{count} group", "{count} groups", consumers, count=shown))
+    return ", ".join(parts) or tr("nothing")
 
 
 def _bar(server: ServerState, used: int | None, limit: int | None) -> Any:
@@ -215,6 +229,8 @@ def _health(row: ServerRow) -> str:
     server = row.server
     if not server.here:
         return (
-            f"silent for {since(server.answered_at_ns or None)}" if server.answered_at_ns else "never heard"
+            tr("silent for {span}", span=since(server.answered_at_ns or None))
+            if server.answered_at_ns
+            else tr("never heard")
         )
     return server.health or figures.UNKNOWN

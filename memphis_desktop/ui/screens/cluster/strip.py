@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.raft.groups import leaders_of, meta_group
 from memphis_desktop.cluster.raft.model import ServerState
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.table_delegate import paint_status_mark
@@ -46,7 +47,7 @@ class ClusterStrip(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMouseTracking(True)
-        self.setAccessibleName("Servers of the cluster")
+        self.setAccessibleName(tr("Servers of the cluster"))
         theme.manager().changed.connect(self.update)
         self.hide()
 
@@ -68,8 +69,10 @@ class ClusterStrip(QWidget):
         """What is shown, in words."""
         parts = []
         for server in self._servers:
-            crown = ", leads the cluster" if server.name == self._leader else ""
-            parts.append(f"{server.name}: {presence_mark(server)[1]}{crown}")
+            words = [presence_mark(server)[1]]
+            if server.name == self._leader:
+                words.append(tr("leads the cluster"))
+            parts.append(f"{server.name}: {', '.join(words)}")
         return "; ".join(parts)
 
     def sizeHint(self) -> QSize:
@@ -136,7 +139,7 @@ class ClusterStrip(QWidget):
             parts.append(f"{server.cpu_percent:.0f} %")
         if server.memory is not None:
             parts.append(figures.bytes_size(server.memory))
-        parts.append(f"leads {figures.integer(meta + streams + consumers)}")
+        parts.append(tr("leads {count}", count=figures.integer(meta + streams + consumers)))
         return "  ".join(parts)
 
     # Pointer and keys

@@ -9,12 +9,13 @@ from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.profiles import CredentialKind, Credentials, ProfileError
+from memphis_desktop.language import tr
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.screen import Route, ScreenContext
 
-INTRODUCTION = (
-    "The system account sees all servers, their links and the inside of Raft, and steers the meta group. Its "
-    "login is used beside the one of this connection."
+INTRODUCTION = tr(
+    "The system account sees all servers, their links and the inside of Raft, and steers the "
+    "meta group. Its login is used beside the one of this connection."
 )
 
 
@@ -22,20 +23,20 @@ class SystemLoginDialog(FormDialog):
     """User and password, or a creds file."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, "System account", "Save and connect", introduction=INTRODUCTION)
+        super().__init__(parent, tr("System account"), tr("Save and connect"), introduction=INTRODUCTION)
         self.kind = QComboBox()
-        self.kind.addItem("User and password", CredentialKind.PASSWORD)
-        self.kind.addItem("Creds file", CredentialKind.CREDS)
-        self.kind.addItem("Nkey seed file", CredentialKind.NKEY)
+        self.kind.addItem(tr("User and password"), CredentialKind.PASSWORD)
+        self.kind.addItem(tr("Creds file"), CredentialKind.CREDS)
+        self.kind.addItem(tr("Nkey seed file"), CredentialKind.NKEY)
         self.user = QLineEdit()
         self.password = QLineEdit()
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         self.path = QLineEdit()
         self.path.setProperty("role", "mono")
-        self.add_row("Login", self.kind)
-        self.add_row("User", self.user)
-        self.add_row("Password", self.password)
-        self.add_row("File", self.path, "Read at each connection, never copied.")
+        self.add_row(tr("Login"), self.kind)
+        self.add_row(tr("User"), self.user)
+        self.add_row(tr("Password"), self.password)
+        self.add_row(tr("File"), self.path, tr("Read at each connection, never copied."))
         self.add_validator(self._check)
         self.kind.currentIndexChanged.connect(self._choose)
         self._choose()
@@ -50,8 +51,8 @@ class SystemLoginDialog(FormDialog):
 
     def _check(self) -> str:
         if self.kind.currentData() is CredentialKind.PASSWORD:
-            return "" if self.user.text().strip() else "Enter the user."
-        return "" if self.path.text().strip() else "Enter the path of the file."
+            return "" if self.user.text().strip() else tr("Enter the user.")
+        return "" if self.path.text().strip() else tr("Enter the path of the file.")
 
     def credentials(self) -> Credentials:
         """What was entered."""

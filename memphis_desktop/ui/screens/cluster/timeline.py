@@ -15,6 +15,7 @@ from memphis_desktop.cluster.history import ConsumerKey, ServerKey, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.raft.model import GroupKey, GroupKind, RaftGroup
 from memphis_desktop.cluster.raft.timeline import EventKind, LeaderEvent
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable, IconText
@@ -62,31 +63,33 @@ class TimelineView(QWidget):
         self.time_range = time_range
         self._snapshot: ClusterSnapshot | None = None
         self._groups: list[RaftGroup] = []
-        self.filter = FilterBar("Filter groups")
-        self.filter.add_chip("changed", "With changes", "Only groups that changed in this stretch of time")
-        self.export_button = QPushButton("Export")
+        self.filter = FilterBar(tr("Filter groups"))
+        self.filter.add_chip(
+            "changed", tr("With changes"), tr("Only groups that changed in this stretch of time")
+        )
+        self.export_button = QPushButton(tr("Export"))
         beside_text(self.export_button, icon("export"))
         self.export_button.clicked.connect(self.export)
         self.below = QStackedWidget()
-        self.list_button = QPushButton("Events")
+        self.list_button = QPushButton(tr("Events"))
         beside_text(self.list_button, icon("table", "muted", token_on="accent"))
         self.list_button.setCheckable(True)
-        self.list_button.setToolTip("The same as a list  (G)")
+        self.list_button.setToolTip(tr("The same as a list  (G)"))
         self.list_button.toggled.connect(lambda on: self.below.setCurrentIndex(1 if on else 0))
         self.filter.add_widget(self.list_button)
         self.filter.add_widget(self.export_button)
         self.lanes = LaneView(self._timeline, time_range, zone=context.zone)
-        self.throughput = TimeSeriesGraph("Throughput", "messages/s", time_range, zone=context.zone)
-        self.lag = TimeSeriesGraph("Lag", "messages", time_range, zone=context.zone)
+        self.throughput = TimeSeriesGraph(tr("Throughput"), tr("messages/s"), time_range, zone=context.zone)
+        self.lag = TimeSeriesGraph(tr("Lag"), tr("messages"), time_range, zone=context.zone)
         for graph in (self.throughput, self.lag):
             graph.set_axis_width(NAMES - theme.SPACE_4)
         self.events = DataTable(
             [
-                Column("time", "When", lambda e: int(e.time * 1e9), "time", 150),
-                Column("group", "Group", lambda e: e.key.label, "mono", 190, stretch=True),
-                Column("what", "What happened", _event_cell, "icon", 260, stretch=True),
-                Column("leader", "Leader then", lambda e: e.leader or "none", "mono", 100),
-                Column("term", "Term", lambda e: e.term, "number", 70),
+                Column("time", tr("When"), lambda e: int(e.time * 1e9), "time", 150),
+                Column("group", tr("Group"), lambda e: e.key.label, "mono", 190, stretch=True),
+                Column("what", tr("What happened"), _event_cell, "icon", 260, stretch=True),
+                Column("leader", tr("Leader then"), lambda e: e.leader or tr("none"), "mono", 100),
+                Column("term", tr("Term"), lambda e: e.term, "number", 70),
             ],
             lambda e: (e.key, e.time, e.kind),
             "cluster_events",
@@ -152,7 +155,7 @@ class TimelineView(QWidget):
             self.events.set_state("ready")
         else:
             self.events.set_state(
-                "empty", "Nothing changed hands in this stretch of time.", icon="clock-counter-clockwise"
+                "empty", tr("Nothing changed hands in this stretch of time."), icon="clock-counter-clockwise"
             )
         self._draw()
 
@@ -172,9 +175,9 @@ class TimelineView(QWidget):
             ranked.append((key.kind is not GroupKind.META, -recent, key.kind is GroupKind.CONSUMER, key))
         ranked.sort(key=lambda item: (*item[:3], item[3].label))
         self.filter.set_count(
-            f"{MOST_LANES} of {figures.integer(len(ranked))}"
+            tr("{shown} of {total}", shown=figures.integer(MOST_LANES), total=figures.integer(len(ranked)))
             if len(ranked) > MOST_LANES
-            else figures.count_noun(len(ranked), "group")
+            else tr_count("{count} group", "{count} groups", len(ranked), count=figures.integer(len(ranked)))
         )
         return [item[3] for item in ranked[:MOST_LANES]]
 
@@ -185,28 +188,30 @@ class TimelineView(QWidget):
         start, end = self.time_range.bounds()
         if key is not None and key.kind is not GroupKind.META and not key.account:
             stream = StreamKey(key.stream)
-            self.throughput.set_title(f"Throughput of {key.stream}")
+            self.throughput.set_title(tr("Throughput of {stream}", stream=key.stream))
             self.throughput.set_series(
                 [
-                    history_line(history, stream, "messages_in", "In", self.time_range, fill=True),
-                    history_line(history, stream, "messages_out", "Out", self.time_range),
+                    history_line(history, stream, "messages_in", tr("In"), self.time_range, fill=True),
+                    history_line(history, stream, "messages_out", tr("Out"), self.time_range),
                 ]
             )
             events = self._timeline.marks(key, start, end)
             consumers = [key.consumer] if key.consumer else self._consumers(key.stream)
-            title = f"Lag of {key.label}"
+            title = tr("Lag of {label}", label=key.label)
         else:
-            self.throughput.set_title("Throughput")
+            self.throughput.set_title(tr("Throughput"))
             self.throughput.set_series(
                 [
-                    history_line(history, ServerKey(), "published", "Published", self.time_range, fill=True),
-                    history_line(history, ServerKey(), "delivered", "Delivered", self.time_range),
+                    history_line(
+                        history, ServerKey(), "published", tr("Published"), self.time_range, fill=True
+                    ),
+                    history_line(history, ServerKey(), "delivered", tr("Delivered"), self.time_range),
                 ]
             )
             shown = [lane.key for lane in self.lanes.lanes()[:20]]
             events = [event for one in shown for event in self._timeline.marks(one, start, end)]
             events.sort(key=lambda event: event.time)
-            consumers, title = [], "Furthest behind"
+            consumers, title = [], tr("Furthest behind")
         self.lag.set_title(title)
         if key is not None and key.stream and not key.account:
             pairs = [(key.stream, name) for name in consumers[:4]]
@@ -237,7 +242,9 @@ class TimelineView(QWidget):
 
     def export(self) -> None:
         """Ask where to, and write the events of the stretch shown."""
-        dialog = QFileDialog(self, "Export the timeline", "leaders.json", "JSON (*.json);;CSV (*.csv)")
+        dialog = QFileDialog(
+            self, tr("Export the timeline"), "leaders.json", tr("JSON (*.json);;CSV (*.csv)")
+        )
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self.export_to)
@@ -255,9 +262,15 @@ class TimelineView(QWidget):
                 else:
                     json.dump(rows, file, indent=1, ensure_ascii=False)
         except OSError as error:
-            self._context.notify(f"Could not export the timeline. {error.strerror}.", "bad")
+            self._context.notify(
+                tr("Could not export the timeline. {strerror}.", strerror=error.strerror), "bad"
+            )
             return
-        self._context.notify(f"Exported {figures.count_noun(len(rows), 'event')}.", "good")
+        count = len(rows)
+        text = tr_count(
+            "Exported {count} event.", "Exported {count} events.", count, count=figures.integer(count)
+        )
+        self._context.notify(text, "good")
 
 
 def event_record(event: LeaderEvent) -> dict[str, object]:
