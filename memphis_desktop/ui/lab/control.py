@@ -23,6 +23,7 @@ from memphis_desktop.cluster.lab import ClusterView, LocalCluster
 from memphis_desktop.cluster.lab.local import NotRunning
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class LabControl(QObject):
             if self.starting:
                 return
             if self.state is LabState.RUNNING:
-                self._note("The cluster has ended", "information")
+                self._note(tr("The cluster has ended"), "information")
                 self._set(LabState.STOPPED)
             return
         if self.state is LabState.STOPPING:
@@ -136,17 +137,19 @@ class LabControl(QObject):
         for node in view.nodes:
             old = before.get(node.name, node.condition)
             if old != node.condition:
-                text, kind = _EVENT_WORDS.get(node.condition, (node.condition, "information"))
-                self._note(f"{node.name} {text}", kind)
+                text, kind = _EVENT_WORDS.get(node.condition, ("{name}", "information"))
+                self._note(text.replace("{name}", node.name), kind)
             if node.isolated != cut.get(node.name, node.isolated):
-                cause = "is cut off from the others" if node.isolated else "reaches the others again"
-                self._note(f"{node.name} {cause}", "warning" if node.isolated else "good")
+                if node.isolated:
+                    self._note(tr("{name} is cut off from the others", name=node.name), "warning")
+                else:
+                    self._note(tr("{name} reaches the others again", name=node.name), "good")
         leader = view.meta_leader
         if leader != self._leader:
             if leader:
-                self._note(f"{leader} leads the meta group", "good")
+                self._note(tr("{leader} leads the meta group", leader=leader), "good")
             elif self._leader:
-                self._note(f"The meta group lost its leader {self._leader}", "warning")
+                self._note(tr("The meta group lost its leader {leader}", leader=self._leader), "warning")
             self._leader = leader
 
     def _note(self, text: str, kind: str) -> None:
@@ -163,7 +166,7 @@ class LabControl(QObject):
     async def start(self, *, temporary: bool = False) -> None:
         """Start three servers that end with this program; raises `Failure`."""
         if self.starting:
-            raise Failure(f"the local cluster is {self.state.value}")
+            raise Failure(tr("the local cluster is on its way already"))
         self._set(LabState.STARTING)
         try:
             view = await asyncio.to_thread(self.cluster.start, temporary=temporary)
@@ -181,7 +184,7 @@ class LabControl(QObject):
         except Failure as failure:
             self._set(LabState.FAILED, str(failure))
             raise
-        self._note("The cluster was stopped", "information")
+        self._note(tr("The cluster was stopped"), "information")
         self._set(LabState.STOPPED)
 
     async def order(self, what: str, node: str) -> None:
@@ -222,9 +225,9 @@ class LabControl(QObject):
 
 
 _EVENT_WORDS = {
-    "running": ("runs", "good"),
-    "paused": ("is paused", "warning"),
-    "stopped": ("was stopped", "information"),
-    "killed": ("was killed", "bad"),
-    "ended": ("ended by itself", "bad"),
+    "running": (tr("{name} runs"), "good"),
+    "paused": (tr("{name} is paused"), "warning"),
+    "stopped": (tr("{name} was stopped"), "information"),
+    "killed": (tr("{name} was killed"), "bad"),
+    "ended": (tr("{name} ended by itself"), "bad"),
 }

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 
 from memphis_desktop.cluster.lab import NodeView
 from memphis_desktop.cluster.lab.local import can_isolate, can_pause
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -14,33 +15,35 @@ from memphis_desktop.ui.shell.status_bar import StatusMark
 from memphis_desktop.ui.theme.icons import icon
 
 _BUTTONS = {
-    "start": ("Bring back", "play", "Start the server again: it catches up with the others"),
-    "resume": ("Resume", "play", "Let the halted process go on"),
-    "pause": ("Pause", "pause", "Halt the process (SIGSTOP): connections stay, nothing answers"),
+    "start": (tr("Bring back"), "play", tr("Start the server again: it catches up with the others")),
+    "resume": (tr("Resume"), "play", tr("Let the halted process go on")),
+    "pause": (tr("Pause"), "pause", tr("Halt the process (SIGSTOP): connections stay, nothing answers")),
     "isolate": (
-        "Isolate",
+        tr("Isolate"),
         "link-break",
-        "Cut its links to the other servers, as a network that parts would: it runs and keeps its clients",
+        tr(
+            "Cut its links to the other servers, as a network that parts would: it runs and keeps its clients"
+        ),
     ),
-    "rejoin": ("Rejoin", "link", "Let it and the other servers find each other again"),
-    "stop": ("Stop", "stop", "End it in order: it hands its leaderships on first"),
-    "kill": ("Kill", "lightning", "End it at once (SIGKILL), as a crash would"),
+    "rejoin": (tr("Rejoin"), "link", tr("Let it and the other servers find each other again")),
+    "stop": (tr("Stop"), "stop", tr("End it in order: it hands its leaderships on first")),
+    "kill": (tr("Kill"), "lightning", tr("End it at once (SIGKILL), as a crash would")),
 }
 _ORDERS = {
     "running": ("pause", "isolate", "stop", "kill"),
     "paused": ("resume", "isolate", "stop", "kill"),
 }
 _BUSY = {
-    "start": "Starting…",
-    "resume": "Resuming…",
-    "pause": "Pausing…",
-    "isolate": "Isolating…",
-    "rejoin": "Rejoining…",
-    "stop": "Stopping…",
-    "kill": "Killing…",
+    "start": tr("Starting…"),
+    "resume": tr("Resuming…"),
+    "pause": tr("Pausing…"),
+    "isolate": tr("Isolating…"),
+    "rejoin": tr("Rejoining…"),
+    "stop": tr("Stopping…"),
+    "kill": tr("Killing…"),
 }
-NO_PAUSE = "This system cannot halt a process"
-NO_ISOLATION = "This system cannot tell a running server to break its links"
+NO_PAUSE = tr("This system cannot halt a process")
+NO_ISOLATION = tr("This system cannot tell a running server to break its links")
 
 
 class NodeCard(QFrame):
@@ -58,7 +61,7 @@ class NodeCard(QFrame):
         self.name = PlainLabel("", "strong")
         self.state = PlainLabel("", "muted", elide=Qt.TextElideMode.ElideRight)
         self._crown = QLabel()
-        self._crown.setToolTip("Leader of the meta group, which decides where streams and consumers live")
+        self._crown.setToolTip(tr("Leader of the meta group, which decides where streams and consumers live"))
         self.url = PlainLabel("", "mono", selectable=True)
         self.figures = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.buttons: dict[str, QPushButton] = {}
@@ -127,8 +130,11 @@ class NodeCard(QFrame):
             button.setEnabled(not busy and key not in missing)
             button.setAccessibleName(f"{_BUTTONS[key][0]} {node.name}")
             button.setToolTip(missing.get(key, _BUTTONS[key][2]))
-        leads = ", leader of the meta group" if node.leads_meta else ""
-        self.setAccessibleName(f"Server {node.name}: {word}{leads}")
+        if node.leads_meta:
+            text = tr("Server {name}: {word}, leader of the meta group", name=node.name, word=word)
+        else:
+            text = tr("Server {name}: {word}", name=node.name, word=word)
+        self.setAccessibleName(text)
 
     def _redraw(self) -> None:
         picture = icon("crown-simple", "warning").pixmap(QSize(16, 16), self.devicePixelRatioF())
@@ -138,25 +144,39 @@ class NodeCard(QFrame):
 def _state_of(node: NodeView) -> tuple[str, str]:
     """The colour token and the words of a node's state."""
     if node.condition == "paused":
-        return "warning", "Paused"
+        return "warning", tr("Paused")
     if node.condition == "running":
         if node.isolated:
-            return "warning", "Isolated"
+            return "warning", tr("Isolated")
         if node.healthy:
-            return "good", "Running"
+            return "good", tr("Running")
         problem = node.problem or "starting"
         return ("warning" if node.answers else "bad"), problem[:1].upper() + problem[1:]
     if node.condition == "stopped":
-        return "muted", "Stopped"
-    ended = "Killed" if node.condition == "killed" else "Ended by itself"
-    return "bad", ended if node.exit_code in (None, 0, -9) else f"{ended}, exit code {node.exit_code}"
+        return "muted", tr("Stopped")
+    ended = tr("Killed") if node.condition == "killed" else tr("Ended by itself")
+    return "bad", ended if node.exit_code in (None, 0, -9) else tr(
+        "{ended}, exit code {exit_code}", ended=ended, exit_code=node.exit_code
+    )
 
 
 def _figures_of(node: NodeView) -> str:
     if not node.answers:
-        return f"process {node.pid}" if node.pid else "no process"
-    words = [f"up {node.uptime}", figures.bytes_size(node.memory), f"{node.cpu:.0f} % CPU"]
-    words.append(figures.count_noun(node.connections, "client"))
+        return tr("process {pid}", pid=node.pid) if node.pid else tr("no process")
+    words = [tr("up {uptime}", uptime=node.uptime), figures.bytes_size(node.memory), f"{node.cpu:.0f} % CPU"]
+    words.append(
+        tr_count(
+            "{count} client", "{count} clients", node.connections, count=figures.integer(node.connections)
+        )
+    )
     if node.streams is not None and node.streams_led is not None:
-        words.append(f"leads {node.streams_led} of {figures.count_noun(node.streams, 'stream')}")
+        words.append(
+            tr_count(
+                "leads {streams_led} of {count} stream",
+                "leads {streams_led} of {count} streams",
+                node.streams,
+                count=figures.integer(node.streams),
+                streams_led=node.streams_led,
+            )
+        )
     return " · ".join(words)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -21,13 +22,13 @@ from memphis_desktop.ui.shell.status_bar import StatusMark
 from memphis_desktop.ui.theme.icons import icon
 
 _STATES = {
-    LabState.STOPPED: ("muted", "Stopped"),
-    LabState.STARTING: ("information", "Starting three servers…"),
-    LabState.STOPPING: ("information", "Stopping…"),
-    LabState.FAILED: ("bad", "Did not start"),
+    LabState.STOPPED: ("muted", tr("Stopped")),
+    LabState.STARTING: ("information", tr("Starting three servers…")),
+    LabState.STOPPING: ("information", tr("Stopping…")),
+    LabState.FAILED: ("bad", tr("Did not start")),
 }
 _EVENTS_SHOWN = 3
-ABOUT = "Three real nats-servers on this machine: replicate streams, lose a node, watch the election"
+ABOUT = tr("Three real nats-servers on this machine: replicate streams, lose a node, watch the election")
 
 
 class LabPanel(QFrame):
@@ -43,7 +44,7 @@ class LabPanel(QFrame):
     ) -> None:
         super().__init__(parent)
         self.setProperty("panel", "" if compact else "surface")
-        self.setAccessibleName("Local cluster")
+        self.setAccessibleName(tr("Local cluster"))
         self._context = context
         self._compact = compact
         self._lab: LabControl = context.shell.lab
@@ -56,18 +57,18 @@ class LabPanel(QFrame):
         self.events = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.banner = Banner("bad")
         self.banner.hide()
-        self.start_button = QPushButton("Start a local cluster")
+        self.start_button = QPushButton(tr("Start a local cluster"))
         self.start_button.clicked.connect(lambda: self.start())
-        self.stop_button = QPushButton("Stop")
+        self.stop_button = QPushButton(tr("Stop"))
         self.stop_button.clicked.connect(self.stop)
-        self.open_button = QPushButton("Open")
+        self.open_button = QPushButton(tr("Open"))
         self.open_button.setProperty("kind", "primary")
         self.open_button.clicked.connect(self.open)
         self.more_button = QToolButton()
         self.more_button.setIcon(icon("dots-three", "muted"))
         self.more_button.setIconSize(QSize(18, 18))
-        self.more_button.setToolTip("More")
-        self.more_button.setAccessibleName("More for the local cluster")
+        self.more_button.setToolTip(tr("More"))
+        self.more_button.setAccessibleName(tr("More for the local cluster"))
         self.more_button.clicked.connect(self._show_menu)
         self._build()
         self._show()
@@ -75,7 +76,7 @@ class LabPanel(QFrame):
     def _build(self) -> None:
         first = QHBoxLayout()
         first.setSpacing(theme.SPACE_2)
-        first.addWidget(PlainLabel("Local cluster", "section"))
+        first.addWidget(PlainLabel(tr("Local cluster"), "section"))
         first.addSpacing(theme.SPACE_2)
         first.addWidget(self._mark)
         first.addWidget(self.state)
@@ -148,19 +149,29 @@ class LabPanel(QFrame):
         view = self._lab.view
         assert view is not None
         if not view.quorum:
-            return "bad", "No quorum: nothing replicated can be written"
+            return "bad", tr("No quorum: nothing replicated can be written")
         if not view.meta_leader:
-            return "warning", "Electing a leader…"
+            return "warning", tr("Electing a leader…")
         if not view.ready:
-            return "warning", f"Running, {view.meta_leader} leads, not every server is current"
-        return "good", f"Running, {view.meta_leader} leads"
+            return "warning", tr(
+                "Running, {meta_leader} leads, not every server is current", meta_leader=view.meta_leader
+            )
+        return "good", tr("Running, {meta_leader} leads", meta_leader=view.meta_leader)
 
     def _fact_words(self) -> str:
         view = self._lab.view
         if view is None:
             return ABOUT
-        where = "Temporary: its data is forgotten at the end" if view.temporary else f"Data in {view.folder}"
-        lasts = "ends with this program" if self._lab.cluster.owned_here else "goes on without this program"
+        where = (
+            tr("Temporary: its data is forgotten at the end")
+            if view.temporary
+            else tr("Data in {folder}", folder=view.folder)
+        )
+        lasts = (
+            tr("ends with this program")
+            if self._lab.cluster.owned_here
+            else tr("goes on without this program")
+        )
         return f"{where} · {lasts}"
 
     def _show_events(self) -> None:
@@ -174,7 +185,7 @@ class LabPanel(QFrame):
 
     def start(self, *, temporary: bool = False) -> None:
         """Start it and open it."""
-        self._context.run(self._start(temporary), "start the local cluster")
+        self._context.run(self._start(temporary), tr("start the local cluster"))
 
     async def _start(self, temporary: bool) -> None:
         try:
@@ -185,11 +196,11 @@ class LabPanel(QFrame):
 
     def stop(self) -> None:
         """End it."""
-        self._context.run(self._lab.stop(), "stop the local cluster")
+        self._context.run(self._lab.stop(), tr("stop the local cluster"))
 
     def open(self) -> None:
         """Show the connection to it."""
-        self._context.run(self._open(), "open the local cluster")
+        self._context.run(self._open(), tr("open the local cluster"))
 
     async def _open(self) -> None:
         await self._context.shell.open_profile(self._lab.profile())
@@ -202,24 +213,24 @@ class LabPanel(QFrame):
         """Put all URLs on the clipboard, as clients take them."""
         if self._lab.view is not None:
             QGuiApplication.clipboard().setText(",".join(self._lab.view.urls))
-            self._context.notify("The URLs of all three servers are on the clipboard.", "good")
+            self._context.notify(tr("The URLs of all three servers are on the clipboard."), "good")
 
     def commands(self) -> list[Command]:
         """What can be done with it now."""
         lab = self._lab
         found: list[Command] = []
         if lab.state in (LabState.STOPPED, LabState.FAILED):
-            found.append(Command("Start local cluster", "", self.start, "play"))
+            found.append(Command(tr("Start local cluster"), "", self.start, "play"))
             temporary = lambda: self.start(temporary=True)  # noqa: E731
-            found.append(Command("Start a temporary local cluster", "", temporary, "flask"))
+            found.append(Command(tr("Start a temporary local cluster"), "", temporary, "flask"))
         if lab.state is LabState.RUNNING:
-            found.append(Command("Stop local cluster", "", self.stop, "stop"))
-            found.append(Command("Copy the URLs of the local cluster", "", self.copy_urls, "copy"))
+            found.append(Command(tr("Stop local cluster"), "", self.stop, "stop"))
+            found.append(Command(tr("Copy the URLs of the local cluster"), "", self.copy_urls, "copy"))
         folder = lab.folder
         if folder.exists():
             url = QUrl.fromLocalFile(str(folder))
             show = lambda: QDesktopServices.openUrl(url)  # noqa: E731
-            found.append(Command("Open the cluster's folder of data and logs", "", show, "folder-open"))
+            found.append(Command(tr("Open the cluster's folder of data and logs"), "", show, "folder-open"))
         return found
 
     def _show_menu(self) -> None:

@@ -20,6 +20,7 @@ from memphis_desktop.cluster.dead_letters.letters import (
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import Headers, InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations import model
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.model import DeadLetterKind
@@ -30,17 +31,17 @@ from .link import MemphisLink
 _KINDS = {DeadLetterKind.UNACKED: LetterKind.UNACKED, DeadLetterKind.SCHEMA: LetterKind.SCHEMA}
 _PREVIEW_BYTES = 80  # a letter's record holds so many bytes of its payload
 _KEPT, _READ_AT_ONCE = 4000, 8
-_PREFIX = "memphis: Schema validation has failed: "
-_LOST = "Retention had removed the message before it could be kept"
+_PREFIX = tr("memphis: Schema validation has failed: ")
+_LOST = tr("Retention had removed the message before it could be kept")
 _STEPS = {
-    "stored": ("stored", "good", "Stored"),
-    "failed": ("consumer", "bad", "Given up"),
-    "terminated": ("consumer", "bad", "Terminated"),
-    "refused": ("dead", "bad", "Refused"),
-    "resent": ("resent", "information", "Sent again"),
-    "edited": ("resent", "information", "Sent again, edited"),
-    "acknowledged": ("consumer", "good", "Acknowledged"),
-    "forwarded": ("stored", "information", "Copied"),
+    "stored": ("stored", "good", tr("Stored")),
+    "failed": ("consumer", "bad", tr("Given up")),
+    "terminated": ("consumer", "bad", tr("Terminated")),
+    "refused": ("dead", "bad", tr("Refused")),
+    "resent": ("resent", "information", tr("Sent again")),
+    "edited": ("resent", "information", tr("Sent again, edited")),
+    "acknowledged": ("consumer", "good", tr("Acknowledged")),
+    "forwarded": ("stored", "information", tr("Copied")),
 }
 
 
@@ -188,7 +189,16 @@ class MemphisLetters:
             answer = await change.run(self._link.session)
             sent += int(answer.get("sent") or 0)
             failed += list((answer.get("failed") or {}).values())
-        return sent, f"{len(failed):,} were not sent: {failed[0]}." if failed else ""
+        if not failed:
+            return sent, ""
+        count, first = len(failed), failed[0]
+        return sent, tr_count(
+            "{count} was not sent: {reason}.",
+            "{count} were not sent: {reason}.",
+            count,
+            count=f"{count:,}",
+            reason=first,
+        )
 
     async def write_note(self, letters: Sequence[DeadLetter], note: Note) -> None:
         """Ask the service to keep a note with letters."""
@@ -200,28 +210,39 @@ class MemphisLetters:
         record = self._records.get(letter.external)
         if record is None:
             return []
-        who = f"By {record.producer}." if record.producer else "Nobody knows by whom."
-        steps = [Step("published", "good", "Published", who)]
+        who = tr("By {name}.", name=record.producer) if record.producer else tr("Nobody knows by whom.")
+        steps = [Step("published", "good", tr("Published"), who)]
         steps += [self._step(record, one) for one in record.journey]
         if not any(step.kind == "stored" for step in steps) and record.stored_at is not None:
-            text = f"Sequence {record.sequence:,} in {record.stream}."
+            text = tr(
+                "Sequence {sequence} in {stream}.", sequence=f"{record.sequence:,}", stream=record.stream
+            )
             steps.insert(
-                1, Step("stored", "good", f"Stored in {record.station}", text, _ns(record.stored_at))
+                1,
+                Step(
+                    "stored",
+                    "good",
+                    tr("Stored in {station}", station=record.station),
+                    text,
+                    _ns(record.stored_at),
+                ),
             )
         for group in record.groups:
             if not any(step.consumer == group.name for step in steps):
-                text = group.reason or f"Delivered {group.deliveries} times without an ack."
+                text = group.reason or tr(
+                    "Delivered {deliveries} times without an ack.", deliveries=group.deliveries
+                )
                 steps.append(
                     Step("consumer", "bad", group.name, text, _ns(group.failed_at), consumer=group.name)
                 )
-        kept = "Its payload was lost." if record.payload_lost else "Kept with its payload."
-        steps.append(Step("dead", "bad", "Dead letter", kept, _ns(record.created_at)))
+        kept = tr("Its payload was lost.") if record.payload_lost else tr("Kept with its payload.")
+        steps.append(Step("dead", "bad", tr("Dead letter"), kept, _ns(record.created_at)))
         return steps
 
     def _step(self, record: model.DeadLetter, one: model.JourneyStep) -> Step:
         kind, token, title = _STEPS.get(one.what, ("resent", "muted", one.what))
         name = one.group or (record.station if kind == "stored" else "")
-        words = [f"By {one.who}." if one.who and kind == "resent" else "", one.detail]
+        words = [tr("By {name}.", name=one.who) if one.who and kind == "resent" else "", one.detail]
         text = " ".join(word for word in words if word) or f"{title}."
         return Step(kind, token, f"{title} · {name}" if name else title, text, _ns(one.time), one.group)
 
@@ -230,7 +251,12 @@ def drop_changes(letters: Sequence[DeadLetter]) -> list[MemphisChange]:
     """Return the requests that drop letters, one for each station."""
     return [
         MemphisChange(
-            f"Drop {len(ids)} dead letter{'s' if len(ids) != 1 else ''} of {station}",
+            tr_count(
+                "Drop {count} dead letter of {station}",
+                "Drop {count} dead letters of {station}",
+                len(ids),
+                station=station,
+            ),
             "dead_letters.drop",
             {"station": station, "ids": ids},
             station,
@@ -244,7 +270,12 @@ def resend_changes(letters: Sequence[DeadLetter], group: str = "") -> list[Memph
     """Return the requests that send letters again, one for each station; to one group, or all that failed."""
     return [
         MemphisChange(
-            f"Resend {len(ids)} dead letter{'s' if len(ids) != 1 else ''} of {station}",
+            tr_count(
+                "Resend {count} dead letter of {station}",
+                "Resend {count} dead letters of {station}",
+                len(ids),
+                station=station,
+            ),
             "dead_letters.resend",
             {"station": station, "ids": ids, "group": group},
             station,
@@ -257,7 +288,12 @@ def note_changes(letters: Sequence[DeadLetter], note: Note) -> list[MemphisChang
     """Return the requests that keep a note with letters, one for each station."""
     return [
         MemphisChange(
-            f"Note about {len(ids)} dead letter{'s' if len(ids) != 1 else ''} of {station}",
+            tr_count(
+                "Note about {count} dead letter of {station}",
+                "Note about {count} dead letters of {station}",
+                len(ids),
+                station=station,
+            ),
             "dead_letters.note",
             {"station": station, "ids": ids, "text": note.text, "tags": list(note.tags), "by": note.by},
             station,
@@ -295,7 +331,7 @@ def message_from(record: model.DeadLetter, payload: bytes) -> InspectedMessage:
 def _resends(record: model.DeadLetter) -> tuple[Resent, ...]:
     """One entry for each time it was sent to a group; only the last time of each is known."""
     return tuple(
-        Resent(_ns(group.resent_at), number + 1, f"to {group.name}")
+        Resent(_ns(group.resent_at), number + 1, tr("to {name}", name=group.name))
         for group in record.groups
         if group.resent_at is not None
         for number in range(group.resends)

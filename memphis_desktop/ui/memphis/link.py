@@ -19,6 +19,7 @@ from memphis_desktop.cluster.activity import identity
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState, StreamSnapshot
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.language import tr
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.model import Consumer, DeadLetter, Producer, Schema, Station, StationState, User
 
@@ -268,7 +269,10 @@ class MemphisLink(QObject):
             "users": live.users,
         }  # fmt: skip
         missing = ", ".join(name for name, view in views.items() if not view.complete.is_set())
-        text = f"The buckets of Memphis can not be read with this login, or not in time: {missing}."
+        text = tr(
+            "The buckets of Memphis can not be read with this login, or not in time: {missing}.",
+            missing=missing,
+        )
         self.view = replace(self.view, problem=text)
         self.changed.emit()
 

@@ -29,11 +29,11 @@ from memphis_desktop.ui.theme.icons import icon
 
 HOST = "127.0.0.1"
 _STATES = {
-    BrokerState.STOPPED: ("muted", "Stopped"),
-    BrokerState.STARTING: ("information", "Starting"),
-    BrokerState.RUNNING: ("good", "Running"),
-    BrokerState.STOPPING: ("information", "Stopping"),
-    BrokerState.FAILED: ("bad", "Did not start"),
+    BrokerState.STOPPED: ("muted", tr("Stopped")),
+    BrokerState.STARTING: ("information", tr("Starting")),
+    BrokerState.RUNNING: ("good", tr("Running")),
+    BrokerState.STOPPING: ("information", tr("Stopping")),
+    BrokerState.FAILED: ("bad", tr("Did not start")),
 }
 
 
@@ -52,7 +52,7 @@ class BrokerPanel(QFrame):
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("panel", "surface")
-        self.setAccessibleName("Local broker")
+        self.setAccessibleName(tr("Local broker"))
         self._context = context
         self._broker = context.shell.broker
         self._size: int | None = None
@@ -64,38 +64,40 @@ class BrokerPanel(QFrame):
         self.copy_button = QToolButton()
         self.copy_button.setIcon(icon("copy", "muted"))
         self.copy_button.setIconSize(QSize(14, 14))
-        self.copy_button.setToolTip("Copy the URL")
-        self.copy_button.setAccessibleName("Copy the URL")
+        self.copy_button.setToolTip(tr("Copy the URL"))
+        self.copy_button.setAccessibleName(tr("Copy the URL"))
         self.copy_button.clicked.connect(self.copy_url)
         self.memphis_button = QPushButton("")
         self.memphis_button.setProperty("kind", "link")
-        self.memphis_button.setToolTip("Where Memphis SDKs connect: programs to begin with")
+        self.memphis_button.setToolTip(tr("Where Memphis SDKs connect: programs to begin with"))
         self.memphis_button.clicked.connect(self.connect_code)
         self.rest_label = PlainLabel("", "mono", selectable=True)
-        self.rest_label.setToolTip("Where the REST gateway listens")
+        self.rest_label.setToolTip(tr("Where the REST gateway listens"))
         self.streaming_label = PlainLabel("", "mono", selectable=True)
         self.streaming_label.setToolTip(
-            "NATS Streaming clients connect to the broker's address and name this id"
+            tr("NATS Streaming clients connect to the broker's address and name this id")
         )
         self.doors_state = PlainLabel("", "caption")
-        self.open_button = QPushButton("Open")
+        self.open_button = QPushButton(tr("Open"))
         self.open_button.setProperty("kind", "primary")
-        self.open_button.clicked.connect(lambda: self._context.run(self._open(), "open the local broker"))
-        self.start_button = QPushButton("Start")
+        self.open_button.clicked.connect(lambda: self._context.run(self._open(), tr("open the local broker")))
+        self.start_button = QPushButton(tr("Start"))
         self.start_button.clicked.connect(lambda: self.start())
-        self.stop_button = QPushButton("Stop")
-        self.stop_button.clicked.connect(lambda: self._context.run(self._broker.stop(), "stop the broker"))
+        self.stop_button = QPushButton(tr("Stop"))
+        self.stop_button.clicked.connect(
+            lambda: self._context.run(self._broker.stop(), tr("stop the broker"))
+        )
         self.more_button = QToolButton()
         self.more_button.setIcon(icon("dots-three", "muted"))
         self.more_button.setIconSize(QSize(18, 18))
-        self.more_button.setToolTip("More")
-        self.more_button.setAccessibleName("More for the local broker")
+        self.more_button.setToolTip(tr("More"))
+        self.more_button.setAccessibleName(tr("More for the local broker"))
         self.more_button.clicked.connect(self._show_menu)
         self.banner = Banner("bad")
         self.banner.hide()
         first = QHBoxLayout()
         first.setSpacing(theme.SPACE_2)
-        first.addWidget(PlainLabel("Local broker", "section"))
+        first.addWidget(PlainLabel(tr("Local broker"), "section"))
         first.addSpacing(theme.SPACE_2)
         first.addWidget(self._mark)
         first.addWidget(self._state)
@@ -138,7 +140,7 @@ class BrokerPanel(QFrame):
         if watching and self._unsubscribe is None:
             self._unsubscribe = self._broker.subscribe(self._show)
             self._show()
-            self._context.run(self._measure(), "measure the data folder")
+            self._context.run(self._measure(), tr("measure the data folder"))
         elif not watching and self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
@@ -169,15 +171,19 @@ class BrokerPanel(QFrame):
     def _show_doors(self, served: Served, running: bool) -> None:
         """Who else can come in, what is not open yet, and what did not work."""
         broker = self._broker
-        self.memphis_button.setText(f"Memphis SDKs: {HOST}:{served.memphis_port}")
+        self.memphis_button.setText(
+            tr("Memphis SDKs: {host}:{memphis_port}", host=HOST, memphis_port=served.memphis_port)
+        )
         self.memphis_button.setVisible(bool(served.memphis_port))
-        self.rest_label.setText(f"REST: http://{HOST}:{served.rest_port}")
+        self.rest_label.setText(tr("REST: http://{host}:{rest_port}", host=HOST, rest_port=served.rest_port))
         self.rest_label.setVisible(bool(served.rest_port))
-        self.streaming_label.setText(f"NATS Streaming: cluster id {served.streaming_cluster}")
+        self.streaming_label.setText(
+            tr("NATS Streaming: cluster id {streaming_cluster}", streaming_cluster=served.streaming_cluster)
+        )
         self.streaming_label.setVisible(bool(served.streaming_cluster))
         chosen = self._broker.choice.doors
         waiting = running and not served.complete and chosen != _NOBODY
-        self.doors_state.setText("Opening for other clients…" if waiting else "")
+        self.doors_state.setText(tr("Opening for other clients…") if waiting else "")
         self.doors_state.setVisible(waiting)
         self.doors.setVisible(running and chosen != _NOBODY)
         if running and served.failures:
@@ -202,13 +208,13 @@ class BrokerPanel(QFrame):
         folder = broker.data_folder
         words = []
         if folder is not None:
-            words.append(f"Data in {folder}")
+            words.append(tr("Data in {folder}", folder=folder))
             if self._size is not None:
                 words.append(figures.bytes_size(self._size))
         else:
-            words.append("Temporary: its data is forgotten at the end")
+            words.append(tr("Temporary: its data is forgotten at the end"))
         if broker.sample_traffic:
-            words.append("sample clients at work")
+            words.append(tr("sample clients at work"))
         return words
 
     # Doing ------------------------------------------------------------------------------------
@@ -219,7 +225,7 @@ class BrokerPanel(QFrame):
         choice = BrokerChoice(
             last.port if port is None else port, last.persistent, last.sample_traffic and not last.persistent
         )  # the window adds who else may come in
-        self._context.run(self._start(choice), "start the broker")
+        self._context.run(self._start(choice), tr("start the broker"))
 
     async def _start(self, choice: BrokerChoice) -> None:
         try:
@@ -240,7 +246,7 @@ class BrokerPanel(QFrame):
     def copy_url(self) -> None:
         """Put the URL on the clipboard."""
         QGuiApplication.clipboard().setText(self._broker.url)
-        self._context.notify("The broker's URL is on the clipboard.", "good")
+        self._context.notify(tr("The broker's URL is on the clipboard."), "good")
 
     def copy_damage(self) -> None:
         """Put what was found damaged on the clipboard, with the place of the data."""
@@ -291,7 +297,7 @@ class BrokerPanel(QFrame):
 
     def change_doors(self) -> None:
         """Ask who else may come in, and restart the broker with that when it runs."""
-        self._context.run(self._change_doors(), "change who may connect")
+        self._context.run(self._change_doors(), tr("change who may connect"))
 
     async def _change_doors(self) -> None:
         before = load_doors(self._context.settings)
@@ -306,14 +312,24 @@ class BrokerPanel(QFrame):
 
     async def _remove_samples(self) -> None:
         agreed = await self._context.confirm(
-            "Remove the sample data",
-            "The sample clients are stopped, and every station whose name begins with sample- is deleted"
-            " with its messages. Other stations are left alone.",
-            "Remove sample data",
+            tr("Remove the sample data"),
+            tr(
+                "The sample clients are stopped, and every station whose name begins with sample- is deleted"
+                " with its messages. Other stations are left alone."
+            ),
+            tr("Remove sample data"),
         )
         if agreed:
             count = await self._broker.remove_sample_data()
-            self._context.notify(f"Removed {figures.count_noun(count, 'stream')} of sample data.", "good")
+            self._context.notify(
+                tr_count(
+                    "Removed {count} stream of sample data.",
+                    "Removed {count} streams of sample data.",
+                    count,
+                    count=figures.integer(count),
+                ),
+                "good",
+            )
 
     def commands(self) -> list[Command]:
         """What can be done with the broker now."""
@@ -323,44 +339,50 @@ class BrokerPanel(QFrame):
         run = self._context.run
         found: list[Command] = []
         if stopped:
-            found.append(Command("Start local broker", "", self.start, "play"))
+            found.append(Command(tr("Start local broker"), "", self.start, "play"))
             found.append(
-                Command("Start a temporary broker with sample traffic", "", self._start_demo, "flask")
+                Command(tr("Start a temporary broker with sample traffic"), "", self._start_demo, "flask")
             )
         if running:
             found.append(
-                Command("Stop local broker", "", lambda: run(broker.stop(), "stop the broker"), "stop")
+                Command(
+                    tr("Stop local broker"), "", lambda: run(broker.stop(), tr("stop the broker")), "stop"
+                )
             )
-            restart = lambda: run(self._restart(), "restart the broker")  # noqa: E731
-            found.append(Command("Restart local broker", "", restart, "arrows-clockwise"))
-            found.append(Command("Connect your code", "", self.nats_code, "code"))
+            restart = lambda: run(self._restart(), tr("restart the broker"))  # noqa: E731
+            found.append(Command(tr("Restart local broker"), "", restart, "arrows-clockwise"))
+            found.append(Command(tr("Connect your code"), "", self.nats_code, "code"))
             if broker.served.memphis_port:
-                found.append(Command("Connect your code with a Memphis SDK", "", self.connect_code, "code"))
+                found.append(
+                    Command(tr("Connect your code with a Memphis SDK"), "", self.connect_code, "code")
+                )
             if broker.sample_traffic:
-                stop = lambda: run(broker.stop_sample_traffic(), "stop the sample clients")  # noqa: E731
-                found.append(Command("Stop sample traffic", "", stop, "pause"))
+                stop = lambda: run(broker.stop_sample_traffic(), tr("stop the sample clients"))  # noqa: E731
+                found.append(Command(tr("Stop sample traffic"), "", stop, "pause"))
             else:
-                begin = lambda: run(broker.start_sample_traffic(), "start the sample clients")  # noqa: E731
-                found.append(Command("Start sample traffic", "", begin, "flask"))
-            remove = lambda: run(self._remove_samples(), "remove the sample data")  # noqa: E731
-            found.append(Command("Remove sample data", "", remove, "trash", danger=True))
+                begin = lambda: run(broker.start_sample_traffic(), tr("start the sample clients"))  # noqa: E731
+                found.append(Command(tr("Start sample traffic"), "", begin, "flask"))
+            remove = lambda: run(self._remove_samples(), tr("remove the sample data"))  # noqa: E731
+            found.append(Command(tr("Remove sample data"), "", remove, "trash", danger=True))
         if running or stopped:
-            found.append(Command("Other clients of the local broker…", "", self.change_doors, "door"))
+            found.append(Command(tr("Other clients of the local broker…"), "", self.change_doors, "door"))
         folder = broker.data_folder
         if running and broker.damage:
-            found.append(Command("Copy the report of damage", "", self.copy_damage, "copy"))
+            found.append(Command(tr("Copy the report of damage"), "", self.copy_damage, "copy"))
         if stopped and folder is not None and folder.exists():
-            found.append(Command("Set the data aside…", "", self.set_data_aside, "folder-minus", danger=True))
+            found.append(
+                Command(tr("Set the data aside…"), "", self.set_data_aside, "folder-minus", danger=True)
+            )
         if folder is not None and folder.exists():
             url = QUrl.fromLocalFile(str(folder))
             found.append(
-                Command("Open the data folder", "", lambda: QDesktopServices.openUrl(url), "folder-open")
+                Command(tr("Open the data folder"), "", lambda: QDesktopServices.openUrl(url), "folder-open")
             )
         return found
 
     def _start_demo(self) -> None:
         self._context.run(
-            self._start(BrokerChoice(port=0, persistent=False, sample_traffic=True)), "start the broker"
+            self._start(BrokerChoice(port=0, persistent=False, sample_traffic=True)), tr("start the broker")
         )
 
     def _show_menu(self) -> None:

@@ -14,6 +14,7 @@ from memphis_desktop.cluster.diagnosis import FAILED, PASSED, RUNNING, SKIPPED, 
 from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, TlsOptions, without_secret
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -25,7 +26,7 @@ from memphis_desktop.ui.shell.status_bar import STATE_WORDS
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import paint_icon
 
-_FAILED_AT = "Failed at"
+_FAILED_AT = tr("Failed at")
 _MARKS = {
     PASSED: ("check-circle", "good"),
     FAILED: ("x-circle", "bad"),
@@ -40,7 +41,7 @@ class StepList(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._steps: Sequence[Step] = ()
-        self.setAccessibleName("Steps of the connection test")
+        self.setAccessibleName(tr("Steps of the connection test"))
 
     def set_steps(self, steps: Sequence[Step]) -> None:
         """Show other steps."""
@@ -128,16 +129,16 @@ class ConnectionDetails(QFrame):
         self._facts.setHorizontalSpacing(theme.SPACE_3)
         self._facts.setVerticalSpacing(theme.SPACE_2)
         self._facts.setColumnStretch(1, 1)
-        self.connect_button = QPushButton("Connect")
+        self.connect_button = QPushButton(tr("Connect"))
         self.connect_button.setProperty("kind", "primary")
         self.connect_button.clicked.connect(lambda: self._emit(self.connect_requested))
-        self.disconnect_button = QPushButton("Disconnect")
+        self.disconnect_button = QPushButton(tr("Disconnect"))
         self.disconnect_button.clicked.connect(lambda: self._emit(self.disconnect_requested))
-        self.edit_button = QPushButton("Edit")
+        self.edit_button = QPushButton(tr("Edit"))
         self.edit_button.clicked.connect(lambda: self._emit(self.edit_requested))
-        self.test_button = QPushButton("Test")
+        self.test_button = QPushButton(tr("Test"))
         self.test_button.clicked.connect(self.test)
-        self.copy_button = QPushButton("Copy report")
+        self.copy_button = QPushButton(tr("Copy report"))
         self.copy_button.setProperty("kind", "link")
         self.copy_button.clicked.connect(self._copy_report)
         self.copy_button.hide()
@@ -195,8 +196,8 @@ class ConnectionDetails(QFrame):
             return
         self._name.setText(profile.name)
         self.disconnect_button.setVisible(snapshot is not None)
-        self.disconnect_button.setText("Stop trying" if self.is_trying() else "Disconnect")
-        self.connect_button.setText("Show" if snapshot is not None else "Connect")
+        self.disconnect_button.setText(tr("Stop trying") if self.is_trying() else tr("Disconnect"))
+        self.connect_button.setText(tr("Show") if snapshot is not None else tr("Connect"))
         while (item := self._facts.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
@@ -205,7 +206,9 @@ class ConnectionDetails(QFrame):
         if snapshot is None and failure is not None:
             known.insert(0, (_FAILED_AT, f"{STAGES[failure.stage]}. {failure}"))
         if last_connected is not None and snapshot is None:
-            known.append(("Last connected", figures.timestamp(last_connected, self._context.zone, digits=0)))
+            known.append(
+                (tr("Last connected"), figures.timestamp(last_connected, self._context.zone, digits=0))
+            )
         for row, (name, value) in enumerate(known):
             label = PlainLabel(name, "caption")
             label.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -230,7 +233,7 @@ class ConnectionDetails(QFrame):
             self.copy_button.show()
 
         self._show_steps(diagnosis.steps)
-        self._test = self._context.run(run(), "test the connection")
+        self._test = self._context.run(run(), tr("test the connection"))
 
     def _show_steps(self, steps: Sequence[Step]) -> None:
         self._steps = tuple(steps)
@@ -252,7 +255,7 @@ class ConnectionDetails(QFrame):
     def _copy_report(self) -> None:
         if self._profile is not None:
             QGuiApplication.clipboard().setText(report(self._profile, self._steps))
-            self._context.notify("The report is on the clipboard. It holds no secrets.", "good")
+            self._context.notify(tr("The report is on the clipboard. It holds no secrets."), "good")
 
     def _emit(self, signal: Any) -> None:
         if self._profile is not None:
@@ -261,9 +264,11 @@ class ConnectionDetails(QFrame):
 
 def facts(profile: ConnectionProfile, snapshot: ClusterSnapshot | None) -> list[tuple[str, str]]:
     """What there is to say of a connection, without secrets."""
-    found = [("Servers", "\n".join(safe_urls(profile)))]
+    found = [(tr("Servers"), "\n".join(safe_urls(profile)))]
     environment = ENVIRONMENTS[profile.environment]
-    found.append(("Environment", environment + (", read-only" if profile.read_only else "")))
+    if profile.read_only:
+        environment = tr("{environment}, read-only", environment=environment)
+    found.append((tr("Environment"), environment))
     login = profile.credentials
     who = {
         CredentialKind.PASSWORD: login.user,
@@ -273,44 +278,52 @@ def facts(profile: ConnectionProfile, snapshot: ClusterSnapshot | None) -> list[
         CredentialKind.MEMPHIS: login.memphis_user,
         CredentialKind.MEMPHIS_TOKEN: login.user,
     }.get(login.kind, "")
-    found.append(("Login", f"{KINDS[login.kind]}{f': {who}' if who else ''}"))
+    found.append((tr("Login"), f"{KINDS[login.kind]}{f': {who}' if who else ''}"))
     if profile.tls.skip_verify:
-        found.append(("TLS", "any certificate is accepted: nobody checks who the server is"))
+        found.append(("TLS", tr("any certificate is accepted: nobody checks who the server is")))
     elif profile.tls != TlsOptions():
         found.append(("TLS", tls_words(profile.tls)))
     if profile.proxy.url:
         proxy = profile.proxy
-        found.append(("Proxy", f"{proxy.url}, as {proxy.user}" if proxy.user else proxy.url))
+        found.append(
+            (tr("Proxy"), tr("{url}, as {user}", url=proxy.url, user=proxy.user) if proxy.user else proxy.url)
+        )
     if profile.system_credentials is not None:
-        found.append(("System account", KINDS[profile.system_credentials.kind]))
+        found.append((tr("System account"), KINDS[profile.system_credentials.kind]))
     if profile.api_prefix != "$JS.API":
-        found.append(("API prefix", profile.api_prefix))
+        found.append((tr("API prefix"), profile.api_prefix))
     if profile.inbox_prefix:
-        found.append(("Inbox prefix", profile.inbox_prefix))
+        found.append((tr("Inbox prefix"), profile.inbox_prefix))
     if profile.tags:
-        found.append(("Tags", ", ".join(profile.tags)))
+        found.append((tr("Tags"), ", ".join(profile.tags)))
     if profile.origin:
-        found.append(("Imported from", profile.origin))
+        found.append((tr("Imported from"), profile.origin))
     if snapshot is not None:
         _, word = STATE_WORDS[snapshot.state]
-        found.append(("State", f"{word}. {snapshot.detail}" if snapshot.detail else word))
+        found.append((tr("State"), f"{word}. {snapshot.detail}" if snapshot.detail else word))
         if snapshot.server is not None:
             server = snapshot.server
             named = server.name and server.name != server.server_id
-            found.append(("Server", (f"{server.name}, " if named else "") + f"version {server.version}"))
-            found.append(("Round trip", figures.duration(snapshot.server.rtt_seconds)))
+            if named:
+                text = tr("{name}, version {version}", name=server.name, version=server.version)
+            else:
+                text = tr("version {version}", version=server.version)
+            found.append((tr("Server"), text))
+            found.append((tr("Round trip"), figures.duration(snapshot.server.rtt_seconds)))
     return found
 
 
 def tls_words(tls: TlsOptions) -> str:
     """What is set for TLS, in words."""
-    words = [f"trusts {tls.ca_path}" if tls.ca_path else "trusts the system's authorities"]
+    words = [
+        tr("trusts {ca_path}", ca_path=tls.ca_path) if tls.ca_path else tr("trusts the system's authorities")
+    ]
     if tls.cert_path:
-        words.append(f"shows {tls.cert_path}")
+        words.append(tr("shows {cert_path}", cert_path=tls.cert_path))
     if tls.server_name:
-        words.append(f"expects {tls.server_name}")
+        words.append(tr("expects {server_name}", server_name=tls.server_name))
     if tls.handshake_first:
-        words.append("before the greeting")
+        words.append(tr("before the greeting"))
     return ", ".join(words)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QSpinBox, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import MEMPHIS_PORT, REST_PORT, STREAMING_CLUSTER, Doors
 from memphis_desktop.ui.components.dialogs import FormDialog
@@ -21,41 +22,43 @@ class DoorsDialog(FormDialog):
     ) -> None:
         super().__init__(
             parent,
-            "Other clients of the local broker",
-            "Save and restart the broker" if running else "Save",
-            introduction="NATS clients can always connect. Everything listens on this machine only; a port"
-            " that is taken gives way to the next free one.",
+            tr("Other clients of the local broker"),
+            tr("Save and restart the broker") if running else tr("Save"),
+            introduction=tr(
+                "NATS clients can always connect. Everything listens on this machine only; a port"
+                " that is taken gives way to the next free one."
+            ),
         )
-        self.memphis = QCheckBox("Serve Memphis SDKs")
-        self.memphis_port = _port(doors.memphis_port or MEMPHIS_PORT, "Port for Memphis SDKs")
-        self.rest = QCheckBox("Serve REST")
-        self.rest_port = _port(doors.rest_port or REST_PORT, "Port of the REST gateway")
-        self.streaming = QCheckBox("Serve NATS Streaming")
+        self.memphis = QCheckBox(tr("Serve Memphis SDKs"))
+        self.memphis_port = _port(doors.memphis_port or MEMPHIS_PORT, tr("Port for Memphis SDKs"))
+        self.rest = QCheckBox(tr("Serve REST"))
+        self.rest_port = _port(doors.rest_port or REST_PORT, tr("Port of the REST gateway"))
+        self.streaming = QCheckBox(tr("Serve NATS Streaming"))
         self.cluster = QLineEdit(doors.streaming_cluster or STREAMING_CLUSTER)
         self.cluster.setProperty("role", "mono")
         self.cluster.setFixedWidth(_FIELD_WIDTH)
-        self.cluster.setAccessibleName("Cluster id for NATS Streaming clients")
+        self.cluster.setAccessibleName(tr("Cluster id for NATS Streaming clients"))
         for label, box, on, field, help_text in (
             (
-                "Memphis SDKs on port",
+                tr("Memphis SDKs on port"),
                 self.memphis,
                 bool(doors.memphis_port),
                 self.memphis_port,
-                "memphis-py, memphis-dev and others log in as Memphis users, at first root with memphis.",
+                tr("memphis-py, memphis-dev and others log in as Memphis users, at first root with memphis."),
             ),
             (
-                "REST on port",
+                tr("REST on port"),
                 self.rest,
                 bool(doors.rest_port),
                 self.rest_port,
-                "Produce and consume over HTTP with Memphis's routes and tokens.",
+                tr("Produce and consume over HTTP with Memphis's routes and tokens."),
             ),
             (
-                "NATS Streaming, cluster id",
+                tr("NATS Streaming, cluster id"),
                 self.streaming,
                 bool(doors.streaming_cluster),
                 self.cluster,
-                "Clients of that protocol connect to the broker's own port and name this id.",
+                tr("Clients of that protocol connect to the broker's own port and name this id."),
             ),
         ):
             self.add_row(label, _switched(box, field, on), help_text)

@@ -125,18 +125,18 @@ class ClusterCard(QFrame):
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("panel", "surface")
-        self.setAccessibleName("Start a local cluster")
+        self.setAccessibleName(tr("Start a local cluster"))
         self._context = context
         self._lab = context.shell.lab
         self._picture = QLabel()
-        self.button = QPushButton("Start cluster")
+        self.button = QPushButton(tr("Start cluster"))
         self.button.setAutoDefault(True)
         self.button.clicked.connect(self.start)
         self.banner = Banner("bad")
         self.banner.hide()
         words = QVBoxLayout()
         words.setSpacing(2)
-        words.addWidget(PlainLabel("Start a local cluster", "section"))
+        words.addWidget(PlainLabel(tr("Start a local cluster"), "section"))
         words.addWidget(PlainLabel(f"{ABOUT}.", "muted", wrap=True))
         line = QHBoxLayout()
         line.setSpacing(theme.SPACE_4)
@@ -154,9 +154,9 @@ class ClusterCard(QFrame):
     def start(self) -> None:
         """Start it and show it."""
         self.banner.hide()
-        self.button.setText("Starting…")
+        self.button.setText(tr("Starting…"))
         self.setEnabled(False)
-        self._context.run(self._start(), "start the local cluster")
+        self._context.run(self._start(), tr("start the local cluster"))
 
     async def _start(self) -> None:
         try:
@@ -166,7 +166,7 @@ class ClusterCard(QFrame):
             self.banner.set_content("bad", sentence(str(failure)))
             self.banner.show()
         finally:
-            self.button.setText("Start cluster")
+            self.button.setText(tr("Start cluster"))
             self.setEnabled(True)
 
     def _redraw(self) -> None:
@@ -225,12 +225,16 @@ class FirstRun(QWidget):
         self.connect_card = self._make_connect_card()
         self.demo_card = Card(
             "presentation-chart",
-            "See it with data",
-            "A throw-away broker with orders, telemetry and payments: live producers, a group that lags,"
-            " and a poison message now and then.",
-            "Open the demo",
+            tr("See it with data"),
+            tr(
+                "A throw-away broker with orders, telemetry and payments: live producers, a group that lags,"
+                " and a poison message now and then."
+            ),
+            tr("Open the demo"),
         )
-        self.demo_card.fields.addWidget(PlainLabel("Nothing is kept when you quit.", "caption", wrap=True))
+        self.demo_card.fields.addWidget(
+            PlainLabel(tr("Nothing is kept when you quit."), "caption", wrap=True)
+        )
         self.demo_card.button.clicked.connect(self.open_demo)
         cards = QHBoxLayout()
         cards.setSpacing(theme.SPACE_4)
@@ -254,16 +258,16 @@ class FirstRun(QWidget):
     def _make_broker_card(self) -> Card:
         card = Card(
             "rocket-launch",
-            "Start a local broker",
-            "A NATS-compatible broker inside this program. Your clients connect to it on this machine.",
-            "Start broker",
+            tr("Start a local broker"),
+            tr("A NATS-compatible broker inside this program. Your clients connect to it on this machine."),
+            tr("Start broker"),
         )
         card.button.setProperty("kind", "primary")
         card.button.clicked.connect(lambda: self.start_broker())
-        self.keep = QRadioButton("Keep the data")
+        self.keep = QRadioButton(tr("Keep the data"))
         self.keep.setChecked(True)
-        self.forget = QRadioButton("Temporary: forget it on quit")
-        self.samples = QCheckBox("Sample stations with traffic")
+        self.forget = QRadioButton(tr("Temporary: forget it on quit"))
+        self.samples = QCheckBox(tr("Sample stations with traffic"))
         self.samples.setChecked(True)
         for field in (self.keep, self.forget, self.samples):
             card.fields.addWidget(field)
@@ -272,13 +276,13 @@ class FirstRun(QWidget):
     def _make_connect_card(self) -> Card:
         card = Card(
             "link-simple",
-            "Connect to a server",
-            "Any NATS server or cluster with JetStream, near or far.",
-            "Connect",
+            tr("Connect to a server"),
+            tr("Any NATS server or cluster with JetStream, near or far."),
+            tr("Connect"),
         )
         self.url = QLineEdit()
         self.url.setPlaceholderText("nats://host:4222")
-        self.url.setAccessibleName("Server URL")
+        self.url.setAccessibleName(tr("Server URL"))
         self.url.setProperty("role", "mono")
         self.url.returnPressed.connect(self.connect_url)
         card.button.clicked.connect(self.connect_url)
@@ -301,14 +305,16 @@ class FirstRun(QWidget):
                 widget.deleteLater()
         found = find_contexts()
         if found:
-            self._contexts.addWidget(PlainLabel("Found on this machine", "caption"))
+            self._contexts.addWidget(PlainLabel(tr("Found on this machine"), "caption"))
         for one in found[:_CONTEXTS_SHOWN]:
             button = ContextButton(one)
             button.clicked.connect(lambda _checked=False, one=one: self.connect_found(one))
             self._contexts.addWidget(button)
         if len(found) > _CONTEXTS_SHOWN:
             more = len(found) - _CONTEXTS_SHOWN
-            self._contexts.addWidget(PlainLabel(f"and {more} more, under Home, Import", "caption"))
+            self._contexts.addWidget(
+                PlainLabel(tr("and {more} more, under Home, Import", more=more), "caption")
+            )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter starts the broker, wherever the focus is among its fields."""
@@ -322,30 +328,30 @@ class FirstRun(QWidget):
     def start_broker(self, port: int = DEFAULT_PORT) -> None:
         """Start with the choices of the card."""
         choice = BrokerChoice(port, self.keep.isChecked(), self.samples.isChecked())
-        self._begin(self._start(self.broker_card, choice), self.broker_card, "Starting…")
+        self._begin(self._start(self.broker_card, choice), self.broker_card, tr("Starting…"))
 
     def open_demo(self) -> None:
         """A temporary broker on any free port, with traffic."""
         choice = BrokerChoice(port=0, persistent=False, sample_traffic=True)
-        self._begin(self._start(self.demo_card, choice), self.demo_card, "Starting…")
+        self._begin(self._start(self.demo_card, choice), self.demo_card, tr("Starting…"))
 
     def connect_url(self) -> None:
         """Connect to what was typed."""
         text = self.url.text().strip()
         if not text:
-            self.connect_card.show_failure("Type the address of a server, for example nats://host:4222.")
+            self.connect_card.show_failure(tr("Type the address of a server, for example nats://host:4222."))
             self.url.setFocus()
             return
         budget = setting_keys.poll_budget(settings.current())
         profile = replace(profile_for(text), poll_budget=budget)
         if profile.environment is not Environment.LOCAL:
             profile = replace(profile, proxy=ProxyOptions(setting_keys.proxy(settings.current())))
-        self._begin(self._connect(profile, typed=True), self.connect_card, "Connecting…")
+        self._begin(self._connect(profile, typed=True), self.connect_card, tr("Connecting…"))
 
     def connect_found(self, found: FoundContext) -> None:
         """Connect with a context of the ``nats`` command line."""
         if found.profile is not None:
-            self._begin(self._connect(found.profile), self.connect_card, "Connecting…")
+            self._begin(self._connect(found.profile), self.connect_card, tr("Connecting…"))
 
     def _begin(self, work: Coroutine[Any, Any, None], card: Card, text: str) -> None:
         if self._busy is not None and not self._busy.done():
@@ -369,7 +375,7 @@ class FirstRun(QWidget):
             text = sentence(str(error))
             if error.next_port is not None:
                 port = error.next_port
-                card.show_failure(text, (f"Start on {port}", lambda: self.start_broker(port)))
+                card.show_failure(text, (tr("Start on {port}", port=port), lambda: self.start_broker(port)))
             elif error.folder_in_use:
                 text = tr("{problem} Another copy of the program may be running.", problem=text)
                 if await answers(_LOCAL_URL):
@@ -410,7 +416,7 @@ class FirstRun(QWidget):
         except ConnectionFailure as failure:
             action = None
             if failure.stage is Stage.LOGIN:
-                action = ("Add credentials", lambda: self.credentials_wanted.emit(profile))
+                action = (tr("Add credentials"), lambda: self.credentials_wanted.emit(profile))
             self.connect_card.show_failure(str(failure), action)
             return
         present = shell.profiles.load()

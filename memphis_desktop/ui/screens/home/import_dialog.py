@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QScrollArea, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.contexts import FoundContext
 from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import Dialog
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -20,9 +21,12 @@ def summary(profile: ConnectionProfile) -> str:
     """Where it goes and how it logs in, in a line."""
     parts = [profile.address, KINDS[profile.credentials.kind].lower()]
     if len(profile.urls) > 1:
-        parts[0] += f" and {len(profile.urls) - 1} more"
+        more = len(profile.urls) - 1
+        parts[0] = tr_count(
+            "{address} and {count} more", "{address} and {count} more", more, address=parts[0]
+        )
     if profile.system_credentials is not None:
-        parts.append("with the system account")
+        parts.append(tr("with the system account"))
     return " · ".join(parts)
 
 
@@ -35,13 +39,15 @@ class ImportDialog(Dialog):
     def __init__(
         self, parent: QWidget | None, found: Sequence[FoundContext], present: Sequence[ConnectionProfile]
     ) -> None:
-        super().__init__(parent, "Import connections", "Import", width=560)
+        super().__init__(parent, tr("Import connections"), tr("Import"), width=560)
         self._boxes: list[tuple[QCheckBox, ConnectionProfile]] = []
         origins = {profile.origin for profile in present if profile.origin}
         self.body.addWidget(
             PlainLabel(
-                "Contexts of the nats command line, NATS_URL, and users of nsc. Their files are read,"
-                " never changed; credentials stay where they are.",
+                tr(
+                    "Contexts of the nats command line, NATS_URL, and users of nsc. Their files are read,"
+                    " never changed; credentials stay where they are."
+                ),
                 "muted",
                 wrap=True,
             )
@@ -52,7 +58,9 @@ class ImportDialog(Dialog):
             column.addWidget(self._row(one, origins))
         if not found:
             column.addWidget(
-                PlainLabel("None were found in ~/.config/nats/context, NATS_URL or nsc's stores.", wrap=True)
+                PlainLabel(
+                    tr("None were found in ~/.config/nats/context, NATS_URL or nsc's stores."), wrap=True
+                )
             )
         column.addStretch()
         holder = QWidget()
@@ -76,7 +84,9 @@ class ImportDialog(Dialog):
         layout.setSpacing(0)
         below = QVBoxLayout()
         below.setContentsMargins(_BELOW_BOX, 0, 0, 0)
-        name = visible_text(one.name, 60) + ("  (selected in nats)" if one.selected else "")
+        name = visible_text(one.name, 60)
+        if one.selected:
+            name = tr("{name}  (selected in nats)", name=name)
         box = QCheckBox(name.replace("&", "&&"))
         layout.addWidget(box)
         layout.addLayout(below)
@@ -85,7 +95,7 @@ class ImportDialog(Dialog):
             below.addWidget(PlainLabel(one.problem, "warning", wrap=True))
         elif one.profile.origin in origins:
             box.setEnabled(False)
-            below.addWidget(PlainLabel("imported already", "caption"))
+            below.addWidget(PlainLabel(tr("imported already"), "caption"))
         else:
             box.setChecked(True)
             box.toggled.connect(self._count)

@@ -34,6 +34,7 @@ from memphis_desktop.cluster.profiles import (
     text_of,
     without_secrets,
 )
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.broker_control import BrokerState
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -41,7 +42,7 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
-from memphis_desktop.ui.format import bytes_size, count_noun
+from memphis_desktop.ui.format import bytes_size, integer
 from memphis_desktop.ui.lab import LabPanel
 from memphis_desktop.ui.memphis.link import STATIONS_BUCKET
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
@@ -58,7 +59,7 @@ from memphis_desktop.ui.shell.logo import Logo
 from memphis_desktop.ui.shell.status_bar import STATE_WORDS
 
 _REFRESH_MS = 1000
-_FILES = "Connections (*.json);;All files (*)"
+_FILES = tr("Connections (*.json);;All files (*)")
 _ENVIRONMENT_TOKENS = {
     Environment.LOCAL: "good",
     Environment.DEVELOPMENT: "information",
@@ -76,9 +77,9 @@ class _Row:
 
     def state(self) -> tuple[str, str]:
         if self.snapshot is None and self.failure is not None:
-            return "bad", f"Failed: {STAGES[self.failure.stage]}"
+            return "bad", tr("Failed: {stage}", stage=STAGES[self.failure.stage])
         if self.snapshot is None:
-            return "muted", "Not connected"
+            return "muted", tr("Not connected")
         return STATE_WORDS[self.snapshot.state]
 
     def version(self) -> str | None:
@@ -91,7 +92,11 @@ class _Row:
             return None
         used = bytes_size(account.storage)
         share = limit_share(account.storage, account.max_storage)
-        return (share, f"{used} of {bytes_size(account.max_storage)}") if share is not None else (None, used)
+        return (
+            (share, tr("{used} of {limit}", used=used, limit=bytes_size(account.max_storage)))
+            if share is not None
+            else (None, used)
+        )
 
     def kind(self) -> str | None:
         """What it is a connection to, as far as it is known."""
@@ -113,9 +118,9 @@ def _environment(row: _Row) -> list[tuple[str, str]]:
     profile = row.profile
     badges = [(ENVIRONMENTS[profile.environment], _ENVIRONMENT_TOKENS[profile.environment])]
     if profile.tls.skip_verify:
-        badges.append(("Unverified TLS", "bad"))
+        badges.append((tr("Unverified TLS"), "bad"))
     if profile.read_only:
-        badges.append(("Read-only", "muted"))
+        badges.append((tr("Read-only"), "muted"))
     return badges
 
 
@@ -123,33 +128,39 @@ def _tls(row: _Row) -> str:
     tls = row.profile.tls
     secure = tls != TlsOptions() or any(url.startswith(("tls://", "wss://")) for url in row.profile.urls)
     if not secure:
-        return "when asked"  # as the server wishes
-    return "unverified" if tls.skip_verify else "both sides" if tls.cert_path else "on"
+        return tr("when asked")  # as the server wishes
+    return tr("unverified") if tls.skip_verify else tr("both sides") if tls.cert_path else tr("on")
 
 
 COLUMNS = [
-    Column("state", "State", _Row.state, "dot", 124),
-    Column("name", "Name", lambda row: row.profile.name, "text", 100, stretch=True),
-    Column("environment", "Environment", _environment, "badge", 108),
-    Column("url", "Servers", lambda row: ", ".join(safe_urls(row.profile)), "mono", 130),
-    Column("login", "Login", lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
-    Column("kind", "Kind", _Row.kind, "text", 84, visible=False),
-    Column("rtt", "Round trip", _Row.rtt, "duration", 80),
-    Column("version", "Server", _Row.version, "text", 72, visible=False),
-    Column("last", "Last connected", lambda row: row.last_connected, "time", 108),
+    Column("state", tr("State"), _Row.state, "dot", 124),
+    Column("name", tr("Name"), lambda row: row.profile.name, "text", 100, stretch=True),
+    Column("environment", tr("Environment"), _environment, "badge", 108),
+    Column("url", tr("Servers"), lambda row: ", ".join(safe_urls(row.profile)), "mono", 130),
+    Column("login", tr("Login"), lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
+    Column("kind", tr("Kind"), _Row.kind, "text", 84, visible=False),
+    Column("rtt", tr("Round trip"), _Row.rtt, "duration", 80),
+    Column("version", tr("Server"), _Row.version, "text", 72, visible=False),
+    Column("last", tr("Last connected"), lambda row: row.last_connected, "time", 108),
     Column("tls", "TLS", _tls, "text", 110, visible=False),
     Column(
-        "store", "JetStream store", _Row.store, "bar", 130, "Used, of what the account may", visible=False
+        "store",
+        tr("JetStream store"),
+        _Row.store,
+        "bar",
+        130,
+        tr("Used, of what the account may"),
+        visible=False,
     ),
-    Column("tags", "Tags", lambda row: " ".join(row.profile.tags) or None, "text", 110, visible=False),
-    Column("origin", "Imported from", lambda row: row.profile.origin or None, "text", 180, visible=False),
+    Column("tags", tr("Tags"), lambda row: " ".join(row.profile.tags) or None, "text", 110, visible=False),
+    Column("origin", tr("Imported from"), lambda row: row.profile.origin or None, "text", 180, visible=False),
 ]
 
 
 class HomeScreen(Screen):
     """See the module."""
 
-    title = "Home"
+    title = tr("Home")
     route_name = "home"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
@@ -185,10 +196,10 @@ class HomeScreen(Screen):
         column.setContentsMargins(theme.SPACE_6, theme.SPACE_6, theme.SPACE_6, theme.SPACE_6)
         column.addStretch(2)
         column.addWidget(Logo(56), 0, Qt.AlignmentFlag.AlignHCenter)
-        heading = PlainLabel("Memphis Desktop", "vital")
+        heading = PlainLabel(tr("Memphis Desktop"), "vital")
         heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(heading)
-        line = PlainLabel("See, search and replay what flows through your message streams.", "muted")
+        line = PlainLabel(tr("See, search and replay what flows through your message streams."), "muted")
         line.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(line)
         column.addSpacing(theme.SPACE_4)
@@ -208,10 +219,10 @@ class HomeScreen(Screen):
         return area
 
     def _make_connections(self) -> QWidget:
-        header = PageHeader("Home")
-        header.add_action("Import", self.import_contexts, icon_name="download-simple")
-        header.add_action("New connection", self.new, icon_name="plus", kind="primary", tooltip="Ctrl+N")
-        self.filter = FilterBar("Filter connections")
+        header = PageHeader(tr("Home"))
+        header.add_action(tr("Import"), self.import_contexts, icon_name="download-simple")
+        header.add_action(tr("New connection"), self.new, icon_name="plus", kind="primary", tooltip="Ctrl+N")
+        self.filter = FilterBar(tr("Filter connections"))
         self.filter.text_changed.connect(self.table.set_filter)
         self.filter.left.connect(self.table.setFocus)
         panel = QFrame()
@@ -256,7 +267,7 @@ class HomeScreen(Screen):
         try:
             profiles = shell.profiles.load()
         except ProfileError as error:
-            self.table.set_state("error", str(error), ("Read again", self.refresh))
+            self.table.set_state("error", str(error), (tr("Read again"), self.refresh))
             self._pages.setCurrentIndex(1)
             return
         attempts = shell.attempts
@@ -273,11 +284,13 @@ class HomeScreen(Screen):
         )
         self.table.set_state(
             "ready" if profiles else "empty",
-            "No connections yet. Add a server, or import what the nats command line knows.",
-            ("New connection", self.new),
+            tr("No connections yet. Add a server, or import what the nats command line knows."),
+            (tr("New connection"), self.new),
             "link-simple",
         )
-        self.filter.set_count(count_noun(len(profiles), "connection"))
+        self.filter.set_count(
+            tr_count("{count} connection", "{count} connections", len(profiles), count=integer(len(profiles)))
+        )
         if profiles and self.table.current_row() is None:
             self.table.select_key(profiles[0].id)
         self._show_details()
@@ -310,20 +323,22 @@ class HomeScreen(Screen):
     def open(self, profile: ConnectionProfile, new_tab: bool = False) -> None:
         """Connect and show."""
         shell = self.context.shell
-        self.context.run(shell.open_profile(profile, new_tab=new_tab), f"connect to {profile.name}")
+        self.context.run(
+            shell.open_profile(profile, new_tab=new_tab), tr("connect to {name}", name=profile.name)
+        )
 
     def close_connection(self, profile: ConnectionProfile) -> None:
         """Disconnect."""
         shell = self.context.shell
-        self.context.run(shell.close_profile(profile.id), f"disconnect from {profile.name}")
+        self.context.run(shell.close_profile(profile.id), tr("disconnect from {name}", name=profile.name))
 
     def new(self) -> None:
         """Add a connection."""
-        self.context.run(self._edit(None, new=True), "add the connection")
+        self.context.run(self._edit(None, new=True), tr("add the connection"))
 
     def edit(self, profile: ConnectionProfile, new: bool = False) -> None:
         """Change a connection."""
-        self.context.run(self._edit(profile, new=new), "save the connection")
+        self.context.run(self._edit(profile, new=new), tr("save the connection"))
 
     async def _edit(self, profile: ConnectionProfile | None, *, new: bool) -> None:
         form = ConnectionForm(self.window(), self.context.shell.profiles, profile, new=new)
@@ -348,14 +363,16 @@ class HomeScreen(Screen):
         """Remove the marked connection."""
         profile = self._marked()
         if profile is not None:
-            self.context.run(self._delete(profile), "delete the connection")
+            self.context.run(self._delete(profile), tr("delete the connection"))
 
     async def _delete(self, profile: ConnectionProfile) -> None:
         agreed = await self.context.confirm(
-            f"Delete the connection {profile.name}",
-            "The connection and its saved secrets are removed from this program."
-            " Nothing on the server changes.",
-            "Delete connection",
+            tr("Delete the connection {name}", name=profile.name),
+            tr(
+                "The connection and its saved secrets are removed from this program."
+                " Nothing on the server changes."
+            ),
+            tr("Delete connection"),
         )
         if not agreed:
             return
@@ -363,7 +380,9 @@ class HomeScreen(Screen):
         self.context.shell.profiles.remove(profile.id)
         self.refresh()
         self.context.notify(
-            f"Deleted the connection {profile.name}.", "good", ("Undo", lambda: self._restore(profile))
+            tr("Deleted the connection {name}.", name=profile.name),
+            "good",
+            (tr("Undo"), lambda: self._restore(profile)),
         )
         # Secrets go only once the chance to undo is over with the program's run: see keychain.forget.
         self.context.shell.forget_later(profile)
@@ -376,7 +395,7 @@ class HomeScreen(Screen):
 
     def import_contexts(self) -> None:
         """Take over contexts of the ``nats`` command line."""
-        self.context.run(self._import(), "import connections")
+        self.context.run(self._import(), tr("import connections"))
 
     async def _import(self) -> None:
         found = await asyncio.to_thread(find_contexts)
@@ -388,14 +407,22 @@ class HomeScreen(Screen):
         for profile in chosen:
             store.put(replace(profile, name=store.free_name(profile.name)))
         self.refresh()
-        self.context.notify(f"Imported {count_noun(len(chosen), 'connection')}.", "good")
+        self.context.notify(
+            tr_count(
+                "Imported {count} connection.",
+                "Imported {count} connections.",
+                len(chosen),
+                count=integer(len(chosen)),
+            ),
+            "good",
+        )
 
     def export(self) -> None:
         """Write the marked connections to a file, without their secrets."""
         profiles = [row.profile for row in self.table.selected_rows()]
         if not profiles:
             return
-        dialog = QFileDialog(self.window(), "Export connections", "connections.json", _FILES)
+        dialog = QFileDialog(self.window(), tr("Export connections"), "connections.json", _FILES)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
         dialog.fileSelected.connect(lambda path: self.export_to(path, profiles))
@@ -406,16 +433,24 @@ class HomeScreen(Screen):
         try:
             Path(path).write_text(text_of([without_secrets(one) for one in profiles]), encoding="utf-8")
         except OSError as error:
-            self.context.notify(f"{path} cannot be written: {error.strerror}.", "bad")
+            self.context.notify(
+                tr("{path} cannot be written: {strerror}.", path=path, strerror=error.strerror), "bad"
+            )
             return
-        text = f"{count_noun(len(profiles), 'connection')} written to {path}, without secrets."
+        text = tr_count(
+            "{count} connection written to {path}, without secrets.",
+            "{count} connections written to {path}, without secrets.",
+            len(profiles),
+            count=integer(len(profiles)),
+            path=path,
+        )
         self.context.notify(text, "good")
 
     def write_context(self) -> None:
         """Write the marked connection as a context of the ``nats`` command line."""
         profile = self._marked()
         if profile is not None:
-            self.context.run(self._write_context(profile), "write the context")
+            self.context.run(self._write_context(profile), tr("write the context"))
 
     async def _write_context(self, profile: ConnectionProfile) -> None:
         folder = contexts_folder()
@@ -423,17 +458,29 @@ class HomeScreen(Screen):
         try:
             path = await asyncio.to_thread(write_context, profile, folder)
         except FileExistsError:
-            text = f"The nats command line has a context named {name} already. What it says is lost."
-            if not await self.context.confirm(f"Replace the context {name}", text, "Replace context"):
+            text = tr(
+                "The nats command line has a context named {name} already. What it says is lost.", name=name
+            )
+            if not await self.context.confirm(
+                tr("Replace the context {name}", name=name), text, tr("Replace context")
+            ):
                 return
             path = await asyncio.to_thread(write_context, profile, folder, replacing=True)
         missing = left_out(profile)
-        note = f" It is without the {missing}; add it with: nats context edit {name}" if missing else ""
-        self.context.notify(f"Written as {path}.{note}", "good")
+        note = (
+            tr(
+                " It is without the {missing}; add it with: nats context edit {name}",
+                missing=missing,
+                name=name,
+            )
+            if missing
+            else ""
+        )
+        self.context.notify(tr("Written as {path}.{note}", path=path, note=note), "good")
 
     def import_file(self) -> None:
         """Take connections from a file that was exported."""
-        dialog = QFileDialog(self.window(), "Import connections", "", _FILES)
+        dialog = QFileDialog(self.window(), tr("Import connections"), "", _FILES)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(self.import_from)
         dialog.open()
@@ -444,14 +491,24 @@ class HomeScreen(Screen):
         try:
             found = profiles_of(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError, ProfileError) as error:
-            self.context.notify(f"There are no connections in {path}: {error}", "bad")
+            self.context.notify(
+                tr("There are no connections in {path}: {error}", path=path, error=error), "bad"
+            )
             return
         present = {one.id for one in store.load()}
         for profile in found:
             made = replace(profile, name=store.free_name(profile.name), origin=path)
             store.put(replace(made, id=uuid.uuid4().hex) if profile.id in present else made)
         self.refresh()
-        self.context.notify(f"Imported {count_noun(len(found), 'connection')}.", "good")
+        self.context.notify(
+            tr_count(
+                "Imported {count} connection.",
+                "Imported {count} connections.",
+                len(found),
+                count=integer(len(found)),
+            ),
+            "good",
+        )
 
     def move_marked(self, by: int) -> None:
         """Move the marked connection in the list."""
@@ -469,39 +526,48 @@ class HomeScreen(Screen):
         return profile is not None
 
     def _row_actions(self, rows: list[_Row]) -> list[Command]:
-        elsewhere = ("New connection", "Import connections", "Import connections from a file")
+        elsewhere = (tr("New connection"), tr("Import connections"), tr("Import connections from a file"))
         return [command for command in self.commands() if command.title not in elsewhere]
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the context menu."""
         profile = self._marked() if self._pages.currentIndex() == 1 else None
         found = [
-            Command("New connection", keymap.key("home.new"), self.new, "plus"),
-            Command("Import connections", "", self.import_contexts, "download-simple"),
-            Command("Import connections from a file", "", self.import_file, "file-arrow-down"),
+            Command(tr("New connection"), keymap.key("home.new"), self.new, "plus"),
+            Command(tr("Import connections"), "", self.import_contexts, "download-simple"),
+            Command(tr("Import connections from a file"), "", self.import_file, "file-arrow-down"),
         ]
         if profile is not None and self.details.is_trying():
-            stop = Command("Stop trying", "", lambda: self.close_connection(profile), "prohibit")
+            stop = Command(tr("Stop trying"), "", lambda: self.close_connection(profile), "prohibit")
             found.append(stop)
         if profile is not None:
             found += [
-                Command(f"Connect to {profile.name}", "", lambda: self.open(profile), "link-simple"),
                 Command(
-                    "Connect in a new tab",
+                    tr("Connect to {name}", name=profile.name), "", lambda: self.open(profile), "link-simple"
+                ),
+                Command(
+                    tr("Connect in a new tab"),
                     keymap.key("home.connect_in_tab"),
                     lambda: self.open(profile, True),
                     "plus",
                 ),
                 Command(
-                    "Edit connection", keymap.key("home.edit"), lambda: self.edit(profile), "pencil-simple"
+                    tr("Edit connection"),
+                    keymap.key("home.edit"),
+                    lambda: self.edit(profile),
+                    "pencil-simple",
                 ),
-                Command("Duplicate connection", keymap.key("home.duplicate"), self.duplicate, "copy"),
-                Command("Test connection", keymap.key("home.test"), self.details.test, "heartbeat"),
-                Command("Export without secrets", "", self.export, "export"),
-                Command("Write as a NATS context", "", self.write_context, "terminal-window"),
-                Command("Move up", keymap.key("home.move_up"), lambda: self.move_marked(-1), "arrow-up"),
-                Command("Move down", keymap.key("home.move_down"), lambda: self.move_marked(1), "arrow-down"),
-                Command("Delete connection", keymap.key("home.delete"), self.delete, "trash", danger=True),
+                Command(tr("Duplicate connection"), keymap.key("home.duplicate"), self.duplicate, "copy"),
+                Command(tr("Test connection"), keymap.key("home.test"), self.details.test, "heartbeat"),
+                Command(tr("Export without secrets"), "", self.export, "export"),
+                Command(tr("Write as a NATS context"), "", self.write_context, "terminal-window"),
+                Command(tr("Move up"), keymap.key("home.move_up"), lambda: self.move_marked(-1), "arrow-up"),
+                Command(
+                    tr("Move down"), keymap.key("home.move_down"), lambda: self.move_marked(1), "arrow-down"
+                ),
+                Command(
+                    tr("Delete connection"), keymap.key("home.delete"), self.delete, "trash", danger=True
+                ),
             ]
         return [*found, *self.broker_panel.commands(), *self.lab_panel.commands()]
 

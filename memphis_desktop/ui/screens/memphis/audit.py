@@ -6,6 +6,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QWidget
 
 from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.model import AuditEntry
 from memphis_desktop.ui import format as figures
@@ -24,10 +25,10 @@ def audit_table(context: ScreenContext, settings_name: str) -> DataTable:
     """A table of entries, the newest first."""
     table = DataTable(
         [
-            Column("time", "When", lambda e: nanoseconds(e.time), "time", 110),
-            Column("message", "What", lambda e: e.message, "text", 320, stretch=True),
-            Column("username", "Who", lambda e: e.username or "–", "mono", 150),
-            Column("station", "Station", lambda e: e.station or "–", "mono", 170),
+            Column("time", tr("When"), lambda e: nanoseconds(e.time), "time", 110),
+            Column("message", tr("What"), lambda e: e.message, "text", 320, stretch=True),
+            Column("username", tr("Who"), lambda e: e.username or "–", "mono", 150),
+            Column("station", tr("Station"), lambda e: e.station or "–", "mono", 170),
         ],
         lambda e: (e.time, e.station, e.message),
         settings_name,
@@ -40,13 +41,13 @@ def audit_table(context: ScreenContext, settings_name: str) -> DataTable:
 class AuditScreen(MemphisScreen):
     """See the module."""
 
-    title = "Audit"
+    title = tr("Audit")
     route_name = "memphis_audit"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.header.set_title("Audit", "Who changed what in the Memphis layer")
-        self.filter = FilterBar("Filter")
+        self.header.set_title(tr("Audit"), tr("Who changed what in the Memphis layer"))
+        self.filter = FilterBar(tr("Filter"))
         self.table = audit_table(context, "memphis_audit")
         self.table.set_state("loading")
         self.filter.text_changed.connect(self._filter_changed)
@@ -78,7 +79,7 @@ class AuditScreen(MemphisScreen):
         """Read the log."""
         if not self._reading and self._release is not None and self.link.available:
             self._reading = True
-            self.context.run(self._read(), "read the audit log")
+            self.context.run(self._read(), tr("read the audit log"))
 
     async def _read(self) -> None:
         try:
@@ -86,7 +87,9 @@ class AuditScreen(MemphisScreen):
         except (StationsError, ClusterError) as error:
             if not self.table.model.total():
                 self.table.set_state(
-                    "error", f"The audit log cannot be read: {error}", ("Try again", self.read)
+                    "error",
+                    tr("The audit log cannot be read: {error}", error=error),
+                    (tr("Try again"), self.read),
                 )
             return
         finally:
@@ -96,7 +99,7 @@ class AuditScreen(MemphisScreen):
     def _show(self, entries: list[AuditEntry]) -> None:
         self.table.set_rows(entries)
         self.table.set_state(
-            "ready" if entries else "empty", "Nothing was changed yet.", icon="clipboard-text"
+            "ready" if entries else "empty", tr("Nothing was changed yet."), icon="clipboard-text"
         )
         self._count()
 
@@ -105,7 +108,14 @@ class AuditScreen(MemphisScreen):
         self._count()
 
     def _count(self) -> None:
-        self.filter.set_count(figures.count_noun(self.table.model.rowCount(), "entry", "entries"))
+        self.filter.set_count(
+            tr_count(
+                "{count} entry",
+                "{count} entries",
+                self.table.model.rowCount(),
+                count=figures.integer(self.table.model.rowCount()),
+            )
+        )
 
     def zone_changed(self) -> None:
         """Times in another zone."""
@@ -117,4 +127,4 @@ class AuditScreen(MemphisScreen):
 
     def commands(self) -> list[Command]:
         """Read again."""
-        return [Command("Read again", keymap.key("memphis_audit.read"), self.read, "arrow-clockwise")]
+        return [Command(tr("Read again"), keymap.key("memphis_audit.read"), self.read, "arrow-clockwise")]

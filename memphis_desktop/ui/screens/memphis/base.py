@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import Environment
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.data_table import DataTable
@@ -19,7 +20,7 @@ from memphis_desktop.ui.memphis.link import MemphisLink, MemphisView
 from memphis_desktop.ui.screen import Command, Screen, ScreenContext
 from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner
 
-NO_SERVICE = (
+NO_SERVICE = tr(
     "No stations service answers on this server, so nothing of Memphis can be changed here. "
     "Run `memphis-desktop stations --connect URL` beside it. Messages flow without it."
 )
@@ -48,8 +49,8 @@ class MemphisScreen(Screen):
     def refusal(self) -> str:
         """Why nothing can be changed now; empty when it can."""
         if self.context.session.profile.read_only:
-            return "This connection is read-only."
-        return "No stations service answers on this server." if self.link.view.service is False else ""
+            return tr("This connection is read-only.")
+        return tr("No stations service answers on this server.") if self.link.view.service is False else ""
 
     def activated(self) -> None:
         """Follow the buckets."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memphis_desktop.language import tr
 from memphis_desktop.stations.model import Consumer, Producer
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.memphis.link import MemphisView
@@ -52,7 +53,7 @@ def _state(row: ClientRow) -> tuple[str, str]:
 def sdk_text(row: ClientRow) -> str:
     """The SDK and the version of its requests."""
     sdk = row.record.sdk or "unknown"
-    return f"{sdk}, protocol {row.record.request_version}"
+    return tr("{sdk}, protocol {request_version}", sdk=sdk, request_version=row.record.request_version)
 
 
 def _sdk_token(row: ClientRow) -> str | None:
@@ -61,21 +62,21 @@ def _sdk_token(row: ClientRow) -> str | None:
 
 def _common() -> list[Column]:
     return [
-        Column("state", "State", _state, "dot", 104),
-        Column("name", "Name", lambda r: r.record.name, "mono", 150, stretch=True),
+        Column("state", tr("State"), _state, "dot", 104),
+        Column("name", tr("Name"), lambda r: r.record.name, "mono", 150, stretch=True),
     ]
 
 
 def _rest() -> list[Column]:
     return [
-        Column("sdk", "SDK and version", sdk_text, "text", 150,
-               "As the client says; below protocol 4 some features are missing", token=_sdk_token),
-        Column("username", "User", lambda r: r.record.username or "–", "mono", 110),
-        Column("count", "Count", lambda r: r.record.count, "number", 64, "Made on this connection"),
-        Column("created", "Since", lambda r: nanoseconds(r.record.created_at), "time", 96),
-        Column("connection", "Connection", lambda r: r.record.connection_id, "mono", 150, "", False),
-        Column("app", "Program", lambda r: r.record.app_id, "mono", 150, "", False),
-        Column("type", "Type", lambda r: r.record.type, "text", 90, "", False),
+        Column("sdk", tr("SDK and version"), sdk_text, "text", 150,
+               tr("As the client says; below protocol 4 some features are missing"), token=_sdk_token),
+        Column("username", tr("User"), lambda r: r.record.username or "–", "mono", 110),
+        Column("count", tr("Count"), lambda r: r.record.count, "number", 64, tr("Made on this connection")),
+        Column("created", tr("Since"), lambda r: nanoseconds(r.record.created_at), "time", 96),
+        Column("connection", tr("Connection"), lambda r: r.record.connection_id, "mono", 150, "", False),
+        Column("app", tr("Program"), lambda r: r.record.app_id, "mono", 150, "", False),
+        Column("type", tr("Type"), lambda r: r.record.type, "text", 90, "", False),
     ]  # fmt: skip
 
 
@@ -94,12 +95,12 @@ def consumers_table(context: ScreenContext) -> DataTable:
     """A table of the members of groups."""
     columns = [
         *_common(),
-        Column("group", "Group", lambda r: r.group, "mono", 130),
+        Column("group", tr("Group"), lambda r: r.group, "mono", 130),
         *_rest(),
-        Column("ack", "Ack time", lambda r: r.record.max_ack_time_ms / 1000, "duration", 76,
-               "A message comes again when it is not acknowledged within this"),
-        Column("deliveries", "Deliveries", lambda r: r.record.max_msg_deliveries, "number", 76,
-               "A message is a dead letter after so many"),
+        Column("ack", tr("Ack time"), lambda r: r.record.max_ack_time_ms / 1000, "duration", 76,
+               tr("A message comes again when it is not acknowledged within this")),
+        Column("deliveries", tr("Deliveries"), lambda r: r.record.max_msg_deliveries, "number", 76,
+               tr("A message is a dead letter after so many")),
     ]  # fmt: skip
     table = DataTable(columns, _key, "memphis_consumers", default_sort=("group", False))
     table.set_zone(context.zone)
@@ -110,17 +111,17 @@ def partitions_table(context: ScreenContext) -> DataTable:
     """A table of the streams of a station."""
     history = context.session.history
     columns = [
-        Column("name", "Stream", lambda s: s.name, "mono", 150, "Enter opens it", stretch=True),
-        Column("in", "In", lambda s: s.in_messages_rate, "rate", 80),
-        Column("out", "Out", lambda s: s.out_messages_rate, "rate", 80),
-        Column("trend", "Last hour", lambda s: stream_sparkline(history, s.name), "sparkline", 110,
+        Column("name", tr("Stream"), lambda s: s.name, "mono", 150, tr("Enter opens it"), stretch=True),
+        Column("in", tr("In"), lambda s: s.in_messages_rate, "rate", 80),
+        Column("out", tr("Out"), lambda s: s.out_messages_rate, "rate", 80),
+        Column("trend", tr("Last hour"), lambda s: stream_sparkline(history, s.name), "sparkline", 110,
                sort_value=lambda s: s.in_messages_rate),
-        Column("messages", "Messages", lambda s: s.messages if s.is_read else None, "number", 90),
-        Column("bytes", "Size", lambda s: s.bytes if s.is_read else None, "bytes", 84),
-        Column("consumers", "Groups", lambda s: s.consumer_count if s.is_read else None, "number", 70),
-        Column("first", "First", lambda s: s.first_time_ns, "time", 90),
-        Column("last", "Last", lambda s: s.last_time_ns, "time", 90),
-        Column("leader", "Leader", lambda s: s.leader or "–", "mono", 120, "", False),
+        Column("messages", tr("Messages"), lambda s: s.messages if s.is_read else None, "number", 90),
+        Column("bytes", tr("Size"), lambda s: s.bytes if s.is_read else None, "bytes", 84),
+        Column("consumers", tr("Groups"), lambda s: s.consumer_count if s.is_read else None, "number", 70),
+        Column("first", tr("First"), lambda s: s.first_time_ns, "time", 90),
+        Column("last", tr("Last"), lambda s: s.last_time_ns, "time", 90),
+        Column("leader", tr("Leader"), lambda s: s.leader or "–", "mono", 120, "", False),
     ]  # fmt: skip
     table = DataTable(columns, lambda s: s.name, "memphis_partitions", default_sort=("name", False))
     table.set_zone(context.zone)

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.model import Schema
 from memphis_desktop.ui.components.banner import Banner
@@ -29,7 +30,7 @@ from memphis_desktop.ui.memphis.changes import MemphisChange
 from memphis_desktop.ui.memphis.link import MemphisLink
 from memphis_desktop.ui.theme import fonts
 
-KINDS = {"json": "JSON Schema", "protobuf": "Protobuf", "avro": "Avro", "graphql": "GraphQL"}
+KINDS = {"json": tr("JSON Schema"), "protobuf": tr("Protobuf"), "avro": tr("Avro"), "graphql": tr("GraphQL")}
 _CHECK_MS = 350
 _BEGINNINGS = {
     "json": """{
@@ -40,13 +41,13 @@ _BEGINNINGS = {
   "required": ["id"]
 }
 """,
-    "protobuf": """syntax = "proto3";
+    "protobuf": tr("""syntax = "proto3";
 
 message Order {
   int64 id = 1;
   string customer = 2;
 }
-""",
+"""),
     "avro": """{
   "type": "record",
   "name": "Order",
@@ -55,7 +56,7 @@ message Order {
   ]
 }
 """,
-    "graphql": """type Query {
+    "graphql": tr("""type Query {
   order(id: ID!): Order
 }
 
@@ -63,7 +64,7 @@ type Order {
   id: ID!
   customer: String
 }
-""",
+"""),
 }
 
 
@@ -71,8 +72,10 @@ class SchemaDialog(Dialog):
     """A new schema, or another version of one; what is typed is checked as it is typed."""
 
     def __init__(self, parent: QWidget, session: Session, link: MemphisLink, schema: Schema | None) -> None:
-        title = "Create schema" if schema is None else f"New version of {schema.name}"
-        super().__init__(parent, title, "Create schema" if schema is None else "Add version", width=720)
+        title = tr("Create schema") if schema is None else tr("New version of {name}", name=schema.name)
+        super().__init__(
+            parent, title, tr("Create schema") if schema is None else tr("Add version"), width=720
+        )
         self.schema = schema
         self.told = ""
         self._session, self._link = session, link
@@ -88,23 +91,25 @@ class SchemaDialog(Dialog):
             self.type.setCurrentIndex(max(0, self.type.findData(schema.type)))
             self.type.setEnabled(False)
         self.message = QComboBox()
-        self.message.setPlaceholderText("the first of the file")
-        self.activate = QCheckBox("Make it the active version at once")
+        self.message.setPlaceholderText(tr("the first of the file"))
+        self.activate = QCheckBox(tr("Make it the active version at once"))
         self.editor = QPlainTextEdit()
         font: QFont = fonts.monospace()
         self.editor.setFont(font)
         self.editor.setProperty("role", "mono")
-        self.editor.setAccessibleName("Text of the schema")
+        self.editor.setAccessibleName(tr("Text of the schema"))
         self.editor.setTabStopDistance(4 * self.editor.fontMetrics().horizontalAdvance(" "))
         self.editor.setMinimumHeight(240)
         last = schema.versions[-1].content if schema is not None and schema.versions else None
         self.editor.setPlainText(last if last is not None else _BEGINNINGS["json"])
-        self.verdict = Banner("information", "Checking")
+        self.verdict = Banner("information", tr("Checking"))
         form = form_layout()
-        add_form_row(form, "Name", self.name)
-        add_form_row(form, "Type", self.type)
+        add_form_row(form, tr("Name"), self.name)
+        add_form_row(form, tr("Type"), self.type)
         self._message_row = form.rowCount()
-        add_form_row(form, "Message", self.message, "What producers send; one of the file's messages.")
+        add_form_row(
+            form, tr("Message"), self.message, tr("What producers send; one of the file's messages.")
+        )
         self._form = form
         self.body.addLayout(form)
         self.body.addWidget(self.editor, 1)
@@ -112,7 +117,7 @@ class SchemaDialog(Dialog):
         if schema is not None:
             self.body.addWidget(self.activate)
         self._code = CodeBlock(lines=6, wrap=True)
-        self.body.addWidget(Disclosure("Command", self._code))
+        self.body.addWidget(Disclosure(tr("Command"), self._code))
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_CHECK_MS)
@@ -159,8 +164,10 @@ class SchemaDialog(Dialog):
         if list(messages) != [self.message.itemText(i) for i in range(self.message.count())]:
             self.message.clear()
             self.message.addItems(list(messages))
-        found = f" Messages: {', '.join(messages)}." if messages else ""
-        self.verdict.set_content("good", f"This is a {KINDS[kind]} schema.{found}")
+        text = tr("This is a {kind} schema.", kind=KINDS[kind])
+        if messages:
+            text += " " + tr("Messages: {messages}.", messages=", ".join(messages))
+        self.verdict.set_content("good", text)
         self._show_command()
 
     def wanted(self) -> MemphisChange:
@@ -175,12 +182,16 @@ class SchemaDialog(Dialog):
         }
         if self.schema is None:
             body["type"] = self.type.currentData()
-            self.told = f"Schema {name} was created."
-            return MemphisChange(f"Create schema {name}", "schemas.create", body)
+            self.told = tr("Schema {name} was created.", name=name)
+            return MemphisChange(tr("Create schema {name}", name=name), "schemas.create", body)
         number = self.schema.versions[-1].number + 1 if self.schema.versions else 1
         body["activate"] = self.activate.isChecked()
-        self.told = f"Version {number} of {name} was added."
-        return MemphisChange(f"Add version {number} to schema {name}", "schemas.create_version", body)
+        self.told = tr("Version {number} of {name} was added.", number=number, name=name)
+        return MemphisChange(
+            tr("Add version {number} to schema {name}", number=number, name=name),
+            "schemas.create_version",
+            body,
+        )
 
     def _show_command(self) -> None:
         self._code.set_text(self.wanted().equivalent(self._session))
@@ -188,7 +199,7 @@ class SchemaDialog(Dialog):
     def accept(self) -> None:
         """Ask the service; close when it was done."""
         if not self.name.text().strip():
-            self.show_error("A schema needs a name.")
+            self.show_error(tr("A schema needs a name."))
             return
         if self._task is None or self._task.done():
             self.verb_button.setEnabled(False)
@@ -213,27 +224,29 @@ class AttachDialog(Dialog):
     """Which stations enforce a schema: a tick for each."""
 
     def __init__(self, parent: QWidget, session: Session, link: MemphisLink, schema: Schema) -> None:
-        super().__init__(parent, f"Stations that enforce {schema.name}", "Apply", width=520)
+        super().__init__(parent, tr("Stations that enforce {name}", name=schema.name), tr("Apply"), width=520)
         self.schema = schema
         self.told = ""
         self._session, self._link = session, link
         self._task: asyncio.Task[None] | None = None
         self._before = set(link.view.using(schema.name))
-        text = (
-            f"Producers at these stations are told at once, and refuse messages that do not fit version "
-            f"{schema.active_version}. A station enforces one schema at most."
+        text = tr(
+            "Producers at these stations are told at once, and refuse messages that do not"
+            " fit version {active_version}. A station enforces one schema at most.",
+            active_version=schema.active_version,
         )
         self.body.addWidget(PlainLabel(text, "muted", wrap=True))
         self.list = QListWidget()
-        self.list.setAccessibleName("Stations")
+        self.list.setAccessibleName(tr("Stations"))
         self.list.setMinimumHeight(220)
         for station in link.view.all_stations():
-            note = ""
+            text = station.name
             if station.schema is not None and station.schema.name != schema.name:
-                note = f"   replaces {station.schema.name}"
+                text = tr("{station}   replaces {schema}", station=station.name, schema=station.schema.name)
             elif station.schema is not None and station.schema.version != schema.active_version:
-                note = f"   has version {station.schema.version}"
-            item = QListWidgetItem(station.name + note)
+                number = station.schema.version
+                text = tr("{station}   has version {version}", station=station.name, version=number)
+            item = QListWidgetItem(text)
             item.setData(Qt.ItemDataRole.UserRole, station.name)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             ticked = station.name in self._before
@@ -241,12 +254,12 @@ class AttachDialog(Dialog):
             self.list.addItem(item)
         self.list.itemChanged.connect(lambda _: self._refresh())
         self.body.addWidget(self.list, 1)
-        self.again = QCheckBox("Attach again everywhere: running producers get the active version")
+        self.again = QCheckBox(tr("Attach again everywhere: running producers get the active version"))
         self.again.toggled.connect(lambda _: self._refresh())
         self.again.setVisible(bool(self._before))
         self.body.addWidget(self.again)
         self._code = CodeBlock(lines=5, wrap=True)
-        self.body.addWidget(Disclosure("Command", self._code))
+        self.body.addWidget(Disclosure(tr("Command"), self._code))
         self._refresh()
 
     def ticked(self) -> set[str]:
@@ -269,11 +282,13 @@ class AttachDialog(Dialog):
         attach = sorted(ticked if self.again.isChecked() else ticked - self._before)
         made = []
         if attach:
-            title = f"Attach schema {self.schema.name} to {', '.join(attach[:3])}"
+            title = tr(
+                "Attach schema {name} to {attach}", name=self.schema.name, attach=", ".join(attach[:3])
+            )
             body = {"name": self.schema.name, "station_names": attach}
             made.append(MemphisChange(title, "schemas.attach", body, attach[0] if len(attach) == 1 else ""))
         for name in sorted(self._before - ticked):
-            title = f"Detach schema {self.schema.name} from {name}"
+            title = tr("Detach schema {name} from {name2}", name=self.schema.name, name2=name)
             made.append(MemphisChange(title, "schemas.detach", {"station_name": name}, name))
         return made
 
@@ -296,7 +311,12 @@ class AttachDialog(Dialog):
             self.show_error(str(error))
         else:
             count = len(self.ticked())
-            self.told = f"{self.schema.name} is enforced by {count} station{'s' if count != 1 else ''}."
+            self.told = tr_count(
+                "{name} is enforced by {count} station.",
+                "{name} is enforced by {count} stations.",
+                count,
+                name=self.schema.name,
+            )
             super().accept()
         finally:
             self.verb_button.setEnabled(True)

@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
 
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations.model import Schema, SchemaVersion
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
@@ -27,30 +28,30 @@ from memphis_desktop.ui.screens.station_parts import panel
 class SchemasScreen(MemphisScreen):
     """Route parameters: ``schema`` puts the cursor on one."""
 
-    title = "Schemaverse"
+    title = tr("Schemaverse")
     route_name = "schemas"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.header.set_title("Schemaverse", "What the messages of a station have to look like")
+        self.header.set_title(tr("Schemaverse"), tr("What the messages of a station have to look like"))
         self.create_button = self.header.add_action(
-            "Create schema", self.create_schema, icon_name="plus", kind="primary", tooltip="N"
+            tr("Create schema"), self.create_schema, icon_name="plus", kind="primary", tooltip="N"
         )
         self._wanted = ""
-        self.filter = FilterBar("Filter")
+        self.filter = FilterBar(tr("Filter"))
         for kind, title in KINDS.items():
             self.filter.add_chip(kind, title)
         self.table = DataTable(
             [
-                Column("name", "Name", lambda s: s.name, "mono", 150, stretch=True),
-                Column("type", "Type", lambda s: KINDS.get(s.type, s.type), "badge", 104),
-                Column("versions", "Versions", lambda s: len(s.versions), "number", 72),
-                Column("active", "Active", lambda s: s.active_version, "number", 60,
-                       "The version that new producers are given"),
-                Column("stations", "Stations", self._use, "number", 72, "How many enforce it"),
-                Column("tags", "Tags", lambda s: list(s.tags), "badge", 110, "", False),
-                Column("created_by", "Created by", lambda s: s.created_by or "–", "mono", 110, "", False),
-                Column("created", "Created", lambda s: nanoseconds(s.created_at), "time", 100, "", False),
+                Column("name", tr("Name"), lambda s: s.name, "mono", 150, stretch=True),
+                Column("type", tr("Type"), lambda s: KINDS.get(s.type, s.type), "badge", 104),
+                Column("versions", tr("Versions"), lambda s: len(s.versions), "number", 72),
+                Column("active", tr("Active"), lambda s: s.active_version, "number", 60,
+                       tr("The version that new producers are given")),
+                Column("stations", tr("Stations"), self._use, "number", 72, tr("How many enforce it")),
+                Column("tags", tr("Tags"), lambda s: list(s.tags), "badge", 110, "", False),
+                Column("created_by", tr("Created by"), lambda s: s.created_by or "–", "mono", 110, "", False),
+                Column("created", tr("Created"), lambda s: nanoseconds(s.created_at), "time", 100, "", False),
             ],
             lambda s: s.name,
             "memphis_schemas",
@@ -81,11 +82,18 @@ class SchemasScreen(MemphisScreen):
 
     def show_view(self, view: MemphisView) -> None:
         """Show the schemas."""
-        text = "There are no schemas yet. With one, a station refuses messages that do not fit."
+        text = tr("There are no schemas yet. With one, a station refuses messages that do not fit.")
         self.show_rows(
-            self.table, list(view.schemas), text, ("Create schema", self.create_schema), "brackets-curly"
+            self.table, list(view.schemas), text, (tr("Create schema"), self.create_schema), "brackets-curly"
         )
-        self.filter.set_count(figures.count_noun(len(view.schemas), "schema"))
+        self.filter.set_count(
+            tr_count(
+                "{count} schema",
+                "{count} schemas",
+                len(view.schemas),
+                count=figures.integer(len(view.schemas)),
+            )
+        )
         self.create_button.setEnabled(not self.refusal)
         self.create_button.setToolTip(self.refusal or "N")
         self._select_wanted()
@@ -119,7 +127,7 @@ class SchemasScreen(MemphisScreen):
         """Ask for a schema and make it."""
         if not self.refusal:
             self._open(
-                SchemaDialog(self.window(), self.context.session, self.link, None), "create the schema"
+                SchemaDialog(self.window(), self.context.session, self.link, None), tr("create the schema")
             )
 
     def new_version(self) -> None:
@@ -127,14 +135,14 @@ class SchemasScreen(MemphisScreen):
         schema = self.table.current_row()
         if schema is not None and not self.refusal:
             dialog = SchemaDialog(self.window(), self.context.session, self.link, schema)
-            self._open(dialog, "add the version")
+            self._open(dialog, tr("add the version"))
 
     def attach(self) -> None:
         """Choose which stations enforce the schema with the cursor."""
         schema = self.table.current_row()
         if schema is not None and not self.refusal:
             self._open(
-                AttachDialog(self.window(), self.context.session, self.link, schema), "attach the schema"
+                AttachDialog(self.window(), self.context.session, self.link, schema), tr("attach the schema")
             )
 
     def _open(self, dialog: Any, description: str) -> None:
@@ -148,45 +156,62 @@ class SchemasScreen(MemphisScreen):
         """Make the version with the cursor the active one."""
         schema, version = self.table.current_row(), self.details.version
         if schema is not None and version is not None and not self.refusal:
-            self.context.run(self._activate(schema, version), "activate the version")
+            self.context.run(self._activate(schema, version), tr("activate the version"))
 
     async def _activate(self, schema: Schema, version: SchemaVersion) -> None:
         change = MemphisChange(
-            f"Activate version {version.number} of schema {schema.name}",
+            tr("Activate version {number} of schema {name}", number=version.number, name=schema.name),
             "schemas.activate",
             {"name": schema.name, "version_number": version.number},
             before={"active_version": schema.active_version},
         )
         using = self.link.view.using(schema.name)
-        text = f"Producers that start from now on are given version {version.number} of {schema.name}."
+        text = tr(
+            "Producers that start from now on are given version {number} of {name}.",
+            number=version.number,
+            name=schema.name,
+        )
         if using:
             names = ", ".join(using[:4])
-            text += f" Those that run at {names} keep theirs until the schema is attached there again."
+            those = tr(
+                "Those that run at {names} keep theirs until the schema is attached there again.", names=names
+            )
+            text = f"{text} {those}"
         await self.change(
             change,
-            title=f"Activate version {version.number}?",
+            title=tr("Activate version {number}?", number=version.number),
             text=text,
-            verb="Activate version",
+            verb=tr("Activate version"),
             name=schema.name,
-            done=f"Version {version.number} of {schema.name} is active.",
+            done=tr("Version {number} of {name} is active.", number=version.number, name=schema.name),
         )
 
     def remove(self) -> None:
         """Remove the schema with the cursor, after asking."""
         schema = self.table.current_row()
         if schema is not None and not self.refusal:
-            self.context.run(self._remove(schema), "remove the schema")
+            self.context.run(self._remove(schema), tr("remove the schema"))
 
     async def _remove(self, schema: Schema) -> None:
         using = self.link.view.using(schema.name)
-        versions = figures.count_noun(len(schema.versions), "version")
-        text = f"{schema.name} is removed with its {versions}."
+        versions = tr_count(
+            "{count} version",
+            "{count} versions",
+            len(schema.versions),
+            count=figures.integer(len(schema.versions)),
+        )
+        text = tr("{name} is removed with its {versions}.", name=schema.name, versions=versions)
         if using:
-            text += (
-                f" {figures.count_noun(len(using), 'station')} will check nothing: {', '.join(using[:6])}."
+            those = tr_count(
+                "{count} station will check nothing: {names}.",
+                "{count} stations will check nothing: {names}.",
+                len(using),
+                count=figures.integer(len(using)),
+                names=", ".join(using[:6]),
             )
+            text = f"{text} {those}"
         change = MemphisChange(
-            f"Remove schema {schema.name}",
+            tr("Remove schema {name}", name=schema.name),
             "schemas.remove",
             {"name": schema.name},
             before={
@@ -198,40 +223,42 @@ class SchemasScreen(MemphisScreen):
         )
         await self.change(
             change,
-            title=f"Remove schema {schema.name}?",
+            title=tr("Remove schema {name}?", name=schema.name),
             text=text,
-            verb="Remove schema",
+            verb=tr("Remove schema"),
             name=schema.name,
-            done=f"Schema {schema.name} was removed.",
+            done=tr("Schema {name} was removed.", name=schema.name),
         )
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the sheet."""
         create = self.command(
-            "Create schema", keymap.key("schemas.create"), self.create_schema, "plus", self.refusal
+            tr("Create schema"), keymap.key("schemas.create"), self.create_schema, "plus", self.refusal
         )
         return [create, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, schemas: list[Schema]) -> list[Command]:
         one = schemas[0] if len(schemas) == 1 else None
-        why = ("" if one is not None else "Select one schema first.") or self.refusal
+        why = ("" if one is not None else tr("Select one schema first.")) or self.refusal
         version = self.details.version
         active = version is None or (one is not None and version.number == one.active_version)
         return [
             self.command(
-                "New version", keymap.key("schemas.new_version"), self.new_version, "pencil-simple", why
+                tr("New version"), keymap.key("schemas.new_version"), self.new_version, "pencil-simple", why
             ),
             self.command(
-                f"Activate version {version.number}" if version is not None else "Activate version",
+                tr("Activate version {number}", number=version.number)
+                if version is not None
+                else tr("Activate version"),
                 keymap.key("schemas.activate"),
                 self.activate_version,
                 "check-circle",
-                why or ("This version is active." if active else ""),
+                why or (tr("This version is active.") if active else ""),
             ),
             self.command(
-                "Attach to stations, or detach", keymap.key("schemas.attach"), self.attach, "link", why
+                tr("Attach to stations, or detach"), keymap.key("schemas.attach"), self.attach, "link", why
             ),
-            self.command("Remove schema", keymap.key("schemas.remove"), self.remove, "trash", why, True),
+            self.command(tr("Remove schema"), keymap.key("schemas.remove"), self.remove, "trash", why, True),
         ]
 
 
@@ -248,11 +275,11 @@ class _Details(QFrame):
         self.facts = PlainLabel("", "muted", wrap=True)
         self.versions = DataTable(
             [
-                Column("number", "Version", lambda v: v.number, "number", 84),
+                Column("number", tr("Version"), lambda v: v.number, "number", 84),
                 Column("state", "", self._state, "badge", 80),
-                Column("message", "Message", lambda v: v.message_struct_name or "–", "mono", 110),
-                Column("created_by", "By", lambda v: v.created_by or "–", "mono", 100, stretch=True),
-                Column("created", "Made", lambda v: nanoseconds(v.created_at), "time", 100),
+                Column("message", tr("Message"), lambda v: v.message_struct_name or "–", "mono", 110),
+                Column("created_by", tr("By"), lambda v: v.created_by or "–", "mono", 100, stretch=True),
+                Column("created", tr("Made"), lambda v: nanoseconds(v.created_at), "time", 100),
             ],
             lambda v: v.number,
             "memphis_schema_versions",
@@ -264,11 +291,11 @@ class _Details(QFrame):
         self.content = CodeBlock(lines=0, wrap=True)
         self.difference = CodeBlock(lines=0)
         self.against = QComboBox()
-        self.against.setAccessibleName("Compare with")
+        self.against.setAccessibleName(tr("Compare with"))
         self.against.activated.connect(lambda _: self._show_difference())
         beside = QHBoxLayout()
         beside.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, 0)
-        beside.addWidget(PlainLabel("Compared with", "caption"))
+        beside.addWidget(PlainLabel(tr("Compared with"), "caption"))
         beside.addWidget(self.against)
         beside.addStretch()
         page = QWidget()
@@ -278,8 +305,8 @@ class _Details(QFrame):
         column.addWidget(self.difference, 1)
         self.stations = DataTable(
             [
-                Column("name", "Station", lambda s: s.name, "mono", 150, stretch=True),
-                Column("version", "Version", lambda s: s.schema.version, "number", 70),
+                Column("name", tr("Station"), lambda s: s.name, "mono", 150, stretch=True),
+                Column("version", tr("Version"), lambda s: s.schema.version, "number", 70),
                 Column("state", "", self._update_state, "badge", 130),
             ],
             lambda s: s.name,
@@ -290,9 +317,9 @@ class _Details(QFrame):
         )
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(self.content, "Text")
-        self.tabs.addTab(page, "Difference")
-        self.tabs.addTab(self.stations, "Stations")
+        self.tabs.addTab(self.content, tr("Text"))
+        self.tabs.addTab(page, tr("Difference"))
+        self.tabs.addTab(self.stations, tr("Stations"))
         head = QVBoxLayout()
         head.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, 0)
         head.setSpacing(2)
@@ -318,7 +345,7 @@ class _Details(QFrame):
     def _update_state(self, station: Any) -> Any:
         if self._schema is None or station.schema.version == self._schema.active_version:
             return None
-        return ("update available", "warning")
+        return (tr("update available"), "warning")
 
     def show_schema(self, schema: Schema | None, view: MemphisView) -> None:
         """Show another schema, or the same one as it is now."""
@@ -326,20 +353,25 @@ class _Details(QFrame):
         self._schema = schema
         if schema is None:
             self.heading.setText("")
-            self.facts.setText("Select a schema.")
+            self.facts.setText(tr("Select a schema."))
             self.versions.set_rows([])
             self.stations.set_rows([])
             self.content.set_text("")
             self.difference.set_text("")
             return
         self.heading.setText(schema.name)
-        by = f" by {schema.created_by}" if schema.created_by else ""
-        self.facts.setText(f"{KINDS.get(schema.type, schema.type)}, created{by}")
+        kind = KINDS.get(schema.type, schema.type)
+        if schema.created_by:
+            self.facts.setText(tr("{type}, created by {user}", type=kind, user=schema.created_by))
+        else:
+            self.facts.setText(tr("{type}, created", type=kind))
         self.versions.set_rows(schema.versions)
         stations = [one for one in view.all_stations() if one.schema and one.schema.name == schema.name]
         self.stations.set_rows(stations)
-        self.stations.set_state("ready" if stations else "empty", "No station enforces it.", icon="stack")
-        self.tabs.setTabText(2, f"Stations {len(stations)}" if stations else "Stations")
+        self.stations.set_state("ready" if stations else "empty", tr("No station enforces it."), icon="stack")
+        self.tabs.setTabText(
+            2, tr("Stations {stations}", stations=len(stations)) if stations else tr("Stations")
+        )
         if other or self.version is None:
             self.versions.select_key(schema.active_version)
         self._show_version()
@@ -353,8 +385,10 @@ class _Details(QFrame):
         self.against.clear()
         for other in reversed(schema.versions):
             if other.number != version.number:
-                active = ", active" if other.number == schema.active_version else ""
-                self.against.addItem(f"version {other.number}{active}", other.number)
+                active = tr(", active") if other.number == schema.active_version else ""
+                self.against.addItem(
+                    tr("version {number}{active}", number=other.number, active=active), other.number
+                )
         before = version.number - 1 if version.number > 1 else schema.active_version
         self.against.setCurrentIndex(max(0, self.against.findData(chosen if chosen is not None else before)))
         self._show_difference()
@@ -363,16 +397,16 @@ class _Details(QFrame):
         schema, version = self._schema, self.version
         other = schema.version(self.against.currentData() or 0) if schema is not None else None
         if version is None or other is None:
-            self.difference.set_text("There is no other version to compare with.")
+            self.difference.set_text(tr("There is no other version to compare with."))
             return
         first, second = sorted((other, version), key=lambda one: one.number)
         lines = list(
             difflib.unified_diff(
                 first.content.splitlines(),
                 second.content.splitlines(),
-                f"version {first.number}",
-                f"version {second.number}",
+                tr("version {number}", number=first.number),
+                tr("version {number}", number=second.number),
                 lineterm="",
             )
         )
-        self.difference.set_text("\n".join(lines) or "The two have the same text.")
+        self.difference.set_text("\n".join(lines) or tr("The two have the same text."))

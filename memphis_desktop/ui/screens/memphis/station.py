@@ -7,6 +7,7 @@ from urllib.parse import urlparse
 from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations.model import RetentionType, Station
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
@@ -42,16 +43,18 @@ class MemphisStationScreen(MemphisScreen):
 
     key_place = "station"
 
-    title = "Station"
+    title = tr("Station")
     route_name = "memphis_station"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self.name = ""
         self._station: Station | None = None
-        self.edit_button = self.header.add_action("Edit", self.edit, icon_name="pencil-simple", tooltip="E")
-        self.schema_button = self.header.add_action("Schema", self.attach, icon_name="tree-structure")
-        self.delete_button = self.header.add_icon_action("trash", "Delete this station", self.delete)
+        self.edit_button = self.header.add_action(
+            tr("Edit"), self.edit, icon_name="pencil-simple", tooltip="E"
+        )
+        self.schema_button = self.header.add_action(tr("Schema"), self.attach, icon_name="tree-structure")
+        self.delete_button = self.header.add_icon_action("trash", tr("Delete this station"), self.delete)
         self.missing = Banner("bad", "")
         self.missing.hide()
         self.facts = PlainLabel("", "muted", wrap=True)
@@ -59,11 +62,11 @@ class MemphisStationScreen(MemphisScreen):
         strip = QHBoxLayout()
         strip.setSpacing(theme.SPACE_3)
         for key, title in (
-            ("messages", "Messages"),
-            ("in", "In"),
-            ("producers", "Producers connected"),
-            ("consumers", "Consumers connected"),
-            ("dead", "Dead letters"),
+            ("messages", tr("Messages")),
+            ("in", tr("In")),
+            ("producers", tr("Producers connected")),
+            ("consumers", tr("Consumers connected")),
+            ("dead", tr("Dead letters")),
         ):
             self.signs[key] = VitalSign(title, beside=True)
             strip.addWidget(self.signs[key])
@@ -72,17 +75,17 @@ class MemphisStationScreen(MemphisScreen):
         self.partitions.row_activated.connect(lambda row: context.navigate(station_route(row.name)))
         self.producers = producers_table(context)
         self.consumers = consumers_table(context)
-        self.letters = DeadLettersView(context, "memphis station")
+        self.letters = DeadLettersView(context, tr("memphis station"))
         self.letters.commands_changed.connect(self.commands_changed)
         self.code = CodeView(self._address(), "")
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for widget, title in (
-            (panel(self.partitions), "Partitions"),
-            (panel(self.producers), "Producers"),
-            (panel(self.consumers), "Consumers"),
-            (self.letters, "Dead letters"),
-            (self.code, "Code"),
+            (panel(self.partitions), tr("Partitions")),
+            (panel(self.producers), tr("Producers")),
+            (panel(self.consumers), tr("Consumers")),
+            (self.letters, tr("Dead letters")),
+            (self.code, tr("Code")),
         ):
             self.tabs.addTab(widget, title)
         self.tabs.currentChanged.connect(self._tab_changed)
@@ -116,7 +119,7 @@ class MemphisStationScreen(MemphisScreen):
 
     def breadcrumb(self) -> list[tuple[str, Route | None]]:
         """Stations › this."""
-        return [("Stations", Route("stations")), (self.name or self.title, None)]
+        return [(tr("Stations"), Route("stations")), (self.name or self.title, None)]
 
     def activated(self) -> None:
         """Follow the buckets, and the dead letters when they are in view."""
@@ -151,8 +154,8 @@ class MemphisStationScreen(MemphisScreen):
         gone = bool(self.name) and station is None and view.complete
         self.missing.setVisible(gone)
         if gone:
-            text = f"There is no station {self.name}, or not any more."
-            action = ("Open the stations", lambda: self.context.navigate(Route("stations")))
+            text = tr("There is no station {name}, or not any more.", name=self.name)
+            action = (tr("Open the stations"), lambda: self.context.navigate(Route("stations")))
             self.missing.set_content("bad", text, action)
         for button in (self.edit_button, self.schema_button, self.delete_button):
             button.setEnabled(station is not None and not self.refusal)
@@ -162,19 +165,23 @@ class MemphisStationScreen(MemphisScreen):
         producers, groups = producer_rows(station.name, view), group_rows(station.name, view)
         snapshot = self.context.session.snapshot
         self.producers.set_rows(producers)
-        text = "Nobody has produced to this station. The Code tab has a program that does."
+        text = tr("Nobody has produced to this station. The Code tab has a program that does.")
         self.producers.set_state("ready" if producers else "empty", text, icon="paper-plane-tilt")
         self.consumers.set_rows(groups)
-        text = "Nobody consumes from this station yet."
+        text = tr("Nobody consumes from this station yet.")
         self.consumers.set_state("ready" if groups else "empty", text, icon="users-three")
         letters = sum(letter.station == station.name for letter in view.dead_letters)
         self.signs["dead"].set_value(figures.integer(letters))
         self.signs["dead"].set_kind("bad" if letters else "text")
         self.signs["producers"].set_value(figures.integer(sum(row.active for row in producers)))
         self.signs["consumers"].set_value(figures.integer(sum(row.active for row in groups)))
-        self.tabs.setTabText(1, f"Producers {len(producers)}" if producers else "Producers")
-        self.tabs.setTabText(2, f"Consumers {len(groups)}" if groups else "Consumers")
-        self.tabs.setTabText(3, f"Dead letters {letters}" if letters else "Dead letters")
+        self.tabs.setTabText(
+            1, tr("Producers {producers}", producers=len(producers)) if producers else tr("Producers")
+        )
+        self.tabs.setTabText(2, tr("Consumers {groups}", groups=len(groups)) if groups else tr("Consumers"))
+        self.tabs.setTabText(
+            3, tr("Dead letters {letters}", letters=letters) if letters else tr("Dead letters")
+        )
         self.code.set_address(self._address())
         self._show_partitions(snapshot)
 
@@ -214,13 +221,13 @@ class MemphisStationScreen(MemphisScreen):
     def edit(self) -> None:
         """Change what can be changed of the station."""
         if self._station is not None and not self.refusal:
-            self.context.run(self._edit(self._station), "change the station")
+            self.context.run(self._edit(self._station), tr("change the station"))
 
     async def _edit(self, station: Station) -> None:
         dialog = StationDialog(
             self.window(),
-            f"Edit station {station.name}",
-            "Save changes",
+            tr("Edit station {name}", name=station.name),
+            tr("Save changes"),
             station_fields(self.link.view.schemas),
             values_of(station),
             self.context.session,
@@ -229,7 +236,7 @@ class MemphisStationScreen(MemphisScreen):
             warn=lambda values: loss(station, values),
         )
         if await dialog.ask():
-            self.context.notify(f"Station {station.name} was changed.", "good")
+            self.context.notify(tr("Station {name} was changed.", name=station.name), "good")
 
     def attach(self) -> None:
         """Go to the schemas, at the one this station enforces."""
@@ -240,12 +247,12 @@ class MemphisStationScreen(MemphisScreen):
         """Take the schema off the station."""
         station = self._station
         if station is not None and station.schema is not None and not self.refusal:
-            self.context.run(self._detach(station), "detach the schema")
+            self.context.run(self._detach(station), tr("detach the schema"))
 
     async def _detach(self, station: Station) -> None:
         assert station.schema is not None
         change = MemphisChange(
-            f"Detach schema {station.schema.name} from {station.name}",
+            tr("Detach schema {name} from {name2}", name=station.schema.name, name2=station.name),
             "schemas.detach",
             {"station_name": station.name},
             station.name,
@@ -253,50 +260,54 @@ class MemphisStationScreen(MemphisScreen):
         )
         await self.change(
             change,
-            title=f"Detach {station.schema.name}?",
-            text=f"Producers of {station.name} are told at once, and check nothing any more.",
-            verb="Detach schema",
+            title=tr("Detach {name}?", name=station.schema.name),
+            text=tr("Producers of {name} are told at once, and check nothing any more.", name=station.name),
+            verb=tr("Detach schema"),
             name=station.name,
-            done=f"{station.name} enforces no schema any more.",
+            done=tr("{name} enforces no schema any more.", name=station.name),
         )
 
     def delete(self) -> None:
         """Delete the station, after asking."""
         if self._station is not None and not self.refusal:
-            self.context.run(self._delete(self._station), "delete the station")
+            self.context.run(self._delete(self._station), tr("delete the station"))
 
     async def _delete(self, station: Station) -> None:
         answer = await self.change(
             destruction(station),
-            title=f"Delete station {station.name}?",
+            title=tr("Delete station {name}?", name=station.name),
             text=destruction_text(station, self.context.session, self.link.view),
-            verb="Delete station",
+            verb=tr("Delete station"),
             name=station.name,
-            done=f"Station {station.name} was deleted.",
+            done=tr("Station {name} was deleted.", name=station.name),
         )
         if answer is not None:
             self.context.navigate(Route("stations"))
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the sheet."""
-        missing = "" if self._station is not None else "There is no such station."
+        missing = "" if self._station is not None else tr("There is no such station.")
         why = missing or self.refusal
         plain = (
-            "" if self._station is not None and self._station.schema is not None else "It enforces no schema."
+            ""
+            if self._station is not None and self._station.schema is not None
+            else tr("It enforces no schema.")
         )
         own = [
-            self.command("Edit this station", keymap.key("station.edit"), self.edit, "pencil-simple", why),
-            self.command("Choose its schema", "", self.attach, "tree-structure", why),
-            self.command("Detach its schema", "", self.detach, "link-break", why or plain),
-            self.command("Delete this station", "", self.delete, "trash", why, True),
+            self.command(
+                tr("Edit this station"), keymap.key("station.edit"), self.edit, "pencil-simple", why
+            ),
+            self.command(tr("Choose its schema"), "", self.attach, "tree-structure", why),
+            self.command(tr("Detach its schema"), "", self.detach, "link-break", why or plain),
+            self.command(tr("Delete this station"), "", self.delete, "trash", why, True),
             Command(
-                "Next part of the station",
+                tr("Next part of the station"),
                 keymap.key("station.next_part"),
                 lambda: self._step(1),
                 "caret-right",
             ),
             Command(
-                "Previous part of the station",
+                tr("Previous part of the station"),
                 keymap.key("station.previous_part"),
                 lambda: self._step(-1),
                 "caret-left",
@@ -314,12 +325,20 @@ def retention_text(station: Station) -> str:
     """What limits a station, in words."""
     match station.retention_type:
         case RetentionType.AGE:
-            return f"kept for {figures.duration(station.retention_value)}"
+            return tr("kept for {retention_value}", retention_value=figures.duration(station.retention_value))
         case RetentionType.MESSAGES:
-            return f"the last {figures.count_noun(station.retention_value, 'message')} of each partition"
+            return tr_count(
+                "the last {count} message of each partition",
+                "the last {count} messages of each partition",
+                station.retention_value,
+                count=figures.integer(station.retention_value),
+            )
         case RetentionType.BYTES:
-            return f"up to {figures.bytes_size(station.retention_value)} of each partition"
-    return "kept until every group acknowledged"
+            return tr(
+                "up to {retention_value} of each partition",
+                retention_value=figures.bytes_size(station.retention_value),
+            )
+    return tr("kept until every group acknowledged")
 
 
 def facts_sentence(station: Station, view: MemphisView) -> str:
@@ -327,31 +346,40 @@ def facts_sentence(station: Station, view: MemphisView) -> str:
     kinds = [
         name
         for name, on in (
-            ("unacknowledged", station.dead_letters.poison),
-            ("schema violations", station.dead_letters.schema),
+            (tr("unacknowledged"), station.dead_letters.poison),
+            (tr("schema violations"), station.dead_letters.schema),
         )
         if on
     ]
-    schema = "no schema"
+    schema = tr("no schema")
     if station.schema is not None:
-        schema = f"schema {station.schema.name} version {station.schema.version}"
+        schema = tr(
+            "schema {name} version {version}", name=station.schema.name, version=station.schema.version
+        )
         known = next((one for one in view.schemas if one.name == station.schema.name), None)
         if known is not None and known.active_version != station.schema.version:
-            schema += f" (version {known.active_version} is active: attach it again)"
-    copies = "1 replica" if station.replicas == 1 else f"{station.replicas} replicas"
+            schema = tr(
+                "{schema} (version {version} is active: attach it again)",
+                schema=schema,
+                version=known.active_version,
+            )
+    copies = tr_count("{count} replica", "{count} replicas", station.replicas)
     parts = [
         retention_text(station),
-        f"in {station.storage_type}, {copies}",
-        f"message ids for {figures.duration(station.idempotency_window_ms / 1000)}",
+        tr("in {storage_type}, {copies}", storage_type=station.storage_type, copies=copies),
+        tr(
+            "message ids for {idempotency_window_ms}",
+            idempotency_window_ms=figures.duration(station.idempotency_window_ms / 1000),
+        ),
         schema,
-        f"keeps as dead letters: {' and '.join(kinds) or 'nothing'}",
+        tr("keeps as dead letters: {kinds}", kinds=", ".join(kinds) or tr("nothing")),
     ]
     if station.dls_station:
-        parts.append(f"copies of them to {station.dls_station}")
+        parts.append(tr("copies of them to {dls_station}", dls_station=station.dls_station))
     if station.tiered_storage_enabled:
-        parts.append("wants tiered storage, which is not done here: what retention removes is gone")
+        parts.append(tr("wants tiered storage, which is not done here: what retention removes is gone"))
     if station.tags:
-        parts.append(f"tags {', '.join(station.tags)}")
+        parts.append(tr("tags {tags}", tags=", ".join(station.tags)))
     if station.created_by:
-        parts.append(f"made by {station.created_by}")
+        parts.append(tr("made by {created_by}", created_by=station.created_by))
     return "  ·  ".join(parts)

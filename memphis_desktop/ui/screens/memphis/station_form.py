@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from memphis_desktop.language import tr
 from memphis_desktop.stations.model import RetentionType, Schema, Station
 from memphis_desktop.ui.memphis.changes import MemphisChange
 from memphis_desktop.ui.screens.station_fields import Field, FieldError
@@ -15,13 +16,13 @@ _MS = 1_000_000
 _S = 1_000_000_000
 
 RETENTIONS = (
-    ("message_age_sec", "By age"),
-    ("messages", "By number of messages"),
-    ("bytes", "By size"),
-    ("ack_based", "Until every group acknowledged"),
+    ("message_age_sec", tr("By age")),
+    ("messages", tr("By number of messages")),
+    ("bytes", tr("By size")),
+    ("ack_based", tr("Until every group acknowledged")),
 )
 _LIMITS = {"retention_age": "message_age_sec", "retention_messages": "messages", "retention_bytes": "bytes"}
-_STORAGES = (("file", "File"), ("memory", "Memory: lost when the server stops"))
+_STORAGES = (("file", tr("File")), ("memory", tr("Memory: lost when the server stops")))
 _UNITS = {RetentionType.AGE: "retention_age", RetentionType.MESSAGES: "retention_messages"}
 
 NEW_STATION: dict[str, Any] = {
@@ -43,51 +44,60 @@ NEW_STATION: dict[str, Any] = {
 
 def station_fields(schemas: Sequence[Schema]) -> tuple[Field, ...]:
     """Return every field, the schemas of the connection among the choices."""
-    names = (("", "None"), *((schema.name, f"{schema.name} ({schema.type})") for schema in schemas))
+    names = (("", tr("None")), *((schema.name, f"{schema.name} ({schema.type})") for schema in schemas))
     return (
-        Field("name", "Name", "text", "Station", "Letters, digits, dots, dashes, underscores.", fixed=True),
-        Field("tags", "Tags", "subjects", "Station", "One a line, up to 20 characters each."),
         Field(
-            "partitions_number",
-            "Partitions",
-            "count",
-            "Station",
-            "1 to 10 000; each is a stream of its own, ordered by itself.",
+            "name", tr("Name"), "text", tr("Station"), tr("Letters, digits, dots, dashes, underscores."),
             fixed=True,
         ),
-        Field("retention_type", "Keep messages", "choice", "Retention", choices=RETENTIONS),
-        Field("retention_age", "For", "duration", "Retention", "Such as 1h or 7d.", danger=True),
+        Field("tags", tr("Tags"), "subjects", tr("Station"), tr("One a line, up to 20 characters each.")),
         Field(
-            "retention_messages", "At most", "count", "Retention", "Messages in each partition.",
+            "partitions_number",
+            tr("Partitions"),
+            "count",
+            tr("Station"),
+            tr("1 to 10 000; each is a stream of its own, ordered by itself."),
+            fixed=True,
+        ),
+        Field("retention_type", tr("Keep messages"), "choice", tr("Retention"), choices=RETENTIONS),
+        Field("retention_age", tr("For"), "duration", tr("Retention"), tr("Such as 1h or 7d."), danger=True),
+        Field(
+            "retention_messages", tr("At most"), "count", tr("Retention"), tr("Messages in each partition."),
             danger=True,
         ),
-        Field("retention_bytes", "Up to", "size", "Retention", "In each partition.", danger=True),
-        Field("storage_type", "Storage", "choice", "Storage", choices=_STORAGES, fixed=True),
-        Field("replicas", "Replicas", "count", "Storage", "1, 3 or 5; more than 1 needs a cluster."),
+        Field("retention_bytes", tr("Up to"), "size", tr("Retention"), tr("In each partition."), danger=True),
+        Field("storage_type", tr("Storage"), "choice", tr("Storage"), choices=_STORAGES, fixed=True),
+        Field(
+            "replicas", tr("Replicas"), "count", tr("Storage"), tr("1, 3 or 5; more than 1 needs a cluster.")
+        ),
         Field(
             "idempotency_window",
-            "Idempotency window",
+            tr("Idempotency window"),
             "duration",
-            "Producing",
-            "How long message ids are remembered; 100ms to 24h, not longer than messages are kept.",
+            tr("Producing"),
+            tr("How long message ids are remembered; 100ms to 24h, not longer than messages are kept."),
         ),
-        Field("schema_name", "Schema", "choice", "Producing", "What messages look like.", names, fixed=True),
+        Field(
+            "schema_name", tr("Schema"), "choice", tr("Producing"), tr("What messages look like."), names,
+            fixed=True,
+        ),
         Field(
             "dls_configuration.poison",
-            "Keep unacknowledged",
+            tr("Keep unacknowledged"),
             "switch",
-            "Dead letters",
-            "Messages past the delivery limit, or terminated.",
+            tr("Dead letters"),
+            tr("Messages past the delivery limit, or terminated."),
         ),
         Field(
             "dls_configuration.schemaverse",
-            "Keep what its schema refused",
+            tr("Keep what its schema refused"),
             "switch",
-            "Dead letters",
-            "As told by producers.",
+            tr("Dead letters"),
+            tr("As told by producers."),
         ),
         Field(
-            "dls_station", "Copy to station", "text", "Dead letters", "Gets each; made if missing."
+            "dls_station", tr("Copy to station"), "text", tr("Dead letters"),
+            tr("Gets each; made if missing."),
         ),
     )  # fmt: skip
 
@@ -123,7 +133,7 @@ def _body(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the request that a filled form is, in the protocol's own words."""
     name = str(values.get("name") or "").strip()
     if not name:
-        raise FieldError("Name: a station needs a name.")
+        raise FieldError(tr("Name: a station needs a name."))
     kind = str(values["retention_type"])
     value = {
         "message_age_sec": int(values.get("retention_age") or 0) // _S,
@@ -132,10 +142,10 @@ def _body(values: Mapping[str, Any]) -> dict[str, Any]:
         "ack_based": 0,
     }[kind]
     if kind != "ack_based" and value <= 0:
-        raise FieldError("Retention: how much is kept has to be more than nothing.")
+        raise FieldError(tr("Retention: how much is kept has to be more than nothing."))
     window = int(values.get("idempotency_window") or 0) // _MS
     if window < 100:
-        raise FieldError("Idempotency window: 100ms at least.")
+        raise FieldError(tr("Idempotency window: 100ms at least."))
     return {
         "name": name,
         "retention_type": kind,
@@ -154,7 +164,9 @@ def _body(values: Mapping[str, Any]) -> dict[str, Any]:
 def create_change(values: Mapping[str, Any]) -> MemphisChange:
     """Return the creation; raises `FieldError`."""
     body = _body(values)
-    return MemphisChange(f"Create station {body['name']}", "stations.create", body, body["name"])
+    return MemphisChange(
+        tr("Create station {name}", name=body["name"]), "stations.create", body, body["name"]
+    )
 
 
 def edit_change(values: Mapping[str, Any], before: Station) -> MemphisChange:
@@ -165,7 +177,11 @@ def edit_change(values: Mapping[str, Any], before: Station) -> MemphisChange:
     if "retention_type" in changed:
         changed["retention_value"] = body["retention_value"]
     return MemphisChange(
-        f"Change station {before.name}", "stations.edit", changed, before.name, before=dict(present)
+        tr("Change station {name}", name=before.name),
+        "stations.edit",
+        changed,
+        before.name,
+        before=dict(present),
     )
 
 
@@ -186,7 +202,7 @@ class StationDialog(ConfigurationDialog):
         self.json_view.set_text(json.dumps(body, indent=2, ensure_ascii=False))
         if change.before is not None:
             after = {**change.before, **body}
-            self.difference_view.set_text(difference(change.before, after) or "Nothing is changed.")
+            self.difference_view.set_text(difference(change.before, after) or tr("Nothing is changed."))
 
 
 def loss(before: Station, values: Mapping[str, Any]) -> str:
@@ -196,8 +212,8 @@ def loss(before: Station, values: Mapping[str, Any]) -> str:
     except FieldError:
         return ""
     if body["retention_type"] != present["retention_type"] and body["retention_type"] != "ack_based":
-        return "Messages beyond the new limit are removed at once."
+        return tr("Messages beyond the new limit are removed at once.")
     same = body["retention_type"] == present["retention_type"]
     if same and 0 < body["retention_value"] < present["retention_value"]:
-        return "The limit gets smaller: messages beyond it are removed at once."
+        return tr("The limit gets smaller: messages beyond it are removed at once.")
     return ""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QWidget
 
 from memphis_desktop.cluster.profiles import Environment
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations.model import Station
 from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
@@ -37,8 +38,8 @@ class MemphisStations:
     def refusal(self) -> str:
         """Why nothing can be changed now; empty when it can."""
         if self._context.session.profile.read_only:
-            return "This connection is read-only."
-        return "No stations service answers on this server." if self._link.view.service is False else ""
+            return tr("This connection is read-only.")
+        return tr("No stations service answers on this server.") if self._link.view.service is False else ""
 
     def open(self, station: Station, tab: str = "") -> None:
         """Go to a station's page."""
@@ -52,13 +53,13 @@ class MemphisStations:
         if self.refusal:
             self._context.notify(self.refusal, "warning")
         else:
-            self._context.run(self._create(), "create the station")
+            self._context.run(self._create(), tr("create the station"))
 
     async def _create(self) -> None:
         dialog = StationDialog(
             self._parent.window(),
-            "Create station",
-            "Create station",
+            tr("Create station"),
+            tr("Create station"),
             station_fields(self._link.view.schemas),
             NEW_STATION,
             self._context.session,
@@ -68,14 +69,14 @@ class MemphisStations:
         if await dialog.ask() and dialog.answer is not None:
             name = str(dialog.answer.get("name", ""))
             route = Route("memphis_station", {"station": name})
-            action = ("Open", lambda: self._context.navigate(route))
-            self._context.notify(f"Station {name} was created.", "good", action)
+            action = (tr("Open"), lambda: self._context.navigate(route))
+            self._context.notify(tr("Station {name} was created.", name=name), "good", action)
 
     async def _edit(self, station: Station) -> None:
         dialog = StationDialog(
             self._parent.window(),
-            f"Edit station {station.name}",
-            "Save changes",
+            tr("Edit station {name}", name=station.name),
+            tr("Save changes"),
             station_fields(self._link.view.schemas),
             station_values(station),
             self._context.session,
@@ -84,18 +85,19 @@ class MemphisStations:
             warn=lambda values: loss(station, values),
         )
         if await dialog.ask():
-            self._context.notify(f"Station {station.name} was changed.", "good")
+            self._context.notify(tr("Station {name} was changed.", name=station.name), "good")
 
     async def _delete(self, stations: list[Station]) -> None:
         session = self._context.session
         changes: list[MemphisChange] = [destruction(station) for station in stations]
         production = session.profile.environment is Environment.PRODUCTION
-        one = stations[0].name if len(stations) == 1 else f"{len(stations)} stations"
+        count = len(stations)
+        one = stations[0].name if count == 1 else tr_count("{count} station", "{count} stations", count)
         dialog = ConfirmDialog(
             self._parent.window(),
-            f"Delete {'station ' if len(stations) == 1 else ''}{one}?",
+            tr("Delete station {name}?", name=one) if count == 1 else tr("Delete {stations}?", stations=one),
             "\n".join(destruction_text(station, session, self._link.view) for station in stations[:8]),
-            "Delete station" if len(stations) == 1 else "Delete stations",
+            tr("Delete station") if len(stations) == 1 else tr("Delete stations"),
             one if production else None,
             command="\n".join(change.command for change in changes),
         )
@@ -103,14 +105,14 @@ class MemphisStations:
             return
         for change in changes:
             await change.run(session)
-        self._context.notify(f"Deleted {one}.", "good")
+        self._context.notify(tr("Deleted {one}.", one=one), "good")
 
     def commands(self, rows: list[StationRow], toggle: Callable[[list[StationRow]], None]) -> list[Command]:
         """What can be done with the selected lines, of which one at least is a Memphis station."""
         stations = [row.memphis for row in rows if row.memphis is not None]
         one = stations[0] if len(rows) == 1 else None
-        missing = "" if one is not None else "Select one station first."
-        mixed = "" if len(stations) == len(rows) else "Select Memphis stations only."
+        missing = "" if one is not None else tr("Select one station first.")
+        mixed = "" if len(stations) == len(rows) else tr("Select Memphis stations only.")
 
         def command(
             title: str, keys: str, callback: Callable[[], object], icon: str, why: str, danger: bool = False
@@ -129,30 +131,40 @@ class MemphisStations:
 
         def edit() -> None:
             if one is not None:
-                self._context.run(self._edit(one), "change the station")
+                self._context.run(self._edit(one), tr("change the station"))
 
         def delete() -> None:
-            self._context.run(self._delete(stations), "delete the station")
+            self._context.run(self._delete(stations), tr("delete the station"))
 
         single = one is not None and len(one.partitions) == 1
         return [
-            command("Open", "", lambda: go(""), "arrow-square-out", missing),
+            command(tr("Open"), "", lambda: go(""), "arrow-square-out", missing),
             command(
-                "Show or hide partitions",
+                tr("Show or hide partitions"),
                 keymap.key("stations.unfold"),
                 lambda: toggle(rows),
                 "tree-structure",
-                missing or ("It has one partition." if single else ""),
+                missing or (tr("It has one partition.") if single else ""),
             ),
-            command("Browse messages", keymap.key("stations.browse"), browse, "list-bullets", missing),
-            command("Producers", "", lambda: go("producers"), "paper-plane-tilt", missing),
+            command(tr("Browse messages"), keymap.key("stations.browse"), browse, "list-bullets", missing),
+            command(tr("Producers"), "", lambda: go("producers"), "paper-plane-tilt", missing),
             command(
-                "Consumers", keymap.key("stations.groups"), lambda: go("consumers"), "users-three", missing
+                tr("Consumers"),
+                keymap.key("stations.groups"),
+                lambda: go("consumers"),
+                "users-three",
+                missing,
             ),
-            command("Dead letters", "", lambda: go("dead-letters"), "warning-octagon", missing),
-            command("Connect your code", "", lambda: go("code"), "code", missing),
+            command(tr("Dead letters"), "", lambda: go("dead-letters"), "warning-octagon", missing),
+            command(tr("Connect your code"), "", lambda: go("code"), "code", missing),
             command(
-                "Edit station", keymap.key("stations.edit"), edit, "pencil-simple", missing or self.refusal
+                tr("Edit station"),
+                keymap.key("stations.edit"),
+                edit,
+                "pencil-simple",
+                missing or self.refusal,
             ),
-            command("Delete", keymap.key("stations.delete"), delete, "trash", mixed or self.refusal, True),
+            command(
+                tr("Delete"), keymap.key("stations.delete"), delete, "trash", mixed or self.refusal, True
+            ),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations.model import Station
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.memphis.changes import MemphisChange
@@ -13,7 +14,7 @@ from memphis_desktop.ui.screens.memphis.station_form import station_values
 def destruction(station: Station) -> MemphisChange:
     """Return the request that deletes a station."""
     return MemphisChange(
-        f"Delete station {station.name}",
+        tr("Delete station {name}", name=station.name),
         "stations.destroy",
         {"name": station.name},
         station.name,
@@ -28,11 +29,23 @@ def destruction_text(station: Station, session: Session, view: MemphisView) -> s
     size = figures.bytes_size(sum(stream.bytes for stream in streams))
     letters = sum(letter.station == station.name for letter in view.dead_letters)
     parts = [
-        figures.count_noun(sum(stream.messages for stream in streams), "message"),
-        figures.count_noun(len(station.partitions), "partition"),
-        figures.count_noun(letters, "dead letter"),
+        tr_count(
+            "{count} message",
+            "{count} messages",
+            sum(stream.messages for stream in streams),
+            count=figures.integer(sum(stream.messages for stream in streams)),
+        ),
+        tr_count(
+            "{count} partition",
+            "{count} partitions",
+            len(station.partitions),
+            count=figures.integer(len(station.partitions)),
+        ),
+        tr_count("{count} dead letter", "{count} dead letters", letters, count=figures.integer(letters)),
     ]
-    return (
-        f"{station.name}: {', '.join(parts)} ({size}) will be lost for good, "
-        "and its producers and consumers forgotten."
+    return tr(
+        "{name}: {parts} ({size}) will be lost for good, and its producers and consumers forgotten.",
+        name=station.name,
+        parts=", ".join(parts),
+        size=size,
     )

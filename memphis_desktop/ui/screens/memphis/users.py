@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QWidget
 
 from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations.model import Permissions, User
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap
@@ -22,55 +23,60 @@ from memphis_desktop.ui.screens.memphis.base import MemphisScreen, nanoseconds
 from memphis_desktop.ui.screens.station_parts import panel
 
 _TYPES = {"root": "accent", "management": "information", "application": "muted"}
-_PASSWORD_HELP = "8 to 20 characters with upper and lower case letters, a digit and one of !?-@#$%"
+_PASSWORD_HELP = tr("8 to 20 characters with upper and lower case letters, a digit and one of !?-@#$%")
 _PATTERNS = (
-    ("allow_read", "allow_read_permissions", "May read", "Stations it may consume from"),
-    ("allow_write", "allow_write_permissions", "May write", "Stations it may produce to and create"),
-    ("deny_read", "deny_read_permissions", "Never read", "Denials win"),
-    ("deny_write", "deny_write_permissions", "Never write", "Denials win"),
+    ("allow_read", "allow_read_permissions", tr("May read"), tr("Stations it may consume from.")),
+    ("allow_write", "allow_write_permissions", tr("May write"), tr("Stations it may produce to and create.")),
+    ("deny_read", "deny_read_permissions", tr("Never read"), tr("Denials win.")),
+    ("deny_write", "deny_write_permissions", tr("Never write"), tr("Denials win.")),
 )
 _DETAILS = (
-    ("full_name", "Full name"),
-    ("team", "Team"),
-    ("position", "Position"),
-    ("owner", "Owner"),
-    ("description", "Description"),
+    ("full_name", tr("Full name")),
+    ("team", tr("Team")),
+    ("position", tr("Position")),
+    ("owner", tr("Owner")),
+    ("description", tr("Description")),
 )
 
 
 class UsersScreen(MemphisScreen):
     """See the module."""
 
-    title = "Users"
+    title = tr("Users")
     route_name = "memphis_users"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.header.set_title("Users", "Application users are what SDKs log in as; the others manage")
+        self.header.set_title(tr("Users"), tr("Application users are what SDKs log in as; the others manage"))
         self.token_button = self.header.add_action(
-            "Connection token", self.change_token, icon_name="key", tooltip="Change the token SDKs may show"
+            tr("Connection token"),
+            self.change_token,
+            icon_name="key",
+            tooltip=tr("Change the token SDKs may show"),
         )
         self.add_button = self.header.add_action(
-            "Add user", self.add, icon_name="plus", kind="primary", tooltip="N"
+            tr("Add user"), self.add, icon_name="plus", kind="primary", tooltip="N"
         )
-        self.filter = FilterBar("Filter")
-        self.filter.add_chip("application", "Application")
-        self.filter.add_chip("management", "Management")
+        self.filter = FilterBar(tr("Filter"))
+        self.filter.add_chip("application", tr("Application"))
+        self.filter.add_chip("management", tr("Management"))
         self.table = DataTable(
             [
-                Column("name", "Name", lambda u: u.name, "mono", 150),
-                Column("type", "Type", lambda u: (u.type, _TYPES.get(u.type, "muted")), "badge", 110),
-                Column("read", "May read", lambda u: permission_text(u, "read"), "mono", 150, stretch=True),
+                Column("name", tr("Name"), lambda u: u.name, "mono", 150),
+                Column("type", tr("Type"), lambda u: (u.type, _TYPES.get(u.type, "muted")), "badge", 110),
                 Column(
-                    "write", "May write", lambda u: permission_text(u, "write"), "mono", 150, stretch=True
+                    "read", tr("May read"), lambda u: permission_text(u, "read"), "mono", 150, stretch=True
                 ),
-                Column("open", "Connections", self._connections, "number", 96, "Open now"),
-                Column("description", "Description", lambda u: u.description, "text", 160),
-                Column("created", "Created", lambda u: nanoseconds(u.created_at), "time", 100),
-                Column("full_name", "Full name", lambda u: u.full_name, "text", 130, "", False),
-                Column("team", "Team", lambda u: u.team, "text", 100, "", False),
-                Column("position", "Position", lambda u: u.position, "text", 100, "", False),
-                Column("owner", "Owner", lambda u: u.owner, "text", 100, "", False),
+                Column(
+                    "write", tr("May write"), lambda u: permission_text(u, "write"), "mono", 150, stretch=True
+                ),
+                Column("open", tr("Connections"), self._connections, "number", 96, tr("Open now")),
+                Column("description", tr("Description"), lambda u: u.description, "text", 160),
+                Column("created", tr("Created"), lambda u: nanoseconds(u.created_at), "time", 100),
+                Column("full_name", tr("Full name"), lambda u: u.full_name, "text", 130, "", False),
+                Column("team", tr("Team"), lambda u: u.team, "text", 100, "", False),
+                Column("position", tr("Position"), lambda u: u.position, "text", 100, "", False),
+                Column("owner", tr("Owner"), lambda u: u.owner, "text", 100, "", False),
             ],
             lambda u: u.name,
             "memphis_users",
@@ -90,9 +96,15 @@ class UsersScreen(MemphisScreen):
     def show_view(self, view: MemphisView) -> None:
         """Show the users."""
         self.show_rows(
-            self.table, list(view.users), "There are no users yet.", ("Add user", self.add), "users-three"
+            self.table,
+            list(view.users),
+            tr("There are no users yet."),
+            (tr("Add user"), self.add),
+            "users-three",
         )
-        self.filter.set_count(figures.count_noun(len(view.users), "user"))
+        self.filter.set_count(
+            tr_count("{count} user", "{count} users", len(view.users), count=figures.integer(len(view.users)))
+        )
         for button in (self.add_button, self.token_button):
             button.setEnabled(not self.refusal)
 
@@ -118,44 +130,46 @@ class UsersScreen(MemphisScreen):
     def add(self) -> None:
         """Ask for a user and add it."""
         if not self.refusal:
-            self.context.run(self._open(UserDialog(self.window(), None, self._run)), "add the user")
+            self.context.run(self._open(UserDialog(self.window(), None, self._run)), tr("add the user"))
 
     def edit(self) -> None:
         """Change details and permissions of the user with the cursor."""
         user = self.table.current_row()
         if user is not None and not self.refusal:
-            self.context.run(self._open(UserDialog(self.window(), user, self._run)), "change the user")
+            self.context.run(self._open(UserDialog(self.window(), user, self._run)), tr("change the user"))
 
     def change_password(self) -> None:
         """Give the user with the cursor another password."""
         user = self.table.current_row()
         if user is not None and not self.refusal:
             dialog = SecretDialog(
-                self.window(), f"Change the password of {user.name}", _PASSWORD_HELP, self._run
+                self.window(), tr("Change the password of {name}", name=user.name), _PASSWORD_HELP, self._run
             )
             dialog.make = lambda secret: MemphisChange(
-                f"Change the password of user {user.name}",
+                tr("Change the password of user {name}", name=user.name),
                 "users.change_password",
                 {"name": user.name, "password": secret},
                 secrets=("password",),
             )
-            dialog.told = f"{user.name} has another password. Connections made with the old one end."
-            self.context.run(self._open(dialog), "change the password")
+            dialog.told = tr(
+                "{name} has another password. Connections made with the old one end.", name=user.name
+            )
+            self.context.run(self._open(dialog), tr("change the password"))
 
     def change_token(self) -> None:
         """Change the connection token."""
         if not self.refusal:
             dialog = SecretDialog(
                 self.window(),
-                "Change the connection token",
-                "SDKs may show it instead of a password.",
+                tr("Change the connection token"),
+                tr("SDKs may show it instead of a password."),
                 self._run,
             )
             dialog.make = lambda secret: MemphisChange(
-                "Change the connection token", "users.change_token", {"token": secret}, secrets=("token",)
+                tr("Change the connection token"), "users.change_token", {"token": secret}, secrets=("token",)
             )
-            dialog.told = "The connection token was changed. Connections made with the old one stay."
-            self.context.run(self._open(dialog), "change the token")
+            dialog.told = tr("The connection token was changed. Connections made with the old one stay.")
+            self.context.run(self._open(dialog), tr("change the token"))
 
     async def _open(self, dialog: UserDialog | SecretDialog) -> None:
         if await dialog.ask():
@@ -168,13 +182,22 @@ class UsersScreen(MemphisScreen):
         """Remove the user with the cursor, after asking."""
         user = self.table.current_row()
         if user is not None and not self.refusal:
-            self.context.run(self._remove(user), "remove the user")
+            self.context.run(self._remove(user), tr("remove the user"))
 
     async def _remove(self, user: User) -> None:
         count = self._connections(user)
-        ends = f" Its {figures.count_noun(count, 'open connection')} will end." if count else ""
+        ends = (
+            tr_count(
+                " Its {count} open connection will end.",
+                " Its {count} open connections will end.",
+                count,
+                count=figures.integer(count),
+            )
+            if count
+            else ""
+        )
         change = MemphisChange(
-            f"Remove user {user.name}",
+            tr("Remove user {name}", name=user.name),
             "users.remove",
             {"name": user.name},
             before=_shown(user),
@@ -182,42 +205,42 @@ class UsersScreen(MemphisScreen):
         )
         await self.change(
             change,
-            title=f"Remove user {user.name}?",
-            text=f"{user.name} will not be able to log in any more.{ends}",
-            verb="Remove user",
+            title=tr("Remove user {name}?", name=user.name),
+            text=tr("{name} will not be able to log in any more.{ends}", name=user.name, ends=ends),
+            verb=tr("Remove user"),
             name=user.name,
-            done=f"User {user.name} was removed.",
+            done=tr("User {name} was removed.", name=user.name),
         )
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the sheet."""
         return [
-            self.command("Add user", keymap.key("memphis_users.add"), self.add, "plus", self.refusal),
-            self.command("Change the connection token", "", self.change_token, "key", self.refusal),
+            self.command(tr("Add user"), keymap.key("memphis_users.add"), self.add, "plus", self.refusal),
+            self.command(tr("Change the connection token"), "", self.change_token, "key", self.refusal),
             *self._row_commands(self.table.selected_rows()),
         ]
 
     def _row_commands(self, users: list[User]) -> list[Command]:
         one = users[0] if len(users) == 1 else None
-        missing = "" if one is not None else "Select one user first."
-        root = "Root stays as it is." if one is not None and one.type == "root" else ""
+        missing = "" if one is not None else tr("Select one user first.")
+        root = tr("Root stays as it is.") if one is not None and one.type == "root" else ""
         return [
             self.command(
-                "Edit user and permissions",
+                tr("Edit user and permissions"),
                 keymap.key("memphis_users.edit"),
                 self.edit,
                 "pencil-simple",
                 missing or root or self.refusal,
             ),
             self.command(
-                "Change password",
+                tr("Change password"),
                 keymap.key("memphis_users.password"),
                 self.change_password,
                 "key",
                 missing or self.refusal,
             ),
             self.command(
-                "Remove user",
+                tr("Remove user"),
                 keymap.key("memphis_users.remove"),
                 self.remove,
                 "trash",
@@ -231,10 +254,10 @@ def permission_text(user: User, what: str) -> str:
     """What a user may do, in a line: ``orders*, !orders-secret``; ``everything`` without a limit."""
     permissions = user.permissions
     if permissions is None:
-        return "everything"
+        return tr("everything")
     allowed: tuple[str, ...] = getattr(permissions, f"allow_{what}")
     denied: tuple[str, ...] = getattr(permissions, f"deny_{what}")
-    return ", ".join([*allowed, *(f"!{pattern}" for pattern in denied)]) or "nothing"
+    return ", ".join([*allowed, *(f"!{pattern}" for pattern in denied)]) or tr("nothing")
 
 
 def _may_read(user: User) -> str:
@@ -298,23 +321,25 @@ class UserDialog(_RunningDialog):
     """A new user, or another's permissions and details."""
 
     def __init__(self, parent: QWidget, user: User | None, run: Callable[[MemphisChange], Any]) -> None:
-        title = "Add user" if user is None else f"Edit user {user.name}"
-        super().__init__(parent, title, "Add user" if user is None else "Save changes", run, width=600)
+        title = tr("Add user") if user is None else tr("Edit user {name}", name=user.name)
+        super().__init__(
+            parent, title, tr("Add user") if user is None else tr("Save changes"), run, width=600
+        )
         self.user = user
         self.name = QLineEdit(user.name if user is not None else "")
         self.name.setEnabled(user is None)
-        self.add_row("Name", self.name, "Letters, digits, dots, dashes and underscores, up to 60.")
+        self.add_row(tr("Name"), self.name, tr("Letters, digits, dots, dashes and underscores, up to 60."))
         self.type = QComboBox()
-        self.type.addItem("Application: SDKs log in as it", "application")
-        self.type.addItem("Management: manages, produces nothing", "management")
+        self.type.addItem(tr("Application: SDKs log in as it"), "application")
+        self.type.addItem(tr("Management: manages, produces nothing"), "management")
         if user is not None:
             self.type.setCurrentIndex(max(0, self.type.findData(user.type)))
             self.type.setEnabled(False)
-        self.add_row("Type", self.type)
+        self.add_row(tr("Type"), self.type)
         self.password = QLineEdit()
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         if user is None:
-            self.add_row("Password", self.password, _PASSWORD_HELP)
+            self.add_row(tr("Password"), self.password, _PASSWORD_HELP)
         self.patterns: dict[str, QPlainTextEdit] = {}
         permissions = (user.permissions if user is not None else None) or Permissions()
         for name, key, label, help_text in _PATTERNS:
@@ -323,12 +348,9 @@ class UserDialog(_RunningDialog):
             area.setTabChangesFocus(True)
             area.setFixedHeight(52)
             self.patterns[key] = area
-            more = (
-                " One name or pattern with * a line; none at all means everything."
-                if name == "allow_read"
-                else ""
-            )
-            self.add_row(label, area, f"{help_text}.{more}")
+            if name == "allow_read":
+                help_text += " " + tr("One name or pattern with * a line; none at all means everything.")
+            self.add_row(label, area, help_text)
         self.details: dict[str, QLineEdit] = {}
         for key, label in _DETAILS:
             self.details[key] = QLineEdit(getattr(user, key) if user is not None else "")
@@ -336,7 +358,7 @@ class UserDialog(_RunningDialog):
         self.add_validator(self._problem)
         self.type.currentIndexChanged.connect(self._type_changed)
         self._type_changed()
-        self.told = "" if user is None else f"User {user.name} was changed."
+        self.told = "" if user is None else tr("User {name} was changed.", name=user.name)
 
     def _type_changed(self) -> None:
         for area in self.patterns.values():
@@ -344,9 +366,9 @@ class UserDialog(_RunningDialog):
 
     def _problem(self) -> str:
         if not self.name.text().strip():
-            return "A user needs a name."
+            return tr("A user needs a name.")
         if self.user is None and not self.password.text():
-            return "A user needs a password."
+            return tr("A user needs a password.")
         return ""
 
     def wanted(self) -> MemphisChange:
@@ -355,7 +377,7 @@ class UserDialog(_RunningDialog):
         body: dict[str, Any] = {"name": name}
         if self.user is None:
             body |= {"type": self.type.currentData(), "password": self.password.text()}
-            self.told = f"User {name} was added."
+            self.told = tr("User {name} was added.", name=name)
         if self.type.currentData() == "application":
             body |= {
                 key: [line.strip() for line in area.toPlainText().splitlines() if line.strip()]
@@ -363,8 +385,10 @@ class UserDialog(_RunningDialog):
             }
         body |= {key: field.text().strip() for key, field in self.details.items()}
         if self.user is None:
-            return MemphisChange(f"Add user {name}", "users.add", body, secrets=("password",))
-        return MemphisChange(f"Change user {name}", "users.edit", body, before=_shown(self.user))
+            return MemphisChange(tr("Add user {name}", name=name), "users.add", body, secrets=("password",))
+        return MemphisChange(
+            tr("Change user {name}", name=name), "users.edit", body, before=_shown(self.user)
+        )
 
 
 class SecretDialog(_RunningDialog):
@@ -373,19 +397,19 @@ class SecretDialog(_RunningDialog):
     def __init__(
         self, parent: QWidget, title: str, help_text: str, run: Callable[[MemphisChange], Any]
     ) -> None:
-        super().__init__(parent, title, "Change", run, width=480)
+        super().__init__(parent, title, tr("Change"), run, width=480)
         self.make: Callable[[str], MemphisChange] | None = None
         self.first, self.second = QLineEdit(), QLineEdit()
         for field in (self.first, self.second):
             field.setEchoMode(QLineEdit.EchoMode.Password)
-        self.add_row("New", self.first, help_text)
-        self.add_row("Again", self.second)
+        self.add_row(tr("New"), self.first, help_text)
+        self.add_row(tr("Again"), self.second)
         self.add_validator(self._problem)
 
     def _problem(self) -> str:
         if not self.first.text():
-            return "Type the new one."
-        return "" if self.first.text() == self.second.text() else "The two are not the same."
+            return tr("Type the new one.")
+        return "" if self.first.text() == self.second.text() else tr("The two are not the same.")
 
     def wanted(self) -> MemphisChange:
         """The change with the secret."""
