@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from memphis_desktop import folders
 from memphis_desktop.cluster import options as connection_options
@@ -16,6 +17,8 @@ _EXAMPLES = """examples:
   replay orders --connect nats://prod --from -1h --to-connect nats://127.0.0.1:4222
   replay orders --connect nats://127.0.0.1 --to "copy.{subject}" --rate 500 --set '$.customer.email = null'
   replay --file orders.mdump --connect nats://127.0.0.1:4222 --dry-run
+  replay --file backups/orders --connect nats://127.0.0.1:4222 --to "restored.{subject}"
+  replay orders --connect nats://127.0.0.1:4222 --from -1h --to-file last-hour.ndjson
   replay --list
   replay --resume 20261128-101500-a1b2c3 --connect nats://127.0.0.1:4222
 
@@ -32,21 +35,22 @@ def run(arguments: list[str]) -> int:
     if options.list:
         return command.show_list(store, as_json=options.json)
     connection = connection_options.profile_from(options)
-    if connection is None:
+    if connection is None and not (options.file and options.to_file):
         parser.error("say which server: --connect URL or --context NAME")
-    assert connection is not None
     target = _target(options, connection)
-    if options.resume:
+    if options.resume and connection is not None and target is not None:
         return command.resume(options.resume, connection, target, store, as_json=options.json)
-    if options.undo:
+    if options.undo and target is not None:
         return command.undo(options.undo, target, store, as_json=options.json)
     if bool(options.station) == bool(options.file):
         parser.error("say what to replay: a station, or --file FILE")
     if options.rate and options.pace:
         parser.error("--rate and --pace exclude each other")
+    if options.to_file and (options.to_connect or options.to_context):
+        parser.error("--to-file and another server exclude each other")
     order = command.Order(
         source=None if options.file else connection,
-        target=target,
+        target=None if options.to_file else target,
         stream=options.station or "",
         first=getattr(options, "from"),
         last=options.until,
@@ -62,7 +66,7 @@ def run(arguments: list[str]) -> int:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("station", nargs="?", metavar="STATION", help="the stream to read")
     what = parser.add_argument_group("what")
-    what.add_argument("--file", metavar="FILE", help="exported messages, instead of a station")
+    what.add_argument("--file", metavar="FILE", help="exported messages or a backup, instead of a station")
     what.add_argument("--from", default="first", metavar="PLACE", help="#123, -1h, 10:32, 50%% (first)")
     what.add_argument("--until", default="last", metavar="PLACE", help="the same (last)")
     what.add_argument("--subject", metavar="PATTERN", help="only these subjects; the server filters")
@@ -71,8 +75,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--to", default="{subject}", metavar="SUBJECT", help="template ({subject})")
     where.add_argument("--to-connect", metavar="URL", help="another server")
     where.add_argument("--to-context", metavar="NAME", help="another server, by its context")
+    where.add_argument("--to-file", metavar="FILE", help="write the copies to a file (.ndjson, .mdump)")
     how = parser.add_argument_group("how")
     how.add_argument("--rate", type=positive, metavar="N", help="messages a second at most")
+    how.add_argument("--mib-rate", type=positive, metavar="N", help="MiB of messages a second at most")
     how.add_argument("--pace", type=positive, metavar="X", help="as recorded, X times as fast")
     how.add_argument(
         "--set", action="append", default=[], metavar="EDIT", help="'$.path = VALUE', '- $.path'"
@@ -98,7 +104,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     connection_options.add_options(parser)
 
 
-def _target(options: argparse.Namespace, connection: ConnectionProfile) -> ConnectionProfile:
+def _target(options: argparse.Namespace, connection: ConnectionProfile | None) -> ConnectionProfile | None:
     if options.to_connect and options.to_context:
         raise Failure("--to-connect and --to-context exclude each other")
     if options.to_connect:
@@ -116,6 +122,8 @@ def _replay_options(options: argparse.Namespace) -> ReplayOptions:
     return ReplayOptions(
         subject=options.to,
         rate=options.rate,
+        bytes_rate=options.mib_rate * (1 << 20) if options.mib_rate else None,
+        file=str(Path(options.to_file).absolute()) if options.to_file else "",
         original_pace=options.pace,
         keep_headers=not options.no_headers,
         set_headers=tuple(_header(text) for text in options.header),

@@ -15,8 +15,11 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
+from memphis_desktop.inspect.files import read_file
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.server_process import ServerProcess, program_command
+from tests.clients import backup
+from tests.clients.test_backup_reader import saved
 from tests.conftest import Connect, Starter
 
 
@@ -179,6 +182,28 @@ async def test_from_one_server_into_another_changed_on_the_way(
     assert len(await stored(target)) == 200
 
 
+async def test_a_backup_is_a_source_also_of_a_file_without_any_server(
+    tmp_path: Path, any_server: ServerProcess, connect: Connect
+) -> None:
+    """Interrupted and resumed as any other; where the copies go to a file no connection is needed."""
+    client = await connect(any_server)
+    await fill(client, 2000)
+    folder = saved(tmp_path / "backup", await backup.take(client, "orders"), "stream.arc.s2")
+    into = tmp_path / "copies.mdump"
+    said = replay(tmp_path, "--file", str(folder), "--to-file", str(into), "--where", "json.n < 100")
+    assert "2 000, 100 stored, 1 900 left out".replace(" 000", "\u202f000").replace("1 9", "1\u202f9") in said
+    assert [message.sequence for message in read_file(into)] == list(range(1, 101))
+    arguments = ["--file", str(folder), "--connect", any_server.url, "--to", "copy.{subject}"]
+    await killed_run(tmp_path, [*arguments, "--mib-rate", "0.02"], client, 300)
+    (run, _) = runs(tmp_path)
+    assert (run["state"], run["source"]) == ("interrupted", "backup of orders")
+    # The limit was for killing it in time; the whole goes fast in a run of its own.
+    replay(tmp_path, "--undo", run["run"], "--connect", any_server.url)
+    await client.jetstream().purge_stream("copy")
+    replay(tmp_path, *arguments)
+    assert [origin for origin, _ in await stored(client)] == list(range(1, 2001))
+
+
 @pytest.mark.parametrize(
     ("arguments", "says", "code"),
     [
@@ -188,6 +213,7 @@ async def test_from_one_server_into_another_changed_on_the_way(
         (["orders", "--connect", "URL", "--set", "$.a"], "gives no value", 1),
         (["orders", "--connect", "URL", "--from", "soon"], "Type a place", 1),
         (["--resume", "x", "--connect", "URL"], "there is no replay x", 1),
+        (["orders", "--connect", "URL", "--to-file", "x", "--to-connect", "URL"], "exclude each other", 2),
         (["--file", "missing.ndjson", "--connect", "URL"], "cannot be read", 1),
         (["orders", "--connect", "nats://127.0.0.1:1"], "Nothing listens", 1),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from nats.js.api import StreamConfig, StreamSource
+from PySide6.QtWidgets import QApplication, QDialog
 
 from memphis_desktop import app, folders
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment
@@ -23,8 +24,16 @@ from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.replay import ReplayScreen
 from memphis_desktop.ui.screens.replay.dialog import ReplayDialog, open_replay
 from memphis_desktop.ui.screens.replay.dry_run import DryRunDialog
+from tests.clients import backup
+from tests.clients.test_backup_reader import saved
 from tests.conftest import Connect
 from tests.ui.conftest import Until
+
+
+def shown(kind: type[QDialog]) -> Any:
+    found = [w for w in QApplication.topLevelWidgets() if isinstance(w, kind) and w.isVisible()]
+    return found[-1] if found else None
+
 
 OpenWindow = Callable[..., Awaitable[app.Program]]
 COUNT = 300
@@ -76,6 +85,26 @@ async def test_a_replay_is_described_rehearsed_and_run(
     stored = await client.jetstream().get_msg("copy", 1)
     assert json.loads(stored.data) == {"n": 200, "by": 1}
     assert stored.headers["X-Why"] == "a test"
+
+
+async def test_a_backup_dropped_on_the_page_is_replayed(
+    broker: ServerProcess, connect: Connect, open_window: OpenWindow, until: Until, tmp_path: Path
+) -> None:
+    """The dialog says beforehand how much is in it."""
+    client, workspace, _ = await prepared(broker, connect, open_window, until)
+    folder = saved(tmp_path / "nightly", await backup.take(client, "orders"), "stream.arc.s2")
+    await client.jetstream().delete_stream("orders")
+    assert workspace.window().offer_file(str(folder))
+    dialog = await until(lambda: shown(ReplayDialog), "the dialog")
+    assert dialog.windowTitle() == "Publish the messages of nightly"
+    await until(lambda: "300 messages" in dialog.safety.text(), "the count")
+    dialog.target_field.setText("copy.{subject}")
+    dialog.accept()
+    screen = workspace.current_screen
+    entry = await until(lambda: screen.panel.entry, "the run")
+    await until(lambda: entry.progress.state is ReplayState.DONE, "its end")
+    assert (entry.source, entry.progress.total, entry.progress.stored) == ("backup of orders", 300, 300)
+    assert (await client.jetstream().get_msg("copy", 300)).subject == "copy.orders.new"
 
 
 async def test_an_interrupted_replay_is_resumed_and_undone_after_a_restart(

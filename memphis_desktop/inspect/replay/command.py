@@ -21,6 +21,7 @@ from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.errors import Failure
 from memphis_desktop.inspect import words
+from memphis_desktop.inspect.files import FileProblem
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.replay.copies import Rehearsed, ReplayOptions, rehearse
 from memphis_desktop.inspect.replay.progress import ReplayProgress, ReplayState
@@ -42,18 +43,18 @@ class Order:
 
     Attributes:
         source: where to read; None for a file.
-        target: where to publish.
+        target: where to publish; None when the copies go to a file.
         stream: the station to read.
         first, last: places in it, as typed.
         subject: the server's subject filter.
-        path: a file to read instead of a station.
+        path: a file or a backup to read instead of a station.
         options: how to send.
         dry_run: show the first messages and send nothing.
         as_json: print JSON lines.
     """
 
     source: ConnectionProfile | None
-    target: ConnectionProfile
+    target: ConnectionProfile | None
     stream: str = ""
     first: str = "first"
     last: str = "last"
@@ -149,7 +150,10 @@ async def _connected(profile: ConnectionProfile) -> AsyncIterator[Client]:
 @contextlib.asynccontextmanager
 async def _opened(order: Order) -> AsyncIterator[ReplaySource]:
     if order.path:
-        yield FileMessages(Path(order.path))
+        try:
+            yield await FileMessages.counted(Path(order.path))
+        except FileProblem as problem:
+            raise Failure(str(problem)) from None
         return
     assert order.source is not None
     async with _connected(order.source) as client:
@@ -173,7 +177,7 @@ async def _range(order: Order, reader: MessageReader) -> MessageRange:
 
 
 async def _run(order: Order, store: RecordStore) -> int:
-    async with _opened(order) as source, _connected(order.target) as client:
+    async with _opened(order) as source, _target(order) as client:
         run_id = new_run_id()
         if order.dry_run:
             return _show_rehearsed(await rehearse(source, order.options, run_id), order.as_json)
@@ -181,8 +185,8 @@ async def _run(order: Order, store: RecordStore) -> int:
         record = RunRecord(
             run_id,
             source_record(source),
-            _place(order.source) if order.source is not None else Place("", "file"),
-            order.options.subject,
+            _place(order.source),
+            f"file {order.options.file}" if order.options.file else order.options.subject,
             _place(order.target),
             order.options,
             started_ns=time.time_ns(),
@@ -199,6 +203,8 @@ async def _resume(
 ) -> int:
     if not record.state.resumable:
         raise Failure(f"the replay {record.run_id} is {record.state.value}: there is nothing to resume")
+    if record.options.file:
+        raise Failure(f"the replay {record.run_id} writes a file, of which nothing is left: begin it anew")
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(_connected(target))
         reader = None
@@ -231,8 +237,17 @@ async def _undo(record: RunRecord, target: ConnectionProfile, store: RecordStore
     return OK
 
 
-def _place(profile: ConnectionProfile) -> Place:
-    return Place(profile.id, profile.name, profile.address)
+def _place(profile: ConnectionProfile | None) -> Place:
+    return Place(profile.id, profile.name, profile.address) if profile is not None else Place("", "file")
+
+
+@contextlib.asynccontextmanager
+async def _target(order: Order) -> AsyncIterator[Client]:
+    if order.target is None:
+        yield Client()  # asked for nothing: the copies go to a file
+        return
+    async with _connected(order.target) as client:
+        yield client
 
 
 async def _carry_out(replay: ReplayRun, record: RunRecord, store: RecordStore, as_json: bool) -> int:

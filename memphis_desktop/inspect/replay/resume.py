@@ -53,7 +53,8 @@ def source_record(source: ReplaySource) -> SourceRecord:
             count=len(source.sequences),
         )
     if isinstance(source, FileMessages):
-        return SourceRecord("file", source.description, path=str(source.path.absolute()))
+        path = str(source.path.absolute())
+        return SourceRecord("file", source.description, path=path, count=source.count)
     raise TypeError(f"{type(source).__name__} cannot be read again after a restart")
 
 

@@ -1,4 +1,4 @@
-"""Where the messages of a replay come from: a selection, a range of a station, a file."""
+"""Where the messages of a replay come from: a selection, a range of a station, a file, a backup."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from memphis_desktop.inspect import words
+from memphis_desktop.inspect.backup_reader import is_backup, summary
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.files import messages_of
 from memphis_desktop.inspect.message import InspectedMessage
@@ -77,14 +78,31 @@ class GivenMessages:
 
 @dataclass(frozen=True)
 class FileMessages:
-    """The messages of an export file."""
+    """The messages of an export file, or of a backup of a stream."""
 
     path: Path
     count: int | None = None
+    stream: str = ""  # of a backup
+
+    @classmethod
+    async def counted(cls, path: Path) -> FileMessages:
+        """Return a file; a backup says itself what it is of and how much it holds.
+
+        Raises:
+            FileProblem: What it says is damaged.
+        """
+
+        def look() -> FileMessages:
+            if not is_backup(path):
+                return cls(path)
+            found = summary(path)
+            return cls(path, found.messages, found.stream or path.name)
+
+        return await asyncio.to_thread(look)
 
     @property
     def description(self) -> str:
-        return f"file {self.path.name}"
+        return f"backup of {self.stream}" if self.stream else f"file {self.path.name}"
 
     @property
     def total(self) -> int | None:

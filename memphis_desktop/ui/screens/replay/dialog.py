@@ -30,6 +30,7 @@ from shiboken6 import isValid
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.inspect.draft import storing_stream
+from memphis_desktop.inspect.files import FileProblem
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.replay import (
     Edits,
@@ -478,7 +479,7 @@ class ReplayDialog(FormDialog):
         request = self.request()
         try:
             amount = await amount_of(self.context, request)
-        except ClusterError as error:
+        except (ClusterError, FileProblem) as error:
             text = f"How many messages these are is not known: {error} "
         else:
             text = safety_text(amount, request.options)

@@ -9,7 +9,7 @@ from typing import Any
 from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.inspect.draft import storing_stream
 from memphis_desktop.inspect.message import InspectedMessage
-from memphis_desktop.inspect.replay import ReplayOptions, target_subject
+from memphis_desktop.inspect.replay import FileMessages, ReplayOptions, target_subject
 from memphis_desktop.inspect.seek import Seek, SeekKind
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screen import ScreenContext
@@ -36,12 +36,15 @@ class Amount:
 
 
 async def amount_of(context: ScreenContext, request: ReplayRequest) -> Amount:
-    """Say how much would be read, from what is known of the station: nothing is read for it.
+    """Say how much would be read, from what is known of the station or a backup: nothing is read for it.
 
-    Raises ClusterError when the server does not tell how its messages are spread over subjects.
+    Raises ClusterError when the server does not tell how its messages are spread over subjects, and
+    FileProblem when a backup is damaged.
     """
+    if request.path:
+        return Amount((await FileMessages.counted(Path(request.path))).count)
     stream = context.session.snapshot.streams.get(request.stream)
-    if request.path or stream is None:
+    if stream is None:
         return Amount(None)
     size = stream.bytes / stream.messages if stream.messages else None
     recorded = 0.0
@@ -83,7 +86,7 @@ def _place(stream: StreamSnapshot, seek: Seek) -> int:
 def safety_text(amount: Amount, options: ReplayOptions) -> str:
     """How much it is and how long it takes at the pace chosen, in a sentence or two."""
     if amount.messages is None:
-        return f"How many messages {Path(options.file).name or 'there'} are is not known beforehand. "
+        return "How many messages there are is not known beforehand. "
     text = ("" if amount.exact else "About ") + figures.count_noun(amount.messages, "message")
     size = amount.messages * amount.size if amount.size is not None else None
     if size is not None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
+    QFileDialog,
     QFrame,
     QHBoxLayout,
+    QMenu,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -18,6 +21,8 @@ from PySide6.QtWidgets import (
 from memphis_desktop.inspect.replay import ReplayState
 from memphis_desktop.inspect.replay.runs import RunEntry
 from memphis_desktop.inspect.replay.undo import Undo
+from memphis_desktop.language import tr
+from memphis_desktop.opening import BACKUP_NAMES, MESSAGE_SUFFIXES, holds_messages
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
@@ -25,7 +30,7 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
-from memphis_desktop.ui.screens.replay.dialog import open_again
+from memphis_desktop.ui.screens.replay.dialog import open_again, open_file_replay
 from memphis_desktop.ui.screens.replay.runs import runs_of
 from memphis_desktop.ui.screens.replay.starting import resume_replay, target_session_of
 from memphis_desktop.ui.theme.icons import beside_text, icon
@@ -73,6 +78,10 @@ class ReplayScreen(Screen):
         self.header = PageHeader("Replay")
         self.header.set_title(
             "Replay", "Messages published again, with where they came from and what became of them"
+        )
+        self.file_button = self.header.add_action(tr("Replay a file"), self._show_file_menu)
+        self.file_button.setToolTip(
+            tr("Messages exported to a file, or a backup; it can be dropped here too")
         )
         self.forget_button = self.header.add_action("Clear ended", self._forget, kind="ghost")
         self.table = DataTable(
@@ -161,7 +170,36 @@ class ReplayScreen(Screen):
             ),
             Command("Cancel the replay", keymap.key("replay.cancel"), self.panel.cancel, "stop"),
             Command("Run the replay again", keymap.key("replay.again"), self.again, "repeat"),
+            Command(tr("Replay a file"), "", self._choose_file, "file"),
+            Command(tr("Replay a backup"), "", self._choose_backup, "archive-tray"),
         ]
+
+    def accept_file(self, path: str) -> bool:
+        """A file of messages or a backup that is dropped here is replayed."""
+        if not holds_messages(Path(path)):
+            return False
+        open_file_replay(self.context, self.window(), path)
+        return True
+
+    def _show_file_menu(self) -> None:
+        menu = QMenu(self)
+        menu.addAction(tr("A file"), self._choose_file)
+        menu.addAction(tr("The folder of a backup"), self._choose_backup)
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(self.file_button.mapToGlobal(QPoint(0, self.file_button.height())))
+
+    def _choose_file(self) -> None:
+        names = " ".join([*(f"*{suffix}" for suffix in MESSAGE_SUFFIXES), *BACKUP_NAMES])
+        path, _ = QFileDialog.getOpenFileName(
+            self, tr("Replay a file"), "", tr("Messages and backups ({names})", names=names)
+        )
+        if path:
+            open_file_replay(self.context, self.window(), path)
+
+    def _choose_backup(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, tr("Replay a backup"))
+        if path:
+            open_file_replay(self.context, self.window(), path)
 
     def resume(self) -> None:
         """Go on with the run that is shown, which ended before its source did."""

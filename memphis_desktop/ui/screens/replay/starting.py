@@ -49,7 +49,8 @@ class ReplayRequest:
 async def dry_run(context: ScreenContext, request: ReplayRequest) -> list[Rehearsed]:
     """Return the first messages as they would be sent; raises ReadError when the source cannot be read."""
     if request.path:
-        return await rehearse(FileMessages(Path(request.path)), request.options, new_run_id(), mask=mask)
+        file = FileMessages(Path(request.path))
+        return await rehearse(file, request.options, new_run_id(), mask=mask)
     session = context.session
     reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
     try:
@@ -63,10 +64,11 @@ async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEnt
 
     Raises:
         ReadError: the station cannot be read, or the range holds nothing.
+        FileProblem: a backup is damaged.
     """
     session = context.session
     if request.path:
-        return _start(context, FileMessages(Path(request.path)), request, _nothing)
+        return _start(context, await FileMessages.counted(Path(request.path)), request, _nothing)
     reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
     try:
         source = await _source(reader, request)
