@@ -42,6 +42,7 @@ class Entry:
         body: The request.
         command: The equivalent command line.
         before: The configuration that was replaced or removed.
+        answer: The reply.
         problem: Why it failed; empty when it did not.
         seconds: How long it took.
         by_others: Seen through an advisory: somebody else did it.
@@ -62,6 +63,7 @@ class Entry:
     problem: str = ""
     seconds: float = 0.0
     by_others: bool = False
+    answer: Mapping[str, Any] | None = None
     number: int = field(default=0, compare=False)
 
 
@@ -104,6 +106,7 @@ class ActivityLog:
                 before=action.before,
                 problem=record.problem,
                 seconds=record.seconds,
+                answer=_bounded(record.answer),
             )
         )
 
@@ -191,4 +194,4 @@ def identity(profile: ConnectionProfile) -> str:
 def _bounded(body: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     if body is None or len(json.dumps(body, default=str)) <= _BODY_LIMIT:
         return body
-    return {"note": "the request was too large to be kept"}
+    return {"note": "too large to be kept"}

@@ -386,6 +386,10 @@ class AlertEngine:
         if watch is not None:
             watch.alert = None
 
+    def wake(self, key: tuple[str, str, Subject]) -> None:
+        """No longer silent: told again at once, as far as it holds."""
+        self._snoozed.pop(key, None)
+
     def forget(self, profile_id: str) -> None:
         """The connection was closed: nothing is known of it any more."""
         self._watches = {key: watch for key, watch in self._watches.items() if key[1] != profile_id}

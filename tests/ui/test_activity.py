@@ -67,6 +67,8 @@ async def test_a_change_is_recorded_and_put_back(
     assert [entry.title for entry in again][:2] == ["Create stream orders", "Change stream orders"]
     assert again[1].before is not None
     assert again[1].before["max_msgs"] == 10
+    assert again[1].answer is not None
+    assert again[1].answer["config"]["max_msgs"] == 20
 
 
 async def test_what_others_do_is_marked_apart(

@@ -201,7 +201,7 @@ class EntryDetails(QFrame):
         inner.setSpacing(theme.SPACE_3)
         for label in (self._title, self._when, self._problem):
             inner.addWidget(label)
-        for name in ("Command", "Request", "Before"):
+        for name in ("Command", "Request", "Before", "Reply"):
             label, block = PlainLabel(name, "caption"), CodeBlock(lines=10, wrap=True)
             inner.addWidget(label)
             inner.addWidget(block)
@@ -234,7 +234,8 @@ class EntryDetails(QFrame):
         if entry.body is not None:
             request += "\n" + json.dumps(entry.body, indent=2, ensure_ascii=False)
         before = json.dumps(entry.before, indent=2, ensure_ascii=False, default=dict) if entry.before else ""
-        for (label, block), text in zip(self._parts, (entry.command, request, before), strict=True):
+        answer = json.dumps(entry.answer, indent=2, ensure_ascii=False, default=dict) if entry.answer else ""
+        for (label, block), text in zip(self._parts, (entry.command, request, before, answer), strict=True):
             block.set_text(text)
             block.setVisible(bool(text))
             label.setVisible(bool(text))

@@ -136,6 +136,10 @@ class AlertCenter(QObject):
         self.engine.snooze(alert.key, time.time() + seconds)
         self.changed.emit()
 
+    def wake(self, alert: Alert) -> None:
+        """No longer silent; it is told again with the next figures, as far as it holds."""
+        self.engine.wake(alert.key)
+
     def note_of(self, alert: Alert) -> str:
         """What somebody wrote about it, now or when it held before."""
         return self._notes.get(_note_key(alert), "")

@@ -169,6 +169,9 @@ def test_acknowledged_stays_and_silenced_comes_back() -> None:
     assert engine.alerts() == []
     assert engine.evaluate("p", "n", snapshot(61), 50.0)[0] == []
     assert len(engine.evaluate("p", "n", snapshot(61), 100.0)[0]) == 1
+    engine.snooze(alert.key, 1e9)
+    engine.wake(alert.key)
+    assert len(engine.evaluate("p", "n", snapshot(61), 101.0)[0]) == 1
 
 
 def test_changed_rules_begin_anew_and_closed_connections_are_forgotten() -> None:

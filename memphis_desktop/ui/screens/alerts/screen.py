@@ -208,6 +208,11 @@ class AlertsScreen(Screen):
         self.tabs.setCurrentWidget(self.webhooks)
         self.webhooks.new()
 
+    def _silence(self, alert: Alert, name: str, seconds: float) -> None:
+        """Silent for a while; it can be taken back."""
+        self._center.snooze(alert, seconds)
+        self.context.notify(f"Silent for {name}.", "good", ("Undo", lambda: self._center.wake(alert)))
+
     def toggle(self, rule: Rule) -> None:
         """Switch a rule on or off."""
         self._center.set_rules(
@@ -234,7 +239,7 @@ class AlertsScreen(Screen):
             ),
             *(
                 Command(
-                    f"Silence for {name}", key, partial(self._center.snooze, alert, seconds), "bell-slash"
+                    f"Silence for {name}", key, partial(self._silence, alert, name, seconds), "bell-slash"
                 )
                 for name, key, seconds in _SNOOZES
             ),
