@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QTabWidget, QVBoxLayout, QWidget
 
 import memphis_desktop
 from memphis_desktop.cluster.activity import Entry
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.code_block import CodeBlock
@@ -30,18 +31,22 @@ _LEVELS = {"debug": "muted", "info": "information", "warning": "warning", "error
 
 LOG_COLUMNS = [
     Column(
-        "level", "Level", lambda line: (_LEVELS.get(line.level_name, "muted"), line.level_name), "dot", 100
+        "level",
+        tr("Level"),
+        lambda line: (_LEVELS.get(line.level_name, "muted"), line.level_name),
+        "dot",
+        100,
     ),
-    Column("time", "Time", lambda line: line.time_ns, "time", 120),
-    Column("text", "Message", lambda line: line.text, "text", 400, stretch=True),
-    Column("source", "Part", lambda line: line.source, "text", 180),
+    Column("time", tr("Time"), lambda line: line.time_ns, "time", 120),
+    Column("text", tr("Message"), lambda line: line.text, "text", 400, stretch=True),
+    Column("source", tr("Part"), lambda line: line.source, "text", 180),
 ]
 
 
 class ActivityScreen(Screen):
     """Two tabs: the record, the log."""
 
-    title = "Activity"
+    title = tr("Activity")
     route_name = "activity"
     stale_with = frozenset()
 
@@ -63,20 +68,20 @@ class ActivityScreen(Screen):
         self.zone_changed()
 
     def _build(self) -> None:
-        header = PageHeader("Activity")
-        header.add_action("Export", self.export, icon_name="export")
-        header.add_action("Copy diagnostics", self.copy_diagnostics, icon_name="first-aid-kit")
-        self.log_filter = FilterBar("Filter the log")
-        self.log_filter.add_chip("trouble", "Warnings and errors")
+        header = PageHeader(tr("Activity"))
+        header.add_action(tr("Export"), self.export, icon_name="export")
+        header.add_action(tr("Copy diagnostics"), self.copy_diagnostics, icon_name="first-aid-kit")
+        self.log_filter = FilterBar(tr("Filter the log"))
+        self.log_filter.add_chip("trouble", tr("Warnings and errors"))
         self.log_filter.text_changed.connect(self.log_table.set_filter)
         self.log_filter.chips_changed.connect(self._narrow_log)
         self.log_filter.left.connect(self.log_table.setFocus)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(self.record, "Changes")
+        self.tabs.addTab(self.record, tr("Changes"))
         self.tabs.addTab(
             _page(self.log_filter, SplitView(surface(self.log_table), self.line_text, "log", share=0.4)),
-            "Program log",
+            tr("Program log"),
         )
         self.tabs.currentChanged.connect(self._tab_changed)
         layout = QVBoxLayout(self)
@@ -117,8 +122,9 @@ class ActivityScreen(Screen):
     def _refresh_log(self) -> None:
         lines = self._log_memory.lines()
         self.log_table.set_rows(lines)
-        self.log_table.set_state("ready" if lines else "empty", "The log is empty.", icon="list-dashes")
-        self.log_filter.set_count(figures.count_noun(len(lines), "line"))
+        self.log_table.set_state("ready" if lines else "empty", tr("The log is empty."), icon="list-dashes")
+        count = figures.integer(len(lines))
+        self.log_filter.set_count(tr_count("{count} line", "{count} lines", len(lines), count=count))
 
     def _narrow_log(self, chips: set[str]) -> None:
         self.log_table.set_predicate(_is_trouble if chips else None)
@@ -145,11 +151,13 @@ class ActivityScreen(Screen):
     def copy_diagnostics(self) -> None:
         """Put them on the clipboard."""
         QGuiApplication.clipboard().setText(self.diagnostics())
-        self.context.notify("Diagnostics are on the clipboard. They hold no secrets.", "good")
+        self.context.notify(tr("Diagnostics are on the clipboard. They hold no secrets."), "good")
 
     def export(self) -> None:
         """Write the record to a file."""
-        dialog = QFileDialog(self, "Export the record", "memphis-desktop-activity.json", "JSON (*.json)")
+        dialog = QFileDialog(
+            self, tr("Export the record"), "memphis-desktop-activity.json", tr("JSON (*.json)")
+        )
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
         dialog.fileSelected.connect(self.export_to)
@@ -163,15 +171,21 @@ class ActivityScreen(Screen):
             with open(path, "w", encoding="utf-8") as file:
                 json.dump(rows, file, indent=1, ensure_ascii=False, default=dict)
         except OSError as error:
-            self.context.notify(f"Could not export the record. {error.strerror}.", "bad")
+            self.context.notify(tr("Could not export the record. {reason}.", reason=error.strerror), "bad")
             return
-        self.context.notify(f"Exported {figures.count_noun(len(rows), 'entry', 'entries')}.", "good")
+        told = tr_count(
+            "Exported {count} entry.",
+            "Exported {count} entries.",
+            len(rows),
+            count=figures.integer(len(rows)),
+        )
+        self.context.notify(told, "good")
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the context menu."""
         found = [
-            Command("Export the record", keymap.key("activity.export"), self.export, "export"),
-            Command("Copy diagnostics", "", self.copy_diagnostics, "first-aid-kit"),
+            Command(tr("Export the record"), keymap.key("activity.export"), self.export, "export"),
+            Command(tr("Copy diagnostics"), "", self.copy_diagnostics, "first-aid-kit"),
         ]
         return found + (self.record.row_commands() if self.tabs.currentIndex() == 0 else [])
 

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWi
 from memphis_desktop.cluster import actions
 from memphis_desktop.cluster.activity import Entry
 from memphis_desktop.cluster.model import StreamSnapshot
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.code_block import CodeBlock
@@ -24,21 +25,26 @@ from memphis_desktop.ui.screen import Command, ScreenContext
 
 def _result(entry: Entry) -> tuple[str, str]:
     if entry.by_others:
-        return "information", "By others"
-    return ("bad", "Failed") if entry.problem else ("good", "Done")
+        return "information", tr("By others")
+    return ("bad", tr("Failed")) if entry.problem else ("good", tr("Done"))
 
 
 COLUMNS = [
-    Column("result", "Result", _result, "dot", 110),
-    Column("time", "Time", lambda entry: entry.time_ns, "time", 120),
-    Column("title", "Action", lambda entry: entry.title, "text", 220, stretch=True),
-    Column("connection", "Connection", lambda entry: entry.connection, "text", 130),
+    Column("result", tr("Result"), _result, "dot", 110),
+    Column("time", tr("Time"), lambda entry: entry.time_ns, "time", 120),
+    Column("title", tr("Action"), lambda entry: entry.title, "text", 220, stretch=True),
+    Column("connection", tr("Connection"), lambda entry: entry.connection, "text", 130),
     Column(
-        "environment", "Environment", lambda entry: entry.environment.capitalize(), "text", 110, visible=False
+        "environment",
+        tr("Environment"),
+        lambda entry: entry.environment.capitalize(),
+        "text",
+        110,
+        visible=False,
     ),
-    Column("identity", "As", lambda entry: entry.identity or None, "text", 110),
-    Column("seconds", "Took", lambda entry: entry.seconds or None, "duration", 80),
-    Column("subject", "Subject", lambda entry: entry.subject, "mono", 220, visible=False),
+    Column("identity", tr("As"), lambda entry: entry.identity or None, "text", 110),
+    Column("seconds", tr("Took"), lambda entry: entry.seconds or None, "duration", 80),
+    Column("subject", tr("Subject"), lambda entry: entry.subject, "mono", 220, visible=False),
 ]
 
 
@@ -69,9 +75,9 @@ class ActivityRecord(QWidget):
         self.table.current_changed.connect(lambda _: self._show_entry())
         self.details = EntryDetails()
         self.details.restore_button.clicked.connect(self.restore)
-        self.filter = FilterBar("Filter the record")
-        self.filter.add_chip("failed", "Failed")
-        self.filter.add_chip("others", "By others")
+        self.filter = FilterBar(tr("Filter the record"))
+        self.filter.add_chip("failed", tr("Failed"))
+        self.filter.add_chip("others", tr("By others"))
         self.filter.text_changed.connect(self.table.set_filter)
         self.filter.chips_changed.connect(self._narrow)
         self.filter.left.connect(self.table.setFocus)
@@ -100,13 +106,18 @@ class ActivityRecord(QWidget):
         """Show what there is now."""
         entries = self.entries()
         self.table.set_rows(entries)
-        what = f" to {self._stream}" if self._stream else ""
-        self.table.set_state(
-            "ready" if entries else "empty",
-            f"Nothing was changed{what} yet. Every change made here is recorded, with what was there before.",
-            icon="clock-counter-clockwise",
+        nothing = tr(
+            "Nothing was changed yet. Every change made here is recorded, with what was there before."
         )
-        self.filter.set_count(figures.count_noun(len(entries), "entry", "entries"))
+        if self._stream:
+            nothing = tr(
+                "Nothing was changed to {station} yet. Every change made here is recorded, with what was "
+                "there before.",
+                station=self._stream,
+            )
+        self.table.set_state("ready" if entries else "empty", nothing, icon="clock-counter-clockwise")
+        count = figures.integer(len(entries))
+        self.filter.set_count(tr_count("{count} entry", "{count} entries", len(entries), count=count))
         self._show_entry()
 
     def _narrow(self, chips: set[str]) -> None:
@@ -123,24 +134,32 @@ class ActivityRecord(QWidget):
         """Put the configuration back that the marked change replaced."""
         entry = self.table.current_row()
         if entry is not None and restorable(entry):
-            self.context.run(self._restore(entry), "restore the configuration")
+            self.context.run(self._restore(entry), tr("restore the configuration"))
 
     async def _restore(self, entry: Entry) -> None:
         session = self.context.shell.session_of(entry.profile_id)
         if session is None:
-            self.context.notify(f"Connect to {entry.connection} first: the change was made there.", "warning")
+            self.context.notify(
+                tr("Connect to {connection} first: the change was made there.", connection=entry.connection),
+                "warning",
+            )
             return
         action = restoring_action(entry, session.snapshot.streams)
         moment = figures.timestamp(entry.time_ns, self.context.zone, digits=0)
         agreed = await self.context.confirm(
-            "Restore this configuration",
-            f"{action.title} on {entry.connection}, with the configuration from before {moment}.",
-            "Restore configuration",
+            tr("Restore this configuration"),
+            tr(
+                "{title} on {connection}, with the configuration from before {moment}.",
+                title=action.title,
+                connection=entry.connection,
+                moment=moment,
+            ),
+            tr("Restore configuration"),
             entry.stream,
         )
         if agreed:
             await action.run(session)
-            self.context.notify(f"{action.title}: done.", "good")
+            self.context.notify(tr("{title}: done.", title=action.title), "good")
 
     def row_commands(self) -> list[Command]:
         """What can be done with the marked entry."""
@@ -154,11 +173,11 @@ class ActivityRecord(QWidget):
             QGuiApplication.clipboard().setText(command)
 
         if command:
-            found.append(Command("Copy the command", keymap.key("activity.copy"), copy, "copy"))
+            found.append(Command(tr("Copy the command"), keymap.key("activity.copy"), copy, "copy"))
         if restorable(entry):
             found.append(
                 Command(
-                    "Restore this configuration",
+                    tr("Restore this configuration"),
                     keymap.key("activity.restore"),
                     self.restore,
                     "arrow-counter-clockwise",
@@ -195,13 +214,13 @@ class EntryDetails(QFrame):
         self._when = PlainLabel("", "muted", wrap=True)
         self._problem = PlainLabel("", "bad", wrap=True, selectable=True)
         self._parts: list[tuple[PlainLabel, CodeBlock]] = []
-        self.restore_button = QPushButton("Restore this configuration")
+        self.restore_button = QPushButton(tr("Restore this configuration"))
         inner = QVBoxLayout()
         inner.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
         inner.setSpacing(theme.SPACE_3)
         for label in (self._title, self._when, self._problem):
             inner.addWidget(label)
-        for name in ("Command", "Request", "Before", "Reply"):
+        for name in (tr("Command"), tr("Request"), tr("Before"), tr("Reply")):
             label, block = PlainLabel(name, "caption"), CodeBlock(lines=10, wrap=True)
             inner.addWidget(label)
             inner.addWidget(block)
@@ -225,9 +244,16 @@ class EntryDetails(QFrame):
         if entry is None:
             return
         self._title.setText(entry.title)
-        who = f" as {entry.identity}" if entry.identity else ""
-        where = f"{entry.connection} ({entry.environment}){who}"
-        self._when.setText(f"{figures.timestamp(entry.time_ns, context.zone, digits=0)} on {where}")
+        where = f"{entry.connection} ({entry.environment})"
+        if entry.identity:
+            where = tr("{connection} as {identity}", connection=where, identity=entry.identity)
+        self._when.setText(
+            tr(
+                "{time} on {connection}",
+                time=figures.timestamp(entry.time_ns, context.zone, digits=0),
+                connection=where,
+            )
+        )
         self._problem.setText(entry.problem)
         self._problem.setVisible(bool(entry.problem))
         request = entry.subject

@@ -13,11 +13,12 @@ from shiboken6 import isValid
 
 from memphis_desktop.cluster.alert_command import check_command
 from memphis_desktop.cluster.alerts import BAD, SIGNALS, WARNING, Rule
+from memphis_desktop.language import tr
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 
 _PREVIEW_MS = 300
-SEVERITIES = {WARNING: "Warning", BAD: "Severe"}
+SEVERITIES = {WARNING: tr("Warning"), BAD: tr("Severe")}
 
 
 class RuleForm(FormDialog):
@@ -31,7 +32,10 @@ class RuleForm(FormDialog):
     ) -> None:
         self._before = rule or Rule("lag_seconds", 300.0)
         super().__init__(
-            parent, "Edit rule" if rule else "New rule", "Save rule" if rule else "Add rule", width=520
+            parent,
+            tr("Edit rule") if rule else tr("New rule"),
+            tr("Save rule") if rule else tr("Add rule"),
+            width=520,
         )
         before = self._before
         self.signal = QComboBox()
@@ -53,24 +57,26 @@ class RuleForm(FormDialog):
         for key, title in SEVERITIES.items():
             self.severity.addItem(title, key)
         self.severity.setCurrentIndex(list(SEVERITIES).index(before.severity))
-        self.desktop = QCheckBox("Tell it on the desktop too")
+        self.desktop = QCheckBox(tr("Tell it on the desktop too"))
         self.desktop.setChecked(before.desktop)
-        self.webhook = QCheckBox("Send it to the webhooks too")
+        self.webhook = QCheckBox(tr("Send it to the webhooks too"))
         self.webhook.setChecked(before.webhook)
-        self.sound = QCheckBox("Ring the system's bell")
+        self.sound = QCheckBox(tr("Ring the system's bell"))
         self.sound.setChecked(before.sound)
         self.command = QLineEdit(before.command)
         self.command.setProperty("role", "mono")
-        self.command.setPlaceholderText("no command")
-        self.add_row("When", self.signal)
-        self.add_row("Threshold", self.threshold)
-        self.add_row("Of", self.pattern, "A group's or station's name; * and ? stand for anything.")
-        self.add_row("For at least", self.duration)
-        self.add_row("Severity", self.severity)
+        self.command.setPlaceholderText(tr("no command"))
+        self.add_row(tr("When"), self.signal)
+        self.add_row(tr("Threshold"), self.threshold)
+        self.add_row(tr("Of"), self.pattern, tr("A group's or station's name; * and ? stand for anything."))
+        self.add_row(tr("For at least"), self.duration)
+        self.add_row(tr("Severity"), self.severity)
         self.add_row("", self.desktop)
         self.add_row("", self.webhook)
         self.add_row("", self.sound)
-        self.add_row("Run", self.command, "Started without a shell, with the alert as JSON on its input.")
+        self.add_row(
+            tr("Run"), self.command, tr("Started without a shell, with the alert as JSON on its input.")
+        )
         self.add_validator(lambda: check_command(self.command.text()))
         self.signal.currentIndexChanged.connect(self._show_unit)
         self._show_unit()
@@ -125,5 +131,5 @@ class RuleForm(FormDialog):
     def _show_unit(self) -> None:
         signal = SIGNALS[self.signal.currentData()]
         self.threshold.setSuffix(f" {signal.unit}" if signal.unit else "")
-        self.threshold.setPrefix("below " if signal.below else "above ")
+        self.threshold.setPrefix(tr("below ") if signal.below else tr("above "))
         self.threshold.setEnabled(self.signal.currentData() != "no_leader")

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QSplitter, QTabWid
 
 from memphis_desktop.cluster.alert_export import prometheus_rules
 from memphis_desktop.cluster.alerts import SIGNALS, Alert, Rule
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -25,67 +26,71 @@ from memphis_desktop.ui.screens.alerts.webhooks import WebhooksTable
 from memphis_desktop.ui.shell.alert_center import LONGEST_NOTE, rule_text, value_text
 
 _SNOOZES = (
-    ("an hour", keymap.key("alerts.silence_hour"), 3600.0),
-    ("a day", keymap.key("alerts.silence_day"), 86_400.0),
-    ("a week", "", 7 * 86_400.0),
+    (tr("Silence for an hour"), tr("Silent for an hour."), keymap.key("alerts.silence_hour"), 3600.0),
+    (tr("Silence for a day"), tr("Silent for a day."), keymap.key("alerts.silence_day"), 86_400.0),
+    (tr("Silence for a week"), tr("Silent for a week."), "", 7 * 86_400.0),
 )
 
 
 def _state(alert: Alert) -> tuple[str, str]:
-    return ("muted", "Seen") if alert.acknowledged else (alert.rule.severity, SEVERITIES[alert.rule.severity])
+    return (
+        ("muted", tr("Seen"))
+        if alert.acknowledged
+        else (alert.rule.severity, SEVERITIES[alert.rule.severity])
+    )
 
 
 def alert_columns(note: Callable[[Alert], str]) -> list[Column]:
     """Return the columns of what holds now; `note` gives what somebody wrote about an alert."""
     return [
-        Column("state", "State", _state, "dot", 94),
-        Column("title", "Alert", lambda alert: SIGNALS[alert.rule.signal].title, "text", 322),
-        Column("where", "Where", lambda alert: alert.subject.label, "mono", 210, stretch=True),
-        Column("connection", "Connection", lambda alert: alert.connection, "text", 116),
+        Column("state", tr("State"), _state, "dot", 94),
+        Column("title", tr("Alert"), lambda alert: SIGNALS[alert.rule.signal].title, "text", 322),
+        Column("where", tr("Where"), lambda alert: alert.subject.label, "mono", 210, stretch=True),
+        Column("connection", tr("Connection"), lambda alert: alert.connection, "text", 116),
         Column(
             "value",
-            "Value",
+            tr("Value"),
             lambda alert: value_text(alert.rule.signal, alert.value),
             "number",
             84,
             text=str,
             sort_value=lambda alert: alert.value,
         ),
-        Column("since", "Since", lambda alert: int(alert.since * 1e9), "time", 88),
-        Column("note", "Note", note, "text", 120, "What somebody wrote about it  ( T )"),
+        Column("since", tr("Since"), lambda alert: int(alert.since * 1e9), "time", 88),
+        Column("note", tr("Note"), note, "text", 120, tr("What somebody wrote about it  ( T )")),
     ]
 
 
 def _told(rule: Rule) -> str:
     every = (
-        ("desktop", rule.desktop),
-        ("webhooks", rule.webhook),
-        ("bell", rule.sound),
-        ("command", bool(rule.command)),
+        (tr("desktop"), rule.desktop),
+        (tr("webhooks"), rule.webhook),
+        (tr("bell"), rule.sound),
+        (tr("command"), bool(rule.command)),
     )
     ways = [name for name, used in every if used]
-    return ", ".join(ways) or "here only"
+    return ", ".join(ways) or tr("here only")
 
 
 RULE_COLUMNS = [
     Column(
         "enabled",
-        "State",
-        lambda rule: ("good", "On") if rule.enabled else ("muted", "Off"),
+        tr("State"),
+        lambda rule: ("good", tr("On")) if rule.enabled else ("muted", tr("Off")),
         "dot",
         80,
     ),
-    Column("rule", "Rule", rule_text, "text", 320, stretch=True),
-    Column("pattern", "Of", lambda rule: rule.pattern, "mono", 140),
-    Column("severity", "Severity", lambda rule: (SEVERITIES[rule.severity], rule.severity), "badge", 110),
-    Column("desktop", "Told", _told, "text", 150),
+    Column("rule", tr("Rule"), rule_text, "text", 320, stretch=True),
+    Column("pattern", tr("Of"), lambda rule: rule.pattern, "mono", 140),
+    Column("severity", tr("Severity"), lambda rule: (SEVERITIES[rule.severity], rule.severity), "badge", 110),
+    Column("desktop", tr("Told"), _told, "text", 150),
 ]
 
 
 class AlertsScreen(Screen):
     """Above what holds, below the rules and where they are sent."""
 
-    title = "Alerts"
+    title = tr("Alerts")
     route_name = "alerts"
     stale_with = frozenset()
 
@@ -104,22 +109,22 @@ class AlertsScreen(Screen):
         self.table.row_activated.connect(lambda alert: self._center.show_subject(alert))
         self.rules.row_activated.connect(self.edit)
         self._center.changed.connect(self.refresh)
-        header = PageHeader("Alerts")
+        header = PageHeader(tr("Alerts"))
         header.set_title(
-            "Alerts", "Rules are watched while this program runs, on every connection that is open."
+            tr("Alerts"), tr("Rules are watched while this program runs, on every connection that is open.")
         )
-        header.add_icon_action("export", "Export the rules for Prometheus", self.export)
-        header.add_action("New rule", self.new, icon_name="plus", kind="primary", tooltip="N")
+        header.add_icon_action("export", tr("Export the rules for Prometheus"), self.export)
+        header.add_action(tr("New rule"), self.new, icon_name="plus", kind="primary", tooltip="N")
         halves = QSplitter(Qt.Orientation.Vertical)
         halves.setHandleWidth(theme.SPACE_2)
         halves.setChildrenCollapsible(False)
-        halves.addWidget(_panel("Now", self.table))
+        halves.addWidget(_panel(tr("Now"), self.table))
         self.webhooks = WebhooksTable(context)
         self.webhooks.commands_changed.connect(self.commands_changed)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(self.rules, "Rules")
-        self.tabs.addTab(self.webhooks, "Webhooks")
+        self.tabs.addTab(self.rules, tr("Rules"))
+        self.tabs.addTab(self.webhooks, tr("Webhooks"))
         self.tabs.currentChanged.connect(lambda _: self.commands_changed.emit())
         halves.addWidget(_surface(self.tabs))
         layout = QVBoxLayout(self)
@@ -143,23 +148,23 @@ class AlertsScreen(Screen):
         """Show what holds now, and the rules."""
         alerts = self._center.alerts()
         self.table.set_rows(alerts)
-        self.table.set_state("ready" if alerts else "empty", "No rule is broken.", icon="check-circle")
+        self.table.set_state("ready" if alerts else "empty", tr("No rule is broken."), icon="check-circle")
         self.webhooks.refresh()
         rules = self._center.rules()
         self.rules.set_rows(rules)
         self.rules.set_state(
-            "ready" if rules else "empty", "No rules yet.", ("New rule", self.new), icon="bell"
+            "ready" if rules else "empty", tr("No rules yet."), (tr("New rule"), self.new), icon="bell"
         )
 
     # Doing ------------------------------------------------------------------------------------
 
     def new(self) -> None:
         """Add a rule."""
-        self.context.run(self._edit(None), "add the rule")
+        self.context.run(self._edit(None), tr("add the rule"))
 
     def edit(self, rule: Rule) -> None:
         """Change a rule."""
-        self.context.run(self._edit(rule), "save the rule")
+        self.context.run(self._edit(rule), tr("save the rule"))
 
     async def _edit(self, rule: Rule | None) -> None:
         form = RuleForm(self.window(), rule, self._center.preview)
@@ -171,34 +176,43 @@ class AlertsScreen(Screen):
 
     def export(self) -> None:
         """Write the rules to a file for Prometheus, which watches while this program does not run."""
-        path, _ = QFileDialog.getSaveFileName(self, "Export for Prometheus", "memphis-desktop.rules.yml")
+        path, _ = QFileDialog.getSaveFileName(self, tr("Export for Prometheus"), "memphis-desktop.rules.yml")
         if path:
-            self.context.run(self.write_rules(Path(path)), "export the rules")
+            self.context.run(self.write_rules(Path(path)), tr("export the rules"))
 
     async def write_rules(self, path: Path) -> None:
         """Write them, and say which have no counterpart there."""
         rules = self._center.rules()
         text, left_out = prometheus_rules(rules)
         await asyncio.to_thread(path.write_text, text, encoding="utf-8")
-        count = figures.count_noun(len(rules) - len(left_out), "rule")
-        told = f"Exported {count} to {path}, for the figures of prometheus-nats-exporter."
+        number = len(rules) - len(left_out)
+        told = tr_count(
+            "Exported {count} rule to {path}, for the figures of prometheus-nats-exporter.",
+            "Exported {count} rules to {path}, for the figures of prometheus-nats-exporter.",
+            number,
+            count=figures.integer(number),
+            path=path,
+        )
         if left_out:
             titles = ", ".join(SIGNALS[rule.signal].title for rule in left_out[:3])
-            self.context.notify(f"{told} Not in it: {titles}.", "warning")
+            missing = tr("Not in it: {titles}.", titles=titles)
+            self.context.notify(f"{told} {missing}", "warning")
         else:
             self.context.notify(told, "good")
 
     def write_note(self, alert: Alert) -> None:
         """Write about an alert; it is there again when the alert comes again."""
-        self.context.run(self._write_note(alert), "write the note")
+        self.context.run(self._write_note(alert), tr("write the note"))
 
     async def _write_note(self, alert: Alert) -> None:
-        form = FormDialog(self.window(), "Note about an alert", "Save note", width=480)
+        form = FormDialog(self.window(), tr("Note about an alert"), tr("Save note"), width=480)
         field = QLineEdit(self._center.note_of(alert))
         field.setMaxLength(LONGEST_NOTE)
-        field.setPlaceholderText("What it was, what helped")
+        field.setPlaceholderText(tr("What it was, what helped"))
         form.add_row(
-            "Note", field, f"{alert.subject.label}: shown whenever this alert holds. Empty takes it back."
+            tr("Note"),
+            field,
+            tr("{label}: shown whenever this alert holds. Empty takes it back.", label=alert.subject.label),
         )
         if await form.ask():
             self._center.write_note(alert, field.text())
@@ -208,10 +222,10 @@ class AlertsScreen(Screen):
         self.tabs.setCurrentWidget(self.webhooks)
         self.webhooks.new()
 
-    def _silence(self, alert: Alert, name: str, seconds: float) -> None:
+    def _silence(self, alert: Alert, told: str, seconds: float) -> None:
         """Silent for a while; it can be taken back."""
         self._center.snooze(alert, seconds)
-        self.context.notify(f"Silent for {name}.", "good", ("Undo", lambda: self._center.wake(alert)))
+        self.context.notify(told, "good", (tr("Undo"), lambda: self._center.wake(alert)))
 
     def toggle(self, rule: Rule) -> None:
         """Switch a rule on or off."""
@@ -226,38 +240,53 @@ class AlertsScreen(Screen):
         """Remove a rule; it can be taken back."""
         before = self._center.rules()
         self._center.set_rules([one for one in before if one.id != rule.id])
-        self.context.notify("Deleted the rule.", "good", ("Undo", lambda: self._center.set_rules(before)))
+        self.context.notify(
+            tr("Deleted the rule."), "good", (tr("Undo"), lambda: self._center.set_rules(before))
+        )
 
     def _alert_commands(self) -> list[Command]:
         alert = self.table.current_row()
         if alert is None:
             return []
         return [
-            Command("Show what it is about", "", lambda: self._center.show_subject(alert), "arrow-right"),
+            Command(tr("Show what it is about"), "", lambda: self._center.show_subject(alert), "arrow-right"),
             Command(
-                "Mark as seen", keymap.key("alerts.seen"), lambda: self._center.acknowledge(alert), "check"
+                tr("Mark as seen"),
+                keymap.key("alerts.seen"),
+                lambda: self._center.acknowledge(alert),
+                "check",
             ),
             *(
                 Command(
-                    f"Silence for {name}", key, partial(self._silence, alert, name, seconds), "bell-slash"
+                    title,
+                    key,
+                    partial(self._silence, alert, told, seconds),
+                    "bell-slash",
                 )
-                for name, key, seconds in _SNOOZES
+                for title, told, key, seconds in _SNOOZES
             ),
-            Command("Write a note", keymap.key("alerts.note"), lambda: self.write_note(alert), "note-pencil"),
+            Command(
+                tr("Write a note"), keymap.key("alerts.note"), lambda: self.write_note(alert), "note-pencil"
+            ),
         ]
 
     def _rule_commands(self) -> list[Command]:
         rule = self.rules.current_row()
         if rule is None:
             return []
-        verb = "off" if rule.enabled else "on"
+        switch = tr("Switch rule off") if rule.enabled else tr("Switch rule on")
         return [
-            Command("Edit rule", keymap.key("alert_rules.edit"), lambda: self.edit(rule), "pencil-simple"),
             Command(
-                f"Switch rule {verb}", keymap.key("alert_rules.switch"), lambda: self.toggle(rule), "power"
+                tr("Edit rule"), keymap.key("alert_rules.edit"), lambda: self.edit(rule), "pencil-simple"
             ),
             Command(
-                "Delete rule",
+                switch,
+                keymap.key("alert_rules.switch"),
+                lambda: self.toggle(rule),
+                "power",
+            ),
+            Command(
+                tr("Delete rule"),
                 keymap.key("alert_rules.delete"),
                 lambda: self.delete(rule),
                 "trash",
@@ -271,9 +300,9 @@ class AlertsScreen(Screen):
             self.webhooks.commands() if self.tabs.currentWidget() is self.webhooks else self._rule_commands()
         )
         return [
-            Command("New rule", keymap.key("alerts.new_rule"), self.new, "plus"),
-            Command("Export the rules for Prometheus", "", self.export, "export"),
-            Command("New webhook", keymap.key("alerts.new_webhook"), self.new_webhook, "plus"),
+            Command(tr("New rule"), keymap.key("alerts.new_rule"), self.new, "plus"),
+            Command(tr("Export the rules for Prometheus"), "", self.export, "export"),
+            Command(tr("New webhook"), keymap.key("alerts.new_webhook"), self.new_webhook, "plus"),
             *self._alert_commands(),
             *below,
         ]

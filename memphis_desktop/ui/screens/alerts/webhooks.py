@@ -20,6 +20,7 @@ from memphis_desktop.cluster.webhooks import (
     sample_message,
     send,
 )
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -35,25 +36,27 @@ class WebhookForm(FormDialog):
     def __init__(self, parent: QWidget, context: ScreenContext, hook: Webhook | None = None) -> None:
         super().__init__(
             parent,
-            "Edit webhook" if hook else "New webhook",
-            "Save webhook" if hook else "Add webhook",
-            introduction="Alerts are sent there as JSON by HTTP POST, with the alert in a sentence under "
-            "“text”, where chat services look for it.",
+            tr("Edit webhook") if hook else tr("New webhook"),
+            tr("Save webhook") if hook else tr("Add webhook"),
+            introduction=tr(
+                "Alerts are sent there as JSON by HTTP POST, with the alert in a sentence under "
+                "“text”, where chat services look for it."
+            ),
         )
         self._before = hook or Webhook("", "")
         self._context = context
         self.name = QLineEdit(self._before.name)
-        self.name.setPlaceholderText("On call")
+        self.name.setPlaceholderText(tr("On call"))
         self.url = QLineEdit(self._before.url)
         self.url.setProperty("role", "mono")
-        self.url.setPlaceholderText("https://host/path")
+        self.url.setPlaceholderText(tr("https://host/path"))
         self.token = QLineEdit(self._before.token)
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
-        self.severe_only = QCheckBox("Severe alerts only")
+        self.severe_only = QCheckBox(tr("Severe alerts only"))
         self.severe_only.setChecked(self._before.severe_only)
-        self.ended = QCheckBox("Tell when they are over, too")
+        self.ended = QCheckBox(tr("Tell when they are over, too"))
         self.ended.setChecked(self._before.ended)
-        self.test_button = QPushButton("Send a test")
+        self.test_button = QPushButton(tr("Send a test"))
         self.test_button.setAutoDefault(False)
         self.test_button.clicked.connect(self.test)
         self.outcome = PlainLabel("", "caption", wrap=True)
@@ -63,10 +66,12 @@ class WebhookForm(FormDialog):
         line.setSpacing(theme.SPACE_3)
         line.addWidget(self.test_button)
         line.addWidget(self.outcome, 1)
-        kept = "in the system's keychain" if keychain.available() else "in a file only you can read"
-        self.add_row("Name", self.name)
-        self.add_row("Address", self.url, f"Kept {kept}, for it may hold a secret.")
-        self.add_row("Token", self.token, "Sent as “Authorization: Bearer …”. Leave empty for none.")
+        kept = tr("Kept in a file only you can read, for it may hold a secret.")
+        if keychain.available():
+            kept = tr("Kept in the system's keychain, for it may hold a secret.")
+        self.add_row(tr("Name"), self.name)
+        self.add_row(tr("Address"), self.url, kept)
+        self.add_row(tr("Token"), self.token, tr("Sent as “Authorization: Bearer …”. Leave empty for none."))
         self.add_row("", self.severe_only)
         self.add_row("", self.ended)
         self.add_row("", trial)
@@ -76,7 +81,7 @@ class WebhookForm(FormDialog):
         """The webhook as entered."""
         return replace(
             self._before,
-            name=self.name.text().strip() or "Webhook",
+            name=self.name.text().strip() or tr("Webhook"),
             url=self.url.text().strip(),
             token=self.token.text().strip(),
             severe_only=self.severe_only.isChecked(),
@@ -89,15 +94,15 @@ class WebhookForm(FormDialog):
         self.show_error(problem)
         if not problem:
             self.test_button.setEnabled(False)
-            self.outcome.setText("Sending…")
-            self._context.run(self._test(), "send the test")
+            self.outcome.setText(tr("Sending…"))
+            self._context.run(self._test(), tr("send the test"))
 
     async def _test(self) -> None:
         try:
             await send(self.hook(), sample_message())
-            self.outcome.setText("Taken.")
+            self.outcome.setText(tr("Taken."))
         except WebhookError as error:
-            self.outcome.setText(f"Not taken: {error}.")
+            self.outcome.setText(tr("Not taken: {error}.", error=error))
         finally:
             self.test_button.setEnabled(True)
 
@@ -115,20 +120,20 @@ class WebhooksTable(QWidget):
         self._center: AlertCenter = context.shell.alerts
         self.table = DataTable(
             [
-                Column("state", "State", self._state, "dot", 110),
-                Column("name", "Name", lambda hook: hook.name, "text", 140),
-                Column("host", "Host", lambda hook: hook.host, "mono", 180),
-                Column("what", "Alerts", _what, "text", 150),
-                Column("sent", "Sent", lambda hook: self._center.webhooks.state(hook).sent, "number", 60),
+                Column("state", tr("State"), self._state, "dot", 110),
+                Column("name", tr("Name"), lambda hook: hook.name, "text", 140),
+                Column("host", tr("Host"), lambda hook: hook.host, "mono", 180),
+                Column("what", tr("Alerts"), _what, "text", 150),
+                Column("sent", tr("Sent"), lambda hook: self._center.webhooks.state(hook).sent, "number", 60),
                 Column(
                     "lost",
-                    "Lost",
+                    tr("Lost"),
                     lambda hook: self._center.webhooks.state(hook).lost,
                     "number",
                     60,
-                    "Given up after three attempts, or pushed out by newer ones",
+                    tr("Given up after three attempts, or pushed out by newer ones"),
                 ),
-                Column("problem", "Last", self._last, "text", 200, stretch=True),
+                Column("problem", tr("Last"), self._last, "text", 200, stretch=True),
             ],
             lambda hook: hook.id,
             "webhooks",
@@ -145,18 +150,18 @@ class WebhooksTable(QWidget):
     def _state(self, hook: Webhook) -> tuple[str, str]:
         state = self._center.webhooks.state(hook)
         if not hook.enabled:
-            return "muted", "Off"
+            return "muted", tr("Off")
         if state.retrying:
-            return "warning", "Trying again"
-        return ("bad", "Failed") if state.problem else ("good", "On")
+            return "warning", tr("Trying again")
+        return ("bad", tr("Failed")) if state.problem else ("good", tr("On"))
 
     def _last(self, hook: Webhook) -> str:
         state = self._center.webhooks.state(hook)
         if state.problem:
             return state.problem
         if not state.at:
-            return "nothing sent yet"
-        return f"taken at {figures.clock_time(int(state.at * 1e9), self._context.zone)}"
+            return tr("nothing sent yet")
+        return tr("taken at {time}", time=figures.clock_time(int(state.at * 1e9), self._context.zone))
 
     def set_zone(self, zone: tzinfo) -> None:
         """Times in another zone."""
@@ -169,8 +174,11 @@ class WebhooksTable(QWidget):
         self.table.set_rows(hooks)
         self.table.set_state(
             "ready" if hooks else "empty",
-            "Alerts stay on this machine. Add a webhook to have them sent to a chat or an on-call service.",
-            ("New webhook", self.new),
+            tr(
+                "Alerts stay on this machine. Add a webhook to have them sent to a chat or an on-call "
+                "service."
+            ),
+            (tr("New webhook"), self.new),
             icon="paper-plane-tilt",
         )
 
@@ -178,11 +186,11 @@ class WebhooksTable(QWidget):
 
     def new(self) -> None:
         """Add one."""
-        self._context.run(self._edit(None), "add the webhook")
+        self._context.run(self._edit(None), tr("add the webhook"))
 
     def edit(self, hook: Webhook) -> None:
         """Change one."""
-        self._context.run(self._edit(hook), "save the webhook")
+        self._context.run(self._edit(hook), tr("save the webhook"))
 
     async def _edit(self, hook: Webhook | None) -> None:
         before = hook
@@ -210,25 +218,31 @@ class WebhooksTable(QWidget):
 
     def test(self, hook: Webhook) -> None:
         """Send a test."""
-        self._context.run(self._test(hook), f"send the test to {hook.name}")
+        self._context.run(self._test(hook), tr("send the test to {name}", name=hook.name))
 
     async def _test(self, hook: Webhook) -> None:
         try:
             await send(hook, sample_message())
         except (WebhookError, keychain.KeychainError) as error:
-            self._context.notify(f"{hook.name} did not take the test. {str(error).rstrip('.')}.", "bad")
+            self._context.notify(
+                tr("{name} did not take the test. {reason}.", name=hook.name, reason=str(error).rstrip(".")),
+                "bad",
+            )
         else:
-            self._context.notify(f"{hook.name} took the test.", "good")
+            self._context.notify(tr("{name} took the test.", name=hook.name), "good")
 
     def delete(self, hook: Webhook) -> None:
         """Remove one, with its secrets."""
-        self._context.run(self._delete(hook), "delete the webhook")
+        self._context.run(self._delete(hook), tr("delete the webhook"))
 
     async def _delete(self, hook: Webhook) -> None:
         agreed = await self._context.confirm(
-            f"Delete the webhook {hook.name}?",
-            f"Alerts are not sent to {hook.host} any more, and its address and token are forgotten.",
-            "Delete webhook",
+            tr("Delete the webhook {name}?", name=hook.name),
+            tr(
+                "Alerts are not sent to {host} any more, and its address and token are forgotten.",
+                host=hook.host,
+            ),
+            tr("Delete webhook"),
         )
         if agreed:
             self._center.set_webhooks([one for one in self._center.webhooks.hooks if one.id != hook.id])
@@ -239,13 +253,17 @@ class WebhooksTable(QWidget):
         hook = self.table.current_row()
         if hook is None:
             return []
-        switch = f"Switch webhook {'off' if hook.enabled else 'on'}"
+        switch = tr("Switch webhook off") if hook.enabled else tr("Switch webhook on")
         return [
-            Command("Edit webhook", keymap.key("webhooks.edit"), lambda: self.edit(hook), "pencil-simple"),
-            Command("Send a test", keymap.key("webhooks.test"), lambda: self.test(hook), "paper-plane-tilt"),
+            Command(
+                tr("Edit webhook"), keymap.key("webhooks.edit"), lambda: self.edit(hook), "pencil-simple"
+            ),
+            Command(
+                tr("Send a test"), keymap.key("webhooks.test"), lambda: self.test(hook), "paper-plane-tilt"
+            ),
             Command(switch, keymap.key("webhooks.switch"), lambda: self.toggle(hook), "power"),
             Command(
-                "Delete webhook",
+                tr("Delete webhook"),
                 keymap.key("webhooks.delete"),
                 lambda: self.delete(hook),
                 "trash",
@@ -255,4 +273,6 @@ class WebhooksTable(QWidget):
 
 
 def _what(hook: Webhook) -> str:
-    return ("severe only" if hook.severe_only else "all") + (", and their end" if hook.ended else "")
+    if hook.ended:
+        return tr("severe only, and their end") if hook.severe_only else tr("all, and their end")
+    return tr("severe only") if hook.severe_only else tr("all")

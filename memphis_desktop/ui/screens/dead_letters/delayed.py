@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QComboBox, QPushButton, QWidget
 from memphis_desktop.cluster.dead_letters.later import Order, OrderState
 from memphis_desktop.cluster.dead_letters.resend import Fate, ResendProgress
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import Dialog
@@ -20,14 +21,14 @@ from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.station_parts import panel
 
 _DELAYS = (
-    (0, "At once"),
-    (10, "In 10 seconds"),
-    (60, "In a minute"),
-    (300, "In 5 minutes"),
-    (900, "In 15 minutes"),
-    (3600, "In an hour"),
-    (6 * 3600, "In 6 hours"),
-    (24 * 3600, "Tomorrow at this time"),
+    (0, tr("At once")),
+    (10, tr("In 10 seconds")),
+    (60, tr("In a minute")),
+    (300, tr("In 5 minutes")),
+    (900, tr("In 15 minutes")),
+    (3600, tr("In an hour")),
+    (6 * 3600, tr("In 6 hours")),
+    (24 * 3600, tr("Tomorrow at this time")),
 )
 _TOKENS = {
     OrderState.WAITING: "information",
@@ -37,12 +38,26 @@ _TOKENS = {
 }
 
 
+_STATES = {
+    OrderState.WAITING: tr("waiting"),
+    OrderState.SENDING: tr("being sent"),
+    OrderState.HELD: tr("held"),
+    OrderState.DONE: tr("done"),
+}
+_FATES = {
+    Fate.GONE: tr("message is gone"),
+    Fate.CAPPED: tr("attempts used up"),
+    Fate.NO_SUBJECT: tr("no subject known"),
+    Fate.FAILED: tr("failed"),
+}
+
+
 def delay_box() -> QComboBox:
     """A choice of delays; its data are seconds."""
     box = QComboBox()
     for seconds, title in _DELAYS:
         box.addItem(title, seconds)
-    box.setToolTip("It waits with the connection, also while its tab is closed, and after a restart")
+    box.setToolTip(tr("It waits with the connection, also while its tab is closed, and after a restart"))
     return box
 
 
@@ -53,13 +68,37 @@ def waiting_sentence(session: Session) -> tuple[str, str]:
     waiting = [order for order in orders if order.state is not OrderState.HELD]
     parts = []
     if waiting:
-        count = figures.count_noun(sum(len(one.letters) for one in waiting), "dead letter")
+        number = sum(len(one.letters) for one in waiting)
+        count = figures.integer(number)
         left = max(0.0, min(one.due for one in waiting) - time.time())
-        when = f"beginning in {figures.duration(math.ceil(left))}" if left else "beginning now"
-        parts.append(f"{count} will be sent again, {when}.")
+        if left:
+            parts.append(
+                tr_count(
+                    "{count} dead letter will be sent again, beginning in {duration}.",
+                    "{count} dead letters will be sent again, beginning in {duration}.",
+                    number,
+                    count=count,
+                    duration=figures.duration(math.ceil(left)),
+                )
+            )
+        else:
+            parts.append(
+                tr_count(
+                    "{count} dead letter will be sent again, beginning now.",
+                    "{count} dead letters will be sent again, beginning now.",
+                    number,
+                    count=count,
+                )
+            )
     if held:
-        count = figures.count_noun(sum(len(one.letters) for one in held), "dead letter")
-        parts.append(f"{count} to be sent again wait for your word. {held[0].problem}")
+        number = sum(len(one.letters) for one in held)
+        sentence = tr_count(
+            "{count} dead letter to be sent again waits for your word.",
+            "{count} dead letters to be sent again wait for your word.",
+            number,
+            count=figures.integer(number),
+        )
+        parts.append(f"{sentence} {held[0].problem}")
     return " ".join(parts), "warning" if held else "information"
 
 
@@ -67,18 +106,18 @@ class WaitingDialog(Dialog):
     """Every resend that waits, is being sent, is held, or was done since the program began."""
 
     def __init__(self, context: ScreenContext, parent: QWidget) -> None:
-        super().__init__(parent, "Resends that wait", "Send now", width=820)
+        super().__init__(parent, tr("Resends that wait"), tr("Send now"), width=820)
         self.context = context
         self.later = context.session.later
         self.table = DataTable(
             [
-                Column("state", "State", _state, "dot", 104),
-                Column("due", "Due", lambda one: int(one.due * 1e9), "time", 104),
-                Column("letters", "Letters", lambda one: one.total, "number", 68),
-                Column("sent", "Sent", lambda one: one.sent, "number", 60),
-                Column("from", "Of", _stations, "mono", 130),
-                Column("to", "To", _target, "text", 150),
-                Column("what", "What became of it", _outcome, "text", 160, stretch=True),
+                Column("state", tr("State"), _state, "dot", 104),
+                Column("due", tr("Due"), lambda one: int(one.due * 1e9), "time", 104),
+                Column("letters", tr("Letters"), lambda one: one.total, "number", 68),
+                Column("sent", tr("Sent"), lambda one: one.sent, "number", 60),
+                Column("from", tr("Of"), _stations, "mono", 130),
+                Column("to", tr("To"), _target, "text", 150),
+                Column("what", tr("What became of it"), _outcome, "text", 160, stretch=True),
             ],
             lambda order: order.id,
             "waiting_resends",
@@ -89,18 +128,20 @@ class WaitingDialog(Dialog):
         holder.setMinimumHeight(220)
         self.body.addWidget(
             PlainLabel(
-                "They belong to the connection: they wait while its tab is closed and after a restart, and "
-                "are sent while the connection is open.",
+                tr(
+                    "They belong to the connection: they wait while its tab is closed and after a restart, "
+                    "and are sent while the connection is open."
+                ),
                 "muted",
                 wrap=True,
             )
         )
         self.body.addWidget(holder, 1)
-        self.cancel_order_button = QPushButton("Cancel resend")
+        self.cancel_order_button = QPushButton(tr("Cancel resend"))
         self.cancel_order_button.setAutoDefault(False)
         self.cancel_order_button.clicked.connect(self.cancel_order)
         self.buttons.insertWidget(0, self.cancel_order_button)
-        self.cancel_button.setText("Close")
+        self.cancel_button.setText(tr("Close"))
         self.table.selection_changed.connect(lambda _: self._enable())
         self._timer = QTimer(self)
         self._timer.setInterval(1000)
@@ -125,7 +166,9 @@ class WaitingDialog(Dialog):
         orders = self.later.orders
         self.table.set_rows(orders)
         self.table.view.viewport().update()  # an order changes in place
-        self.table.set_state("ready" if orders else "empty", "Nothing waits to be sent again.", icon="clock")
+        self.table.set_state(
+            "ready" if orders else "empty", tr("Nothing waits to be sent again."), icon="clock"
+        )
         self._enable()
 
     def _enable(self) -> None:
@@ -135,11 +178,11 @@ class WaitingDialog(Dialog):
         self.verb_button.setEnabled(can_send and not read_only)
         self.cancel_order_button.setEnabled(order is not None)
         done = order is not None and not order.open
-        self.cancel_order_button.setText("Take off the list" if done else "Cancel resend")
+        self.cancel_order_button.setText(tr("Take off the list") if done else tr("Cancel resend"))
 
     def _commands(self) -> list[Command]:
         return [
-            Command("Send now", "", self.accept, "arrow-bend-up-right", self.verb_button.isEnabled()),
+            Command(tr("Send now"), "", self.accept, "arrow-bend-up-right", self.verb_button.isEnabled()),
             Command(self.cancel_order_button.text(), "", self.cancel_order, "x", danger=True),
         ]
 
@@ -153,13 +196,13 @@ class WaitingDialog(Dialog):
         """Send nothing more of the marked one."""
         order: Order | None = self.table.current_row()
         if order is not None:
-            self.context.run(self.later.cancel(order), "cancel the resend")
+            self.context.run(self.later.cancel(order), tr("cancel the resend"))
 
 
 def _state(order: Order) -> tuple[str, str]:
     if order.state is OrderState.DONE and order.problem:
-        return "warning", "done, in part"
-    return _TOKENS[order.state], order.state.value
+        return "warning", tr("done, in part")
+    return _TOKENS[order.state], _STATES[order.state]
 
 
 def _stations(order: Order) -> str:
@@ -168,26 +211,33 @@ def _stations(order: Order) -> str:
 
 def _target(order: Order) -> str:
     if order.consumer is not None:
-        return f"only {order.consumer[1]}"
+        return tr("only {group}", group=order.consumer[1])
     if order.group:
-        return f"only {order.group}"
-    return order.options.subject or ("their groups" if order.managed else "the original subject")
+        return tr("only {group}", group=order.group)
+    return order.options.subject or (tr("their groups") if order.managed else tr("the original subject"))
 
 
 def _outcome(order: Order) -> str:
     if order.progress is not None and not order.problem:
         return fates_sentence(order.progress)
     if order.state is OrderState.WAITING:
-        return f"in {figures.duration(math.ceil(max(0.0, order.due - time.time())))}"
+        left = figures.duration(math.ceil(max(0.0, order.due - time.time())))
+        return tr("in {duration}", duration=left)
     return order.problem
 
 
 def fates_sentence(progress: ResendProgress) -> str:
     """What became of letters, in a sentence."""
     parts = [
-        f"{figures.integer(progress.sent)} of {figures.count_noun(progress.total, 'dead letter')} resent"
+        tr_count(
+            "{sent} of {count} dead letter resent",
+            "{sent} of {count} dead letters resent",
+            progress.total,
+            count=figures.integer(progress.total),
+            sent=figures.integer(progress.sent),
+        )
     ]
-    for fate in (Fate.GONE, Fate.CAPPED, Fate.NO_SUBJECT, Fate.FAILED):
+    for fate, words in _FATES.items():
         if progress.fates[fate]:
-            parts.append(f"{figures.integer(progress.fates[fate])}: {fate.value}")
+            parts.append(f"{figures.integer(progress.fates[fate])}: {words}")
     return ", ".join(parts) + "."

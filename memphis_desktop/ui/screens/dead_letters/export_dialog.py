@@ -11,6 +11,7 @@ from memphis_desktop.cluster.dead_letters.letters import DeadLetter
 from memphis_desktop.cluster.dead_letters.resend import copy_headers
 from memphis_desktop.inspect.files import FileProgress
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.message_export import MessageExportDialog
@@ -20,11 +21,14 @@ class LettersExportDialog(MessageExportDialog):
     """Writes the messages of letters."""
 
     def __init__(self, context: ScreenContext, parent: QWidget, letters: Sequence[DeadLetter]) -> None:
-        count = figures.count_noun(len(letters), "dead letter")
-        super().__init__(context, parent, f"Export {count}", "dead-letters")
+        count = figures.integer(len(letters))
+        title = tr_count(
+            "Export {count} dead letter", "Export {count} dead letters", len(letters), count=count
+        )
+        super().__init__(context, parent, title, "dead-letters")
         self.letters = list(letters)
         self.missing = 0
-        self.arrange("Each message keeps its bytes; headers tell stream, sequence, consumer and reason.")
+        self.arrange(tr("Each message keeps its bytes; headers tell stream, sequence, consumer and reason."))
 
     async def messages(self) -> AsyncIterator[InspectedMessage]:
         """The messages that are still to be had."""
@@ -46,7 +50,10 @@ class LettersExportDialog(MessageExportDialog):
         text, kind = super().outcome(progress, path)
         if not self.missing:
             return text, kind
-        return f"{text} {figures.integer(self.missing)} were gone.", "warning"
+        gone = tr_count(
+            "{count} was gone.", "{count} were gone.", self.missing, count=figures.integer(self.missing)
+        )
+        return f"{text} {gone}", "warning"
 
 
 def marked(letter: DeadLetter, message: InspectedMessage, attempt: int | None = None) -> InspectedMessage:

@@ -14,6 +14,7 @@ from memphis_desktop.cluster.dead_letters.letters import DeadLetter, LetterKind
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.inspect.draft import BodyForm, Draft, write_body
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Dialog, Disclosure, add_form_row, form_layout
@@ -23,6 +24,7 @@ from memphis_desktop.ui.memphis.letters import resend_changes
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer.header_grid import HeaderGrid
 from memphis_desktop.ui.screens.dead_letters.delayed import delay_box
+from memphis_desktop.ui.screens.dead_letters.words import cause_text
 from memphis_desktop.ui.shell import first_steps
 from memphis_desktop.ui.theme import fonts
 
@@ -40,36 +42,48 @@ class GroupResendDialog(Dialog):
         letters: Sequence[DeadLetter],
         typed_name: str | None,
     ) -> None:
-        count = figures.count_noun(len(letters), "dead letter")
-        super().__init__(parent, f"Resend {count}", f"Resend {count}", width=560)
+        count = figures.integer(len(letters))
+        title = tr_count(
+            "Resend {count} dead letter", "Resend {count} dead letters", len(letters), count=count
+        )
+        super().__init__(parent, title, title, width=560)
         self.context = context
         self.letters = [letter for letter in letters if letter.kind is not LetterKind.SCHEMA]
         self._typed_name = typed_name
         self._task: asyncio.Task[None] | None = None
         self.group = QComboBox()
-        self.group.addItem("Every group that gave them up", _EVERY)
+        self.group.addItem(tr("Every group that gave them up"), _EVERY)
         for name in sorted({group for letter in self.letters for group in letter.groups}):
-            self.group.addItem(f"Only {name}", name)
+            self.group.addItem(tr("Only {name}", name=name), name)
         form = form_layout()
-        text = "A member of the group has to be connected. A letter stays until the group acknowledges it."
+        text = tr(
+            "A member of the group has to be connected. A letter stays until the group acknowledges it."
+        )
         self.start = delay_box()
-        add_form_row(form, "Send to", self.group, text)
-        add_form_row(form, "Begin", self.start)
+        add_form_row(form, tr("Send to"), self.group, text)
+        add_form_row(form, tr("Begin"), self.start)
         self.body.addLayout(form)
         left_out = len(letters) - len(self.letters)
         if left_out:
-            words = f"{figures.integer(left_out)} a schema refused are left out: they can be sent edited."
+            words = tr_count(
+                "{count} a schema refused is left out: it can be sent edited.",
+                "{count} a schema refused are left out: they can be sent edited.",
+                left_out,
+                count=figures.integer(left_out),
+            )
             self.body.addWidget(PlainLabel(words, "warning", wrap=True))
         self.typed: QLineEdit | None = None
         if typed_name is not None:
             self.typed = QLineEdit()
             self.typed.setProperty("role", "mono")
-            self.typed.setAccessibleName(f"Type {typed_name} to go on")
+            self.typed.setAccessibleName(tr("Type {typed_name} to go on", typed_name=typed_name))
             self.typed.textChanged.connect(self._refresh)
-            self.body.addWidget(PlainLabel(f"Type {typed_name} to go on.", "caption"))
+            self.body.addWidget(
+                PlainLabel(tr("Type {typed_name} to go on.", typed_name=typed_name), "caption")
+            )
             self.body.addWidget(self.typed)
         self._code = CodeBlock(lines=6, wrap=True)
-        self.body.addWidget(Disclosure("Command", self._code))
+        self.body.addWidget(Disclosure(tr("Command"), self._code))
         self.group.currentIndexChanged.connect(self._refresh)
         self._refresh()
 
@@ -128,8 +142,18 @@ async def _send(context: ScreenContext, changes: list[MemphisChange]) -> tuple[s
         failed += list((answer.get("failed") or {}).values())
     if sent:
         first_steps.reach(first_steps.RESEND)
-    told = f"{figures.count_noun(sent, 'dead letter')} sent to their groups."
-    return told, f"{figures.integer(len(failed))} not: {failed[0]}." if failed else ""
+    told = tr_count(
+        "{count} dead letter sent to their groups.",
+        "{count} dead letters sent to their groups.",
+        sent,
+        count=figures.integer(sent),
+    )
+    if not failed:
+        return told, ""
+    number = figures.integer(len(failed))
+    return told, tr_count(
+        "{count} not: {reason}.", "{count} not: {reason}.", len(failed), count=number, reason=failed[0]
+    )
 
 
 class EditResendDialog(Dialog):
@@ -138,22 +162,25 @@ class EditResendDialog(Dialog):
     def __init__(
         self, parent: QWidget, context: ScreenContext, letter: DeadLetter, message: InspectedMessage
     ) -> None:
-        super().__init__(parent, f"Edit and resend a dead letter of {letter.home}", "Resend", width=680)
+        super().__init__(
+            parent, tr("Edit and resend a dead letter of {home}", home=letter.home), tr("Resend"), width=680
+        )
         self.context = context
         self.letter = letter
         self._task: asyncio.Task[None] | None = None
         form, text = write_body(message.payload)
         self._hex = form is BodyForm.HEX
         self.group = QComboBox()
-        self.group.addItem("Every group that gave it up", _EVERY)
+        self.group.addItem(tr("Every group that gave it up"), _EVERY)
         for name in letter.groups:
-            self.group.addItem(f"Only {name}", name)
+            self.group.addItem(tr("Only {name}", name=name), name)
         layout = form_layout()
         if letter.kind is LetterKind.SCHEMA:
-            words = f"It is produced to {letter.home} if it fits the schema now. {letter.cause}"
+            words = tr("It is produced to {station} if it fits the schema now.", station=letter.home)
+            words = f"{words} {cause_text(letter.cause)}"
         else:
-            add_form_row(layout, "Send to", self.group)
-            words = "The letter itself stays as it was, until a group acknowledges it."
+            add_form_row(layout, tr("Send to"), self.group)
+            words = tr("The letter itself stays as it was, until a group acknowledges it.")
         self.body.addLayout(layout)
         self.body.addWidget(PlainLabel(words, "muted", wrap=True))
         self.headers = HeaderGrid()
@@ -164,7 +191,7 @@ class EditResendDialog(Dialog):
         self.editor = QPlainTextEdit(text)
         self.editor.setFont(fonts.monospace())
         self.editor.setProperty("role", "mono")
-        self.editor.setAccessibleName("Payload in hexadecimal" if self._hex else "Payload")
+        self.editor.setAccessibleName(tr("Payload in hexadecimal") if self._hex else tr("Payload"))
         self.editor.setMinimumHeight(200)
         self.body.addWidget(self.editor, 1)
         self.resize(720, 600)
@@ -200,7 +227,7 @@ class EditResendDialog(Dialog):
         except ClusterError as error:
             self.show_error(str(error))
         else:
-            self.context.notify("The edited message was sent.", "good")
+            self.context.notify(tr("The edited message was sent."), "good")
             super().accept()
         finally:
             self.verb_button.setEnabled(True)

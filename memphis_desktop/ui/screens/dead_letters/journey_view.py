@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.dead_letters.journey import Step
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.empty_state import EmptyState
@@ -37,7 +38,7 @@ class JourneyView(QWidget):
         super().__init__(parent)
         self.zone: tzinfo = UTC
         self.steps: list[Step] = []
-        self._empty = EmptyState("path", "Select a dead letter to see its journey.")
+        self._empty = EmptyState("path", tr("Select a dead letter to see its journey."))
         self._holder = QWidget()
         self._holder.setObjectName("scrolled")
         self._lines = QVBoxLayout(self._holder)
@@ -48,7 +49,7 @@ class JourneyView(QWidget):
         self._area.setFrameShape(QFrame.Shape.NoFrame)
         self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._area.setWidget(self._holder)
-        self._area.setAccessibleName("Journey of the message")
+        self._area.setAccessibleName(tr("Journey of the message"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._empty)
@@ -105,7 +106,7 @@ class _StepLine(QWidget):
         layout.addLayout(head)
         layout.addWidget(words)
         if step.letter is not None:
-            button = QPushButton("Show that dead letter")
+            button = QPushButton(tr("Show that dead letter"))
             button.setProperty("kind", "link")
             button.clicked.connect(lambda: self.letter_requested.emit(step.letter))
             layout.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)

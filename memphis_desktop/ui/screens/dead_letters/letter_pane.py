@@ -11,6 +11,7 @@ from memphis_desktop.cluster.dead_letters.journey import journey
 from memphis_desktop.cluster.dead_letters.letters import DeadLetter, LetterKey
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -18,6 +19,7 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.dead_letters.actions import LetterActions
 from memphis_desktop.ui.screens.dead_letters.journey_view import JourneyView
+from memphis_desktop.ui.screens.dead_letters.words import cause_text
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
 
 
@@ -35,7 +37,7 @@ class LetterPane(QFrame):
         self._shown: LetterKey | None = None
         self.message: InspectedMessage | None = None
         self.setProperty("panel", "surface")
-        self.facts = PlainLabel("Select a dead letter.", "muted", wrap=True)
+        self.facts = PlainLabel(tr("Select a dead letter."), "muted", wrap=True)
         self.facts.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
         self.note = PlainLabel("", wrap=True, selectable=True)
         self.note.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_3, theme.SPACE_2)
@@ -59,8 +61,8 @@ class LetterPane(QFrame):
         page.addWidget(self.detail, 1)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(message_page, "Message")
-        self.tabs.addTab(self.journey, "Journey")
+        self.tabs.addTab(message_page, tr("Message"))
+        self.tabs.addTab(self.journey, tr("Journey"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(1, 1, 1, 1)
         layout.setSpacing(0)
@@ -88,7 +90,7 @@ class LetterPane(QFrame):
                 self._shown = self.message = None
                 self.detail.show_message(None)
                 self.journey.show_steps([])
-                self.facts.setText("Select a dead letter.")
+                self.facts.setText(tr("Select a dead letter."))
                 self.note.hide()
                 self.gone.hide()
             return
@@ -100,14 +102,14 @@ class LetterPane(QFrame):
             return
         self._shown = letter.key
         self.message = None
-        self._context.run(self._read(letter), "read the message")
+        self._context.run(self._read(letter), tr("read the message"))
 
     async def _read(self, letter: DeadLetter) -> None:
         try:
             message = await self._book.message_of(letter)
         except ReadError as error:
             if letter.key == self._shown:
-                self._show_gone("bad", f"The message cannot be read: {error}.")
+                self._show_gone("bad", tr("The message cannot be read: {error}.", error=error))
                 self.detail.show_message(None)
                 self._show_steps(letter)
             return
@@ -117,8 +119,8 @@ class LetterPane(QFrame):
         self.detail.show_message(message)
         if message is None:
             present = next((one for one in self._book.view.letters if one.key == letter.key), letter)
-            why = present.original.why_gone or "It is not in the station any more"
-            self._show_gone("warning", f"{why}. What is known of the failure stays.")
+            why = present.original.why_gone or tr("It is not in the station any more")
+            self._show_gone("warning", tr("{why}. What is known of the failure stays.", why=why))
         else:
             self.gone.hide()
         self._show_steps(letter)
@@ -145,15 +147,15 @@ def facts_sentence(letter: DeadLetter) -> str:
     number = f" #{figures.integer(letter.sequence)}" if letter.sequence else ""
     parts = [f"{letter.station}{number}"]
     if letter.consumer:
-        parts.append(f"given up by {letter.consumer}")
+        parts.append(tr("given up by {consumer}", consumer=letter.consumer))
     if letter.deliveries:
-        parts.append(f"delivered {figures.integer(letter.deliveries)} ×")
-    parts.append(figures.visible_text(letter.cause))
+        parts.append(tr("delivered {times} ×", times=figures.integer(letter.deliveries)))
+    parts.append(cause_text(letter.cause))
     parts.append(figures.relative_time(letter.failed_ns, time.time_ns()))
     if letter.resent:
-        parts.append(f"resent {figures.integer(len(letter.resent))} ×")
+        parts.append(tr("resent {times} ×", times=figures.integer(len(letter.resent))))
     if letter.original.attempt:
-        parts.append(f"itself attempt {figures.integer(letter.original.attempt)}")
+        parts.append(tr("itself attempt {number}", number=figures.integer(letter.original.attempt)))
     return "  ·  ".join(parts)
 
 
@@ -162,6 +164,6 @@ def note_text(letter: DeadLetter) -> str:
     note = letter.note
     if not note:
         return ""
-    who = f"{note.by or 'somebody'}, {figures.relative_time(note.time_ns, time.time_ns())}"
+    who = f"{note.by or tr('somebody')}, {figures.relative_time(note.time_ns, time.time_ns())}"
     tags = f"  [{', '.join(note.tags)}]" if note.tags else ""
     return f"{note.text}{tags}  ({who})".strip()

@@ -62,7 +62,7 @@ class MoveDialog(Dialog):
         self._timer.timeout.connect(self._show_progress)
         self._build()
         self._station_chosen()
-        context.run(self._count(), "count what would be moved")
+        context.run(self._count(), tr("count what would be moved"))
 
     # Building ---------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ class MoveDialog(Dialog):
         self.station.addItem(tr("A new station"), _NEW)
         self.name = QLineEdit(f"{self.consumer.stream}-dlq")
         self.subject = QLineEdit()
-        self.subject.setPlaceholderText("dlq.{subject}")
+        self.subject.setPlaceholderText(tr("dlq.{subject}"))
         for field in (self.name, self.subject):
             field.setProperty("role", "mono")
         self.note = PlainLabel("", "caption", wrap=True)
@@ -260,7 +260,7 @@ class MoveDialog(Dialog):
         self.progress_label.show()
         make_room(self)
         self._timer.start()
-        self.context.run(self._carry_out(self.run_of), "move the messages")
+        self.context.run(self._carry_out(self.run_of), tr("move the messages"))
 
     def reject(self) -> None:
         """Stop after the batch at hand, or close."""

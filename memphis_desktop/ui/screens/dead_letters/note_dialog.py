@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QCompleter, QLineEdit, QPlainTextEdit, QWidget
 
 from memphis_desktop.cluster.dead_letters.letters import DeadLetter
 from memphis_desktop.cluster.dead_letters.marks import LONGEST_NOTE, clean_tags
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.dialogs import FormDialog
 
@@ -23,28 +24,34 @@ class NoteDialog(FormDialog):
     """
 
     def __init__(self, parent: QWidget, letters: Sequence[DeadLetter], known: Sequence[str]) -> None:
-        count = figures.count_noun(len(letters), "dead letter")
+        count = figures.integer(len(letters))
         super().__init__(
             parent,
-            f"Note about {count}",
-            "Save note",
-            introduction="Kept with the letter: everybody who looks at this station's dead letters sees it, "
-            "with who wrote it and when.",
+            tr_count(
+                "Note about {count} dead letter", "Note about {count} dead letters", len(letters), count=count
+            ),
+            tr("Save note"),
+            introduction=tr(
+                "Kept with the letter: everybody who looks at this station's dead letters sees it, "
+                "with who wrote it and when."
+            ),
         )
         notes = {letter.note for letter in letters}
         present = notes.pop() if len(notes) == 1 else None
         self.field = QPlainTextEdit(present.text if present is not None else "")
         self.field.setTabChangesFocus(True)
         self.field.setMinimumHeight(110)
-        self.field.setPlaceholderText("What is known about it, who looks after it, what was tried")
+        self.field.setPlaceholderText(tr("What is known about it, who looks after it, what was tried"))
         self.tag_field = QLineEdit(", ".join(present.tags) if present is not None else "")
         completer = QCompleter(self)
         completer.setModel(QStringListModel(list(known), completer))
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.tag_field.setCompleter(completer)
-        self.tag_field.setPlaceholderText("billing-team, bug-1234")
-        self.add_row("Note", self.field, "Leave both empty to take the note back.")
-        self.add_row("Tags", self.tag_field, "Short words with commas between; the list's filter finds them.")
+        self.tag_field.setPlaceholderText(tr("billing-team, bug-1234"))
+        self.add_row(tr("Note"), self.field, tr("Leave both empty to take the note back."))
+        self.add_row(
+            tr("Tags"), self.tag_field, tr("Short words with commas between; the list's filter finds them.")
+        )
         self.add_validator(self._too_long)
 
     def text(self) -> str:
@@ -58,7 +65,11 @@ class NoteDialog(FormDialog):
     def _too_long(self) -> str:
         length = len(self.text())
         return (
-            f"A note has {LONGEST_NOTE:,} characters at most, not {length:,}."
+            tr(
+                "A note has {most} characters at most, not {length}.",
+                most=figures.integer(LONGEST_NOTE),
+                length=figures.integer(length),
+            )
             if length > LONGEST_NOTE
             else ""
         )

@@ -32,6 +32,7 @@ from memphis_desktop.cluster.dead_letters.resend import (
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.publishing import PublishError, check_subject
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
@@ -54,8 +55,11 @@ class ResendDialog(Dialog):
         letters: Sequence[DeadLetter],
         typed_name: str | None,
     ) -> None:
-        count = figures.count_noun(len(letters), "dead letter")
-        super().__init__(parent, f"Resend {count}", f"Resend {count}", width=600)
+        count = figures.integer(len(letters))
+        title = tr_count(
+            "Resend {count} dead letter", "Resend {count} dead letters", len(letters), count=count
+        )
+        super().__init__(parent, title, title, width=600)
         self.context = context
         self.letters = list(letters)
         self.result_of: ResendRun | None = None
@@ -72,62 +76,70 @@ class ResendDialog(Dialog):
         self.warning.setVisible(bool(gone))
         if gone:
             self.warning.set_content(
-                "warning", f"{figures.count_noun(gone, 'message')} cannot be sent: no longer in the station."
+                "warning",
+                tr_count(
+                    "{count} message cannot be sent: no longer in the station.",
+                    "{count} messages cannot be sent: no longer in the station.",
+                    gone,
+                    count=figures.integer(gone),
+                ),
             )
         self.body.addWidget(self.warning)
         self.target = QComboBox()
-        self.target.addItem("The original subject", "original")
+        self.target.addItem(tr("The original subject"), "original")
         consumers = sorted({(one.stream, one.consumer) for one in self.letters if one.consumer})
         snapshot = self.context.session.snapshot
         self._consumer: tuple[str, str] | None = None
         if len(consumers) == 1 and consumers[0] in snapshot.consumers:
             self._consumer = consumers[0]
-            self.target.addItem(f"Only to {consumers[0][1]}", "consumer")
-        self.target.addItem("Another subject", "subject")
+            self.target.addItem(tr("Only to {consumers}", consumers=consumers[0][1]), "consumer")
+        self.target.addItem(tr("Another subject"), "subject")
         self.subject = QLineEdit()
         self.subject.setProperty("role", "mono")
-        self.subject.setPlaceholderText("orders.retry")
+        self.subject.setPlaceholderText(tr("orders.retry"))
         self.rate = QDoubleSpinBox()
         self.rate.setRange(0, 100_000)
         self.rate.setDecimals(1)
         self.rate.setValue(10)
-        self.rate.setSuffix(" a second")
-        self.rate.setSpecialValueText("as fast as they are taken")
+        self.rate.setSuffix(tr(" a second"))
+        self.rate.setSpecialValueText(tr("as fast as they are taken"))
         self.cap = QSpinBox()
         self.cap.setRange(0, 1000)
         self.cap.setValue(DEFAULT_CAP)
-        self.cap.setSpecialValueText("no cap")
+        self.cap.setSpecialValueText(tr("no cap"))
         self.start = delay_box()
-        self.drop = QCheckBox("Take each off the list once its copy is stored")
+        self.drop = QCheckBox(tr("Take each off the list once its copy is stored"))
         self.drop.setChecked(True)
         self.note = PlainLabel("", "caption", wrap=True)
         self.note.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         form = form_layout()
-        add_form_row(form, "Send to", self.target)
+        add_form_row(form, tr("Send to"), self.target)
         add_form_row(form, "", self.note)
         self._subject_row = form.rowCount()
-        add_form_row(form, "Subject", self.subject)
-        add_form_row(form, "Begin", self.start)
-        add_form_row(form, "Pace", self.rate)
+        add_form_row(form, tr("Subject"), self.subject)
+        add_form_row(form, tr("Begin"), self.start)
+        add_form_row(form, tr("Pace"), self.rate)
         add_form_row(
             form,
-            "Attempts at most",
+            tr("Attempts at most"),
             self.cap,
-            "Counted in the header Memphis-Dead-Letter-Attempt, over every copy of the same message.",
+            tr("Counted in the header Memphis-Dead-Letter-Attempt, over every copy of the same message."),
         )
-        add_form_row(form, "Afterwards", self.drop)
+        add_form_row(form, tr("Afterwards"), self.drop)
         self._form = form
         self.body.addLayout(form)
         self._typed: QLineEdit | None = None
         if self._typed_name is not None:
             self._typed = QLineEdit()
             self._typed.setProperty("role", "mono")
-            self._typed.setAccessibleName(f"Type {self._typed_name} to go on")
-            self.body.addWidget(PlainLabel(f"Type {self._typed_name} to go on.", "caption"))
+            self._typed.setAccessibleName(tr("Type {typed_name} to go on", typed_name=self._typed_name))
+            self.body.addWidget(
+                PlainLabel(tr("Type {typed_name} to go on.", typed_name=self._typed_name), "caption")
+            )
             self.body.addWidget(self._typed)
             self._typed.textChanged.connect(self._changed)
         self._code = CodeBlock(lines=6)
-        self.body.addWidget(Disclosure("Command", self._code))
+        self.body.addWidget(Disclosure(tr("Command"), self._code))
         self.bar = QProgressBar()
         self.bar.setRange(0, max(1, len(self.letters)))
         self.bar.setTextVisible(False)
@@ -151,24 +163,26 @@ class ResendDialog(Dialog):
         choice = self.target.currentData()
         self._form.setRowVisible(self._subject_row, choice == "subject")
         problem = ""
-        text = "Every consumer whose filter fits gets the copies, as at the first time."
+        text = tr("Every consumer whose filter fits gets the copies, as at the first time.")
         subject = ""
         if choice == "subject":
             subject = self.subject.text().strip()
-            text = "All copies go there; the original subject is in the header Memphis-Dead-Letter-Subject."
+            text = tr(
+                "All copies go there; the original subject is in the header Memphis-Dead-Letter-Subject."
+            )
             try:
                 check_subject(subject)
             except ValueError as error:
-                problem = str(error) if subject else "Name the subject."
+                problem = str(error) if subject else tr("Name the subject.")
         elif choice == "consumer":
             try:
                 plan = self._plan()
                 text = plan.explanation if plan is not None else ""
                 subject = plan.subject if plan is not None else ""
             except NotPossible as refusal:
-                text, problem = str(refusal), "It cannot be reached alone."
+                text, problem = str(refusal), tr("It cannot be reached alone.")
         elif any(one.kind is LetterKind.STATION and not one.home_subject for one in self.letters):
-            problem = "Some do not say what their subject was: choose another subject."
+            problem = tr("Some do not say what their subject was: choose another subject.")
         self.note.setText(text)
         self.note.setRole("warning" if problem and choice == "consumer" else "caption")
         typed = self._typed is None or self._typed.text() == self._typed_name
@@ -203,18 +217,18 @@ class ResendDialog(Dialog):
         seconds = int(self.start.currentData())
         if seconds:
             self.verb_button.setEnabled(False)
-            self.context.run(self._order(run.options, seconds), "keep the resend")
+            self.context.run(self._order(run.options, seconds), tr("keep the resend"))
             return
         self.result_of = run
         self.show_error("")
         self.verb_button.setEnabled(False)
-        self.cancel_button.setText("Stop")
+        self.cancel_button.setText(tr("Stop"))
         for widget in (self.target, self.subject, self.start, self.rate, self.cap, self.drop):
             widget.setEnabled(False)
         self.bar.show()
         self.progress_label.show()
         self._timer.start()
-        self.context.run(self._run(run), "resend the dead letters")
+        self.context.run(self._run(run), tr("resend the dead letters"))
 
     async def _order(self, options: ResendOptions, seconds: int) -> None:
         """Have the connection send them later."""
@@ -247,7 +261,7 @@ class ResendDialog(Dialog):
         sentence = fates_sentence(progress)
         if problem:
             self.show_error(f"{sentence} {problem}".strip())
-            self.cancel_button.setText("Close")
+            self.cancel_button.setText(tr("Close"))
             return
         kind = "good" if progress.sent == progress.total else "warning"
         self.context.notify(sentence, kind)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QMenu, QPushButton, QVBoxLayout, QWidget
 from memphis_desktop.cluster.dead_letters.capture import CaptureStatus
 from memphis_desktop.cluster.dead_letters.letters import LetterKey
 from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
@@ -21,15 +22,15 @@ class DeadLettersScreen(Screen):
     """Route parameters: ``kind``, ``stream``, ``consumer`` and ``sequence`` for one letter; ``filter`` for
     words to narrow the list with; ``newest`` puts the cursor on the latest."""
 
-    title = "Dead letters"
+    title = tr("Dead letters")
     route_name = "dead_letters"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.header = PageHeader("Dead letters")
+        self.header = PageHeader(tr("Dead letters"))
         self.time_range = TimeRange(3600.0, self)
         self.header.add_widget(TimeRangeBar(self.time_range, longest=LONGEST))
-        self.capture_button = QPushButton("Capture")
+        self.capture_button = QPushButton(tr("Capture"))
         self.capture_button.clicked.connect(self._show_capture_menu)
         self.header.add_widget(self.capture_button)
         self.state = StateBanner()
@@ -82,15 +83,25 @@ class DeadLettersScreen(Screen):
     def _show_status(self, status: CaptureStatus | None) -> None:
         self.capture_button.setVisible(status is not None)
         if status is None:
-            self.header.set_title("Dead letters", "Kept by the Memphis layer, those of plain consumers too")
+            self.header.set_title(
+                tr("Dead letters"), tr("Kept by the Memphis layer, those of plain consumers too")
+            )
             return
-        text = "Capturing" if status.complete else "Capturing in part" if status.active else "Not capturing"
+        text = (
+            tr("Capturing")
+            if status.complete
+            else tr("Capturing in part")
+            if status.active
+            else tr("Not capturing")
+        )
         token = "good" if status.complete else "warning" if status.active else "muted"
         if text != self.capture_button.text():
             self.capture_button.setText(text)
             beside_text(self.capture_button, icon("record", token))
             where = ", ".join(status.streams)
-            self.capture_button.setToolTip(f"Advisories are kept in {where}" if where else "Nothing is kept")
+            self.capture_button.setToolTip(
+                tr("Advisories are kept in {where}", where=where) if where else tr("Nothing is kept")
+            )
 
     def _show_capture_menu(self) -> None:
         menu = QMenu(self)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from memphis_desktop.cluster.dead_letters.capture import CaptureStatus, taken_subjects
 from memphis_desktop.cluster.dead_letters.engine import DeadLetterView
 from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui.screen import Action, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.actions import LetterActions
 
-_SERVICE_AWAY = (
+_SERVICE_AWAY = tr(
     "No stations service answers: what fails now waits in the stream $memphis_events until one is back, and "
     "nothing can be resent or dropped meanwhile. Run `memphis-desktop stations --connect URL`."
 )
@@ -19,22 +20,29 @@ def empty_state(
 ) -> tuple[str, str, Action | None, str]:
     """Return the state of an empty list: its kind, a sentence, what can be done, and the icon."""
     book = context.session.dead_letters
-    where = f" in {station}" if station else ""
     if view.problem:
-        text = f"The dead letters cannot be read: {view.problem}"
-        return "error", text, ("Try again", book.refresh), ""
+        text = tr("The dead letters cannot be read: {problem}", problem=view.problem)
+        return "error", text, (tr("Try again"), book.refresh), ""
     if view.loading or _waits_for_memphis(context):
         return "loading", "", None, ""
     if book.source is not None:
-        text = f"No dead letters{where}. Memphis keeps those of every station, also of plain consumers."
-        return "empty", text, None, "check-circle"
+        kept = tr("Memphis keeps those of every station, also of plain consumers.")
+        return "empty", f"{_none(station)} {kept}", None, "check-circle"
     if view.status.active:
-        since = f" Captured in {view.status.streams[0]} since {view.status.since[:16].replace('T', ' ')}."
-        return "empty", f"No dead letters{where}.{since}", None, "check-circle"
+        captured = tr(
+            "Captured in {stream} since {time}.",
+            stream=view.status.streams[0],
+            time=view.status.since[:16].replace("T", " "),
+        )
+        return "empty", f"{_none(station)} {captured}", None, "check-circle"
     if unheard := _unheard(context.session.snapshot):
-        return "error", f"Which messages fail is not known here. {unheard}", None, ""
-    text = "No message failed since this connection was opened. What failed before is not known."
+        return "error", f"{tr('Which messages fail is not known here.')} {unheard}", None, ""
+    text = tr("No message failed since this connection was opened. What failed before is not known.")
     return "empty", text, _start(doing), "warning-octagon"
+
+
+def _none(station: str) -> str:
+    return tr("No dead letters in {station}.", station=station) if station else tr("No dead letters.")
 
 
 def _unheard(snapshot: ClusterSnapshot) -> str:
@@ -49,7 +57,7 @@ def _waits_for_memphis(context: ScreenContext) -> bool:
 
 
 def _start(doing: LetterActions) -> Action | None:
-    return None if doing.refusal else ("Start capturing", doing.start_capture)
+    return None if doing.refusal else (tr("Start capturing"), doing.start_capture)
 
 
 def banner_for(
@@ -70,9 +78,11 @@ def banner_for(
     """
     book = context.session.dead_letters
     if advisories := _unheard(snapshot):
-        return "warning", f"This login hears no advisories, so failures are not seen: {advisories}", None
+        text = tr("This login hears no advisories, so failures are not seen: {reason}", reason=advisories)
+        return "warning", text, None
     if book.view.problem and shown:
-        return "warning", f"Not up to date: {book.view.problem}", ("Try again", book.refresh)
+        text = tr("Not up to date: {problem}", problem=book.view.problem)
+        return "warning", text, (tr("Try again"), book.refresh)
     if book.source is not None:
         if context.memphis.view.problem:
             return "warning", context.memphis.view.problem, None
@@ -84,9 +94,13 @@ def banner_for(
     taken = taken_subjects(snapshot)
     if taken and status.terminated_stream is not None:
         names = ", ".join(sorted(set(taken.values())))
-        text = f"{names} takes advisories about the delivery limit as a queue: they are not kept here. "
-        return "information", text + "Those heard while this window is open are listed.", None
-    text = (
+        text = tr(
+            "{streams} takes advisories about the delivery limit as a queue: they are not kept here. Those "
+            "heard while this window is open are listed.",
+            streams=names,
+        )
+        return "information", text, None
+    text = tr(
         "The server keeps no record of dead letters: only what fails while this connection is open is "
         "listed, and forgotten with it. Capture them in a small stream to keep them."
     )

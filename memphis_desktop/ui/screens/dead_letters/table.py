@@ -8,9 +8,11 @@ from datetime import tzinfo
 from typing import Any
 
 from memphis_desktop.cluster.dead_letters.letters import DeadLetter, LetterGroup, LetterKind, Presence
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.screen import Command
+from memphis_desktop.ui.screens.dead_letters.words import cause_text
 
 KIND_TOKENS = {
     LetterKind.MAX_DELIVERIES: "bad",
@@ -27,31 +29,73 @@ def letters_table(
 ) -> DataTable:
     """A table of dead letters, the latest first."""
     columns = [
-        Column("reason", "Reason", _reason, "badge", 118, "Why it was given up"),
-        Column("failed", "Failed", lambda r: r.failed_ns, "time", 84, "When it failed, the last time"),
-        Column("station", "Station", lambda r: r.station, "mono", 128, "Where it failed", with_station),
-        Column("sequence", "Sequence", lambda r: r.sequence or None, "number", 84, "In its stream"),
-        Column("consumer", "Consumer", lambda r: r.consumer or "–", "mono", 126, "Who gave it up"),
-        Column("subject", "Subject", lambda r: r.original.subject or r.home_subject or "–", "mono", 150),
-        Column("deliveries", "Deliveries", lambda r: r.deliveries, "number", 76, "Times it was delivered"),
-        Column("there", "In station", _presence, "dot", 86, "Whether the message is still to be had",
-               sort_value=lambda r: r.original.presence.value),
-        Column("resent", "Resent", lambda r: len(r.resent), "number", 62, "How many copies were sent"),
-        Column("tags", "Tags", _tags, "badge", 84, "What people tagged it with",
-               sort_value=lambda r: ", ".join(r.tags)),
-        Column("note", "Note", lambda r: figures.visible_text(r.note.text) if r.note else "", "text", 160,
-               "What was written about it", False),
-        Column("preview", "Payload", lambda r: r.original.preview, "mono", 150, stretch=True),
-        Column("time", "Stored", lambda r: r.original.time_ns, "time", 90, "When it was stored", False),
-        Column("first", "First seen", lambda r: r.first_ns, "time", 90, "When it failed at first", False),
-        Column("age", "Age", _age, "duration", 80, "Since it failed at first", False),
-        Column("attempts", "Attempts", lambda r: r.attempts, "number", 76,
-               "How often it and what it is a copy of were sent again", False),
-        Column("shape", "Shape", lambda r: r.original.shape, "text", 150, "Encoding and fields", False),
-        Column("size", "Size", lambda r: r.original.size or None, "bytes", 76, "", False),
-        Column("producer", "Producer", lambda r: r.original.producer, "mono", 110, "", False),
-        Column("stream", "Stream", lambda r: r.stream, "mono", 120, "Where the message is", False),
-    ]  # fmt: skip
+        Column("reason", tr("Reason"), _reason, "badge", 118, tr("Why it was given up")),
+        Column(
+            "failed", tr("Failed"), lambda r: r.failed_ns, "time", 84, tr("When it failed, the last time")
+        ),
+        Column(
+            "station", tr("Station"), lambda r: r.station, "mono", 128, tr("Where it failed"), with_station
+        ),
+        Column("sequence", tr("Sequence"), lambda r: r.sequence or None, "number", 84, tr("In its stream")),
+        Column("consumer", tr("Consumer"), lambda r: r.consumer or "–", "mono", 126, tr("Who gave it up")),
+        Column("subject", tr("Subject"), lambda r: r.original.subject or r.home_subject or "–", "mono", 150),
+        Column(
+            "deliveries", tr("Deliveries"), lambda r: r.deliveries, "number", 76, tr("Times it was delivered")
+        ),
+        Column(
+            "there",
+            tr("In station"),
+            _presence,
+            "dot",
+            86,
+            tr("Whether the message is still to be had"),
+            sort_value=lambda r: r.original.presence.value,
+        ),
+        Column(
+            "resent", tr("Resent"), lambda r: len(r.resent), "number", 62, tr("How many copies were sent")
+        ),
+        Column(
+            "tags",
+            tr("Tags"),
+            _tags,
+            "badge",
+            84,
+            tr("What people tagged it with"),
+            sort_value=lambda r: ", ".join(r.tags),
+        ),
+        Column(
+            "note",
+            tr("Note"),
+            lambda r: figures.visible_text(r.note.text) if r.note else "",
+            "text",
+            160,
+            tr("What was written about it"),
+            False,
+        ),
+        Column("preview", tr("Payload"), lambda r: r.original.preview, "mono", 150, stretch=True),
+        Column(
+            "time", tr("Stored"), lambda r: r.original.time_ns, "time", 90, tr("When it was stored"), False
+        ),
+        Column(
+            "first", tr("First seen"), lambda r: r.first_ns, "time", 90, tr("When it failed at first"), False
+        ),
+        Column("age", tr("Age"), _age, "duration", 80, tr("Since it failed at first"), False),
+        Column(
+            "attempts",
+            tr("Attempts"),
+            lambda r: r.attempts,
+            "number",
+            76,
+            tr("How often it and what it is a copy of were sent again"),
+            False,
+        ),
+        Column(
+            "shape", tr("Shape"), lambda r: r.original.shape, "text", 150, tr("Encoding and fields"), False
+        ),
+        Column("size", tr("Size"), lambda r: r.original.size or None, "bytes", 76, "", False),
+        Column("producer", tr("Producer"), lambda r: r.original.producer, "mono", 110, "", False),
+        Column("stream", tr("Stream"), lambda r: r.stream, "mono", 120, tr("Where the message is"), False),
+    ]
     table = DataTable(
         columns,
         lambda row: row.key,
@@ -66,16 +110,25 @@ def letters_table(
 def groups_table(zone: tzinfo) -> DataTable:
     """A table of groups; its first line is all of them."""
     columns = [
-        Column("cause", "Failed alike", _cause, "text", 132, "What they have in common", stretch=True),
-        Column("consumer", "Consumer", lambda g: g.consumer, "mono", 130),
-        Column("shape", "Payload", lambda g: g.shape, "text", 140, "What the payloads look like"),
-        Column("count", "Letters", lambda g: g.count, "number", 64),
-        Column("last", "Last", lambda g: g.last_ns or None, "time", 80, "When the last one failed"),
-        Column("gone", "Gone", lambda g: g.gone, "number", 56, "Messages that are not to be had any more",
-               False),
-        Column("first", "First", lambda g: g.first_ns or None, "time", 80, "", False),
-        Column("station", "Station", lambda g: g.station, "mono", 120, "", False),
-    ]  # fmt: skip
+        Column(
+            "cause", tr("Failed alike"), _cause, "text", 132, tr("What they have in common"), stretch=True
+        ),
+        Column("consumer", tr("Consumer"), lambda g: g.consumer, "mono", 130),
+        Column("shape", tr("Payload"), lambda g: g.shape, "text", 140, tr("What the payloads look like")),
+        Column("count", tr("Letters"), lambda g: g.count, "number", 64),
+        Column("last", tr("Last"), lambda g: g.last_ns or None, "time", 80, tr("When the last one failed")),
+        Column(
+            "gone",
+            tr("Gone"),
+            lambda g: g.gone,
+            "number",
+            56,
+            tr("Messages that are not to be had any more"),
+            False,
+        ),
+        Column("first", tr("First"), lambda g: g.first_ns or None, "time", 80, "", False),
+        Column("station", tr("Station"), lambda g: g.station, "mono", 120, "", False),
+    ]
     table = DataTable(columns, lambda group: group.key, "dead_letter_groups")
     table.set_zone(zone)
     return table
@@ -94,11 +147,11 @@ def every_letter(letters: list[DeadLetter]) -> LetterGroup:
 
 
 def _cause(group: LetterGroup) -> str:
-    return "All dead letters" if group.key == ALL else figures.visible_text(group.cause)
+    return tr("All dead letters") if group.key == ALL else cause_text(group.cause)
 
 
 def _reason(letter: DeadLetter) -> tuple[str, str]:
-    return figures.visible_text(letter.cause, 60), KIND_TOKENS[letter.kind]
+    return cause_text(letter.cause, 60), KIND_TOKENS[letter.kind]
 
 
 def _tags(letter: DeadLetter) -> list[tuple[str, str]]:
@@ -107,8 +160,8 @@ def _tags(letter: DeadLetter) -> list[tuple[str, str]]:
 
 def _presence(letter: DeadLetter) -> tuple[str, str]:
     return {
-        Presence.THERE: ("good", "kept" if letter.external else "yes"),
-        Presence.GONE: ("warning", "gone"),
+        Presence.THERE: ("good", tr("kept") if letter.external else tr("yes")),
+        Presence.GONE: ("warning", tr("gone")),
         Presence.UNREAD: ("muted", "…"),
     }[letter.original.presence]
 

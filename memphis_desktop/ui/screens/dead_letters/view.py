@@ -28,6 +28,7 @@ from memphis_desktop.cluster.dead_letters.letters import (
     group_letters,
 )
 from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
@@ -41,6 +42,7 @@ from memphis_desktop.ui.screens.dead_letters.delayed import waiting_sentence
 from memphis_desktop.ui.screens.dead_letters.letter_pane import LetterPane
 from memphis_desktop.ui.screens.dead_letters.states import banner_for, empty_state
 from memphis_desktop.ui.screens.dead_letters.table import ALL, every_letter, groups_table, letters_table
+from memphis_desktop.ui.screens.dead_letters.words import KINDS
 from memphis_desktop.ui.screens.station_parts import consumer_route, panel
 from memphis_desktop.ui.shell import first_steps
 from memphis_desktop.ui.theme.icons import beside_text, icon
@@ -52,20 +54,20 @@ _BUCKETS = 60
 _UPPER_HEIGHT = 184
 _NO_TIMES: NDArray[np.float64] = np.empty(0)
 _KINDS = {
-    LetterKind.MAX_DELIVERIES: ("Delivery limit", "bad"),
-    LetterKind.TERMINATED: ("Terminated", "warning"),
-    LetterKind.STATION: ("Dead-letter stations", "information"),
+    LetterKind.MAX_DELIVERIES: (tr("Delivery limit"), "bad"),
+    LetterKind.TERMINATED: (tr("Terminated"), "warning"),
+    LetterKind.STATION: (tr("Dead-letter stations"), "information"),
 }
 _MEMPHIS_KINDS = {
-    LetterKind.UNACKED: ("Unacknowledged", "bad"),
-    LetterKind.SCHEMA: ("Schema violation", "warning"),
-    LetterKind.STATION: ("Dead-letter stations", "information"),
+    LetterKind.UNACKED: (tr("Unacknowledged"), "bad"),
+    LetterKind.SCHEMA: (tr("Schema violation"), "warning"),
+    LetterKind.STATION: (tr("Dead-letter stations"), "information"),
 }
 _CHIPS = {
-    LetterKind.MAX_DELIVERIES: "Delivery limit",
-    LetterKind.TERMINATED: "Terminated",
-    LetterKind.UNACKED: "Unacked",
-    LetterKind.SCHEMA: "Schema",
+    LetterKind.MAX_DELIVERIES: tr("Delivery limit"),
+    LetterKind.TERMINATED: tr("Terminated"),
+    LetterKind.UNACKED: tr("Unacked"),
+    LetterKind.SCHEMA: tr("Schema"),
 }
 
 
@@ -129,7 +131,7 @@ class DeadLettersView(QWidget):
         self.waiting.hide()
         self.groups = groups_table(self.context.zone)
         self.groups.current_changed.connect(self._group_chosen)
-        self.graph = TimeSeriesGraph("Failures", "a minute", self.time_range, zone=self.context.zone)
+        self.graph = TimeSeriesGraph(tr("Failures"), tr("a minute"), self.time_range, zone=self.context.zone)
         self.time_range.changed.connect(self._draw)
         upper = QWidget()
         upper.setFixedHeight(_UPPER_HEIGHT)
@@ -138,28 +140,34 @@ class DeadLettersView(QWidget):
         beside.setSpacing(theme.SPACE_3)
         beside.addWidget(panel(self.groups), 11)
         beside.addWidget(self.graph, 9)
-        self.filter = FilterBar("Filter")
+        self.filter = FilterBar(tr("Filter"))
         for kind, title in _CHIPS.items():
-            self.filter.add_chip(kind.name, title, f"Only these: {kind.value}")
+            self.filter.add_chip(kind.name, title, tr("Only these: {kind}", kind=KINDS[kind]))
         self.filter.add_menu(
-            "More",
+            tr("More"),
             [
-                (LetterKind.STATION.name, "In dead-letter stations", "Only those in stations named as such"),
-                ("there", "In station", "Only those whose message is still to be had"),
-                ("noted", "Noted", "Only those somebody wrote about"),
+                (
+                    LetterKind.STATION.name,
+                    tr("In dead-letter stations"),
+                    tr("Only those in stations named as such"),
+                ),
+                ("there", tr("In station"), tr("Only those whose message is still to be had")),
+                ("noted", tr("Noted"), tr("Only those somebody wrote about")),
             ],
         )
         self.filter.text_changed.connect(self._filter_changed)
         self.filter.chips_changed.connect(lambda _: self._narrow())
-        self.resend_button = self._button("Resend", "arrow-bend-up-right", "Publish the selected  ( R )")
+        self.resend_button = self._button(
+            tr("Resend"), "arrow-bend-up-right", tr("Publish the selected  ( R )")
+        )
         self.resend_button.clicked.connect(self.resend)
-        self.drop_button = self._button("Drop", "trash", "Take the selected off the list  ( Del )")
+        self.drop_button = self._button(tr("Drop"), "trash", tr("Take the selected off the list  ( Del )"))
         self.drop_button.clicked.connect(self.drop)
         self.export_button = QToolButton()
         self.export_button.setIcon(icon("export", "muted"))
         self.export_button.setIconSize(QSize(16, 16))
-        self.export_button.setToolTip("Export the selected to a file  ( Ctrl+Shift+E )")
-        self.export_button.setAccessibleName("Export to a file")
+        self.export_button.setToolTip(tr("Export the selected to a file  ( Ctrl+Shift+E )"))
+        self.export_button.setAccessibleName(tr("Export to a file"))
         self.export_button.clicked.connect(self.export)
         for button in (self.resend_button, self.drop_button, self.export_button):
             self.filter.add_widget(button)
@@ -275,7 +283,7 @@ class DeadLettersView(QWidget):
             self._show_groups(group_letters(self._letters))
         elif not self._grouping:
             self._grouping = True
-            self.context.run(self._group_beside(), "group the dead letters")
+            self.context.run(self._group_beside(), tr("group the dead letters"))
         if self._wanted is not None and self.select_letter(self._wanted):
             self._wanted = None
         if self._newest_wanted and self._letters:
@@ -297,7 +305,7 @@ class DeadLettersView(QWidget):
                 self._group = ALL
                 self.groups.select_key(ALL)
         else:
-            self.groups.set_state("empty", "Letters that failed alike stand here together.", icon="tray")
+            self.groups.set_state("empty", tr("Letters that failed alike stand here together."), icon="tray")
 
     def _show_state(self, view: DeadLetterView) -> None:
         if self._letters:
@@ -320,7 +328,7 @@ class DeadLettersView(QWidget):
             self._told.add(order.id)
             if order.sent:
                 first_steps.reach(first_steps.RESEND)
-        self.waiting.set_content(kind, text, ("Show", self.doing.show_waiting) if text else None)
+        self.waiting.set_content(kind, text, (tr("Show"), self.doing.show_waiting) if text else None)
         self.waiting.setVisible(bool(text))
         if text and not self._clock.isActive():
             self._clock.start()
@@ -329,15 +337,27 @@ class DeadLettersView(QWidget):
 
     def _count(self) -> None:
         total, shown = len(self._letters), self.table.model.rowCount()
-        text = figures.count_noun(total, "dead letter")
+        count, some = figures.integer(total), figures.integer(shown)
         if shown < total:
-            text = f"{figures.integer(shown)} of {text}"
-        if self.book.view.dropped:
-            text += f", {figures.integer(self.book.view.dropped)} older"
+            parts = [
+                tr_count(
+                    "{shown} of {count} dead letter",
+                    "{shown} of {count} dead letters",
+                    total,
+                    count=count,
+                    shown=some,
+                )
+            ]
+        else:
+            parts = [tr_count("{count} dead letter", "{count} dead letters", total, count=count)]
+        if older := self.book.view.dropped:
+            parts.append(tr_count("{count} older", "{count} older", older, count=figures.integer(older)))
         selected = len(self.table.selected_rows())
         if selected > 1:
-            text += f", {figures.integer(selected)} selected"
-        self.filter.set_count(text if total else "")
+            parts.append(
+                tr_count("{count} selected", "{count} selected", selected, count=figures.integer(selected))
+            )
+        self.filter.set_count(", ".join(parts) if total else "")
 
     def _draw(self) -> None:
         start, end = self.time_range.bounds()
@@ -494,7 +514,7 @@ class DeadLettersView(QWidget):
     def row_commands(self) -> list[Command]:
         """What can be done with the selection."""
         letters = self.selected()
-        nothing = "" if letters else "Select a dead letter first."
+        nothing = "" if letters else tr("Select a dead letter first.")
         reason = nothing or self.doing.refusal
         one = letters[0] if len(letters) == 1 else None
 
@@ -504,17 +524,19 @@ class DeadLettersView(QWidget):
             return Command(title, keys, callback, name, not why, why, danger)
 
         made = [
-            command("Resend", keymap.key("dead_letters.resend"), self.resend, "arrow-bend-up-right", reason),
             command(
-                "Edit and resend",
+                tr("Resend"), keymap.key("dead_letters.resend"), self.resend, "arrow-bend-up-right", reason
+            ),
+            command(
+                tr("Edit and resend"),
                 keymap.key("dead_letters.edit"),
                 self.edit_and_resend,
                 "pencil-simple",
                 reason,
             ),
-            command("Journey", keymap.key("dead_letters.journey"), self.show_journey, "path", nothing),
+            command(tr("Journey"), keymap.key("dead_letters.journey"), self.show_journey, "path", nothing),
             command(
-                "Write a note",
+                tr("Write a note"),
                 keymap.key("dead_letters.note"),
                 self.write_note,
                 "note-pencil",
@@ -525,7 +547,7 @@ class DeadLettersView(QWidget):
             sequence = str(one.sequence)
             made.append(
                 Command(
-                    "Show in the station",
+                    tr("Show in the station"),
                     keymap.key("dead_letters.show"),
                     lambda: self.context.navigate(_message_route(one.stream, sequence)),
                     "list-bullets",
@@ -534,15 +556,15 @@ class DeadLettersView(QWidget):
             if one.consumer and (one.stream, one.consumer) in self.context.session.snapshot.consumers:
                 made.append(
                     Command(
-                        "Open the consumer",
+                        tr("Open the consumer"),
                         "",
                         lambda: self.context.navigate(consumer_route(one.stream, one.consumer)),
                         "users-three",
                     )
                 )
         made += [
-            command("Export", keymap.key("dead_letters.export"), self.export, "export", nothing),
-            command("Drop", keymap.key("dead_letters.drop"), self.drop, "trash", reason, True),
+            command(tr("Export"), keymap.key("dead_letters.export"), self.export, "export", nothing),
+            command(tr("Drop"), keymap.key("dead_letters.drop"), self.drop, "trash", reason, True),
         ]
         return made
 
@@ -550,20 +572,23 @@ class DeadLettersView(QWidget):
         """For the palette, the keys and the sheet."""
         return [
             Command(
-                "Select all that match", keymap.key("dead_letters.select"), self.select_all, "check-square"
+                tr("Select all that match"),
+                keymap.key("dead_letters.select"),
+                self.select_all,
+                "check-square",
             ),
             *self.row_commands(),
             Command(
-                "Show or hide the message", keymap.key("dead_letters.pane"), self.toggle_detail, "columns"
+                tr("Show or hide the message"), keymap.key("dead_letters.pane"), self.toggle_detail, "columns"
             ),
             Command(
-                "Show the resends that wait",
+                tr("Show the resends that wait"),
                 keymap.key("dead_letters.waiting"),
                 self.doing.show_waiting,
                 "clock",
             ),
-            Command("Choose the dead-letter stations", "", self.doing.edit_patterns, "funnel"),
-            Command("Read again", keymap.key("dead_letters.read"), self.book.refresh, "arrow-clockwise"),
+            Command(tr("Choose the dead-letter stations"), "", self.doing.edit_patterns, "funnel"),
+            Command(tr("Read again"), keymap.key("dead_letters.read"), self.book.refresh, "arrow-clockwise"),
         ]
 
 

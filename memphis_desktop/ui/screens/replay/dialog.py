@@ -41,6 +41,7 @@ from memphis_desktop.inspect.replay import (
 from memphis_desktop.inspect.replay.records import RunRecord
 from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.seek import Seek, parse_seek
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import FormDialog
@@ -51,10 +52,10 @@ from memphis_desktop.ui.screens.replay.safety import amount_of, loop_text, safet
 from memphis_desktop.ui.screens.replay.starting import ReplayRequest, dry_run, open_sessions, start_replay
 
 _IDS = (
-    (MessageIds.STABLE, "From the original: repeating it soon stores nothing twice"),
-    (MessageIds.FRESH, "New in each run: every run stores its copies"),
-    (MessageIds.KEEP, "The original's own"),
-    (MessageIds.NONE, "None"),
+    (MessageIds.STABLE, tr("From the original: repeating it soon stores nothing twice")),
+    (MessageIds.FRESH, tr("New in each run: every run stores its copies")),
+    (MessageIds.KEEP, tr("The original's own")),
+    (MessageIds.NONE, tr("None")),
 )
 _FAST, _RATE, _BYTES, _RECORDED = range(4)
 _MIB = 1 << 20
@@ -76,7 +77,7 @@ def open_replay(
     dialog = ReplayDialog(context, parent, stream, sequences, subject)
     if search is not None:
         dialog.take_search(search)
-    context.run(dialog.carry_out(), "start the replay")
+    context.run(dialog.carry_out(), tr("start the replay"))
     return dialog
 
 
@@ -87,7 +88,7 @@ def open_file_replay(
     dialog = ReplayDialog(context, parent, "", path=path)
     if subject:
         dialog.target_field.setText(subject)
-    context.run(dialog.carry_out(), "start the replay")
+    context.run(dialog.carry_out(), tr("start the replay"))
     return dialog
 
 
@@ -96,7 +97,7 @@ def open_again(context: ScreenContext, parent: QWidget | None, record: RunRecord
     source = record.source
     dialog = ReplayDialog(context, parent, source.stream, source.sequences, path=source.path)
     dialog.take_record(record)
-    context.run(dialog.carry_out(), "start the replay")
+    context.run(dialog.carry_out(), tr("start the replay"))
     return dialog
 
 
@@ -112,8 +113,10 @@ class ReplayDialog(FormDialog):
         subject: str | None = None,
         path: str = "",
     ) -> None:
-        title = f"Publish the messages of {Path(path).name}" if path else f"Replay messages of {stream}"
-        super().__init__(parent, title, "Publish from file" if path else "Start replay", width=720)
+        title = tr("Replay messages of {stream}", stream=stream)
+        if path:
+            title = tr("Publish the messages of {file}", file=Path(path).name)
+        super().__init__(parent, title, tr("Publish from file") if path else tr("Start replay"), width=720)
         self.path = path
         self.context = context
         self.stream = stream
@@ -123,9 +126,9 @@ class ReplayDialog(FormDialog):
         self._build_source(subject)
         self._build_target()
         self._build_how()
-        self.dry_button = QPushButton("Dry run")
+        self.dry_button = QPushButton(tr("Dry run"))
         self.dry_button.setAutoDefault(False)
-        self.dry_button.setToolTip("Show the first hundred messages as they would be sent")
+        self.dry_button.setToolTip(tr("Show the first hundred messages as they would be sent"))
         self.dry_button.clicked.connect(self.show_dry_run)
         self.buttons.insertWidget(0, self.dry_button)
         self.target_field.setFocus()
@@ -143,9 +146,14 @@ class ReplayDialog(FormDialog):
     # Building -----------------------------------------------------------------------------------
 
     def _build_source(self, subject: str | None) -> None:
-        count = figures.count_noun(len(self.sequences), "selected message")
+        count = tr_count(
+            "{count} selected message",
+            "{count} selected messages",
+            len(self.sequences),
+            count=figures.integer(len(self.sequences)),
+        )
         self.selection_choice = QRadioButton(count)
-        self.range_choice = QRadioButton("A range")
+        self.range_choice = QRadioButton(tr("A range"))
         group = QButtonGroup(self)
         group.addButton(self.selection_choice)
         group.addButton(self.range_choice)
@@ -153,9 +161,9 @@ class ReplayDialog(FormDialog):
         self.to_field = QLineEdit("last")
         self.subject_field = QLineEdit(subject or "")
         for field, name, hint in (
-            (self.from_field, "From", "first, #123456, 10:32, -15m"),
-            (self.to_field, "To", "last, #123456, 10:45, now"),
-            (self.subject_field, "Only subjects", "all"),
+            (self.from_field, tr("From"), tr("first, #123456, 10:32, -15m")),
+            (self.to_field, tr("To"), tr("last, #123456, 10:45, now")),
+            (self.subject_field, tr("Only subjects"), "all"),
         ):
             field.setAccessibleName(name)
             field.setPlaceholderText(hint)
@@ -174,22 +182,22 @@ class ReplayDialog(FormDialog):
         choices.addWidget(self.range_choice)
         choices.addStretch()
         grid.addLayout(choices, 0, 0, 1, 4)
-        grid.addWidget(PlainLabel("from", "caption"), 1, 0)
+        grid.addWidget(PlainLabel(tr("from"), "caption"), 1, 0)
         grid.addWidget(self.from_field, 1, 1)
-        grid.addWidget(PlainLabel("to", "caption"), 1, 2)
+        grid.addWidget(PlainLabel(tr("to"), "caption"), 1, 2)
         grid.addWidget(self.to_field, 1, 3)
-        grid.addWidget(PlainLabel("on", "caption"), 2, 0)
+        grid.addWidget(PlainLabel(tr("on"), "caption"), 2, 0)
         grid.addWidget(self.subject_field, 2, 1, 1, 3)
         self._range_widgets = (self.from_field, self.to_field, self.subject_field)
         (self.selection_choice if self.sequences else self.range_choice).setChecked(True)
         self.selection_choice.toggled.connect(self._update)
         self.range_choice.toggled.connect(self._update)
         if not self.path:
-            self.add_row("What", holder)
+            self.add_row(tr("What"), holder)
         else:
             holder.setParent(self)
             holder.hide()
-            self.add_row("What", PlainLabel(self.path, "mono", elide=Qt.TextElideMode.ElideMiddle))
+            self.add_row(tr("What"), PlainLabel(self.path, "mono", elide=Qt.TextElideMode.ElideMiddle))
 
     def take_search(self, search: ScanRequest) -> None:
         """Replay what a search matches: its range, its subject, its filter."""
@@ -235,12 +243,14 @@ class ReplayDialog(FormDialog):
     def _build_changes(self) -> None:
         self.where_field = QLineEdit()
         self.where_field.setProperty("role", "mono")
-        self.where_field.setPlaceholderText("all; or words, subject:…, json.total > 100")
-        self.add_row("Only those with", self.where_field)
+        self.where_field.setPlaceholderText(tr("all; or words, subject:…, json.total > 100"))
+        self.add_row(tr("Only those with"), self.where_field)
         self.edits_field = _lines_field("$.customer.email = null")
-        self.add_row("Change JSON", self.edits_field, "A line each: $.path = VALUE sets, - $.path removes.")
+        self.add_row(
+            tr("Change JSON"), self.edits_field, tr("A line each: $.path = VALUE sets, - $.path removes.")
+        )
         self.set_headers_field = _lines_field("X-Replayed: yes")
-        self.add_row("Set headers", self.set_headers_field, "A line each: Name: value.")
+        self.add_row(tr("Set headers"), self.set_headers_field, tr("A line each: Name: value."))
         self.add_validator(self._changes_problem)
 
     def _changes_problem(self) -> str:
@@ -269,14 +279,14 @@ class ReplayDialog(FormDialog):
         self.connection_box = QComboBox()
         for name, _ in self._sessions:
             self.connection_box.addItem(name)
-        self.connection_box.addItem("A file")
+        self.connection_box.addItem(tr("A file"))
         self.connection_box.currentIndexChanged.connect(self._update)
-        self.add_row("To", self.connection_box, "Any connection that is open in a tab, or a file.")
+        self.add_row(tr("To"), self.connection_box, tr("Any connection that is open in a tab, or a file."))
         self.file_field = QLineEdit()
         self.file_field.setProperty("role", "mono")
-        self.file_field.setPlaceholderText("messages.ndjson, or .mdump for a binary dump")
-        self.file_field.setAccessibleName("File to write")
-        choose = QPushButton("Choose")
+        self.file_field.setPlaceholderText(tr("messages.ndjson, or .mdump for a binary dump"))
+        self.file_field.setAccessibleName(tr("File to write"))
+        choose = QPushButton(tr("Choose"))
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose_file)
         self._file_row = QWidget()
@@ -285,7 +295,7 @@ class ReplayDialog(FormDialog):
         row.setSpacing(theme.SPACE_2)
         row.addWidget(self.file_field, 1)
         row.addWidget(choose)
-        self.add_row("File", self._file_row)
+        self.add_row(tr("File"), self._file_row)
         self.target_field = QLineEdit("{subject}")
         self.target_field.setProperty("role", "mono")
         self.target_field.textChanged.connect(self._update)
@@ -297,35 +307,37 @@ class ReplayDialog(FormDialog):
         column.setSpacing(theme.SPACE_1)
         column.addWidget(self.target_field)
         column.addWidget(self.target_note)
-        help_text = "{subject} is the original's, {1} its first part; also {stream} and {sequence}."
-        self.add_row("To subject", holder, help_text)
+        help_text = tr("{subject} is the original's, {1} its first part; also {stream} and {sequence}.")
+        self.add_row(tr("To subject"), holder, help_text)
 
     def _choose_file(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
-            self, "Write the messages to", f"{self.stream}.ndjson", "Messages (*.ndjson *.mdump)"
+            self, tr("Write the messages to"), f"{self.stream}.ndjson", tr("Messages (*.ndjson *.mdump)")
         )
         if path:
             self.file_field.setText(path)
 
     def _build_how(self) -> None:
         self.pace_box = QComboBox()
-        self.pace_box.addItems(["As fast as it is stored", "At most", "At most, bytes", "As recorded, times"])
+        self.pace_box.addItems(
+            [tr("As fast as it is stored"), tr("At most"), tr("At most, bytes"), tr("As recorded, times")]
+        )
         self.rate_box = QDoubleSpinBox()
         self.rate_box.setRange(0.1, 1_000_000)
         self.rate_box.setValue(100)
         self.rate_box.setDecimals(1)
-        self.rate_box.setSuffix(" messages/s")
+        self.rate_box.setSuffix(tr(" messages/s"))
         self.factor_box = QDoubleSpinBox()
         self.factor_box.setRange(0.01, 10_000)
         self.factor_box.setValue(1)
-        self.factor_box.setSuffix(" × as fast")
+        self.factor_box.setSuffix(tr(" × as fast"))
         self.bytes_box = QDoubleSpinBox()
         self.bytes_box.setRange(0.01, 10_000)
         self.bytes_box.setValue(1)
-        self.bytes_box.setSuffix(" MiB/s")
-        self.bytes_box.setAccessibleName("Mebibytes a second")
-        self.rate_box.setAccessibleName("Messages a second")
-        self.factor_box.setAccessibleName("Times as fast as recorded")
+        self.bytes_box.setSuffix(tr(" MiB/s"))
+        self.bytes_box.setAccessibleName(tr("Mebibytes a second"))
+        self.rate_box.setAccessibleName(tr("Messages a second"))
+        self.factor_box.setAccessibleName(tr("Times as fast as recorded"))
         pace = QWidget()
         row = QHBoxLayout(pace)
         row.setContentsMargins(0, 0, 0, 0)
@@ -336,28 +348,28 @@ class ReplayDialog(FormDialog):
         row.addWidget(self.factor_box)
         row.addStretch()
         self.pace_box.currentIndexChanged.connect(self._update)
-        self.pace_box.setAccessibleName("Pace")
-        self.add_row("Pace", pace)
+        self.pace_box.setAccessibleName(tr("Pace"))
+        self.add_row(tr("Pace"), pace)
         self._build_changes()
         self.ids_box = QComboBox()
         self.ids_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.ids_box.setMinimumContentsLength(44)
         for ids, title in _IDS:
             self.ids_box.addItem(title, ids)
-        self.add_row("Message ids", self.ids_box)
-        self.headers_check = QCheckBox("Keep the original's headers")
+        self.add_row(tr("Message ids"), self.ids_box)
+        self.headers_check = QCheckBox(tr("Keep the original's headers"))
         self.headers_check.setChecked(True)
-        self.provenance_check = QCheckBox("Add headers that say where each copy comes from")
+        self.provenance_check = QCheckBox(tr("Add headers that say where each copy comes from"))
         self.provenance_check.setChecked(True)
-        self.add_row("Headers", self.headers_check)
-        self.add_row("", self.provenance_check, "Memphis-Replay-Run, -Stream, -Sequence and -Time")
+        self.add_row(tr("Headers"), self.headers_check)
+        self.add_row("", self.provenance_check, tr("Memphis-Replay-Run, -Stream, -Sequence and -Time"))
         self.safety = PlainLabel("", "caption", wrap=True)
         self.safety.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.safety.setMinimumHeight(2 * self.safety.fontMetrics().height())
         self.body.addWidget(self.safety)  # always in view, however far the form is scrolled
         self.typed = QLineEdit()
         self.typed.setProperty("role", "mono")
-        self.typed.setAccessibleName("Name of the production connection")
+        self.typed.setAccessibleName(tr("Name of the production connection"))
         self.typed.hide()
         self.body.addWidget(self.typed)
         self._timer = QTimer(self)
@@ -394,7 +406,10 @@ class ReplayDialog(FormDialog):
         if hasattr(self, "typed"):
             self.typed.setVisible(bool(self._production()))
             self.typed.setPlaceholderText(
-                f"Type {self._production()} to publish to this production connection"
+                tr(
+                    "Type {production} to publish to this production connection",
+                    production=self._production(),
+                )
             )
             self._timer.start()
 
@@ -412,7 +427,7 @@ class ReplayDialog(FormDialog):
 
     def _target_text(self) -> tuple[str, str]:
         if self.path and "{" in self.target_field.text():
-            return "Each message goes to the subject it names", "caption"
+            return tr("Each message goes to the subject it names"), "caption"
         example = self._example()
         try:
             subject = target_subject(self.target_field.text(), example)
@@ -422,14 +437,26 @@ class ReplayDialog(FormDialog):
             return f"{example.subject} → {subject}", "caption"
         stream = storing_stream(self._streams(), subject)
         if stream is None:
-            return f"{example.subject} → {subject}: no station stores it", "warning"
+            text = tr(
+                "{original} → {subject}: no station stores it", original=example.subject, subject=subject
+            )
+            return text, "warning"
         target = self.target_session()
         if stream == self.stream and target is self.context.session:
-            return f"{example.subject} → {subject}, stored in the same station", "caption"
+            text = tr(
+                "{original} → {subject}, stored in the same station",
+                original=example.subject,
+                subject=subject,
+            )
+            return text, "caption"
         loop = loop_text(self.context.session, self.stream, target, stream)
-        if loop:
-            return f"{example.subject} → {subject}, stored in {stream}. {loop}", "accent"
-        return f"{example.subject} → {subject}, stored in {stream}", "caption"
+        text = tr(
+            "{original} → {subject}, stored in {station}",
+            original=example.subject,
+            subject=subject,
+            station=stream,
+        )
+        return (f"{text}. {loop}", "accent") if loop else (text, "caption")
 
     def _target_problem(self) -> str:
         text, role = self._target_text()
@@ -448,10 +475,10 @@ class ReplayDialog(FormDialog):
         if self.into_file:
             return ""
         if self.target_session().profile.read_only:
-            return "The target connection is read-only."
+            return tr("The target connection is read-only.")
         name = self._production()
         if name and self.typed.text().strip() != name:
-            return f"{name} is a production connection: type its name below to go on."
+            return tr("{name} is a production connection: type its name below to go on.", name=name)
         return ""
 
     def _production(self) -> str:
@@ -465,12 +492,12 @@ class ReplayDialog(FormDialog):
             return ""
         path = Path(self.file_field.text().strip()).expanduser()
         if not self.file_field.text().strip() or path.is_dir():
-            return "Choose the file to write to."
-        return "" if path.parent.is_dir() else f"There is no folder {path.parent}."
+            return tr("Choose the file to write to.")
+        return "" if path.parent.is_dir() else tr("There is no folder {path}.", path=path.parent)
 
     def _start_estimate(self) -> None:
         if self._estimating is None or self._estimating.done():
-            self._estimating = self.context.run(self._estimate(), "count what would be sent")
+            self._estimating = self.context.run(self._estimate(), tr("count what would be sent"))
 
     async def _estimate(self) -> None:
         """Say how much it is, how long it takes, and what the target makes of it."""
@@ -480,7 +507,7 @@ class ReplayDialog(FormDialog):
         try:
             amount = await amount_of(self.context, request)
         except (ClusterError, FileProblem) as error:
-            text = f"How many messages these are is not known: {error} "
+            text = tr("How many messages these are is not known: {error}", error=error) + " "
         else:
             text = safety_text(amount, request.options)
         if isValid(self):
@@ -541,7 +568,7 @@ class ReplayDialog(FormDialog):
                 self.show_error(problem)
                 return
         self.show_error("")
-        self.context.run(self._dry_run(self.request()), "rehearse the replay")
+        self.context.run(self._dry_run(self.request()), tr("rehearse the replay"))
 
     async def _dry_run(self, request: ReplayRequest) -> None:
         rehearsed = await dry_run(self.context, request)
@@ -573,6 +600,7 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
     for line in filter(str.strip, text.splitlines()):
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            raise ValueError(f"{line.strip()[:40]!r} is no header; write Name: value")
+            text = tr("{line} is no header; write Name: value", line=repr(line.strip()[:40]))
+            raise ValueError(text)
         found.append((name.strip(), value.strip()))
     return tuple(found)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 from memphis_desktop.inspect.decode.text import preview
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.replay import Rehearsed
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -21,41 +22,53 @@ class DryRunDialog(QDialog):
     def __init__(self, parent: QWidget | None, rehearsed: list[Rehearsed]) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Dry run")
+        self.setWindowTitle(tr("Dry run"))
         self.resize(900, 520)
         problems = sum(bool(row.problem) for row in rehearsed)
-        count = figures.count_noun(len(rehearsed), "message")
-        text = f"The first {count} as they would be sent. Nothing was sent."
+        text = tr_count(
+            "The first {count} message as they would be sent. Nothing was sent.",
+            "The first {count} messages as they would be sent. Nothing was sent.",
+            len(rehearsed),
+            count=figures.integer(len(rehearsed)),
+        )
         if problems:
-            text += f" {figures.count_noun(problems, 'message')} would fail."
+            failing = tr_count(
+                "{count} message would fail.",
+                "{count} messages would fail.",
+                problems,
+                count=figures.integer(problems),
+            )
+            text = f"{text} {failing}"
         self.table = DataTable(
             [
-                Column("state", "Result", _rehearsed_state, kind="dot", width=110),
-                Column("sequence", "Sequence", lambda row: row.original.sequence, kind="number", width=90),
-                Column("from", "Subject", lambda row: row.original.subject, kind="mono", width=190),
-                Column("to", "Sent to", lambda row: row.subject or row.problem, kind="mono", width=220),
+                Column("state", tr("Result"), _rehearsed_state, kind="dot", width=110),
+                Column(
+                    "sequence", tr("Sequence"), lambda row: row.original.sequence, kind="number", width=90
+                ),
+                Column("from", tr("Subject"), lambda row: row.original.subject, kind="mono", width=190),
+                Column("to", tr("Sent to"), lambda row: row.subject or row.problem, kind="mono", width=220),
                 Column(
                     "id",
-                    "Message id",
+                    tr("Message id"),
                     lambda row: _as_shown(row).headers.get("Nats-Msg-Id") or "",
                     kind="mono",
                 ),
                 Column(
                     "payload",
-                    "Payload",
+                    tr("Payload"),
                     lambda row: preview(_as_shown(row).payload, 256),
                     kind="mono",
                     width=240,
                     stretch=True,
                 ),
-                Column("size", "Size", lambda row: len(row.payload), kind="bytes", width=80),
+                Column("size", tr("Size"), lambda row: len(row.payload), kind="bytes", width=80),
             ],
             lambda row: row.original.identity,
             "replay_dry_run",
         )
         self.table.set_rows(rehearsed)
         if not rehearsed:
-            self.table.set_state("empty", "There is nothing to replay.")
+            self.table.set_state("empty", tr("There is nothing to replay."))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_3)
@@ -78,4 +91,4 @@ def _as_shown(row: Rehearsed) -> InspectedMessage:
 
 
 def _rehearsed_state(row: Rehearsed) -> tuple[str, str]:
-    return ("bad", "would fail") if row.problem else ("good", "ready")
+    return ("bad", tr("would fail")) if row.problem else ("good", "ready")

@@ -11,6 +11,7 @@ from memphis_desktop.inspect.draft import storing_stream
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.replay import FileMessages, ReplayOptions, target_subject
 from memphis_desktop.inspect.seek import Seek, SeekKind
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.replay.starting import ReplayRequest
@@ -86,14 +87,37 @@ def _place(stream: StreamSnapshot, seek: Seek) -> int:
 def safety_text(amount: Amount, options: ReplayOptions) -> str:
     """How much it is and how long it takes at the pace chosen, in a sentence or two."""
     if amount.messages is None:
-        return "How many messages there are is not known beforehand. "
-    text = ("" if amount.exact else "About ") + figures.count_noun(amount.messages, "message")
+        return tr("How many messages there are is not known beforehand.") + " "
+    number, count = amount.messages, figures.integer(amount.messages)
     size = amount.messages * amount.size if amount.size is not None else None
-    if size is not None:
-        text += f", about {figures.bytes_size(round(size))}"
+    if size is None:
+        text = (
+            tr_count("{count} message.", "{count} messages.", number, count=count)
+            if amount.exact
+            else tr_count("About {count} message.", "About {count} messages.", number, count=count)
+        )
+    else:
+        about = figures.bytes_size(round(size))
+        text = (
+            tr_count(
+                "{count} message, about {size}.",
+                "{count} messages, about {size}.",
+                number,
+                count=count,
+                size=about,
+            )
+            if amount.exact
+            else tr_count(
+                "About {count} message, about {size}.",
+                "About {count} messages, about {size}.",
+                number,
+                count=count,
+                size=about,
+            )
+        )
+    parts = [text]
     if options.edits.where.strip():
-        text += ", of which the filter leaves some out"
-    text += ". "
+        parts.append(tr("The filter leaves some of them out."))
     seconds = None
     if options.rate:
         seconds = amount.messages / options.rate
@@ -102,8 +126,8 @@ def safety_text(amount: Amount, options: ReplayOptions) -> str:
     elif options.original_pace and amount.recorded is not None:
         seconds = amount.recorded / options.original_pace
     if seconds is not None and seconds >= 1:
-        text += f"It takes about {figures.duration(round(seconds))}. "
-    return text
+        parts.append(tr("It takes about {duration}.", duration=figures.duration(round(seconds))))
+    return " ".join(parts) + " "
 
 
 def target_text(session: Any, template: str, example: InspectedMessage) -> str:
@@ -120,19 +144,23 @@ def target_text(session: Any, template: str, example: InspectedMessage) -> str:
     if stream is None:
         return ""
     config, parts = stream.config, []
-    full = "refuses new messages" if config.get("discard") == "new" else "removes its oldest"
     for key, used, words in (
         ("max_bytes", stream.bytes, figures.bytes_size),
         ("max_msgs", stream.messages, figures.compact),
     ):
         limit = int(config.get(key) or -1)
         if limit > 0:
+            said = {"station": name, "limit": words(limit), "share": figures.percent(used / limit)}
             parts.append(
-                f"{name} {full} at {words(limit)}, of which {figures.percent(used / limit)} are used."
+                tr("{station} refuses new messages at {limit}, of which {share} are used.", **said)
+                if config.get("discard") == "new"
+                else tr("{station} removes its oldest at {limit}, of which {share} are used.", **said)
             )
     window = int(config.get("duplicate_window") or 0)
     if window:
-        parts.append(f"It recognises an id again for {figures.duration(window / _SECOND)}.")
+        parts.append(
+            tr("It recognises an id again for {duration}.", duration=figures.duration(window / _SECOND))
+        )
     return " ".join(parts)
 
 
@@ -151,7 +179,18 @@ def loop_text(source_session: Any, source: str, target_session: Any, target: str
         origins = [one.get("name") for one in config.get("sources") or ()]
         origins += [(config.get("mirror") or {}).get("name")]
         if target in origins:
-            way = "" if stream.name == source else f", through {stream.name}"
-            return f"{source} takes its messages from {target}{way}: the copies come back to it, once."
+            if stream.name == source:
+                return tr(
+                    "{source} takes its messages from {target}: the copies come back to it, once.",
+                    source=source,
+                    target=target,
+                )
+            return tr(
+                "{source} takes its messages from {target}, through {between}: the copies come back to it, "
+                "once.",
+                source=source,
+                target=target,
+                between=stream.name,
+            )
         waiting += [name for name in origins if name]
     return ""

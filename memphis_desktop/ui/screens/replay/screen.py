@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.inspect.replay import ReplayState
 from memphis_desktop.inspect.replay.runs import RunEntry
-from memphis_desktop.inspect.replay.undo import Undo
-from memphis_desktop.language import tr
+from memphis_desktop.inspect.replay.undo import Undo, UndoProgress
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.opening import BACKUP_NAMES, MESSAGE_SUFFIXES, holds_messages
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
@@ -37,14 +37,14 @@ from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _REFRESH_MS = 200
 _STATES = {
-    ReplayState.READY: ("muted", "ready"),
-    ReplayState.RUNNING: ("information", "running"),
-    ReplayState.PAUSED: ("warning", "paused"),
-    ReplayState.DONE: ("good", "done"),
-    ReplayState.CANCELLED: ("muted", "cancelled"),
-    ReplayState.FAILED: ("bad", "failed"),
-    ReplayState.UNDONE: ("muted", "undone"),
-    ReplayState.INTERRUPTED: ("warning", "interrupted"),
+    ReplayState.READY: ("muted", tr("ready")),
+    ReplayState.RUNNING: ("information", tr("running")),
+    ReplayState.PAUSED: ("warning", tr("paused")),
+    ReplayState.DONE: ("good", tr("done")),
+    ReplayState.CANCELLED: ("muted", tr("cancelled")),
+    ReplayState.FAILED: ("bad", tr("failed")),
+    ReplayState.UNDONE: ("muted", tr("undone")),
+    ReplayState.INTERRUPTED: ("warning", tr("interrupted")),
 }
 
 
@@ -62,47 +62,66 @@ def _dot(entry: RunEntry) -> tuple[str, str]:
     progress = entry.progress
     token, word = _STATES[progress.state]
     if progress.state is ReplayState.DONE and progress.failed:
-        return "warning", "done with errors"
+        return "warning", tr("done with errors")
     return token, word
 
 
 class ReplayScreen(Screen):
     """Runs in a table; below, the one with the cursor."""
 
-    title = "Replay"
+    title = tr("Replay")
     route_name = "replay"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self.runs = runs_of(context.session)
-        self.header = PageHeader("Replay")
+        self.header = PageHeader(tr("Replay"))
         self.header.set_title(
-            "Replay", "Messages published again, with where they came from and what became of them"
+            tr("Replay"), tr("Messages published again, with where they came from and what became of them")
         )
         self.file_button = self.header.add_action(tr("Replay a file"), self._show_file_menu)
         self.file_button.setToolTip(
             tr("Messages exported to a file, or a backup; it can be dropped here too")
         )
-        self.forget_button = self.header.add_action("Clear ended", self._forget, kind="ghost")
+        self.forget_button = self.header.add_action(tr("Clear ended"), self._forget, kind="ghost")
         self.table = DataTable(
             [
-                Column("state", "State", _dot, kind="dot", width=104),
-                Column("source", "Source", lambda entry: entry.source, width=170, stretch=True),
-                Column("target", "To", lambda entry: entry.target, kind="mono", width=140),
-                Column("progress", "Progress", _share, kind="bar", width=116,
-                       token=lambda entry: _STATES[entry.progress.state][0]),
-                Column("stored", "Stored", lambda entry: entry.progress.stored, kind="number", width=70),
-                Column("duplicates", "Duplicates", lambda entry: entry.progress.duplicates, kind="number",
-                       width=86),
-                Column("failed", "Failed", lambda entry: entry.progress.failed, kind="number", width=64,
-                       token=lambda entry: "bad" if entry.progress.failed else None),
-                Column("rate", "Rate", lambda entry: entry.progress.rate, kind="rate", width=78),
-                Column("elapsed", "Took", lambda entry: entry.progress.elapsed, kind="duration", width=76),
-                Column("started", "Started", lambda entry: entry.started_ns, kind="time", width=92),
+                Column("state", tr("State"), _dot, kind="dot", width=104),
+                Column("source", tr("Source"), lambda entry: entry.source, width=170, stretch=True),
+                Column("target", tr("To"), lambda entry: entry.target, kind="mono", width=140),
+                Column(
+                    "progress",
+                    tr("Progress"),
+                    _share,
+                    kind="bar",
+                    width=116,
+                    token=lambda entry: _STATES[entry.progress.state][0],
+                ),
+                Column("stored", tr("Stored"), lambda entry: entry.progress.stored, kind="number", width=70),
+                Column(
+                    "duplicates",
+                    tr("Duplicates"),
+                    lambda entry: entry.progress.duplicates,
+                    kind="number",
+                    width=86,
+                ),
+                Column(
+                    "failed",
+                    tr("Failed"),
+                    lambda entry: entry.progress.failed,
+                    kind="number",
+                    width=64,
+                    token=lambda entry: "bad" if entry.progress.failed else None,
+                ),
+                Column("rate", tr("Rate"), lambda entry: entry.progress.rate, kind="rate", width=78),
+                Column(
+                    "elapsed", tr("Took"), lambda entry: entry.progress.elapsed, kind="duration", width=76
+                ),
+                Column("started", tr("Started"), lambda entry: entry.started_ns, kind="time", width=92),
             ],
             lambda entry: entry.run_id,
             "replays",
-        )  # fmt: skip
+        )
         self.table.model.zone = context.zone
         self.table.current_changed.connect(self._show_entry)
         self.panel = RunPanel()
@@ -148,8 +167,8 @@ class ReplayScreen(Screen):
         if entries:
             self.table.set_state("ready")
         else:
-            action = ("Choose a station", lambda: self.context.navigate(Route("stations")))
-            text = "No replays yet. Select messages in a station and press R."
+            action = (tr("Choose a station"), lambda: self.context.navigate(Route("stations")))
+            text = tr("No replays yet. Select messages in a station and press R.")
             self.table.set_state("empty", text, action, "repeat")
         if self._wanted:
             entry = self.runs.find(self._wanted)
@@ -166,10 +185,10 @@ class ReplayScreen(Screen):
         """Steering the run that is shown."""
         return [
             Command(
-                "Pause or resume the replay", keymap.key("replay.pause"), self.panel.toggle_pause, "pause"
+                tr("Pause or resume the replay"), keymap.key("replay.pause"), self.panel.toggle_pause, "pause"
             ),
-            Command("Cancel the replay", keymap.key("replay.cancel"), self.panel.cancel, "stop"),
-            Command("Run the replay again", keymap.key("replay.again"), self.again, "repeat"),
+            Command(tr("Cancel the replay"), keymap.key("replay.cancel"), self.panel.cancel, "stop"),
+            Command(tr("Run the replay again"), keymap.key("replay.again"), self.again, "repeat"),
             Command(tr("Replay a file"), "", self._choose_file, "file"),
             Command(tr("Replay a backup"), "", self._choose_backup, "archive-tray"),
         ]
@@ -204,7 +223,7 @@ class ReplayScreen(Screen):
     def resume(self) -> None:
         """Go on with the run that is shown, which ended before its source did."""
         if self.panel.entry is not None:
-            self.context.run(self._resume(self.panel.entry), "resume the replay")
+            self.context.run(self._resume(self.panel.entry), tr("resume the replay"))
 
     async def _resume(self, entry: RunEntry) -> None:
         resumed = await resume_replay(self.context, self.window(), entry)
@@ -221,25 +240,29 @@ class ReplayScreen(Screen):
     def undo(self) -> None:
         """Remove the copies of the run that is shown, after asking."""
         if self.panel.entry is not None:
-            self.context.run(self._undo(self.panel.entry), "undo the replay")
+            self.context.run(self._undo(self.panel.entry), tr("undo the replay"))
 
     async def _undo(self, entry: RunEntry) -> None:
         stored = sum(len(sequences) for sequences in entry.run.stored_in.values())
         streams = ", ".join(entry.run.stored_in)
-        count = figures.count_noun(stored, "message")
+        count = figures.integer(stored)
         session = entry.session or target_session_of(self.context, self.window(), entry)
-        text = f"{count} that this replay stored in {streams} will be removed for good. Others stay."
+        text = tr_count(
+            "{count} message that this replay stored in {streams} will be removed for good. Others stay.",
+            "{count} messages that this replay stored in {streams} will be removed for good. Others stay.",
+            stored,
+            count=count,
+            streams=streams,
+        )
+        verb = tr_count("Remove {count} message", "Remove {count} messages", stored, count=count)
         name = streams if session.profile.environment.value == "production" else None
-        if not await self.context.confirm("Undo this replay?", text, f"Remove {count}", name):
+        if not await self.context.confirm(tr("Undo this replay?"), text, verb, name):
             return
         entry.undo = Undo(session.nats, entry.run.stored_in, session.profile.api_prefix)
         progress = await entry.undo.run()
         if not progress.failed:
             await self.runs.note_undone(entry)
-        gone = f", {figures.integer(progress.gone)} were gone already" if progress.gone else ""
-        failed = f", {figures.integer(progress.failed)} failed: {progress.reason}" if progress.failed else ""
-        removed = figures.count_noun(progress.removed, "message")
-        self.context.notify(f"Removed {removed}{gone}{failed}.", "bad" if progress.failed else "good")
+        self.context.notify(_undone_sentence(progress), "bad" if progress.failed else "good")
         self.refresh()
 
     def _show_entry(self, entry: Any) -> None:
@@ -250,6 +273,81 @@ class ReplayScreen(Screen):
         self.runs.forget_ended()
         self.panel.show_entry(None)
         self.refresh()
+
+
+def _figures(entry: RunEntry) -> list[str]:
+    """How far a run is, figure by figure."""
+    progress = entry.progress
+    taken = figures.integer(progress.taken)
+    if progress.total is not None:
+        taken = tr("{taken} of {total}", taken=taken, total=figures.integer(progress.total))
+    parts = [_dot(entry)[1], taken]
+    stored, twice = progress.stored, progress.duplicates
+    parts.append(tr_count("{count} stored", "{count} stored", stored, count=figures.integer(stored)))
+    if twice:
+        parts.append(
+            tr_count(
+                "{count} duplicate not stored again",
+                "{count} duplicates not stored again",
+                twice,
+                count=figures.integer(twice),
+            )
+        )
+    if out := progress.left_out:
+        parts.append(
+            tr_count(
+                "{count} left out by the filter",
+                "{count} left out by the filter",
+                out,
+                count=figures.integer(out),
+            )
+        )
+    if failed := progress.failed:
+        parts.append(tr_count("{count} failed", "{count} failed", failed, count=figures.integer(failed)))
+    parts.append(figures.rate(progress.rate))
+    parts.append(figures.bytes_size(progress.sent_bytes))
+    if progress.ack_seconds is not None:
+        parts.append(tr("acknowledged in {duration}", duration=figures.duration(progress.ack_seconds)))
+    if progress.remaining_seconds is not None:
+        parts.append(tr("{duration} left", duration=figures.duration(progress.remaining_seconds)))
+    if entry.undo is not None:
+        undone = entry.undo.progress
+        parts.append(
+            tr(
+                "undone: {done} of {total}",
+                done=figures.integer(undone.done),
+                total=figures.integer(undone.total),
+            )
+        )
+    return parts
+
+
+def _undone_sentence(progress: UndoProgress) -> str:
+    """What became of the copies of a run."""
+    parts = [
+        tr_count(
+            "Removed {count} message.",
+            "Removed {count} messages.",
+            progress.removed,
+            count=figures.integer(progress.removed),
+        )
+    ]
+    if progress.gone:
+        count = figures.integer(progress.gone)
+        parts.append(
+            tr_count("{count} was gone already.", "{count} were gone already.", progress.gone, count=count)
+        )
+    if progress.failed:
+        parts.append(
+            tr_count(
+                "{count} failed: {reason}.",
+                "{count} failed: {reason}.",
+                progress.failed,
+                count=figures.integer(progress.failed),
+                reason=progress.reason,
+            )
+        )
+    return " ".join(parts)
 
 
 class RunPanel(QFrame):
@@ -267,21 +365,21 @@ class RunPanel(QFrame):
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress")
+        self.bar.setAccessibleName(tr("Progress"))
         self.figures_label = PlainLabel("", "muted", wrap=True)
         self.ids_label = PlainLabel("", "caption", selectable=True)
-        self.pause_button = QPushButton("Pause")
+        self.pause_button = QPushButton(tr("Pause"))
         beside_text(self.pause_button, icon("pause"))
-        self.cancel_button = QPushButton("Cancel replay")
+        self.cancel_button = QPushButton(tr("Cancel replay"))
         beside_text(self.cancel_button, icon("stop"))
         self.rate_box = QDoubleSpinBox()
         self.rate_box.setRange(0, 1_000_000)
         self.rate_box.setDecimals(0)
-        self.rate_box.setSpecialValueText("no limit")
-        self.rate_box.setSuffix(" messages/s")
+        self.rate_box.setSpecialValueText(tr("no limit"))
+        self.rate_box.setSuffix(tr(" messages/s"))
         self.rate_box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-        self.rate_box.setAccessibleName("Highest rate")
-        self.rate_box.setToolTip("Highest rate; takes hold at once")
+        self.rate_box.setAccessibleName(tr("Highest rate"))
+        self.rate_box.setToolTip(tr("Highest rate; takes hold at once"))
         self.rate_box.setKeyboardTracking(False)
         self.pause_button.clicked.connect(self.toggle_pause)
         self.cancel_button.clicked.connect(self.cancel)
@@ -291,14 +389,14 @@ class RunPanel(QFrame):
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE_2)
         head.addWidget(self.title_label, 1)
-        head.addWidget(PlainLabel("at most", "caption"))
-        self.undo_button = QPushButton("Undo")
+        head.addWidget(PlainLabel(tr("at most"), "caption"))
+        self.undo_button = QPushButton(tr("Undo"))
         beside_text(self.undo_button, icon("arrow-counter-clockwise"))
-        self.undo_button.setToolTip("Remove exactly the messages this replay stored")
+        self.undo_button.setToolTip(tr("Remove exactly the messages this replay stored"))
         self.undo_button.clicked.connect(self.undo_requested)
-        self.again_button = QPushButton("Run again")
+        self.again_button = QPushButton(tr("Run again"))
         beside_text(self.again_button, icon("repeat"))
-        self.again_button.setToolTip("Describe the same replay once more  ( A )")
+        self.again_button.setToolTip(tr("Describe the same replay once more  ( A )"))
         self.again_button.clicked.connect(self.again_requested)
         for widget in (
             self.rate_box, self.pause_button, self.cancel_button, self.again_button, self.undo_button
@@ -356,34 +454,16 @@ class RunPanel(QFrame):
         self.title_label.setText(f"{entry.source} → {entry.target}")
         share, _ = _share(entry)
         self.bar.setValue(round((share or 0) * 1000))
-        parts = [_dot(entry)[1]]
-        total = f" of {figures.integer(progress.total)}" if progress.total is not None else ""
-        parts.append(f"{figures.integer(progress.taken)}{total}")
-        parts.append(f"{figures.integer(progress.stored)} stored")
-        if progress.duplicates:
-            parts.append(f"{figures.count_noun(progress.duplicates, 'duplicate')} not stored again")
-        if progress.left_out:
-            parts.append(f"{figures.integer(progress.left_out)} left out by the filter")
-        if progress.failed:
-            parts.append(f"{figures.integer(progress.failed)} failed")
-        parts.append(figures.rate(progress.rate))
-        parts.append(figures.bytes_size(progress.sent_bytes))
-        if progress.ack_seconds is not None:
-            parts.append(f"acknowledged in {figures.duration(progress.ack_seconds)}")
-        if progress.remaining_seconds is not None:
-            parts.append(f"{figures.duration(progress.remaining_seconds)} left")
-        if entry.undo is not None:
-            undone = entry.undo.progress
-            parts.append(f"undone: {figures.integer(undone.done)} of {figures.integer(undone.total)}")
-        self.figures_label.setText("  ·  ".join(parts))
+        self.figures_label.setText("  ·  ".join(_figures(entry)))
         stored = [
             f"{stream} #{figures.integer(first)} – #{figures.integer(last)}"
             for stream, sequences in entry.run.stored_in.items()
             for first, last in sequences.ranges()[:3]
         ]
-        self.ids_label.setText(
-            f"Run {entry.run_id}" + (f"   stored as {', '.join(stored[:4])}" if stored else "")
-        )
+        run = tr("Run {id}", id=entry.run_id)
+        if stored:
+            run = tr("Run {id}   stored as {places}", id=entry.run_id, places=", ".join(stored[:4]))
+        self.ids_label.setText(run)
         running = not progress.state.ended
         # A file is not gone on with: nothing is left of one that was not finished.
         resumable = progress.state.resumable and entry.record is not None and not entry.options.file
@@ -391,7 +471,7 @@ class RunPanel(QFrame):
         self.again_button.setEnabled(entry.record is not None)
         self.pause_button.setEnabled(running or resumable)
         paused = progress.state is ReplayState.PAUSED or resumable
-        self.pause_button.setText("Resume" if paused else "Pause")
+        self.pause_button.setText(tr("Resume") if paused else tr("Pause"))
         self.pause_button.setIcon(icon("play" if paused else "pause"))
         self.cancel_button.setEnabled(running)
         self.rate_box.setEnabled(running)

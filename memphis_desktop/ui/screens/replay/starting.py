@@ -26,6 +26,7 @@ from memphis_desktop.inspect.replay.records import Place, RunRecord
 from memphis_desktop.inspect.replay.resume import copies_behind, reopened, resumed_run, source_record
 from memphis_desktop.inspect.replay.runs import RunEntry, new_run_id
 from memphis_desktop.inspect.seek import Seek, place
+from memphis_desktop.language import tr
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.decoders.store import mask
 from memphis_desktop.ui.screens.replay.runs import runs_of
@@ -95,7 +96,7 @@ def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest,
         started_ns=time.time_ns(),
     )
     if request.options.file:
-        where = f"file {Path(request.options.file).name}"
+        where = tr("file {name}", name=Path(request.options.file).name)
     else:
         at = "" if target is session else f"{target.profile.name}: "
         where = f"{at}{request.options.subject}"
@@ -124,8 +125,9 @@ def target_session_of(context: ScreenContext, window: QWidget | None, entry: Run
     for _, session in open_sessions(context, window):
         if wanted is not None and session.profile.id == wanted.id:
             return session
-    name = wanted.name if wanted is not None else "the target"
-    raise ReadError(0, 0, f"the connection {name} is not open; open it in a tab and try again")
+    name = wanted.name if wanted is not None else tr("the target")
+    text = tr("the connection {name} is not open; open it in a tab and try again", name=name)
+    raise ReadError(0, 0, text)
 
 
 async def resume_replay(context: ScreenContext, window: QWidget | None, entry: RunEntry) -> RunEntry:
@@ -136,7 +138,7 @@ async def resume_replay(context: ScreenContext, window: QWidget | None, entry: R
     """
     record = entry.record
     if record is None:
-        raise ReadError(0, 0, "there is no record of this replay")
+        raise ReadError(0, 0, tr("there is no record of this replay"))
     target = target_session_of(context, window, entry)
     session = context.session
     reader = None
