@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from memphis_desktop.language import tr
+
 log = logging.getLogger(__name__)
 
 SECONDS = 10.0  # so long a command may take
@@ -27,8 +29,8 @@ def check_command(line: str) -> str:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        return f"The command line is not understood: {error}."
-    return "" if words or not line.strip() else "Write a command line."
+        return tr("The command line is not understood: {error}.", error=error)
+    return "" if words or not line.strip() else tr("Write a command line.")
 
 
 class CommandRunner:
@@ -52,7 +54,7 @@ class CommandRunner:
         try:
             await asyncio.to_thread(run, line, orjson.dumps(contents, default=str))
         except CommandProblem as problem:
-            self._failed(f"The command of an alert failed: {problem}.")
+            self._failed(tr("The command of an alert failed: {problem}.", problem=problem))
 
 
 def run(line: str, data: bytes) -> None:
@@ -68,10 +70,10 @@ def run(line: str, data: bytes) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise CommandProblem(f"it took longer than {SECONDS:g} s") from None
+        raise CommandProblem(tr("it took longer than {seconds} s", seconds=format(SECONDS, "g"))) from None
     except (OSError, ValueError, IndexError) as error:
-        raise CommandProblem(f"it could not be started ({error})") from None
+        raise CommandProblem(tr("it could not be started ({error})", error=error)) from None
     if done.returncode:
         lines = done.stderr[-MOST_KEPT:].decode("utf-8", "replace").strip().splitlines()
-        why = f": {lines[-1][:200]}" if lines else ""
-        raise CommandProblem(f"it ended with code {done.returncode}{why}")
+        text = tr("it ended with code {code}", code=done.returncode)
+        raise CommandProblem(f"{text}: {lines[-1][:200]}" if lines else text)

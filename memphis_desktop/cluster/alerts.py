@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from memphis_desktop.language import tr
+
 from .dead_letters.names import DEFAULT_PATTERNS as DEAD_LETTER_PATTERNS
 from .dead_letters.names import station_matches
 from .model import ClusterSnapshot, ConnectionState, is_machinery
@@ -150,38 +152,38 @@ def _leaderless(snapshot: ClusterSnapshot) -> Measured:
 
 
 SIGNALS: Mapping[str, Signal] = {
-    "lag_seconds": Signal("A group is behind", "s", _consumers(lambda one: one.lag_seconds)),
+    "lag_seconds": Signal(tr("A group is behind"), "s", _consumers(lambda one: one.lag_seconds)),
     "lag_messages": Signal(
-        "Messages not delivered", "messages", _consumers(lambda one: float(one.num_pending))
+        tr("Messages not delivered"), "messages", _consumers(lambda one: float(one.num_pending))
     ),
-    "lag_growing": Signal("A group falls further and further behind", "messages", _consumers(_growing)),
+    "lag_growing": Signal(tr("A group falls further and further behind"), "messages", _consumers(_growing)),
     "unacked": Signal(
-        "Messages not acknowledged", "messages", _consumers(lambda one: float(one.num_ack_pending))
+        tr("Messages not acknowledged"), "messages", _consumers(lambda one: float(one.num_ack_pending))
     ),
     "redelivered": Signal(
-        "Messages redelivered", "messages", _consumers(lambda one: float(one.num_redelivered))
+        tr("Messages redelivered"), "messages", _consumers(lambda one: float(one.num_redelivered))
     ),
-    "dead_letters": Signal("Dead letters in five minutes", "messages", _nothing),
-    "schema_violations": Signal("Messages refused by their schema in five minutes", "messages", _nothing),
-    "disconnections": Signal("Memphis clients gone in five minutes", "", _nothing),
+    "dead_letters": Signal(tr("Dead letters in five minutes"), "messages", _nothing),
+    "schema_violations": Signal(tr("Messages refused by their schema in five minutes"), "messages", _nothing),
+    "disconnections": Signal(tr("Memphis clients gone in five minutes"), "", _nothing),
     "dead_letter_stations": Signal(
-        "Messages in a dead-letter station", "messages", _streams(_dead_letter_station)
+        tr("Messages in a dead-letter station"), "messages", _streams(_dead_letter_station)
     ),
     "rate_low": Signal(
-        "A station receives too little", "/s", _streams(lambda one: one.in_messages_rate), below=True
+        tr("A station receives too little"), "/s", _streams(lambda one: one.in_messages_rate), below=True
     ),
-    "rate_high": Signal("A station receives too much", "/s", _streams(lambda one: one.in_messages_rate)),
-    "stream_used": Signal("A station that refuses when full is full", "%", _streams(_stream_used)),
-    "no_leader": Signal("A station has no leader", "", _leaderless),
+    "rate_high": Signal(tr("A station receives too much"), "/s", _streams(lambda one: one.in_messages_rate)),
+    "stream_used": Signal(tr("A station that refuses when full is full"), "%", _streams(_stream_used)),
+    "no_leader": Signal(tr("A station has no leader"), "", _leaderless),
     "replica_lag": Signal(
-        "A replica is behind",
+        tr("A replica is behind"),
         "messages",
         _streams(lambda one: float(max((peer.lag for peer in one.peers), default=0))),
     ),
-    "store_used": Signal("The account's store is full", "%", _account_used),
-    "api_errors": Signal("JetStream requests fail", "/s", _api_errors),
-    "expiry": Signal("A certificate or login ends soon", "d", _expiries, below=True),
-    "slow_clients": Signal("Clients are too slow", "", _slow_clients),
+    "store_used": Signal(tr("The account's store is full"), "%", _account_used),
+    "api_errors": Signal(tr("JetStream requests fail"), "/s", _api_errors),
+    "expiry": Signal(tr("A certificate or login ends soon"), "d", _expiries, below=True),
+    "slow_clients": Signal(tr("Clients are too slow"), "", _slow_clients),
 }
 
 

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from memphis_desktop.language import tr
+
 from . import keychain
 from .alerts import BAD, SIGNALS, WARNING, Alert
 
@@ -75,11 +77,11 @@ def check_address(url: str) -> str:
         parts = urlsplit(url.strip())
         port = parts.port  # raises for what is no number
     except ValueError:
-        return "This is not an address."
+        return tr("This is not an address.")
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return "The address begins with https:// or http:// and names a host."
+        return tr("The address begins with https:// or http:// and names a host.")
     if parts.username or parts.password:
-        return "Leave the login out of the address: give a token instead."
+        return tr("Leave the login out of the address: give a token instead.")
     return ""
 
 
@@ -163,7 +165,7 @@ def sample_message() -> dict[str, Any]:
     """Return what the test button sends: of the same form, and said to be a test."""
     now = _iso(time.time())
     return {
-        "text": "Test of a webhook of Memphis Desktop: alerts will look like this.",
+        "text": tr("Test of a webhook of Memphis Desktop: alerts will look like this."),
         "event": TEST,
         "signal": "lag_seconds",
         "title": SIGNALS["lag_seconds"].title,
@@ -213,13 +215,22 @@ async def send(hook: Webhook, contents: Mapping[str, Any]) -> None:
             text = f"{urlsplit(hook.url).netloc} answered {answer.status} {answer.reason or ''}".strip()
             raise WebhookError(text, passing=answer.status == 429 or answer.status >= 500)
     except TimeoutError:
-        raise WebhookError(f"No answer within {ANSWER_SECONDS:.0f} s", passing=True) from None
+        raise WebhookError(
+            tr("No answer within {seconds} s", seconds=format(ANSWER_SECONDS, ".0f")),
+            passing=True,
+        ) from None
     except aiohttp.ClientConnectorCertificateError as error:
-        raise WebhookError(f"The certificate is refused: {error.certificate_error}") from error
+        raise WebhookError(
+            tr("The certificate is refused: {reason}", reason=error.certificate_error)
+        ) from error
     except aiohttp.ClientConnectorError as error:
-        raise WebhookError(f"{error.host}:{error.port} cannot be reached", passing=True) from error
+        raise WebhookError(
+            tr("{host}:{port} cannot be reached", host=error.host, port=error.port), passing=True
+        ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise WebhookError(f"The request failed ({type(error).__name__})", passing=True) from error
+        raise WebhookError(
+            tr("The request failed ({name})", name=type(error).__name__), passing=True
+        ) from error
 
 
 @dataclass(slots=True)

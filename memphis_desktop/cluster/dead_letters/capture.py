@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from memphis_desktop.language import tr
 from memphis_desktop.protocol.subjects import is_subset
 
 from ..actions import Action, create_stream, delete_stream
@@ -130,7 +131,7 @@ def capture_config(snapshot: ClusterSnapshot) -> dict[str, Any]:
     ]
     if not subjects:
         names = ", ".join(sorted(set(taken.values()))) or ", ".join(status.streams)
-        raise ValueError(f"These advisories already go to {names}")
+        raise ValueError(tr("These advisories already go to {names}", names=names))
     clustered = any(stream.clustered for stream in snapshot.streams.values())
     return {
         "name": CAPTURE_STREAM,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import PublishError, publish
+from memphis_desktop.language import tr
 
 from ..actions import Action, ActionRecord
 from ..activity import identity
@@ -375,13 +376,19 @@ class DeadLetters:
     def why_no_notes(self, letters: Iterable[DeadLetter]) -> str:
         """Return why nothing can be written about letters here; empty when it can."""
         if self._session.profile.read_only:
-            return "This connection is read-only."
+            return tr("This connection is read-only.")
         if all(letter.external for letter in letters) or self.status.notes:
             return ""
         if self.status.active:
             names = ", ".join(self.status.streams)
-            return f"{names} does not keep notes: it lacks the subject {NOTE_PREFIX}.>."
-        return "Start capturing first: notes are kept with the captured failures, where colleagues see them."
+            return tr(
+                "{streams} does not keep notes: it lacks the subject {subject}.",
+                streams=names,
+                subject=f"{NOTE_PREFIX}.>",
+            )
+        return tr(
+            "Start capturing first: notes are kept with the captured failures, where colleagues see them."
+        )
 
     async def write_note(self, letters: Sequence[DeadLetter], text: str, tags: Iterable[str]) -> None:
         """Write a note about letters where their state is kept; nothing takes a note back.

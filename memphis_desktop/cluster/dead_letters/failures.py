@@ -10,6 +10,7 @@ from dataclasses import replace
 import orjson
 
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 
 from ..model import ClusterSnapshot
 from .letters import DeadLetter, Failure, LetterKey, Note, Presence, Resent, from_failures, parse_advisory
@@ -211,7 +212,7 @@ class FailureTable:
             if letter.original.presence is Presence.THERE:
                 stream = snapshot.streams.get(letter.stream)
                 if stream is not None and stream.is_read and letter.sequence < stream.first_sequence:
-                    why = "Removed by the station's limits since"
+                    why = tr("Removed by the station's limits since")
                     original = replace(letter.original, presence=Presence.GONE, why_gone=why)
                     self._originals.put(letter.stream, letter.sequence, original)
                     self._letters[key] = replace(letter, original=original)

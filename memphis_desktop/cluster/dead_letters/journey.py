@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.protocol.subjects import matches
 
 from ..lag import filters
@@ -81,7 +82,7 @@ def journey(
     present = {consumer.name for consumer in consumers}
     for name, other in failed.items():
         if name and name not in present:
-            steps.append(_gave_up(other, " The consumer does not exist any more."))
+            steps.append(_gave_up(other, tr("The consumer does not exist any more.")))
     steps.append(_ended(letter))
     steps += _copies(letter, known)
     return steps
@@ -89,34 +90,54 @@ def journey(
 
 def _published(message: InspectedMessage | None) -> Step:
     if message is None:
-        return Step("published", "muted", "Published", "The message is gone, and with it who published it.")
+        return Step(
+            "published", "muted", tr("Published"), tr("The message is gone, and with it who published it.")
+        )
     headers = message.headers
     attempt = attempt_of(headers)
     if attempt:
         origin = f"{headers.get(HEADER_STREAM) or '?'} #{headers.get(HEADER_SEQUENCE) or '?'}"
         consumer = headers.get(HEADER_CONSUMER)
-        text = f"A dead letter sent again, attempt {attempt}: a copy of {origin}"
-        return Step(
-            "published", "information", "Published", f"{text} of {consumer}." if consumer else f"{text}."
+        text = tr(
+            "A dead letter sent again, attempt {attempt}: a copy of {origin}.", attempt=attempt, origin=origin
         )
+        if consumer:
+            text = tr(
+                "A dead letter sent again, attempt {attempt}: a copy of {origin} of {consumer}.",
+                attempt=attempt,
+                origin=origin,
+                consumer=consumer,
+            )
+        return Step("published", "information", tr("Published"), text)
     run = headers.get("Memphis-Replay-Run")
     if run:
-        return Step("published", "information", "Published", f"A copy made by replay {run}.")
+        return Step("published", "information", tr("Published"), tr("A copy made by replay {run}.", run=run))
     source = headers.get("Nats-Stream-Source")
     if source:
-        return Step("published", "information", "Published", f"Copied from stream {source.split(' ')[0]}.")
+        return Step(
+            "published",
+            "information",
+            tr("Published"),
+            tr("Copied from stream {stream}.", stream=source.split(" ")[0]),
+        )
     producer = next((value for name in _PRODUCERS if (value := headers.get(name))), "")
     if producer:
-        return Step("published", "good", "Published", f"By {producer}.")
-    return Step("published", "good", "Published", "Its headers do not say by whom.")
+        return Step("published", "good", tr("Published"), tr("By {producer}.", producer=producer))
+    return Step("published", "good", tr("Published"), tr("Its headers do not say by whom."))
 
 
 def _stored(letter: DeadLetter, message: InspectedMessage | None) -> Step:
-    where = f"Stored in {letter.stream}"
+    where = tr("Stored in {stream}", stream=letter.stream)
     if message is None:
-        why = letter.original.why_gone or "It is gone"
-        return Step("stored", "warning", where, f"It had sequence {letter.sequence:,}. {why}.", None)
-    text = f"Sequence {message.sequence:,} on {message.subject}."
+        why = letter.original.why_gone or tr("It is gone")
+        return Step(
+            "stored",
+            "warning",
+            where,
+            tr("It had sequence {sequence}. {why}.", sequence=format(letter.sequence, ","), why=why),
+            None,
+        )
+    text = tr("Sequence {sequence} on {subject}.", sequence=f"{message.sequence:,}", subject=message.subject)
     return Step("stored", "good", where, text, message.time_ns)
 
 
@@ -131,51 +152,78 @@ def _consumed(
         return Step("consumer", token, name, text, consumer=name)
 
     if subject and not matched_by(consumer.config, subject):
-        return step("muted", "Its filter does not take this subject: never delivered.")
+        return step("muted", tr("Its filter does not take this subject: never delivered."))
     if _begins_after(consumer, letter):
-        return step("muted", "It was made to begin later: never delivered.")
+        return step("muted", tr("It was made to begin later: never delivered."))
     if sequence > consumer.delivered_stream:
-        return step("information", "Not delivered yet.")
+        return step("information", tr("Not delivered yet."))
     if str(consumer.config.get("ack_policy") or "none") == "none":
-        return step("good", "Delivered; this consumer does not acknowledge.")
+        return step("good", tr("Delivered; this consumer does not acknowledge."))
     if sequence <= consumer.ack_floor_stream:
-        return step("good", "Delivered and acknowledged.")
+        return step("good", tr("Delivered and acknowledged."))
     if consumer.num_ack_pending == 0:
-        return step("good", "Delivered and acknowledged.")
-    text = f"Delivered; among the {consumer.num_ack_pending:,} that wait for an ack, or acknowledged already."
+        return step("good", tr("Delivered and acknowledged."))
+    text = tr_count(
+        "Delivered; among the {count} that wait for an ack, or acknowledged already.",
+        "Delivered; among the {count} that wait for an ack, or acknowledged already.",
+        consumer.num_ack_pending,
+        count=f"{consumer.num_ack_pending:,}",
+    )
     return step("warning", text)
 
 
 def _gave_up(letter: DeadLetter, more: str = "") -> Step:
-    times = "once" if letter.deliveries == 1 else f"{letter.deliveries or 'several'} times"
     if letter.kind is LetterKind.TERMINATED:
-        said = f' It said: "{letter.reason}".' if letter.reason else " It gave no reason."
-        text = f"Delivered {times}, then terminated.{said}{more}"
+        said = tr('It said: "{reason}".', reason=letter.reason) if letter.reason else tr("It gave no reason.")
+        text = f"{_then_terminated(letter.deliveries)} {said}"
     else:
-        text = f"Delivered {times} and never acknowledged: the delivery limit was reached.{more}"
+        text = _never_acknowledged(letter.deliveries)
+    text = f"{text} {more}".rstrip()
     return Step("consumer", "bad", letter.consumer, text, letter.failed_ns, letter.consumer)
+
+
+def _then_terminated(deliveries: int | None) -> str:
+    if not deliveries:
+        return tr("Delivered several times, then terminated.")
+    if deliveries == 1:
+        return tr("Delivered once, then terminated.")
+    return tr_count(
+        "Delivered {count} time, then terminated.", "Delivered {count} times, then terminated.", deliveries
+    )
+
+
+def _never_acknowledged(deliveries: int | None) -> str:
+    if not deliveries:
+        return tr("Delivered several times and never acknowledged: the delivery limit was reached.")
+    if deliveries == 1:
+        return tr("Delivered once and never acknowledged: the delivery limit was reached.")
+    return tr_count(
+        "Delivered {count} time and never acknowledged: the delivery limit was reached.",
+        "Delivered {count} times and never acknowledged: the delivery limit was reached.",
+        deliveries,
+    )
 
 
 def _ended(letter: DeadLetter) -> Step:
     if letter.kind is LetterKind.STATION:
-        origin = f" It came from {letter.home}." if letter.home and letter.home != letter.stream else ""
-        text = f"Put into the dead-letter station {letter.stream}.{origin}"
+        parts = [tr("Put into the dead-letter station {station}.", station=letter.stream)]
+        if letter.home and letter.home != letter.stream:
+            parts.append(tr("It came from {station}.", station=letter.home))
         if letter.reason:
-            text += f" Reason: {letter.reason}."
+            parts.append(tr("Reason: {reason}.", reason=letter.reason))
     elif letter.records:
-        text = "The advisory about it is captured."
+        parts = [tr("The advisory about it is captured.")]
     else:
-        text = "Heard of while this program runs; nothing keeps it."
+        parts = [tr("Heard of while this program runs; nothing keeps it.")]
     if letter.original.presence is Presence.GONE:
         why = letter.original.why_gone
-        text += f" The message itself is gone: {why[:1].lower()}{why[1:]}."
-    return Step("dead", "bad", "Dead letter", text, letter.failed_ns)
+        parts.append(tr("The message itself is gone: {why}.", why=f"{why[:1].lower()}{why[1:]}"))
+    return Step("dead", "bad", tr("Dead letter"), " ".join(parts), letter.failed_ns)
 
 
 def _copies(letter: DeadLetter, known: Mapping[LetterKey, DeadLetter]) -> list[Step]:
     steps = []
     for copy in letter.resent:
-        where = f"stored as {copy.stream} #{copy.sequence:,}" if copy.sequence else "handed to the consumer"
         failed = next(
             (
                 one
@@ -184,11 +232,19 @@ def _copies(letter: DeadLetter, known: Mapping[LetterKey, DeadLetter]) -> list[S
             ),
             None,
         )
-        text = f"On {copy.subject}, {where}."
+        text = tr("On {subject}, handed to the consumer.", subject=copy.subject)
+        if copy.sequence:
+            place = f"{copy.stream} #{copy.sequence:,}"
+            text = tr("On {subject}, stored as {place}.", subject=copy.subject, place=place)
         if failed is not None:
-            text += f" It failed again at {failed.consumer or failed.stream}: {failed.cause}."
+            again = tr(
+                "It failed again at {consumer}: {cause}.",
+                consumer=failed.consumer or failed.stream,
+                cause=failed.cause,
+            )
+            text = f"{text} {again}"
         token = "bad" if failed is not None else "information"
-        title = f"Sent again, attempt {copy.attempt}"
+        title = tr("Sent again, attempt {attempt}", attempt=copy.attempt)
         steps.append(
             Step(
                 "resent", token, title, text, copy.time_ns, letter=failed.key if failed is not None else None

@@ -23,6 +23,7 @@ import orjson
 
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.publishing import PublishError
+from memphis_desktop.language import tr, tr_count
 
 from ..failures import ClusterError
 from ..model import ConnectionState
@@ -160,7 +161,7 @@ class LaterResends:
         """
         self._session.require_writable()
         if sum(one.open for one in self._orders) >= MOST_ORDERS:
-            raise ClusterError(f"{MOST_ORDERS} resends wait already: cancel some first.")
+            raise ClusterError(tr("{number} resends wait already: cancel some first.", number=MOST_ORDERS))
         await self.start()
         order.made = order.made or time.time()
         self._orders.append(order)
@@ -302,13 +303,19 @@ def later_path(folder: Path, profile_id: str) -> Path:
 def held_if_missed(order: Order, now: float) -> Order:
     """Hold an order of an earlier run that was interrupted, or whose time passed while nobody was there."""
     if order.state is OrderState.SENDING:
-        left = (
-            f"{len(order.letters):,} of {order.total:,} are left. Of those, the last few may have been sent."
+        order.state = OrderState.HELD
+        order.problem = tr_count(
+            "It was interrupted while it was sent. {count} of {total} are left. Of those, the last few may "
+            "have been sent.",
+            "It was interrupted while it was sent. {count} of {total} are left. Of those, the last few may "
+            "have been sent.",
+            len(order.letters),
+            count=f"{len(order.letters):,}",
+            total=f"{order.total:,}",
         )
-        order.state, order.problem = OrderState.HELD, f"It was interrupted while it was sent. {left}"
     elif order.state is OrderState.WAITING and order.due < now - GRACE:
         order.state = OrderState.HELD
-        order.problem = "Its time passed while this connection was not open."
+        order.problem = tr("Its time passed while this connection was not open.")
     return order
 
 

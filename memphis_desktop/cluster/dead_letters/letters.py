@@ -10,6 +10,7 @@ from typing import Any
 from memphis_desktop.inspect.decode import decode
 from memphis_desktop.inspect.decode.text import preview
 from memphis_desktop.inspect.message import Headers, InspectedMessage
+from memphis_desktop.language import tr
 
 from ..times import parse_time
 
@@ -381,7 +382,7 @@ def group_letters(letters: Iterable[DeadLetter]) -> list[LetterGroup]:
                 consumer,
                 cause,
                 shape,
-                stations.pop() if len(stations) == 1 else "several",
+                stations.pop() if len(stations) == 1 else tr("several"),
                 len(members),
                 sum(letter.original.presence is Presence.GONE for letter in members),
                 min(letter.first_ns for letter in members),

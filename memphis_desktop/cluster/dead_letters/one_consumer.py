@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from memphis_desktop.language import tr
 from memphis_desktop.protocol.subjects import overlaps
 
 from ..actions import Action, update_consumer, update_stream
@@ -62,17 +63,23 @@ def plan_for(snapshot: ClusterSnapshot, stream: str, consumer: str, subjects: Se
     target = snapshot.consumers.get((stream, consumer))
     station = snapshot.streams.get(stream)
     if target is None or station is None:
-        raise NotPossible(f"The consumer {consumer} does not exist any more.")
+        raise NotPossible(tr("The consumer {consumer} does not exist any more.", consumer=consumer))
     if not target.is_pull:
         deliver = str(target.config["deliver_subject"])
-        text = (
-            f"{consumer} is a push consumer: copies are published to {deliver}, where its clients listen. "
-            "They are not stored, so an ack of them has no effect and nobody delivers them again."
+        text = tr(
+            "{consumer} is a push consumer: copies are published to {deliver}, where its clients listen. "
+            "They are not stored, so an ack of them has no effect and nobody delivers them again.",
+            consumer=consumer,
+            deliver=deliver,
         )
         return ConsumerPlan(stream, consumer, deliver, True, text)
     others = [one for one in snapshot.consumers.values() if one.stream == stream and one.name != consumer]
     if subjects and not any(matched_by(one.config, subject) for one in others for subject in subjects):
-        text = f"No other consumer of {stream} takes these subjects: only {consumer} gets the copies."
+        text = tr(
+            "No other consumer of {stream} takes these subjects: only {consumer} gets the copies.",
+            stream=stream,
+            consumer=consumer,
+        )
         return ConsumerPlan(stream, consumer, "", False, text)
     return _private_subject(station.config, target, others)
 
@@ -90,14 +97,24 @@ def _private_subject(
     if unfiltered:
         names = ", ".join(sorted(unfiltered)[:4]) + (" …" if len(unfiltered) > 4 else "")
         raise NotPossible(
-            f"{names} take every subject of {target.stream}, so they would get the copies too. "
-            "Give them filters, or send to all."
+            tr(
+                "{names} take every subject of {stream}, so they would get the copies too. "
+                "Give them filters, or send to all.",
+                names=names,
+                stream=target.stream,
+            )
             if len(unfiltered) > 1
-            else f"{names} takes every subject of {target.stream}, so it would get the copies too. "
-            "Give it a filter, or send to all."
+            else tr(
+                "{names} takes every subject of {stream}, so it would get the copies too. "
+                "Give it a filter, or send to all.",
+                names=names,
+                stream=target.stream,
+            )
         )
     if config.get("mirror") or config.get("sealed"):
-        raise NotPossible(f"{target.stream} is a mirror or sealed: nothing can be published to it.")
+        raise NotPossible(
+            tr("{stream} is a mirror or sealed: nothing can be published to it.", stream=target.stream)
+        )
     changes: list[Action] = []
     own = [str(subject) for subject in config.get("subjects") or ()]
     if private not in own:
@@ -107,10 +124,15 @@ def _private_subject(
         after = {key: value for key, value in target.config.items() if key != "filter_subject"}
         after["filter_subjects"] = [*wanted, private]
         changes.append(update_consumer(target.stream, after, target.config))
-    text = f"Copies go to {private}, which only {target.name} takes; a header has the original subject."
+    text = tr(
+        "Copies go to {private}, which only {name} takes; a header has the original subject.",
+        private=private,
+        name=target.name,
+    )
     if changes:
         places = " and ".join(_what(change) for change in changes)
-        text += f" Before that, it is added to {places}, and stays there."
+        more = tr("Before that, it is added to {places}, and stays there.", places=places)
+        text = f"{text} {more}"
     return ConsumerPlan(target.stream, target.name, private, False, text, tuple(changes))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from memphis_desktop.inspect.connection import ReadConnection, ReadError
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader
+from memphis_desktop.language import tr
 
 from .letters import UNREAD, Original, Presence, describe
 
@@ -128,7 +129,9 @@ class Originals:
         except ReadError as error:
             if error.code != 404:
                 return  # it is asked for again
-            original = Original(Presence.GONE, f"The station {stream} does not exist any more")
+            original = Original(
+                Presence.GONE, tr("The station {stream} does not exist any more", stream=stream)
+            )
         else:
             original = self.described(stream, sequence, message)
         if self.put(stream, sequence, original):
@@ -140,12 +143,12 @@ class Originals:
         if message is None:
             retention = str(config.config.get("retention")) if config is not None else ""
             if retention == "workqueue":
-                return Original(Presence.GONE, "Removed from the queue: a terminated message leaves it")
+                return Original(Presence.GONE, tr("Removed from the queue: a terminated message leaves it"))
             if retention == "interest":
-                return Original(Presence.GONE, "Removed: every consumer was done with it")
-            return Original(Presence.GONE, "Removed by the station's limits, a purge or a deletion")
+                return Original(Presence.GONE, tr("Removed: every consumer was done with it"))
+            return Original(Presence.GONE, tr("Removed by the station's limits, a purge or a deletion"))
         first = self._first_failure(stream, sequence)
         if first is not None and message.time_ns > first:
-            why = "The station was made anew: another message has this sequence now"
+            why = tr("The station was made anew: another message has this sequence now")
             return Original(Presence.GONE, why)
         return describe(message)

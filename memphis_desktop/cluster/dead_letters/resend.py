@@ -17,6 +17,7 @@ from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError, check_subject, send
 from memphis_desktop.inspect.replay import NEVER_COPIED
+from memphis_desktop.language import tr, tr_count
 
 from ..actions import Action, ActionRecord
 from ..failures import ClusterError
@@ -165,7 +166,8 @@ class ResendRun:
         limit = self.options.stop_after
         failed = sum(fate is Fate.FAILED for fate in self.fates.values())
         if limit is not None and failed >= limit:
-            self._reason = f"Stopped: {failed} failed. {self.problems[-1] if self.problems else ''}".strip()
+            stopped = tr_count("Stopped: {count} failed.", "Stopped: {count} failed.", failed)
+            self._reason = " ".join([stopped, *self.problems[-1:]])
             return True
         return False
 
@@ -206,7 +208,7 @@ class ResendRun:
     def _settled(self, key: Any, result: Acknowledgement | PublishError) -> None:
         if key is None:
             if isinstance(result, PublishError):
-                self.problems.append(f"What was sent could not be noted: {result}")
+                self.problems.append(tr("What was sent could not be noted: {result}", result=result))
             return
         letter, attempt, subject = key
         if isinstance(result, PublishError):

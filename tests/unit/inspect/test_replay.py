@@ -84,6 +84,8 @@ async def test_a_range_is_copied_in_order_with_its_origin(client: Client) -> Non
     assert info.state.messages == 51
     assert info.state.first_seq == 52
     assert (await Undo(client, {"COPY": SequenceSet([(1, 3)])}).run()).gone == 3
+    assert (await Undo(client, {"COPY": SequenceSet([(60, 61), (70, 70)])}).run()).removed == 3
+    assert (await client.jetstream().stream_info("COPY")).state.messages == 48
     await reader.close()
     await copies.close()
 
