@@ -109,8 +109,8 @@ async def test_all_matches_are_counted_and_deleted(
     assert not dialog.verb_button.isEnabled()
     qtbot.keyClicks(dialog.field, "S")
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
-    await until(lambda: browser.reader is not None and browser.reader.bounds.messages == 300, "the end", 30)
-    await until(lambda: "nothing matched" in browser.search_status.label.text(), "the search again", 30)
+    await until(lambda: browser.reader is not None and browser.reader.bounds.messages == 300, "the end")
+    await until(lambda: "nothing matched" in browser.search_status.label.text(), "the search again")
     client = await connect(any_server)
     state = (await client.jetstream().stream_info("S", subjects_filter=">")).state  # type: ignore[union-attr]
     assert state.messages == 300

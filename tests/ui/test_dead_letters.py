@@ -72,7 +72,8 @@ def dialog_of(kind: type[QDialog]) -> Any:
 async def fail(client: Client, *payloads: bytes, reason: str = "", stream: str = "orders") -> None:
     """Publish messages that their consumer gives up: by terminating them, or at the first delivery."""
     jetstream = client.jetstream()
-    config = ConsumerConfig(durable_name="billing", ack_policy="explicit", ack_wait=0.1, max_deliver=1)
+    wait = 60 if reason else 0.1  # terminated too late it would have run out as well
+    config = ConsumerConfig(durable_name="billing", ack_policy="explicit", ack_wait=wait, max_deliver=1)
     await jetstream.add_stream(name=stream, subjects=[f"{stream}.*"], allow_direct=True)
     await jetstream.add_consumer(stream, config)
     for payload in payloads:

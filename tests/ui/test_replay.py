@@ -137,7 +137,7 @@ async def test_an_interrupted_replay_is_resumed_and_undone_after_a_restart(
     assert entry.progress.state is ReplayState.INTERRUPTED
     assert screen.panel.pause_button.text() == "Resume"
     screen.panel.pause_button.click()
-    await until(lambda: screen.panel.entry.progress.state is ReplayState.DONE, "its end", 30)
+    await until(lambda: screen.panel.entry.progress.state is ReplayState.DONE, "its end")
     state = (await client.jetstream().stream_info("copy")).state
     assert state.messages == 100
     copied = await client.jetstream().get_msg("copy", 1)

@@ -71,7 +71,7 @@ async def test_a_group_deleted_meanwhile_is_struck_through(
     QAbstractItemModelTester(screen.table.model)
     await until(lambda: len(screen.table.rows()) == 2, "the groups")
     await client.jetstream().delete_consumer("orders", "billing")
-    await until(lambda: screen.gone.isVisible(), "the news", 30)
+    await until(lambda: screen.gone.isVisible(), "the news")
     assert screen.gone.text().startswith("billing on orders was deleted at ")
     await until(lambda: "by somebody else" in screen.gone.text(), "who it was")
     gone = [row.name for row in screen.table.rows() if screen.deleted.is_gone(row)]
@@ -85,9 +85,9 @@ async def test_a_group_deleted_meanwhile_is_struck_through(
     activity = screen.context.shell.activity
     await until(lambda: any("Group billing of orders" in one.title for one in activity.entries()), "a record")
     await client.jetstream().add_consumer("orders", durable_name="billing", ack_policy="explicit")
-    await until(lambda: not screen.deleted.found, "the group again", 30)
+    await until(lambda: not screen.deleted.found, "the group again")
     await client.jetstream().delete_consumer("orders", "audit")
-    await until(lambda: screen.deleted.found, "the news", 30)
+    await until(lambda: screen.deleted.found, "the news")
     qtbot.mouseClick(screen.gone.button(), Qt.MouseButton.LeftButton)
     await until(lambda: len(screen.table.rows()) == 1, "the rest")
     assert not screen.gone.isVisible()
@@ -174,14 +174,14 @@ async def test_a_group_that_is_looked_at_and_deleted_says_so(
     screen.tab_bar.setCurrentIndex(2)
     assert screen.configuration.facts["Delivery"].values()["Acknowledgement"] == "Each message"
     await jetstream.delete_consumer("orders", "billing")
-    await until(lambda: "was deleted at" in screen.gone.text(), "the news", 30)
+    await until(lambda: "was deleted at" in screen.gone.text(), "the news")
     await until(lambda: "by somebody else" in screen.gone.text(), "who it was")
     assert not screen.reset_button.isEnabled()
     qtbot.mouseClick(screen.gone.button(), Qt.MouseButton.LeftButton)
     dialog = await until(lambda: dialog_of(ConfigurationDialog), "the form")
     assert dialog.form.field("durable_name").text() == "billing"
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
-    await until(lambda: screen.gone.isHidden(), "the group again", 30)
+    await until(lambda: screen.gone.isHidden(), "the group again")
     assert screen.reset_button.isEnabled()
 
 
@@ -202,7 +202,7 @@ async def test_a_pinned_client_is_shown_and_unpinned(client: Client, show: Show,
     message = await subscription.next_msg(10)
     pin = (message.headers or {})["Nats-Pin-Id"]
     screen = await show(Route("consumers"))
-    await until(lambda: screen.table.rows() and screen.table.rows()[0].pinned, "the pin", 30)
+    await until(lambda: screen.table.rows() and screen.table.rows()[0].pinned, "the pin")
     assert screen.table.rows()[0].pinned == {"main": pin}
     screen.table.select_key(("orders", "workers"))
     run(screen, "Unpin client")
@@ -210,7 +210,7 @@ async def test_a_pinned_client_is_shown_and_unpinned(client: Client, show: Show,
     assert pin in shown_text(dialog)
     assert "nats consumer unpin orders workers main --force" in shown_text(dialog)
     dialog.verb_button.click()
-    await until(lambda: not screen.table.rows()[0].pinned, "the pin gone", 30)
+    await until(lambda: not screen.table.rows()[0].pinned, "the pin gone")
 
 
 async def test_groups_are_made_and_paused_until_a_moment_from_their_list(
@@ -218,14 +218,16 @@ async def test_groups_are_made_and_paused_until_a_moment_from_their_list(
 ) -> None:
     await fill(client, messages=5)
     screen = await show(Route("consumers"))
-    await until(lambda: screen.table.state() == "empty", "the empty list", 30)
+    await until(lambda: screen.table.state() == "empty", "the empty list")
     create, code = screen.table._message.buttons()
     assert (create.text(), code.text()) == ("Create group", "Connect your code")
     qtbot.mouseClick(create, Qt.MouseButton.LeftButton)
     dialog = await until(lambda: dialog_of(ConfigurationDialog), "the form")
     qtbot.keyClicks(dialog.form.field("durable_name"), "billing")
+    dialog.activateWindow()  # shortcuts belong to the active window
+    await until(dialog.isActiveWindow, "the active window")
     qtbot.keyClick(dialog, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
-    await until(lambda: screen.table.rows(), "the group", 30)
+    await until(lambda: screen.table.rows(), "the group")
     screen.table.select_key(("orders", "billing"))
     qtbot.keyClick(screen.table.view, Qt.Key.Key_Space)
     pause = await until(lambda: dialog_of(PauseDialog), "the question")
@@ -236,7 +238,7 @@ async def test_groups_are_made_and_paused_until_a_moment_from_their_list(
     assert "still to come" in pause.error.text()
     pause.moment.setDateTime(QDateTime(2099, 1, 2, 3, 4, 5))
     qtbot.mouseClick(pause.verb_button, Qt.MouseButton.LeftButton)
-    await until(lambda: screen.table.rows()[0].paused, "the pause", 30)
+    await until(lambda: screen.table.rows()[0].paused, "the pause")
     config = screen.table.rows()[0].config
     wanted = datetime(2099, 1, 2, 3, 4, 5, tzinfo=screen.context.zone).astimezone(UTC)
     assert str(config["pause_until"]).startswith(wanted.strftime("%Y-%m-%dT%H:%M:%S"))

@@ -46,7 +46,7 @@ async def test_the_overview_shows_what_flows_and_who_lags(
         await until(lambda: len(screen.graph.table_rows()) > 2, "the graph")
         [slow] = screen.lag_board.rows()
         assert (slow.stream, slow.name) == ("orders", "slow")
-        await until(lambda: any(f.check == "no puller" for f in screen.health.rows()), "the finding", 15)
+        await until(lambda: any(f.check == "no puller" for f in screen.health.rows()), "the finding")
     finally:
         traffic.cancel()
     screen._toggle_unit()
@@ -87,7 +87,7 @@ async def test_an_empty_local_broker_offers_sample_data(program: Program, until:
     program.window.navigate(Route("stations"))
     screen = program.window.current_workspace().current_screen
     assert isinstance(screen, StationsScreen)
-    await until(lambda: screen.table.state() == "empty", "the empty list", 30)
+    await until(lambda: screen.table.state() == "empty", "the empty list")
     sample = next(b for b in screen.table._message.buttons() if b.text() == "Sample data")
     qtbot.mouseClick(sample, Qt.MouseButton.LeftButton)
     await until(lambda: any(r.name == "sample-orders" for r in screen.table.rows()), "sample stations", 60)
@@ -103,7 +103,7 @@ async def test_figures_open_where_they_come_from_and_changes_are_listed(
     screen.attention.show_list("activity")
     assert screen.attention.activity.state() == "empty"
     await actions.purge_stream("orders").run(session)
-    await until(lambda: screen.attention.activity.rows(), "the change", 30)
+    await until(lambda: screen.attention.activity.rows(), "the change")
     assert screen.attention.activity.rows()[0].title == "Purge stream orders"
     screen.attention.show_list("alerts")
     assert screen.attention.alerts.state() in ("empty", "ready")

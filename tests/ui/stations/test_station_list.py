@@ -136,4 +136,4 @@ async def test_a_lost_server_is_shown_and_what_was_known_stays(
     assert screen.banner.isHidden(), "it is said once"
     assert [row.name for row in screen.table.rows()] == ["orders"]
     await asyncio.to_thread(any_server.start)
-    await until(lambda: not banner.isVisible(), "the way back", 15)
+    await until(lambda: not banner.isVisible(), "the way back")
