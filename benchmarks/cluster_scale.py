@@ -192,8 +192,8 @@ async def measure(window: MainWindow, profile: ConnectionProfile, seconds: float
             return []
         view = screen.table.view
         rows = screen.table.rows()
-        last = view.rowAt(view.viewport().height() - 1)
-        return [row.name for row in rows[: last + 1 if last >= 0 else len(rows)]]
+        first, last = view.rowAt(0), view.rowAt(view.viewport().height() - 1)
+        return [row.name for row in rows[max(0, first) : last + 1 if last >= 0 else len(rows)]]
 
     def visible_read() -> bool:
         names = shown()

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MANY = 60  # streams that were not read yet; fewer are left to the rounds
 WORKERS = 4  # so that a far broker's answers are not waited for one by one
-RESERVE = 2  # requests of a second that are left to the rounds
+RESERVE = 1  # request of a second that is left to the rounds
 PAUSE = 0.04  # seconds between two looks at the budget
 FAILURES = 8  # in a row, after which it is given up
 RETRY = 30.0  # seconds after that

@@ -27,7 +27,7 @@ from .times import parse_time
 FIRST_BURST = 60  # streams whose consumers are read at the very first, beyond the budget
 ROUND_LIMIT = 0.8  # seconds in which a round begins to read consumers
 OTHERS = 2  # requests of a second that are left to who watches the servers
-IN_VIEW_MEANWHILE = 2  # streams in view whose consumers are read anew in a round of the first reading
+MEANWHILE = 1  # streams in view read anew, and messages probed, in a round of the first reading
 PROBES = 5  # first undelivered messages read in a round
 MAX_FILTERS_PROBED = 4
 
@@ -58,7 +58,7 @@ class ConsumerReader:
         left = self._asker.budget.left
         room = max(1, left - min(PROBES, left // 4))
         if self.catch_up.under_way:
-            room = max(1, min(room, IN_VIEW_MEANWHILE))
+            room = max(1, min(room, MEANWHILE))
         elif any(name not in self._state.consumers_read_at for name in due):
             # An empty list helps nobody: at first many, then half of the budget also when answers are slow.
             room = max(left - OTHERS, self._asker.budget.left_of_half) if self._began else FIRST_BURST
@@ -155,7 +155,7 @@ class ConsumerReader:
                 due.append(((key[0] in wanted, unknown, consumer.num_pending), key))
         due.sort(reverse=True)
         if self.catch_up.under_way:
-            due = [one for one in due if one[0][0]]
+            due = [one for one in due if one[0][0]][:MEANWHILE]
         room = min(PROBES, self._asker.budget.left)
         await self._asker.together(self._probe, [key for _, key in due[:room]])
 
