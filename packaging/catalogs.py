@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "memphis_desktop"
 CATALOGS = PACKAGE / "language" / "catalogs"
-KEYWORDS = {"tr": None, "tr_count": (1, 2), "tr_in": ((1, "c"), 2)}
+TEXTS = {"tr": 1, "tr_count": 2, "tr_in": 2}  # how many of the first arguments are literal texts
 HEAD = """\
 msgid ""
 msgstr ""
@@ -48,26 +47,45 @@ def template() -> Catalog:
     found = Catalog(project="Memphis Desktop", fuzzy=False)
     for path in sources():
         name = path.relative_to(ROOT).as_posix()
-        for _, ids, comments, context in extract_from_file(
-            "python", str(path), keywords=KEYWORDS, comment_tags=[NOTE], strip_comment_tags=True
-        ):
-            found.add(ids, None, [(name, 1)], auto_comments=comments, context=context)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for call in calls(path):
+            texts = literal_texts(call)
+            if texts is None:
+                continue  # `not_literal` tells
+            above = lines[call.lineno - 2].strip() if call.lineno > 1 else ""
+            notes = [above.partition(NOTE)[2].strip()] if above.startswith("#") and NOTE in above else []
+            context = texts[0] if _name(call) == "tr_in" else None
+            ids = texts if _name(call) == "tr_count" else texts[-1]
+            found.add(ids, None, [(name, 1)], auto_comments=notes, context=context)
     return found
 
 
+def calls(path: Path) -> Iterator[ast.Call]:
+    """Yield the calls of a file that ask for a text, in their order."""
+    tree = ast.parse(path.read_bytes())
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node) in TEXTS]
+    yield from sorted(found, key=lambda call: (call.lineno, call.col_offset))
+
+
+def literal_texts(call: ast.Call) -> tuple[str, ...] | None:
+    """Return the texts that a call asks for; None when they are no literals: nobody could translate them."""
+    first = call.args[: TEXTS[_name(call)]]
+    texts = tuple(one.value for one in first if isinstance(one, ast.Constant) and isinstance(one.value, str))
+    return texts if len(texts) == TEXTS[_name(call)] else None
+
+
 def not_literal() -> list[str]:
-    """Return where `tr` is given something else than a literal text, which nobody could translate."""
-    places = []
-    for path in sources():
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-                continue
-            count = {"tr": 1, "tr_count": 2, "tr_in": 2}.get(node.func.id, 0)
-            texts = node.args[:count]
-            literal = [isinstance(text, ast.Constant) and isinstance(text.value, str) for text in texts]
-            if count and (len(texts) < count or not all(literal)):
-                places.append(f"{path.relative_to(ROOT).as_posix()}:{node.lineno}")
-    return places
+    """Return where something else than a literal text is asked for."""
+    return [
+        f"{path.relative_to(ROOT).as_posix()}:{call.lineno}"
+        for path in sources()
+        for call in calls(path)
+        if literal_texts(call) is None
+    ]
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def read(path: Path) -> Catalog:

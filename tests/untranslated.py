@@ -79,7 +79,9 @@ SAME = {"Memphis Desktop", "Memphis", "NATS", "JetStream", "Kubernetes", "GitHub
         "UTC", "ISO 8601"}  # fmt: skip
 _SENTENCE = re.compile(r"^[A-Z][\w’'-]* [\w(“‘{]|[a-z]{2,}[.:!?…]$|^[A-Z][a-z]+(?:…)?$|[a-z] [a-z]+ [a-z]")
 _WORD = re.compile(r"[A-Za-z]{2,}")
-_STYLE = re.compile(r"\{.*[a-z-]+: .*;.*\}|^[#$]", re.DOTALL)
+_STYLE = re.compile(
+    r"\{.*[a-z-]+: .*;.*\}|^[#$]|^[a-z0-9-]+:(?://\S*)?$|^(?:SELECT|INSERT|DELETE|CREATE|PRAGMA) ", re.DOTALL
+)
 _UNIT = re.compile(r"^\s*(?:[kMGT]?i?B(?:/s)?|ms|µs|s|min|h|d|px|%|/s)?\s*$")
 
 

@@ -131,12 +131,14 @@ def place_title(place: str) -> str:
 
 def normal(keys: str) -> str:
     """Keys in the one spelling they are compared in."""
-    return QKeySequence(keys).toString(QKeySequence.SequenceFormat.PortableText).replace("Enter", "Return")
+    text = QKeySequence(keys).toString(QKeySequence.SequenceFormat.PortableText)
+    return text.replace("Enter", "Return")  # untranslated: Qt's names
 
 
 def native(keys: str) -> str:
     """Keys as the system writes them."""
-    return QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText).replace("Return", "Enter")
+    text = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)
+    return text.replace("Return", "Enter")  # untranslated: Qt's names
 
 
 def keys_of(name: str) -> str:

@@ -28,6 +28,7 @@ SWEPT: tuple[str, ...] = (
     "ui/format.py",
     "ui/keymap.py",
     "ui/screen.py",
+    "ui/screens/cluster",
     "ui/screens/settings",
     "ui/settings.py",
     "ui/window.py",
