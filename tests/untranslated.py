@@ -38,7 +38,7 @@ SETTERS = {
     "setSpecialValueText": (0,),
     "addAction": (0, 1),
     "addMenu": (0,),
-    "addItem": (0, 1),
+    "addItem": (0,),
     "addTab": (1, 2),
     "addRow": (0,),
     "PlainLabel": (0,),
@@ -79,9 +79,11 @@ SAME = {"Memphis Desktop", "Memphis", "NATS", "JetStream", "Kubernetes", "GitHub
         "UTC", "ISO 8601"}  # fmt: skip
 _SENTENCE = re.compile(r"^[A-Z][\w’'-]* [\w(“‘{]|[a-z]{2,}[.:!?…]$|^[A-Z][a-z]+(?:…)?$|[a-z] [a-z]+ [a-z]")
 _WORD = re.compile(r"[A-Za-z]{2,}")
+_PROGRAM = re.compile(r"\n.*\n", re.DOTALL)  # texts of several lines are programs to copy
 _STYLE = re.compile(
     r"\{.*[a-z-]+: .*;.*\}|^[#$]|^[a-z0-9-]+:(?://\S*)?$|^(?:SELECT|INSERT|DELETE|CREATE|PRAGMA) ", re.DOTALL
 )
+_ADDRESS = re.compile(r"^(?:\w+://\S+\s*)+$|^(?:(?:Ctrl|Shift|Alt)\+)+\w+$|PRIVATE KEY-----$")
 _UNIT = re.compile(r"^\s*(?:[kMGT]?i?B(?:/s)?|ms|µs|s|min|h|d|px|%|/s)?\s*$")
 
 
@@ -132,7 +134,12 @@ class _Finder:
         text = _text(node) if isinstance(node, ast.expr) else None
         if text is not None:
             assert isinstance(node, ast.expr)
-            if _SENTENCE.search(text) and not _STYLE.search(text):
+            if (
+                _SENTENCE.search(text)
+                and not _ADDRESS.match(text)
+                and not _PROGRAM.search(text)
+                and not _STYLE.search(text)
+            ):
                 yield node, text
             return
         for child in children:
@@ -146,7 +153,7 @@ class _Finder:
             for node in _parts(argument):
                 text = _text(node)
                 words = text is not None and _WORD.search(re.sub(r"\{\}", "", text))
-                if text is not None and words and not _UNIT.match(text):
+                if text is not None and words and not _UNIT.match(text) and not _ADDRESS.match(text):
                     yield node, text
 
 

@@ -31,7 +31,7 @@ from .link import MemphisLink
 _KINDS = {DeadLetterKind.UNACKED: LetterKind.UNACKED, DeadLetterKind.SCHEMA: LetterKind.SCHEMA}
 _PREVIEW_BYTES = 80  # a letter's record holds so many bytes of its payload
 _KEPT, _READ_AT_ONCE = 4000, 8
-_PREFIX = tr("memphis: Schema validation has failed: ")
+_PREFIX = "memphis: Schema validation has failed: "  # untranslated: what SDKs say
 _LOST = tr("Retention had removed the message before it could be kept")
 _STEPS = {
     "stored": ("stored", "good", tr("Stored")),

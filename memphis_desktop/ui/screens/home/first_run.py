@@ -366,7 +366,7 @@ class FirstRun(QWidget):
             finally:
                 card.set_busy("")
 
-        self._busy = self._context.run(guarded(), "begin")
+        self._busy = self._context.run(guarded(), tr("begin"))
 
     async def _start(self, card: Card, choice: BrokerChoice) -> None:
         try:

@@ -41,13 +41,13 @@ _BEGINNINGS = {
   "required": ["id"]
 }
 """,
-    "protobuf": tr("""syntax = "proto3";
+    "protobuf": """syntax = "proto3";
 
 message Order {
   int64 id = 1;
   string customer = 2;
 }
-"""),
+""",
     "avro": """{
   "type": "record",
   "name": "Order",
@@ -56,7 +56,7 @@ message Order {
   ]
 }
 """,
-    "graphql": tr("""type Query {
+    "graphql": """type Query {
   order(id: ID!): Order
 }
 
@@ -64,7 +64,7 @@ type Order {
   id: ID!
   customer: String
 }
-"""),
+""",
 }
 
 
@@ -83,7 +83,7 @@ class SchemaDialog(Dialog):
         self._checking: asyncio.Task[None] | None = None
         self.name = QLineEdit(schema.name if schema is not None else "")
         self.name.setEnabled(schema is None)
-        self.name.setPlaceholderText("orders")
+        self.name.setPlaceholderText("orders")  # untranslated: a name
         self.type = QComboBox()
         for kind, text in KINDS.items():
             self.type.addItem(text, kind)
