@@ -100,7 +100,7 @@ async def test_lame_duck(start_broker: Starter, connect: Connect) -> None:
 async def test_the_log_is_opened_anew(start_broker: Starter, tmp_path: Path, connect: Connect) -> None:
     log = tmp_path / "broker.log"
     server: ServerProcess = start_broker(arguments=["-l", str(log), "-D"])
-    assert "Server is ready" in log.read_text()
+    await until(lambda: "Server is ready" in log.read_text(), "the last line of the start")
     log.rename(tmp_path / "old.log")
     server.send_signal(signal.SIGUSR1)
     await until(log.exists)

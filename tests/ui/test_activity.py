@@ -46,7 +46,8 @@ async def test_a_change_is_recorded_and_put_back(
     assert isinstance(screen, ActivityScreen)
     titles = [entry.title for entry in screen.table.rows() if not entry.by_others]
     assert titles == ["Change stream orders", "Create stream orders"]
-    screen.table.select_key(screen.table.rows()[0].number)
+    change = next(entry for entry in screen.table.rows() if entry.title == titles[0] and not entry.by_others)
+    screen.table.select_key(change.number)
     assert screen.details.restore_button.isVisible()
     screen.record.restore()
     dialog = await until(

@@ -249,6 +249,7 @@ async def test_64_mib_open_without_a_stall(browser: MessageBrowser, until: Until
     assert detail.hex_view.data() is payload
     check(detail)
     detail.close()
+    detail.deleteLater()  # its payload would stay to the end of the run
 
 
 def test_values_are_copied_whatever_their_depth() -> None:

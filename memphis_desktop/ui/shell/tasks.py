@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -43,10 +44,16 @@ class TaskSet:
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None  # that of the last coroutine
 
     def run(self, coroutine: Coroutine[Any, Any, Any], description: str) -> asyncio.Task[Any]:
         """Start ``coroutine``. ``description`` completes "Could not …"."""
-        task = asyncio.get_running_loop().create_task(coroutine, name=description)
+        with contextlib.suppress(RuntimeError):  # Qt calls slots while the loop rests, too
+            self._loop = asyncio.get_running_loop()
+        if self._loop is None:
+            coroutine.close()
+            raise RuntimeError("there is no event loop yet")
+        task = self._loop.create_task(coroutine, name=description)
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._finished(done, description))
         return task
