@@ -16,6 +16,8 @@ import orjson
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from memphis_desktop.language import tr
+
 from .counter import Counter
 from .model import ServerSnapshot
 from .state import ClusterState
@@ -86,7 +88,9 @@ class ServerStatistics:
         """Send the question of this round, measure the round trip now and then, and update the server."""
         now = time.monotonic()
         if self._session.is_refused(ACCOUNT_STATISTICS):
-            self._state.errors["servers"] = f"This login may not ask the servers ({ACCOUNT_STATISTICS})."
+            self._state.errors["servers"] = tr(
+                "This login may not ask the servers ({subject}).", subject=ACCOUNT_STATISTICS
+            )
         elif now - self._refused_at > RETRY_AFTER:
             await self._session.nats.publish(ACCOUNT_STATISTICS, EVERY_SERVER, reply=self._inbox)
         system = self._session.system
