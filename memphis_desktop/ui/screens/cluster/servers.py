@@ -94,9 +94,9 @@ class ServersView(QWidget):
         )
         self.table.set_state("loading")
         self.traffic = TimeSeriesGraph(
-            tr("Messages from clients"), tr("messages/s"), time_range, zone=context.zone
+            tr("Messages from clients"), "messages/s", time_range, zone=context.zone
         )
-        self.answers = TimeSeriesGraph(tr("Time to answer"), tr("seconds"), time_range, zone=context.zone)
+        self.answers = TimeSeriesGraph(tr("Time to answer"), "seconds", time_range, zone=context.zone)
         graphs = QWidget()
         row = QHBoxLayout(graphs)
         row.setContentsMargins(0, theme.SPACE_2, 0, 0)

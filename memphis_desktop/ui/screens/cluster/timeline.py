@@ -79,8 +79,8 @@ class TimelineView(QWidget):
         self.filter.add_widget(self.list_button)
         self.filter.add_widget(self.export_button)
         self.lanes = LaneView(self._timeline, time_range, zone=context.zone)
-        self.throughput = TimeSeriesGraph(tr("Throughput"), tr("messages/s"), time_range, zone=context.zone)
-        self.lag = TimeSeriesGraph(tr("Lag"), tr("messages"), time_range, zone=context.zone)
+        self.throughput = TimeSeriesGraph(tr("Throughput"), "messages/s", time_range, zone=context.zone)
+        self.lag = TimeSeriesGraph(tr("Lag"), "messages", time_range, zone=context.zone)
         for graph in (self.throughput, self.lag):
             graph.set_axis_width(NAMES - theme.SPACE_4)
         self.events = DataTable(
