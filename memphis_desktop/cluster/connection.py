@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes, urlparse
 from nats.aio.client import Client
 
 from memphis_desktop import proxy
+from memphis_desktop.language import tr
 from memphis_desktop.proxy import ProxiedClient, Proxy, ProxyFailure
 
 from . import keychain
@@ -104,7 +105,7 @@ async def open_client(
     client.profile_name = profile.name
     client.api_prefix = profile.api_prefix
     if not profile.urls:
-        raise ConnectionFailure(Stage.PROFILE, "The connection has no server URL.", "Add one.")
+        raise ConnectionFailure(Stage.PROFILE, tr("The connection has no server URL."), tr("Add one."))
     errors: list[Exception] = []
     exhausted = asyncio.Event()
     connected = False
@@ -235,7 +236,7 @@ def _login_options(credentials: Credentials) -> dict[str, Any]:
             return {"token": f"{credentials.user}::{resolve(credentials.token)}"}
         case CredentialKind.NKEY:
             if credentials.nkey_path:
-                text = _read_text(expand_path(credentials.nkey_path), "nkey file")
+                text = _read_text(expand_path(credentials.nkey_path), tr("nkey file"))
                 seed = next((w for w in text.split() if w.startswith("SU")), text.strip())
             else:
                 seed = resolve(credentials.nkey_seed).strip()
@@ -278,8 +279,11 @@ def expired_login(expiry: datetime | None) -> ConnectionFailure | None:
         return None
     return ConnectionFailure(
         Stage.LOGIN,
-        f"The server refused the login: its JWT has expired on {expiry:%Y-%m-%d %H:%M} UTC.",
-        "Ask for new credentials.",
+        tr(
+            "The server refused the login: its JWT has expired on {expiry} UTC.",
+            expiry=f"{expiry:%Y-%m-%d %H:%M}",
+        ),
+        tr("Ask for new credentials."),
     )
 
 
@@ -304,8 +308,10 @@ def _check_seed(seed: str, path: str = "") -> None:
     except Exception as error:
         raise ConnectionFailure(
             Stage.PROFILE,
-            f"The file {path} holds no nkey seed." if path else "The seed is not a valid nkey seed.",
-            "A user's seed begins with SU.",
+            tr("The file {path} holds no nkey seed.", path=path)
+            if path
+            else tr("The seed is not a valid nkey seed."),
+            tr("A user's seed begins with SU."),
         ) from error
 
 
@@ -315,14 +321,17 @@ def nsc_creds(reference: str) -> str:
     if user is None:
         raise ConnectionFailure(
             Stage.PROFILE,
-            f"There is no creds file for {reference} in the nsc stores of this machine.",
-            "Make one with `nsc generate creds`, and write the user as nsc://operator/account/user.",
+            tr(
+                "There is no creds file for {reference} in the nsc stores of this machine.",
+                reference=reference,
+            ),
+            tr("Make one with `nsc generate creds`, and write the user as nsc://operator/account/user."),
         )
     return user.creds_path
 
 
 def _read_creds(path: str) -> tuple[str, str]:
-    return parse_creds(_read_text(expand_path(path), "creds file"), path)
+    return parse_creds(_read_text(expand_path(path), tr("creds file")), path)
 
 
 def parse_creds(text: str, path: str = "") -> tuple[str, str]:
@@ -334,8 +343,10 @@ def parse_creds(text: str, path: str = "") -> tuple[str, str]:
     if len(blocks) < 2:
         raise ConnectionFailure(
             Stage.PROFILE,
-            f"The credentials file {path}".rstrip() + " holds no JWT and seed.",
-            "Choose a file made by `nsc generate creds`.",
+            tr("The credentials file {path} holds no JWT and seed.", path=path)
+            if path
+            else tr("The credentials file holds no JWT and seed."),
+            tr("Choose a file made by `nsc generate creds`."),
         )
     return blocks[0], blocks[1]
 
@@ -347,11 +358,11 @@ def resolve(value: str) -> str:
         found = os.environ.get(name)
         if found is None:
             raise ConnectionFailure(
-                Stage.PROFILE, f"The variable {name} is not set.", "Set it and try again."
+                Stage.PROFILE, tr("The variable {name} is not set.", name=name), tr("Set it and try again.")
             )
         return found
     if value.startswith("file://"):
-        return _read_text(expand_path(value.removeprefix("file://")), "secret file").strip()
+        return _read_text(expand_path(value.removeprefix("file://")), tr("secret file")).strip()
     if value.startswith("data:"):
         head, _, body = value.partition(",")
         raw = base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
@@ -360,10 +371,14 @@ def resolve(value: str) -> str:
         try:
             return keychain.look_up(value)
         except keychain.KeychainError as error:
-            raise ConnectionFailure(Stage.PROFILE, str(error), "Enter it again in the connection.") from error
+            raise ConnectionFailure(
+                Stage.PROFILE, str(error), tr("Enter it again in the connection.")
+            ) from error
     if value.startswith(("op://", "nsc://")):
         raise ConnectionFailure(
-            Stage.PROFILE, f"References such as {value.split('//')[0]}// cannot be resolved.", "Use file://."
+            Stage.PROFILE,
+            tr("References such as {scheme}// cannot be resolved.", scheme=value.split("//")[0]),
+            tr("Use file://."),
         )
     return value
 
@@ -372,11 +387,11 @@ def _read_text(path: str, what: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file"
+        reason = getattr(error, "strerror", None) or tr("it is not a text file")
         raise ConnectionFailure(
             Stage.PROFILE,
-            f"The {what} {path} cannot be read: {reason}.",
-            "Choose it again in the connection.",
+            tr("The {what} {path} cannot be read: {reason}.", what=what, path=path, reason=reason),
+            tr("Choose it again in the connection."),
         ) from error
 
 
@@ -420,8 +435,12 @@ def tls_context(tls: TlsOptions, urls: tuple[str, ...]) -> ssl.SSLContext | None
     except (OSError, ssl.SSLError) as error:
         raise ConnectionFailure(
             Stage.PROFILE,
-            f"The authorities' file {tls.ca_path} cannot be used: {_tls_reason(error)}.",
-            "It must hold certificates in PEM form.",
+            tr(
+                "The authorities' file {ca_path} cannot be used: {error}.",
+                ca_path=tls.ca_path,
+                error=_tls_reason(error),
+            ),
+            tr("It must hold certificates in PEM form."),
         ) from error
     if tls.cert_path:
         _load_own_certificate(context, tls)
@@ -435,25 +454,33 @@ def _load_own_certificate(context: ssl.SSLContext, tls: TlsOptions) -> None:
     """Load the client's certificate and key; raises `ConnectionFailure` that names the file at fault."""
     certificate, key = expand_path(tls.cert_path), expand_path(tls.key_path)
     for path in filter(None, (certificate, key)):
-        _read_text(path, "TLS file")
+        _read_text(path, tr("TLS file"))
 
     def refuse() -> str:  # Python would ask at the terminal
         raise ConnectionFailure(
             Stage.PROFILE,
-            f"The key {key or certificate} is protected by a password.",
-            "Name a copy without one: openssl pkey -in KEY -out COPY.",
+            tr("The key {key} is protected by a password.", key=key or certificate),
+            tr("Name a copy without one: openssl pkey -in KEY -out COPY."),
         )
 
     try:
         context.load_cert_chain(certificate, key or None, password=refuse)
     except (OSError, ssl.SSLError) as error:
         if getattr(error, "reason", "") == "KEY_VALUES_MISMATCH":
-            text = f"The key {key} does not belong to the certificate {certificate}."
+            text = tr(
+                "The key {key} does not belong to the certificate {certificate}.",
+                key=key,
+                certificate=certificate,
+            )
         else:
             files = " and ".join(filter(None, (certificate, key)))
-            text = f"{files} cannot be used as certificate and key: {_tls_reason(error)}."
+            text = tr(
+                "{files} cannot be used as certificate and key: {error}.",
+                files=files,
+                error=_tls_reason(error),
+            )
         raise ConnectionFailure(
-            Stage.PROFILE, text, "Both must be PEM files, and the key that of the certificate."
+            Stage.PROFILE, text, tr("Both must be PEM files, and the key that of the certificate.")
         ) from error
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from memphis_desktop.language import tr
+
 from .profiles import ConnectionProfile, CredentialKind, without_secret, write_private
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -65,9 +67,9 @@ def left_out(profile: ConnectionProfile) -> str:
     """Return what the user has to add to the context, in a few words; empty for nothing."""
     proxy = profile.proxy
     if proxy.url and not socks_proxy(profile):
-        missing = "HTTP proxy, which the command does not know"
+        missing = tr("HTTP proxy, which the command does not know")
     else:
-        missing = "proxy's password" if proxy.password else ""
+        missing = tr("proxy's password") if proxy.password else ""
     return " and the ".join(filter(None, (_secret_left_out(profile), missing)))
 
 

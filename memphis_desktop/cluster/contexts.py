@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from memphis_desktop.language import tr
+
 from .nsc import NscUser, find_user, find_users
 from .profiles import DEFAULT_URL, ConnectionProfile, CredentialKind, Credentials, TlsOptions, proxy_for
 
@@ -73,7 +75,12 @@ def _nsc_context(user: NscUser) -> FoundContext:
         urls=user.urls or (DEFAULT_URL,),
         credentials=Credentials(CredentialKind.CREDS, creds_path=user.creds_path),
         system_credentials=_system_of(user),
-        description=f"user {user.user} of account {user.account}, operator {user.operator}",
+        description=tr(
+            "user {user} of account {account}, operator {operator}",
+            user=user.user,
+            account=user.account,
+            operator=user.operator,
+        ),
         origin=user.reference,
     )
     return FoundContext(name, user.reference, profile)
@@ -93,16 +100,20 @@ def read_context(
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        return FoundContext(name, str(path), None, f"cannot be read: {error.strerror}", selected)
+        return FoundContext(
+            name, str(path), None, tr("cannot be read: {strerror}", strerror=error.strerror), selected
+        )
     except ValueError as error:
-        return FoundContext(name, str(path), None, f"is not valid JSON: {error}", selected)
+        return FoundContext(name, str(path), None, tr("is not valid JSON: {error}", error=error), selected)
     if not isinstance(values, dict):
-        return FoundContext(name, str(path), None, "is not a JSON object", selected)
+        return FoundContext(name, str(path), None, tr("is not a JSON object"), selected)
     user = None
     if values.get("nsc") and not values.get("creds"):
         user = find_user(str(values["nsc"]), environment)
         if user is None:
-            problem = "refers to an nsc user without a creds file here; make one with `nsc generate creds`"
+            problem = tr(
+                "refers to an nsc user without a creds file here; make one with `nsc generate creds`"
+            )
             return FoundContext(name, str(path), None, problem, selected)
     profile = _context_profile(name, values, path, environment)
     if user is not None:

@@ -16,6 +16,7 @@ from typing import Any
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.proxy import Proxy
 
 from .connection import GuardedClient, client_options, close_client, jwt_expiry, open_client, proxy_of
@@ -31,18 +32,18 @@ _ROUND_TRIPS = 5
 _MEMPHIS_STATUS = "$memphis_manage.status"
 
 TITLES = {
-    "profile": "Read the credentials",
-    "proxy": "Proxy",
-    "resolve": "Find the host",
-    "connect": "Reach the port",
-    "greeting": "Greeting",
+    "profile": tr("Read the credentials"),
+    "proxy": tr("Proxy"),
+    "resolve": tr("Find the host"),
+    "connect": tr("Reach the port"),
+    "greeting": tr("Greeting"),
     "tls": "TLS",
-    "login": "Log in",
-    "round_trip": "Round trip",
+    "login": tr("Log in"),
+    "round_trip": tr("Round trip"),
     "jetstream": "JetStream",
-    "permissions": "Permissions",
-    "system": "System account",
-    "memphis": "Memphis layer",
+    "permissions": tr("Permissions"),
+    "system": tr("System account"),
+    "memphis": tr("Memphis layer"),
 }
 PENDING, RUNNING, PASSED, FAILED, SKIPPED = "pending", "running", "passed", "failed", "skipped"
 
@@ -143,22 +144,27 @@ class Diagnosis:
 
     async def _read_profile(self) -> str:
         if not self.profile.urls:
-            raise ConnectionFailure(Stage.PROFILE, "The connection has no server URL.", "Add one.")
+            raise ConnectionFailure(Stage.PROFILE, tr("The connection has no server URL."), tr("Add one."))
         proxy = await asyncio.to_thread(proxy_of, self.profile.proxy)
         self._proxy = proxy
         self._probes = [Probe(Target(url), self.profile.tls, proxy) for url in self.profile.urls]
         if len({probe.target.websocket for probe in self._probes}) > 1:
             raise ConnectionFailure(
-                Stage.PROFILE, "The URLs mix WebSocket and plain NATS.", "Use one kind in a connection."
+                Stage.PROFILE,
+                tr("The URLs mix WebSocket and plain NATS."),
+                tr("Use one kind in a connection."),
             )
         await asyncio.to_thread(client_options, self.profile, self.profile.credentials)
         if self.profile.system_credentials is not None:
             await asyncio.to_thread(client_options, self.profile, self.profile.system_credentials)
         kind = self.profile.credentials.kind.value
         if kind == "none":
-            return "no credentials given"
+            return tr("no credentials given")
         ends = await asyncio.to_thread(jwt_expiry, self.profile.credentials)
-        return f"logs in with {kind}" + (f", good until {ends:%Y-%m-%d %H:%M} UTC" if ends else "")
+        if ends is None:
+            return tr("logs in with {kind}", kind=kind)
+        until = f"{ends:%Y-%m-%d %H:%M}"
+        return tr("logs in with {kind}, good until {until} UTC", kind=kind, until=until)
 
     async def _pass_proxy(self) -> str:
         """Reach the proxy and have it open a way to every server; how that went is told by the next steps."""
@@ -176,14 +182,14 @@ class Diagnosis:
                 raise outcome
         if len(refusals) == len(self._probes):
             raise refusals[0]
-        parts = [f"{self._proxy.address} answers at {found}"]
+        parts = [tr("{address} answers at {found}", address=self._proxy.address, found=found)]
         if self._proxy.user:
-            parts.append(f"accepted as {self._proxy.user}")
+            parts.append(tr("accepted as {user}", user=self._proxy.user))
         return ", ".join(parts)
 
     async def _resolve(self) -> str:
         if self._proxy is not None:
-            raise _Skip("left to the proxy")
+            raise _Skip(tr("left to the proxy"))
         loop = asyncio.get_running_loop()
 
         async def resolve(probe: Probe) -> str:
@@ -198,7 +204,7 @@ class Diagnosis:
                 await probe.connect()
             elif probe.target.url in self._behind_proxy:
                 raise self._behind_proxy[probe.target.url]
-            return f"port {probe.target.port} answers"
+            return tr("port {port} answers", port=probe.target.port)
 
         return await self._try_all(connect)
 
@@ -220,7 +226,12 @@ class Diagnosis:
         self._address = self._probes[0].target.address
         parts = [good[0][1]]
         if len(good) > 1:
-            parts.append(f"and {len(good) - 1} more" if len(good) > 2 else f"and {good[1][1]}")
+            more = len(good) - 1
+            parts.append(
+                tr_count("and {count} more", "and {count} more", more)
+                if more > 1
+                else tr("and {server}", server=good[1][1])
+            )
         return "; ".join([", ".join(parts), *(failure.text.rstrip(".") for failure in bad)])
 
     @property
@@ -230,21 +241,21 @@ class Diagnosis:
 
     async def _greet(self) -> str:
         greeting = await self._probe.greet()
-        parts = [f"server {greeting.get('version', '?')}"]
+        parts = [tr("server {version}", version=greeting.get("version", "?"))]
         name = str(greeting.get("server_name") or "")
         if name and name != greeting.get("server_id"):
             parts.append(name)
         if greeting.get("cluster"):
-            parts.append(f"cluster {greeting['cluster']}")
+            parts.append(tr("cluster {name}", name=greeting["cluster"]))
         if greeting.get("auth_required"):
-            parts.append("wants a login")
+            parts.append(tr("wants a login"))
         if greeting.get("tls_required"):
-            parts.append("wants TLS")
+            parts.append(tr("wants TLS"))
         return ", ".join(parts)
 
     async def _secure(self) -> str:
         if not self._probe.tls_wanted:
-            raise _Skip("not used")
+            raise _Skip(tr("not used"))
         return await self._probe.secure()
 
     # The login --------------------------------------------------------------------------------
@@ -253,9 +264,10 @@ class Diagnosis:
         self._client = await self._open(self.profile.credentials)
         self._user = await user_info(self._client)
         if self._user is None:
-            return "accepted"
-        named = f"as {self._user.user}" if self._user.user else ""
-        parts = [f"accepted {named}".strip(), f"account {self._user.account}"]
+            return tr("accepted")
+        user = self._user.user
+        parts = [tr("accepted as {user}", user=user) if user else tr("accepted")]
+        parts.append(tr("account {account}", account=self._user.account))
         return ", ".join([*parts, *filter(None, [expiry(self._user.expires_seconds)])])
 
     async def _open(self, credentials: Credentials) -> GuardedClient:
@@ -282,44 +294,63 @@ class Diagnosis:
             started = time.perf_counter()
             await client.flush(timeout=round(_TIMEOUT))
             trips.append(time.perf_counter() - started)
-        return f"{min(trips) * 1000:.1f} ms at best, {max(trips) * 1000:.1f} ms at worst"
+        return tr(
+            "{best} ms at best, {worst} ms at worst",
+            best=f"{min(trips) * 1000:.1f}",
+            worst=f"{max(trips) * 1000:.1f}",
+        )
 
     async def _ask_jetstream(self) -> str:
         answer = await self._api("INFO")
-        parts = [f"{answer.get('streams', 0)} streams, {answer.get('consumers', 0)} consumers"]
+        streams, consumers = int(answer.get("streams") or 0), int(answer.get("consumers") or 0)
+        parts = [
+            tr_count("{count} stream", "{count} streams", streams),
+            tr_count("{count} consumer", "{count} consumers", consumers),
+        ]
         parts.append(_limits(answer))
         if answer.get("domain"):
-            parts.append(f"domain {answer['domain']}")
+            parts.append(tr("domain {name}", name=answer["domain"]))
         return ", ".join(parts)
 
     async def _ask_permissions(self) -> str:
         """Try the list, which everything begins with, and work out the rest from the user's permissions."""
         await self._api("STREAM.NAMES")
         if self._user is None:
-            return "may list streams; the server does not tell the rest"
+            return tr("may list streams; the server does not tell the rest")
         may, may_not = abilities(self._user, self.profile.api_prefix)
         if not may_not:
-            return "everything"
-        return f"may {', '.join(may) or 'list streams'}; may not {', '.join(may_not)}"
+            return tr("everything")
+        return tr(
+            "may {allowed}; may not {denied}",
+            allowed=", ".join(may) or tr("list streams"),
+            denied=", ".join(may_not),
+        )
 
     async def _ask_system(self) -> str:
         credentials = self.profile.system_credentials
         if credentials is None:
-            raise _Skip("no credentials for it; cluster screens show the account's own view")
+            raise _Skip(tr("no credentials for it; cluster screens show the account's own view"))
 
         client = await self._open(credentials)
         try:
             answer = await client.request("$SYS.REQ.SERVER.PING", b"", timeout=_TIMEOUT)
-            return f"accepted, server {json.loads(answer.data)['server']['name']} answers"
+            name = json.loads(answer.data)["server"]["name"]
+            return tr("accepted, server {name} answers", name=name)
         except NoRespondersError as error:
             raise ConnectionFailure(
-                Stage.LOGIN, "The login works, but it is not the system account.", "Use its credentials."
+                Stage.LOGIN,
+                tr("The login works, but it is not the system account."),
+                tr("Use its credentials."),
             ) from error
         except NatsTimeoutError as error:
             raise ConnectionFailure(
                 Stage.LOGIN,
-                f"The login works, but no server answers within {_TIMEOUT:g} s{self._complaint()}.",
-                "The user needs permission for $SYS.REQ.> and its inbox.",
+                tr(
+                    "The login works, but no server answers within {seconds} s{complaint}.",
+                    seconds=f"{_TIMEOUT:g}",
+                    complaint=self._complaint(),
+                ),
+                tr("The user needs permission for $SYS.REQ.> and its inbox."),
             ) from error
         finally:
             await close_client(client)
@@ -329,9 +360,9 @@ class Diagnosis:
             message = await self._connected().request(_MEMPHIS_STATUS, b"{}", timeout=_MEMPHIS_TIMEOUT)
             answer = json.loads(message.data)
         except (NoRespondersError, NatsTimeoutError, ValueError):
-            raise _Skip("nothing of Memphis answers here; plain JetStream works without it") from None
+            raise _Skip(tr("nothing of Memphis answers here; plain JetStream works without it")) from None
         version = answer.get("version") if isinstance(answer, dict) else None
-        return f"answers, version {version}" if version else "answers"
+        return tr("answers, version {version}", version=version) if version else tr("answers")
 
     # Helpers ----------------------------------------------------------------------------------
 
@@ -346,16 +377,23 @@ class Diagnosis:
         except NoRespondersError as error:
             raise ConnectionFailure(
                 Stage.JETSTREAM,
-                f"Nothing answers {subject}.",
+                tr("Nothing answers {subject}.", subject=subject),
                 self._domain_advice()
-                or "Enable JetStream for this account, or set its domain or API prefix.",
+                or tr("Enable JetStream for this account, or set its domain or API prefix."),
             ) from error
         except NatsTimeoutError as error:
             raise ConnectionFailure(
                 Stage.JETSTREAM,
-                f"No answer to {subject} within {patience:g} s{self._complaint()}.",
-                "The user needs permission to publish there and to subscribe to its inbox"
-                " (or set the inbox prefix it may use).",
+                tr(
+                    "No answer to {subject} within {seconds} s{complaint}.",
+                    subject=subject,
+                    seconds=f"{patience:g}",
+                    complaint=self._complaint(),
+                ),
+                tr(
+                    "The user needs permission to publish there and to subscribe to its inbox"
+                    " (or set the inbox prefix it may use)."
+                ),
             ) from error
         answer: dict[str, Any] = json.loads(message.data)
         problem = answer.get("error")
@@ -363,15 +401,19 @@ class Diagnosis:
             text = str(problem.get("description", "refused"))
             code = problem.get("err_code")
             off = code in JETSTREAM_NOT_ENABLED
-            advice = "Enable JetStream on the server and for this account." if off else ""
-            raise ConnectionFailure(Stage.JETSTREAM, f"{text[:1].upper()}{text[1:]} (error {code}).", advice)
+            advice = tr("Enable JetStream on the server and for this account.") if off else ""
+            raise ConnectionFailure(
+                Stage.JETSTREAM,
+                tr("{problem} (error {code}).", problem=text[:1].upper() + text[1:], code=code),
+                advice,
+            )
         return answer
 
     def _domain_advice(self) -> str:
         """What the server says of its JetStream domain, when that may be why nothing answers."""
         domain = str(self._connected()._server_info.get("domain") or "")
         if domain and domain != self.profile.jetstream_domain:
-            return f"This server's JetStream domain is {domain}: set that, or none."
+            return tr("This server's JetStream domain is {domain}: set that, or none.", domain=domain)
         return ""
 
     def _complaint(self) -> str:
@@ -385,13 +427,20 @@ def _limits(answer: dict[str, Any]) -> str:
     limits = [tier.get("limits") or {} for tier in tiers.values()] or [answer.get("limits") or {}]
     allowed = [int(one.get("max_storage", -1)) for one in limits]
     if any(size < 0 for size in allowed):
-        return "no limit of storage"
-    return f"{sum(allowed) / 2**30:.1f} GiB of storage allowed"
+        return tr("no limit of storage")
+    return tr("{size} GiB of storage allowed", size=f"{sum(allowed) / 2**30:.1f}")
 
 
 def report(profile: ConnectionProfile, steps: Sequence[Step]) -> str:
     """The outcome as text without secrets, to copy into a ticket."""
-    lines = [f"Connection test of {profile.name} ({profile.address}), {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"]
+    lines = [
+        tr(
+            "Connection test of {name} ({address}), {time} UTC",
+            name=profile.name,
+            address=profile.address,
+            time=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
+        )
+    ]
     for step in steps:
         took = f" [{step.seconds * 1000:.0f} ms]" if step.seconds is not None else ""
         lines.append(f"{step.state:8} {step.title}{took}: {step.detail}".rstrip(": "))

@@ -13,6 +13,7 @@ from enum import Enum
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
+from memphis_desktop.language import tr
 from memphis_desktop.proxy import ProxyFailure, Trouble
 
 
@@ -53,14 +54,14 @@ class NotConnected(ClusterError):
     """A request was made while there is no connection."""
 
     def __init__(self) -> None:
-        super().__init__("There is no connection to the broker at the moment.")
+        super().__init__(tr("There is no connection to the broker at the moment."))
 
 
 class NeedsSystemAccount(ClusterError):
     """Only the system account may do this."""
 
     def __init__(self) -> None:
-        super().__init__("Only the system account may do this. Add its login to the connection.")
+        super().__init__(tr("Only the system account may do this. Add its login to the connection."))
 
 
 class ReadOnlyConnection(ClusterError):
@@ -68,7 +69,10 @@ class ReadOnlyConnection(ClusterError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"The connection {name} is read-only: nothing was changed. Edit the connection to allow it."
+            tr(
+                "The connection {name} is read-only: nothing was changed. Edit the connection to allow it.",
+                name=name,
+            )
         )
 
 
@@ -76,7 +80,9 @@ class RequestTimeout(ClusterError):
     """Nobody answered in time. A subject nobody may answer looks the same."""
 
     def __init__(self, subject: str, seconds: float) -> None:
-        super().__init__(f"No answer to {subject} within {seconds:g} s.")
+        super().__init__(
+            tr("No answer to {subject} within {seconds} s.", subject=subject, seconds=f"{seconds:g}")
+        )
         self.subject = subject
 
 
@@ -85,14 +91,14 @@ class NotPermitted(RequestTimeout):
 
     def __init__(self, subject: str) -> None:
         super().__init__(subject, 0.0)
-        self.args = (f"This login may not publish to {subject}.",)
+        self.args = (tr("This login may not publish to {subject}.", subject=subject),)
 
 
 class NoResponder(ClusterError):
     """Nobody listens on the subject: the feature is off, or not for this account."""
 
     def __init__(self, subject: str) -> None:
-        super().__init__(f"Nothing answers {subject} on this connection.")
+        super().__init__(tr("Nothing answers {subject} on this connection.", subject=subject))
         self.subject = subject
 
 
@@ -107,7 +113,13 @@ class ApiError(ClusterError):
     """
 
     def __init__(self, code: int, err_code: int, description: str, subject: str = "") -> None:
-        super().__init__(f"{description[:1].upper()}{description[1:]} (error {err_code}).")
+        super().__init__(
+            tr(
+                "{problem} (error {code}).",
+                problem=description[:1].upper() + description[1:],
+                code=err_code,
+            )
+        )
         self.code = code
         self.err_code = err_code
         self.description = description
@@ -133,44 +145,52 @@ def explain(error: BaseException, address: str) -> ConnectionFailure:
         host = address.split("://")[-1].rsplit(":", 1)[0]
         return ConnectionFailure(
             Stage.RESOLVE,
-            f"The host name {host} is not known.",
-            "Check its spelling, and whether the name server or VPN that knows it is reachable.",
+            tr("The host name {host} is not known.", host=host),
+            tr("Check its spelling, and whether the name server or VPN that knows it is reachable."),
         )
     if isinstance(error, ssl.SSLError):
         return _explain_tls(error, address)
     if isinstance(error, ConnectionRefusedError):
         return ConnectionFailure(
             Stage.CONNECT,
-            f"Nothing listens at {address}.",
-            "Start the broker, or check the port.",
+            tr("Nothing listens at {address}.", address=address),
+            tr("Start the broker, or check the port."),
         )
     if isinstance(error, asyncio.IncompleteReadError | ConnectionResetError):
         return ConnectionFailure(
             Stage.GREETING,
-            f"{address} closed the connection at once.",
-            "The server may want TLS first, allow no more clients, or not be a NATS server.",
+            tr("{address} closed the connection at once.", address=address),
+            tr("The server may want TLS first, allow no more clients, or not be a NATS server."),
         )
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return ConnectionFailure(
             Stage.CONNECT,
-            f"{address} did not answer in time.",
-            "Check the address, the firewall and, when the server wants TLS first, that option.",
+            tr("{address} did not answer in time.", address=address),
+            tr("Check the address, the firewall and, when the server wants TLS first, that option."),
         )
     if isinstance(error, NatsError):
         return _explain_protocol(error, address)
     if isinstance(error, FileNotFoundError):
         return ConnectionFailure(
-            Stage.PROFILE, f"The file {error.filename} does not exist.", "Choose it again in the connection."
+            Stage.PROFILE,
+            tr("The file {filename} does not exist.", filename=error.filename),
+            tr("Choose it again in the connection."),
         )
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
         if len(getattr(error, "exceptions", ())) or "Multiple exceptions" in reason:
-            reason = "none of its addresses can be reached"
+            reason = tr("none of its addresses can be reached")
         return ConnectionFailure(
-            Stage.CONNECT, f"{address} cannot be reached: {reason}.", "Check the address."
+            Stage.CONNECT,
+            tr("{address} cannot be reached: {reason}.", address=address, reason=reason),
+            tr("Check the address."),
         )
     return ConnectionFailure(
-        Stage.CONNECT, f"Connecting to {address} failed: {error or type(error).__name__}.", ""
+        Stage.CONNECT,
+        tr(
+            "Connecting to {address} failed: {reason}.", address=address, reason=error or type(error).__name__
+        ),
+        "",
     )
 
 
@@ -179,13 +199,13 @@ def refused_login(address: str, *, given: bool = True) -> ConnectionFailure:
     if not given:
         return ConnectionFailure(
             Stage.LOGIN,
-            f"{address} refused the login: it wants one, and none was given.",
-            "Choose a kind of login in the connection.",
+            tr("{address} refused the login: it wants one, and none was given.", address=address),
+            tr("Choose a kind of login in the connection."),
         )
     return ConnectionFailure(
         Stage.LOGIN,
-        f"{address} refused the login.",
-        "Check the user, password, token or credentials file of the connection.",
+        tr("{address} refused the login.", address=address),
+        tr("Check the user, password, token or credentials file of the connection."),
     )
 
 
@@ -193,44 +213,53 @@ def _explain_tls(error: ssl.SSLError, address: str) -> ConnectionFailure:
     if isinstance(error, ssl.SSLCertVerificationError):
         message = error.verify_message
         if "self-signed" in message or "unable to get local issuer" in message:
-            advice = "Name the authority's file (CA) in the connection."
+            advice = tr("Name the authority's file (CA) in the connection.")
         elif "ostname mismatch" in message or "IP address mismatch" in message:
-            advice = "Use the name that is in the certificate, or set the server name in the connection."
+            advice = tr("Use the name that is in the certificate, or set the server name in the connection.")
         elif "expired" in message:
-            advice = "Renew the server's certificate, and check this machine's clock."
+            advice = tr("Renew the server's certificate, and check this machine's clock.")
         else:
-            advice = "Check the certificate and the authority's file."
+            advice = tr("Check the certificate and the authority's file.")
         return ConnectionFailure(
-            Stage.TLS, f"The certificate of {address} is not accepted: {message}.", advice
+            Stage.TLS,
+            tr("The certificate of {address} is not accepted: {message}.", address=address, message=message),
+            advice,
         )
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if "alert certificate expired" in reason:
         return ConnectionFailure(
             Stage.TLS,
-            f"{address} does not accept the client certificate: it has expired.",
-            "Ask for a new one.",
+            tr("{address} does not accept the client certificate: it has expired.", address=address),
+            tr("Ask for a new one."),
         )
     if "alert unknown ca" in reason:
         return ConnectionFailure(
             Stage.TLS,
-            f"{address} does not accept the client certificate: it does not know its authority.",
-            "Use one of an authority that the server trusts, or add that to the server's ca_file.",
+            tr(
+                "{address} does not accept the client certificate: it does not know its authority.",
+                address=address,
+            ),
+            tr("Use one of an authority that the server trusts, or add that to the server's ca_file."),
         )
     if "certificate required" in reason or "bad certificate" in reason:
         return ConnectionFailure(
-            Stage.TLS, f"{address} wants a client certificate.", "Set certificate and key in the connection."
+            Stage.TLS,
+            tr("{address} wants a client certificate.", address=address),
+            tr("Set certificate and key in the connection."),
         )
     if "wrong version number" in reason or "record layer" in reason:
         websocket = address.startswith("wss://")
         return ConnectionFailure(
             Stage.TLS,
-            f"{address} does not speak TLS at this point.",
-            "Use ws://, or check the port." if websocket else "Switch “TLS first” off, or use nats://.",
+            tr("{address} does not speak TLS at this point.", address=address),
+            tr("Use ws://, or check the port.")
+            if websocket
+            else tr("Switch “TLS first” off, or use nats://."),
         )
     return ConnectionFailure(
         Stage.TLS,
-        f"The TLS handshake with {address} failed: {reason}.",
-        "Check the TLS options of both sides.",
+        tr("The TLS handshake with {address} failed: {reason}.", address=address, reason=reason),
+        tr("Check the TLS options of both sides."),
     )
 
 
@@ -240,23 +269,31 @@ def _explain_protocol(error: NatsError, address: str) -> ConnectionFailure:
     if "authorization violation" in lowered or "authorization failed" in lowered:
         return refused_login(address)
     if "authentication expired" in lowered:
-        return ConnectionFailure(Stage.LOGIN, "The credentials have expired.", "Ask for new ones.")
+        return ConnectionFailure(Stage.LOGIN, tr("The credentials have expired."), tr("Ask for new ones."))
     if "authentication timeout" in lowered:
-        return ConnectionFailure(Stage.LOGIN, f"{address} took too long to check the login.", "Try again.")
+        return ConnectionFailure(
+            Stage.LOGIN, tr("{address} took too long to check the login.", address=address), tr("Try again.")
+        )
     if "maximum connections exceeded" in lowered:
-        return ConnectionFailure(Stage.LOGIN, f"{address} takes no more clients.", "Raise max_connections.")
+        return ConnectionFailure(
+            Stage.LOGIN, tr("{address} takes no more clients.", address=address), tr("Raise max_connections.")
+        )
     if "expecting info" in lowered or "json parse" in lowered:
         return ConnectionFailure(
             Stage.GREETING,
-            f"What listens at {address} does not greet like a NATS server.",
-            "Check the port; with “TLS first” servers switch that option on.",
+            tr("What listens at {address} does not greet like a NATS server.", address=address),
+            tr("Check the port; with “TLS first” servers switch that option on."),
         )
     if "secure connection" in lowered or "ssl context" in lowered:
-        return ConnectionFailure(Stage.TLS, f"{address}: {text}.", "Check the TLS options of the connection.")
+        return ConnectionFailure(
+            Stage.TLS, f"{address}: {text}.", tr("Check the TLS options of the connection.")
+        )
     if "mixing of websocket" in lowered:
         return ConnectionFailure(
-            Stage.PROFILE, "The URLs mix WebSocket and plain NATS.", "Use one kind in a connection."
+            Stage.PROFILE, tr("The URLs mix WebSocket and plain NATS."), tr("Use one kind in a connection.")
         )
     if isinstance(error, NoRespondersError):
-        return ConnectionFailure(Stage.JETSTREAM, "JetStream is not enabled.", "Enable it on the server.")
+        return ConnectionFailure(
+            Stage.JETSTREAM, tr("JetStream is not enabled."), tr("Enable it on the server.")
+        )
     return ConnectionFailure(Stage.GREETING, f"{address}: {text}.", "")

@@ -12,6 +12,8 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from memphis_desktop.language import tr
+
 from .profiles import ConnectionProfile, Credentials
 
 log = logging.getLogger(__name__)
@@ -74,7 +76,7 @@ def keep(name: str, secret: str) -> str:
     try:
         keyring.set_password(SERVICE, name, secret)
     except KeyringError as error:
-        raise KeychainError(f"The keychain did not take the secret: {error}.") from error
+        raise KeychainError(tr("The keychain did not take the secret: {error}.", error=error)) from error
     return SCHEME + name
 
 
@@ -101,9 +103,9 @@ def look_up(reference: str) -> str:
     try:
         value = keyring.get_password(SERVICE, name)
     except KeyringError as error:
-        raise KeychainError(f"The keychain did not answer: {error}.") from error
+        raise KeychainError(tr("The keychain did not answer: {error}.", error=error)) from error
     if value is None:
-        raise KeychainError("The keychain no longer holds this secret: enter it again.")
+        raise KeychainError(tr("The keychain no longer holds this secret: enter it again."))
     return value
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.protocol.subjects import is_subset, overlaps
 
 SUBJECT = "$SYS.REQ.USER.INFO"
@@ -18,12 +19,12 @@ _TIMEOUT = 2.0
 
 # What the window needs, and the API requests it takes; each is asked of every stream.
 _ABILITIES = {
-    "list streams": ("STREAM.LIST",),
-    "list groups": ("CONSUMER.LIST.*",),
-    "read messages": ("STREAM.MSG.GET.*", "DIRECT.GET.>"),
-    "create streams": ("STREAM.CREATE.*",),
-    "create groups": ("CONSUMER.CREATE.>",),
-    "delete streams": ("STREAM.DELETE.*",),
+    tr("list streams"): ("STREAM.LIST",),
+    tr("list groups"): ("CONSUMER.LIST.*",),
+    tr("read messages"): ("STREAM.MSG.GET.*", "DIRECT.GET.>"),
+    tr("create streams"): ("STREAM.CREATE.*",),
+    tr("create groups"): ("CONSUMER.CREATE.>",),
+    tr("delete streams"): ("STREAM.DELETE.*",),
 }
 
 
@@ -109,5 +110,9 @@ def expiry(seconds: float | None) -> str:
         return ""
     when = datetime.fromtimestamp(datetime.now(UTC).timestamp() + seconds, UTC)
     days = int(seconds // 86400)
-    left = f"{days} days" if days > 1 else f"{seconds / 3600:.0f} hours"
-    return f"expires {when:%Y-%m-%d %H:%M} UTC, in {left}"
+    hours = round(seconds / 3600)
+    if days > 1:
+        left = tr_count("{count} day", "{count} days", days)
+    else:
+        left = tr_count("{count} hour", "{count} hours", hours)
+    return tr("expires {time} UTC, in {left}", time=f"{when:%Y-%m-%d %H:%M}", left=left)

@@ -19,6 +19,7 @@ from urllib.parse import urlparse
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.proxy import Proxy
 
 from .connection import tls_context
@@ -44,8 +45,8 @@ class Target:
         if not fit:
             raise ConnectionFailure(
                 Stage.PROFILE,
-                f"{self.address} is no address of a server.",
-                "Write nats://host:port, or tls://, ws://, wss://.",
+                tr("{address} is no address of a server.", address=self.address),
+                tr("Write nats://host:port, or tls://, ws://, wss://."),
             )
 
     @property
@@ -135,8 +136,8 @@ class Probe:
                     return greeting
         raise ConnectionFailure(
             Stage.GREETING,
-            f"What listens at {self.target.address} does not greet like a NATS server.",
-            "Check the port; with “TLS first” servers switch that option on.",
+            tr("What listens at {address} does not greet like a NATS server.", address=self.target.address),
+            tr("Check the port; with “TLS first” servers switch that option on."),
         )
 
     async def _greet_websocket(self) -> bytes:
@@ -155,12 +156,16 @@ class Probe:
                 message = await socket.receive()
                 return message.data if isinstance(message.data, bytes) else b""
         except aiohttp.WSServerHandshakeError as error:
-            advice = "Check the port and path: it must be the server's websocket port, or a proxy to it."
+            advice = tr("Check the port and path: it must be the server's websocket port, or a proxy to it.")
             if error.status == 400 and not self.target.address.startswith("wss"):
-                advice = "Use wss:// if that port is secured."  # so servers answer HTTP where TLS is due
+                advice = tr("Use wss:// if that port is secured.")  # so servers answer HTTP where TLS is due
             raise ConnectionFailure(
                 Stage.GREETING,
-                f"{self.target.address} answers, but not as a WebSocket (HTTP {error.status}).",
+                tr(
+                    "{address} answers, but not as a WebSocket (HTTP {status}).",
+                    address=self.target.address,
+                    status=error.status,
+                ),
                 advice,
             ) from error
         except aiohttp.ClientError as error:
@@ -186,7 +191,7 @@ class Probe:
             raise ConnectionFailure(failure.stage, f"{failure.text}{shown}", failure.advice) from error
         detail = _tls_detail(self._writer)
         if self._tls.skip_verify:
-            detail += "; ANY certificate is accepted"
+            detail = tr("{detail}; ANY certificate is accepted", detail=detail)
         return detail
 
     async def _await_verdict(self) -> None:
@@ -203,8 +208,11 @@ class Probe:
                 if not await self._reader.read(1):
                     raise ConnectionFailure(
                         Stage.TLS,
-                        f"{self.target.address} closed the connection after the TLS handshake.",
-                        "It may want a client certificate: set certificate and key in the connection.",
+                        tr(
+                            "{address} closed the connection after the TLS handshake.",
+                            address=self.target.address,
+                        ),
+                        tr("It may want a client certificate: set certificate and key in the connection."),
                     )
 
     async def _certificate_shown(self) -> str:
@@ -223,7 +231,8 @@ class Probe:
                 await self._writer.start_tls(context, server_hostname=self.target.host)
                 secure = self._writer.get_extra_info("ssl_object")
                 raw = secure.getpeercert(binary_form=True)
-            return f" It is {describe(x509.load_der_x509_certificate(raw))}."
+            found = describe(x509.load_der_x509_certificate(raw))
+            return " " + tr("It is {certificate}.", certificate=found)
         return ""
 
 
@@ -235,19 +244,23 @@ def describe(certificate: x509.Certificate) -> str:
         assert isinstance(extension.value, x509.SubjectAlternativeName)
         names += extension.value.get_values_for_type(x509.DNSName)
         names += [str(address) for address in extension.value.get_values_for_type(x509.IPAddress)]
-    shown = ", ".join(names[:4]) or _common_name(certificate.subject) or "no name"
+    shown = ", ".join(names[:4]) or _common_name(certificate.subject) or tr("no name")
     until = certificate.not_valid_after_utc
     since = certificate.not_valid_before_utc
     now = datetime.now(UTC)
     if until < now:
-        valid = f"expired on {until:%Y-%m-%d}"
+        valid = tr("expired on {day}", day=f"{until:%Y-%m-%d}")
     elif since > now:
-        valid = f"not valid before {since:%Y-%m-%d}"
+        valid = tr("not valid before {day}", day=f"{since:%Y-%m-%d}")
     else:
-        valid = f"valid until {until:%Y-%m-%d}"
-    issuer = _common_name(certificate.issuer) or "an unnamed authority"
-    by = "signed by itself" if certificate.issuer == certificate.subject else f"issued by {issuer}"
-    return f"for {shown}, {by}, {valid}"
+        valid = tr("valid until {day}", day=f"{until:%Y-%m-%d}")
+    issuer = _common_name(certificate.issuer) or tr("an unnamed authority")
+    by = (
+        tr("signed by itself")
+        if certificate.issuer == certificate.subject
+        else tr("issued by {issuer}", issuer=issuer)
+    )
+    return tr("for {names}, {issuer}, {validity}", names=shown, issuer=by, validity=valid)
 
 
 def _common_name(name: x509.Name) -> str:
@@ -264,6 +277,15 @@ def _tls_detail(writer: asyncio.StreamWriter) -> str:
     if raw:
         certificate = x509.load_der_x509_certificate(raw)
         days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
-        soon = f" ({days} days)" if days < 30 else ""
-        parts.append(f"certificate {describe(certificate)}{soon}")
+        found = describe(certificate)
+        if days < 30:
+            text = tr_count(
+                "certificate {certificate} ({count} day)",
+                "certificate {certificate} ({count} days)",
+                days,
+                certificate=found,
+            )
+        else:
+            text = tr("certificate {certificate}", certificate=found)
+        parts.append(text)
     return ", ".join(parts)

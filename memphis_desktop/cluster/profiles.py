@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from memphis_desktop.folders import config_folder
+from memphis_desktop.language import tr
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
 FILE_VERSION = 1
@@ -255,7 +256,7 @@ def from_json(values: Mapping[str, Any]) -> ConnectionProfile:
         )
         return ConnectionProfile(**simple)
     except (TypeError, ValueError, AttributeError) as error:
-        raise ProfileError(f"This connection profile cannot be read: {error}") from error
+        raise ProfileError(tr("This connection profile cannot be read: {error}", error=error)) from error
 
 
 def _credentials_to_json(credentials: Credentials) -> dict[str, Any]:
@@ -329,12 +330,22 @@ class ProfileStore:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise ProfileError(f"The connections in {self.path} cannot be read: {error.strerror}.") from error
+            raise ProfileError(
+                tr(
+                    "The connections in {path} cannot be read: {strerror}.",
+                    path=self.path,
+                    strerror=error.strerror,
+                )
+            ) from error
         try:
             return profiles_of(text)
         except (ValueError, KeyError, TypeError) as error:
             raise ProfileError(
-                f"The connections in {self.path} are damaged ({error}). Mend the file or move it away."
+                tr(
+                    "The connections in {path} are damaged ({error}). Mend the file or move it away.",
+                    path=self.path,
+                    error=error,
+                )
             ) from error
 
     def save(self, profiles: Sequence[ConnectionProfile]) -> None:
@@ -342,14 +353,18 @@ class ProfileStore:
         names = [profile.name.casefold() for profile in profiles]
         for name, lowered in zip((p.name for p in profiles), names, strict=True):
             if not name.strip():
-                raise ProfileError("A connection needs a name.")
+                raise ProfileError(tr("A connection needs a name."))
             if names.count(lowered) > 1:
-                raise ProfileError(f"There is another connection named {name}. Choose a different name.")
+                raise ProfileError(
+                    tr("There is another connection named {name}. Choose a different name.", name=name)
+                )
         try:
             write_private(self.path, text_of(profiles))
         except OSError as error:
             reason = error.strerror
-            raise ProfileError(f"The connections cannot be saved to {self.path}: {reason}.") from error
+            raise ProfileError(
+                tr("The connections cannot be saved to {path}: {reason}.", path=self.path, reason=reason)
+            ) from error
 
     def put(self, profile: ConnectionProfile) -> None:
         """Add a profile, or replace the one with its id."""

@@ -6,17 +6,18 @@ import time
 from collections.abc import Collection
 
 from memphis_desktop.cluster.failures import ConnectionFailure, Stage
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings
 
 _SETTING = "connections/last"  # {profile id: nanoseconds since 1970}
 STAGES = {
-    Stage.PROFILE: "settings",
-    Stage.PROXY: "proxy",
-    Stage.RESOLVE: "name lookup",
-    Stage.CONNECT: "connect",
+    Stage.PROFILE: tr("settings"),
+    Stage.PROXY: tr("proxy"),
+    Stage.RESOLVE: tr("name lookup"),
+    Stage.CONNECT: tr("connect"),
     Stage.TLS: "TLS",
-    Stage.GREETING: "greeting",
-    Stage.LOGIN: "login",
+    Stage.GREETING: tr("greeting"),
+    Stage.LOGIN: tr("login"),
     Stage.JETSTREAM: "JetStream",
 }
 

@@ -27,6 +27,7 @@ from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import paint_icon
 
 _FAILED_AT = tr("Failed at")
+_STATES = {PASSED: tr("passed"), FAILED: tr("failed")}
 _MARKS = {
     PASSED: ("check-circle", "good"),
     FAILED: ("x-circle", "bad"),
@@ -47,7 +48,7 @@ class StepList(QWidget):
         """Show other steps."""
         self._steps = steps
         done = [
-            f"{step.title}: {step.state} {step.detail}" for step in steps if step.state in (PASSED, FAILED)
+            f"{step.title}: {_STATES[step.state]} {step.detail}" for step in steps if step.state in _STATES
         ]
         self.setAccessibleDescription("; ".join(done))
         self.setMinimumHeight(self._height(self.width()))
