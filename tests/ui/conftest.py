@@ -21,6 +21,7 @@ from tests import waiting
 from tests.waiting import PATIENCE
 
 Until = Callable[..., Awaitable[Any]]
+OpenConnected = Callable[..., Awaitable[app.Program]]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
@@ -83,6 +84,27 @@ async def open_window(own_folders: Path) -> AsyncIterator[Callable[..., Awaitabl
             return program
 
         yield open_
+
+
+@pytest.fixture
+def open_connected(open_window: Callable[..., Awaitable[app.Program]], until: Until) -> OpenConnected:
+    """Open the window on a server: ``program = await open_connected(url, "S")``.
+
+    Waits until the connection is there and, with a name, that station is in its snapshot.
+    """
+
+    async def open_(url: str, stream: str = "") -> app.Program:
+        program = await open_window(connect=url)
+        window = program.window
+        workspace = await until(
+            lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
+        )
+        await until(lambda: workspace.connection.snapshot is not None, "a snapshot")
+        if stream:
+            await until(lambda: stream in workspace.connection.snapshot.streams, f"station {stream}")
+        return program
+
+    return open_
 
 
 @pytest_asyncio.fixture

@@ -35,6 +35,7 @@ from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders
 from tests.conftest import Connect
 from tests.schema_registry import running
 from tests.stalls import watch_stalls
+from tests.ui.conftest import OpenConnected
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -67,14 +68,11 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
 
 
 @pytest.fixture
-def compose(open_window: Open, until: Until, any_server: ServerProcess, client: Client) -> Compose:
+def compose(
+    open_connected: OpenConnected, until: Until, any_server: ServerProcess, client: Client
+) -> Compose:
     async def open_() -> Composer:
-        program = await open_window(connect=any_server.url)
-        window = program.window
-        workspace = await until(
-            lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
-        )
-        await until(lambda: "S" in workspace.connection.snapshot.streams, "a snapshot")
+        window = (await open_connected(any_server.url, "S")).window
         context = window.current_workspace().current_screen.context
         return open_composer(context, window, stream="S")
 
@@ -321,7 +319,7 @@ async def test_closing_while_many_are_sent_ends_them(compose: Compose, until: Un
 
 
 async def test_a_station_of_memphis_is_asked_for_its_schema(
-    open_window: Open, broker: ServerProcess, connect: Connect, until: Until
+    open_connected: OpenConnected, broker: ServerProcess, connect: Connect, until: Until
 ) -> None:
     own = await connect(broker)
     service = StationsService(own)
@@ -331,12 +329,7 @@ async def test_a_station_of_memphis_is_asked_for_its_schema(
     await stations.create_schema("sale", "json", json.dumps(SCHEMA))
     await stations.create_schema("line", "protobuf", PROTO, message="Line")
     await stations.attach_schema("sale", ["orders"])
-    program = await open_window(connect=broker.url)
-    window = program.window
-    workspace = await until(
-        lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
-    )
-    await until(lambda: "orders$1" in workspace.connection.snapshot.streams, "the station")
+    window = (await open_connected(broker.url, "orders$1")).window
     composer = open_composer(window.current_workspace().current_screen.context, window)
     composer.subject_field.setText("orders$1.final")
     composer.body_editor.setPlainText('{"id": 0}')

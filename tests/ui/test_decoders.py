@@ -33,6 +33,7 @@ from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
 from tests.conftest import Connect
 from tests.schema_registry import SchemaRegistry, running
 from tests.stalls import watch_stalls
+from tests.ui.conftest import OpenConnected
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -53,14 +54,9 @@ async def client(broker: ServerProcess, connect: Connect) -> Client:
 
 
 @pytest.fixture
-def go(open_window: Open, until: Until, broker: ServerProcess, client: Client) -> Go:
+def go(open_connected: OpenConnected, until: Until, broker: ServerProcess, client: Client) -> Go:
     async def open_screen(route: Route) -> Any:
-        program = await open_window(connect=broker.url)
-        window = program.window
-        workspace = await until(
-            lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
-        )
-        await until(lambda: "S" in workspace.connection.snapshot.streams, "a snapshot")
+        window = (await open_connected(broker.url, "S")).window
         window.navigate(route)
         return window.current_workspace().current_screen
 
@@ -323,7 +319,7 @@ async def test_a_plug_in_is_found_and_turned_on(go: Go, until: Until) -> None:
 
 
 async def test_schemaverse_of_a_connection_is_taken_and_followed(
-    open_window: Open, broker: ServerProcess, connect: Connect, until: Until
+    open_connected: OpenConnected, broker: ServerProcess, connect: Connect, until: Until
 ) -> None:
     own = await connect(broker)
     service = StationsService(own)
@@ -335,11 +331,8 @@ async def test_schemaverse_of_a_connection_is_taken_and_followed(
     await stations.create_schema("line", "protobuf", old, message="Line")
     await stations.attach_schema("line", ["orders"])
     await own.jetstream().publish("orders$1.final", b"\n\x06pencil\x10\x02")
-    program = await open_window(connect=broker.url)
-    window = program.window
-    workspace = await until(
-        lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
-    )
+    window = (await open_connected(broker.url)).window
+    workspace: Any = next(one for one in window.workspaces() if one.connection is not None)
     await until(lambda: workspace.connection.memphis.available, "the Memphis layer")
     window.navigate(Route("decoders"))
     screen = window.current_workspace().current_screen

@@ -28,6 +28,7 @@ def dialog_of(kind: type[Any]) -> Any:
     return found[-1] if found else None
 
 
+@pytest.mark.timeout(300)
 async def test_the_first_steps_tick_themselves(
     open_window: Callable[..., Awaitable[app.Program]],
     until: Until,
@@ -64,8 +65,10 @@ async def test_the_first_steps_tick_themselves(
     comparison.close()
 
     view = go(first_steps.RESEND).view
-    await until(view.table.rows, "a dead letter")
-    letter = next(one for one in view.table.rows() if one.groups or not one.managed)
+    letter = await until(
+        lambda: next((one for one in view.table.rows() if one.groups or not one.managed), None),
+        "a dead letter",
+    )
     view.table.select_key(letter.key)
     view.resend()
     dialog = await until(lambda: dialog_of(GroupResendDialog) or dialog_of(ResendDialog), "the dialog")

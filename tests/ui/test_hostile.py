@@ -39,6 +39,7 @@ from memphis_desktop.ui.screens.messages.hex_view import HexView
 from memphis_desktop.ui.screens.messages_text import MAX_LINE, TextView
 from tests.conftest import Connect
 from tests.stalls import watch_stalls
+from tests.ui.conftest import OpenConnected
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -128,13 +129,10 @@ async def client(broker: ServerProcess, connect: Connect) -> Client:
 
 
 @pytest.fixture
-async def browser(open_window: Open, until: Until, broker: ServerProcess, client: Client) -> MessageBrowser:
-    program = await open_window(connect=broker.url)
-    window = program.window
-    workspace = await until(
-        lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
-    )
-    await until(lambda: "H" in workspace.connection.snapshot.streams, "a snapshot")
+async def browser(
+    open_connected: OpenConnected, until: Until, broker: ServerProcess, client: Client
+) -> MessageBrowser:
+    window = (await open_connected(broker.url, "H")).window
     window.navigate(Route("messages", {"stream": "H"}))
     screen: Any = window.current_workspace().current_screen
     await until(lambda: screen.browser.places.settled and screen.browser.list.model.rows, "the rows")

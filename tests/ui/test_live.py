@@ -27,6 +27,7 @@ from memphis_desktop.ui.screens.composer.dialog import Composer
 from memphis_desktop.ui.screens.live import LiveScreen
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
 from tests.conftest import Connect
+from tests.ui.conftest import OpenConnected
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -41,13 +42,10 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
 
 
 @pytest.fixture
-async def screen(open_window: Open, until: Until, any_server: ServerProcess, client: Client) -> LiveScreen:
-    program = await open_window(connect=any_server.url)
-    window = program.window
-    workspace = await until(
-        lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
-    )
-    await until(lambda: "S" in workspace.connection.snapshot.streams, "a snapshot")
+async def screen(
+    open_connected: OpenConnected, until: Until, any_server: ServerProcess, client: Client
+) -> LiveScreen:
+    window = (await open_connected(any_server.url, "S")).window
     window.navigate(Route("live"))
     found = window.current_workspace().current_screen
     assert isinstance(found, LiveScreen)

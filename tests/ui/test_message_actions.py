@@ -30,6 +30,7 @@ from memphis_desktop.ui.screens.messages.collection_dialog import CollectionDial
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.explain_dialog import ExplainDialog
 from tests.conftest import Connect
+from tests.ui.conftest import OpenConnected
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -60,14 +61,9 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
 
 
 @pytest.fixture
-def browse(open_window: Open, until: Until, any_server: ServerProcess, client: Client) -> Browse:
+def browse(open_connected: OpenConnected, until: Until, any_server: ServerProcess, client: Client) -> Browse:
     async def open_browser() -> MessageBrowser:
-        program = await open_window(connect=any_server.url)
-        window = program.window
-        workspace = await until(
-            lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
-        )
-        await until(lambda: "S" in workspace.connection.snapshot.streams, "a snapshot")
+        window = (await open_connected(any_server.url, "S")).window
         window.navigate(Route("messages", {"stream": "S"}))
         screen: Any = window.current_workspace().current_screen
         await until(lambda: screen.browser.places.settled and screen.browser.list.model.rows, "the rows")

@@ -36,6 +36,7 @@ from memphis_desktop.ui.screens.messages.rows import Gap, MessageListModel
 from memphis_desktop.ui.screens.messages_text import MAX_LINE, TextView, breakable
 from memphis_desktop.ui.screens.replay import ReplayDialog, ReplayScreen
 from tests.conftest import Connect
+from tests.ui.conftest import OpenConnected
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -61,17 +62,12 @@ def numbered(count: int) -> list[bytes]:
 
 @pytest.fixture
 def browse(
-    open_window: Open, until: Until, any_server: ServerProcess
+    open_connected: OpenConnected, until: Until, any_server: ServerProcess
 ) -> Callable[..., Awaitable[MessageBrowser]]:
     """Open the window on the server and the browser on a stream."""
 
     async def open_browser(stream: str, **parameters: str) -> MessageBrowser:
-        program = await open_window(connect=any_server.url)
-        window = program.window
-        workspace = await until(
-            lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
-        )
-        await until(lambda: workspace.connection.snapshot is not None, "a snapshot")
+        window = (await open_connected(any_server.url)).window
         window.navigate(Route("messages", {"stream": stream, **parameters}))
         screen = window.current_workspace().current_screen
         browser = screen.browser
@@ -292,10 +288,9 @@ async def test_what_arrives_is_recorded_to_a_file_shown_or_not(
     browser.list.model.max_rows = 50
     for number in range(450):
         await client.publish("S.even", b"%d" % number)
-    await until(lambda: "recording: 4" in browser._figures.text(), "the figure")
+    await until(lambda: "recording: 400 written" in browser._figures.text(), "the figure")
     qtbot.keyClick(browser.list.table, Qt.Key.Key_P)  # paused: counted in the list, recorded all the same
-    await client.publish("S.odd", b"last")
-    await client.flush()
+    await client.jetstream(timeout=30).publish("S.odd", b"last")  # stored: what ends now has all of it
     await until(lambda: browser.toolbar.new_label.text().endswith(" new"), "the count")
     qtbot.keyClick(browser.list.table, Qt.Key.Key_T)  # ends the recording with the following
     await until(lambda: path.exists() and not browser.recorder.active, "the file")

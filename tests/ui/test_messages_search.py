@@ -35,6 +35,7 @@ from memphis_desktop.ui.screens.replay import ReplayScreen, open_replay
 from memphis_desktop.ui.screens.replay.dialog import DryRunDialog
 from memphis_desktop.ui.screens.replay.runs import runs_of
 from tests.conftest import Connect
+from tests.ui.conftest import OpenConnected
 
 Until = Callable[..., Awaitable[Any]]
 Open = Callable[..., Awaitable[Program]]
@@ -61,16 +62,11 @@ async def client(any_server: ServerProcess, connect: Connect) -> Client:
 
 
 @pytest.fixture
-def go(open_window: Open, until: Until, any_server: ServerProcess, client: Client) -> Go:
+def go(open_connected: OpenConnected, until: Until, any_server: ServerProcess, client: Client) -> Go:
     """Open the window on the server at a route; gives the screen."""
 
     async def open_screen(route: Route) -> Screen:
-        program = await open_window(connect=any_server.url)
-        window = program.window
-        workspace = await until(
-            lambda: next((w for w in window.workspaces() if w.connection is not None), None), "the connection"
-        )
-        await until(lambda: "S" in workspace.connection.snapshot.streams, "a snapshot")
+        window = (await open_connected(any_server.url, "S")).window
         window.navigate(route)
         screen = window.current_workspace().current_screen
         assert screen is not None

@@ -173,6 +173,7 @@ class MessageListView(QWidget):
         self.scroll_bar = StationScrollBar(self)
         self._at_end = True
         self._asking = False
+        self._held_from: int | None = None
         self._subjects_fitted = False
         self._gave_way: list[str] = []  # columns hidden for want of room
         self._drag = QTimer(self)
@@ -330,6 +331,16 @@ class MessageListView(QWidget):
         """Whether a page was asked for and has not come."""
         return self._asking
 
+    def hold_from(self, sequence: int | None) -> None:
+        """Ask for nothing behind a sequence: following is paused there; None ends that."""
+        self._held_from = sequence
+        self._ask_near_ends()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether what comes after the last row arrived while following was paused."""
+        return self._held_from is not None and self.model.last >= self._held_from
+
     def _scrolled(self, _: int) -> None:
         self._moved()
 
@@ -364,7 +375,7 @@ class MessageListView(QWidget):
         bar = self.table.verticalScrollBar()
         above = bar.value() // height
         below = (bar.maximum() - bar.value()) // height
-        if below < NEAR_ROWS and not self._at_end_of_station():
+        if below < NEAR_ROWS and not self._at_end_of_station() and not self.is_held:
             self._asking = True  # until the answer: who asks twice would get the page twice
             self.newer_requested.emit()
         elif above < NEAR_ROWS and self.model.first > self.scroll_bar.first:

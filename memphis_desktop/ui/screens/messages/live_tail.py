@@ -65,6 +65,9 @@ class LiveTail(QObject):
     def set_paused(self, paused: bool) -> None:
         """Count instead of showing."""
         self._paused = paused
+        listed = self._browser.list
+        end = listed.model.last if listed.at_end else listed.scroll_bar.last
+        listed.hold_from(end if paused else None)
         self._awake.set()
 
     def suspend_polling(self) -> None:
@@ -119,15 +122,21 @@ class LiveTail(QObject):
             browser.update_foot()
             return COUNT_INTERVAL
         page = await reader.forward(listed.model.last + 1, PAGE_ROWS, browser.subject)
+        if self._paused:  # meanwhile
+            return 0.0
         if not page.messages or page.first != listed.model.last + 1 or not self._live:
             browser.toolbar.show_new_count(0, self.skipped)
             return INTERVAL
         full = len(page.messages) >= PAGE_ROWS
         if full:
             bounds = await reader.refresh()
+            if self._paused:
+                return 0.0
             behind = bounds.last - page.last
             if behind > FLOOD_ROWS:
                 page = await reader.backward(bounds.last, FLOOD_PAGE, browser.subject)
+                if self._paused:
+                    return 0.0
                 self.skipped += max(0, page.first - listed.model.last - 1)
                 listed.show_page(page, at_bottom=True)
                 listed.set_bounds(bounds.first, bounds.last)

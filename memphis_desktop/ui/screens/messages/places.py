@@ -162,7 +162,8 @@ class Places(QObject):
         start = self._list.model.last + 1
         with self._asking():
             page = await browser.reader.forward(start, PAGE_ROWS, browser.subject)
-            if self._still(generation) and self._list.model.last == start - 1:
+            held = self._list.is_held  # following was paused meanwhile
+            if self._still(generation) and self._list.model.last == start - 1 and not held:
                 self._list.add_newer(page, follow=browser.tail.following)
                 browser.update_foot()
 
