@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from memphis_desktop.ui.screens.messages.collection_dialog import (
     keep,
     place_of,
 )
-from memphis_desktop.ui.screens.messages.columns import tab_separated
+from memphis_desktop.ui.screens.messages.columns import table_head, table_line
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.deletion_dialog import DeletionDialog
 from memphis_desktop.ui.screens.messages.explain_dialog import ExplainDialog
@@ -38,6 +39,8 @@ from memphis_desktop.ui.shell.links import link_to
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
 
+COPIED_AT_ONCE = 50  # more messages than this are put on the clipboard in slices
+SLICE_SECONDS = 0.004
 ASKED_PLAINLY = 20  # more messages than this are deleted with progress and a stop
 
 
@@ -66,15 +69,20 @@ class MessageActions(QObject):
         messages = self.selected()
         if not messages:
             return
-        texts = [_payload_text(message) for message in messages]
-        self._copy("\n".join(texts), "the payload" if len(texts) == 1 else f"{len(texts)} payloads")
+        what = "the payload" if len(messages) == 1 else f"{len(messages)} payloads"
+        self._copy_all(messages, _payload_text, "\n".join, what)
 
     def copy_rows(self) -> None:
         """Put the selected rows on the clipboard as a spreadsheet takes them: tabs between the cells."""
         messages = self._list.selected_messages()
         if messages:
-            text = tab_separated(messages, self._list.visible_columns(), self._context.zone)
-            self._copy(text, figures.count_noun(len(messages), "row"))
+            columns, zone = self._list.visible_columns(), self._context.zone
+            self._copy_all(
+                messages,
+                lambda message: table_line(message, columns, zone),
+                lambda lines: "\n".join([table_head(columns), *lines] if len(lines) > 1 else lines),
+                figures.count_noun(len(messages), "row"),
+            )
 
     def copy_as(self, name: str) -> None:
         """Put the selection on the clipboard in one of the forms of the copy menu."""
@@ -89,11 +97,11 @@ class MessageActions(QObject):
             "cURL (Memphis REST)": lambda message: snippets.as_curl(message, station, self._rest_url()),
             "Python": lambda message: snippets.as_python(message, url),
         }
-        texts = [makers[name](message) for message in messages]
-        if name == "JSON" and len(texts) > 1:
-            self._copy("[" + ",\n".join(texts) + "]", f"as {name}")
-        else:
-            self._copy("\n".join(texts), f"as {name}")
+        is_array = name == "JSON" and len(messages) > 1
+        join: Callable[[list[str]], str] = (
+            (lambda texts: "[" + ",\n".join(texts) + "]") if is_array else "\n".join
+        )
+        self._copy_all(messages, makers[name], join, f"as {name}")
 
     def _rest_url(self) -> str:
         """Where the REST gateway of this server is: of the local broker that is known."""
@@ -119,18 +127,45 @@ class MessageActions(QObject):
         menu.addAction("Payload as base64", lambda: self._copy_bytes("base64"))
         menu.addAction("Payload as hex", lambda: self._copy_bytes("hex"))
         menu.addSeparator()
-        messages = self.selected()
-        subjects = "\n".join(message.subject for message in messages)
-        sequences = "\n".join(str(message.sequence) for message in messages)
         menu.addAction(keymap.with_keys("Link to this view", "messages.link"), self.copy_link)
-        menu.addAction("Subject", lambda: self._copy(subjects, "the subject"))
-        menu.addAction("Sequence", lambda: self._copy(sequences, "the sequence"))
+        menu.addAction("Subject", lambda: self._copy_each(lambda message: message.subject, "the subject"))
+        menu.addAction("Sequence", lambda: self._copy_each(lambda one: str(one.sequence), "the sequence"))
+
+    def _copy_each(self, make: Callable[[InspectedMessage], str], what: str) -> None:
+        """Put something of each selected message on the clipboard, a line for each."""
+        self._copy_all(self.selected(), make, "\n".join, what)
 
     def _copy_bytes(self, form: str) -> None:
         """Put the payloads' bytes on the clipboard, one line for each."""
-        payloads = [message.payload for message in self.selected()]
-        lines = [base64.b64encode(data).decode() if form == "base64" else data.hex() for data in payloads]
-        self._copy("\n".join(lines), f"as {form}")
+
+        def line(message: InspectedMessage) -> str:
+            return base64.b64encode(message.payload).decode() if form == "base64" else message.payload.hex()
+
+        self._copy_each(line, f"as {form}")
+
+    def _copy_all(
+        self,
+        messages: list[InspectedMessage],
+        make: Callable[[InspectedMessage], str],
+        join: Callable[[list[str]], str],
+        what: str,
+    ) -> None:
+        """Put something of each message on the clipboard: a few at once, many in slices of time."""
+        if len(messages) <= COPIED_AT_ONCE:
+            self._copy(join([make(message) for message in messages]), what)
+            return
+
+        async def copy() -> None:
+            texts: list[str] = []
+            until = time.monotonic() + SLICE_SECONDS
+            for message in messages:
+                texts.append(make(message))
+                if time.monotonic() > until:
+                    await asyncio.sleep(0)
+                    until = time.monotonic() + SLICE_SECONDS
+            self._copy(join(texts), what)
+
+        self._browser.run(copy(), "copy the messages")
 
     def _copy(self, text: str, what: str) -> None:
         QGuiApplication.clipboard().setText(text)

@@ -542,7 +542,7 @@ class MessageBrowser(QWidget):
             parts.append(f"#{figures.integer(bounds.first)} – #{figures.integer(bounds.last)}")
         if bounds.deleted:
             parts.append(f"{figures.integer(bounds.deleted)} removed")
-        selected = len(self.list.selected_messages())
+        selected = self.list.selected_count()
         if selected > 1:
             parts.append(f"{figures.integer(selected)} selected")
         self._place.setText("  ·  ".join(parts))

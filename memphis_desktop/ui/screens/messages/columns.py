@@ -56,18 +56,17 @@ class MessageColumn:
     copied: Callable[[InspectedMessage], str] | None = None
 
 
-def tab_separated(
-    messages: Sequence[InspectedMessage], columns: Sequence[MessageColumn], zone: tzinfo
-) -> str:
-    """Return rows as they stand in a spreadsheet, exact, with the titles above when there are several."""
-    lines = ["\t".join(column.title for column in columns)] if len(messages) > 1 else []
-    for message in messages:
-        cells = (
-            column.text(message, zone) if column.copied is None else column.copied(message)
-            for column in columns
-        )
-        lines.append("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in cells))
-    return "\n".join(lines)
+def table_head(columns: Sequence[MessageColumn]) -> str:
+    """Return the titles as a spreadsheet takes them: tabs between the cells."""
+    return "\t".join(column.title for column in columns)
+
+
+def table_line(message: InspectedMessage, columns: Sequence[MessageColumn], zone: tzinfo) -> str:
+    """Return a row as a spreadsheet takes it, exact."""
+    cells = (
+        column.text(message, zone) if column.copied is None else column.copied(message) for column in columns
+    )
+    return "\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in cells)
 
 
 def _time_text(message: InspectedMessage, zone: tzinfo) -> str:

@@ -300,8 +300,21 @@ class MessageListView(QWidget):
 
     def selected_messages(self) -> list[InspectedMessage]:
         """The selected messages in the order of the list."""
-        rows = sorted(index.row() for index in self.table.selectionModel().selectedRows())
+        rows = self._selected_rows()
         return [message for row in rows if (message := self.model.message_at(row)) is not None]
+
+    def selected_count(self) -> int:
+        """How many messages are selected."""
+        return sum(not isinstance(self.model.rows[row], Gap) for row in self._selected_rows())
+
+    def _selected_rows(self) -> list[int]:
+        """The selected rows: by ranges, for all of them as indexes take long."""
+        rows: set[int] = set()
+        selection = self.table.selectionModel().selection()
+        for place in range(selection.count()):
+            part = selection.at(place)
+            rows.update(range(part.top(), part.bottom() + 1))
+        return sorted(row for row in rows if row < len(self.model.rows))
 
     def select_sequence(self, sequence: int) -> bool:
         """Put the cursor on a sequence that is in the window; whether it is."""
