@@ -56,6 +56,7 @@ class Bench(QFrame):
         self.try_button.clicked.connect(self.run)
         self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.output = TextView("Decoded")
+        self.output.editor.setPlaceholderText("What it holds")
         self.message_button = QPushButton("From a message")
         self.message_button.setToolTip("Try the payload of a message that was put aside")
         self.message_button.clicked.connect(self._offer_messages)

@@ -144,6 +144,7 @@ class LiveScreen(Screen):
             self.splitter.addWidget(part)
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setSizes([210, 754, 340])
+        self.tree.hide()  # until there is something to show in it
         self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.note.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
 
@@ -228,6 +229,7 @@ class LiveScreen(Screen):
         await capture.add(pattern)
         self.pattern_field.clear()
         self._show_chips()
+        self.tree.show()
         self._stack.setCurrentIndex(1)
 
     def _cost(self) -> str:
