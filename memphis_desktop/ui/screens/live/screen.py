@@ -420,7 +420,8 @@ class LiveScreen(Screen):
             count = figures.count_noun(progress.messages, "message")
             self.context.notify(f"Recorded {count} to {exporter.path}.", "good")
         finally:
-            if isValid(self):
+            # Not another one, begun while the file of this one was being finished.
+            if isValid(self) and self.recording is not None and self.recording[1] is recorder:
                 self.stop_recording()
 
     def stop_recording(self) -> None:
