@@ -65,6 +65,8 @@ class LiveTail(QObject):
     def set_paused(self, paused: bool) -> None:
         """Count instead of showing."""
         self._paused = paused
+        if paused:
+            self._browser.places.forget_reads()  # the way to the end that following began with, perhaps
         listed = self._browser.list
         end = listed.model.last if listed.at_end else listed.scroll_bar.last
         listed.hold_from(end if paused else None)
