@@ -136,11 +136,11 @@ class ActivityScreen(Screen):
     # Text out ---------------------------------------------------------------------------------
 
     def diagnostics(self) -> str:
-        """What helps to understand trouble, without secrets."""
+        """What helps to understand trouble, without secrets; in English, for those who mend it."""
         lines = [
-            f"Memphis Desktop {memphis_desktop.__version__}",
-            f"Python {platform.python_version()}, Qt {qVersion()}, {platform.platform()}",
-            f"Written {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}",
+            f"Memphis Desktop {memphis_desktop.__version__}",  # untranslated
+            f"Python {platform.python_version()}, Qt {qVersion()}, {platform.platform()}",  # untranslated
+            f"Written {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}",  # untranslated
             "",
         ]
         for line in self._log_memory.lines()[-300:]:

@@ -206,7 +206,7 @@ class EditResendDialog(Dialog):
             "payload_hex": draft.payload().hex(),
             "headers": {name: value for name, value in self.headers.headers() if name},
         }
-        title = f"Resend a dead letter of {self.letter.home}, edited"
+        title = tr("Resend a dead letter of {station}, edited", station=self.letter.home)
         return MemphisChange(title, "dead_letters.resend_edited", body, self.letter.home)
 
     def accept(self) -> None:

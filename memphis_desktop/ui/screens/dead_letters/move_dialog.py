@@ -145,7 +145,7 @@ class MoveDialog(Dialog):
         name = self.name.text().strip()
         return {
             "name": name,
-            "description": f"Dead letters of {self.consumer.stream}",
+            "description": f"Dead letters of {self.consumer.stream}",  # untranslated: kept on the server
             "subjects": [f"{name}.>"],
             "retention": "limits",
             "storage": str(config.get("storage") or "file"),
