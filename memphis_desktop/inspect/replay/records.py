@@ -207,6 +207,7 @@ async def keep(run: ReplayRun, record: RunRecord, store: RecordStore, now_ns: An
     """
     keeper = _Keeper(run, record, store, now_ns)
     await keeper.save()
+    run.keep_place = keeper.save
     watching = asyncio.create_task(keeper.watch())
     try:
         await run.run()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from memphis_desktop.inspect.sequences import SequenceSet
 
 RATE_WINDOW = 5.0  # seconds over which the shown rate is taken
 BURST_SECONDS = 0.01  # a paced run sends what is due in steps of this length
+_FIRST_ONES = 10  # messages of which one should be stored; they go one by one until it is
 
 
 @dataclass(slots=True)
@@ -102,6 +103,7 @@ class ReplayRun:
         self.run_id = run_id
         self.stored_in: dict[str, SequenceSet] = {}
         self.started_at_ns = 0
+        self.keep_place: Callable[[], Awaitable[None]] | None = None  # of who keeps a record of the run
         self._client = client
         self._mask = mask
         self._after = after
@@ -266,8 +268,21 @@ class ReplayRun:
                 self._open[position] = message.sequence
                 self._next_sequence = message.sequence + 1
                 await self._send_one(publisher, message, position)
+                if not self.stored_in and self._counts.sent <= _FIRST_ONES:
+                    await self._note_station(publisher)
         finally:
             await messages.aclose()  # type: ignore[attr-defined]
+
+    async def _note_station(self, publisher: Publisher | FileTarget) -> None:
+        """Have the station of the first copy in the record before there are more.
+
+        A run that is killed looks for its copies where its record says that it stored some.
+        """
+        if self.keep_place is None or isinstance(publisher, FileTarget):
+            return
+        await publisher.drain()
+        if self.stored_in:
+            await self.keep_place()
 
     async def _send_one(
         self, publisher: Publisher | FileTarget, message: InspectedMessage, position: int

@@ -32,6 +32,7 @@ from memphis_desktop.inspect.replay.undo import Undo
 from memphis_desktop.inspect.sequences import SequenceSet
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect
+from tests.waiting import until
 
 
 @pytest_asyncio.fixture
@@ -164,6 +165,26 @@ async def test_the_spacing_of_the_originals_can_be_kept(client: Client) -> None:
     started = time.monotonic()
     await run.run()
     assert time.monotonic() - started >= 0.48
+
+
+async def test_the_station_of_the_first_copy_is_kept_before_there_are_more(client: Client) -> None:
+    """A run that is killed early finds its copies by its record."""
+    run = ReplayRun(given(200), client, ReplayOptions(subject="copy.x"), run_id="r")
+    kept: list[list[str]] = []
+    go_on = asyncio.Event()
+
+    async def keep_place() -> None:
+        kept.append(list(run.stored_in))
+        await go_on.wait()
+
+    run.keep_place = keep_place
+    running = asyncio.create_task(run.run())
+    await until(lambda: kept, "the first copy")
+    await client.flush()
+    assert (await client.jetstream().stream_info("COPY")).state.messages == run.progress.sent == 1
+    go_on.set()
+    assert (await running).stored == 200
+    assert kept == [["COPY"]]
 
 
 async def test_pause_resume_and_cancel(client: Client) -> None:
