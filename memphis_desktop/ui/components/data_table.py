@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.table_delegate import TableDelegate
-from memphis_desktop.ui.components.table_header import TableHeader
+from memphis_desktop.ui.components.table_header import TableHeader, first_width
 from memphis_desktop.ui.components.table_model import Column, IconText, TableModel
 from memphis_desktop.ui.screen import Action, Command
 from memphis_desktop.ui.theme.icons import icon
@@ -321,7 +321,7 @@ class DataTable(QWidget):
         each = (self.view.viewport().width() - fixed) // len(stretching)
         self._restoring = True
         for index in stretching:
-            header.resizeSection(index, max(self.model.columns[index].width, each))
+            header.resizeSection(index, max(first_width(self.model.columns[index]), each))
         self._restoring = False
 
     def _section_resized(self, index: int, old: int, new: int) -> None:
@@ -457,7 +457,7 @@ class DataTable(QWidget):
         self._restoring = True
         for index, column in enumerate(self.model.columns):
             header.moveSection(header.visualIndex(index), index)
-            header.resizeSection(index, column.width)
+            header.resizeSection(index, first_width(column))
             header.setSectionHidden(index, not column.visible)
         self._restoring = False
         self._stretch()
@@ -487,7 +487,7 @@ class DataTable(QWidget):
         widths, hidden = saved.get("widths", {}), saved.get("hidden")
         for index, column in enumerate(columns):
             # A hidden section reports 0: never restore that as a width.
-            header.resizeSection(index, max(_MINIMUM_WIDTH, widths.get(column.key) or column.width))
+            header.resizeSection(index, max(_MINIMUM_WIDTH, widths.get(column.key) or first_width(column)))
             # A column that is newer than the saved arrangement comes as declared.
             new = column.key not in widths
             header.setSectionHidden(

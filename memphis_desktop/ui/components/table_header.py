@@ -6,13 +6,22 @@ from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QHeaderView, QWidget
 
+from memphis_desktop import language
 from memphis_desktop.ui import theme
-from memphis_desktop.ui.components.table_model import RIGHT_ALIGNED, TableModel
+from memphis_desktop.ui.components.table_model import RIGHT_ALIGNED, Column, TableModel
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import paint_icon
 
 _PAD = 8
 _CARET = 11
+
+
+def first_width(column: Column) -> int:
+    """The width a column begins with: as declared, or what its title takes in another language."""
+    if language.current() == language.ENGLISH:
+        return column.width  # the titles were written for these
+    metrics = QFontMetrics(fonts.interface(theme.SIZE_CAPTION, fonts.MEDIUM))
+    return max(column.width, metrics.horizontalAdvance(column.title) + 2 * _PAD + 1)
 
 
 class TableHeader(QHeaderView):

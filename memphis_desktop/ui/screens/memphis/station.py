@@ -366,7 +366,9 @@ def facts_sentence(station: Station, view: MemphisView) -> str:
     copies = tr_count("{count} replica", "{count} replicas", station.replicas)
     parts = [
         retention_text(station),
-        tr("in {storage_type}, {copies}", storage_type=station.storage_type, copies=copies),
+        tr("in memory, {copies}", copies=copies)
+        if station.storage_type == "memory"
+        else tr("in file, {copies}", copies=copies),
         tr(
             "message ids for {idempotency_window_ms}",
             idempotency_window_ms=figures.duration(station.idempotency_window_ms / 1000),
