@@ -85,6 +85,12 @@ async def test_a_replay_is_described_rehearsed_and_run(
     stored = await client.jetstream().get_msg("copy", 1)
     assert json.loads(stored.data) == {"n": 200, "by": 1}
     assert stored.headers["X-Why"] == "a test"
+    screen.panel.command_button.click()
+    assert QApplication.clipboard().text() == (
+        f"memphis-desktop replay orders '--from=#1' '--until=#300' --connect {any_server.url} "
+        "'--to=copy.{subject}' '--where=json.n >= 200' '--set=- $.secret' '--set=$.by = 1' "
+        "'--header=X-Why:a test'"
+    )
 
 
 async def test_a_backup_dropped_on_the_page_is_replayed(

@@ -29,16 +29,16 @@ def letters_table(
 ) -> DataTable:
     """A table of dead letters, the latest first."""
     columns = [
-        Column("reason", tr("Reason"), _reason, "badge", 118, tr("Why it was given up")),
+        Column("reason", tr("Reason"), _reason, "badge", 112, tr("Why it was given up")),
         Column(
-            "failed", tr("Failed"), lambda r: r.failed_ns, "time", 84, tr("When it failed, the last time")
+            "failed", tr("Failed"), lambda r: r.failed_ns, "time", 80, tr("When it failed, the last time")
         ),
         Column(
-            "station", tr("Station"), lambda r: r.station, "mono", 128, tr("Where it failed"), with_station
+            "station", tr("Station"), lambda r: r.station, "mono", 124, tr("Where it failed"), with_station
         ),
-        Column("sequence", tr("Sequence"), lambda r: r.sequence or None, "number", 84, tr("In its stream")),
-        Column("consumer", tr("Consumer"), lambda r: r.consumer or "–", "mono", 126, tr("Who gave it up")),
-        Column("subject", tr("Subject"), lambda r: r.original.subject or r.home_subject or "–", "mono", 150),
+        Column("sequence", tr("Sequence"), lambda r: r.sequence or None, "number", 78, tr("In its stream")),
+        Column("consumer", tr("Consumer"), lambda r: r.consumer or "–", "mono", 124, tr("Who gave it up")),
+        Column("subject", tr("Subject"), lambda r: r.original.subject or r.home_subject or "–", "mono", 130),
         Column(
             "deliveries", tr("Deliveries"), lambda r: r.deliveries, "number", 76, tr("Times it was delivered")
         ),
@@ -47,7 +47,7 @@ def letters_table(
             tr("In station"),
             _presence,
             "dot",
-            86,
+            84,
             tr("Whether the message is still to be had"),
             sort_value=lambda r: r.original.presence.value,
         ),
@@ -59,7 +59,7 @@ def letters_table(
             tr("Tags"),
             _tags,
             "badge",
-            84,
+            60,
             tr("What people tagged it with"),
             sort_value=lambda r: ", ".join(r.tags),
         ),
@@ -72,7 +72,7 @@ def letters_table(
             tr("What was written about it"),
             False,
         ),
-        Column("preview", tr("Payload"), lambda r: r.original.preview, "mono", 150, stretch=True),
+        Column("preview", tr("Payload"), lambda r: r.original.preview, "mono", 104, stretch=True),
         Column(
             "time", tr("Stored"), lambda r: r.original.time_ns, "time", 90, tr("When it was stored"), False
         ),

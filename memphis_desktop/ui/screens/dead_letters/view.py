@@ -289,6 +289,7 @@ class DeadLettersView(QWidget):
         if self._newest_wanted and self._letters:
             self._newest_wanted = not self.table.select_key(self._letters[0].key)
         self._show_in_pane(self.table.current_row())
+        self._enable()
 
     async def _group_beside(self) -> None:
         try:
@@ -334,6 +335,13 @@ class DeadLettersView(QWidget):
             self._clock.start()
         elif not text:
             self._clock.stop()
+
+    def _enable(self) -> None:
+        """Buttons answer when there is something they could be about."""
+        some, refused = bool(self.selected()), bool(self.doing.refusal)
+        for button in (self.resend_button, self.drop_button):
+            button.setEnabled(some and not refused)
+        self.export_button.setEnabled(some)
 
     def _count(self) -> None:
         total, shown = len(self._letters), self.table.model.rowCount()
@@ -450,6 +458,7 @@ class DeadLettersView(QWidget):
         return False
 
     def _letter_chosen(self, letter: DeadLetter | None) -> None:
+        self._enable()
         if letter is not None and not self.split.preview_visible():
             self.split.set_preview_visible(True)
         self._show_in_pane(letter)
@@ -489,6 +498,7 @@ class DeadLettersView(QWidget):
 
     def _selection_changed(self) -> None:
         self._count()
+        self._enable()
         self.commands_changed.emit()
 
     def resend(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
@@ -14,11 +15,13 @@ from PySide6.QtWidgets import (
     QMenu,
     QProgressBar,
     QPushButton,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from memphis_desktop.inspect.replay import ReplayState
+from memphis_desktop.inspect.replay.command_line import command_line
 from memphis_desktop.inspect.replay.runs import RunEntry
 from memphis_desktop.inspect.replay.undo import Undo, UndoProgress
 from memphis_desktop.language import tr, tr_count
@@ -27,6 +30,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import pad_numbers
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
@@ -128,6 +132,7 @@ class ReplayScreen(Screen):
         self.panel.undo_requested.connect(self.undo)
         self.panel.resume_requested.connect(self.resume)
         self.panel.again_requested.connect(self.again)
+        self.panel.command_requested.connect(self.copy_command)
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
@@ -189,6 +194,7 @@ class ReplayScreen(Screen):
             ),
             Command(tr("Cancel the replay"), keymap.key("replay.cancel"), self.panel.cancel, "stop"),
             Command(tr("Run the replay again"), keymap.key("replay.again"), self.again, "repeat"),
+            Command(tr("Copy the command of the replay"), "", self.copy_command, "copy"),
             Command(tr("Replay a file"), "", self._choose_file, "file"),
             Command(tr("Replay a backup"), "", self._choose_backup, "archive-tray"),
         ]
@@ -236,6 +242,17 @@ class ReplayScreen(Screen):
         entry = self.panel.entry
         if entry is not None and entry.record is not None and entry.progress.state.ended:
             open_again(self.context, self.window(), entry.record)
+
+    def copy_command(self) -> None:
+        """Put the command that does the same as the run that is shown on the clipboard."""
+        entry = self.panel.entry
+        line = command_line(entry.record) if entry is not None and entry.record is not None else ""
+        if not line:
+            text = tr("Messages that were chosen one by one cannot be named in a command.")
+            self.context.notify(text if entry is not None else tr("There is no replay."), "warning")
+            return
+        QGuiApplication.clipboard().setText(line)
+        self.context.notify(tr("Copied the command. A login goes beside it, or into a context."), "good")
 
     def undo(self) -> None:
         """Remove the copies of the run that is shown, after asking."""
@@ -355,6 +372,7 @@ class RunPanel(QFrame):
 
     undo_requested = Signal()
     again_requested = Signal()
+    command_requested = Signal()
     resume_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -381,6 +399,7 @@ class RunPanel(QFrame):
         self.rate_box.setAccessibleName(tr("Highest rate"))
         self.rate_box.setToolTip(tr("Highest rate; takes hold at once"))
         self.rate_box.setKeyboardTracking(False)
+        pad_numbers(self.rate_box)
         self.pause_button.clicked.connect(self.toggle_pause)
         self.cancel_button.clicked.connect(self.cancel)
         self.rate_box.valueChanged.connect(self._rate_changed)
@@ -398,9 +417,19 @@ class RunPanel(QFrame):
         beside_text(self.again_button, icon("repeat"))
         self.again_button.setToolTip(tr("Describe the same replay once more  ( A )"))
         self.again_button.clicked.connect(self.again_requested)
+        self.command_button = QToolButton()
+        self.command_button.setIcon(icon("copy", "muted"))
+        self.command_button.setToolTip(tr("Copy the command that does the same, to run in a job"))
+        self.command_button.setAccessibleName(tr("Copy the command"))
+        self.command_button.clicked.connect(self.command_requested)
         for widget in (
-            self.rate_box, self.pause_button, self.cancel_button, self.again_button, self.undo_button
-        ):  # fmt: skip
+            self.rate_box,
+            self.command_button,
+            self.pause_button,
+            self.cancel_button,
+            self.again_button,
+            self.undo_button,
+        ):
             head.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_4, theme.SPACE_3)
