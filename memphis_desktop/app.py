@@ -154,16 +154,18 @@ async def session(
     finally:
         if preloader is not None:
             preloader.end()
-        if collector is not None:
-            collector.end()
-        await window.shut_down()
-        window.close()
-        window.deleteLater()
-        QCoreApplication.sendPostedEvents(window, QEvent.Type.DeferredDelete.value)
-        await finished()  # before the broker goes: connections would try to come back to it
-        await broker.stop()
-        settings.current().flush()
-        end_log()
+        try:
+            await window.shut_down()
+            window.close()
+            window.deleteLater()
+            QCoreApplication.sendPostedEvents(window, QEvent.Type.DeferredDelete.value)
+            await finished()  # before the broker goes: connections would try to come back to it
+            await broker.stop()
+            settings.current().flush()
+            end_log()
+        finally:
+            if collector is not None:
+                collector.end()  # last: any thread may collect from now on, and no widget may end in one
 
 
 def _open_as_before(window: MainWindow) -> None:

@@ -5,6 +5,7 @@ Async tests here run on a qasync loop, as the program does. Wait with ``await un
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -59,6 +60,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplicat
     theme.manager().install(qapp)
     yield home
     settings.use(settings.Settings())
+    gc.collect()  # here, in Qt's thread: any other that collects would end widgets of this test, and crash
 
 
 @pytest.fixture
