@@ -23,6 +23,7 @@ from memphis_desktop.cluster.profiles import (
     TlsOptions,
 )
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.inspect.connection import ReadConnection
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.screens.home.connection_form import ConnectionForm
 from tests.clients.attach.kinds import (
@@ -162,3 +163,26 @@ async def test_when_a_login_ends_is_said(world: World) -> None:
         world.serve(operator.config(), credentials=Credentials(CredentialKind.CREDS, creds_path=str(path)))
     )
     assert "in 3 days" in steps["login"].detail
+
+
+async def test_a_user_who_may_subscribe_to_its_own_inbox_only_reads_all_the_same(world: World) -> None:
+    """What it does not hear of is told: advisories. The rest comes as answers, below the inbox prefix."""
+    users = """authorization { users: [{ user: me, password: geheim, permissions: {
+        publish: ">", subscribe: { allow: ["_INBOX_me.>"] } } }] }"""
+    profile = world.serve(users, credentials=password("me", "geheim"), inbox_prefix="_INBOX_me")
+    session = Session(profile)
+    try:
+        await session.connect()
+        await make_stream(session)
+        await session.jetstream.publish("orders", b"one", stream="orders", timeout=10)
+        snapshot = await seen(session, lambda snapshot: snapshot.errors and "orders" in snapshot.streams)
+        assert set(snapshot.errors) <= {"permissions", "advisories"}
+        assert "advisory" in snapshot.errors["advisories"]
+        reader = await ReadConnection.like(session.nats)
+        _, payload = await reader.request("$JS.API.STREAM.MSG.GET.orders", b'{"seq": 1}')
+        assert b"b25l" in payload  # the message, in base64
+        await reader.close()
+    finally:
+        await session.close()
+    steps = await diagnosed(profile)
+    assert {step.state for step in steps.values()} <= {PASSED, SKIPPED}, steps

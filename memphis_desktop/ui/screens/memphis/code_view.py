@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
@@ -41,9 +41,7 @@ class CodeView(QWidget):
         line = FlowLayout(spacing=theme.SPACE_3)
         line.addWidget(self.languages)
         line.addWidget(self.directions)
-        line.addWidget(PlainLabel(tr("Memphis address"), "caption"))
-        line.addWidget(self.address_label)
-        line.addWidget(copy)
+        line.addWidget(self._address_line(copy))
         self.note = PlainLabel("", "caption", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE_2, 0, 0)
@@ -52,6 +50,18 @@ class CodeView(QWidget):
         layout.addWidget(self.code, 1)
         layout.addWidget(self.note)
         self.show_code()
+
+    def _address_line(self, copy: QToolButton) -> QWidget:
+        """The address and its button, as tall as the choices that stand beside it."""
+        holder = QWidget()
+        inside = QHBoxLayout(holder)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(theme.SPACE_2)
+        inside.addWidget(PlainLabel(tr("Memphis address"), "caption"))
+        inside.addWidget(self.address_label)
+        inside.addWidget(copy)
+        holder.setMinimumHeight(self.languages.sizeHint().height())
+        return holder
 
     def set_address(self, address: Address) -> None:
         """Another address."""

@@ -59,7 +59,9 @@ class MemphisStationScreen(MemphisScreen):
         self.missing.hide()
         self.facts = PlainLabel("", "muted", wrap=True)
         self.signs: dict[str, VitalSign] = {}
-        strip = QHBoxLayout()
+        self.strip = QWidget()
+        strip = QHBoxLayout(self.strip)
+        strip.setContentsMargins(0, 0, 0, 0)
         strip.setSpacing(theme.SPACE_3)
         for key, title in (
             ("messages", tr("Messages")),
@@ -75,7 +77,7 @@ class MemphisStationScreen(MemphisScreen):
         self.partitions.row_activated.connect(lambda row: context.navigate(station_route(row.name)))
         self.producers = producers_table(context)
         self.consumers = consumers_table(context)
-        self.letters = DeadLettersView(context, tr("memphis station"))
+        self.letters = DeadLettersView(context, "memphis station")
         self.letters.commands_changed.connect(self.commands_changed)
         self.code = CodeView(self._address(), "")
         self.tabs = QTabWidget()
@@ -92,8 +94,9 @@ class MemphisStationScreen(MemphisScreen):
         self.page.setSpacing(theme.SPACE_3)
         self.page.addWidget(self.missing)
         self.page.addWidget(self.facts)
-        self.page.addLayout(strip)
+        self.page.addWidget(self.strip)
         self.page.addWidget(self.tabs, 1)
+        self.page.addStretch()
 
     # Where
 
@@ -153,6 +156,8 @@ class MemphisStationScreen(MemphisScreen):
         self._station = station
         gone = bool(self.name) and station is None and view.complete
         self.missing.setVisible(gone)
+        for widget in (self.facts, self.strip, self.tabs):
+            widget.setHidden(gone)
         if gone:
             text = tr("There is no station {name}, or not any more.", name=self.name)
             action = (tr("Open the stations"), lambda: self.context.navigate(Route("stations")))
