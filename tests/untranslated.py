@@ -83,7 +83,10 @@ _PROGRAM = re.compile(r"\n.*\n", re.DOTALL)  # texts of several lines are progra
 _STYLE = re.compile(
     r"\{.*[a-z-]+: .*;.*\}|^[#$]|^[a-z0-9-]+:(?://\S*)?$|^(?:SELECT|INSERT|DELETE|CREATE|PRAGMA) ", re.DOTALL
 )
-_ADDRESS = re.compile(r"^(?:\w+://\S+\s*)+$|^(?:(?:Ctrl|Shift|Alt)\+)+\w+$|PRIVATE KEY-----$")
+_ADDRESS = re.compile(
+    r"^(?:\w+://\S+\s*)+$|^(?:(?:Ctrl|Shift|Alt)\+)+\w+$|PRIVATE KEY-----$"
+    r"|^(?:Return|Space|Del|Ins|Esc|Tab|Backspace)$"
+)
 _UNIT = re.compile(r"^\s*(?:[kMGT]?i?B(?:/s)?|ms|µs|s|min|h|d|px|%|/s)?\s*$")
 
 

@@ -35,8 +35,8 @@ add_place(
     tr("Lists"),
     down=(tr("One row down"), "J"),
     up=(tr("One row up"), "K"),
-    first=(tr("First row"), "Home"),
-    last=(tr("Last row"), "End"),
+    first=(tr("First row"), "Home"),  # untranslated: a key
+    last=(tr("Last row"), "End"),  # untranslated: a key
     open=(tr("Open"), "Return"),
     preview=(tr("Preview"), "Space"),
     copy=(tr("Copy as text"), "Ctrl+C"),
