@@ -32,6 +32,9 @@ async def test_all_of_a_group_goes_to_a_station_made_for_it(
     jetstream = client.jetstream()
     await jetstream.add_stream(StreamConfig(name="orders", subjects=["orders.>"], allow_direct=True))
     await jetstream.add_stream(StreamConfig(name="bills", subjects=["bills.>"], allow_direct=True))
+    await jetstream.add_stream(  # as capturing makes it: nothing is moved there
+        StreamConfig(name="DEAD_LETTERS", subjects=["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>", "dl.x"])
+    )
     config = ConsumerConfig(durable_name="billing", ack_policy="explicit", ack_wait=600)
     await jetstream.add_consumer("orders", config)
     for number in range(7):

@@ -290,8 +290,9 @@ class StationActions:
             return
         dialog = PauseDialog(self._parent, consumer, self._context.zone)
         if await dialog.ask():
+            how = dialog.label()  # now: the dialog does not outlive the answer
             await actions.pause_consumer(consumer.stream, consumer.name, dialog.until()).run(session)
-            text = tr("Group {name} is paused: {how}.", name=consumer.name, how=dialog.label())
+            text = tr("Group {name} is paused: {how}.", name=consumer.name, how=how)
             self._context.notify(text, "good")
 
     async def unpin_consumer(self, consumer: ConsumerSnapshot) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QComboBox, QLineEdit, QProgressBar, QSizePolicy, Q
 from shiboken6 import isValid
 
 from memphis_desktop.cluster.actions import create_stream
+from memphis_desktop.cluster.dead_letters.capture import CAPTURE_STREAM
 from memphis_desktop.cluster.dead_letters.moving import (
     DEFAULT_REASON,
     MoveOptions,
@@ -123,12 +124,14 @@ class MoveDialog(Dialog):
             changed.connect(self._changed)
 
     def _stations(self) -> list[str]:
-        """Where copies may go: the dead-letter stations first."""
-        patterns = self.context.session.dead_letters.patterns
+        """Where copies may go: the dead-letter stations first. What captures advisories is none."""
+        book = self.context.session.dead_letters
+        patterns, capturing = book.patterns, {CAPTURE_STREAM, *book.status.streams}
         found: list[tuple[bool, str]] = []
         for name, stream in self.context.session.snapshot.streams.items():
             subjects = list(map(str, stream.config.get("subjects") or ()))
-            if name == self.consumer.stream or is_machinery(name) or not subjects:
+            own = name == self.consumer.stream or name in capturing or is_machinery(name)
+            if own or not subjects or subjects[0].startswith("$"):
                 continue
             found.append((not station_matches(name, subjects, patterns), name))
         return [name for _, name in sorted(found)]
