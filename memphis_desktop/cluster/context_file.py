@@ -70,18 +70,18 @@ def left_out(profile: ConnectionProfile) -> str:
         missing = tr("HTTP proxy, which the command does not know")
     else:
         missing = tr("proxy's password") if proxy.password else ""
-    return " and the ".join(filter(None, (_secret_left_out(profile), missing)))
+    return ", ".join(filter(None, (_secret_left_out(profile), missing)))
 
 
 def _secret_left_out(profile: ConnectionProfile) -> str:
     login = profile.credentials
     return {
-        CredentialKind.PASSWORD: "password" if login.password else "",
-        CredentialKind.MEMPHIS: "password" if login.password else "",
-        CredentialKind.TOKEN: "token",
-        CredentialKind.MEMPHIS_TOKEN: "token",
-        CredentialKind.JWT: "JWT and seed",
-        CredentialKind.NKEY: "" if login.nkey_path else "seed",
+        CredentialKind.PASSWORD: tr("password") if login.password else "",
+        CredentialKind.MEMPHIS: tr("password") if login.password else "",
+        CredentialKind.TOKEN: tr("token"),
+        CredentialKind.MEMPHIS_TOKEN: tr("token"),
+        CredentialKind.JWT: tr("JWT and seed"),
+        CredentialKind.NKEY: "" if login.nkey_path else tr("seed"),
     }.get(login.kind, "")
 
 

@@ -19,7 +19,16 @@ import catalogs  # noqa: E402
 
 # Where every text is given to `tr`; grows until it is all that the window shows.
 SWEPT: tuple[str, ...] = (
+    "cluster/connection.py",
+    "cluster/context_file.py",
+    "cluster/contexts.py",
+    "cluster/diagnosis.py",
+    "cluster/keychain.py",
+    "cluster/permitted.py",
+    "cluster/probe.py",
+    "cluster/profiles.py",
     "local_broker.py",
+    "proxy.py",
     "updates.py",
     "ui/broker_control.py",
     "ui/collector.py",

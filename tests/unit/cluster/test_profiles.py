@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.connection import parse_creds, resolve
 from memphis_desktop.cluster.context_file import context_of, left_out
 from memphis_desktop.cluster.contexts import environment_profile, find_contexts, read_context, split_urls
@@ -24,6 +25,7 @@ from memphis_desktop.cluster.profiles import (
     ProxyOptions,
     TlsOptions,
     without_secret,
+    without_secrets,
 )
 
 
@@ -234,3 +236,23 @@ def test_creds_files_are_parsed_and_wrong_ones_told() -> None:
     assert parse_creds(text) == ("eyJ.abc", "SUAEXAMPLE")
     with pytest.raises(ConnectionFailure, match="no JWT and seed"):
         parse_creds("hello")
+
+
+def test_the_password_of_a_proxy_goes_to_the_keychain_and_leaves_with_the_profile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: dict[str, str] = {}
+    monkeypatch.setattr(keychain, "available", lambda: True)
+    monkeypatch.setattr(
+        keychain, "keep", lambda name, secret: kept.update({name: secret}) or f"keychain://{name}"
+    )
+    monkeypatch.setattr(keychain, "remove", lambda reference: kept.pop(reference.removeprefix("keychain://")))
+    profile = ConnectionProfile("far", proxy=ProxyOptions("socks5://p:1080", "ada", "geheim"), id="far")
+    saved = keychain.put_away(profile)
+    assert saved.proxy.password == "keychain://far/proxy-password"
+    assert kept == {"far/proxy-password": "geheim"}
+    assert keychain.put_away(saved) == saved
+    assert without_secrets(saved).proxy == ProxyOptions("socks5://p:1080", "ada")
+    assert "geheim" not in repr(profile)
+    keychain.forget(saved)
+    assert kept == {}

@@ -467,16 +467,15 @@ class HomeScreen(Screen):
                 return
             path = await asyncio.to_thread(write_context, profile, folder, replacing=True)
         missing = left_out(profile)
-        note = (
-            tr(
-                " It is without the {missing}; add it with: nats context edit {name}",
+        text = tr("Written as {path}.", path=path)
+        if missing:
+            add = tr(
+                "It is without the {missing}; add it with: nats context edit {name}",
                 missing=missing,
                 name=name,
             )
-            if missing
-            else ""
-        )
-        self.context.notify(tr("Written as {path}.{note}", path=path, note=note), "good")
+            text = f"{text} {add}"
+        self.context.notify(text, "good")
 
     def import_file(self) -> None:
         """Take connections from a file that was exported."""
