@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
@@ -323,3 +323,38 @@ def test_many_rows_are_compared_quickly(qtbot: QtBot, table: DataTable) -> None:
     table.set_rows(changed)
     assert time.process_time() - started < 0.5  # 30 ms on the machine it was written on
     assert table.rows()[0].count == 10_000
+
+
+def test_only_what_the_user_did_to_columns_is_remembered(qtbot: QtBot, table: DataTable) -> None:
+    header = table.view.horizontalHeader()
+    saved = "table/things"
+    table.set_rows(rows("a", "b", "c"))
+    header.resizeSection(2, 90)  # as a style or Qt itself does, even to a hidden one
+    header.resizeSection(1, 130)
+    assert settings.current().get(saved) is None
+    edge = QPoint(header.sectionViewportPosition(1) + header.sectionSize(1) - 1, header.height() // 2)
+    viewport = header.viewport()
+    qtbot.mousePress(viewport, Qt.MouseButton.LeftButton, pos=edge)
+    qtbot.mouseMove(viewport, edge + QPoint(-30, 0))
+    qtbot.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=edge + QPoint(-30, 0))
+    assert settings.current().get(saved)["widths"]["count"] == 100
+    assert settings.current().get(saved)["hidden"] == ["size"]
+
+
+def test_hidden_columns_stay_hidden_whatever_becomes_of_the_rows(qtbot: QtBot, table: DataTable) -> None:
+    chooser = random.Random(3)
+    pool = [f"row {number}" for number in range(12)]
+    told: list[Any] = []
+    settings.current().changed.connect(lambda key: told.append(settings.current().get(key)))
+    for step in range(40):
+        table.set_rows(rows(*chooser.sample(pool, chooser.randrange(0, 12))))
+        table.sort_by(chooser.choice(["name", "count", None]), bool(step % 2))
+        table.set_filter(chooser.choice(["", "1", "nothing"]))
+        assert [column.key for column in table.visible_columns()] == ["name", "count"]
+    table.set_column_visible(1, False)
+    table.set_column_visible(1, True)
+    assert {tuple(one["hidden"]) for one in told} == {("size",), ("count", "size")}
+    assert all(width >= 40 for one in told for width in one["widths"].values())
+    other = DataTable(COLUMNS, lambda row: row.name, "things")
+    qtbot.addWidget(other)
+    assert [column.key for column in other.visible_columns()] == ["name", "count"]

@@ -117,6 +117,7 @@ class DataTable(QWidget):
         self._restoring = True
         self._state = "ready"
         self._sorted_by: tuple[str, bool] | None = None
+        self._hidden: set[str] = set()  # keys of the columns that the user, or their declaration, hides
         self.model = TableModel(columns, row_key)
         self.view = _View(self)
         self.view.setAccessibleName(settings_name.replace("_", " "))
@@ -263,7 +264,7 @@ class DataTable(QWidget):
         view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerItem)
         view.verticalHeader().hide()
-        header = TableHeader(self.model, view)
+        header = self._header = TableHeader(self.model, view)
         view.setHorizontalHeader(header)
         header.setSectionsMovable(True)
         header.setSectionsClickable(True)
@@ -325,10 +326,14 @@ class DataTable(QWidget):
         self._restoring = False
 
     def _section_resized(self, index: int, old: int, new: int) -> None:
-        if not self._restoring:
+        if self._restoring:
+            return
+        # Qt sizes columns, too: when one is hidden, and when rows change places, while for a moment no column
+        # counts as hidden. Only what the user did is remembered.
+        if self._header.in_hand:
             self._save()
-            if not self.model.columns[index].stretch:
-                self._stretch()
+        if not self.model.columns[index].stretch:
+            self._stretch()
 
     def _restyle(self) -> None:
         self.view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
@@ -446,6 +451,8 @@ class DataTable(QWidget):
 
     def set_column_visible(self, index: int, visible: bool) -> None:
         """Show or hide the column with that position in the declaration."""
+        key = self.model.columns[index].key
+        self._hidden = self._hidden - {key} if visible else self._hidden | {key}
         self.view.horizontalHeader().setSectionHidden(index, not visible)
         self._stretch()
         self._save()
@@ -455,6 +462,7 @@ class DataTable(QWidget):
         settings.current().set(self._settings_key, None)
         header = self.view.horizontalHeader()
         self._restoring = True
+        self._hidden = {column.key for column in self.model.columns if not column.visible}
         for index, column in enumerate(self.model.columns):
             header.moveSection(header.visualIndex(index), index)
             header.resizeSection(index, first_width(column))
@@ -473,8 +481,11 @@ class DataTable(QWidget):
             self._settings_key,
             {
                 "order": [columns[header.logicalIndex(place)].key for place in range(header.count())],
-                "widths": {column.key: header.sectionSize(i) for i, column in enumerate(columns)},
-                "hidden": [column.key for i, column in enumerate(columns) if header.isSectionHidden(i)],
+                "widths": {
+                    column.key: first_width(column) if column.key in self._hidden else header.sectionSize(i)
+                    for i, column in enumerate(columns)
+                },
+                "hidden": sorted(self._hidden),
                 "sort": list(self._sorted_by) if self._sorted_by else None,
             },
         )
@@ -486,13 +497,12 @@ class DataTable(QWidget):
         known = {column.key: index for index, column in enumerate(columns)}
         widths, hidden = saved.get("widths", {}), saved.get("hidden")
         for index, column in enumerate(columns):
-            # A hidden section reports 0: never restore that as a width.
             header.resizeSection(index, max(_MINIMUM_WIDTH, widths.get(column.key) or first_width(column)))
             # A column that is newer than the saved arrangement comes as declared.
             new = column.key not in widths
-            header.setSectionHidden(
-                index, not column.visible if hidden is None or new else column.key in hidden
-            )
+            if not column.visible if hidden is None or new else column.key in hidden:
+                self._hidden.add(column.key)
+            header.setSectionHidden(index, column.key in self._hidden)
         for place, key in enumerate(key for key in saved.get("order", []) if key in known):
             header.moveSection(header.visualIndex(known[key]), place)
         sort = saved.get("sort", default_sort)

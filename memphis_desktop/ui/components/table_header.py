@@ -31,6 +31,7 @@ class TableHeader(QHeaderView):
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._columns = model.columns
         self._hovered = -1
+        self.in_hand = False  # whether the user moves or sizes columns: Qt sizes them, too
         self.setMouseTracking(True)
 
     def paintSection(self, painter: QPainter, rect: QRect, logicalIndex: int) -> None:
@@ -69,6 +70,22 @@ class TableHeader(QHeaderView):
         """Light the section under the pointer."""
         super().mouseMoveEvent(event)
         self._hover(self.logicalIndexAt(event.position().toPoint()))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """What changes from here on is the user's wish."""
+        self.in_hand = True
+        super().mousePressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """The user let go."""
+        super().mouseReleaseEvent(event)
+        self.in_hand = False
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Fitting a column is a wish, too."""
+        self.in_hand = True
+        super().mouseDoubleClickEvent(event)
+        self.in_hand = False
 
     def leaveEvent(self, event: object) -> None:
         """None is lit any more."""
