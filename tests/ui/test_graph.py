@@ -8,8 +8,8 @@ from datetime import UTC, timedelta, timezone
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QAccessible, QWheelEvent
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.ui import theme
@@ -149,6 +149,25 @@ def test_it_speaks_to_screen_readers(graph: TimeSeriesGraph) -> None:
     graph.set_series([series("in")])
     assert graph.accessibleName() == "Throughput"
     assert "in: rose from 0/s to 100/s" in graph.accessibleDescription()
+    assert "in: rose from 0/s to 100/s" in QWidget.accessibleDescription(graph)  # what Qt tells them
+
+
+def test_the_sentence_is_made_only_while_somebody_listens(
+    graph: TimeSeriesGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    own = TimeSeriesGraph.summary
+    monkeypatch.setattr(TimeSeriesGraph, "summary", lambda self: made.append(own(self)) or made[-1])
+    graph.set_series([series("in")])
+    assert len(made) == 1  # there is another line
+    for _ in range(5):
+        graph.set_series([series("in")])
+    assert len(made) == 1
+    monkeypatch.setattr(QAccessible, "isActive", lambda: True)
+    for _ in range(3):
+        graph.set_series([series("in")])
+    assert len(made) == 4
+    assert QWidget.accessibleDescription(graph) == made[-1]
 
 
 def test_colours_follow_the_theme_and_marks_stay(graph: TimeSeriesGraph) -> None:

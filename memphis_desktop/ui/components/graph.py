@@ -13,7 +13,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt
-from PySide6.QtGui import QColor, QResizeEvent
+from PySide6.QtGui import QAccessible, QColor, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.ui import format as figures
@@ -143,6 +143,7 @@ class TimeSeriesGraph(QFrame):
         self._ends: list[pg.TextItem] = []
         self._mark_lines: list[pg.InfiniteLine] = []
         self._maximum: float | None = None
+        self.setAccessibleName(title)
         self._build()
         self.time_range.changed.connect(self._apply_range)
         self.time_range.cursor_moved.connect(self._show_cursor)
@@ -173,6 +174,7 @@ class TimeSeriesGraph(QFrame):
             curve.setData(times, values, connect="finite" if np.isnan(values).any() else "all")
         if restyle:
             self._restyle()
+            self.setAccessibleDescription(self.summary())
         self._apply_range()
         self._update_legend()
         if self._stack.currentIndex() == 1:
@@ -227,6 +229,11 @@ class TimeSeriesGraph(QFrame):
         """Another title."""
         self.title = title
         self._title_label.setText(title)
+        self.setAccessibleName(title)
+
+    def accessibleDescription(self) -> str:
+        """`summary` of now. Qt itself is told of it while somebody listens: it takes longer than drawing."""
+        return self.summary()
 
     def summary(self) -> str:
         """What the graph shows, in a sentence, for screen readers."""
@@ -399,8 +406,8 @@ class TimeSeriesGraph(QFrame):
         moment = figures.clock_time(int(cursor * 1e9), self._zone) if cursor is not None else ""
         self._legend.set_entries(entries, moment)
         self._place_legend()
-        self.setAccessibleName(self.title)
-        self.setAccessibleDescription(self.summary())
+        if QAccessible.isActive():
+            self.setAccessibleDescription(self.summary())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A narrow graph leaves the unit to its axis, and its legend goes below the title."""
