@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -15,6 +23,7 @@ from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _TITLE_WIDTH = 132  # so much is left of a title in any case
+_UNLIMITED = 16_777_215  # Qt's own
 _LONGEST_TITLE = 320  # a longer one is cut before time ranges become a menu
 
 
@@ -45,6 +54,17 @@ class PageHeader(QWidget):
         line.addLayout(self._after_title)
         line.addStretch()
         line.addLayout(self._actions)
+        self._more = QToolButton()
+        self._more.setIcon(icon("dots-three", "muted"))
+        self._more.setIconSize(QSize(18, 18))
+        self._more.setToolTip("More actions")
+        self._more.setAccessibleName("More actions")
+        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more.setMenu(QMenu(self._more))
+        self._more.menu().aboutToShow.connect(self._fill_more)
+        self._more.hide()
+        line.addWidget(self._more)
+        self._folded: list[QAbstractButton] = []
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -85,20 +105,74 @@ class PageHeader(QWidget):
         super().resizeEvent(event)
         self._fit()
 
+    def minimumSizeHint(self) -> QSize:
+        """Room for the title and what never goes into the menu."""
+        least = super().minimumSizeHint()
+        saved = sum(self._wanted(one) for one in self._foldable() if not one.isHidden())
+        if saved and not self._folded:
+            least.setWidth(
+                max(_TITLE_WIDTH, least.width() - saved + self._more.sizeHint().width() + theme.SPACE_3)
+            )
+        return least
+
     def _fit(self) -> None:
         bars = [one for one in self.findChildren(TimeRangeBar) if not one.isHidden()]
-        if not bars:
-            return
-        others = 0
-        for index in range(self._actions.count()):
-            item = self._actions.itemAt(index)
-            widget = item.widget() if item is not None else None
-            if widget is not None and not widget.isHidden():
-                width = bars[0].full_width() if widget is bars[0] else widget.sizeHint().width()
-                others += width + self._actions.spacing()
+        actions = [one for one in self._in_actions() if not one.isHidden()]
         text = self.title_label.fontMetrics().horizontalAdvance(self.title_label.text())
-        title = min(_LONGEST_TITLE, max(_TITLE_WIDTH, text))
-        bars[0].set_compact(title + 2 * theme.SPACE_3 + others > self.width())
+        title = min(_LONGEST_TITLE, max(_TITLE_WIDTH, text)) + 2 * theme.SPACE_3
+        badges = self._after_title.sizeHint().width()
+        if bars:
+            others = sum(self._wanted(one) + self._actions.spacing() for one in actions if one not in bars)
+            bars[0].set_compact(title + badges + others + bars[0].full_width() > self.width())
+        room = self.width() - _TITLE_WIDTH - badges - 2 * theme.SPACE_3
+        room -= sum(self._wanted(one) + self._actions.spacing() for one in actions)
+        folded: list[QAbstractButton] = []
+        if room < 0:
+            room -= self._more.sizeHint().width() + self._actions.spacing()
+            for one in self._foldable():
+                if room >= 0:
+                    break
+                if not one.isHidden():
+                    folded.append(one)
+                    room += self._wanted(one)
+        for one in self._foldable():
+            if (one in folded) != _away(one):
+                one.setMaximumWidth(0 if one in folded else _UNLIMITED)
+                one.setFocusPolicy(Qt.FocusPolicy.NoFocus if one in folded else Qt.FocusPolicy.StrongFocus)
+        self._folded = folded
+        self._more.setVisible(bool(folded))
+
+    def _in_actions(self) -> list[QWidget]:
+        items = (self._actions.itemAt(index) for index in range(self._actions.count()))
+        return [widget for item in items if item is not None and (widget := item.widget()) is not None]
+
+    def _foldable(self) -> list[QAbstractButton]:
+        """What may go into the menu, in that order: the main action stays, and so does what has a menu."""
+        return [
+            one
+            for one in self._in_actions()
+            if isinstance(one, QPushButton | QToolButton)
+            and one.property("kind") not in ("primary", "danger")
+            and one.menu() is None
+        ]
+
+    @staticmethod
+    def _wanted(widget: QWidget) -> int:
+        return widget.sizeHint().width()
+
+    def _fill_more(self) -> None:
+        menu = self._more.menu()
+        menu.clear()
+        menu.setToolTipsVisible(True)
+        for button in self._folded:
+            if button.isHidden():
+                continue
+            action = menu.addAction(button.icon(), button.text() or button.accessibleName())
+            action.setToolTip(button.toolTip())
+            action.setEnabled(button.isEnabled())
+            action.setCheckable(button.isCheckable())
+            action.setChecked(button.isChecked())
+            action.triggered.connect(button.click)
 
     def add_badge(self, widget: QWidget) -> None:
         """Put a small widget directly after the title."""
@@ -140,3 +214,7 @@ class PageHeader(QWidget):
     def add_widget(self, widget: QWidget) -> None:
         """Any widget among the actions."""
         self._actions.addWidget(widget)
+
+
+def _away(button: QAbstractButton) -> bool:
+    return button.maximumWidth() == 0

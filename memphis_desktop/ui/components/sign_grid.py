@@ -1,4 +1,4 @@
-"""Vital signs beside each other: in one row where there is room, else in two."""
+"""Vital signs beside each other: in one row where there is room, else in two, three or four."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.vital_sign import VitalSign
+
+_MOST_ROWS = 4
 
 
 class SignGrid(QWidget):
@@ -76,15 +78,21 @@ class SignGrid(QWidget):
         return True
 
     def minimumSizeHint(self) -> QSize:
-        """Wide enough for two rows."""
-        columns = (len(self._signs) + 1) // 2
+        """Wide enough for four rows."""
+        columns = -(-len(self._signs) // _MOST_ROWS)
         return QSize(self._room(columns, self._narrow), super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """One row, or two."""
+        """As few rows as the width allows."""
         super().resizeEvent(event)
         count = len(self._signs)
-        self._place(count if self.width() >= self._room(count, self._wide) else (count + 1) // 2)
+        if self.width() >= self._room(count, self._wide):
+            self._place(count)
+            return
+        columns = [-(-count // rows) for rows in range(2, _MOST_ROWS + 1)]
+        self._place(
+            next((one for one in columns if self.width() >= self._room(one, self._narrow)), columns[-1])
+        )
 
     @staticmethod
     def _room(columns: int, each: int) -> int:

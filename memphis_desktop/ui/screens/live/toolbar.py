@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QMenu, QPushButton, QWidget
 
 from memphis_desktop.inspect.live import INTERNAL
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.filter_bar import FilterField
+from memphis_desktop.ui.components.wrap_layout import WrapLayout
 
 _KINDS = {
     "inboxes": "Inboxes (_INBOX)",
@@ -48,15 +49,15 @@ class LiveToolbar(QWidget):
         self.station_button.setToolTip("Make a station that stores what these patterns match from now on")
         self.clear_button = QPushButton("Clear")
         self.clear_button.setProperty("kind", "ghost")
-        line = QHBoxLayout(self)
+        line = WrapLayout(self, theme.SPACE_2)
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
-        line.setSpacing(theme.SPACE_2)
-        line.addWidget(self.pattern_field, 1)
+        self.pattern_field.setMinimumWidth(220)
+        line.add(self.pattern_field, 1)
         for widget in (
             self.listen_button, self.internal_button, self.fold_check, self.pause_button, self.record_button,
             self.station_button, self.clear_button,
         ):  # fmt: skip
-            line.addWidget(widget)
+            line.add(widget)
         self._internal_toggled()
 
     def hidden_kinds(self) -> frozenset[str]:

@@ -23,6 +23,7 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.wrap_layout import WrapLayout, together
 from memphis_desktop.ui.screens.messages.saved_filters import SavedFilters
 from memphis_desktop.ui.theme.icons import icon
 
@@ -96,17 +97,15 @@ class SearchBar(QWidget):
         self.search_button.setProperty("kind", "primary")
         self.search_button.setToolTip("Search the whole range  ( Enter )")
         self.search_button.clicked.connect(self.search_requested)
-        layout = QHBoxLayout(self)
+        layout = WrapLayout(self, theme.SPACE_2)
         layout.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_3, theme.SPACE_2)
-        layout.setSpacing(theme.SPACE_2)
-        layout.addWidget(self.field, 1)
-        layout.addWidget(self.saved_button)
-        layout.addWidget(PlainLabel("from", "caption"))
-        layout.addWidget(self.from_field)
-        layout.addWidget(PlainLabel("to", "caption"))
-        layout.addWidget(self.to_field)
+        self.field.setMinimumWidth(220)
+        layout.add(self.field, 1)
+        layout.add(self.saved_button)
+        layout.add(together(PlainLabel("from", "caption"), self.from_field))
+        layout.add(together(PlainLabel("to", "caption"), self.to_field))
         for widget in (self.order_box, self.limits_button, self.histogram_button, self.search_button):
-            layout.addWidget(widget)
+            layout.add(widget)
 
     def text(self) -> str:
         """The filter as typed."""

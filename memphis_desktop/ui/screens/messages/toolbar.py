@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QPushButton, QToolButton, QWidget
 
 from memphis_desktop.inspect.seek import EXAMPLES
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.filter_bar import FilterField
+from memphis_desktop.ui.components.wrap_layout import WrapLayout
 from memphis_desktop.ui.screens.messages.partition_box import PartitionBox
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
@@ -50,12 +51,11 @@ class BrowserToolbar(QWidget):
         self.replay_button.setToolTip("Publish the selected messages, or a range, again  ( R )")
         self.publish_button = QPushButton("Publish")
         beside_text(self.publish_button, icon("paper-plane-tilt"))
-        line = QHBoxLayout(self)
+        line = WrapLayout(self, theme.SPACE_2)
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
-        line.setSpacing(theme.SPACE_2)
-        line.addWidget(self.partition_box)
-        line.addWidget(self.subject_field, 3)
-        line.addWidget(self.jump_field, 2)
+        line.add(self.partition_box)
+        line.add(self.subject_field, 3)
+        line.add(self.jump_field, 2)
         for widget in (
             self.first_button,
             self.last_button,
@@ -64,10 +64,10 @@ class BrowserToolbar(QWidget):
             self.record_button,
             self.new_label,
         ):
-            line.addWidget(widget)
-        line.addStretch(1)
+            line.add(widget)
+        line.add_stretch()
         for button in (self.columns_button, self.export_button, self.replay_button, self.publish_button):
-            line.addWidget(button)
+            line.add(button)
 
     def show_new_count(self, count: int, skipped: int) -> None:
         """How many messages came while paused, and how many a full flood made us leave out."""

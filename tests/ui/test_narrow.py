@@ -1,0 +1,110 @@
+"""Little width: what is needed less often folds into menus or goes into further lines, and nothing is cut."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLineEdit, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from memphis_desktop.ui.components.page_header import PageHeader
+from memphis_desktop.ui.components.sign_grid import SignGrid
+from memphis_desktop.ui.components.vital_sign import VitalSign
+from memphis_desktop.ui.components.wrap_layout import WrapLayout
+
+
+@pytest.fixture
+def page(qtbot: QtBot) -> QWidget:
+    """What is around: a window of its own could not be made narrower than its layout."""
+    page = QWidget()
+    qtbot.addWidget(page)
+    page.resize(1400, 600)
+    page.show()
+    return page
+
+
+@pytest.fixture
+def header(page: QWidget) -> PageHeader:
+    return PageHeader("orders", page)
+
+
+def entries(header: PageHeader) -> list[str]:
+    header._more.menu().aboutToShow.emit()
+    return [action.text() for action in header._more.menu().actions()]
+
+
+def test_actions_fold_into_a_menu_and_come_back(header: PageHeader, qtbot: QtBot) -> None:
+    done: list[str] = []
+    for title in ("Fetch by hand", "Reset this group", "Show the station"):
+        header.add_action(title, lambda title=title: done.append(title), icon_name="tray")
+    header.add_icon_action("columns", "Preview", lambda: done.append("Preview"))
+    create = header.add_action("Create", lambda: done.append("Create"), kind="primary")
+    header.resize(1000, 60)
+    header.show()
+    assert not header._more.isVisible()
+    header.resize(header.minimumSizeHint().width(), 60)
+    assert header._more.isVisible()
+    assert entries(header) == ["Fetch by hand", "Reset this group", "Show the station", "Preview"]
+    assert create.width() >= create.sizeHint().width()
+    assert create.geometry().right() <= header.width()
+    assert header._more.geometry().right() <= header.width()
+    header._more.menu().actions()[1].trigger()
+    assert done == ["Reset this group"]
+    header.resize(1000, 60)
+    assert not header._more.isVisible()
+    qtbot.waitUntil(lambda: all(button.width() > 0 for button in header.findChildren(QPushButton)))
+
+
+def test_an_action_that_is_not_there_is_not_in_the_menu_either(header: PageHeader) -> None:
+    first = header.add_action("Fetch by hand", lambda: None)
+    second = header.add_action("Reset this group", lambda: None)
+    second.setEnabled(False)
+    header.show()
+    header.resize(240, 60)
+    assert entries(header) == ["Fetch by hand", "Reset this group"]
+    assert [action.isEnabled() for action in header._more.menu().actions()] == [True, False]
+    first.hide()
+    assert entries(header) == ["Reset this group"]
+
+
+@pytest.mark.parametrize("direction", [Qt.LayoutDirection.LeftToRight, Qt.LayoutDirection.RightToLeft])
+@pytest.mark.parametrize("width", [900, 420, 230])
+def test_a_row_goes_on_in_further_lines(page: QWidget, width: int, direction: Qt.LayoutDirection) -> None:
+    bar = QWidget(page)
+    bar.setLayoutDirection(direction)
+    row = WrapLayout(bar)
+    row.setContentsMargins(0, 0, 0, 0)
+    field = QLineEdit()
+    field.setMinimumWidth(200)
+    buttons = [QPushButton(text) for text in ("Listen", "Keep in a station", "Clear")]
+    row.add(field, 1)
+    for button in buttons:
+        row.add(button)
+    hidden = QPushButton("Not now, and very wide so that it would need a line of its own")
+    hidden.hide()
+    row.add(hidden)
+    bar.resize(width, row.heightForWidth(width))
+    bar.show()
+    every = [field, *buttons]
+    assert bar.minimumSizeHint().width() <= 230
+    assert all(bar.rect().contains(one.geometry()) for one in every)
+    assert not any(
+        one.geometry().intersects(other.geometry()) for one in every for other in every if one != other
+    )
+    assert field.width() >= 200
+    lines = {one.geometry().top() // 24 for one in every}
+    assert (len(lines) == 1) == (width == 900)
+    if width == 900:
+        assert row.geometry().width() - sum(one.width() for one in every) == 3 * row.spacing()
+        assert (field.x() > buttons[0].x()) == (direction == Qt.LayoutDirection.RightToLeft)
+
+
+def test_vital_signs_take_as_many_rows_as_they_need(page: QWidget) -> None:
+    grid = SignGrid([VitalSign(f"Sign {number}") for number in range(8)], wide=140, narrow=140, parent=page)
+    grid.show()
+    found = []
+    for width in (1300, 700, 500, 320):
+        grid.resize(width, 400)
+        found.append(grid.columns)
+    assert found == [8, 4, 3, 2]
+    assert grid.minimumSizeHint().width() <= 320
