@@ -85,7 +85,7 @@ _STYLE = re.compile(
 )
 _ADDRESS = re.compile(
     r"^(?:\w+://\S+\s*)+$|^(?:(?:Ctrl|Shift|Alt)\+)+\w+$|PRIVATE KEY-----$"
-    r"|^(?:Return|Space|Del|Ins|Esc|Tab|Backspace)$"
+    r"|^(?:Up|Down|Left|Right|PgUp|PgDown|Return|Space|Del|Ins|Esc|Tab|Backspace)$"
 )
 _UNIT = re.compile(r"^\s*(?:[kMGT]?i?B(?:/s)?|ms|µs|s|min|h|d|px|%|/s)?\s*$")
 

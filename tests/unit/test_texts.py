@@ -50,6 +50,7 @@ SWEPT: tuple[str, ...] = (
     "ui/screens/settings",
     "ui/screens/station_code.py",
     "ui/settings.py",
+    "ui/shell",
     "ui/window.py",
 )
 

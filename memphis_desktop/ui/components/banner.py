@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Action
@@ -36,8 +37,8 @@ class Banner(QFrame):
         self._button.clicked.connect(self._act)
         self._close = QToolButton()
         self._close.setIcon(icon("x", "muted"))
-        self._close.setToolTip("Dismiss")
-        self._close.setAccessibleName("Dismiss")
+        self._close.setToolTip(tr("Dismiss"))
+        self._close.setAccessibleName(tr("Dismiss"))
         self._close.clicked.connect(self._dismiss)
         self._close.setVisible(closable)
         layout = QHBoxLayout(self)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QSize
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 
 
@@ -20,9 +21,9 @@ class ChipRow(QWidget):
         self._chips: list[QPushButton] = []
         self._away: set[QPushButton] = set()  # taken off by the page
         self._waiting: list[QPushButton] = []  # for which there is no room
-        self._more = QPushButton("99 more", self)
+        self._more = QPushButton(tr("99 more"), self)
         self._more.setProperty("kind", "chip")
-        self._more.setAccessibleName("What does not fit")
+        self._more.setAccessibleName(tr("What does not fit"))
         self._more.setMenu(QMenu(self._more))
         self._more.menu().aboutToShow.connect(self._fill_menu)
         self._more.hide()

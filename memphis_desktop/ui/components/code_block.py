@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import icon
@@ -45,15 +46,15 @@ class CodeBlock(QFrame):
             QPlainTextEdit.LineWrapMode.WidgetWidth if wrap else QPlainTextEdit.LineWrapMode.NoWrap
         )
         self.editor.setTabChangesFocus(True)
-        self.editor.setAccessibleName("Code")
+        self.editor.setAccessibleName(tr("Code"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 2, 2, 2)
         layout.addWidget(self.editor)
         self._button = QToolButton(self)
         self._button.setIcon(icon("copy", "muted"))
         self._button.setIconSize(QSize(16, 16))
-        self._button.setToolTip("Copy")
-        self._button.setAccessibleName("Copy")
+        self._button.setToolTip(tr("Copy"))
+        self._button.setAccessibleName(tr("Copy"))
         self._button.clicked.connect(self.copy)
         self._button.setVisible(copy)
         if lines:

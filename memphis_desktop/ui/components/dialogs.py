@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
@@ -49,7 +50,7 @@ class Dialog(QDialog):
         self.body.setSpacing(theme.SPACE_3)
         self.error = Banner("bad")
         self.error.hide()
-        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button = QPushButton(tr("Cancel"))
         self.cancel_button.clicked.connect(self.reject)
         self.verb_button = QPushButton(verb.replace("&", "&&"))
         self.verb_button.setProperty("kind", "danger" if danger else "primary")
@@ -152,16 +153,18 @@ class ConfirmDialog(Dialog):
             self.body.addWidget(PlainLabel(text, wrap=True))
         self.field: QLineEdit | None = None
         if typed_name is not None:
-            self.body.addWidget(PlainLabel(f"Type {typed_name} to go on.", "caption", wrap=True))
+            self.body.addWidget(
+                PlainLabel(tr("Type {typed_name} to go on.", typed_name=typed_name), "caption", wrap=True)
+            )
             self.field = QLineEdit()
-            self.field.setAccessibleName(f"Type {typed_name} to go on")
+            self.field.setAccessibleName(tr("Type {typed_name} to go on", typed_name=typed_name))
             self.field.setProperty("role", "mono")
             self.field.textChanged.connect(lambda typed: self.verb_button.setEnabled(typed == typed_name))
             self.body.addWidget(self.field)
             self.verb_button.setEnabled(False)
             self.field.setFocus()
         if command:
-            self.body.addWidget(Disclosure("Command", CodeBlock(command, lines=8)))
+            self.body.addWidget(Disclosure(tr("Command"), CodeBlock(command, lines=8)))
 
 
 class Disclosure(QWidget):

@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.flow_layout import FlowLayout
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -121,7 +122,7 @@ class SkeletonRows(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setAccessibleName("Loading")
+        self.setAccessibleName(tr("Loading"))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Rows fade out downwards."""

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPushButton, QSizePolicy, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.chip_row import ChipRow
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -28,7 +29,7 @@ class FilterField(QLineEdit):
         self.setClearButtonEnabled(False)
         search = QAction(icon("magnifying-glass", "muted"), hint, self)
         self.addAction(search, QLineEdit.ActionPosition.LeadingPosition)
-        self._clear = QAction(icon("x", "muted"), "Clear", self)
+        self._clear = QAction(icon("x", "muted"), tr("Clear"), self)
         self._clear.triggered.connect(self.clear)
         self.addAction(self._clear, QLineEdit.ActionPosition.TrailingPosition)
         self._clear.setVisible(False)
@@ -51,7 +52,7 @@ class FilterBar(QWidget):
     chips_changed = Signal(set)  # keys of the chips that are on
     left = Signal()  # the user is done typing: give the focus to the list
 
-    def __init__(self, hint: str = "Filter", parent: QWidget | None = None) -> None:
+    def __init__(self, hint: str = tr("Filter"), parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.field = FilterField(f"{hint}  ( / )")
         self.field.setMinimumWidth(96)

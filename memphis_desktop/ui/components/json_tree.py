@@ -15,9 +15,10 @@ from PySide6.QtWidgets import QHeaderView, QMenu, QTreeView, QVBoxLayout, QWidge
 
 from memphis_desktop.inspect.decode.exact_json import scalar_text, write
 from memphis_desktop.inspect.filter.paths import path_step
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import plain_tooltip
-from memphis_desktop.ui.format import count_noun, visible_text
+from memphis_desktop.ui.format import integer, visible_text
 from memphis_desktop.ui.theme import fonts
 
 Index = QModelIndex | QPersistentModelIndex
@@ -143,7 +144,7 @@ class JsonModel(QAbstractItemModel):
     ) -> Any:
         """Key and Value."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return ("Key", "Value")[section] if section < 2 else None
+            return (tr("Key"), tr("Value"))[section] if section < 2 else None
         return None
 
     def path(self, index: Index) -> str:
@@ -159,14 +160,24 @@ class JsonModel(QAbstractItemModel):
 def preview(value: Any, limit: int = _PREVIEW) -> str:
     """A value in one bounded line."""
     if isinstance(value, dict):
-        return f"{{ {count_noun(len(value), 'key')} }}" if value else "{ }"
+        return (
+            "{ " + tr_count("{count} key", "{count} keys", len(value), count=integer(len(value))) + " }"
+            if value
+            else "{ }"
+        )
     if isinstance(value, (list, tuple)):
-        return f"[ {count_noun(len(value), 'item')} ]" if value else "[ ]"
+        return (
+            "[ " + tr_count("{count} item", "{count} items", len(value), count=integer(len(value))) + " ]"
+            if value
+            else "[ ]"
+        )
     if isinstance(value, str):
         return f'"{visible_text(value, limit)}"'
     if isinstance(value, (bytes, bytearray)):
-        return f"{count_noun(len(value), 'byte')}  {bytes(value[:48]).hex(' ')}" + (
-            "…" if len(value) > 48 else ""
+        return (
+            tr_count("{count} byte", "{count} bytes", len(value), count=integer(len(value)))
+            + f"  {bytes(value[:48]).hex(' ')}"
+            + ("…" if len(value) > 48 else "")
         )
     if value is None:
         return "null"
@@ -197,7 +208,7 @@ class JsonTree(QWidget):
         self.model = JsonModel()
         self.view = QTreeView()
         self.view.setModel(self.model)
-        self.view.setAccessibleName("JSON")
+        self.view.setAccessibleName(tr("JSON"))
         self.view.setUniformRowHeights(True)
         self.view.setFont(fonts.monospace())
         self.view.setIndentation(16)
@@ -247,19 +258,19 @@ class JsonTree(QWidget):
         clipboard = QGuiApplication.clipboard()
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Copy value", lambda: clipboard.setText(value_text(value)))
-        menu.addAction("Copy path", lambda: clipboard.setText(self.model.path(index)))
+        menu.addAction(tr("Copy value"), lambda: clipboard.setText(value_text(value)))
+        menu.addAction(tr("Copy path"), lambda: clipboard.setText(self.model.path(index)))
         menu.addSeparator()
         if self.offers_filters:
             path = self.model.path(index)
             if not isinstance(value, (dict, list, tuple, bytes)):
                 expression = f"json{path[1:]} == {scalar_text(value)}"
                 menu.addAction(
-                    "Find messages with this value", lambda: self.filter_requested.emit(expression)
+                    tr("Find messages with this value"), lambda: self.filter_requested.emit(expression)
                 )
-            menu.addAction("Show as a column", lambda: self.column_requested.emit(path))
+            menu.addAction(tr("Show as a column"), lambda: self.column_requested.emit(path))
             menu.addSeparator()
-        menu.addAction("Expand all below", lambda: self.view.expandRecursively(index, 6))
+        menu.addAction(tr("Expand all below"), lambda: self.view.expandRecursively(index, 6))
         menu.popup(self.view.viewport().mapToGlobal(point))
 
 

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.theme.icons import icon
 
@@ -105,14 +106,14 @@ class TimeRangeBar(QWidget):
             button = QPushButton(title)
             button.setCheckable(True)
             button.setProperty("kind", "segment")
-            button.setAccessibleName(f"Last {title}")
+            button.setAccessibleName(tr("Last {span}", span=title))
             button.clicked.connect(lambda _checked=False, span=span: time_range.follow(span))
             self._group.addButton(button)
             self._spans[span] = button
             row.addWidget(button)
         self._segments = segments
         self._chosen = QPushButton()  # stands for the segments where they have no room
-        self._chosen.setAccessibleName("Time range")
+        self._chosen.setAccessibleName(tr("Time range"))
         self._chosen.setMenu(self._presets(longest))
         self._chosen.hide()
         self._pause = QToolButton()
@@ -175,9 +176,9 @@ class TimeRangeBar(QWidget):
         for span, button in self._spans.items():
             button.setChecked(following and span == self.time_range.span)
         self._group.setExclusive(following)
-        title = next((title for title, span in PRESETS if span == self.time_range.span), "Range")
-        self._chosen.setText(title if following else "Held")
+        title = next((title for title, span in PRESETS if span == self.time_range.span), tr("Range"))
+        self._chosen.setText(title if following else tr("Held"))
         self._pause.setIcon(icon("pause" if following else "play", "muted" if following else "accent"))
-        text = "Hold the graphs still" if following else "Follow the clock again"
+        text = tr("Hold the graphs still") if following else tr("Follow the clock again")
         self._pause.setToolTip(text)
         self._pause.setAccessibleName(text)

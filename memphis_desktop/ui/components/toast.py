@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import ICONS
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -36,8 +37,8 @@ class Toast(QFrame):
         self._picture = QLabel()
         close = QToolButton()
         close.setIcon(icon("x", "muted"))
-        close.setToolTip("Dismiss")
-        close.setAccessibleName("Dismiss")
+        close.setToolTip(tr("Dismiss"))
+        close.setAccessibleName(tr("Dismiss"))
         close.clicked.connect(self.dismissed)
         line = QHBoxLayout()
         line.setSpacing(theme.SPACE_2)

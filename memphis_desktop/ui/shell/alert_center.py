@@ -31,6 +31,7 @@ from memphis_desktop.cluster.webhooks import (
     webhook_from_json,
     webhook_to_json,
 )
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.screen import Route
@@ -112,19 +113,25 @@ class AlertCenter(QObject):
         """What a rule would have told in the past, in a sentence."""
         histories = [connection.session.history for connection in self._window.open_connections()]
         if not histories:
-            return "Open a connection to see how often this would have been told."
+            return tr("Open a connection to see how often this would have been told.")
         now = time.time()
         found = [await asyncio.to_thread(preview, rule, history, now) for history in histories]
         known = [one for one in found if one is not None]
         if not known:
-            return "This is not recorded: it cannot be said how often it would have been told."
+            return tr("This is not recorded: it cannot be said how often it would have been told.")
         whole = sum(known, Preview())
         span = figures.duration(round(min(whole.seconds, SPAN)))
         if not whole.alerts:
-            return f"Would not have been told in the {span} that are recorded."
-        times = figures.count_noun(whole.alerts, "time")
-        about = figures.count_noun(whole.subjects, "station or group", "stations or groups")
-        return f"Would have been told {times} in the {span} that are recorded, about {about}."
+            return tr("Would not have been told in the {span} that are recorded.", span=span)
+        times = tr_count("{count} time", "{count} times", whole.alerts, count=figures.integer(whole.alerts))
+        return tr_count(
+            "Would have been told {times} in the {span} that are recorded, about {count} station or group.",
+            "Would have been told {times} in the {span} that are recorded, about {count} stations or groups.",
+            whole.subjects,
+            times=times,
+            span=span,
+            count=figures.integer(whole.subjects),
+        )
 
     def acknowledge(self, alert: Alert) -> None:
         """Seen."""
@@ -183,10 +190,16 @@ class AlertCenter(QObject):
         for alert in began[:TOLD_SINGLY]:
             self._tell(alert)
         if len(began) > TOLD_SINGLY:  # a lost server can begin thousands at once
-            more = figures.count_noun(len(began) - TOLD_SINGLY, "more alert")
-            text = f"{more} on {profile.name}."
+            count = len(began) - TOLD_SINGLY
+            text = tr_count(
+                "{count} more alert on {connection}.",
+                "{count} more alerts on {connection}.",
+                count,
+                count=figures.integer(count),
+                connection=profile.name,
+            )
             log.warning("alerts: %s", text)
-            self._window.notify(text, "bad", ("Show", lambda: self._window.navigate(Route("alerts"))))
+            self._window.notify(text, "bad", (tr("Show"), lambda: self._window.navigate(Route("alerts"))))
         if ended:
             still = {_topic(alert) for alert in self.engine.alerts()}
             for topic in {_topic(alert) for alert in ended} - still:
@@ -208,10 +221,16 @@ class AlertCenter(QObject):
             for one in self.engine.alerts()
             if _topic(one) == _topic(alert) and one.key != alert.key and not one.acknowledged
         ]
-        text, action = sentence(alert), ("Show", lambda: self.show_subject(alert))
+        text, action = sentence(alert), (tr("Show"), lambda: self.show_subject(alert))
         if others:
-            text = f"{text} {figures.count_noun(len(others), 'more alert')} of this kind."
-            action = ("Show", lambda: self._window.navigate(Route("alerts")))
+            more = tr_count(
+                "{count} more alert of this kind.",
+                "{count} more alerts of this kind.",
+                len(others),
+                count=figures.integer(len(others)),
+            )
+            text = f"{text} {more}"
+            action = (tr("Show"), lambda: self._window.navigate(Route("alerts")))
         self._window.notify(text, alert.rule.severity, action, _topic(alert))
 
     def _tell_desktop(self, alert: Alert, text: str) -> None:
@@ -291,22 +310,38 @@ def sentence(alert: Alert) -> str:
     """An alert in a sentence."""
     title = SIGNALS[alert.rule.signal].title
     value = value_text(alert.rule.signal, alert.value)
-    return f"{title}: {alert.subject.label} on {alert.connection} ({value})."
+    return tr(
+        "{title}: {subject} on {connection} ({value}).",
+        title=title,
+        subject=alert.subject.label,
+        connection=alert.connection,
+        value=value,
+    )
 
 
 def told(alert: Alert, event: str) -> str:
     """The beginning or the end of an alert in a sentence."""
     if event == BEGAN:
         return sentence(alert)
-    return f"Over: {SIGNALS[alert.rule.signal].title}: {alert.subject.label} on {alert.connection}."
+    return tr(
+        "Over: {title}: {subject} on {connection}.",
+        title=SIGNALS[alert.rule.signal].title,
+        subject=alert.subject.label,
+        connection=alert.connection,
+    )
 
 
 def rule_text(rule: Rule) -> str:
     """A rule's condition in words."""
     signal = SIGNALS[rule.signal]
-    relation = "below" if signal.below else "above"
+    threshold = value_text(rule.signal, rule.threshold)
     if rule.signal == "no_leader":
         condition = signal.title
+    elif signal.below:
+        condition = tr("{title}: below {threshold}", title=signal.title, threshold=threshold)
     else:
-        condition = f"{signal.title}: {relation} {value_text(rule.signal, rule.threshold)}"
-    return condition + (f" for {figures.duration(rule.for_seconds)}" if rule.for_seconds else "")
+        condition = tr("{title}: above {threshold}", title=signal.title, threshold=threshold)
+    if not rule.for_seconds:
+        return condition
+    span = figures.duration(rule.for_seconds)
+    return tr("{condition} for {span}", condition=condition, span=span)

@@ -18,6 +18,7 @@ from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState, is_m
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.inspect.scan_process import end_processes
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.memphis.letters import MemphisLetters
 from memphis_desktop.ui.memphis.link import MemphisLink
@@ -28,7 +29,23 @@ _MINIMUM_MS = 100  # widgets are updated at most ten times a second
 LOCAL_ID = "local-broker"
 _ECHO_MS = 1000
 _OWN_STREAMS = ("KV_memphis_", "$memphis")
-_CHANGED = {"create": "made", "modify": "changed", "delete": "deleted"}
+
+
+def _change(action: str, stream: str, consumer: str) -> str:
+    """What an advisory says was done to a stream, or to one of its groups."""
+    if consumer:
+        words = {
+            "create": tr("Group {name} of {stream} made", name=consumer, stream=stream),
+            "modify": tr("Group {name} of {stream} changed", name=consumer, stream=stream),
+            "delete": tr("Group {name} of {stream} deleted", name=consumer, stream=stream),
+        }
+        return words.get(action, f"{action} {stream} {consumer}")
+    words = {
+        "create": tr("Stream {stream} made", stream=stream),
+        "modify": tr("Stream {stream} changed", stream=stream),
+        "delete": tr("Stream {stream} deleted", stream=stream),
+    }
+    return words.get(action, f"{action} {stream}")
 
 
 class Connection(QObject):
@@ -136,8 +153,7 @@ class Connection(QObject):
         if self._activity.did_lately(self.profile.id, stream, time.time_ns()):
             return
         profile = self.profile
-        what = f"Group {consumer} of {stream}" if consumer else f"Stream {stream}"
-        title = f"{what} {_CHANGED.get(action, action)}"
+        title = _change(action, stream, consumer)
         environment = profile.environment.value
         self._activity.add(
             Entry(now, profile.name, profile.id, environment, "", title, stream, subject, by_others=True)

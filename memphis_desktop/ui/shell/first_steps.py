@@ -12,6 +12,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QToolButton, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.chip_row import ChipRow
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -44,33 +45,35 @@ class Step:
 STEPS = (
     Step(
         LAG,
-        "Watch a lag",
-        "The graph at the left shows how far this group is behind: it falls back for half a minute, "
-        "then catches up.",
+        tr("Watch a lag"),
+        tr(
+            "The graph at the left shows how far this group is behind: it falls back for half a minute, "
+            "then catches up."
+        ),
         Route("consumer", {"stream": _ORDERS, "consumer": _SLOW_GROUP}),
     ),
     Step(
         FIND,
-        "Find by a field",
-        "Type json.total_cents > 20000 into the filter and press Ctrl+Enter.",
+        tr("Find by a field"),
+        tr("Type json.total_cents > 20000 into the filter and press Ctrl+Enter."),
         Route("messages", {"stream": _ORDERS}),
     ),
     Step(
         COMPARE,
-        "Compare two messages",
-        "Press M on one message, go to another, and press D.",
+        tr("Compare two messages"),
+        tr("Press M on one message, go to another, and press D."),
         Route("messages", {"stream": _ORDERS}),
     ),
     Step(
         RESEND,
-        "Resend a dead letter",
-        "Press R on a dead letter. One appears within a minute where there is none.",
+        tr("Resend a dead letter"),
+        tr("Press R on a dead letter. One appears within a minute where there is none."),
         Route("dead_letters", {"newest": "yes"}),
     ),
     Step(
         REPLAY,
-        "Replay ten slowly",
-        "Select ten messages with Shift and the arrow keys, press R, and set a rate.",
+        tr("Replay ten slowly"),
+        tr("Select ten messages with Shift and the arrow keys, press R, and set a rate."),
         Route("messages", {"stream": _ORDERS}),
     ),
 )
@@ -102,13 +105,13 @@ class FirstSteps(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("firstSteps")
-        self.setAccessibleName("First steps")
+        self.setAccessibleName(tr("First steps"))
         self._offered = False
         self.buttons: dict[str, QPushButton] = {}
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.SPACE_5, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
         row.setSpacing(theme.SPACE_1)
-        self._title = PlainLabel("Try first", "caption")
+        self._title = PlainLabel(tr("Try first"), "caption")
         row.addWidget(self._title)
         steps = ChipRow()
         row.addWidget(steps)
@@ -124,8 +127,8 @@ class FirstSteps(QFrame):
         self._close = QToolButton()
         self._close.setIcon(icon("x", "muted"))
         self._close.setIconSize(QSize(16, 16))
-        self._close.setToolTip("Dismiss for good  ( Esc )")
-        self._close.setAccessibleName("Dismiss the first steps for good")
+        self._close.setToolTip(tr("Dismiss for good  ( Esc )"))
+        self._close.setAccessibleName(tr("Dismiss the first steps for good"))
         self._close.clicked.connect(self.dismiss)
         row.addWidget(self._close)
         _doings.reached.connect(self._reached)
@@ -168,7 +171,7 @@ class FirstSteps(QFrame):
             button = self.buttons[step.key]
             beside_text(button, icon("check-circle", "good") if taken else icon("circle", "muted"))
             button.setAccessibleName(f"{step.title}: {'done' if taken else 'to do'}")
-        self._title.setText("All done" if done == _KEYS else "Try first")
+        self._title.setText(tr("All done") if done == _KEYS else tr("Try first"))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Esc dismisses."""

@@ -16,17 +16,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.labels import PlainLabel
-from memphis_desktop.ui.format import count_noun
+from memphis_desktop.ui.format import integer
 from memphis_desktop.ui.keymap import Binding
 
 _SIZE = (720, 600)
 _NAMED = 3  # of those who would lose their keys
-_FIXED = {"Up", "Down", "Left", "Right", "PgUp", "PgDown", "Tab", "Esc", "Backspace"}
+# What Qt calls keys that have their own work everywhere.
+_FIXED = frozenset(("Up", "Down", "Left", "Right", "PgUp", "PgDown", "Tab", "Esc", "Backspace"))
 
 
 def _where(binding: Binding) -> str:
@@ -34,13 +36,13 @@ def _where(binding: Binding) -> str:
 
 
 def _marks(binding: Binding) -> list[tuple[str, str]]:
-    return [("Changed", "information")] if binding.changed else []
+    return [(tr("Changed"), "information")] if binding.changed else []
 
 
 COLUMNS = [
-    Column("where", "Where", _where, "text", 110),
-    Column("title", "Action", lambda binding: binding.title, "text", 260, stretch=True),
-    Column("keys", "Keys", lambda binding: keymap.native(binding.keys) or "none", "mono", 150),
+    Column("where", tr("Where"), _where, "text", 110),
+    Column("title", tr("Action"), lambda binding: binding.title, "text", 260, stretch=True),
+    Column("keys", tr("Keys"), lambda binding: keymap.native(binding.keys) or tr("none"), "mono", 150),
     Column("changed", "", _marks, "badge", 90),
 ]
 
@@ -53,7 +55,7 @@ class KeyField(QKeySequenceEdit):
     def __init__(self) -> None:
         super().__init__()
         self.setMaximumSequenceLength(1)
-        self.setAccessibleName("New keys")
+        self.setAccessibleName(tr("New keys"))
         self.setMinimumWidth(200)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -71,28 +73,28 @@ class KeyEditor(QDialog):
 
     def __init__(self, parent: QWidget, place: str = keymap.EVERYWHERE) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Change keyboard shortcuts")
+        self.setWindowTitle(tr("Change keyboard shortcuts"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.filter = FilterBar("Filter actions and keys")
+        self.filter = FilterBar(tr("Filter actions and keys"))
         self.table = DataTable(COLUMNS, lambda one: one.name, "shortcuts")
         self.filter.text_changed.connect(self.table.set_filter)
         self.filter.left.connect(self.table.setFocus)
         self.table.current_changed.connect(lambda _: self._show_current())
         self.places = QComboBox()
-        self.places.setAccessibleName("Where the keys work")
+        self.places.setAccessibleName(tr("Where the keys work"))
         self.places.currentIndexChanged.connect(lambda _: self._choose_place())
         self.filter.add_widget(self.places)
         self.field = KeyField()
         self.table.row_activated.connect(lambda _: self.field.setFocus())
         self.field.keySequenceChanged.connect(lambda _: self._judge())
-        self.set_button = QPushButton("Use these keys")
+        self.set_button = QPushButton(tr("Use these keys"))
         self.set_button.setProperty("kind", "primary")
         self.set_button.clicked.connect(self._set)
-        self.none_button = QPushButton("No keys")
+        self.none_button = QPushButton(tr("No keys"))
         self.none_button.clicked.connect(lambda: self._choose(""))
-        self.default_button = QPushButton("Back to default")
+        self.default_button = QPushButton(tr("Back to default"))
         self.default_button.clicked.connect(lambda: self._choose(None))
-        self.reset_button = QPushButton("Reset all")
+        self.reset_button = QPushButton(tr("Reset all"))
         self.reset_button.clicked.connect(self._reset)
         self.conflict = Banner("warning")
         self._build()
@@ -109,7 +111,7 @@ class KeyEditor(QDialog):
         for widget in (self.field, self.set_button, self.none_button, self.default_button):
             line.addWidget(widget)
         line.addStretch()
-        close = QPushButton("Close")
+        close = QPushButton(tr("Close"))
         close.clicked.connect(self.accept)
         below = QHBoxLayout()
         below.addWidget(self.reset_button)
@@ -119,7 +121,7 @@ class KeyEditor(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_5, theme.SPACE_5, theme.SPACE_5, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_3)
-        layout.addWidget(PlainLabel("Change keyboard shortcuts", "section"))
+        layout.addWidget(PlainLabel(tr("Change keyboard shortcuts"), "section"))
         layout.addWidget(self.filter)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.current)
@@ -132,7 +134,7 @@ class KeyEditor(QDialog):
     # Showing ----------------------------------------------------------------------------------
 
     def _fill_places(self) -> None:
-        self.places.addItem("All screens", "")
+        self.places.addItem(tr("All screens"), "")
         for place in dict.fromkeys(binding.where for binding in keymap.bindings()):
             self.places.addItem(keymap.place_title(place), place)
 
@@ -144,7 +146,9 @@ class KeyEditor(QDialog):
         rows = keymap.bindings()
         self.table.set_rows(rows)
         self.table.set_state("ready")
-        self.filter.set_count(count_noun(len(rows), "shortcut"))
+        self.filter.set_count(
+            tr_count("{count} shortcut", "{count} shortcuts", len(rows), count=integer(len(rows)))
+        )
         self.reset_button.setEnabled(settings.current().get(keymap.SETTING) is not None)
         self._show_current()
 
@@ -177,15 +181,21 @@ class KeyEditor(QDialog):
         rivals = self.rivals()
         changed = binding is not None and bool(keys) and keymap.normal(binding.keys) != keys
         self.set_button.setEnabled(changed and keys not in _FIXED)
-        self.set_button.setText("Take these keys" if rivals else "Use these keys")
+        self.set_button.setText(tr("Take these keys") if rivals else tr("Use these keys"))
         text = ""
         if keys in _FIXED and changed:
-            text = f"{keymap.native(keys)} moves in lists and between fields. Choose other keys."
+            text = tr(
+                "{keys} moves in lists and between fields. Choose other keys.", keys=keymap.native(keys)
+            )
         elif rivals:
             names = ", ".join(f"{one.title} ({_where(one)})" for one in rivals[:_NAMED])
             if len(rivals) > _NAMED:
-                names += f" and {len(rivals) - _NAMED} more"
-            text = f"{keymap.native(keys)} is taken by {names}, which would be left without keys."
+                names = tr("{names} and {count} more", names=names, count=len(rivals) - _NAMED)
+            text = tr(
+                "{keys} is taken by {names}, which would be left without keys.",
+                keys=keymap.native(keys),
+                names=names,
+            )
         self.conflict.set_content("warning", text)
         if self.conflict.isHidden() == bool(text):
             self.conflict.setVisible(bool(text))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from memphis_desktop.language import tr
 from memphis_desktop.opening import PLACE_SCHEME
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.shell.workspace_file import Place
@@ -35,16 +36,21 @@ def read_link(link: str) -> Place:
         LinkProblem: it is none.
     """
     if len(link) > _LONGEST:
-        raise LinkProblem("The link is too long.")
+        raise LinkProblem(tr("The link is too long."))
     try:
         parts = urlsplit(link)
         parameters = dict(parse_qsl(parts.query, max_num_fields=_MOST_PARAMETERS))
     except ValueError:
-        raise LinkProblem("The link cannot be read.") from None
+        raise LinkProblem(tr("The link cannot be read.")) from None
     name = parts.path.strip("/")
     if parts.scheme != PLACE_SCHEME or parts.netloc != _HOST or not name:
-        raise LinkProblem(f"Links to a place begin with {PLACE_SCHEME}://{_HOST}/ and the name of a page.")
+        raise LinkProblem(
+            tr(
+                "Links to a place begin with {start} and the name of a page.",
+                start=f"{PLACE_SCHEME}://{_HOST}/",
+            )
+        )
     connection = parameters.pop(_CONNECTION, "")
     if not connection:
-        raise LinkProblem("The link names no connection.")
+        raise LinkProblem(tr("The link names no connection."))
     return Place("", connection, Route(name, parameters))

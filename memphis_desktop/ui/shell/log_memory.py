@@ -49,7 +49,7 @@ class LogMemory(logging.Handler):
                 int(record.created * 1e9),
                 record.levelno,
                 record.levelname.lower(),
-                record.name.removeprefix("memphis_desktop."),
+                record.name.removeprefix("memphis_desktop."),  # untranslated: a module
                 without_logins(text),
             )
         )

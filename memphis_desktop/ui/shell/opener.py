@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog
 
 from memphis_desktop.cluster.profiles import profile_for
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.opening import (
     BACKUP_NAMES,
     MESSAGE_SUFFIXES,
@@ -17,7 +18,7 @@ from memphis_desktop.opening import (
     holds_messages,
 )
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
-from memphis_desktop.ui.format import count_noun
+from memphis_desktop.ui.format import integer
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.shell.links import LinkProblem, read_link
@@ -43,15 +44,15 @@ class Opener:
         """Open everything asked for; what fails says so and does not keep the rest."""
         window = self._window
         if asked.demo and window.broker.state is BrokerState.RUNNING:
-            window.tasks.run(self._show_demo(), "show the sample stations")
+            window.tasks.run(self._show_demo(), tr("show the sample stations"))
         elif asked.demo:
             choice = BrokerChoice(port=0, persistent=False, sample_traffic=True)
-            window.tasks.run(window.start_local_broker(choice), "start the demo")
+            window.tasks.run(window.start_local_broker(choice), tr("start the demo"))
         for link in asked.links:
             if link.startswith(f"{PLACE_SCHEME}:"):
                 self.open_place(link)
             else:
-                window.tasks.run(window.open_profile(profile_for(link)), f"connect to {link}")
+                window.tasks.run(window.open_profile(profile_for(link)), tr("connect to {name}", name=link))
         for path in asked.files:
             self.open_file(path)
 
@@ -70,12 +71,17 @@ class Opener:
         open_now = [tab.connection.profile for tab in window.workspaces() if tab.connection is not None]
         profile = profile_of(place, [*open_now, *window.known_profiles()])
         if profile is None:
-            window.notify(f"This link needs the connection {place.name}, which is not here.", "warning")
+            window.notify(
+                tr("This link needs the connection {name}, which is not here.", name=place.name), "warning"
+            )
         elif registry.find(place.route.name) is None:
-            window.notify(f"This link leads to a page {place.route.name}, which is not known.", "warning")
+            window.notify(
+                tr("This link leads to a page {name}, which is not known.", name=place.route.name), "warning"
+            )
         else:
             window.tasks.run(
-                window.open_profile(profile, place.route, new_tab=True), f"connect to {profile.name}"
+                window.open_profile(profile, place.route, new_tab=True),
+                tr("connect to {name}", name=profile.name),
             )
 
     def open_file(self, path: str) -> bool:
@@ -99,28 +105,30 @@ class Opener:
             window.notify(str(problem), "bad")
             return
         if saved.places:
-            window.tasks.run(self._restore(saved), "open the workspace")
+            window.tasks.run(self._restore(saved), tr("open the workspace"))
         else:
-            window.notify(f"{Path(path).name} holds no tabs.", "warning")
+            window.notify(tr("{name} holds no tabs.", name=Path(path).name), "warning")
 
     async def _restore(self, saved: SavedTabs) -> None:
         missing = await self._window.tabs.restore(saved, self._window.known_profiles())
         if missing:
-            text = f"This workspace needs connections that are not here: {', '.join(missing)}."
+            text = tr(
+                "This workspace needs connections that are not here: {names}.", names=", ".join(missing)
+            )
             self._window.notify(text, "warning")
 
     def ask_for_file(self) -> None:
         """Let the user choose a file to open."""
         names = (*(f"*{suffix}" for suffix in (*MESSAGE_SUFFIXES, WORKSPACE_SUFFIX)), *BACKUP_NAMES)
-        kinds = f"Messages, backups and workspaces ({' '.join(names)})"
-        dialog = QFileDialog(self._window, "Open a file", "", kinds)
+        kinds = tr("Messages, backups and workspaces ({names})", names=" ".join(names))
+        dialog = QFileDialog(self._window, tr("Open a file"), "", kinds)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(self.open_file)
         dialog.open()
 
     def ask_for_backup(self) -> None:
         """Let the user choose the folder of a backup to look at."""
-        dialog = QFileDialog(self._window, "Open the folder of a backup", "")
+        dialog = QFileDialog(self._window, tr("Open the folder of a backup"), "")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(self._open_backup)
@@ -134,9 +142,9 @@ class Opener:
         """Let the user choose where the open tabs are saved."""
         dialog = QFileDialog(
             self._window,
-            "Save the tabs as a workspace",
+            tr("Save the tabs as a workspace"),
             f"workspace{WORKSPACE_SUFFIX}",
-            f"Workspace (*{WORKSPACE_SUFFIX})",
+            tr("Workspace ({name})", name=f"*{WORKSPACE_SUFFIX}"),
         )
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(WORKSPACE_SUFFIX.removeprefix("."))
@@ -149,6 +157,8 @@ class Opener:
         try:
             write_workspace(Path(path), saved)
         except OSError as error:
-            self._window.notify(f"Could not save the workspace. {error.strerror}.", "bad")
+            self._window.notify(tr("Could not save the workspace. {reason}.", reason=error.strerror), "bad")
             return
-        self._window.notify(f"Saved {count_noun(len(saved.places), 'tab')}.", "good")
+        count = len(saved.places)
+        told = tr_count("Saved {count} tab.", "Saved {count} tabs.", count, count=integer(count))
+        self._window.notify(told, "good")

@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import visible_text
@@ -38,7 +39,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 ACTION, OBJECT, SETTING, PLACE = "action", "object", "setting", "place"
 PREFIXES = {">": (ACTION,), "@": (OBJECT,), "#": (SETTING,)}
-_KIND_WORDS = {ACTION: "Action", OBJECT: "", SETTING: "Setting", PLACE: "Go to"}
+_KIND_WORDS = {ACTION: tr("Action"), OBJECT: "", SETTING: tr("Setting"), PLACE: tr("Go to")}
 _RECENT_KEY = "palette/recent"
 _RECENT = 12
 _SHOWN = 60
@@ -207,15 +208,15 @@ class Palette(QFrame):
         super().__init__(window)
         self.setProperty("panel", "raised")
         self.setObjectName("palette")
-        self.setAccessibleName("Search or run a command")
+        self.setAccessibleName(tr("Search or run a command"))
         self._collect = collect
         self._over = window
         self._all: list[Entry] = []
         self._before: QWidget | None = None
         self.field = QLineEdit()
         self.field.setObjectName("paletteField")
-        self.field.setPlaceholderText("Go to a station, a consumer, a page, or run an action")
-        self.field.setAccessibleName("Search")
+        self.field.setPlaceholderText(tr("Go to a station, a consumer, a page, or run an action"))
+        self.field.setAccessibleName(tr("Search"))
         self.field.textChanged.connect(self._search)
         self.field.installEventFilter(self)
         self.model = _Model()
@@ -226,13 +227,13 @@ class Palette(QFrame):
         self.view.setMouseTracking(True)
         self.view.entered.connect(self._hover)
         self.view.clicked.connect(lambda _: self.choose())
-        self.view.setAccessibleName("Matches")
+        self.view.setAccessibleName(tr("Matches"))
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._nothing = PlainLabel("Nothing is called that here.", "muted")
+        self._nothing = PlainLabel(tr("Nothing is called that here."), "muted")
         self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._nothing.setMinimumHeight(72)
         self._help = PlainLabel(
-            "↑↓ choose    Enter open    >  actions    @  objects    #  settings", "caption"
+            tr("↑↓ choose    Enter open    >  actions    @  objects    #  settings"), "caption"
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_2, theme.SPACE_2, theme.SPACE_2, theme.SPACE_2)

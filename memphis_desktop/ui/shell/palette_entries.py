@@ -7,16 +7,28 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.screens.settings.page import colour_name
 from memphis_desktop.ui.shell import setting_keys, time_zones
+from memphis_desktop.ui.shell.environments import environment_word
 from memphis_desktop.ui.shell.palette import ACTION, OBJECT, PLACE, SETTING, Entry
 from memphis_desktop.ui.theme.manager import MODES, PERCENTS
 from memphis_desktop.ui.theme.tokens import DENSITIES
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.window import MainWindow
+
+
+_MODES = {
+    "system": tr("System"),
+    "dark": tr("Dark"),
+    "light": tr("Light"),
+    "contrast": tr("High contrast"),
+}
+_DENSITIES = {"compact": tr("Compact"), "normal": tr("Normal"), "roomy": tr("Roomy")}
 
 
 def collect(window: MainWindow) -> list[Entry]:
@@ -103,13 +115,18 @@ def _objects(window: MainWindow) -> list[Entry]:
         station = registry.find("station") is not None
         for name in snapshot.streams if station else ():
             route = Route("station", {"stream": name})
-            found.append(_object(window, f"station:{name}", name, "station stream", "stack", route))
+            found.append(_object(window, f"station:{name}", name, tr("station stream"), "stack", route))
         consumer = registry.find("consumer") is not None
         for stream, name in snapshot.consumers if consumer else ():
             route = Route("consumer", {"stream": stream, "consumer": name})
             found.append(
                 _object(
-                    window, f"consumer:{stream}:{name}", name, f"consumer of {stream}", "users-three", route
+                    window,
+                    f"consumer:{stream}:{name}",
+                    name,
+                    tr("consumer of {stream}", stream=stream),
+                    "users-three",
+                    route,
                 )
             )
     for profile in window.profiles.load():
@@ -120,14 +137,14 @@ def _objects(window: MainWindow) -> list[Entry]:
                 profile.name,
                 partial(_connect, window, profile),
                 "link-simple",
-                f"connection, {profile.environment.value}",
+                tr("connection, {environment}", environment=environment_word(profile.environment.value)),
             )
         )
     return found
 
 
 def _connect(window: MainWindow, profile: ConnectionProfile) -> None:
-    window.tasks.run(window.open_profile(profile), f"connect to {profile.name}")
+    window.tasks.run(window.open_profile(profile), tr("connect to {name}", name=profile.name))
 
 
 def _object(window: MainWindow, key: str, title: str, hint: str, icon: str, route: Route) -> Entry:
@@ -138,7 +155,13 @@ def _settings() -> list[Entry]:
     manager = theme.manager()
     store = settings.current()
     found = [
-        Entry(f"setting:theme:{mode}", SETTING, f"Theme: {mode}", _setter(setting_keys.THEME, mode), "moon")
+        Entry(
+            f"setting:theme:{mode}",
+            SETTING,
+            tr("Theme: {name}", name=_MODES[mode]),
+            _setter(setting_keys.THEME, mode),
+            "moon",
+        )
         for mode in MODES
         if mode != manager.mode
     ]
@@ -146,7 +169,7 @@ def _settings() -> list[Entry]:
         Entry(
             f"setting:density:{name}",
             SETTING,
-            f"Density: {name}",
+            tr("Density: {name}", name=_DENSITIES[name]),
             _setter(setting_keys.DENSITY, name),
             "rows",
         )
@@ -157,7 +180,7 @@ def _settings() -> list[Entry]:
         Entry(
             f"setting:accent:{name}",
             SETTING,
-            f"Accent: {name}",
+            tr("Accent: {name}", name=colour_name(name)),
             _setter(setting_keys.ACCENT, name),
             "palette",
         )
@@ -168,7 +191,7 @@ def _settings() -> list[Entry]:
         Entry(
             f"setting:text:{percent}",
             SETTING,
-            f"Size of text: {percent} %",
+            tr("Size of text: {percent} %", percent=percent),
             _setter(setting_keys.TEXT, percent),
             "text-aa",
         )
@@ -176,13 +199,13 @@ def _settings() -> list[Entry]:
         if percent != manager.percent
     ]
     zone = store.get(time_zones.SETTING, time_zones.LOCAL)
-    for choice, text in ((time_zones.LOCAL, "system time"), (time_zones.UTC_CHOICE, "UTC")):
+    for choice, text in ((time_zones.LOCAL, tr("system time")), (time_zones.UTC_CHOICE, "UTC")):
         if choice != zone:
             found.append(
                 Entry(
                     f"setting:zone:{choice}",
                     SETTING,
-                    f"Times in {text}",
+                    tr("Times in {zone}", zone=text),
                     _setter(time_zones.SETTING, choice),
                     "clock",
                 )

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.labels import plain_tooltip
 from memphis_desktop.ui.keymap import Keys
@@ -138,7 +139,7 @@ class Rail(QFrame):
     def __init__(self, entries: Sequence[ScreenEntry], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("rail")
-        self.setAccessibleName("Navigation")
+        self.setAccessibleName(tr("Navigation"))
         self.items: dict[str, RailItem] = {}
         self.narrow = False
         self._crowded = False
@@ -198,7 +199,7 @@ class Rail(QFrame):
         for item in self.items.values():
             item.set_narrow(narrow)
         self._toggle.setIcon(icon("caret-double-right" if narrow else "caret-double-left", "faint"))
-        text = "Show names" if narrow else "Show icons only"
+        text = tr("Show names") if narrow else tr("Show icons only")
         self._toggle.setToolTip(text)
         self._toggle.setAccessibleName(text)
         self._toggle.setStyleSheet(f"margin-left: {12 if narrow else 14}px;")

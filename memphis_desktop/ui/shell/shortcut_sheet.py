@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.labels import PlainLabel
 
@@ -18,17 +19,17 @@ class ShortcutSheet(QDialog):
 
     def __init__(self, parent: QWidget, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Keyboard shortcuts")
+        self.setWindowTitle(tr("Keyboard shortcuts"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         columns = QHBoxLayout()
         columns.setSpacing(theme.SPACE_6)
         for title, keys in groups:
             if keys:
                 columns.addLayout(_group(title, keys))
-        change = QPushButton("Change keys")
+        change = QPushButton(tr("Change keys"))
         change.clicked.connect(self.accept)
         change.clicked.connect(self.change_requested)
-        close = QPushButton("Close")
+        close = QPushButton(tr("Close"))
         close.clicked.connect(self.accept)
         change.setAutoDefault(False)
         close.setDefault(True)
@@ -41,7 +42,7 @@ class ShortcutSheet(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_5, theme.SPACE_5, theme.SPACE_5, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_4)
-        layout.addWidget(PlainLabel("Keyboard shortcuts", "section"))
+        layout.addWidget(PlainLabel(tr("Keyboard shortcuts"), "section"))
         layout.addLayout(columns)
         layout.addLayout(buttons)
 

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.shell.top_bar import EnvironmentBadge, EnvironmentStrip
@@ -40,9 +41,9 @@ class SideHeader(QFrame):
         self._badge = EnvironmentBadge()
         self._place = PlainLabel("", elide=Qt.TextElideMode.ElideRight)
         self._focused = False
-        self.across = _button("arrows-left-right", "Move this tab to the other side")
+        self.across = _button("arrows-left-right", tr("Move this tab to the other side"))
         self.across.clicked.connect(self.across_requested)
-        self.close_button = _button("x", "Close the split, keep its tabs")
+        self.close_button = _button("x", tr("Close the split, keep its tabs"))
         self.close_button.clicked.connect(self.close_requested)
         self.close_button.setVisible(side == RIGHT)
         row = QHBoxLayout()
@@ -63,7 +64,7 @@ class SideHeader(QFrame):
         connection = workspace.connection if workspace is not None else None
         environment = connection.profile.environment.value if connection is not None else ""
         read_only = connection.profile.read_only if connection is not None else False
-        name = connection.profile.name if connection is not None else "Home"
+        name = connection.profile.name if connection is not None else tr("Home")
         place = workspace.title() if workspace is not None and connection is not None else ""
         self._strip.set_environment(environment, name, read_only, slim=True)
         self._badge.set_environment(environment, read_only)

@@ -16,13 +16,14 @@ from PySide6.QtWidgets import QLabel, QWidget
 from shiboken6 import isValid
 
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.screen import SERVER
 
 STALE_SECONDS = 10.0
 _VEIL = 0.45  # how much of the window's colour lies over what is shown
-_PARTS = {"account": "The account's figures", "streams": "Streams", "consumers": "Groups"}
+_PARTS = {"account": tr("The account's figures"), "streams": tr("Streams"), "consumers": tr("Groups")}
 EVERYTHING = frozenset({SERVER, *_PARTS})
 
 
@@ -53,17 +54,19 @@ def staleness(snapshot: ClusterSnapshot, now_ns: int) -> Staleness | None:
     age = _age(max(read, default=0), now_ns)
     ages = {part: _age(at, now_ns) for part, at in snapshot.read_at.items() if part in EVERYTHING}
     if snapshot.state is ConnectionState.RECONNECTING:
-        text = f"{snapshot.detail or 'The connection was lost.'} {_old(age)}"
+        text = f"{snapshot.detail or tr('The connection was lost.')} {_old(age)}"
         return Staleness("warning", text.strip(), "stop", ages=ages)
     if snapshot.state in (ConnectionState.FAILED, ConnectionState.CLOSED):
         text = snapshot.detail if snapshot.state is ConnectionState.FAILED else ""
-        text = text or "The connection is closed."
+        text = text or tr("The connection is closed.")
         return Staleness("bad", f"{text} {_old(age)}".strip(), "reconnect", ages=ages)
     if snapshot.state is not ConnectionState.CONNECTED:
         shown = bool(snapshot.read_at)
-        return Staleness("information", f"Connecting again. {_old(age)}", ages=ages) if shown else None
+        return (
+            Staleness("information", f"{tr('Connecting again.')} {_old(age)}", ages=ages) if shown else None
+        )
     if _age(snapshot.read_at.get(SERVER, now_ns), now_ns) > STALE_SECONDS:
-        return Staleness("warning", f"The server does not answer. {_old(age)}", ages=ages)
+        return Staleness("warning", f"{tr('The server does not answer.')} {_old(age)}", ages=ages)
     late = {
         part: _age(snapshot.read_at[part], now_ns)
         for part in _PARTS
@@ -74,7 +77,7 @@ def staleness(snapshot: ClusterSnapshot, now_ns: int) -> Staleness | None:
         return None
     names = ", ".join(_PARTS[part] for part in late)
     reason = snapshot.errors[next(iter(late))]
-    text = f"{names} cannot be read. {reason} {_old(max(late.values()))}"
+    text = f"{tr('{names} cannot be read.', names=names)} {reason} {_old(max(late.values()))}"
     reasons = {part: snapshot.errors[part] for part in late}
     return Staleness("warning", text, parts=frozenset(late), ages=late, reasons=reasons)
 
@@ -87,7 +90,9 @@ def _old(age: float) -> str:
     """How old what is shown is; empty when nothing is shown."""
     if age == float("inf"):
         return ""
-    return "What you see is from just before." if age < 1 else f"What you see is {_whole(age)} old."
+    if age < 1:
+        return tr("What you see is from just before.")
+    return tr("What you see is {age} old.", age=_whole(age))
 
 
 def _whole(seconds: float) -> str:
@@ -148,10 +153,10 @@ class _PanelAge(StaleVeil):
 
     def tell(self, seconds: float, reason: str) -> None:
         """Show it, or another age. On a tile there is room for the veil only; its tooltip tells."""
-        self.age.setText(f"{_whole(seconds)} old")
+        self.age.setText(tr("{age} old", age=_whole(seconds)))
         panel = self.parentWidget()
         assert panel is not None  # it is made with one
-        panel.setAccessibleDescription(f"{_whole(seconds)} old. {reason}".strip())
+        panel.setAccessibleDescription(f"{tr('{age} old.', age=_whole(seconds))} {reason}".strip())
         self.cover(True)
         self.age.setVisible(panel.height() >= _SMALL)
         self.age.adjustSize()

@@ -10,6 +10,7 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -19,11 +20,11 @@ from memphis_desktop.ui.theme.icons import beside_text, icon
 HEIGHT = 26
 
 STATE_WORDS = {
-    ConnectionState.CONNECTING: ("information", "Connecting"),
-    ConnectionState.CONNECTED: ("good", "Connected"),
-    ConnectionState.RECONNECTING: ("warning", "Reconnecting"),
-    ConnectionState.FAILED: ("bad", "Failed"),
-    ConnectionState.CLOSED: ("muted", "Not connected"),
+    ConnectionState.CONNECTING: ("information", tr("Connecting")),
+    ConnectionState.CONNECTED: ("good", tr("Connected")),
+    ConnectionState.RECONNECTING: ("warning", tr("Reconnecting")),
+    ConnectionState.FAILED: ("bad", tr("Failed")),
+    ConnectionState.CLOSED: ("muted", tr("Not connected")),
 }
 _MANY_ERRORS = 5.0  # a second; fewer are the looking up of keys that are not there
 
@@ -60,27 +61,30 @@ class StatusBar(QFrame):
         self._crowded = False
         self._shown: tuple[str, ClusterSnapshot] | None = None
         self._mark = StatusMark()
-        self._state = PlainLabel("Not connected", "caption")
-        self._server = self._field("The server and its version")
-        self._rtt = self._field("Round trip to the server")
-        self._in = self._field("Messages published a second, and bytes")
-        self._out = self._field("Messages delivered a second, and bytes")
+        self._state = PlainLabel(tr("Not connected"), "caption")
+        self._server = self._field(tr("The server and its version"))
+        self._rtt = self._field(tr("Round trip to the server"))
+        self._in = self._field(tr("Messages published a second, and bytes"))
+        self._out = self._field(tr("Messages delivered a second, and bytes"))
         self._errors = self._field(
-            "JetStream API requests that were refused, of all clients; asking for a key or message that is "
-            "not there counts too"
+            tr(
+                "JetStream API requests that were refused, of all clients;"
+                " asking for a key or message that is "
+                "not there counts too"
+            )
         )
-        self._poll = self._field("Requests a second that this program makes to stay up to date")
+        self._poll = self._field(tr("Requests a second that this program makes to stay up to date"))
         self._alerts = QPushButton()
         self._alerts.setProperty("kind", "ghost")
         beside_text(self._alerts, icon("bell-ringing", "warning"), 14)
-        self._alerts.setToolTip("Alerts that hold now and were not seen yet")
+        self._alerts.setToolTip(tr("Alerts that hold now and were not seen yet"))
         self._alerts.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._alerts.clicked.connect(self.alerts_clicked)
         self._alerts.hide()
         self._zone = QPushButton("UTC")
         self._zone.setProperty("kind", "ghost")
-        self._zone.setToolTip("Time zone of all times shown")
-        self._zone.setAccessibleName("Time zone")
+        self._zone.setToolTip(tr("Time zone of all times shown"))
+        self._zone.setAccessibleName(tr("Time zone"))
         self._zone.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._zone.clicked.connect(self.zone_menu_requested)
         layout = QHBoxLayout(self)
@@ -129,14 +133,16 @@ class StatusBar(QFrame):
 
     def set_alerts(self, count: int) -> None:
         """How many alerts fire."""
-        self._alerts.setText(figures.count_noun(count, "alert") if count else "")
+        self._alerts.setText(
+            tr_count("{count} alert", "{count} alerts", count, count=figures.integer(count)) if count else ""
+        )
         self._alerts.setVisible(bool(count))
 
     def show_nothing(self) -> None:
         """No connection in this tab."""
         self._shown = None
         self._mark.set_token("muted")
-        self._state.setText("No connection")
+        self._state.setText(tr("No connection"))
         for label in (self._server, self._rtt, self._in, self._out, self._errors, self._poll):
             label.hide()
         layout = self.layout()
@@ -157,27 +163,38 @@ class StatusBar(QFrame):
             label.setVisible(live and not self._crowded)
         if server is not None and live:
             self._server.setText(server.version)
-            self._server.setToolTip(f"Server {server.name}, version {server.version}, at {server.url}")
-            self._rtt.setText(f"rtt {figures.duration(server.rtt_seconds)}")
-            self._show_flow(self._in, "in", server.in_messages_rate, server.in_bytes_rate, "to the server")
-            self._show_flow(self._out, "out", server.out_messages_rate, server.out_bytes_rate, "to clients")
-            self._poll.setText(f"poll {snapshot.poll_rate:.0f}/s")
+            self._server.setToolTip(
+                tr(
+                    "Server {name}, version {version}, at {url}",
+                    name=server.name,
+                    version=server.version,
+                    url=server.url,
+                )
+            )
+            self._rtt.setText(tr("rtt {time}", time=figures.duration(server.rtt_seconds)))
+            self._show_flow(self._in, server.in_messages_rate, server.in_bytes_rate)
+            self._show_flow(self._out, server.out_messages_rate, server.out_bytes_rate)
+            self._poll.setText(tr("poll {rate}/s", rate=f"{snapshot.poll_rate:.0f}"))
         account = snapshot.account
         errors = account.api_errors_rate if account is not None and live else None
         self._errors.setVisible(errors is not None)
         if errors is not None:
-            self._errors.setText(f"API errors {figures.rate(errors)}")
+            self._errors.setText(tr("API errors {rate}", rate=figures.rate(errors)))
             self._errors.setRole("warning" if errors >= _MANY_ERRORS else "caption")
 
-    def _show_flow(
-        self, label: PlainLabel, word: str, messages: float | None, size: float | None, whither: str
-    ) -> None:
+    def _show_flow(self, label: PlainLabel, messages: float | None, size: float | None) -> None:
         label.setVisible(
             messages is not None and not self._crowded
         )  # an account without statistics shows nothing, not a dash
-        if messages is not None:
-            label.setText(f"{word} {figures.rate(messages)}")
-            label.setToolTip(f"{figures.rate(messages)} messages, {figures.bytes_rate(size)} {whither}")
+        if messages is None:
+            return
+        rate, of_bytes = figures.rate(messages), figures.bytes_rate(size)
+        if label is self._in:
+            label.setText(tr("in {rate}", rate=rate))
+            label.setToolTip(tr("{rate} messages, {bytes} to the server", rate=rate, bytes=of_bytes))
+        else:
+            label.setText(tr("out {rate}", rate=rate))
+            label.setToolTip(tr("{rate} messages, {bytes} to clients", rate=rate, bytes=of_bytes))
 
     def sizeHint(self) -> QSize:
         """One line."""

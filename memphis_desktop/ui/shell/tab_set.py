@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QPoint, Qt, Signal
 from PySide6.QtWidgets import QMenu
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui.components.data_table import add_commands
 from memphis_desktop.ui.screen import Command, Route
 from memphis_desktop.ui.screens import registry
@@ -91,7 +92,7 @@ class TabSet(QObject):
         self._all.insert(index, workspace)
         self._side[workspace] = side
         self._sides.sides[side].stack.addWidget(workspace)
-        name = connection.profile.name if connection is not None else "Home"
+        name = connection.profile.name if connection is not None else tr("Home")
         self._bar.blockSignals(True)  # the very first becomes the current one before it is known
         self._bar.insert_tab(index, name, home=connection is None)
         self._bar.blockSignals(False)
@@ -165,7 +166,7 @@ class TabSet(QObject):
         """Show the place of the current tab on the other side as well."""
         workspace = self.current()
         if workspace.connection is None:
-            self._window.notify("Home stays in one place. Open a connection, then split the window.")
+            self._window.notify(tr("Home stays in one place. Open a connection, then split the window."))
             return
         self.duplicate(RIGHT if self._side[workspace] == LEFT else LEFT)
 
@@ -200,7 +201,7 @@ class TabSet(QObject):
         """Take the current tab to the other side."""
         workspace = self.current()
         if workspace.connection is None:
-            self._window.notify("Home stays on the left.")
+            self._window.notify(tr("Home stays on the left."))
         elif self.is_split:
             self.move(workspace, RIGHT if self._side[workspace] == LEFT else LEFT)
 
@@ -272,19 +273,21 @@ class TabSet(QObject):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         commands = [
             Command(
-                "New tab here", "", lambda: self._copy(workspace, self._side[workspace]), "plus", not home
+                tr("New tab here"), "", lambda: self._copy(workspace, self._side[workspace]), "plus", not home
             ),
-            Command("Open in split", "", lambda: self._copy(workspace, across), "columns", not home),
+            Command(tr("Open in split"), "", lambda: self._copy(workspace, across), "columns", not home),
         ]
         if self.is_split:
-            title = "Move to the left side" if right else "Move to the right side"
+            title = tr("Move to the left side") if right else tr("Move to the right side")
             move = Command(title, "", lambda: self.move(workspace, across), "arrows-left-right", not home)
-            commands += [move, Command("Close the split, keep its tabs", "", self.join, "square")]
+            commands += [move, Command(tr("Close the split, keep its tabs"), "", self.join, "square")]
         others = [one for one in self._all if one.connection is not None and one is not workspace]
         commands += [
             Command(""),
-            Command("Close tab", "", lambda: self.close(self._all.index(workspace)), "x", not home),
-            Command("Close the other tabs", "", lambda: self._close_all(others), "x-square", bool(others)),
+            Command(tr("Close tab"), "", lambda: self.close(self._all.index(workspace)), "x", not home),
+            Command(
+                tr("Close the other tabs"), "", lambda: self._close_all(others), "x-square", bool(others)
+            ),
         ]
         add_commands(menu, commands)
         return menu
@@ -303,7 +306,7 @@ class TabSet(QObject):
 
     def _close_all(self, workspaces: Sequence[Workspace]) -> None:
         for workspace in workspaces:
-            self._window.tasks.run(self._end(workspace), "close the tab")
+            self._window.tasks.run(self._end(workspace), tr("close the tab"))
 
     async def _end(self, workspace: Workspace) -> None:
         connection = workspace.connection
@@ -395,10 +398,10 @@ class TabSet(QObject):
         for number, place in enumerate(saved.places):
             profile = profile_of(place, profiles)
             if profile is None:
-                missing.append(place.name or "a connection without a name")
+                missing.append(place.name or tr("a connection without a name"))
             elif registry.find(place.route.name) is not None:
                 coroutine = self._open(number, place, profile, saved, opened)
-                opening.append(window.tasks.run(coroutine, f"connect to {profile.name}"))
+                opening.append(window.tasks.run(coroutine, tr("connect to {name}", name=profile.name)))
         if opening:
             await asyncio.wait(opening)
         self._put_in_order([opened[number] for number in sorted(opened) if opened[number] in self._all])

@@ -10,6 +10,7 @@ from typing import Any
 
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class TaskSet:
             return
         if not is_expected(error):
             log.error("could not %s", description, exc_info=error)
-        self._report(f"Could not {description}. {reason(error)}")
+        self._report(tr("Could not {do}. {reason}", do=description, reason=reason(error)))
 
 
 def is_expected(error: BaseException) -> bool:
@@ -91,7 +92,7 @@ def reason(error: BaseException) -> str:
     """An exception as a sentence for the user."""
     text = str(error).strip()
     if isinstance(error, TimeoutError) and not text:
-        text = "No answer came in time"
+        text = tr("No answer came in time")
     if not is_expected(error):
         kind = type(error).__name__
         text = f"{kind}: {text}" if text else kind

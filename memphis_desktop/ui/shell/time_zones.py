@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMenu, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings
 
 SETTING = "time/zone"
@@ -67,7 +68,7 @@ def menu(parent: QWidget) -> QMenu:
     found = QMenu(parent)
     found.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     now = str(settings.current().get(SETTING, LOCAL))
-    choices = [(LOCAL, "System time"), (UTC_CHOICE, "UTC"), *((name, name) for name in COMMON)]
+    choices = [(LOCAL, tr("System time")), (UTC_CHOICE, "UTC"), *((name, name) for name in COMMON)]
     if now not in dict(choices):
         choices.append((now, now))
     for choice, text in choices:

@@ -15,15 +15,17 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QTabBar, QToolButton, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.table_delegate import paint_status_mark
 from memphis_desktop.ui.format import visible_text
+from memphis_desktop.ui.shell.environments import environment_word
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 HEIGHT = 44
 _FEW_TABS = 4
-_SEARCH = "Search or run a command"
+_SEARCH = tr("Search or run a command")
 _OUT_OF_THE_BAR = 6  # pixels below it
 _CAREFUL = ("staging", "production")
 
@@ -44,12 +46,16 @@ class EnvironmentStrip(QWidget):
         """
         self._environment = environment
         careful = environment in _CAREFUL and not slim
-        words = [environment.upper(), visible_text(name, 80)] if careful else []
+        words = [environment_word(environment).upper(), visible_text(name, 80)] if careful else []
         if careful and read_only:
-            words.append("READ-ONLY")
+            words.append(tr("READ-ONLY"))
         self._text = "   ·   ".join(words)
         self.setFixedHeight(22 if careful else 3)
-        self.setAccessibleName(f"Environment: {environment or 'none'}{', read-only' if read_only else ''}")
+        shown = environment_word(environment) if environment else tr("none")
+        if read_only:
+            self.setAccessibleName(tr("Environment: {name}, read-only", name=shown))
+        else:
+            self.setAccessibleName(tr("Environment: {name}", name=shown))
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -83,7 +89,7 @@ class EnvironmentBadge(QWidget):
     def set_environment(self, environment: str, read_only: bool) -> None:
         """Show the word; nothing without a connection."""
         self._environment = environment
-        self._text = environment.upper() + (" · READ-ONLY" if read_only else "")
+        self._text = environment_word(environment).upper() + (f" · {tr('READ-ONLY')}" if read_only else "")
         self.setVisible(bool(environment))
         self.setAccessibleName(self._text)
         self.updateGeometry()
@@ -123,7 +129,7 @@ class Tabs(QTabBar):
         self._pressed: tuple[int, QPoint] | None = None
         self._dragging = False
         self.setObjectName("tabs")
-        self.setAccessibleName("Open connections")
+        self.setAccessibleName(tr("Open connections"))
         self.setDrawBase(False)
         self.setExpanding(False)
         self.setElideMode(Qt.TextElideMode.ElideMiddle)
@@ -144,8 +150,8 @@ class Tabs(QTabBar):
         button.setIcon(icon("x", "muted"))
         button.setIconSize(QSize(12, 12))
         button.setFixedSize(18, 18)
-        button.setToolTip("Close tab")
-        button.setAccessibleName("Close tab")
+        button.setToolTip(tr("Close tab"))
+        button.setAccessibleName(tr("Close tab"))
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.clicked.connect(lambda: self._close_of(button))
         self.setTabButton(index, QTabBar.ButtonPosition.RightSide, button)
@@ -302,13 +308,15 @@ class TopBar(QFrame):
         self.setFixedHeight(HEIGHT)
         self.badge = EnvironmentBadge()
         self.tabs = Tabs()
-        self.back_button = self._button("arrow-left", "Back", "window.back", self.back_requested)
-        self.forward_button = self._button("arrow-right", "Forward", "window.forward", self.forward_requested)
-        self.new_tab = self._button("plus", "New tab", "window.new_tab", self.new_tab_requested)
+        self.back_button = self._button("arrow-left", tr("Back"), "window.back", self.back_requested)
+        self.forward_button = self._button(
+            "arrow-right", tr("Forward"), "window.forward", self.forward_requested
+        )
+        self.new_tab = self._button("plus", tr("New tab"), "window.new_tab", self.new_tab_requested)
         self.search = SearchButton()
         self.search.setObjectName("searchButton")
         beside_text(self.search, icon("magnifying-glass", "muted"))
-        self.search.setAccessibleName("Search or run a command")
+        self.search.setAccessibleName(tr("Search or run a command"))
         self.search.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.search.clicked.connect(self.palette_requested)
         layout = QHBoxLayout(self)

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.window import MainWindow
 
 _WORDS = {
-    BrokerState.STOPPED: "Local broker: stopped",
-    BrokerState.STARTING: "Local broker: starting",
-    BrokerState.RUNNING: "Local broker: running",
-    BrokerState.STOPPING: "Local broker: stopping",
-    BrokerState.FAILED: "Local broker: failed",
+    BrokerState.STOPPED: tr("Local broker: stopped"),
+    BrokerState.STARTING: tr("Local broker: starting"),
+    BrokerState.RUNNING: tr("Local broker: running"),
+    BrokerState.STOPPING: tr("Local broker: stopping"),
+    BrokerState.FAILED: tr("Local broker: failed"),
 }
 
 
@@ -34,11 +35,11 @@ class Tray(QObject):
         self.state_action.setEnabled(False)
         self.broker_action = self.menu.addAction("")
         self.broker_action.triggered.connect(self._start_or_stop)
-        self.traffic_action = self.menu.addAction("Pause sample traffic")
+        self.traffic_action = self.menu.addAction(tr("Pause sample traffic"))
         self.traffic_action.triggered.connect(self._pause_or_resume)
         self.menu.addSeparator()
-        self.menu.addAction("Show the window").triggered.connect(self.show_window)
-        self.menu.addAction("Quit").triggered.connect(window.close)
+        self.menu.addAction(tr("Show the window")).triggered.connect(self.show_window)
+        self.menu.addAction(tr("Quit")).triggered.connect(window.close)
         self.icon: QSystemTrayIcon | None = None
         if QSystemTrayIcon.isSystemTrayAvailable():
             self.icon = QSystemTrayIcon(window.windowIcon(), self)
@@ -54,15 +55,15 @@ class Tray(QObject):
         broker = self._window.broker
         words = _WORDS[broker.state]
         running = broker.state is BrokerState.RUNNING
-        self.state_action.setText(f"{words} at {broker.url}" if running else words)
-        self.broker_action.setText("Stop the local broker" if running else "Start the local broker")
+        self.state_action.setText(tr("{words} at {url}", words=words, url=broker.url) if running else words)
+        self.broker_action.setText(tr("Stop the local broker") if running else tr("Start the local broker"))
         self.broker_action.setEnabled(broker.state not in (BrokerState.STARTING, BrokerState.STOPPING))
         self.traffic_action.setVisible(running)
         self.traffic_action.setText(
-            "Pause sample traffic" if broker.sample_traffic else "Start sample traffic"
+            tr("Pause sample traffic") if broker.sample_traffic else tr("Start sample traffic")
         )
         if self.icon is not None:
-            self.icon.setToolTip(f"Memphis Desktop\n{self.state_action.text()}")
+            self.icon.setToolTip(f"Memphis Desktop\n{self.state_action.text()}")  # untranslated: a name
 
     def tell(self, title: str, text: str, clicked: Callable[[], object]) -> None:
         """Show a notification of the desktop; ``clicked`` is called when the user clicks it."""
@@ -94,15 +95,15 @@ class Tray(QObject):
     def _start_or_stop(self) -> None:
         window, broker = self._window, self._window.broker
         if broker.state is BrokerState.RUNNING:
-            window.tasks.run(broker.stop(), "stop the local broker")
+            window.tasks.run(broker.stop(), tr("stop the local broker"))
         else:
             window.tasks.run(
-                window.start_local_broker(BrokerChoice(sample_traffic=False)), "start the local broker"
+                window.start_local_broker(BrokerChoice(sample_traffic=False)), tr("start the local broker")
             )
 
     def _pause_or_resume(self) -> None:
         broker = self._window.broker
         if broker.sample_traffic:
-            self._window.tasks.run(broker.stop_sample_traffic(), "pause the sample traffic")
+            self._window.tasks.run(broker.stop_sample_traffic(), tr("pause the sample traffic"))
         else:
-            self._window.tasks.run(broker.start_sample_traffic(), "start the sample traffic")
+            self._window.tasks.run(broker.start_sample_traffic(), tr("start the sample traffic"))

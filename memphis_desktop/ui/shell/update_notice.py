@@ -10,6 +10,7 @@ from PySide6.QtGui import QDesktopServices
 
 from memphis_desktop import __version__, updates
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screen import ScreenContext
@@ -34,17 +35,17 @@ async def check_now(context: ScreenContext) -> None:
     try:
         release = await updates.latest_release()
     except Failure as failure:
-        context.notify(f"Could not look for updates: {failure}.", "bad")
+        context.notify(tr("Could not look for updates: {failure}.", failure=failure), "bad")
         return
     if release.newer:
         _tell(context, release)
     else:
-        context.notify(f"{__version__} is the latest version.", "good")
+        context.notify(tr("{version} is the latest version.", version=__version__), "good")
 
 
 def _tell(teller: MainWindow | ScreenContext, release: updates.Release) -> None:
     teller.notify(
-        f"Memphis Desktop {release.version} is published.",
+        tr("Memphis Desktop {version} is published.", version=release.version),
         "information",
-        ("Show", lambda: QDesktopServices.openUrl(QUrl(release.page))),
+        (tr("Show"), lambda: QDesktopServices.openUrl(QUrl(release.page))),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QKeySequence, QShortcut
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, settings
 from memphis_desktop.ui.screen import Command, Route, Screen
 from memphis_desktop.ui.screens import registry
@@ -44,38 +45,40 @@ class WindowKeys(QObject):
         window = self._window
         return [
             Command(
-                "Search or run a command",
+                tr("Search or run a command"),
                 keymap.key("window.search"),
                 window.command_palette.open,
                 "magnifying-glass",
             ),
             Command(
-                "Back", keymap.key("window.back"), lambda: window.current_workspace().go(-1), "arrow-left"
+                tr("Back"), keymap.key("window.back"), lambda: window.current_workspace().go(-1), "arrow-left"
             ),
             Command(
-                "Forward",
+                tr("Forward"),
                 keymap.key("window.forward"),
                 lambda: window.current_workspace().go(1),
                 "arrow-right",
             ),
-            Command("Home", keymap.key("window.home"), lambda: window.navigate(HOME), "house"),
+            Command(tr("Home"), keymap.key("window.home"), lambda: window.navigate(HOME), "house"),
         ]
 
     def _tab_commands(self) -> list[Command]:
         tabs = self._window.tabs
         found = [
-            Command("New tab", keymap.key("window.new_tab"), tabs.duplicate, "plus"),
-            Command("Close tab", keymap.key("window.close_tab"), tabs.close, "x"),
-            Command("Next tab", keymap.key("window.next_tab"), lambda: tabs.step(1), "caret-right"),
-            Command("Previous tab", keymap.key("window.previous_tab"), lambda: tabs.step(-1), "caret-left"),
-            Command("Open this tab in a split", keymap.key("window.split"), tabs.open_beside, "columns"),
+            Command(tr("New tab"), keymap.key("window.new_tab"), tabs.duplicate, "plus"),
+            Command(tr("Close tab"), keymap.key("window.close_tab"), tabs.close, "x"),
+            Command(tr("Next tab"), keymap.key("window.next_tab"), lambda: tabs.step(1), "caret-right"),
+            Command(
+                tr("Previous tab"), keymap.key("window.previous_tab"), lambda: tabs.step(-1), "caret-left"
+            ),
+            Command(tr("Open this tab in a split"), keymap.key("window.split"), tabs.open_beside, "columns"),
         ]
         split = tabs.is_split
-        reason = "" if split else "The window is not split."
+        reason = "" if split else tr("The window is not split.")
         return [
             *found,
             Command(
-                "Go to the other side of the split",
+                tr("Go to the other side of the split"),
                 keymap.key("window.other_side"),
                 tabs.other_side,
                 "swap",
@@ -83,14 +86,14 @@ class WindowKeys(QObject):
                 reason,
             ),
             Command(
-                "Move this tab to the other side",
+                tr("Move this tab to the other side"),
                 keymap.key("window.move_across"),
                 tabs.move_across,
                 "arrows-left-right",
                 split,
                 reason,
             ),
-            Command("Close the split, keep its tabs", "", tabs.join, "square", split, reason),
+            Command(tr("Close the split, keep its tabs"), "", tabs.join, "square", split, reason),
         ]
 
     def _others(self) -> list[Command]:
@@ -98,25 +101,27 @@ class WindowKeys(QObject):
         rail = window.rail
         return [
             Command(
-                "Publish or request a message",
+                tr("Publish or request a message"),
                 keymap.key("window.publish"),
                 self._compose,
                 "paper-plane-tilt",
             ),
-            Command("Open a file", keymap.key("window.open_file"), window.opener.ask_for_file, "folder-open"),
-            Command("Open the folder of a backup", "", window.opener.ask_for_backup, "folder-open"),
-            Command("Save the tabs as a workspace", "", window.opener.ask_where_to_save, "floppy-disk"),
-            Command("Filter this list", keymap.key("window.filter"), self._focus_filter, "funnel"),
-            Command("Keyboard shortcuts", keymap.key("window.shortcuts"), self.show_sheet, "keyboard"),
-            Command("Change keyboard shortcuts", "", self.edit, "keyboard"),
-            Command("First steps again", "", window.first_steps.begin_again, "check-circle"),
             Command(
-                "Narrow or widen the rail",
+                tr("Open a file"), keymap.key("window.open_file"), window.opener.ask_for_file, "folder-open"
+            ),
+            Command(tr("Open the folder of a backup"), "", window.opener.ask_for_backup, "folder-open"),
+            Command(tr("Save the tabs as a workspace"), "", window.opener.ask_where_to_save, "floppy-disk"),
+            Command(tr("Filter this list"), keymap.key("window.filter"), self._focus_filter, "funnel"),
+            Command(tr("Keyboard shortcuts"), keymap.key("window.shortcuts"), self.show_sheet, "keyboard"),
+            Command(tr("Change keyboard shortcuts"), "", self.edit, "keyboard"),
+            Command(tr("First steps again"), "", window.first_steps.begin_again, "check-circle"),
+            Command(
+                tr("Narrow or widen the rail"),
                 keymap.key("window.rail"),
                 lambda: rail.set_narrow(not rail.narrow),
                 "columns",
             ),
-            Command("Quit", keymap.key("window.quit"), window.close, "sign-out"),
+            Command(tr("Quit"), keymap.key("window.quit"), window.close, "sign-out"),
         ]
 
     def places(self) -> list[tuple[str, registry.ScreenEntry]]:
@@ -209,7 +214,7 @@ class WindowKeys(QObject):
         workspace = self._window.current_workspace()
         screen = workspace.current_screen
         if screen is None or workspace.connection is None:
-            self._window.notify("Open a connection first: a message is published over one.")
+            self._window.notify(tr("Open a connection first: a message is published over one."))
         else:
             open_composer(screen.context, self._window)
 
@@ -230,7 +235,7 @@ class WindowKeys(QObject):
             (screen.title if screen is not None else "", here),
             (keymap.place_title(keymap.LISTS), lists),
         ]
-        sheet = ShortcutSheet(self._window, [*groups, ("Places", places), ("Everywhere", everywhere)])
+        sheet = ShortcutSheet(self._window, [*groups, (tr("Places"), places), (tr("Everywhere"), everywhere)])
         sheet.change_requested.connect(self.edit)
         sheet.open()
 

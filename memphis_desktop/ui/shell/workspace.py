@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components import dialogs
 from memphis_desktop.ui.components.banner import Banner
@@ -53,7 +54,7 @@ class Context:
         """The connection; a tab without one has no screens that ask."""
         connection = self._workspace.connection
         if connection is None:
-            raise LookupError("this tab has no connection")
+            raise LookupError(tr("this tab has no connection"))
         return connection.session
 
     @property
@@ -61,7 +62,7 @@ class Context:
         """The Memphis layer of the connection."""
         connection = self._workspace.connection
         if connection is None:
-            raise LookupError("this tab has no connection")
+            raise LookupError(tr("this tab has no connection"))
         return connection.memphis
 
     @property
@@ -180,12 +181,12 @@ class Workspace(QWidget):
         entry = registry.find(route.name)
         if entry is None:
             log.error("there is no screen %r", route.name)
-            self._window.notify("This place no longer exists in the program.", "warning")
+            self._window.notify(tr("This place no longer exists in the program."), "warning")
             return
         before = self.current_screen
         missing = self._window.missing_requirement(entry, self.connection)
         if missing:
-            action = ("Go to Home", self._go_home) if self.connection is None else None
+            action = (tr("Go to Home"), self._go_home) if self.connection is None else None
             self._unavailable.set_content(entry.icon, missing, action)
             self._leave(before)
             self._stack.setCurrentWidget(self._unavailable)
@@ -268,8 +269,8 @@ class Workspace(QWidget):
         stale = staleness(connection.snapshot, time.time_ns())
         if stale is not None:
             actions: dict[str, Action] = {
-                "stop": ("Stop trying", self._stop_trying),
-                "reconnect": ("Connect again", self._reconnect),
+                "stop": (tr("Stop trying"), self._stop_trying),
+                "reconnect": (tr("Connect again"), self._reconnect),
             }
             self._banner.set_content(stale.kind, stale.text, actions.get(stale.action))
         self._banner_holder.setVisible(stale is not None)
@@ -281,11 +282,11 @@ class Workspace(QWidget):
 
     def _stop_trying(self) -> None:
         if self.connection is not None:
-            self.tasks.run(self.connection.session.close(), "close the connection")
+            self.tasks.run(self.connection.session.close(), tr("close the connection"))
 
     def _reconnect(self) -> None:
         if self.connection is not None:
-            self.tasks.run(self.connection.connect_now(), "connect again")
+            self.tasks.run(self.connection.connect_now(), tr("connect again"))
 
     async def close_now(self) -> None:
         """Leave the screen and end what it started."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.language import tr
 from memphis_desktop.ui.screen import Route
 
 FORMAT = "memphis-desktop workspace"
@@ -101,14 +102,16 @@ def read_workspace(path: Path) -> SavedTabs:
     """
     try:
         if path.stat().st_size > _LARGEST:
-            raise WorkspaceProblem(f"{path.name} is too large for a workspace.")
+            raise WorkspaceProblem(tr("{name} is too large for a workspace.", name=path.name))
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise WorkspaceProblem(f"{path.name} cannot be read: {error.strerror}.") from None
+        raise WorkspaceProblem(
+            tr("{name} cannot be read: {reason}.", name=path.name, reason=error.strerror)
+        ) from None
     except (ValueError, RecursionError):
-        raise WorkspaceProblem(f"{path.name} is not a workspace: it is not JSON.") from None
+        raise WorkspaceProblem(tr("{name} is not a workspace: it is not JSON.", name=path.name)) from None
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-        raise WorkspaceProblem(f"{path.name} is not a workspace of this program.")
+        raise WorkspaceProblem(tr("{name} is not a workspace of this program.", name=path.name))
     return saved_tabs(document)
 
 

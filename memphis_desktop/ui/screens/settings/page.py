@@ -151,7 +151,8 @@ class Swatches(QWidget):
         return self._buttons[name]
 
 
-def _colour_name(name: str) -> str:
+def colour_name(name: str) -> str:
+    """What an accent is called."""
     names = {
         "violet": tr("Violet"),
         "blue": tr("Blue"),
@@ -166,7 +167,7 @@ class _Swatch(QPushButton):
     """A button whose icon is a colour as the present theme would have it."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(_colour_name(name))
+        super().__init__(colour_name(name))
         self._name = name
         self.setCheckable(True)
         self.setProperty("kind", "segment")
