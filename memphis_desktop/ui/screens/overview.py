@@ -25,6 +25,7 @@ from memphis_desktop.cluster.model import (
     StreamSnapshot,
     is_machinery,
 )
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -79,7 +80,7 @@ SIGN_WIDTH, NARROW_SIGN_WIDTH = 180, 146
 class OverviewScreen(Screen):
     """See the module."""
 
-    title = "Overview"
+    title = tr("Overview")
     route_name = "overview"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
@@ -92,8 +93,8 @@ class OverviewScreen(Screen):
         self._strip_for, self._strip_at = -1, float("-inf")
         self._streams: Steady[str, StreamSnapshot] = Steady()
         self.time_range = TimeRange(300.0, self)
-        self.header = PageHeader("Overview")
-        self._units = _Segments(("Messages", "Bytes"))
+        self.header = PageHeader(tr("Overview"))
+        self._units = _Segments((tr("Messages"), tr("Bytes")))
         self._units.button(0).setToolTip("G")
         self._units.button(1).setToolTip("G")
         self._units.group.idToggled.connect(self._unit_chosen)
@@ -104,7 +105,7 @@ class OverviewScreen(Screen):
         self.strip = ClusterStrip()
         self.strip.server_chosen.connect(lambda _: context.navigate(Route("cluster", {"tab": "servers"})))
         self._build_vital_signs()
-        self.graph = TimeSeriesGraph("Throughput", "messages/s", self.time_range, zone=context.zone)
+        self.graph = TimeSeriesGraph(tr("Throughput"), "messages/s", self.time_range, zone=context.zone)
         self.graph.setMinimumHeight(170)
         shows(self.graph, SERVER, "streams")
         self._build_tables()
@@ -117,25 +118,25 @@ class OverviewScreen(Screen):
         self.vital_signs = {
             key: VitalSign(title, token=token, beside=True)
             for key, title, token in (
-                ("messages_in", "Messages in", "series0"),
-                ("messages_out", "Messages out", "series1"),
-                ("bytes_in", "Bytes in", "series0"),
-                ("bytes_out", "Bytes out", "series1"),
-                ("connections", "Connections", "series2"),
-                ("storage", "Stored", "series2"),
-                ("api_errors", "API errors", "bad"),
-                ("slow_consumers", "Slow clients", "bad"),
+                ("messages_in", tr("Messages in"), "series0"),
+                ("messages_out", tr("Messages out"), "series1"),
+                ("bytes_in", tr("Bytes in"), "series0"),
+                ("bytes_out", tr("Bytes out"), "series1"),
+                ("connections", tr("Connections"), "series2"),
+                ("storage", tr("Stored"), "series2"),
+                ("api_errors", tr("API errors"), "bad"),
+                ("slow_consumers", tr("Slow clients"), "bad"),
             )
         }
         explain = {
-            "messages_in": "Messages that clients of this account publish each second",
-            "messages_out": "Messages that clients of this account are sent each second",
-            "bytes_in": "Bytes that clients of this account publish each second",
-            "bytes_out": "Bytes that clients of this account are sent each second",
-            "connections": "Client connections of this account",
-            "storage": "What the account's stations hold on disk",
-            "api_errors": "Refused JetStream requests each second",
-            "slow_consumers": "Clients cut off because they read too slowly",
+            "messages_in": tr("Messages that clients of this account publish each second"),
+            "messages_out": tr("Messages that clients of this account are sent each second"),
+            "bytes_in": tr("Bytes that clients of this account publish each second"),
+            "bytes_out": tr("Bytes that clients of this account are sent each second"),
+            "connections": tr("Client connections of this account"),
+            "storage": tr("What the account's stations hold on disk"),
+            "api_errors": tr("Refused JetStream requests each second"),
+            "slow_consumers": tr("Clients cut off because they read too slowly"),
         }
         for key, sign in self.vital_signs.items():
             sign.setToolTip(explain[key])
@@ -151,8 +152,8 @@ class OverviewScreen(Screen):
         self.health = DataTable(
             [
                 Column("severity", "", lambda f: SEVERITY_TOKEN[f.severity], "dot", 28),
-                Column("text", "Finding", lambda f: f.text, "text", 170, stretch=True),
-                Column("where", "Where", _where, "mono", 250),
+                Column("text", tr("Finding"), lambda f: f.text, "text", 170, stretch=True),
+                Column("where", tr("Where"), _where, "mono", 250),
             ],
             lambda f: (f.stream, f.consumer, f.check),
             "overview_health",
@@ -161,34 +162,36 @@ class OverviewScreen(Screen):
         self.health.set_state("loading")
         self.lag_board = DataTable(
             [
-                Column("group", "Group", lambda c: c.name, "mono", 100, stretch=True),
-                Column("station", "Station", lambda c: c.stream, "mono", 92, stretch=True),
+                Column("group", tr("Group"), lambda c: c.name, "mono", 100, stretch=True),
+                Column("station", tr("Station"), lambda c: c.stream, "mono", 92, stretch=True),
                 Column(
                     "seconds",
-                    "Behind",
+                    tr("Behind"),
                     lambda c: c.lag_seconds,
                     "duration",
                     84,
-                    "Age of the first message not delivered yet",
+                    tr("Age of the first message not delivered yet"),
                     text=figures.lag_seconds,
                 ),
-                Column("lag", "Lag", lambda c: c.num_pending, "number", 60, "Messages not delivered yet"),
+                Column(
+                    "lag", tr("Lag"), lambda c: c.num_pending, "number", 60, tr("Messages not delivered yet")
+                ),
                 Column(
                     "line",
-                    "Course",
+                    tr("Course"),
                     lambda c: consumer_sparkline(history, c.stream, c.name),
                     "sparkline",
                     72,
-                    "The lag over time",
+                    tr("The lag over time"),
                 ),
-                Column("trend", "Trend", lambda c: trend(history, c.stream, c.name), "badge", 88),
+                Column("trend", tr("Trend"), lambda c: trend(history, c.stream, c.name), "badge", 88),
                 Column(
                     "drain",
-                    "Done in",
+                    tr("Done in"),
                     lambda c: c.drain_seconds,
                     "duration",
                     84,
-                    "At the rates of the last minutes",
+                    tr("At the rates of the last minutes"),
                 ),
             ],
             lambda c: (c.stream, c.name),
@@ -199,10 +202,14 @@ class OverviewScreen(Screen):
         self.lag_board.set_state("loading")
         self.stations = DataTable(
             [
-                Column("name", "Station", lambda s: s.name, "mono", 120, stretch=True),
-                Column("in", "In", lambda s: s.in_messages_rate, "rate", 66),
-                Column("bytes", "Bytes in", lambda s: s.in_bytes_rate, "bytes", 82, text=figures.bytes_rate),
-                Column("line", "Course", lambda s: streams_sparkline(history, s.streams), "sparkline", 72),
+                Column("name", tr("Station"), lambda s: s.name, "mono", 120, stretch=True),
+                Column("in", tr("In"), lambda s: s.in_messages_rate, "rate", 66),
+                Column(
+                    "bytes", tr("Bytes in"), lambda s: s.in_bytes_rate, "bytes", 82, text=figures.bytes_rate
+                ),
+                Column(
+                    "line", tr("Course"), lambda s: streams_sparkline(history, s.streams), "sparkline", 72
+                ),
             ],
             lambda s: s.name,
             "overview_stations",
@@ -219,8 +226,8 @@ class OverviewScreen(Screen):
         middle.addWidget(shows(self.attention, "streams", "consumers"), 9)
         lower = QHBoxLayout()
         lower.setSpacing(theme.SPACE_4)
-        lower.addWidget(shows(panel(self.lag_board, title="Furthest behind"), "consumers"), 13)
-        lower.addWidget(shows(panel(self.stations, title="Busiest stations"), "streams"), 7)
+        lower.addWidget(shows(panel(self.lag_board, title=tr("Furthest behind")), "consumers"), 13)
+        lower.addWidget(shows(panel(self.stations, title=tr("Busiest stations")), "streams"), 7)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
@@ -249,7 +256,7 @@ class OverviewScreen(Screen):
         server = snapshot.server
         if server is not None:
             name = f"{server.name[:10]}…" if server.name == server.server_id else server.name
-            self.header.set_title("Overview", f"{name}  ·  {server.version}  ·  {server.url}")
+            self.header.set_title(tr("Overview"), f"{name}  ·  {server.version}  ·  {server.url}")
         self._show_signs(snapshot)
         self._show_health(snapshot)
         self._show_lags(snapshot)
@@ -277,7 +284,9 @@ class OverviewScreen(Screen):
             value, unit = figures.bytes_parts(account.storage)
             signs["storage"].set_value(value, unit)
             share = account.storage / account.max_storage if account.max_storage > 0 else None
-            signs["storage"].set_change("" if share is None else f"{figures.percent(share)} of limit")
+            signs["storage"].set_change(
+                "" if share is None else tr("{share} of limit", share=figures.percent(share))
+            )
         else:
             signs["storage"].set_value(figures.UNKNOWN)
         _set_rate(signs["api_errors"], account.api_errors_rate if account else None)
@@ -317,7 +326,7 @@ class OverviewScreen(Screen):
         if found:
             self.health.set_state("ready")
         elif snapshot.complete or "jetstream" in snapshot.errors:
-            self.health.set_state("empty", "Nothing needs attention.", icon="check-circle")
+            self.health.set_state("empty", tr("Nothing needs attention."), icon="check-circle")
 
     def _show_lags(self, snapshot: ClusterSnapshot) -> None:
         behind: list[ConsumerSnapshot] = [
@@ -329,12 +338,14 @@ class OverviewScreen(Screen):
             self.lag_board.set_state("ready")
         elif any(not is_machinery(stream) for stream, _ in snapshot.consumers):
             self.lag_board.set_state(
-                "empty", "Every group has been given all its messages.", icon="check-circle"
+                "empty", tr("Every group has been given all its messages."), icon="check-circle"
             )
         elif why := why_unread(snapshot, "streams", "round", "consumers"):
-            self.lag_board.set_state("error", why, ("Try again", self.context.session.refresh), "users-three")
+            self.lag_board.set_state(
+                "error", why, (tr("Try again"), self.context.session.refresh), "users-three"
+            )
         elif snapshot.complete:
-            self.lag_board.set_state("empty", "There are no consumer groups yet.", icon="users-three")
+            self.lag_board.set_state("empty", tr("There are no consumer groups yet."), icon="users-three")
 
     def _show_stations(self, snapshot: ClusterSnapshot) -> None:
         merge = self.context.memphis.available
@@ -348,7 +359,7 @@ class OverviewScreen(Screen):
         if self.stations.model.total():
             self.stations.set_state("ready")
         elif why := why_unread(snapshot, "streams", "round"):
-            self.stations.set_state("error", why, ("Try again", self.context.session.refresh), "stack")
+            self.stations.set_state("error", why, (tr("Try again"), self.context.session.refresh), "stack")
         elif snapshot.complete:
             text, action, others = self._beginnings.offers(restoring=False)
             self.stations.set_state("empty", text, action, "stack", others)
@@ -356,7 +367,9 @@ class OverviewScreen(Screen):
     def _draw(self) -> None:
         history = self.context.session.history
         published, delivered = ("bytes_published", "bytes_out") if self._bytes else ("published", "delivered")
-        names = ("Published", "Sent to clients") if self._bytes else ("Published", "Delivered")
+        names = (
+            (tr("Published"), tr("Sent to clients")) if self._bytes else (tr("Published"), tr("Delivered"))
+        )
         self.graph.set_series(
             [
                 history_line(history, ServerKey(), published, names[0], self.time_range, fill=True),
@@ -395,11 +408,14 @@ class OverviewScreen(Screen):
     def commands(self) -> list[Command]:
         """Range, pause, unit."""
         return [
-            Command("Next time range", keymap.key("overview.range"), self.range_bar.next_preset, "clock"),
+            Command(tr("Next time range"), keymap.key("overview.range"), self.range_bar.next_preset, "clock"),
             Command(
-                "Hold or follow the graphs", keymap.key("overview.hold"), self.range_bar.toggle_pause, "pause"
+                tr("Hold or follow the graphs"),
+                keymap.key("overview.hold"),
+                self.range_bar.toggle_pause,
+                "pause",
             ),
-            Command("Switch messages and bytes", keymap.key("overview.unit"), self._toggle_unit, "swap"),
+            Command(tr("Switch messages and bytes"), keymap.key("overview.unit"), self._toggle_unit, "swap"),
         ]
 
 

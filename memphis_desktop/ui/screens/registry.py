@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui.screen import Screen, ScreenContext
 
 
@@ -57,21 +58,21 @@ class lazy:
 
 # A line: ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream")
 SCREENS: list[ScreenEntry] = [
-    ScreenEntry("home", "Home", "house", lazy("home:HomeScreen"), scope="window"),
+    ScreenEntry("home", tr("Home"), "house", lazy("home:HomeScreen"), scope="window"),
     ScreenEntry(
         "file",
-        "File",
+        tr("File"),
         "file",
         lazy("message_file:MessageFileScreen"),
         in_rail=False,
         parent="home",
         scope="any",
     ),
-    ScreenEntry("overview", "Overview", "gauge", lazy("overview:OverviewScreen")),
-    ScreenEntry("stations", "Stations", "stack", lazy("stations:StationsScreen"), requires="jetstream"),
+    ScreenEntry("overview", tr("Overview"), "gauge", lazy("overview:OverviewScreen")),
+    ScreenEntry("stations", tr("Stations"), "stack", lazy("stations:StationsScreen"), requires="jetstream"),
     ScreenEntry(
         "station",
-        "Station",
+        tr("Station"),
         "stack",
         lazy("station_detail:StationDetailScreen"),
         in_rail=False,
@@ -79,11 +80,11 @@ SCREENS: list[ScreenEntry] = [
         requires="jetstream",
     ),
     ScreenEntry(
-        "consumers", "Consumers", "users-three", lazy("consumers:ConsumersScreen"), requires="jetstream"
+        "consumers", tr("Consumers"), "users-three", lazy("consumers:ConsumersScreen"), requires="jetstream"
     ),
     ScreenEntry(
         "consumer",
-        "Consumer",
+        tr("Consumer"),
         "users-three",
         lazy("consumers:ConsumerScreen"),
         in_rail=False,
@@ -92,27 +93,27 @@ SCREENS: list[ScreenEntry] = [
     ),
     ScreenEntry(
         "messages",
-        "Messages",
+        tr("Messages"),
         "envelope-simple",
         lazy("messages:MessagesScreen"),
         in_rail=False,
         parent="stations",
         requires="jetstream",
     ),
-    ScreenEntry("live", "Live", "broadcast", lazy("live:LiveScreen")),
+    ScreenEntry("live", tr("Live"), "broadcast", lazy("live:LiveScreen")),
     ScreenEntry(
         "dead_letters",
-        "Dead letters",
+        tr("Dead letters"),
         "warning-octagon",
         lazy("dead_letters:DeadLettersScreen"),
         requires="jetstream",
     ),
-    ScreenEntry("replay", "Replay", "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
-    ScreenEntry("cluster", "Cluster", "tree-structure", lazy("cluster:ClusterScreen")),
-    ScreenEntry("decoders", "Decoders", "brackets-curly", lazy("decoders:DecodersScreen")),
+    ScreenEntry("replay", tr("Replay"), "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
+    ScreenEntry("cluster", tr("Cluster"), "tree-structure", lazy("cluster:ClusterScreen")),
+    ScreenEntry("decoders", tr("Decoders"), "brackets-curly", lazy("decoders:DecodersScreen")),
     ScreenEntry(
         "memphis_station",
-        "Station",
+        tr("Station"),
         "stack",
         lazy("memphis.station:MemphisStationScreen"),
         in_rail=False,
@@ -120,25 +121,33 @@ SCREENS: list[ScreenEntry] = [
         requires="memphis",
     ),
     ScreenEntry(
-        "schemas", "Schemaverse", "tree-structure", lazy("memphis.schemas:SchemasScreen"), requires="memphis"
+        "schemas",
+        tr("Schemaverse"),
+        "tree-structure",
+        lazy("memphis.schemas:SchemasScreen"),
+        requires="memphis",
     ),
     ScreenEntry(
-        "memphis_users", "Users", "identification-card", lazy("memphis.users:UsersScreen"), requires="memphis"
+        "memphis_users",
+        tr("Users"),
+        "identification-card",
+        lazy("memphis.users:UsersScreen"),
+        requires="memphis",
     ),
     ScreenEntry(
-        "memphis_audit", "Audit", "clipboard-text", lazy("memphis.audit:AuditScreen"), requires="memphis"
+        "memphis_audit", tr("Audit"), "clipboard-text", lazy("memphis.audit:AuditScreen"), requires="memphis"
     ),
-    ScreenEntry("alerts", "Alerts", "bell", lazy("alerts:AlertsScreen"), scope="any", at_bottom=True),
+    ScreenEntry("alerts", tr("Alerts"), "bell", lazy("alerts:AlertsScreen"), scope="any", at_bottom=True),
     ScreenEntry(
         "activity",
-        "Activity",
+        tr("Activity"),
         "clock-counter-clockwise",
         lazy("activity:ActivityScreen"),
         scope="any",
         at_bottom=True,
     ),
     ScreenEntry(
-        "settings", "Settings", "gear-six", lazy("settings:SettingsScreen"), scope="any", at_bottom=True
+        "settings", tr("Settings"), "gear-six", lazy("settings:SettingsScreen"), scope="any", at_bottom=True
     ),
 ]
 

@@ -15,7 +15,7 @@ from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.cluster.raft.groups import write_refusal
 from memphis_desktop.cluster.subject_overlap import find_overlap
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import (
@@ -61,7 +61,7 @@ class StationActions:
         """Why a station cannot be changed or written to now; empty when it can."""
         session = self._context.session
         if session.profile.read_only:
-            return "This connection is read-only."
+            return tr("This connection is read-only.")
         return write_refusal(session.snapshot, stream)
 
     def _typed(self, name: str) -> str | None:
@@ -84,8 +84,8 @@ class StationActions:
             config.pop("metadata", None)
         dialog = ConfigurationDialog(
             self._parent,
-            "Create station",
-            "Create station",
+            tr("Create station"),
+            tr("Create station"),
             STREAM_FIELDS,
             config,
             self._context.session,
@@ -96,7 +96,9 @@ class StationActions:
         if await dialog.ask():
             name = str((dialog.answer or {}).get("config", {}).get("name", ""))
             self._context.notify(
-                f"Station {name} was created.", "good", ("Open", lambda: self._open(station_route(name)))
+                tr("Station {name} was created.", name=name),
+                "good",
+                (tr("Open"), lambda: self._open(station_route(name))),
             )
 
     async def edit_station(self, stream: StreamSnapshot) -> None:
@@ -104,8 +106,8 @@ class StationActions:
         before = without_server_metadata(stream.config)
         dialog = ConfigurationDialog(
             self._parent,
-            f"Edit station {stream.name}",
-            "Save changes",
+            tr("Edit station {name}", name=stream.name),
+            tr("Save changes"),
             STREAM_FIELDS,
             before,
             self._context.session,
@@ -114,7 +116,7 @@ class StationActions:
             warn=lambda config: self._overlap(config) or loss_by_limits(stream, config),
         )
         if await dialog.ask():
-            self._context.notify(f"Station {stream.name} was changed.", "good")
+            self._context.notify(tr("Station {name} was changed.", name=stream.name), "good")
 
     def _overlap(self, config: Mapping[str, Any]) -> str:
         """Say which other station takes a subject of a configuration; empty for none."""
@@ -153,33 +155,54 @@ class StationActions:
         if not await dialog.ask():
             return
         answer = await dialog.action().run(self._context.session)
-        count = figures.count_noun(int(answer.get("purged") or 0), "message")
-        self._context.notify(f"{count} removed from {stream.name}.", "good")
+        purged = int(answer.get("purged") or 0)
+        text = tr_count(
+            "{count} message removed from {name}.",
+            "{count} messages removed from {name}.",
+            purged,
+            count=figures.integer(purged),
+            name=stream.name,
+        )
+        self._context.notify(text, "good")
 
     async def delete_stations(self, streams: Sequence[StreamSnapshot]) -> bool:
         """Delete stations with all they hold; True when it was done."""
         if not streams:
             return False
         made = [actions.delete_stream(stream.name, stream.config) for stream in streams]
-        messages = figures.count_noun(sum(stream.messages for stream in streams), "message")
-        size = figures.bytes_size(sum(stream.bytes for stream in streams))
-        groups = figures.count_noun(sum(stream.consumer_count for stream in streams), "group")
+        held, used = (
+            sum(stream.messages for stream in streams),
+            sum(stream.consumer_count for stream in streams),
+        )
+        lost = {
+            "messages": tr_count("{count} message", "{count} messages", held, count=figures.integer(held)),
+            "size": figures.bytes_size(sum(stream.bytes for stream in streams)),
+            "groups": tr_count("{count} group", "{count} groups", used, count=figures.integer(used)),
+        }
         session = self._context.session
         if len(streams) == 1:
             name = streams[0].name
-            title = verb_title = f"Delete station {name}"
-            text = f"{messages} ({size}) and {groups} are lost for good."
+            title, verb = tr("Delete station {name}?", name=name), tr("Delete station {name}", name=name)
+            text = tr("{messages} ({size}) and {groups} are lost for good.", **lost)
+            done = tr("Station {name} was deleted.", name=name)
         else:
-            name = f"{len(streams)} stations"
-            title, verb_title = f"Delete {name}", f"Delete {name}"
+            count, many = figures.integer(len(streams)), len(streams)
+            name = tr_count("{count} station", "{count} stations", many, count=count)
+            title = tr_count("Delete {count} station?", "Delete {count} stations?", many, count=count)
+            verb = tr_count("Delete {count} station", "Delete {count} stations", many, count=count)
+            done = tr_count(
+                "{count} station was deleted.", "{count} stations were deleted.", many, count=count
+            )
             names = ", ".join(stream.name for stream in streams[:12])
             names += " …" if len(streams) > 12 else ""
-            text = f"{names}: together {messages} ({size}) and {groups} are lost for good."
+            text = tr(
+                "{names}: together {messages} ({size}) and {groups} are lost for good.", names=names, **lost
+            )
         dialog = ConfirmDialog(
             self._parent,
-            f"{title}?",
+            title,
             text,
-            verb_title,
+            verb,
             self._typed(name),
             command="\n\n".join(action.equivalent(session) for action in made),
         )
@@ -187,21 +210,25 @@ class StationActions:
             return False
         for action in made:
             await action.run(session)
-        self._context.notify(
-            f"Station {name} was deleted." if len(made) == 1 else f"{name} were deleted.", "good"
-        )
+        self._context.notify(done, "good")
         return True
 
     async def seal_station(self, stream: StreamSnapshot) -> None:
         """Close a station for good."""
         action = actions.seal_stream(without_server_metadata(stream.config))
-        text = (
+        text = tr_count(
             "Nothing can be added, removed or changed any more, and this cannot be taken back. "
-            f"Its {figures.count_noun(stream.messages, 'message')} stay readable."
+            "Its {count} message stays readable.",
+            "Nothing can be added, removed or changed any more, and this cannot be taken back. "
+            "Its {count} messages stay readable.",
+            stream.messages,
+            count=figures.integer(stream.messages),
         )
-        if await self._confirm(action, f"Seal station {stream.name}?", text, "Seal station", stream.name):
+        if await self._confirm(
+            action, tr("Seal station {name}?", name=stream.name), text, tr("Seal station"), stream.name
+        ):
             await action.run(self._context.session)
-            self._context.notify(f"Station {stream.name} is sealed.", "good")
+            self._context.notify(tr("Station {name} is sealed.", name=stream.name), "good")
 
     # Groups
 
@@ -219,8 +246,8 @@ class StationActions:
                 config["filter_subjects"] = [single]
         dialog = ConfigurationDialog(
             self._parent,
-            f"Create consumer group on {stream}",
-            "Create group",
+            tr("Create consumer group on {stream}", stream=stream),
+            tr("Create group"),
             CONSUMER_FIELDS,
             config,
             self._context.session,
@@ -230,7 +257,9 @@ class StationActions:
         if await dialog.ask():
             made = str((dialog.answer or {}).get("name", ""))
             route = consumer_route(stream, made)
-            self._context.notify(f"Group {made} was created.", "good", ("Open", lambda: self._open(route)))
+            self._context.notify(
+                tr("Group {made} was created.", made=made), "good", (tr("Open"), lambda: self._open(route))
+            )
 
     async def edit_consumer(self, consumer: ConsumerSnapshot) -> None:
         """Change a consumer's configuration."""
@@ -241,8 +270,8 @@ class StationActions:
             shown["filter_subjects"] = [single]
         dialog = ConfigurationDialog(
             self._parent,
-            f"Edit group {consumer.name}",
-            "Save changes",
+            tr("Edit group {name}", name=consumer.name),
+            tr("Save changes"),
             CONSUMER_FIELDS,
             shown,
             self._context.session,
@@ -250,26 +279,36 @@ class StationActions:
             editing=True,
         )
         if await dialog.ask():
-            self._context.notify(f"Group {consumer.name} was changed.", "good")
+            self._context.notify(tr("Group {name} was changed.", name=consumer.name), "good")
 
     async def delete_consumers(self, consumers: Sequence[ConsumerSnapshot]) -> bool:
         """Delete consumers with their positions; True when it was done."""
         if not consumers:
             return False
         made = [actions.delete_consumer(one.stream, one.name, one.config) for one in consumers]
-        pending = figures.count_noun(sum(one.num_pending for one in consumers), "message")
-        unacked = figures.integer(sum(one.num_ack_pending for one in consumers))
-        name = consumers[0].name if len(consumers) == 1 else f"{len(consumers)} groups"
-        what = f"group {name}" if len(consumers) == 1 else name
-        text = (
-            f"Its position is lost: {pending} not delivered yet, {unacked} delivered and not acknowledged. "
-            "The messages themselves stay, unless the station keeps them only for its groups."
+        waiting, many = sum(one.num_pending for one in consumers), len(consumers)
+        pending = tr_count("{count} message", "{count} messages", waiting, count=figures.integer(waiting))
+        text = tr(
+            "Its position is lost: {pending} not delivered yet, {unacked} delivered and not acknowledged. "
+            "The messages themselves stay, unless the station keeps them only for its groups.",
+            pending=pending,
+            unacked=figures.integer(sum(one.num_ack_pending for one in consumers)),
         )
+        if many == 1:
+            name = consumers[0].name
+            title, verb = tr("Delete group {name}?", name=name), tr("Delete group {name}", name=name)
+            done = tr("Group {name} was deleted.", name=name)
+        else:
+            count = figures.integer(many)
+            name = tr_count("{count} group", "{count} groups", many, count=count)
+            title = tr_count("Delete {count} group?", "Delete {count} groups?", many, count=count)
+            verb = tr_count("Delete {count} group", "Delete {count} groups", many, count=count)
+            done = tr_count("{count} group was deleted.", "{count} groups were deleted.", many, count=count)
         dialog = ConfirmDialog(
             self._parent,
-            f"Delete {what}?",
+            title,
             text,
-            f"Delete {what}",
+            verb,
             self._typed(name),
             command="\n\n".join(action.equivalent(self._context.session) for action in made),
         )
@@ -277,8 +316,7 @@ class StationActions:
             return False
         for action in made:
             await action.run(self._context.session)
-        was = "was" if len(made) == 1 else "were"
-        self._context.notify(f"{what[:1].upper()}{what[1:]} {was} deleted.", "good")
+        self._context.notify(done, "good")
         return True
 
     async def pause_consumer(self, consumer: ConsumerSnapshot) -> None:
@@ -286,7 +324,7 @@ class StationActions:
         session = self._context.session
         if consumer.paused:
             await actions.resume_consumer(consumer.stream, consumer.name).run(session)
-            self._context.notify(f"Group {consumer.name} goes on.", "good")
+            self._context.notify(tr("Group {name} goes on.", name=consumer.name), "good")
             return
         dialog = PauseDialog(self._parent, consumer, self._context.zone)
         if await dialog.ask():
@@ -337,7 +375,12 @@ class StationActions:
         sequence = dialog.preview.sequence
         await consumer_reset.reset(self._context.session, stream.name, consumer, sequence)
         self._context.notify(
-            f"Group {consumer.name} goes on with sequence {figures.integer(sequence)}.", "good"
+            tr(
+                "Group {name} goes on with sequence {sequence}.",
+                name=consumer.name,
+                sequence=figures.integer(sequence),
+            ),
+            "good",
         )
 
     async def fetch(self, consumer: ConsumerSnapshot) -> None:
@@ -367,25 +410,27 @@ class PurgeDialog(ConfirmDialog):
     ) -> None:
         self._stream = stream
         self._session = context.session
-        super().__init__(parent, f"Purge station {stream.name}?", "", "Purge station", typed)
+        super().__init__(
+            parent, tr("Purge station {name}?", name=stream.name), "", tr("Purge station"), typed
+        )
         self._what = QComboBox()
-        for label in ("All messages", "Those below a sequence", "All but the newest"):
+        for label in (tr("All messages"), tr("Those below a sequence"), tr("All but the newest")):
             self._what.addItem(label)
         self._number = QLineEdit()
-        self._number.setAccessibleName("Sequence or number")
+        self._number.setAccessibleName(tr("Sequence or number"))
         self._subject = QLineEdit(subject)
-        self._subject.setPlaceholderText("all subjects")
+        self._subject.setPlaceholderText(tr("all subjects"))
         self._subject.setProperty("role", "mono")
         self._loss = PlainLabel("", wrap=True)
         self._command = CodeBlock(lines=8)
         form = form_layout()
-        add_form_row(form, "Remove", self._what)
-        add_form_row(form, "Number", self._number)
-        add_form_row(form, "Subject", self._subject, "Only on this subject; * and > as wildcards.")
+        add_form_row(form, tr("Remove"), self._what)
+        add_form_row(form, tr("Number"), self._number)
+        add_form_row(form, tr("Subject"), self._subject, tr("Only on this subject; * and > as wildcards."))
         self._form = form
         self.body.insertWidget(0, self._loss)
         self.body.insertLayout(1, form)
-        self.body.addWidget(Disclosure("Command", self._command))
+        self.body.addWidget(Disclosure(tr("Command"), self._command))
         self._what.currentIndexChanged.connect(lambda _: self._refresh())
         self._number.textChanged.connect(lambda _: self._refresh())
         self._subject.textChanged.connect(lambda _: self._refresh())
@@ -396,7 +441,7 @@ class PurgeDialog(ConfirmDialog):
         choice = self._what.currentIndex()
         number = parse_count(self._number.text()) if choice else 0
         if choice and number <= 0:
-            raise FieldError("Write a number above 0.")
+            raise FieldError(tr("Write a number above 0."))
         return actions.purge_stream(
             self._stream.name,
             subject=self._subject.text().strip(),
@@ -426,19 +471,28 @@ class PurgeDialog(ConfirmDialog):
             lost = max(0, min(stream.messages, parse_count(self._number.text()) - stream.first_sequence))
         elif choice == 2:
             lost = max(0, stream.messages - parse_count(self._number.text()))
-        count = figures.count_noun(lost, "message")
+        count = tr_count("{count} message", "{count} messages", lost, count=figures.integer(lost))
         if subject:
-            return f"Messages on {subject}, of at most {count}, are removed for good."
-        size = f" ({figures.bytes_size(stream.bytes)})" if lost == stream.messages else ""
-        return f"{count}{size} are removed for good. Groups and configuration stay."
+            return tr(
+                "Messages on {subject}, of at most {count}, are removed for good.",
+                subject=subject,
+                count=count,
+            )
+        if lost == stream.messages:
+            return tr(
+                "{count} ({size}) are removed for good. Groups and configuration stay.",
+                count=count,
+                size=figures.bytes_size(stream.bytes),
+            )
+        return tr("{count} are removed for good. Groups and configuration stay.", count=count)
 
 
 PAUSES = (
-    ("5 minutes", timedelta(minutes=5)),
-    ("1 hour", timedelta(hours=1)),
-    ("8 hours", timedelta(hours=8)),
-    ("1 day", timedelta(days=1)),
-    ("7 days", timedelta(days=7)),
+    (tr("5 minutes"), timedelta(minutes=5)),
+    (tr("1 hour"), timedelta(hours=1)),
+    (tr("8 hours"), timedelta(hours=8)),
+    (tr("1 day"), timedelta(days=1)),
+    (tr("7 days"), timedelta(days=7)),
 )
 
 
@@ -448,10 +502,10 @@ class PauseDialog(FormDialog):
     def __init__(self, parent: QWidget | None, consumer: ConsumerSnapshot, zone: tzinfo) -> None:
         super().__init__(
             parent,
-            f"Pause group {consumer.name}?",
-            "Pause group",
+            tr("Pause group {name}?", name=consumer.name),
+            tr("Pause group"),
             width=440,
-            introduction="Nothing is delivered until then; the group keeps its position.",
+            introduction=tr("Nothing is delivered until then; the group keeps its position."),
         )
         self._span = QComboBox()
         for label, _ in PAUSES:
@@ -465,7 +519,7 @@ class PauseDialog(FormDialog):
         )
         self.moment.setDisplayFormat("yyyy-MM-dd HH:mm:ss")
         self.moment.setCalendarPopup(True)
-        self.add_row("For", self._span)
+        self.add_row(tr("For"), self._span)
         self.add_row(tr("Until"), self.moment)
         self.form.setRowVisible(self.moment, False)
         self._span.currentIndexChanged.connect(lambda _: self._chosen())
@@ -544,16 +598,23 @@ def without_server_metadata(config: Mapping[str, Any]) -> dict[str, Any]:
 def loss_by_limits(stream: StreamSnapshot, config: Mapping[str, Any]) -> str:
     """Say what a new configuration would remove at once; empty for nothing."""
     losses = []
-    for key, used, words in (
-        ("max_msgs", stream.messages, "messages"),
-        ("max_bytes", stream.bytes, "bytes"),
-    ):
-        limit = int(config.get(key) or -1)
-        if 0 < limit < used:
-            over = figures.integer(used - limit) if words == "messages" else figures.bytes_size(used - limit)
-            losses.append(f"the oldest {over}{' messages' if words == 'messages' else ''}")
+    limit = int(config.get("max_msgs") or -1)
+    if 0 < limit < stream.messages:
+        over = stream.messages - limit
+        losses.append(
+            tr_count(
+                "the oldest {count} message", "the oldest {count} messages", over, count=figures.integer(over)
+            )
+        )
+    limit = int(config.get("max_bytes") or -1)
+    if 0 < limit < stream.bytes:
+        losses.append(tr("the oldest {size}", size=figures.bytes_size(stream.bytes - limit)))
     age = int(config.get("max_age") or 0)
     before = int(stream.config.get("max_age") or 0)
     if age and (not before or age < before):
-        losses.append(f"messages older than {figures.duration(age / 1e9)}")
-    return f"Saving removes {' and '.join(losses)}." if losses else ""
+        losses.append(tr("messages older than {age}", age=figures.duration(age / 1e9)))
+    if not losses:
+        return ""
+    if len(losses) == 1:
+        return tr("Saving removes {what}.", what=losses[0])
+    return tr("Saving removes {what} and {also}.", what=", ".join(losses[:-1]), also=losses[-1])

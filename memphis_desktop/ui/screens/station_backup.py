@@ -16,6 +16,7 @@ from memphis_desktop.cluster.backup import Backup, BackupError, RestoreReport
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
@@ -33,8 +34,8 @@ class _FolderField(QWidget):
         self.edit = QLineEdit(path)
         self.edit.setProperty("role", "mono")
         self.edit.setPlaceholderText(hint)
-        self.edit.setAccessibleName("Folder")
-        self.button = QPushButton("Browse…")
+        self.edit.setAccessibleName(tr("Folder"))
+        self.button = QPushButton(tr("Browse…"))
         self.button.clicked.connect(self._browse)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -47,7 +48,7 @@ class _FolderField(QWidget):
         start = Path(self.edit.text() or documents())
         while not start.is_dir() and start != start.parent:
             start = start.parent
-        dialog = QFileDialog(self, "Choose a folder", str(start))
+        dialog = QFileDialog(self, tr("Choose a folder"), str(start))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(self.edit.setText)
@@ -97,7 +98,13 @@ class _WorkDialog(Dialog):
     def _progressed(self, done: int, total: int) -> None:
         self.progress.setRange(0, max(1, total))
         self.progress.setValue(done)
-        self.status.setText(f"{figures.integer(done)} of {figures.count_noun(total, 'message')}")
+        self.status.setText(
+            tr(
+                "{done} of {messages}",
+                done=figures.integer(done),
+                messages=tr_count("{count} message", "{count} messages", total, count=figures.integer(total)),
+            )
+        )
 
     def reject(self) -> None:
         """Stop the work first."""
@@ -110,18 +117,23 @@ class BackupDialog(_WorkDialog):
     """Where to, then the work."""
 
     def __init__(self, parent: QWidget | None, context: ScreenContext, stream: StreamSnapshot) -> None:
-        super().__init__(parent, context, f"Back up station {stream.name}", "Back up")
+        super().__init__(parent, context, tr("Back up station {name}", name=stream.name), tr("Back up"))
         self._stream = stream
         stamp = time.strftime("%Y-%m-%d %H.%M")
         self.folder = _FolderField(str(Path(documents(), f"{stream.name} {stamp}")), "")
         size = figures.bytes_size(stream.bytes)
-        text = (
-            f"{figures.count_noun(stream.messages, 'message')} ({size}), the configuration and the durable "
-            "groups go into a new folder. Nothing is consumed. The backup can be restored on any broker."
+        text = tr_count(
+            "{count} message ({size}), the configuration and the durable groups go into a new folder. "
+            "Nothing is consumed. The backup can be restored on any broker.",
+            "{count} messages ({size}), the configuration and the durable groups go into a new folder. "
+            "Nothing is consumed. The backup can be restored on any broker.",
+            stream.messages,
+            count=figures.integer(stream.messages),
+            size=size,
         )
         self.body.addWidget(PlainLabel(text, "muted", wrap=True))
         form = form_layout()
-        add_form_row(form, "Folder", self.folder)
+        add_form_row(form, tr("Folder"), self.folder)
         self.body.addLayout(form)
         self.body.addWidget(self.progress)
         self.body.addWidget(self.status)
@@ -129,12 +141,19 @@ class BackupDialog(_WorkDialog):
     def accept(self) -> None:
         """Begin."""
         if self._task is None:
-            self._start(self._back_up(self.folder.path()), "back up the station")
+            self._start(self._back_up(self.folder.path()), tr("back up the station"))
 
     async def _back_up(self, folder: Path) -> None:
         made = await backup.back_up(self._context.session, self._stream.name, folder, self._progressed)
-        count = figures.count_noun(made.messages, "message")
-        self._context.notify(f"{count} of {self._stream.name} backed up in {folder}.", "good")
+        count = tr_count(
+            "{count} message", "{count} messages", made.messages, count=figures.integer(made.messages)
+        )
+        self._context.notify(
+            tr(
+                "{count} of {name} backed up in {folder}.", count=count, name=self._stream.name, folder=folder
+            ),
+            "good",
+        )
         super().accept()
 
 
@@ -142,13 +161,13 @@ class RestoreDialog(_WorkDialog):
     """From where, under what name, then the work."""
 
     def __init__(self, parent: QWidget | None, context: ScreenContext, folder: str = "") -> None:
-        super().__init__(parent, context, "Restore a station", "Restore station")
+        super().__init__(parent, context, tr("Restore a station"), tr("Restore station"))
         self.backup: Backup | None = None
-        self.folder = _FolderField(folder, "the folder of a backup")
+        self.folder = _FolderField(folder, tr("the folder of a backup"))
         self.name = QLineEdit()
         form = form_layout()
-        add_form_row(form, "Folder", self.folder)
-        add_form_row(form, "Name", self.name, "The station must not exist yet.")
+        add_form_row(form, tr("Folder"), self.folder)
+        add_form_row(form, tr("Name"), self.name, tr("The station must not exist yet."))
         self.body.addLayout(form)
         self.body.addWidget(self.status)
         self.body.addWidget(self.progress)
@@ -166,7 +185,7 @@ class RestoreDialog(_WorkDialog):
                 self.status.setText(str(error))
                 self.backup = None
         else:
-            self.status.setText("Choose the folder that a backup was made in.")
+            self.status.setText(tr("Choose the folder that a backup was made in."))
         self.verb_button.setEnabled(self.backup is not None)
         if self.backup is not None:
             self.name.setText(self.backup.stream)
@@ -181,31 +200,61 @@ class RestoreDialog(_WorkDialog):
         except FieldError as error:
             self.show_error(str(error))
             return
-        self._start(self._restore(self.backup, self.name.text().strip()), "restore the station")
+        self._start(self._restore(self.backup, self.name.text().strip()), tr("restore the station"))
 
     async def _restore(self, chosen: Backup, name: str) -> None:
         report = await backup.restore(self._context.session, chosen, name, self._progressed)
         kind = "warning" if report.refused or report.problems else "good"
-        action = ("Open", lambda: self._context.navigate(station_route(name)))
+        action = (tr("Open"), lambda: self._context.navigate(station_route(name)))
         self._context.notify(report_text(report), kind, action)
         super().accept()
 
 
 def backup_text(found: Backup) -> str:
     """What a backup holds, in sentences."""
-    when = figures.relative_time(found.made_ns, time.time_ns()) if found.made_ns else "some time ago"
-    groups = figures.count_noun(len(found.consumers), "group")
-    text = f"{figures.count_noun(found.messages, 'message')} and {groups} of {found.stream}, from {when}. "
-    return text + "The messages get new times; sequences stay the same unless some are missing in between."
+    when = figures.relative_time(found.made_ns, time.time_ns()) if found.made_ns else tr("some time ago")
+    groups = tr_count(
+        "{count} group", "{count} groups", len(found.consumers), count=figures.integer(len(found.consumers))
+    )
+    return tr_count(
+        "{count} message and {groups} of {stream}, from {when}. "
+        "The messages get new times; sequences stay the same unless some are missing in between.",
+        "{count} messages and {groups} of {stream}, from {when}. "
+        "The messages get new times; sequences stay the same unless some are missing in between.",
+        found.messages,
+        count=figures.integer(found.messages),
+        groups=groups,
+        stream=found.stream,
+        when=when,
+    )
 
 
 def report_text(report: RestoreReport) -> str:
     """What became of a restore, in sentences."""
-    parts = [f"{figures.count_noun(report.messages, 'message')} restored to {report.stream}."]
+    parts = [
+        tr_count(
+            "{count} message restored to {stream}.",
+            "{count} messages restored to {stream}.",
+            report.messages,
+            count=figures.integer(report.messages),
+            stream=report.stream,
+        )
+    ]
     if report.duplicates:
-        parts.append(f"{figures.count_noun(report.duplicates, 'repeated message')} left out.")
+        count = figures.integer(report.duplicates)
+        parts.append(
+            tr_count(
+                "{count} repeated message left out.",
+                "{count} repeated messages left out.",
+                report.duplicates,
+                count=count,
+            )
+        )
     if report.refused:
-        parts.append(f"{figures.count_noun(report.refused, 'message')} refused.")
+        count = figures.integer(report.refused)
+        parts.append(
+            tr_count("{count} message refused.", "{count} messages refused.", report.refused, count=count)
+        )
     if report.renumbered:
-        parts.append("Sequences have changed, since some were missing in between.")
+        parts.append(tr("Sequences have changed, since some were missing in between."))
     return " ".join([*parts, *(problem.rstrip(".") + "." for problem in report.problems[:2])])

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from memphis_desktop.cluster.times import parse_time
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import Column
 from memphis_desktop.ui.screen import ScreenContext
@@ -15,7 +16,7 @@ from memphis_desktop.ui.screens.memphis.station_rows import name_text, row_spark
 from memphis_desktop.ui.screens.station_facts import origin_text
 from memphis_desktop.ui.screens.station_parts import SEVERITY_TOKEN, StationRow, limit_share
 
-RETENTION = {"limits": "limits", "interest": "interest", "workqueue": "work queue"}
+RETENTION = {"limits": "limits", "interest": "interest", "workqueue": tr("work queue")}
 
 
 def station_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list[Column]:
@@ -40,12 +41,12 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             lambda r: SEVERITY_TOKEN[r.severity],
             "dot",
             28,
-            "Green is well, amber wants a look, red is a problem",
+            tr("Green is well, amber wants a look, red is a problem"),
             sort_value=lambda r: int(r.severity),
         ),
         Column(
             "name",
-            "Name",
+            tr("Name"),
             lambda r: name_text(r, opened()),
             "mono",
             142,
@@ -54,90 +55,94 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
         ),
         Column(
             "schema",
-            "Schema",
+            tr("Schema"),
             lambda r: schema_text(r, link.view),
             "mono",
             118,
-            "What messages have to look like; an arrow says that a newer version is active",
+            tr("What messages have to look like; an arrow says that a newer version is active"),
             link.available,
         ),
         Column(
             "partitions",
-            "Partitions",
+            tr("Partitions"),
             lambda r: len(r.memphis.partitions) if r.memphis is not None else None,
             "number",
             76,
-            "Streams that make up a Memphis station",
+            tr("Streams that make up a Memphis station"),
             False,
         ),
-        Column("in", "In", lambda r: r.stream.in_messages_rate, "rate", 70, "Messages stored each second"),
+        Column(
+            "in", tr("In"), lambda r: r.stream.in_messages_rate, "rate", 70, tr("Messages stored each second")
+        ),
         Column(
             "out",
-            "Out",
+            tr("Out"),
             lambda r: r.stream.out_messages_rate,
             "rate",
             70,
-            "Messages delivered each second",
+            tr("Messages delivered each second"),
         ),
         Column(
             "trend",
-            "Last hour",
+            tr("Last hour"),
             lambda r: row_sparkline(history, r),
             "sparkline",
             74,
-            "Messages stored each second, over the last hour",
+            tr("Messages stored each second, over the last hour"),
             sort_value=lambda r: r.stream.in_messages_rate,
         ),
         Column(
             "messages",
-            "Messages",
+            tr("Messages"),
             _figure("messages"),
             "number",
             82,
         ),
-        Column("bytes", "Size", _figure("bytes"), "bytes", 80),
+        Column("bytes", tr("Size"), _figure("bytes"), "bytes", 80),
         Column(
             "worst",
-            "Worst lag",
+            tr("Worst lag"),
             lambda r: r.worst_lag_seconds,
             "duration",
             84,
-            "How far the slowest group is behind",
+            tr("How far the slowest group is behind"),
             text=figures.lag_seconds,
             token=_lag_token,
         ),
         Column(
             "consumers",
-            "Groups",
+            tr("Groups"),
             _figure("consumer_count"),
             "number",
             62,
         ),
         Column(
             "dead",
-            "Dead letters",
+            tr("Dead letters"),
             lambda r: r.dead_letters,
             "number",
             98,
-            "Messages that were given up, as far as they are captured or were heard of",
+            tr("Messages that were given up, as far as they are captured or were heard of"),
             token=lambda r: "bad" if r.dead_letters else None,
         ),
-        Column("subjects", "Subjects", _subjects, "mono", 110, "", not link.available),
-        Column("retention", "Retention", _retention, "badge", 92),
-        Column("lag", "Lag", lambda r: r.worst_lag, "number", 80, "Messages of the slowest group", False),
+        Column("subjects", tr("Subjects"), _subjects, "mono", 110, "", not link.available),
+        Column("retention", tr("Retention"), _retention, "badge", 92),
+        Column(
+            "lag", tr("Lag"), lambda r: r.worst_lag, "number", 80, tr("Messages of the slowest group"), False
+        ),
         Column(
             "limit",
-            "Of limit",
+            tr("Of limit"),
             _limit,
             "bar",
             110,
-            "How much of its size limit is used",
+            tr("How much of its size limit is used"),
             False,
             sort_value=lambda r: limit_share(r.stream.bytes, r.stream.config.get("max_bytes")),
         ),
         Column(
             "bytes_in",
-            "Bytes in",
+            tr("Bytes in"),
             lambda r: r.stream.in_bytes_rate,
             "bytes",
             90,
@@ -145,12 +150,12 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             False,
             text=figures.bytes_rate,
         ),
-        Column("storage", "Storage", lambda r: r.stream.config.get("storage"), "text", 70, "", False),
-        Column("first", "First", lambda r: _time(r.stream.first_time_ns, r), "time", 90, "", False),
-        Column("last", "Last", lambda r: _time(r.stream.last_time_ns, r), "time", 90, "", False),
+        Column("storage", tr("Storage"), lambda r: r.stream.config.get("storage"), "text", 70, "", False),
+        Column("first", tr("First"), lambda r: _time(r.stream.first_time_ns, r), "time", 90, "", False),
+        Column("last", tr("Last"), lambda r: _time(r.stream.last_time_ns, r), "time", 90, "", False),
         Column(
             "sequence",
-            "Last sequence",
+            tr("Last sequence"),
             _figure("last_sequence"),
             "number",
             110,
@@ -159,7 +164,7 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
         ),
         Column(
             "subject_count",
-            "Subject count",
+            tr("Subject count"),
             _figure("subject_count"),
             "number",
             96,
@@ -168,7 +173,7 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
         ),
         Column(
             "deleted",
-            "Gaps",
+            tr("Gaps"),
             _figure("deleted_count"),
             "number",
             70,
@@ -176,12 +181,12 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             False,
         ),
         Column(
-            "replicas", "Replicas", lambda r: r.stream.config.get("num_replicas"), "number", 70, "", False
+            "replicas", tr("Replicas"), lambda r: r.stream.config.get("num_replicas"), "number", 70, "", False
         ),
-        Column("leader", "Leader", lambda r: r.stream.leader or "–", "mono", 120, "", False),
+        Column("leader", tr("Leader"), lambda r: r.stream.leader or "–", "mono", 120, "", False),
         Column(
             "created",
-            "Created",
+            tr("Created"),
             lambda r: parse_time(r.stream.created),
             "time",
             110,
@@ -190,23 +195,23 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
         ),
         Column(
             "read",
-            "Read",
+            tr("Read"),
             lambda r: r.stream.read_at_ns or None,
             "time",
             90,
-            "When these figures were read",
+            tr("When these figures were read"),
             False,
         ),
         Column(
             "description",
-            "Description",
+            tr("Description"),
             lambda r: r.stream.config.get("description", ""),
             "text",
             160,
             "",
             False,
         ),
-        Column("metadata", "Metadata", _metadata, "mono", 180, "What clients noted with it", False),
+        Column("metadata", tr("Metadata"), _metadata, "mono", 180, tr("What clients noted with it"), False),
     ]
 
 

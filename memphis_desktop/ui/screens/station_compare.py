@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QTabWidget, QWidget
 
 from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.cluster.profiles import ProfileError
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.code_block import CodeBlock
@@ -77,12 +78,12 @@ class CompareDialog(Dialog):
         left: StreamSnapshot,
         right: StreamSnapshot | None = None,
     ) -> None:
-        super().__init__(parent, f"Compare {left.name}", "Done", width=820)
+        super().__init__(parent, f"Compare {left.name}", tr("Done"), width=820)
         self.cancel_button.hide()
         self._left = left
         self._others = _others(context, left)
         self.other = QComboBox()
-        self.other.setAccessibleName("The station to compare with")
+        self.other.setAccessibleName(tr("The station to compare with"))
         for label, _ in self._others:
             self.other.addItem(label)
         if right is not None:
@@ -91,23 +92,23 @@ class CompareDialog(Dialog):
         self.summary = PlainLabel("", "muted")
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_2)
-        row.addWidget(PlainLabel(f"{left.name} with"))
+        row.addWidget(PlainLabel(tr("{name} with", name=left.name)))
         row.addWidget(self.other, 1)
         row.addWidget(self.summary)
         self.body.addLayout(row)
         self.table = DataTable(
             [
-                Column("label", "Setting", lambda r: r.label, "text", 170),
+                Column("label", tr("Setting"), lambda r: r.label, "text", 170),
                 Column("left", left.name, lambda r: r.left, "mono", 220, stretch=True),
-                Column("right", "Other", lambda r: r.right, "mono", 220, stretch=True),
+                Column("right", tr("Other"), lambda r: r.right, "mono", 220, stretch=True),
             ],
             lambda r: r.key,
             "compare_stations",
         )
         self.code = CodeBlock(lines=0)
         tabs = QTabWidget()
-        tabs.addTab(panel(self.table), "Settings")
-        tabs.addTab(self.code, "JSON")
+        tabs.addTab(panel(self.table), tr("Settings"))
+        tabs.addTab(self.code, tr("JSON"))
         self.body.addWidget(tabs, 1)
         self.other.currentIndexChanged.connect(lambda _: self._compare())
         self.resize(860, 560)
@@ -115,7 +116,7 @@ class CompareDialog(Dialog):
 
     def _compare(self) -> None:
         if not self._others:
-            self.table.set_state("empty", "There is no other station to compare with.", icon="stack")
+            self.table.set_state("empty", tr("There is no other station to compare with."), icon="stack")
             return
         _, right = self._others[self.other.currentIndex()]
         rows = different_settings(self._left.config, right.config)
@@ -123,8 +124,10 @@ class CompareDialog(Dialog):
         if rows:
             self.table.set_state("ready")
         else:
-            self.table.set_state("empty", "Their settings are the same.", icon="check-circle")
-        self.summary.setText(figures.count_noun(len(rows), "difference"))
+            self.table.set_state("empty", tr("Their settings are the same."), icon="check-circle")
+        self.summary.setText(
+            tr_count("{count} difference", "{count} differences", len(rows), count=figures.integer(len(rows)))
+        )
         self.code.set_text(difference(self._left.config, right.config))
 
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from memphis_desktop.cluster.model import StreamSnapshot
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -60,41 +61,58 @@ def station_facts(stream: StreamSnapshot) -> list[tuple[str, str]]:
     last = stream.last_time_ns if stream.last_sequence else None
     replicas = int(config.get("num_replicas") or 1)
     return [
-        ("Messages", figures.integer(stream.messages)),
-        ("Size", figures.bytes_size(stream.bytes)),
-        ("Subjects", ", ".join(config.get("subjects") or ()) or origin_text(stream)),
-        ("Keeps", keeps_text(config)),
-        ("Last message", figures.relative_time(last, now) if last else "never"),
-        ("Storage", f"{config.get('storage', 'file')}{f', {replicas} replicas' if replicas > 1 else ''}"),
+        (tr("Messages"), figures.integer(stream.messages)),
+        (tr("Size"), figures.bytes_size(stream.bytes)),
+        (tr("Subjects"), ", ".join(config.get("subjects") or ()) or origin_text(stream)),
+        (tr("Keeps"), keeps_text(config)),
+        (tr("Last message"), figures.relative_time(last, now) if last else tr("never")),
+        (tr("Storage"), storage_text(config, replicas) if replicas > 1 else storage_word(config)),
     ]
+
+
+def storage_word(config: Any) -> str:
+    """Where a station is kept."""
+    storage = str(config.get("storage", "file"))
+    return {"file": tr("file"), "memory": tr("memory")}.get(storage, storage)
+
+
+def storage_text(config: Any, replicas: int) -> str:
+    """Where a station is kept, and how often."""
+    return tr_count(
+        "{storage}, {count} replica",
+        "{storage}, {count} replicas",
+        replicas,
+        storage=storage_word(config),
+        count=figures.integer(replicas),
+    )
 
 
 def keeps_text(config: Any) -> str:
     """What a station's retention and limits keep, in few words."""
     parts = []
     if config.get("retention") == "workqueue":
-        parts.append("until one group acknowledges")
+        parts.append(tr("until one group acknowledges"))
     elif config.get("retention") == "interest":
-        parts.append("until all groups acknowledge")
+        parts.append(tr("until all groups acknowledge"))
     age = int(config.get("max_age") or 0)
     if age:
         parts.append(figures.duration(age / 1e9))
     for key, text in (
         ("max_bytes", figures.bytes_size),
-        ("max_msgs", lambda n: figures.count_noun(n, "message")),
+        ("max_msgs", lambda n: tr_count("{count} message", "{count} messages", n, count=figures.integer(n))),
     ):
         limit = int(config.get(key) or -1)
         if limit > 0:
             parts.append(text(limit))
     per_subject = int(config.get("max_msgs_per_subject") or -1)
     if per_subject > 0:
-        parts.append(f"{figures.integer(per_subject)} a subject")
-    return ", ".join(parts) or "everything"
+        parts.append(tr("{count} a subject", count=figures.integer(per_subject)))
+    return ", ".join(parts) or tr("everything")
 
 
 def origin_text(stream: StreamSnapshot) -> str:
     """Where a station without subjects gets its messages from."""
     if stream.config.get("mirror"):
-        return f"mirror of {stream.config['mirror'].get('name')}"
+        return tr("mirror of {name}", name=stream.config["mirror"].get("name"))
     names = ", ".join(str(source.get("name")) for source in stream.config.get("sources") or ())
-    return f"copied from {names}" if names else "–"
+    return tr("copied from {names}", names=names) if names else "–"

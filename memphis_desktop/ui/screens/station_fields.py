@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from memphis_desktop.language import tr
 from memphis_desktop.language.figures import typed
 from memphis_desktop.ui import format as figures
 
@@ -85,7 +86,7 @@ def parse_duration(text: str) -> int:
         total += round(float(match[1]) * NANOSECONDS[match[2]])
         position = match.end()
     if position != len(text) or not position:
-        raise FieldError("Write a duration such as 30s, 15min, 1h 30m or 7d.")
+        raise FieldError(tr("Write a duration such as 30s, 15min, 1h 30m or 7d."))
     return total
 
 
@@ -106,7 +107,7 @@ def parse_size(text: str) -> int:
     """Return bytes for ``10 GiB``, ``512k``, ``1000``. Raises `FieldError`."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*", typed(text.strip().lower()))
     if match is None:
-        raise FieldError("Write a size such as 512 KiB, 10 MiB or 2 GiB.")
+        raise FieldError(tr("Write a size such as 512 KiB, 10 MiB or 2 GiB."))
     return round(float(match[1]) * SIZES[match[2]])
 
 
@@ -123,11 +124,11 @@ def parse_count(text: str) -> int:
     cleaned = re.sub(r"[\s\u202f_,']", "", typed(text)).lower()
     match = re.fullmatch(r"(-?\d+(?:\.\d+)?)([km]?)", cleaned)
     if match is None:
-        raise FieldError("Write a whole number.")
+        raise FieldError(tr("Write a whole number."))
     value = float(match[1]) if "." in match[1] else int(match[1])
     result = value * {"": 1, "k": 1000, "m": 1_000_000}[match[2]]
     if result != int(result):
-        raise FieldError("Write a whole number.")
+        raise FieldError(tr("Write a whole number."))
     return int(result)
 
 
@@ -139,7 +140,7 @@ def parse_pairs(text: str) -> dict[str, str]:
             continue
         key, separator, value = line.partition(":")
         if not separator or not key.strip():
-            raise FieldError("Write one “key: value” on each line.")
+            raise FieldError(tr("Write one “key: value” on each line."))
         pairs[key.strip()] = value.strip()
     return pairs
 
@@ -151,7 +152,7 @@ def parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise FieldError(f"This is not JSON: {error}") from error
+        raise FieldError(tr("This is not JSON: {error}", error=error)) from error
 
 
 def to_text(field: Field, value: Any) -> str:
@@ -213,126 +214,193 @@ def set_value(config: dict[str, Any], key: str, value: Any) -> None:
 
 
 _RETENTIONS = (
-    ("limits", "Limits: keep until a limit is reached"),
-    ("interest", "Interest: keep until all groups have acknowledged"),
-    ("workqueue", "Work queue: keep until one group has acknowledged"),
+    ("limits", tr("Limits: keep until a limit is reached")),
+    ("interest", tr("Interest: keep until all groups have acknowledged")),
+    ("workqueue", tr("Work queue: keep until one group has acknowledged")),
 )
 
 STREAM_FIELDS: tuple[Field, ...] = (
-    Field("name", "Name", "text", "Identity", "No spaces, dots, wildcards or slashes.", fixed=True),
-    Field("description", "Description", "text", "Identity"),
-    Field("metadata", "Metadata", "pairs", "Identity", "One “key: value” on each line."),
+    Field(
+        "name", tr("Name"), "text", tr("Identity"), tr("No spaces, dots, wildcards or slashes."), fixed=True
+    ),
+    Field("description", tr("Description"), "text", tr("Identity")),
+    Field("metadata", tr("Metadata"), "pairs", tr("Identity"), tr("One “key: value” on each line.")),
     Field(
         "subjects",
-        "Subjects",
+        tr("Subjects"),
         "subjects",
-        "Subjects",
-        "One on each line; * and > as wildcards.",
+        tr("Subjects"),
+        tr("One on each line; * and > as wildcards."),
         danger=False,
     ),
     Field(
         "subject_transform",
-        "Transform",
+        tr("Transform"),
         "json",
-        "Subjects",
-        'Rewrites subjects before storing: {"src": "in.*", "dest": "kept.{{wildcard(1)}}"}.',
+        tr("Subjects"),
+        tr('Rewrites subjects before storing: {"src": "in.*", "dest": "kept.{{wildcard(1)}}"}.'),
         level=0,
     ),
     Field(
         "republish",
-        "Republish",
+        tr("Republish"),
         "json",
-        "Subjects",
-        'Publishes again after storing: {"src": ">", "dest": "copy.>", "headers_only": false}.',
+        tr("Subjects"),
+        tr('Publishes again after storing: {"src": ">", "dest": "copy.>", "headers_only": false}.'),
     ),
     Field(
         "mirror",
-        "Mirror of",
+        tr("Mirror of"),
         "json",
-        "Subjects",
-        'A copy of another stream: {"name": "ORIGIN"}, with the same keys as one of the sources.',
+        tr("Subjects"),
+        tr('A copy of another stream: {"name": "ORIGIN"}, with the same keys as one of the sources.'),
         fixed=True,
     ),
     Field(
         "sources",
-        "Sources",
+        tr("Sources"),
         "json",
-        "Subjects",
-        'Streams copied into this one: [{"name": "A"}]. Each may have "filter_subject", "opt_start_seq" or '
-        '"opt_start_time", "subject_transforms": [{"src": "a.>", "dest": "b.>"}], and from another domain '
-        'or account "external": {"api": "$JS.DOMAIN.API", "deliver": ""}.',
+        tr("Subjects"),
+        tr(
+            'Streams copied into this one: [{"name": "A"}]. Each may have "filter_subject", "opt_start_seq" '
+            'or "opt_start_time", "subject_transforms": [{"src": "a.>", "dest": "b.>"}], and from another '
+            'domain or account "external": {"api": "$JS.DOMAIN.API", "deliver": ""}.'
+        ),
     ),
-    Field("retention", "Retention", "choice", "Retention", choices=_RETENTIONS),
+    Field("retention", tr("Retention"), "choice", tr("Retention"), choices=_RETENTIONS),
     Field(
-        "max_age", "Keep for", "duration", "Retention", "7d, 12h, 30min; empty keeps for ever.", danger=True
+        "max_age",
+        tr("Keep for"),
+        "duration",
+        tr("Retention"),
+        tr("7d, 12h, 30min; empty keeps for ever."),
+        danger=True,
     ),
-    Field("max_bytes", "Size limit", "size", "Retention", "10 GiB, 512 MiB.", unlimited=-1, danger=True),
-    Field("max_msgs", "Message limit", "count", "Retention", unlimited=-1, danger=True),
-    Field("max_msgs_per_subject", "Messages per subject", "count", "Retention", unlimited=-1, danger=True),
-    Field("max_msg_size", "Largest message", "size", "Retention", unlimited=-1),
-    Field("max_consumers", "Consumer limit", "count", "Retention", unlimited=-1, fixed=True),
+    Field(
+        "max_bytes",
+        tr("Size limit"),
+        "size",
+        tr("Retention"),
+        tr("10 GiB, 512 MiB."),
+        unlimited=-1,
+        danger=True,
+    ),
+    Field("max_msgs", tr("Message limit"), "count", tr("Retention"), unlimited=-1, danger=True),
+    Field(
+        "max_msgs_per_subject",
+        tr("Messages per subject"),
+        "count",
+        tr("Retention"),
+        unlimited=-1,
+        danger=True,
+    ),
+    Field("max_msg_size", tr("Largest message"), "size", tr("Retention"), unlimited=-1),
+    Field("max_consumers", tr("Consumer limit"), "count", tr("Retention"), unlimited=-1, fixed=True),
     Field(
         "discard",
-        "When full",
+        tr("When full"),
         "choice",
-        "Retention",
-        choices=(("old", "Remove the oldest messages"), ("new", "Refuse new messages")),
+        tr("Retention"),
+        choices=(("old", tr("Remove the oldest messages")), ("new", tr("Refuse new messages"))),
     ),
     Field(
         "discard_new_per_subject",
-        "Refuse per subject",
+        tr("Refuse per subject"),
         "switch",
-        "Retention",
-        "With a limit per subject, refuse new messages of a full subject.",
+        tr("Retention"),
+        tr("With a limit per subject, refuse new messages of a full subject."),
     ),
-    Field("first_seq", "First sequence", "count", "Retention", "Number of the first message.", fixed=True),
     Field(
-        "storage",
-        "Storage",
-        "choice",
-        "Storage",
-        choices=(("file", "File"), ("memory", "Memory: lost when the server stops")),
+        "first_seq",
+        tr("First sequence"),
+        "count",
+        tr("Retention"),
+        tr("Number of the first message."),
         fixed=True,
     ),
-    Field("compression", "Compression", "choice", "Storage", choices=(("none", "None"), ("s2", "S2"))),
-    Field("num_replicas", "Replicas", "count", "Storage", "1, 3 or 5; more than 1 needs a cluster."),
-    Field("placement", "Placement", "json", "Storage", '{"cluster": "C1", "tags": ["ssd"]}.'),
+    Field(
+        "storage",
+        tr("Storage"),
+        "choice",
+        tr("Storage"),
+        choices=(("file", tr("File")), ("memory", tr("Memory: lost when the server stops"))),
+        fixed=True,
+    ),
+    Field(
+        "compression",
+        tr("Compression"),
+        "choice",
+        tr("Storage"),
+        choices=(("none", tr("None")), ("s2", "S2")),
+    ),
+    Field(
+        "num_replicas", tr("Replicas"), "count", tr("Storage"), tr("1, 3 or 5; more than 1 needs a cluster.")
+    ),
+    Field("placement", tr("Placement"), "json", tr("Storage"), tr('{"cluster": "C1", "tags": ["ssd"]}.')),
     Field(
         "persist_mode",
-        "Write mode",
+        tr("Write mode"),
         "choice",
-        "Storage",
-        choices=(("", "Default"), ("async", "Asynchronous: faster, may lose the last messages")),
+        tr("Storage"),
+        choices=(("", tr("Default")), ("async", tr("Asynchronous: faster, may lose the last messages"))),
         fixed=True,
         level=2,
     ),
     Field(
-        "duplicate_window", "Duplicate window", "duration", "Writing", "How long message ids are remembered."
+        "duplicate_window",
+        tr("Duplicate window"),
+        "duration",
+        tr("Writing"),
+        tr("How long message ids are remembered."),
     ),
-    Field("no_ack", "No acknowledgements", "switch", "Writing", "Publishers get no answer."),
+    Field("no_ack", tr("No acknowledgements"), "switch", tr("Writing"), tr("Publishers get no answer.")),
     Field(
-        "allow_direct", "Direct get", "switch", "Writing", "Any replica may answer reads of single messages."
+        "allow_direct",
+        tr("Direct get"),
+        "switch",
+        tr("Writing"),
+        tr("Any replica may answer reads of single messages."),
     ),
-    Field("mirror_direct", "Direct get from mirrors", "switch", "Writing"),
-    Field("allow_rollup_hdrs", "Roll-ups", "switch", "Writing", "A message may replace all before it."),
-    Field("deny_delete", "Deny deleting", "switch", "Writing", "Cannot be taken back."),
-    Field("deny_purge", "Deny purging", "switch", "Writing", "Cannot be taken back."),
-    Field("allow_msg_ttl", "Time to live per message", "switch", "Writing", "Cannot be taken back.", level=1),
-    Field("subject_delete_marker_ttl", "Delete markers live for", "duration", "Writing", level=1),
-    Field("allow_msg_counter", "Counters", "switch", "Writing", fixed=True, level=2),
-    Field("allow_atomic", "Atomic batches", "switch", "Writing", level=2),
-    Field("allow_batched", "Fast batches", "switch", "Writing", level=4),
-    Field("allow_msg_schedules", "Scheduled messages", "switch", "Writing", "Cannot be taken back.", level=2),
+    Field("mirror_direct", tr("Direct get from mirrors"), "switch", tr("Writing")),
+    Field(
+        "allow_rollup_hdrs",
+        tr("Roll-ups"),
+        "switch",
+        tr("Writing"),
+        tr("A message may replace all before it."),
+    ),
+    Field("deny_delete", tr("Deny deleting"), "switch", tr("Writing"), tr("Cannot be taken back.")),
+    Field("deny_purge", tr("Deny purging"), "switch", tr("Writing"), tr("Cannot be taken back.")),
+    Field(
+        "allow_msg_ttl",
+        tr("Time to live per message"),
+        "switch",
+        tr("Writing"),
+        tr("Cannot be taken back."),
+        level=1,
+    ),
+    Field("subject_delete_marker_ttl", tr("Delete markers live for"), "duration", tr("Writing"), level=1),
+    Field("allow_msg_counter", tr("Counters"), "switch", tr("Writing"), fixed=True, level=2),
+    Field("allow_atomic", tr("Atomic batches"), "switch", tr("Writing"), level=2),
+    Field("allow_batched", tr("Fast batches"), "switch", tr("Writing"), level=4),
+    Field(
+        "allow_msg_schedules",
+        tr("Scheduled messages"),
+        "switch",
+        tr("Writing"),
+        tr("Cannot be taken back."),
+        level=2,
+    ),
     Field(
         "sealed",
-        "Sealed",
+        tr("Sealed"),
         "switch",
-        "Writing",
-        "Sealing is an action of its own and cannot be taken back.",
+        tr("Writing"),
+        tr("Sealing is an action of its own and cannot be taken back."),
         shown_only=True,
     ),
-    Field("consumer_limits.inactive_threshold", "Consumers idle at most", "duration", "Groups"),
-    Field("consumer_limits.max_ack_pending", "Unacknowledged at most", "count", "Groups"),
+    Field("consumer_limits.inactive_threshold", tr("Consumers idle at most"), "duration", tr("Groups")),
+    Field("consumer_limits.max_ack_pending", tr("Unacknowledged at most"), "count", tr("Groups")),
 )
 
 NEW_STREAM: dict[str, Any] = {
@@ -354,98 +422,131 @@ NEW_STREAM: dict[str, Any] = {
 }
 
 CONSUMER_FIELDS: tuple[Field, ...] = (
-    Field("durable_name", "Name", "text", "Identity", "No spaces, dots, wildcards or slashes.", fixed=True),
-    Field("description", "Description", "text", "Identity"),
-    Field("metadata", "Metadata", "pairs", "Identity", "One “key: value” on each line."),
+    Field(
+        "durable_name",
+        tr("Name"),
+        "text",
+        tr("Identity"),
+        tr("No spaces, dots, wildcards or slashes."),
+        fixed=True,
+    ),
+    Field("description", tr("Description"), "text", tr("Identity")),
+    Field("metadata", tr("Metadata"), "pairs", tr("Identity"), tr("One “key: value” on each line.")),
     Field(
         "deliver_policy",
-        "Start with",
+        tr("Start with"),
         "choice",
-        "Position",
+        tr("Position"),
         choices=(
-            ("all", "The first message"),
-            ("new", "Messages from now on"),
-            ("last", "The last message"),
-            ("last_per_subject", "The last message of each subject"),
-            ("by_start_sequence", "A sequence"),
-            ("by_start_time", "A time"),
+            ("all", tr("The first message")),
+            ("new", tr("Messages from now on")),
+            ("last", tr("The last message")),
+            ("last_per_subject", tr("The last message of each subject")),
+            ("by_start_sequence", tr("A sequence")),
+            ("by_start_time", tr("A time")),
         ),
         fixed=True,
     ),
-    Field("opt_start_seq", "Start sequence", "count", "Position", fixed=True),
-    Field("opt_start_time", "Start time", "text", "Position", "2026-11-23T10:00:00Z", fixed=True),
-    Field("filter_subjects", "Subjects", "subjects", "Position", "One on each line; empty takes all."),
+    Field("opt_start_seq", tr("Start sequence"), "count", tr("Position"), fixed=True),
+    Field("opt_start_time", tr("Start time"), "text", tr("Position"), tr("2026-11-23T10:00:00Z"), fixed=True),
+    Field(
+        "filter_subjects",
+        tr("Subjects"),
+        "subjects",
+        tr("Position"),
+        tr("One on each line; empty takes all."),
+    ),
     Field(
         "ack_policy",
-        "Acknowledgement",
+        tr("Acknowledgement"),
         "choice",
-        "Delivery",
+        tr("Delivery"),
         choices=(
-            ("explicit", "Each message"),
-            ("all", "A message and all before it"),
-            ("none", "None"),
-            ("flow_control", "By flow control, for streams that source from this one"),
+            ("explicit", tr("Each message")),
+            ("all", tr("A message and all before it")),
+            ("none", tr("None")),
+            ("flow_control", tr("By flow control, for streams that source from this one")),
         ),
         choice_levels=(("flow_control", 4),),
         fixed=True,
     ),
-    Field("ack_wait", "Deliver again after", "duration", "Delivery", "Without an acknowledgement."),
-    Field("max_deliver", "Deliveries at most", "count", "Delivery", unlimited=-1),
-    Field("backoff", "Back-off", "durations", "Delivery", "Delays before each redelivery: 1s, 10s, 1min."),
-    Field("max_ack_pending", "Unacknowledged at most", "count", "Delivery", unlimited=-1),
+    Field(
+        "ack_wait", tr("Deliver again after"), "duration", tr("Delivery"), tr("Without an acknowledgement.")
+    ),
+    Field("max_deliver", tr("Deliveries at most"), "count", tr("Delivery"), unlimited=-1),
+    Field(
+        "backoff",
+        tr("Back-off"),
+        "durations",
+        tr("Delivery"),
+        tr("Delays before each redelivery: 1s, 10s, 1min."),
+    ),
+    Field("max_ack_pending", tr("Unacknowledged at most"), "count", tr("Delivery"), unlimited=-1),
     Field(
         "replay_policy",
-        "Pace",
+        tr("Pace"),
         "choice",
-        "Delivery",
-        choices=(("instant", "As fast as possible"), ("original", "As it was published")),
+        tr("Delivery"),
+        choices=(("instant", tr("As fast as possible")), ("original", tr("As it was published"))),
         fixed=True,
     ),
-    Field("headers_only", "Headers only", "switch", "Delivery"),
-    Field("sample_freq", "Sample acknowledgements", "text", "Delivery", "A share such as 10%."),
-    Field("max_waiting", "Waiting pulls at most", "count", "Pulling", fixed=True),
-    Field("max_batch", "Batch at most", "count", "Pulling"),
-    Field("max_expires", "Pulls wait at most", "duration", "Pulling"),
-    Field("max_bytes", "Bytes a pull at most", "size", "Pulling"),
+    Field("headers_only", tr("Headers only"), "switch", tr("Delivery")),
+    Field("sample_freq", tr("Sample acknowledgements"), "text", tr("Delivery"), tr("A share such as 10%.")),
+    Field("max_waiting", tr("Waiting pulls at most"), "count", tr("Pulling"), fixed=True),
+    Field("max_batch", tr("Batch at most"), "count", tr("Pulling")),
+    Field("max_expires", tr("Pulls wait at most"), "duration", tr("Pulling")),
+    Field("max_bytes", tr("Bytes a pull at most"), "size", tr("Pulling")),
     Field(
-        "deliver_subject", "Deliver to", "text", "Pushing", "A subject makes it a push consumer.", fixed=True
+        "deliver_subject",
+        tr("Deliver to"),
+        "text",
+        tr("Pushing"),
+        tr("A subject makes it a push consumer."),
+        fixed=True,
     ),
-    Field("deliver_group", "Queue group", "text", "Pushing", fixed=True),
-    Field("idle_heartbeat", "Heartbeat", "duration", "Pushing", fixed=True),
-    Field("flow_control", "Flow control", "switch", "Pushing", fixed=True),
-    Field("rate_limit_bps", "Rate limit (bits/s)", "count", "Pushing"),
-    Field("inactive_threshold", "Delete when idle for", "duration", "Life"),
-    Field("num_replicas", "Replicas", "count", "Life", "0 is the stream's number."),
-    Field("mem_storage", "Keep state in memory", "switch", "Life", fixed=True),
+    Field("deliver_group", tr("Queue group"), "text", tr("Pushing"), fixed=True),
+    Field("idle_heartbeat", tr("Heartbeat"), "duration", tr("Pushing"), fixed=True),
+    Field("flow_control", tr("Flow control"), "switch", tr("Pushing"), fixed=True),
+    Field("rate_limit_bps", tr("Rate limit (bits/s)"), "count", tr("Pushing")),
+    Field("inactive_threshold", tr("Delete when idle for"), "duration", tr("Life")),
+    Field("num_replicas", tr("Replicas"), "count", tr("Life"), tr("0 is the stream's number.")),
+    Field("mem_storage", tr("Keep state in memory"), "switch", tr("Life"), fixed=True),
     Field(
         "priority_groups",
-        "Priority groups",
+        tr("Priority groups"),
         "subjects",
-        "Life",
-        "Names that pulling clients say, one on each line.",
+        tr("Life"),
+        tr("Names that pulling clients say, one on each line."),
         level=1,
     ),
     Field(
         "priority_policy",
-        "Priority policy",
+        tr("Priority policy"),
         "choice",
-        "Life",
+        tr("Life"),
         choices=(
-            ("", "None"),
-            ("overflow", "Overflow"),
-            ("pinned_client", "Pinned client"),
-            ("prioritized", "Prioritized"),
+            ("", tr("None")),
+            ("overflow", tr("Overflow")),
+            ("pinned_client", tr("Pinned client")),
+            ("prioritized", tr("Prioritized")),
         ),
         choice_levels=(("prioritized", 2),),
         level=1,
     ),
-    Field("priority_timeout", "Pin lasts", "duration", "Life", "2 minutes where nothing is said.", level=1),
+    Field(
+        "priority_timeout",
+        tr("Pin lasts"),
+        "duration",
+        tr("Life"),
+        tr("2 minutes where nothing is said."),
+        level=1,
+    ),
     Field(
         "pause_until",
-        "Paused until",
+        tr("Paused until"),
         "text",
-        "Life",
-        "2026-11-23T10:00:00Z: nothing is delivered before. Later it is paused by an action of its own.",
+        tr("Life"),
+        tr("2026-11-23T10:00:00Z: nothing is delivered before. Later it is paused by an action of its own."),
         fixed=True,
         level=1,
     ),
@@ -498,6 +599,6 @@ BAD_NAME = set(" \t\r\n\f.*>/\\")
 def check_name(name: str, what: str) -> None:
     """Raise `FieldError` when this cannot be a name."""
     if not name:
-        raise FieldError(f"Give the {what} a name.")
+        raise FieldError(tr("Give the {what} a name.", what=what))
     if BAD_NAME & set(name) or len(name.encode()) > 255:
-        raise FieldError("A name has no spaces, dots, wildcards or slashes, and at most 255 bytes.")
+        raise FieldError(tr("A name has no spaces, dots, wildcards or slashes, and at most 255 bytes."))

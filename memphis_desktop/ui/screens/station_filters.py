@@ -6,32 +6,37 @@ from collections.abc import Callable, Mapping, Set
 
 from memphis_desktop.cluster.health import NEAR_LIMIT, Severity
 from memphis_desktop.cluster.model import is_machinery
+from memphis_desktop.language import tr
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.screens.station_columns import RETENTION
 from memphis_desktop.ui.screens.station_parts import StationRow, limit_share
 
 _CHIPS = (
-    ("problem", "Needs attention", "Only stations with a finding or a lag"),
-    ("full", "Near a limit", f"Over {NEAR_LIMIT:.0%} of a limit of bytes or messages is used"),
-    ("buckets", "With buckets", "Show key-value and object buckets too"),
+    ("problem", tr("Needs attention"), tr("Only stations with a finding or a lag")),
+    (
+        "full",
+        tr("Near a limit"),
+        tr("Over {share} of a limit of bytes or messages is used", share=f"{NEAR_LIMIT:.0%}"),
+    ),
+    ("buckets", tr("With buckets"), tr("Show key-value and object buckets too")),
 )
 _MORE = (
-    ("", "Retention", ""),
-    ("limits", "Limits", "Keeps messages until a limit is reached"),
-    ("interest", "Interest", "Keeps messages until all groups acknowledged"),
-    ("workqueue", "Work queue", "Keeps messages until one group acknowledged"),
-    ("", "Stored", ""),
-    ("file", "On disk", "Only stations that are kept in files"),
-    ("memory", "In memory", "Only stations that are lost with their servers"),
-    ("", "State", ""),
-    ("unread", "Without groups", "Nobody has a consumer group on it"),
-    ("idle", "Without messages", "It holds nothing"),
-    ("leaderless", "Without a leader", "Nothing can be written to it"),
-    ("dead", "With dead letters", "Messages of it were given up"),
-    ("", "Kind", ""),
-    ("copies", "Mirrors and sourced", "It takes its messages from other stations"),
-    ("sealed", "Sealed", "Nothing can be changed in it any more"),
-    ("replicated", "With replicas", "More than one server holds it"),
+    ("", tr("Retention"), ""),
+    ("limits", tr("Limits"), tr("Keeps messages until a limit is reached")),
+    ("interest", tr("Interest"), tr("Keeps messages until all groups acknowledged")),
+    ("workqueue", tr("Work queue"), tr("Keeps messages until one group acknowledged")),
+    ("", tr("Stored"), ""),
+    ("file", tr("On disk"), tr("Only stations that are kept in files")),
+    ("memory", tr("In memory"), tr("Only stations that are lost with their servers")),
+    ("", tr("State"), ""),
+    ("unread", tr("Without groups"), tr("Nobody has a consumer group on it")),
+    ("idle", tr("Without messages"), tr("It holds nothing")),
+    ("leaderless", tr("Without a leader"), tr("Nothing can be written to it")),
+    ("dead", tr("With dead letters"), tr("Messages of it were given up")),
+    ("", tr("Kind"), ""),
+    ("copies", tr("Mirrors and sourced"), tr("It takes its messages from other stations")),
+    ("sealed", tr("Sealed"), tr("Nothing can be changed in it any more")),
+    ("replicated", tr("With replicas"), tr("More than one server holds it")),
 )
 
 
@@ -39,7 +44,7 @@ def add_chips(bar: FilterBar) -> None:
     """Put the chips on a filter bar."""
     for key, title, tooltip in _CHIPS:
         bar.add_chip(key, title, tooltip)
-    bar.add_menu("More filters", _MORE)
+    bar.add_menu(tr("More filters"), _MORE)
 
 
 def passes(row: StationRow, chips: Set[str]) -> bool:

@@ -106,9 +106,9 @@ class _Editor:
         else:
             line = QLineEdit(to_text(field, value))
             if field.unlimited is not None:
-                line.setPlaceholderText("unlimited")
+                line.setPlaceholderText(tr("unlimited"))
             elif field.kind == "duration":
-                line.setPlaceholderText("none")
+                line.setPlaceholderText(tr("none"))
             line.textChanged.connect(lambda _: changed())
             self.widget = line
 
@@ -212,7 +212,7 @@ class ConfigurationForm(QScrollArea):
             editor.widget.setEnabled(False)
         elif editing and field.fixed:
             editor.widget.setEnabled(False)
-            help_text = "Cannot be changed after creation."
+            help_text = tr("Cannot be changed after creation.")
         self._rows[field.key] = form.rowCount()
         add_form_row(form, field.label, editor.widget, help_text, editor.note if editing else None)
         self._editors.append(editor)
@@ -307,9 +307,9 @@ class ConfigurationDialog(Dialog):
         self.command_view = CodeBlock(lines=0, wrap=True)
         tabs = QTabWidget()
         if editing:
-            tabs.addTab(self.difference_view, "Difference")
-        tabs.addTab(self.json_view, "JSON")
-        tabs.addTab(self.command_view, "Command")
+            tabs.addTab(self.difference_view, tr("Difference"))
+        tabs.addTab(self.json_view, tr("JSON"))
+        tabs.addTab(self.command_view, tr("Command"))
         tabs.setMinimumWidth(320)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_5)
@@ -326,7 +326,7 @@ class ConfigurationDialog(Dialog):
     def _refresh(self) -> None:
         config = self.form.config()
         self.json_view.set_text(json.dumps(config, indent=2, ensure_ascii=False))
-        self.difference_view.set_text(difference(self._before, config) or "Nothing is changed.")
+        self.difference_view.set_text(difference(self._before, config) or tr("Nothing is changed."))
         try:
             self.command_view.set_text(self._make_action(config).equivalent(self._session))
         except (FieldError, KeyError, ValueError):

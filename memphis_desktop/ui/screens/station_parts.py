@@ -25,6 +25,7 @@ from memphis_desktop.cluster.model import (
     StreamSnapshot,
 )
 from memphis_desktop.cluster.state import TREND_SPAN
+from memphis_desktop.language import tr
 from memphis_desktop.stations.model import Station
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
@@ -149,7 +150,7 @@ def trend(history: History, stream: str, name: str, span: float = TREND_SPAN) ->
         return "", "muted"
     per_second = change[0] / change[1]
     if abs(change[0]) < 1:
-        return "steady", "muted"
+        return tr("steady"), "muted"
     if per_second > 0:
         return f"↑ {figures.rate(per_second)}", "warning"
     return f"↓ {figures.rate(-per_second)}", "good"
@@ -167,12 +168,13 @@ def worst_lags(consumers: Iterable[ConsumerSnapshot]) -> dict[str, tuple[int, fl
 
 def consumer_kind(consumer: ConsumerSnapshot) -> str:
     """How a consumer works, in a word or two."""
-    kind = "pull" if consumer.is_pull else "push"
     if consumer.is_durable:
-        return kind
+        return tr("pull") if consumer.is_pull else tr("push")
     # What clients make to read in order: nothing is acknowledged, and nothing is kept of it.
     ordered = consumer.config.get("ack_policy") == "none" and consumer.config.get("mem_storage")
-    return f"{kind}, ordered" if ordered else f"{kind}, ephemeral"
+    if ordered:
+        return tr("pull, ordered") if consumer.is_pull else tr("push, ordered")
+    return tr("pull, ephemeral") if consumer.is_pull else tr("push, ephemeral")
 
 
 def filter_text(consumer: ConsumerSnapshot) -> str:
@@ -180,7 +182,7 @@ def filter_text(consumer: ConsumerSnapshot) -> str:
     several = consumer.config.get("filter_subjects")
     if several:
         return ", ".join(map(str, several))
-    return str(consumer.config.get("filter_subject") or "all")
+    return str(consumer.config.get("filter_subject") or tr("all"))
 
 
 def limit_share(used: float, limit: object) -> float | None:

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.history import StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -26,24 +27,28 @@ class StationPreview(QWidget):
         self._context = context
         self._name: str | None = None
         self.title = PlainLabel("", "section", elide=Qt.TextElideMode.ElideMiddle)
-        self.open_button = QPushButton("Open")
+        self.open_button = QPushButton(tr("Open"))
         self.open_button.clicked.connect(self._open)
         head = QHBoxLayout()
         head.addWidget(self.title, 1)
         head.addWidget(self.open_button)
         self.facts = Facts(2)
         self.time_range = TimeRange(300.0, self)
-        self.graph = TimeSeriesGraph("Rate", "messages/s", self.time_range, zone=context.zone)
+        self.graph = TimeSeriesGraph(tr("Rate"), "messages/s", self.time_range, zone=context.zone)
         self.graph.setProperty("panel", "")
         self.groups = DataTable(
             [
-                Column("name", "Group", lambda c: c.name, "mono", 110, stretch=True),
-                Column("lag", "Lag", lambda c: c.num_pending, "number", 72),
+                Column("name", tr("Group"), lambda c: c.name, "mono", 110, stretch=True),
+                Column("lag", tr("Lag"), lambda c: c.num_pending, "number", 72),
                 Column(
-                    "seconds", "Behind", lambda c: c.lag_seconds, "duration", 84, text=figures.lag_seconds
+                    "seconds", tr("Behind"), lambda c: c.lag_seconds, "duration", 84, text=figures.lag_seconds
                 ),
                 Column(
-                    "trend", "Trend", lambda c: trend(context.session.history, c.stream, c.name), "badge", 84
+                    "trend",
+                    tr("Trend"),
+                    lambda c: trend(context.session.history, c.stream, c.name),
+                    "badge",
+                    84,
                 ),
             ],
             lambda c: (c.stream, c.name),
@@ -74,7 +79,7 @@ class StationPreview(QWidget):
         if name == self._name and name is not None:
             return
         self._name = name
-        self.title.setText(name or "No station selected")
+        self.title.setText(name or tr("No station selected"))
         self.open_button.setVisible(name is not None)
         self.facts.setVisible(name is not None)
         self.graph.setVisible(name is not None)
@@ -98,7 +103,9 @@ class StationPreview(QWidget):
         self.groups.set_rows(groups)
         if not groups:
             text = (
-                "Nobody consumes from this station." if not stream.consumer_count else "Reading the groups."
+                tr("Nobody consumes from this station.")
+                if not stream.consumer_count
+                else tr("Reading the groups.")
             )
             self.groups.set_state(
                 "empty" if not stream.consumer_count else "loading", text, icon="users-three"
@@ -113,7 +120,7 @@ class StationPreview(QWidget):
         history, key = self._context.session.history, StreamKey(self._name)
         self.graph.set_series(
             [
-                history_line(history, key, "messages_in", "In", self.time_range, fill=True),
-                history_line(history, key, "messages_out", "Out", self.time_range),
+                history_line(history, key, "messages_in", tr("In"), self.time_range, fill=True),
+                history_line(history, key, "messages_out", tr("Out"), self.time_range),
             ]
         )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import replace
 
+from memphis_desktop.language import tr_count
 from memphis_desktop.ui.screens.memphis.station_rows import added_up, total
 from memphis_desktop.ui.screens.station_parts import StationRow
 
@@ -82,7 +83,13 @@ def _head(prefix: str, members: list[StationRow]) -> StationRow:
     return StationRow(
         replace(
             stream,
-            config={"description": f"{len(members)} stations whose names begin alike"},
+            config={
+                "description": tr_count(
+                    "{count} station whose name begins so",
+                    "{count} stations whose names begin alike",
+                    len(members),
+                )
+            },
             consumer_count=sum(one.consumer_count for one in streams),
             in_messages_rate=total(one.in_messages_rate for one in streams),
             leader="",

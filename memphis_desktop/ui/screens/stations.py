@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Severity, stream_findings
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot, is_machinery
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import DataTable
@@ -48,13 +49,12 @@ _MARK_WIDTH = 24  # pixels at the left of a name that open and close it
 _MEMBERS_READ = 50  # of a line that adds up many, so many are read first
 _PREVIEW_SETTING = "stations/preview"
 _TREE_SETTING = "stations/tree"
-_WORDS = {Severity.GOOD: "well", Severity.WARNING: "look", Severity.BAD: "problem"}
 
 
 class StationsScreen(Screen):
     """See the module."""
 
-    title = "Stations"
+    title = tr("Stations")
     route_name = "stations"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
@@ -80,25 +80,25 @@ class StationsScreen(Screen):
         self._visible_timer.setSingleShot(True)
         self._visible_timer.setInterval(150)
         self._visible_timer.timeout.connect(self._tell_visible)
-        self.header = PageHeader("Stations")
+        self.header = PageHeader(tr("Stations"))
         self.preview_button = self.header.add_icon_action(
-            "columns", "Preview  ( Space )", self._toggle_preview
+            "columns", tr("Preview  ( Space )"), self._toggle_preview
         )
         self.restore_button = self.header.add_icon_action(
-            "upload-simple", "Restore a station from a backup", self._beginnings.restore
+            "upload-simple", tr("Restore a station from a backup"), self._beginnings.restore
         )
         self.create_button = self.header.add_action(
-            "Create station", self._beginnings.create, icon_name="plus", kind="primary", tooltip="N"
+            tr("Create station"), self._beginnings.create, icon_name="plus", kind="primary", tooltip="N"
         )
         self.banner = StateBanner()
-        self.filter = FilterBar("Filter stations")
+        self.filter = FilterBar(tr("Filter stations"))
         add_chips(self.filter)
         self.tree_button = QToolButton()
         self.tree_button.setCheckable(True)
         self.tree_button.setIcon(icon("tree-structure", "muted", token_on="accent"))
         self.tree_button.setIconSize(QSize(16, 16))
-        self.tree_button.setToolTip("Those whose names begin alike below one line  ( T )")
-        self.tree_button.setAccessibleName("Group by the beginning of the name")
+        self.tree_button.setToolTip(tr("Those whose names begin alike below one line  ( T )"))
+        self.tree_button.setAccessibleName(tr("Group by the beginning of the name"))
         self.tree_button.setChecked(bool(context.settings.get(_TREE_SETTING)))
         self.tree_button.toggled.connect(self._tree_toggled)
         self.filter.add_widget(self.tree_button)
@@ -221,10 +221,10 @@ class StationsScreen(Screen):
         if self.table.model.total():
             self.table.set_state("ready")
         elif any("buckets" in chips or not is_machinery(name) for name in self._rows):
-            show_all = ("Show all", lambda: self.filter.set_chips(set()))
-            self.table.set_state("empty", "No station fits these filters.", show_all, "funnel")
+            show_all = (tr("Show all"), lambda: self.filter.set_chips(set()))
+            self.table.set_state("empty", tr("No station fits these filters."), show_all, "funnel")
         elif why := why_unread(snapshot, "streams", "round"):
-            self.table.set_state("error", why, ("Try again", self.context.session.refresh), "stack")
+            self.table.set_state("error", why, (tr("Try again"), self.context.session.refresh), "stack")
         elif snapshot.complete:
             text, action, others = self._beginnings.offers()
             self.table.set_state("empty", text, action, "stack", others)
@@ -293,11 +293,16 @@ class StationsScreen(Screen):
     def _count(self) -> None:
         hidden = 0 if "buckets" in self.filter.chips() else self._buckets
         shown = self.table.model.rowCount() if self.filter.text() else self._fitting
-        text = figures.count_noun(self._total, "station")
+        text = tr_count(
+            "{count} station", "{count} stations", self._total, count=figures.integer(self._total)
+        )
         if shown < self._total:
-            text = f"{figures.integer(shown)} of {text}"
+            text = tr("{shown} of {all}", shown=figures.integer(shown), all=text)
         if hidden:
-            text += f", {figures.count_noun(hidden, 'bucket')} hidden"
+            buckets = tr_count(
+                "{count} bucket hidden", "{count} buckets hidden", hidden, count=figures.integer(hidden)
+            )
+            text = f"{text}, {buckets}"
         self.filter.set_count(text if self._rows else "")
 
     def _choose(self, chips: set[str]) -> None:
@@ -364,13 +369,13 @@ class StationsScreen(Screen):
         return [row.stream for row in self.table.selected_rows() if not row.branch]
 
     def _create_stream(self) -> None:
-        self.context.run(self._actions.create_station(), "create the station")
+        self.context.run(self._actions.create_station(), tr("create the station"))
 
     def commands(self) -> list[Command]:
         """The actions on the list and its selection."""
         refusal = self._actions.refusal
         create = Command(
-            "Create station",
+            tr("Create station"),
             keymap.key("stations.create"),
             self._beginnings.create,
             "plus",
@@ -378,14 +383,14 @@ class StationsScreen(Screen):
             refusal,
         )
         restore = Command(
-            "Restore a station", "", self._beginnings.restore, "upload-simple", not refusal, refusal
+            tr("Restore a station"), "", self._beginnings.restore, "upload-simple", not refusal, refusal
         )
         own = [create, restore]
         if self.context.memphis.available:
-            plain = Command("Create plain stream", "", self._create_stream, "plus", not refusal, refusal)
+            plain = Command(tr("Create plain stream"), "", self._create_stream, "plus", not refusal, refusal)
             own.insert(1, plain)
         tree = Command(
-            "Group stations by the beginning of the name",
+            tr("Group stations by the beginning of the name"),
             keymap.key("stations.tree"),
             self.tree_button.toggle,
             "tree-structure",
@@ -397,7 +402,7 @@ class StationsScreen(Screen):
         if any(row.branch for row in rows):
             return [
                 Command(
-                    "Open or close",
+                    tr("Open or close"),
                     keymap.key("stations.unfold"),
                     lambda: self.toggle_partitions(rows),
                     "tree-structure",
@@ -407,8 +412,8 @@ class StationsScreen(Screen):
             return self._memphis.commands(rows, self.toggle_partitions)
         streams = [row.stream for row in rows]
         one = streams[0] if len(streams) == 1 else None
-        missing = "Select one station first." if one is None else ""
-        none = "" if streams else "Select a station first."
+        missing = tr("Select one station first.") if one is None else ""
+        none = "" if streams else tr("Select a station first.")
 
         def go(tab: str) -> None:
             if one is not None:
@@ -431,79 +436,81 @@ class StationsScreen(Screen):
             if one is not None:
                 text = json.dumps(dict(one.config), indent=2, ensure_ascii=False)
                 QGuiApplication.clipboard().setText(text)
-                context.notify(f"The configuration of {one.name} is on the clipboard.", "good")
+                context.notify(tr("The configuration of {name} is on the clipboard.", name=one.name), "good")
 
         def row(title: str, key: str, callback: Any, icon: str, reason: str, danger: bool = False) -> Command:
             return Command(title, key, callback, icon, not reason, reason, danger)
 
         return [
-            row("Open", "", lambda: go(""), "arrow-square-out", missing),
+            row(tr("Open"), "", lambda: go(""), "arrow-square-out", missing),
             row(
-                "Browse messages",
+                tr("Browse messages"),
                 keymap.key("stations.browse"),
                 lambda: go("messages"),
                 "list-bullets",
                 missing,
             ),
-            row("Show groups", keymap.key("stations.groups"), lambda: go("groups"), "users-three", missing),
-            row("Listen to it live", keymap.key("stations.listen"), listen, "broadcast", missing),
-            row("Connect your code", "", lambda: go("code"), "code", missing),
-            row("Replay its messages", keymap.key("stations.replay"), replay, "repeat", missing),
             row(
-                "Edit station",
+                tr("Show groups"), keymap.key("stations.groups"), lambda: go("groups"), "users-three", missing
+            ),
+            row(tr("Listen to it live"), keymap.key("stations.listen"), listen, "broadcast", missing),
+            row(tr("Connect your code"), "", lambda: go("code"), "code", missing),
+            row(tr("Replay its messages"), keymap.key("stations.replay"), replay, "repeat", missing),
+            row(
+                tr("Edit station"),
                 keymap.key("stations.edit"),
-                lambda: start(actions.edit_station, "change the station"),
+                lambda: start(actions.edit_station, tr("change the station")),
                 "pencil-simple",
                 missing or refusal,
             ),
             row(
-                "Create from this",
+                tr("Create from this"),
                 "",
-                lambda: start(lambda s: actions.create_station(s.config), "create the station"),
+                lambda: start(lambda s: actions.create_station(s.config), tr("create the station")),
                 "copy",
                 missing or refusal,
             ),
             row(
-                "Compare configurations",
+                tr("Compare configurations"),
                 keymap.key("stations.compare"),
-                lambda: context.run(actions.compare(*streams[:2]), "compare the stations"),
+                lambda: context.run(actions.compare(*streams[:2]), tr("compare the stations")),
                 "columns",
-                "" if 1 <= len(streams) <= 2 else "Select one or two stations first.",
+                "" if 1 <= len(streams) <= 2 else tr("Select one or two stations first."),
             ),
             row(
-                "Copy configuration",
+                tr("Copy configuration"),
                 "",
                 start_copy,
                 "copy",
                 missing,
             ),
             row(
-                "Back up",
+                tr("Back up"),
                 "",
-                lambda: start(actions.back_up, "back up the station"),
+                lambda: start(actions.back_up, tr("back up the station")),
                 "download-simple",
                 missing,
             ),
             row(
-                "Seal",
+                tr("Seal"),
                 "",
-                lambda: start(actions.seal_station, "seal the station"),
+                lambda: start(actions.seal_station, tr("seal the station")),
                 "lock-simple",
                 missing or refusal,
                 True,
             ),
             row(
-                "Purge",
+                tr("Purge"),
                 "",
-                lambda: start(actions.purge_station, "purge the station"),
+                lambda: start(actions.purge_station, tr("purge the station")),
                 "eraser",
                 missing or refusal,
                 True,
             ),
             row(
-                "Delete",
+                tr("Delete"),
                 keymap.key("stations.delete"),
-                lambda: context.run(actions.delete_stations(self._selected()), "delete the station"),
+                lambda: context.run(actions.delete_stations(self._selected()), tr("delete the station")),
                 "trash",
                 none or refusal,
                 True,

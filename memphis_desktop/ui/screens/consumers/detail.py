@@ -53,7 +53,7 @@ _WATCHED_MS = 4000  # a graph that was looked at for so long was watched
 class ConsumerScreen(Screen):
     """See the module."""
 
-    title = "Consumer"
+    title = tr("Consumer")
     route_name = "consumer"
     stale_with = frozenset({SERVER, "streams", "consumers"})
 
@@ -71,11 +71,11 @@ class ConsumerScreen(Screen):
         self.range_bar = TimeRangeBar(self.time_range, longest=LONGEST)
         self.header.add_widget(self.range_bar)
         self.reset_button = self.header.add_action(
-            "Reset", self._reset, icon_name="arrow-counter-clockwise", tooltip="R"
+            tr("Reset"), self._reset, icon_name="arrow-counter-clockwise", tooltip="R"
         )
-        self.fetch_button = self.header.add_action("Fetch", self._fetch, icon_name="tray", tooltip="F")
-        self.pause_button = self.header.add_action("Pause", self._pause, icon_name="pause")
-        self.delete_button = self.header.add_icon_action("trash", "Delete this group", self._delete)
+        self.fetch_button = self.header.add_action(tr("Fetch"), self._fetch, icon_name="tray", tooltip="F")
+        self.pause_button = self.header.add_action(tr("Pause"), self._pause, icon_name="pause")
+        self.delete_button = self.header.add_icon_action("trash", tr("Delete this group"), self._delete)
         for button in (self.reset_button, self.fetch_button, self.pause_button, self.delete_button):
             button.setEnabled(not self._actions.refusal)
         self.banner = StateBanner()
@@ -86,12 +86,12 @@ class ConsumerScreen(Screen):
         self.reason = Banner("warning", "")
         self.reason.hide()
         self.signs = {
-            "seconds": VitalSign("Behind", beside=True),
-            "lag": VitalSign("Lag", beside=True),
-            "drain": VitalSign("Done in", beside=True),
-            "delivered": VitalSign("Delivered", token="series1", beside=True),
-            "acked": VitalSign("Acked", token="series2", beside=True),
-            "pending": VitalSign("Unacked", token="series3", beside=True),
+            "seconds": VitalSign(tr("Behind"), beside=True),
+            "lag": VitalSign(tr("Lag"), beside=True),
+            "drain": VitalSign(tr("Done in"), beside=True),
+            "delivered": VitalSign(tr("Delivered"), token="series1", beside=True),
+            "acked": VitalSign(tr("Acked"), token="series2", beside=True),
+            "pending": VitalSign(tr("Unacked"), token="series3", beside=True),
         }
         self._arrange()
         self._watched = QTimer(self)
@@ -102,10 +102,10 @@ class ConsumerScreen(Screen):
 
     def _arrange(self) -> None:
         zone = self.context.zone
-        self.lag_graph = TimeSeriesGraph("Lag", "messages", self.time_range, zone=zone)
-        self.seconds_graph = TimeSeriesGraph("Behind", "seconds", self.time_range, zone=zone)
-        self.rate_graph = TimeSeriesGraph("Rates", "messages/s", self.time_range, zone=zone)
-        self.pending_graph = TimeSeriesGraph("Unacked", "messages", self.time_range, zone=zone)
+        self.lag_graph = TimeSeriesGraph(tr("Lag"), "messages", self.time_range, zone=zone)
+        self.seconds_graph = TimeSeriesGraph(tr("Behind"), "seconds", self.time_range, zone=zone)
+        self.rate_graph = TimeSeriesGraph(tr("Rates"), "messages/s", self.time_range, zone=zone)
+        self.pending_graph = TimeSeriesGraph(tr("Unacked"), "messages", self.time_range, zone=zone)
         for sign in self.signs.values():
             shows(sign, "consumers")
         graphs = QGridLayout()
@@ -126,7 +126,7 @@ class ConsumerScreen(Screen):
         facts_layout.setContentsMargins(theme.SPACE_4, 0, theme.SPACE_4, theme.SPACE_3)
         facts_layout.addWidget(self.facts)
         facts_layout.addStretch()
-        side = shows(panel(facts_page, title="State"), "consumers")
+        side = shows(panel(facts_page, title=tr("State")), "consumers")
         side.setMinimumWidth(232)
         side.setMaximumWidth(272)
         graph_page = QWidget()
@@ -136,11 +136,11 @@ class ConsumerScreen(Screen):
         self.tab_bar = QTabBar()
         self.tab_bar.setExpanding(False)
         self.tab_bar.setDrawBase(False)
-        self.tab_bar.setAccessibleName("Parts of the group")
+        self.tab_bar.setAccessibleName(tr("Parts of the group"))
         for title, page in (
-            ("Over time", graph_page),
-            ("Unacknowledged", shows(self.pending, "consumers")),
-            ("Configuration", self.configuration),
+            (tr("Over time"), graph_page),
+            (tr("Unacknowledged"), shows(self.pending, "consumers")),
+            (tr("Configuration"), self.configuration),
             (tr("Code"), self.code),
         ):
             self.tab_bar.addTab(title)
@@ -184,7 +184,7 @@ class ConsumerScreen(Screen):
     def breadcrumb(self) -> list[tuple[str, Route | None]]:
         """Stations › station › this."""
         return [
-            ("Stations", Route("stations")),
+            (tr("Stations"), Route("stations")),
             (self._stream, station_route(self._stream, "groups")),
             (self._name, None),
         ]
@@ -243,7 +243,7 @@ class ConsumerScreen(Screen):
         changed_pause = self._consumer is None or self._consumer.paused != consumer.paused
         self._consumer = consumer
         if changed_pause:
-            self.pause_button.setText("Resume" if consumer.paused else "Pause")
+            self.pause_button.setText(tr("Resume") if consumer.paused else tr("Pause"))
             self.commands_changed.emit()
         refusal = self._actions.refusal_of(consumer.stream)
         for button in (self.reset_button, self.pause_button, self.delete_button):
@@ -262,10 +262,14 @@ class ConsumerScreen(Screen):
     def _show_gone(self) -> None:
         """Say that it is no more, and when and by whom it was deleted where that is known."""
         text = self.deleted.sentence_of((self._stream, self._name)) or (
-            f"The group {self._name} on {self._stream} does not exist any more."
+            tr(
+                "The group {name} on {stream} does not exist any more.",
+                name=self._name,
+                stream=self._stream,
+            )
         )
         action = (
-            "Open the station",
+            tr("Open the station"),
             lambda: self.context.navigate(station_route(self._stream, "groups")),
         )
         if self._consumer is not None and self._stream in self.context.session.snapshot.streams:
@@ -290,7 +294,9 @@ class ConsumerScreen(Screen):
         worst = max(reasons, key=lambda reason: reason.severity)
         text = "  ".join(f"{reason.text}. {reason.advice}" for reason in reasons)
         kind = SEVERITY_TOKEN[worst.severity]
-        action = ("Resume", self._pause) if worst.check == "paused" and not self._actions.refusal else None
+        action = (
+            (tr("Resume"), self._pause) if worst.check == "paused" and not self._actions.refusal else None
+        )
         if self.reason.text() != text or self.reason.isHidden():
             self.reason.set_content(kind, text, action)
             self.reason.show()
@@ -300,9 +306,9 @@ class ConsumerScreen(Screen):
         caught_up = consumer.lag_seconds is not None and consumer.lag_seconds < figures.CAUGHT_UP_SECONDS
         signs["seconds"].set_value("0 s" if caught_up else figures.duration(consumer.lag_seconds))
         if consumer.lag_at_edge:
-            signs["seconds"].set_change("at the edge", "bad")
+            signs["seconds"].set_change(tr("at the edge"), "bad")
         else:
-            signs["seconds"].set_change("caught up" if caught_up else "", "good")
+            signs["seconds"].set_change(tr("caught up") if caught_up else "", "good")
         number, unit = figures.compact_parts(consumer.num_pending)
         signs["lag"].set_value(number, unit)
         signs["lag"].set_change(*trend(history, consumer.stream, consumer.name))
@@ -318,7 +324,7 @@ class ConsumerScreen(Screen):
         limit = int(consumer.config.get("max_ack_pending") or -1)
         full = limit > 0 and consumer.num_ack_pending >= limit
         signs["pending"].set_change(
-            f"of {figures.compact(limit)}" if limit > 0 else "", "bad" if full else "muted"
+            tr("of {limit}", limit=figures.compact(limit)) if limit > 0 else "", "bad" if full else "muted"
         )
         for name, metric in (
             ("seconds", "lag_seconds"),
@@ -333,26 +339,26 @@ class ConsumerScreen(Screen):
     def _facts(self, consumer: ConsumerSnapshot) -> list[tuple[str, str]]:
         now = time.time_ns()
         facts = [
-            ("Kind", consumer_kind(consumer)),
-            ("Subjects", filter_text(consumer)),
-            ("Delivered up to", figures.integer(consumer.delivered_stream)),
-            ("Ack floor", figures.integer(consumer.ack_floor_stream)),
-            ("Redelivered", figures.integer(consumer.num_redelivered)),
-            ("Waiting pulls", figures.integer(consumer.num_waiting)),
-            ("Last delivery", _ago(consumer.last_delivered_ns, now)),
-            ("Last ack", _ago(consumer.last_acked_ns, now)),
-            ("Ack policy", str(consumer.config.get("ack_policy", ""))),
-            ("Ack wait", figures.duration(int(consumer.config.get("ack_wait") or 0) / 1e9)),
-            ("Max deliveries", _limit(consumer.config.get("max_deliver"))),
-            ("Created", figures.minute(parse_time(consumer.created), self.context.zone)),
+            (tr("Kind"), consumer_kind(consumer)),
+            (tr("Subjects"), filter_text(consumer)),
+            (tr("Delivered up to"), figures.integer(consumer.delivered_stream)),
+            (tr("Ack floor"), figures.integer(consumer.ack_floor_stream)),
+            (tr("Redelivered"), figures.integer(consumer.num_redelivered)),
+            (tr("Waiting pulls"), figures.integer(consumer.num_waiting)),
+            (tr("Last delivery"), _ago(consumer.last_delivered_ns, now)),
+            (tr("Last ack"), _ago(consumer.last_acked_ns, now)),
+            (tr("Ack policy"), str(consumer.config.get("ack_policy", ""))),
+            (tr("Ack wait"), figures.duration(int(consumer.config.get("ack_wait") or 0) / 1e9)),
+            (tr("Max deliveries"), _limit(consumer.config.get("max_deliver"))),
+            (tr("Created"), figures.minute(parse_time(consumer.created), self.context.zone)),
         ]
         if consumer.paused:
             rest = consumer.pause_remaining_ns
-            facts.insert(0, ("Paused for", figures.duration(rest / 1e9) if rest else "–"))
+            facts.insert(0, (tr("Paused for"), figures.duration(rest / 1e9) if rest else "–"))
         for group, client in consumer.pinned.items():
-            facts.append((f"Pinned ({group})", client))
+            facts.append((tr("Pinned ({group})", group=group), client))
         if consumer.leader:
-            facts.append(("Leader", consumer.leader))
+            facts.append((tr("Leader"), consumer.leader))
         return facts
 
     def _draw(self) -> None:
@@ -364,14 +370,14 @@ class ConsumerScreen(Screen):
         def line(metric: str, name: str, *, fill: bool = False, token: str = "") -> Series:
             return history_line(history, key, metric, name, time_range, fill=fill, token=token)
 
-        self.lag_graph.set_series([line("lag", "Not delivered")])
-        self.seconds_graph.set_series([line("lag_seconds", "Behind")])
-        station = history_line(history, StreamKey(self._stream), "messages_in", "In", time_range)
+        self.lag_graph.set_series([line("lag", tr("Not delivered"))])
+        self.seconds_graph.set_series([line("lag_seconds", tr("Behind"))])
+        station = history_line(history, StreamKey(self._stream), "messages_in", tr("In"), time_range)
         self.rate_graph.set_series(
-            [line("delivered_rate", "Out", fill=True), line("acked_rate", "Acked"), station]
+            [line("delivered_rate", tr("Out"), fill=True), line("acked_rate", tr("Acked")), station]
         )
         self.pending_graph.set_series(
-            [line("ack_pending", "Unacked"), line("redelivered", "Redelivered", token="bad")]
+            [line("ack_pending", tr("Unacked")), line("redelivered", tr("Redelivered"), token="bad")]
         )
 
     def _news_of_deletion(self) -> None:
@@ -389,19 +395,19 @@ class ConsumerScreen(Screen):
 
     def _pause(self) -> None:
         if self._consumer is not None:
-            self.context.run(self._actions.pause_consumer(self._consumer), "pause the group")
+            self.context.run(self._actions.pause_consumer(self._consumer), tr("pause the group"))
 
     def _reset(self) -> None:
         stream = self.context.session.snapshot.streams.get(self._stream)
         if self._consumer is not None and stream is not None:
-            self.context.run(self._actions.reset_consumer(stream, self._consumer), "reset the group")
+            self.context.run(self._actions.reset_consumer(stream, self._consumer), tr("reset the group"))
 
     def _fetch(self) -> None:
         if self._consumer is not None and self._consumer.is_pull:
-            self.context.run(self._actions.fetch(self._consumer), "fetch messages")
+            self.context.run(self._actions.fetch(self._consumer), tr("fetch messages"))
 
     def _delete(self) -> None:
-        self.context.run(self._delete_and_leave(), "delete the group")
+        self.context.run(self._delete_and_leave(), tr("delete the group"))
 
     async def _delete_and_leave(self) -> None:
         if self._consumer is not None and await self._actions.delete_consumers([self._consumer]):
@@ -410,25 +416,25 @@ class ConsumerScreen(Screen):
     def commands(self) -> list[Command]:
         """What can be done with this group."""
         consumers = [self._consumer] if self._consumer is not None else []
-        own = row_commands(self.context, self._actions, consumers, with_open=False)
+        own = row_commands(self.context, self._actions, consumers, within=True)
         refusal = self._actions.refusal
         return [
             Command(
-                "Show the lag over time",
+                tr("Show the lag over time"),
                 keymap.key("consumers.lag"),
                 lambda: self.tab_bar.setCurrentIndex(0),
                 "chart-line",
             ),
             Command(
-                "Show what is unacknowledged",
+                tr("Show what is unacknowledged"),
                 keymap.key("consumer.unacknowledged"),
                 lambda: self.tab_bar.setCurrentIndex(1),
                 "list-numbers",
             ),
-            Command("Next time range", keymap.key("consumer.range"), self.range_bar.next_preset, "clock"),
-            *(command for command in own if command.title != "Delete"),
+            Command(tr("Next time range"), keymap.key("consumer.range"), self.range_bar.next_preset, "clock"),
+            *own,
             Command(
-                "Delete this group",
+                tr("Delete this group"),
                 keymap.key("consumers.delete"),
                 self._delete,
                 "trash",
@@ -440,8 +446,8 @@ class ConsumerScreen(Screen):
 
 
 def _ago(value: int | None, now: int) -> str:
-    return "never" if value is None else figures.relative_time(value, now)
+    return tr("never") if value is None else figures.relative_time(value, now)
 
 
 def _limit(value: object) -> str:
-    return figures.integer(value) if isinstance(value, int) and value > 0 else "no limit"
+    return figures.integer(value) if isinstance(value, int) and value > 0 else tr("no limit")

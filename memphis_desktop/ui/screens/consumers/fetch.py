@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSpinBox, QSp
 
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.model import ConsumerSnapshot
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.code_block import CodeBlock
@@ -26,7 +27,7 @@ from memphis_desktop.ui.screen import Command, ScreenContext
 MAX_BATCH = 100
 FETCH_SECONDS = 2.0
 SHOWN_BYTES = 4096
-NAK_DELAYS = (("at once", 0), ("in 10 s", 10), ("in 1 min", 60), ("in 10 min", 600))
+NAK_DELAYS = ((tr("at once"), 0), (tr("in 10 s"), 10), (tr("in 1 min"), 60), (tr("in 10 min"), 600))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,38 +52,42 @@ class FetchDialog(Dialog):
     """See the module. What is not answered is handed back when the dialog closes."""
 
     def __init__(self, parent: QWidget | None, context: ScreenContext, consumer: ConsumerSnapshot) -> None:
-        super().__init__(parent, f"Fetch from group {consumer.name}", "Done", width=820)
+        super().__init__(parent, tr("Fetch from group {name}", name=consumer.name), tr("Done"), width=820)
         self._context = context
         self._consumer = consumer
         self._acks = consumer.config.get("ack_policy") != "none"
         self._rows: dict[tuple[int, int], Fetched] = {}
-        text = "Messages fetched here are taken from the group's clients. "
-        text += (
-            "What is left without an answer is handed back on closing."
-            if self._acks
-            else "This group wants no acknowledgements, so they count as processed at once."
-        )
+        if self._acks:
+            text = tr(
+                "Messages fetched here are taken from the group's clients. "
+                "What is left without an answer is handed back on closing."
+            )
+        else:
+            text = tr(
+                "Messages fetched here are taken from the group's clients. "
+                "This group wants no acknowledgements, so they count as processed at once."
+            )
         self.body.addWidget(PlainLabel(text, "muted", wrap=True))
         self.count = QSpinBox()
         self.count.setRange(1, MAX_BATCH)
         self.count.setValue(10)
-        self.count.setAccessibleName("Number of messages")
-        self.fetch_button = QPushButton("Fetch")
+        self.count.setAccessibleName(tr("Number of messages"))
+        self.fetch_button = QPushButton(tr("Fetch"))
         self.fetch_button.clicked.connect(self.fetch)
         self.status = PlainLabel("", "caption")
         self.delay = QComboBox()
         for label, _ in NAK_DELAYS:
             self.delay.addItem(label)
-        self.delay.setAccessibleName("Deliver again")
-        self.ack_button = QPushButton("Acknowledge")
-        self.nak_button = QPushButton("Hand back")
-        self.term_button = QPushButton("Give up")
-        self.progress_button = QPushButton("In progress")
+        self.delay.setAccessibleName(tr("Deliver again"))
+        self.ack_button = QPushButton(tr("Acknowledge"))
+        self.nak_button = QPushButton(tr("Hand back"))
+        self.term_button = QPushButton(tr("Give up"))
+        self.progress_button = QPushButton(tr("In progress"))
         for button, make, tooltip in (
-            (self.ack_button, self._ack, "Ack: processed, never delivered again"),
-            (self.nak_button, self._nak, "Nak: deliver again, when chosen at the right"),
-            (self.progress_button, self._in_progress, "The clock for redelivery starts again"),
-            (self.term_button, self._term, "Term: never deliver again, though not processed"),
+            (self.ack_button, self._ack, tr("Ack: processed, never delivered again")),
+            (self.nak_button, self._nak, tr("Nak: deliver again, when chosen at the right")),
+            (self.progress_button, self._in_progress, tr("The clock for redelivery starts again")),
+            (self.term_button, self._term, tr("Term: never deliver again, though not processed")),
         ):
             button.setToolTip(tooltip)
             button.setEnabled(False)
@@ -102,17 +107,19 @@ class FetchDialog(Dialog):
         self.body.addLayout(top)
         self.table = DataTable(
             [
-                Column("sequence", "Sequence", lambda r: r.sequence, "number", 90),
-                Column("subject", "Subject", lambda r: r.message.subject, "mono", 160, stretch=True),
-                Column("deliveries", "Delivered", lambda r: r.message.metadata.num_delivered, "number", 80),
-                Column("size", "Size", lambda r: len(r.message.data), "bytes", 80),
-                Column("answer", "Answer", lambda r: r.answer or "none", "badge", 110),
+                Column("sequence", tr("Sequence"), lambda r: r.sequence, "number", 90),
+                Column("subject", tr("Subject"), lambda r: r.message.subject, "mono", 160, stretch=True),
+                Column(
+                    "deliveries", tr("Delivered"), lambda r: r.message.metadata.num_delivered, "number", 80
+                ),
+                Column("size", tr("Size"), lambda r: len(r.message.data), "bytes", 80),
+                Column("answer", tr("Answer"), lambda r: _word(r.answer or "none"), "badge", 110),
             ],
             lambda r: r.key,
             "fetched_messages",
             context_actions=lambda _: self._commands(),
         )
-        self.table.set_state("empty", "Nothing fetched yet.", ("Fetch", self.fetch), "tray")
+        self.table.set_state("empty", tr("Nothing fetched yet."), (tr("Fetch"), self.fetch), "tray")
         self.payload = CodeBlock(lines=0)
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.table)
@@ -127,10 +134,10 @@ class FetchDialog(Dialog):
     def fetch(self) -> None:
         """Take so many messages."""
         self.fetch_button.setEnabled(False)
-        self._context.run(self._fetch(), "fetch messages")
+        self._context.run(self._fetch(), tr("fetch messages"))
 
     async def _fetch(self) -> None:
-        self.status.setText("Fetching.")
+        self.status.setText(tr("Fetching."))
         try:
             found = await self._take(self.count.value())
         except (ClusterError, NatsError) as error:
@@ -144,7 +151,14 @@ class FetchDialog(Dialog):
             row = Fetched(message)
             self._rows[row.key] = row
         self.status.setText(
-            figures.count_noun(len(found), "message") + " fetched" if found else "No message came."
+            tr_count(
+                "{count} message fetched",
+                "{count} messages fetched",
+                len(found),
+                count=figures.integer(len(found)),
+            )
+            if found
+            else tr("No message came.")
         )
         self._show()
         if found and self.table.current_row() is None:
@@ -174,7 +188,7 @@ class FetchDialog(Dialog):
         lines = [f"{name}: {value}" for name, value in (row.message.headers or {}).items()]
         text = data[:SHOWN_BYTES].decode("utf-8", "replace")
         if len(data) > SHOWN_BYTES:
-            text += f"\n… {figures.bytes_size(len(data) - SHOWN_BYTES)} more"
+            text += "\n" + tr("… {size} more", size=figures.bytes_size(len(data) - SHOWN_BYTES))
         self.payload.set_text("\n".join([*lines, *([""] if lines else []), text]))
 
     def _enable(self) -> None:
@@ -186,14 +200,14 @@ class FetchDialog(Dialog):
         if not self._acks:
             return []
         return [
-            Command("Acknowledge", "", lambda: self._answer_selected(self._ack), "check"),
-            Command("Hand back", "", lambda: self._answer_selected(self._nak), "arrow-counter-clockwise"),
-            Command("Give up", "", lambda: self._answer_selected(self._term), "x"),
+            Command(tr("Acknowledge"), "", lambda: self._answer_selected(self._ack), "check"),
+            Command(tr("Hand back"), "", lambda: self._answer_selected(self._nak), "arrow-counter-clockwise"),
+            Command(tr("Give up"), "", lambda: self._answer_selected(self._term), "x"),
         ]
 
     def _answer_selected(self, make: Callable[[Msg], tuple[str, Coroutine[Any, Any, None]]]) -> None:
         rows = [row for row in self.table.selected_rows() if not row.answer]
-        self._context.run(self._answer(rows, make), "answer the messages")
+        self._context.run(self._answer(rows, make), tr("answer the messages"))
 
     async def _answer(
         self, rows: list[Fetched], make: Callable[[Msg], tuple[str, Coroutine[Any, Any, None]]]
@@ -203,7 +217,15 @@ class FetchDialog(Dialog):
             await sending
             if word != "in progress":
                 self._rows[row.key] = replace(row, answer=word)
-        self.status.setText(f"{figures.count_noun(len(rows), 'message')}: {make_word(rows, self._rows)}")
+        self.status.setText(
+            tr_count(
+                "{count} message: {answers}",
+                "{count} messages: {answers}",
+                len(rows),
+                count=figures.integer(len(rows)),
+                answers=make_word(rows, self._rows),
+            )
+        )
         self._show()
 
     def _ack(self, message: Msg) -> tuple[str, Coroutine[Any, Any, None]]:
@@ -223,14 +245,24 @@ class FetchDialog(Dialog):
         """Hand back what was not answered."""
         left = [row for row in self._rows.values() if not row.answer]
         if left and self._acks:
-            self._context.run(_hand_back(left), "hand the messages back")
+            self._context.run(_hand_back(left), tr("hand the messages back"))
         super().done(result)
 
 
 def make_word(rows: list[Fetched], now: dict[tuple[int, int], Fetched]) -> str:
     """What was answered to these rows."""
     words = {now[row.key].answer or "in progress" for row in rows}
-    return ", ".join(sorted(words))
+    return ", ".join(_word(word) for word in sorted(words))
+
+
+def _word(answer: str) -> str:
+    """An answer as people read it."""
+    return {
+        "acknowledged": tr("acknowledged"),
+        "handed back": tr("handed back"),
+        "given up": tr("given up"),
+        "in progress": tr("in progress"),
+    }.get(answer, tr("none"))
 
 
 async def _sync_ack(message: Msg) -> None:

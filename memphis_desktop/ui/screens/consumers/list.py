@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Severity, consumer_findings
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, is_machinery
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
@@ -33,7 +33,7 @@ from memphis_desktop.ui.shell.staleness import shows
 class ConsumersScreen(Screen):
     """See the module."""
 
-    title = "Consumers"
+    title = tr("Consumers")
     route_name = "consumers"
     stale_with = frozenset({SERVER, "streams", "consumers"})
 
@@ -44,20 +44,20 @@ class ConsumersScreen(Screen):
         self._steady: Steady[tuple[str, str], ConsumerSnapshot] = Steady()
         self._counted: tuple[int, int, bool] = (-1, 0, False)
         self._total = 0
-        self.header = PageHeader("Consumers")
+        self.header = PageHeader(tr("Consumers"))
         self.banner = StateBanner()
-        self.filter = FilterBar("Filter groups")
-        self.filter.add_chip("behind", "Behind", "Only groups with a lag")
-        self.filter.add_chip("problem", "Needs attention", "Only groups with a finding")
+        self.filter = FilterBar(tr("Filter groups"))
+        self.filter.add_chip("behind", tr("Behind"), tr("Only groups with a lag"))
+        self.filter.add_chip("problem", tr("Needs attention"), tr("Only groups with a finding"))
         self.filter.add_menu(
-            "More filters",
+            tr("More filters"),
             [
-                ("", "Kind", ""),
-                ("pull", "Pull", "Clients ask for messages"),
-                ("push", "Push", "The server sends them"),
-                ("", "Shown too", ""),
-                ("ephemeral", "With ephemeral", "Show consumers that vanish with their clients"),
-                ("buckets", "With buckets", "Show what reads buckets and the Memphis layer's own"),
+                ("", tr("Kind"), ""),
+                ("pull", tr("Pull"), tr("Clients ask for messages")),
+                ("push", tr("Push"), tr("The server sends them")),
+                ("", tr("Shown too"), ""),
+                ("ephemeral", tr("With ephemeral"), tr("Show consumers that vanish with their clients")),
+                ("buckets", tr("With buckets"), tr("Show what reads buckets and the Memphis layer's own")),
             ],
         )
         self.table = make_table(context, "consumers", self._row_commands, with_station=True)
@@ -107,7 +107,7 @@ class ConsumersScreen(Screen):
     def _show_deleted(self) -> None:
         text = self.deleted.sentence()
         if text != self.gone.text():
-            self.gone.set_content("warning", text, ("Take off the list", self.deleted.forget))
+            self.gone.set_content("warning", text, (tr("Take off the list"), self.deleted.forget))
         self.gone.setVisible(bool(text))
         if self._snapshot is not None:
             self.table.set_rows(self.deleted.take(self._steady.shown))
@@ -118,7 +118,7 @@ class ConsumersScreen(Screen):
         if any(inner or not is_machinery(stream) for stream, _ in snapshot.consumers):
             self.table.set_state("ready")
         elif why := why_unread(snapshot, "streams", "round", "consumers"):
-            self.table.set_state("error", why, ("Try again", self.context.session.refresh), "users-three")
+            self.table.set_state("error", why, (tr("Try again"), self.context.session.refresh), "users-three")
         elif snapshot.complete and not any(
             stream.consumer_count for stream in snapshot.streams.values() if not is_machinery(stream.name)
         ):
@@ -172,7 +172,7 @@ class ConsumersScreen(Screen):
             self._total = sum(inner or not is_machinery(stream) for stream, _ in known)
         total = self._total
         shown = self.table.model.rowCount()
-        text = figures.count_noun(total, "group")
+        text = tr_count("{count} group", "{count} groups", total, count=figures.integer(total))
         text = (f"{figures.integer(shown)} of {text}" if shown < total else text) if total else ""
         reading = reading_words(self._snapshot) if self._snapshot is not None else ""
         self.filter.set_count("  ·  ".join(filter(None, (text, reading))))
@@ -224,10 +224,10 @@ class ConsumersScreen(Screen):
 
             def make() -> None:
                 making = self._actions.create_consumer(one.stream, one.config, name=one.name)
-                self.context.run(making, "create the group")
+                self.context.run(making, tr("create the group"))
 
             return [
-                Command("Create it again", "", make, "plus", not refusal, refusal),
-                Command("Take off the list", "", self.deleted.forget, "x"),
+                Command(tr("Create it again"), "", make, "plus", not refusal, refusal),
+                Command(tr("Take off the list"), "", self.deleted.forget, "x"),
             ]
         return row_commands(self.context, self._actions, consumers)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.model import ConsumerSnapshot
 from memphis_desktop.cluster.pending import PendingMessage, PendingMessages, PendingReader
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -34,20 +35,20 @@ class PendingView(QWidget):
         self.summary = PlainLabel("", "muted", wrap=True)
         self.table = DataTable(
             [
-                Column("mark", "", _mark, "dot", 28, "Red looks poisonous, amber was refused"),
-                Column("sequence", "Sequence", lambda m: m.sequence, "number", 90),
-                Column("subject", "Subject", lambda m: m.subject, "mono", 150, stretch=True),
-                Column("age", "Stored", lambda m: m.time_ns, "time", 90),
-                Column("size", "Size", lambda m: m.size, "bytes", 76),
+                Column("mark", "", _mark, "dot", 28, tr("Red looks poisonous, amber was refused")),
+                Column("sequence", tr("Sequence"), lambda m: m.sequence, "number", 90),
+                Column("subject", tr("Subject"), lambda m: m.subject, "mono", 150, stretch=True),
+                Column("age", tr("Stored"), lambda m: m.time_ns, "time", 90),
+                Column("size", tr("Size"), lambda m: m.size, "bytes", 76),
                 Column(
                     "deliveries",
-                    "Deliveries",
+                    tr("Deliveries"),
                     lambda m: m.deliveries,
                     "number",
                     90,
-                    "As advisories told since this page was opened",
+                    tr("As advisories told since this page was opened"),
                 ),
-                Column("state", "State", _state, "badge", 150),
+                Column("state", tr("State"), _state, "badge", 150),
             ],
             lambda m: m.sequence,
             "pending_messages",
@@ -88,7 +89,7 @@ class PendingView(QWidget):
         if self._reading is not None:
             self._reading.cancel()
         if self._reader is not None:
-            self._context.run(self._reader.close(), "end listening")
+            self._context.run(self._reader.close(), tr("end listening"))
             self._reader = None
 
     def _refresh(self) -> None:
@@ -97,7 +98,7 @@ class PendingView(QWidget):
         if consumer is None or self._reading is not None or now - self._read_at < REFRESH_SECONDS:
             return
         self._read_at = now
-        self._reading = self._context.run(self._read(consumer), "read the pending messages")
+        self._reading = self._context.run(self._read(consumer), tr("read the pending messages"))
         self._reading.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
@@ -119,7 +120,7 @@ class PendingView(QWidget):
         if found.messages:
             self.table.set_state("ready")
         else:
-            self.table.set_state("empty", "Everything delivered is acknowledged.", icon="check-circle")
+            self.table.set_state("empty", tr("Everything delivered is acknowledged."), icon="check-circle")
 
     def _open(self, message: PendingMessage) -> None:
         if self._consumer is not None:
@@ -130,7 +131,7 @@ class PendingView(QWidget):
     def _commands(self, rows: list[PendingMessage]) -> list[Command]:
         if len(rows) != 1:
             return []
-        return [Command("Show the message", "", lambda: self._open(rows[0]), "envelope-open")]
+        return [Command(tr("Show the message"), "", lambda: self._open(rows[0]), "envelope-open")]
 
 
 def pending_text(found: PendingMessages, now_ns: int) -> str:
@@ -138,19 +139,34 @@ def pending_text(found: PendingMessages, now_ns: int) -> str:
     if not found.pending:
         return ""
     oldest = found.messages[0].time_ns if found.messages else None
-    text = f"{figures.count_noun(found.pending, 'message')} delivered and not acknowledged"
+    count = figures.integer(found.pending)
     if oldest is not None:
-        text += f"; the oldest was stored {figures.relative_time(oldest, now_ns)}"
-    text += "."
+        text = tr_count(
+            "{count} message delivered and not acknowledged; the oldest was stored {when}.",
+            "{count} messages delivered and not acknowledged; the oldest was stored {when}.",
+            found.pending,
+            count=count,
+            when=figures.relative_time(oldest, now_ns),
+        )
+    else:
+        text = tr_count(
+            "{count} message delivered and not acknowledged.",
+            "{count} messages delivered and not acknowledged.",
+            found.pending,
+            count=count,
+        )
+    sentences = [text]
     certain = all(message.certain for message in found.messages)
     if not certain:
-        text += (
-            " The broker does not say which ones: of the messages between ack floor and last delivery, "
-            "those not marked pending may be acknowledged already."
+        sentences.append(
+            tr(
+                "The broker does not say which ones: of the messages between ack floor and last delivery, "
+                "those not marked pending may be acknowledged already."
+            )
         )
     if not found.complete:
-        text += f" The first {len(found.messages)} are shown."
-    return text
+        sentences.append(tr("The first {count} are shown.", count=figures.integer(len(found.messages))))
+    return " ".join(sentences)
 
 
 def _mark(message: PendingMessage) -> str:
@@ -160,9 +176,18 @@ def _mark(message: PendingMessage) -> str:
 
 
 def _state(message: PendingMessage) -> list[tuple[str, str]]:
-    badges = [("pending", "information") if message.certain else ("perhaps pending", "muted")]
+    badges = [(tr("pending"), "information") if message.certain else (tr("perhaps pending"), "muted")]
     if message.note:
-        badges.append((message.note, "bad" if message.suspicious else "warning"))
+        badges.append((_note(message.note), "bad" if message.suspicious else "warning"))
     elif message.suspicious:
-        badges.append(("poisonous?", "bad"))
+        badges.append((tr("poisonous?"), "bad"))
     return badges
+
+
+def _note(note: str) -> str:
+    """What an advisory said of a message, as people read it."""
+    return {
+        "refused": tr("refused"),
+        "out of deliveries": tr("out of deliveries"),
+        "terminated": tr("terminated"),
+    }.get(note, note)

@@ -12,7 +12,7 @@ from memphis_desktop.cluster import consumer_reset
 from memphis_desktop.cluster.consumer_reset import ResetPreview
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import ConfirmDialog, Disclosure, add_form_row, form_layout
@@ -23,15 +23,15 @@ from memphis_desktop.ui.screens.station_fields import FieldError, parse_count
 _PREVIEW_DELAY_MS = 250
 FIRST, END, SEQUENCE, TIME, BACK, FORWARD, FLOOR, OTHER, LAST = range(9)
 _CHOICES = {
-    FIRST: "To the first message",
+    FIRST: tr("To the first message"),
     LAST: tr("To the last message"),
-    END: "Behind the last message",
-    SEQUENCE: "To a sequence",
-    TIME: "To a time",
-    BACK: "Back by a number of messages",
-    FORWARD: "On by a number of messages",
-    FLOOR: "Back to its ack floor",
-    OTHER: "To where another group is",
+    END: tr("Behind the last message"),
+    SEQUENCE: tr("To a sequence"),
+    TIME: tr("To a time"),
+    BACK: tr("Back by a number of messages"),
+    FORWARD: tr("On by a number of messages"),
+    FLOOR: tr("Back to its ack floor"),
+    OTHER: tr("To where another group is"),
 }
 
 
@@ -54,7 +54,9 @@ class ResetDialog(ConfirmDialog):
         self._others = others
         self._task: asyncio.Task[None] | None = None
         self.preview: ResetPreview | None = None
-        super().__init__(parent, f"Reset group {consumer.name}?", "", "Reset group", typed_name)
+        super().__init__(
+            parent, tr("Reset group {name}?", name=consumer.name), "", tr("Reset group"), typed_name
+        )
         self.where = QComboBox()
         for key, label in _CHOICES.items():
             if key != OTHER or others:
@@ -74,12 +76,12 @@ class ResetDialog(ConfirmDialog):
         self.result_label = PlainLabel("", wrap=True)
         self.command = CodeBlock(lines=8)
         form = form_layout()
-        add_form_row(form, "Move", self.where)
-        add_form_row(form, "Place", self._values)
+        add_form_row(form, tr("Move"), self.where)
+        add_form_row(form, tr("Place"), self._values)
         self._form = form
         self.body.insertLayout(0, form)
         self.body.insertWidget(1, self.result_label)
-        self.body.addWidget(Disclosure("Command", self.command))
+        self.body.addWidget(Disclosure(tr("Command"), self.command))
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PREVIEW_DELAY_MS)
@@ -103,9 +105,9 @@ class ResetDialog(ConfirmDialog):
         page = {SEQUENCE: 1, BACK: 1, FORWARD: 1, TIME: 2, OTHER: 3}.get(choice, 0)
         self._values.setCurrentIndex(page)
         self._form.setRowVisible(self._values, page > 0)
-        self.number.setPlaceholderText("sequence" if choice == SEQUENCE else "messages")
+        self.number.setPlaceholderText(tr("sequence") if choice == SEQUENCE else tr("messages"))
         self.preview = None
-        self.result_label.setText("Counting what will come again.")
+        self.result_label.setText(tr("Counting what will come again."))
         self._enable()
         self._timer.start()
 
@@ -116,7 +118,7 @@ class ResetDialog(ConfirmDialog):
     def _start_preview(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        self._task = self._context.run(self._make_preview(), "count what will come again")
+        self._task = self._context.run(self._make_preview(), tr("count what will come again"))
 
     async def _make_preview(self) -> None:
         try:
@@ -154,10 +156,10 @@ class ResetDialog(ConfirmDialog):
             )
         if choice in (SEQUENCE, BACK, FORWARD):
             if not self.number.text().strip():
-                raise FieldError("Write a number.")
+                raise FieldError(tr("Write a number."))
             number = parse_count(self.number.text())
             if number < 1:
-                raise FieldError("Write a number above 0.")
+                raise FieldError(tr("Write a number above 0."))
             if choice == FORWARD:
                 return min(stream.last_sequence, consumer.delivered_stream + number) + 1
             return number if choice == SEQUENCE else max(1, consumer.delivered_stream + 1 - number)
@@ -172,17 +174,69 @@ class ResetDialog(ConfirmDialog):
 
 def preview_text(preview: ResetPreview) -> str:
     """What a reset would do, in sentences."""
-    about = "" if preview.exact else "about "
-    parts = [f"Delivery goes on with sequence {figures.integer(preview.sequence)}."]
+    sequence = figures.integer(preview.sequence)
+    parts = [tr("Delivery goes on with sequence {sequence}.", sequence=sequence)]
     if preview.again:
-        parts.append(f"{about}{figures.count_noun(preview.again, 'message')} will be delivered again.")
+        parts.append(_will_come_again(preview.again, preview.exact))
     if preview.skipped:
-        parts.append(f"{about}{figures.count_noun(preview.skipped, 'message')} waiting now will be skipped.")
+        parts.append(_will_be_skipped(preview.skipped, preview.exact))
     if not preview.again and not preview.skipped:
-        parts.append("Nothing is delivered again and nothing is skipped.")
-    parts.append(f"{about}{figures.count_noun(preview.pending, 'message')} will wait then.")
+        parts.append(tr("Nothing is delivered again and nothing is skipped."))
+    parts.append(_will_wait(preview.pending, preview.exact))
     if not preview.native:
-        count = figures.count_noun(preview.lost_pending, "unacknowledged message")
-        lost = f" Delivery counts of {count} are lost." if preview.lost_pending else ""
-        parts.append(f"This server cannot move a group, so it is deleted and made again.{lost}")
-    return " ".join(part[:1].upper() + part[1:] for part in parts)
+        parts.append(tr("This server cannot move a group, so it is deleted and made again."))
+    if not preview.native and preview.lost_pending:
+        parts.append(
+            tr_count(
+                "Delivery counts of {count} unacknowledged message are lost.",
+                "Delivery counts of {count} unacknowledged messages are lost.",
+                preview.lost_pending,
+                count=figures.integer(preview.lost_pending),
+            )
+        )
+    return " ".join(parts)
+
+
+def _will_come_again(number: int, exact: bool) -> str:
+    count = figures.integer(number)
+    if exact:
+        return tr_count(
+            "{count} message will be delivered again.",
+            "{count} messages will be delivered again.",
+            number,
+            count=count,
+        )
+    return tr_count(
+        "About {count} message will be delivered again.",
+        "About {count} messages will be delivered again.",
+        number,
+        count=count,
+    )
+
+
+def _will_be_skipped(number: int, exact: bool) -> str:
+    count = figures.integer(number)
+    if exact:
+        return tr_count(
+            "{count} message waiting now will be skipped.",
+            "{count} messages waiting now will be skipped.",
+            number,
+            count=count,
+        )
+    return tr_count(
+        "About {count} message waiting now will be skipped.",
+        "About {count} messages waiting now will be skipped.",
+        number,
+        count=count,
+    )
+
+
+def _will_wait(number: int, exact: bool) -> str:
+    count = figures.integer(number)
+    if exact:
+        return tr_count(
+            "{count} message will wait then.", "{count} messages will wait then.", number, count=count
+        )
+    return tr_count(
+        "About {count} message will wait then.", "About {count} messages will wait then.", number, count=count
+    )

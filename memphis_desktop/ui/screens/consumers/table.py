@@ -35,7 +35,7 @@ _KEPT_SECONDS = 10.0  # history goes on while a consumer stays the same
 
 def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
     """The columns of c.6, those that tell most first."""
-    station = [Column("station", "Station", lambda c: c.stream, "mono", 132)] if with_station else []
+    station = [Column("station", tr("Station"), lambda c: c.stream, "mono", 132)] if with_station else []
     return [
         Column(
             "health",
@@ -45,22 +45,22 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             28,
             sort_value=lambda c: _severity(c, history),
         ),
-        Column("name", "Group", lambda c: c.name, "mono", 140, stretch=True),
+        Column("name", tr("Group"), lambda c: c.name, "mono", 140, stretch=True),
         *station,
         Column(
             "seconds",
-            "Behind",
+            tr("Behind"),
             lambda c: c.lag_seconds,
             "duration",
             88,
-            "Age of the first message not delivered yet",
+            tr("Age of the first message not delivered yet"),
             text=figures.lag_seconds,
             token=lambda c: "warning" if (c.lag_seconds or 0) >= 60 else None,
         ),
-        Column("lag", "Lag", lambda c: c.num_pending, "number", 76, "Messages not delivered yet"),
+        Column("lag", tr("Lag"), lambda c: c.num_pending, "number", 76, tr("Messages not delivered yet")),
         Column(
             "line",
-            "Lag over time",
+            tr("Lag over time"),
             _kept(lambda c: consumer_sparkline(history, c.stream, c.name)),
             "sparkline",
             102,
@@ -68,7 +68,7 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
         ),
         Column(
             "trend",
-            "Trend",
+            tr("Trend"),
             _kept(lambda c: _trend(c, history)),
             "badge",
             90,
@@ -77,38 +77,40 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
         ),
         Column(
             "drain",
-            "Done in",
+            tr("Done in"),
             lambda c: c.drain_seconds,
             "duration",
             84,
-            "At the rates of the last five minutes",
+            tr("At the rates of the last five minutes"),
         ),
-        Column("delivered", "Delivered", lambda c: c.delivered_rate, "rate", 78),
-        Column("acked", "Acked", lambda c: c.acked_rate, "rate", 72),
+        Column("delivered", tr("Delivered"), lambda c: c.delivered_rate, "rate", 78),
+        Column("acked", tr("Acked"), lambda c: c.acked_rate, "rate", 72),
         Column(
             "pending",
-            "Unacked",
+            tr("Unacked"),
             _pending,
             "bar",
             110,
-            "Delivered and not acknowledged, of what is allowed",
+            tr("Delivered and not acknowledged, of what is allowed"),
             sort_value=lambda c: c.num_ack_pending,
         ),
         Column(
             "redelivered",
-            "Redelivered",
+            tr("Redelivered"),
             lambda c: c.num_redelivered,
             "number",
             88,
-            "Messages out that were delivered more than once",
+            tr("Messages out that were delivered more than once"),
             False,
         ),
-        Column("waiting", "Waiting", lambda c: c.num_waiting, "number", 70, "Open pull requests", False),
-        Column("kind", "Kind", consumer_kind, "text", 104, "", False),
-        Column("filter", "Subjects", filter_text, "mono", 140, "", False),
-        Column("ack", "Ack policy", lambda c: c.config.get("ack_policy", ""), "text", 80, "", False),
-        Column("floor", "Ack floor", lambda c: c.ack_floor_stream, "number", 90, "", False),
-        Column("sequence", "Delivered up to", lambda c: c.delivered_stream, "number", 110, "", False),
+        Column(
+            "waiting", tr("Waiting"), lambda c: c.num_waiting, "number", 70, tr("Open pull requests"), False
+        ),
+        Column("kind", tr("Kind"), consumer_kind, "text", 104, "", False),
+        Column("filter", tr("Subjects"), filter_text, "mono", 140, "", False),
+        Column("ack", tr("Ack policy"), lambda c: c.config.get("ack_policy", ""), "text", 80, "", False),
+        Column("floor", tr("Ack floor"), lambda c: c.ack_floor_stream, "number", 90, "", False),
+        Column("sequence", tr("Delivered up to"), lambda c: c.delivered_stream, "number", 110, "", False),
         Column(
             "active",
             tr("Last active"),
@@ -118,9 +120,11 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             tr("The last delivery or acknowledgement"),
             False,
         ),
-        Column("last_delivery", "Last delivery", lambda c: c.last_delivered_ns, "time", 100, "", False),
-        Column("queue", "Queue group", lambda c: c.config.get("deliver_group", ""), "mono", 100, "", False),
-        Column("paused", "Paused", _paused, "badge", 100, "", False),
+        Column("last_delivery", tr("Last delivery"), lambda c: c.last_delivered_ns, "time", 100, "", False),
+        Column(
+            "queue", tr("Queue group"), lambda c: c.config.get("deliver_group", ""), "mono", 100, "", False
+        ),
+        Column("paused", tr("Paused"), _paused, "badge", 100, "", False),
         Column(
             "paused_until",
             tr("Paused until"),
@@ -130,15 +134,27 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             "",
             False,
         ),
-        Column("pinned", "Pinned client", lambda c: ", ".join(c.pinned.values()), "mono", 140, "", False),
-        Column("replicas", "Replicas", lambda c: c.config.get("num_replicas"), "number", 70, "", False),
-        Column("leader", "Leader", lambda c: c.leader or "–", "mono", 120, "", False),
-        Column("created", "Created", lambda c: parse_time(c.created), "time", 110, "", False),
+        Column("pinned", tr("Pinned client"), lambda c: ", ".join(c.pinned.values()), "mono", 140, "", False),
+        Column("replicas", tr("Replicas"), lambda c: c.config.get("num_replicas"), "number", 70, "", False),
+        Column("leader", tr("Leader"), lambda c: c.leader or "–", "mono", 120, "", False),
+        Column("created", tr("Created"), lambda c: parse_time(c.created), "time", 110, "", False),
         Column(
-            "read", "Read", lambda c: c.read_at_ns or None, "time", 90, "When these figures were read", False
+            "read",
+            tr("Read"),
+            lambda c: c.read_at_ns or None,
+            "time",
+            90,
+            tr("When these figures were read"),
+            False,
         ),
         Column(
-            "description", "Description", lambda c: c.config.get("description", ""), "text", 160, "", False
+            "description",
+            tr("Description"),
+            lambda c: c.config.get("description", ""),
+            "text",
+            160,
+            "",
+            False,
         ),
     ]
 
@@ -187,12 +203,12 @@ def row_commands(
     actions: StationActions,
     consumers: Sequence[ConsumerSnapshot],
     *,
-    with_open: bool = True,
+    within: bool = False,
 ) -> list[Command]:
-    """What can be done with the selected consumers."""
+    """What can be done with the selected consumers; `within` the page of one it opens and deletes itself."""
     refusal = actions.refusal
     one = consumers[0] if len(consumers) == 1 else None
-    missing = "Select one group first." if one is None else ""
+    missing = tr("Select one group first.") if one is None else ""
 
     def go(make: Callable[[ConsumerSnapshot], Route]) -> None:
         if one is not None:
@@ -206,10 +222,10 @@ def row_commands(
         return Command(title, key, callback, icon, not reason, reason, danger)
 
     made = []
-    if with_open:
+    if not within:
         made.append(
             command(
-                "Open",
+                tr("Open"),
                 "",
                 lambda: go(lambda c: consumer_route(c.stream, c.name)),
                 "arrow-square-out",
@@ -254,16 +270,16 @@ def row_commands(
             missing or pushed or refusal,
         ),
         command(
-            "Browse the station's messages",
+            tr("Browse the station's messages"),
             keymap.key("consumers.browse"),
             lambda: go(lambda c: station_route(c.stream, "messages")),
             "list-bullets",
             missing,
         ),
         command(
-            "Resume" if one is not None and one.paused else "Pause",
+            tr("Resume") if one is not None and one.paused else tr("Pause"),
             keymap.key("consumers.pause"),
-            lambda: start(actions.pause_consumer, "pause the group"),
+            lambda: start(actions.pause_consumer, tr("pause the group")),
             "play" if one is not None and one.paused else "pause",
             missing or refusal,
         ),
@@ -282,16 +298,16 @@ def row_commands(
             missing or steering.step_down_refusal(group),
         ),
         command(
-            "Edit group",
+            tr("Edit group"),
             keymap.key("consumers.edit"),
-            lambda: start(actions.edit_consumer, "change the group"),
+            lambda: start(actions.edit_consumer, tr("change the group")),
             "pencil-simple",
             missing or refusal,
         ),
         command(
-            "Create from this",
+            tr("Create from this"),
             "",
-            lambda: start(lambda c: actions.create_consumer(c.stream, c.config), "create the group"),
+            lambda: start(lambda c: actions.create_consumer(c.stream, c.config), tr("create the group")),
             "copy",
             missing or refusal,
         ),
@@ -302,15 +318,18 @@ def row_commands(
             "archive-tray",
             missing or refusal,
         ),
-        command(
-            "Delete",
-            keymap.key("consumers.delete"),
-            lambda: context.run(actions.delete_consumers(list(consumers)), "delete the group"),
-            "trash",
-            ("" if consumers else "Select a group first.") or refusal,
-            True,
-        ),
     ]
+    if not within:
+        made.append(
+            command(
+                tr("Delete"),
+                keymap.key("consumers.delete"),
+                lambda: context.run(actions.delete_consumers(list(consumers)), tr("delete the group")),
+                "trash",
+                ("" if consumers else tr("Select a group first.")) or refusal,
+                True,
+            )
+        )
     return made
 
 

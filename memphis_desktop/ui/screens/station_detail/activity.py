@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.activity_record import ActivityRecord
 from memphis_desktop.ui.screens.station_actions import StationActions
@@ -15,7 +16,7 @@ class ActivityTab(StationTab):
     """The record of this station."""
 
     key = "activity"
-    title = "Activity"
+    title = tr("Activity")
 
     def __init__(
         self, context: ScreenContext, actions: StationActions, stream: str, parent: QWidget | None = None

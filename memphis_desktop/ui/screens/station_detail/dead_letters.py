@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.view import DeadLettersView
@@ -16,7 +17,7 @@ class DeadLettersTab(StationTab):
     """See the module."""
 
     key = "dead-letters"
-    title = "Dead letters"
+    title = tr("Dead letters")
 
     def __init__(
         self, context: ScreenContext, actions: StationActions, stream: str, parent: QWidget | None = None

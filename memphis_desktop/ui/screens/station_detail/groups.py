@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, 
 
 from memphis_desktop.cluster.history import ConsumerKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
@@ -28,7 +29,7 @@ class GroupsTab(StationTab):
     key_place = "consumers"
 
     key = "groups"
-    title = "Groups"
+    title = tr("Groups")
 
     def __init__(
         self,
@@ -42,15 +43,15 @@ class GroupsTab(StationTab):
         self.time_range = time_range
         self._active = False
         self._lines: list[ConsumerKey] = []
-        self.filter = FilterBar("Filter groups")
-        self.create_button = QPushButton("Create group")
+        self.filter = FilterBar(tr("Filter groups"))
+        self.create_button = QPushButton(tr("Create group"))
         beside_text(self.create_button, icon("plus"))
         self.create_button.clicked.connect(self._create)
         self.create_button.setEnabled(not actions.refusal)
         self.create_button.setToolTip(actions.refusal or "N")
         self.filter.add_widget(self.create_button)
-        self.lag_graph = TimeSeriesGraph("Lag", "messages", time_range, zone=context.zone)
-        self.seconds_graph = TimeSeriesGraph("Behind", "seconds", time_range, zone=context.zone)
+        self.lag_graph = TimeSeriesGraph(tr("Lag"), "messages", time_range, zone=context.zone)
+        self.seconds_graph = TimeSeriesGraph(tr("Behind"), "seconds", time_range, zone=context.zone)
         self.table = make_table(context, "station_groups", self._row_commands, with_station=False)
         self.table.set_state("loading")
         graphs = QWidget()
@@ -103,8 +104,8 @@ class GroupsTab(StationTab):
         elif stream.consumer_count:
             self.table.set_state("loading")
         else:
-            action = None if self.changes.refusal else ("Create group", self._create)
-            text = "Nobody consumes from this station yet."
+            action = None if self.changes.refusal else (tr("Create group"), self._create)
+            text = tr("Nobody consumes from this station yet.")
             self.table.set_state("empty", text, action, "users-three")
         self._draw()
 
@@ -131,7 +132,7 @@ class GroupsTab(StationTab):
             )
 
     def _create(self) -> None:
-        self.context.run(self.changes.create_consumer(self.stream), "create the group")
+        self.context.run(self.changes.create_consumer(self.stream), tr("create the group"))
 
     def focus_filter(self) -> None:
         """Put the cursor into the filter."""
@@ -141,7 +142,7 @@ class GroupsTab(StationTab):
         """Create, and what can be done with the selection."""
         refusal = self.changes.refusal
         create = Command(
-            "Create group", keymap.key("consumers.create"), self._create, "plus", not refusal, refusal
+            tr("Create group"), keymap.key("consumers.create"), self._create, "plus", not refusal, refusal
         )
         return [create, *self._row_commands(self.table.selected_rows())]
 

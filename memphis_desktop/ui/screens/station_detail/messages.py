@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.messages.browser import MessageBrowser
@@ -16,7 +17,7 @@ class MessagesTab(StationTab):
     """See the module."""
 
     key = "messages"
-    title = "Messages"
+    title = tr("Messages")
 
     def __init__(
         self, context: ScreenContext, actions: StationActions, stream: str, parent: QWidget | None = None

@@ -9,6 +9,7 @@ from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.cluster.raft.groups import group_of, stream_key
 from memphis_desktop.cluster.raft.model import RaftGroup
 from memphis_desktop.cluster.raft.questions import Wants
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.empty_state import EmptyState
 from memphis_desktop.ui.components.split_view import SplitView
@@ -23,7 +24,7 @@ from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_parts import panel
 
 _VERTICAL = Qt.Orientation.Vertical
-SINGLE = "This server stands alone: the station has one copy, and nobody elects a leader."
+SINGLE = tr("This server stands alone: the station has one copy, and nobody elects a leader.")
 
 
 class RaftTab(StationTab):
@@ -32,7 +33,7 @@ class RaftTab(StationTab):
     key_place = "station_raft"
 
     key = "raft"
-    title = "Raft"
+    title = tr("Raft")
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class RaftTab(StationTab):
         self.lanes.group_activated.connect(lambda key: context.navigate(group_route(key)))
         self.split = SplitView(
             self.detail,
-            panel(self.lanes, title="Leaders"),
+            panel(self.lanes, title=tr("Leaders")),
             "station_raft",
             Qt.Orientation.Vertical,
             share=0.32,
@@ -102,19 +103,19 @@ class RaftTab(StationTab):
         refusal = self._steering.step_down_refusal(self._group)
         return [
             Command(
-                "Step down the leader",
+                tr("Step down the leader"),
                 keymap.key("station_raft.step_down"),
                 self._step_down,
                 "arrows-down-up",
                 not refusal,
                 refusal,
             ),
-            Command("Show it in the cluster", "", self._show_in_cluster, "tree-structure"),
+            Command(tr("Show it in the cluster"), "", self._show_in_cluster, "tree-structure"),
         ]
 
     def _step_down(self) -> None:
         if self._group is not None:
-            self.context.run(self._steering.step_down(self._group), "hand the leadership over")
+            self.context.run(self._steering.step_down(self._group), tr("hand the leadership over"))
 
     def _show_in_cluster(self) -> None:
         self.context.navigate(group_route(stream_key(self.stream)))

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.cluster.raft.groups import group_of
 from memphis_desktop.cluster.raft.model import Quorum
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -45,7 +46,7 @@ _WITH_TIME = ("summary", "groups", "raft")
 class StationDetailScreen(Screen):
     """Route parameters: `stream`, and `tab` for one of the tabs."""
 
-    title = "Station"
+    title = tr("Station")
     route_name = "station"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
@@ -63,11 +64,11 @@ class StationDetailScreen(Screen):
         self.range_bar = TimeRangeBar(self.time_range, longest=LONGEST)
         self.header.add_widget(self.range_bar)
         self.edit_button = self.header.add_action(
-            "Edit", self._edit, icon_name="pencil-simple", tooltip="Ctrl+E"
+            tr("Edit"), self._edit, icon_name="pencil-simple", tooltip="Ctrl+E"
         )
-        self.header.add_icon_action("download-simple", "Back up this station", self._back_up)
-        self.purge_button = self.header.add_icon_action("eraser", "Remove messages", self._purge)
-        self.delete_button = self.header.add_icon_action("trash", "Delete this station", self._delete)
+        self.header.add_icon_action("download-simple", tr("Back up this station"), self._back_up)
+        self.purge_button = self.header.add_icon_action("eraser", tr("Remove messages"), self._purge)
+        self.delete_button = self.header.add_icon_action("trash", tr("Delete this station"), self._delete)
         self._tooltips = {b: b.toolTip() for b in (self.edit_button, self.purge_button, self.delete_button)}
         self._show_refusal()
         self.banner = StateBanner()
@@ -76,7 +77,7 @@ class StationDetailScreen(Screen):
         self.tab_bar = QTabBar()
         self.tab_bar.setExpanding(False)
         self.tab_bar.setDrawBase(False)
-        self.tab_bar.setAccessibleName("Parts of the station")
+        self.tab_bar.setAccessibleName(tr("Parts of the station"))
         for tab in TABS:
             self.tab_bar.addTab(tab.title)
         self.stack = QStackedWidget()
@@ -115,14 +116,14 @@ class StationDetailScreen(Screen):
         self._stop_watching()
         for tab in self._tabs.values():
             tab.deactivated()
-            self.context.run(tab.shut_down(), "close a tab")
+            self.context.run(tab.shut_down(), tr("close a tab"))
             self.stack.removeWidget(tab)
             tab.deleteLater()
         self._tabs.clear()
 
     def breadcrumb(self) -> list[tuple[str, Route | None]]:
         """Stations › this."""
-        return [("Stations", Route("stations")), (self._stream or self.title, None)]
+        return [(tr("Stations"), Route("stations")), (self._stream or self.title, None)]
 
     @property
     def current_tab(self) -> StationTab | None:
@@ -199,12 +200,18 @@ class StationDetailScreen(Screen):
         self._show_refusal()
         group = group_of(stream, snapshot.raft.gone)
         if stream.clustered and group.quorum is not Quorum.HELD:
-            members = ", ".join(f"{peer.server} {peer.status.value}" for peer in group.peers) or "none"
-            said = f" The server says: {snapshot.raft.reason}" if snapshot.raft.reason else ""
-            text = f"This station has {group.problem}: nothing can be written now. Members: {members}.{said}"
+            members = ", ".join(f"{peer.server} {peer.status.value}" for peer in group.peers) or tr("none")
+            text = tr(
+                "This station has {problem}: nothing can be written now. Members: {members}.",
+                problem=group.problem,
+                members=members,
+            )
+            if snapshot.raft.reason:
+                said = tr("The server says: {reason}", reason=snapshot.raft.reason)
+                text = f"{text} {said}"
             self._notify("bad", text)
         elif stream.config.get("sealed"):
-            self._notify("information", "This station is sealed: it can be read, never changed.")
+            self._notify("information", tr("This station is sealed: it can be read, never changed."))
         else:
             self.notice.hide()
         tab = self.current_tab
@@ -226,10 +233,12 @@ class StationDetailScreen(Screen):
     def _show_missing(self, snapshot: ClusterSnapshot) -> None:
         if not self._stream or not snapshot.complete:
             return
-        what = "does not exist any more" if self._seen else "does not exist"
-        text = f"The station {self._stream} {what}."
+        if self._seen:
+            text = tr("The station {name} does not exist any more.", name=self._stream)
+        else:
+            text = tr("The station {name} does not exist.", name=self._stream)
         if self.notice.text() != text or self.notice.isHidden():
-            action = ("Open the stations", lambda: self.context.navigate(Route("stations")))
+            action = (tr("Open the stations"), lambda: self.context.navigate(Route("stations")))
             self.notice.set_content("bad", text, action)
             self.notice.show()
 
@@ -237,26 +246,26 @@ class StationDetailScreen(Screen):
 
     def _edit(self) -> None:
         if self._snapshot is not None:
-            self.context.run(self._actions.edit_station(self._snapshot), "change the station")
+            self.context.run(self._actions.edit_station(self._snapshot), tr("change the station"))
 
     def _purge(self) -> None:
         if self._snapshot is not None:
-            self.context.run(self._actions.purge_station(self._snapshot), "purge the station")
+            self.context.run(self._actions.purge_station(self._snapshot), tr("purge the station"))
 
     def _compare(self) -> None:
         if self._snapshot is not None:
-            self.context.run(self._actions.compare(self._snapshot), "compare the station")
+            self.context.run(self._actions.compare(self._snapshot), tr("compare the station"))
 
     def _back_up(self) -> None:
         if self._snapshot is not None:
-            self.context.run(self._actions.back_up(self._snapshot), "back up the station")
+            self.context.run(self._actions.back_up(self._snapshot), tr("back up the station"))
 
     def _seal(self) -> None:
         if self._snapshot is not None:
-            self.context.run(self._actions.seal_station(self._snapshot), "seal the station")
+            self.context.run(self._actions.seal_station(self._snapshot), tr("seal the station"))
 
     def _delete(self) -> None:
-        self.context.run(self._delete_and_leave(), "delete the station")
+        self.context.run(self._delete_and_leave(), tr("delete the station"))
 
     async def _delete_and_leave(self) -> None:
         if self._snapshot is not None and await self._actions.delete_stations([self._snapshot]):
@@ -276,22 +285,22 @@ class StationDetailScreen(Screen):
         refusal = self._actions.refusal_of(self._stream)
         own = [
             Command(
-                "Next part of the station",
+                tr("Next part of the station"),
                 keymap.key("station.next_part"),
                 lambda: self._next_tab(1),
                 "caret-right",
             ),
             Command(
-                "Previous part of the station",
+                tr("Previous part of the station"),
                 keymap.key("station.previous_part"),
                 lambda: self._next_tab(-1),
                 "caret-left",
             ),
-            Command("Compare this station", keymap.key("station.compare"), self._compare, "columns"),
-            Command("Back up this station", "", self._back_up, "download-simple"),
-            Command("Seal this station", "", self._seal, "lock-simple", not refusal, refusal, True),
-            Command("Purge this station", "", self._purge, "eraser", not refusal, refusal, True),
-            Command("Delete this station", "", self._delete, "trash", not refusal, refusal, True),
+            Command(tr("Compare this station"), keymap.key("station.compare"), self._compare, "columns"),
+            Command(tr("Back up this station"), "", self._back_up, "download-simple"),
+            Command(tr("Seal this station"), "", self._seal, "lock-simple", not refusal, refusal, True),
+            Command(tr("Purge this station"), "", self._purge, "eraser", not refusal, refusal, True),
+            Command(tr("Delete this station"), "", self._delete, "trash", not refusal, refusal, True),
         ]
         tab = self.current_tab
         inner = tab.commands() if tab is not None else []
@@ -300,7 +309,7 @@ class StationDetailScreen(Screen):
             own.insert(
                 0,
                 Command(
-                    "Edit this station",
+                    tr("Edit this station"),
                     keymap.key("station.edit"),
                     self._edit,
                     "pencil-simple",

@@ -12,7 +12,7 @@ from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.reader import MessageReader
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
@@ -43,7 +43,7 @@ class SubjectsTab(StationTab):
     key_place = "subjects"
 
     key = "subjects"
-    title = "Subjects"
+    title = tr("Subjects")
 
     def __init__(
         self, context: ScreenContext, changes: StationActions, stream: str, parent: QWidget | None = None
@@ -59,8 +59,8 @@ class SubjectsTab(StationTab):
         self._opened: MessageReader | None = None
         self._opening = asyncio.Lock()
         self._timing: asyncio.Task[None] | None = None
-        self.filter = FilterBar("Narrow: orders.*.created or orders.eu.>")
-        self.read_button = QPushButton("Read again")
+        self.filter = FilterBar(tr("Narrow: orders.*.created or orders.eu.>"))
+        self.read_button = QPushButton(tr("Read again"))
         beside_text(self.read_button, icon("arrow-clockwise"))
         self.read_button.clicked.connect(self._read_now)
         self.last_button = QPushButton(tr("Last values"))
@@ -76,7 +76,7 @@ class SubjectsTab(StationTab):
         self.tree = QTreeView()
         self.tree.setModel(self.model)
         self.tree.setUniformRowHeights(True)
-        self.tree.setAccessibleName("Subjects")
+        self.tree.setAccessibleName(tr("Subjects"))
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.tree.customContextMenuRequested.connect(self._show_menu)
         self.tree.activated.connect(lambda index: self._browse(self.model.node(index)))
@@ -175,7 +175,7 @@ class SubjectsTab(StationTab):
         self._read_at = time.monotonic()
         stream = self._snapshot
         self._state_read = (stream.last_sequence, stream.messages) if stream is not None else None
-        self._reading = self.context.run(self._read(self._pattern), "read the subjects")
+        self._reading = self.context.run(self._read(self._pattern), tr("read the subjects"))
         self._reading.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
@@ -194,14 +194,23 @@ class SubjectsTab(StationTab):
                 total = int(info.get("total") or len(counts))
                 if not page or len(counts) >= min(total, MAX_SUBJECTS):
                     break
-                self.filter.set_count(f"{figures.integer(len(counts))} of {figures.integer(total)} read")
+                self.filter.set_count(
+                    tr(
+                        "{counts} of {total} read",
+                        counts=figures.integer(len(counts)),
+                        total=figures.integer(total),
+                    )
+                )
         except ClusterError as error:
-            self.notice.set_content("bad", str(error), ("Retry", self._read_now))
+            self.notice.set_content("bad", str(error), (tr("Retry"), self._read_now))
             self.notice.show()
             return
         if len(counts) < total:
-            shown, all_of_them = figures.integer(len(counts)), figures.integer(total)
-            text = f"Only the first {shown} of {all_of_them} subjects are shown. Narrow them above."
+            text = tr(
+                "Only the first {shown} of {total} subjects are shown. Narrow them above.",
+                shown=figures.integer(len(counts)),
+                total=figures.integer(total),
+            )
             self.notice.set_content("warning", text)
             self.notice.show()
         else:
@@ -209,7 +218,9 @@ class SubjectsTab(StationTab):
         root = await asyncio.to_thread(build_tree, counts)
         self.model.set_tree(root, same=pattern == self._pattern_shown)
         self._pattern_shown = pattern
-        self.filter.set_count(figures.count_noun(len(counts), "subject"))
+        self.filter.set_count(
+            tr_count("{count} subject", "{count} subjects", len(counts), count=figures.integer(len(counts)))
+        )
         if self.model.rowCount() == 1:
             self.tree.expand(self.model.index(0, 0))  # a single branch says nothing closed
         self._settled.start()
@@ -268,7 +279,7 @@ class SubjectsTab(StationTab):
     def _purge(self, node: SubjectNode) -> None:
         if self._snapshot is not None:
             self.context.run(
-                self.changes.purge_station(self._snapshot, node.pattern()), "purge these subjects"
+                self.changes.purge_station(self._snapshot, node.pattern()), tr("purge these subjects")
             )
 
     def _show_menu(self, point: QPoint) -> None:
@@ -288,7 +299,7 @@ class SubjectsTab(StationTab):
     def commands(self) -> list[Command]:
         """What can be done to the branch under the cursor."""
         node = self._current()
-        missing = "" if node is not None else "Select a subject first."
+        missing = "" if node is not None else tr("Select a subject first.")
         refusal = missing or self.changes.refusal
 
         def browse() -> None:
@@ -301,7 +312,7 @@ class SubjectsTab(StationTab):
 
         return [
             Command(
-                "Browse this", keymap.key("subjects.browse"), browse, "list-bullets", not missing, missing
+                tr("Browse this"), keymap.key("subjects.browse"), browse, "list-bullets", not missing, missing
             ),
             Command(
                 tr("Last value of each subject"),
@@ -309,8 +320,8 @@ class SubjectsTab(StationTab):
                 self.last_button.toggle,
                 "table",
             ),
-            Command("Purge this", "", purge, "eraser", not refusal, refusal, True),
+            Command(tr("Purge this"), "", purge, "eraser", not refusal, refusal, True),
             Command(
-                "Read the subjects again", keymap.key("subjects.read"), self._read_now, "arrow-clockwise"
+                tr("Read the subjects again"), keymap.key("subjects.read"), self._read_now, "arrow-clockwise"
             ),
         ]

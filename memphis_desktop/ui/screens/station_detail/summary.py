@@ -13,7 +13,7 @@ from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.history import ConsumerKey, FloatArray, History, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.cluster.raft.groups import stream_key
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -25,7 +25,7 @@ from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.cluster.timeline import graph_marks
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
-from memphis_desktop.ui.screens.station_facts import Facts, keeps_text, origin_text
+from memphis_desktop.ui.screens.station_facts import Facts, keeps_text, origin_text, storage_text
 from memphis_desktop.ui.screens.station_parts import history_line, panel, stream_sparkline, worst_lags
 from memphis_desktop.ui.shell.staleness import shows
 
@@ -52,7 +52,7 @@ class SummaryTab(StationTab):
     """See the module."""
 
     key = "summary"
-    title = "Summary"
+    title = tr("Summary")
 
     def __init__(
         self,
@@ -68,20 +68,20 @@ class SummaryTab(StationTab):
         self._reading: asyncio.Task[None] | None = None
         self._active = False
         self.signs = {
-            "in": VitalSign("In", beside=True),
-            "out": VitalSign("Out", token="series1", beside=True),
-            "messages": VitalSign("Messages", token="series2", beside=True),
-            "bytes": VitalSign("Size", token="series2", beside=True),
-            "lag": VitalSign("Worst lag", token="series3", beside=True),
+            "in": VitalSign(tr("In"), beside=True),
+            "out": VitalSign(tr("Out"), token="series1", beside=True),
+            "messages": VitalSign(tr("Messages"), token="series2", beside=True),
+            "bytes": VitalSign(tr("Size"), token="series2", beside=True),
+            "lag": VitalSign(tr("Worst lag"), token="series3", beside=True),
         }
-        self.graph = TimeSeriesGraph("Throughput", "messages/s", time_range, zone=context.zone)
-        self.lag_graph = TimeSeriesGraph("Lag of the groups", "messages", time_range, zone=context.zone)
+        self.graph = TimeSeriesGraph(tr("Throughput"), "messages/s", time_range, zone=context.zone)
+        self.lag_graph = TimeSeriesGraph(tr("Lag of the groups"), "messages", time_range, zone=context.zone)
         self.facts = Facts(1)
         self.subjects = DataTable(
             [
-                Column("subject", "Subject", lambda s: s.subject, "mono", 150, stretch=True),
-                Column("messages", "Messages", lambda s: s.messages, "number", 100),
-                Column("share", "Share", lambda s: s.share, "bar", 76),
+                Column("subject", tr("Subject"), lambda s: s.subject, "mono", 150, stretch=True),
+                Column("messages", tr("Messages"), lambda s: s.messages, "number", 100),
+                Column("share", tr("Share"), lambda s: s.share, "bar", 76),
             ],
             lambda s: s.subject,
             "station_subjects",
@@ -104,8 +104,8 @@ class SummaryTab(StationTab):
         facts_layout.addWidget(self.facts)
         side = QVBoxLayout()
         side.setSpacing(theme.SPACE_4)
-        side.addWidget(shows(panel(facts, title="Limits and state"), "streams"))
-        side.addWidget(shows(panel(self.subjects, title="Top subjects"), "streams"), 1)
+        side.addWidget(shows(panel(facts, title=tr("Limits and state")), "streams"))
+        side.addWidget(shows(panel(self.subjects, title=tr("Top subjects")), "streams"), 1)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_4)
         row.addLayout(graphs, 13)
@@ -149,7 +149,11 @@ class SummaryTab(StationTab):
             stream.name, (None, None)
         )
         self.signs["lag"].set_value(figures.lag_seconds(seconds))
-        words = figures.count_noun(lag, "message") if lag and lag < 10_000 else figures.compact(lag)
+        words = (
+            tr_count("{count} message", "{count} messages", lag, count=figures.integer(lag))
+            if lag and lag < 10_000
+            else figures.compact(lag)
+        )
         self.signs["lag"].set_change(words if lag else "")
         for key, metric in (
             ("in", "messages_in"),
@@ -169,8 +173,8 @@ class SummaryTab(StationTab):
         history, key = self.context.session.history, StreamKey(self.stream)
         self.graph.set_series(
             [
-                history_line(history, key, "messages_in", "In", self.time_range, fill=True),
-                history_line(history, key, "messages_out", "Out", self.time_range),
+                history_line(history, key, "messages_in", tr("In"), self.time_range, fill=True),
+                history_line(history, key, "messages_out", tr("Out"), self.time_range),
                 removed_line(history, key, self.time_range),
             ]
         )
@@ -209,11 +213,12 @@ class SummaryTab(StationTab):
         if self._reading is not None or now - self._subjects_read_at < SUBJECTS_EVERY:
             return
         if stream.subject_count > MAX_SUBJECTS:
-            text = f"{figures.integer(stream.subject_count)} subjects: see the Subjects tab."
+            count = figures.integer(stream.subject_count)
+            text = tr("{count} subjects: see the Subjects tab.", count=count)
             self.subjects.set_state("empty", text, icon="tree-structure")
             return
         self._subjects_read_at = now
-        self._reading = self.context.run(self._take_subjects(), "read the subjects")
+        self._reading = self.context.run(self._take_subjects(), tr("read the subjects"))
         self._reading.add_done_callback(lambda _: setattr(self, "_reading", None))
 
     async def _take_subjects(self) -> None:
@@ -229,7 +234,7 @@ class SummaryTab(StationTab):
         if counts:
             self.subjects.set_state("ready")
         else:
-            self.subjects.set_state("empty", "Waiting for the first message.", icon="tray")
+            self.subjects.set_state("empty", tr("Waiting for the first message."), icon="tray")
 
 
 def removed_line(history: History, key: StreamKey, time_range: TimeRange) -> Series:
@@ -267,17 +272,27 @@ def summary_facts(stream: StreamSnapshot, history: History) -> list[tuple[str, s
     now = time.time_ns()
     empty = not stream.messages
     facts = [
-        ("Subjects", ", ".join(config.get("subjects") or ()) or origin_text(stream)),
-        ("Keeps", keeps_text(config)),
-        ("When full", "refuses new messages" if config.get("discard") == "new" else "removes the oldest"),
-        ("Sequences", f"{figures.integer(stream.first_sequence)} to {figures.integer(stream.last_sequence)}"),
-        ("First message", "none" if empty else figures.relative_time(stream.first_time_ns, now)),
-        ("Last message", "none" if empty else figures.relative_time(stream.last_time_ns, now)),
-        ("Subjects seen", figures.integer(stream.subject_count)),
+        (tr("Subjects"), ", ".join(config.get("subjects") or ()) or origin_text(stream)),
+        (tr("Keeps"), keeps_text(config)),
+        (
+            tr("When full"),
+            tr("refuses new messages") if config.get("discard") == "new" else tr("removes the oldest"),
+        ),
+        (
+            tr("Sequences"),
+            tr(
+                "{first} to {last}",
+                first=figures.integer(stream.first_sequence),
+                last=figures.integer(stream.last_sequence),
+            ),
+        ),
+        (tr("First message"), tr("none") if empty else figures.relative_time(stream.first_time_ns, now)),
+        (tr("Last message"), tr("none") if empty else figures.relative_time(stream.last_time_ns, now)),
+        (tr("Subjects seen"), figures.integer(stream.subject_count)),
     ]
     for used, key, metric, name in (
-        (stream.bytes, "max_bytes", "bytes", "Size limit"),
-        (stream.messages, "max_msgs", "messages", "Message limit"),
+        (stream.bytes, "max_bytes", "bytes", tr("Size limit")),
+        (stream.messages, "max_msgs", "messages", tr("Message limit")),
     ):
         limit = int(config.get(key) or -1)
         if limit > 0:
@@ -285,15 +300,28 @@ def summary_facts(stream: StreamSnapshot, history: History) -> list[tuple[str, s
                 (name, limit_text(used, limit, history.change(StreamKey(stream.name), metric, _GROWTH_SPAN)))
             )
     if stream.deleted_count:
-        facts.append(("Gaps", figures.count_noun(stream.deleted_count, "message")))
+        facts.append(
+            (
+                tr("Gaps"),
+                tr_count(
+                    "{count} message",
+                    "{count} messages",
+                    stream.deleted_count,
+                    count=figures.integer(stream.deleted_count),
+                ),
+            )
+        )
     replicas = int(config.get("num_replicas") or 1)
-    facts.append(("Storage", f"{config.get('storage', 'file')}, {figures.count_noun(replicas, 'replica')}"))
+    facts.append((tr("Storage"), storage_text(config, replicas)))
     if stream.leader:
-        facts.append(("Leader", stream.leader))
+        facts.append((tr("Leader"), stream.leader))
     for source in (stream.mirror, *stream.sources):
         if source:
             facts.append(
-                (f"From {source.get('name')}", f"{figures.integer(int(source.get('lag') or 0))} behind")
+                (
+                    tr("From {name}", name=source.get("name")),
+                    tr("{count} behind", count=figures.integer(int(source.get("lag") or 0))),
+                )
             )
     return facts
 
@@ -302,8 +330,8 @@ def limit_text(used: int, limit: int, change: tuple[float, float] | None) -> str
     """How much of a limit is used and when it is full at the present growth: ``43 %, full in 3 d``."""
     share = figures.percent(used / limit)
     if used >= limit * 0.999:
-        return f"{share}, full"
+        return tr("{share}, full", share=share)
     if change is None or change[1] < 10 or change[0] <= 0:
         return share
     seconds = (limit - used) / (change[0] / change[1])
-    return f"{share}, full in {figures.duration(seconds)}"
+    return tr("{share}, full in {time}", share=share, time=figures.duration(seconds))
