@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from memphis_desktop.language import tr, tr_count
+
 from . import command_line
 from .action import Action, Config
 from .streams import update_stream
@@ -18,10 +20,14 @@ def step_down(stream: str, consumer: str | None = None, preferred: str = "") -> 
     if consumer is None:
         command = command_line.join("nats", "stream", "cluster", "step-down", stream, *flags)
         return Action(
-            f"Step down leader of {stream}", f"STREAM.LEADER.STEPDOWN.{stream}", body, command, stream
+            tr("Step down leader of {stream}", stream=stream),
+            f"STREAM.LEADER.STEPDOWN.{stream}",
+            body,
+            command,
+            stream,
         )
     command = command_line.join("nats", "consumer", "cluster", "step-down", stream, consumer, *flags)
-    title = f"Step down leader of consumer {consumer} on {stream}"
+    title = tr("Step down leader of consumer {consumer} on {stream}", consumer=consumer, stream=stream)
     return Action(title, f"CONSUMER.LEADER.STEPDOWN.{stream}.{consumer}", body, command, stream)
 
 
@@ -30,27 +36,33 @@ def step_down_meta(preferred: str = "") -> Action:
     body = {"placement": {"preferred": preferred}} if preferred else None
     host = [f"--host={preferred}"] if preferred else []
     command = command_line.join("nats", "server", "cluster", "step-down", *host, "--force")
-    return Action("Step down the meta leader", "META.LEADER.STEPDOWN", body, command, "", system=True)
+    return Action(tr("Step down the meta leader"), "META.LEADER.STEPDOWN", body, command, "", system=True)
 
 
 def remove_peer(stream: str, peer: str) -> Action:
     """Take a server out of a stream's group; the cluster puts another in its place when it has one."""
     command = command_line.join("nats", "stream", "cluster", "peer-remove", stream, peer, "--force")
-    title = f"Remove {peer} from {stream}"
+    title = tr("Remove {peer} from {stream}", peer=peer, stream=stream)
     return Action(title, f"STREAM.PEER.REMOVE.{stream}", {"peer": peer}, command, stream)
 
 
 def evacuate_peer(stream: str, peer: str) -> Action:
     """Copy a stream to a spare server, then take `peer` out of its group (servers from 2.15 on)."""
     suffix, body = f"STREAM.PEER.EVACUATE.{stream}", {"peer": peer}
-    return Action(f"Evacuate {stream} from {peer}", suffix, body, command_line.request(suffix, body), stream)
+    return Action(
+        tr("Evacuate {stream} from {peer}", stream=stream, peer=peer),
+        suffix,
+        body,
+        command_line.request(suffix, body),
+        stream,
+    )
 
 
 def evacuate_server(name: str, peer_id: str) -> Action:
     """Move every stream and consumer off a server (from 2.15 on); needs the system account."""
     body = {"peer": name, **({"peer_id": peer_id} if peer_id else {})}
     return Action(
-        f"Evacuate server {name}",
+        tr("Evacuate server {name}", name=name),
         "SERVER.EVACUATE",
         body,
         command_line.request("SERVER.EVACUATE", body),
@@ -63,13 +75,18 @@ def remove_server(name: str, peer_id: str) -> Action:
     """Take a server that is gone for good out of the meta group; needs the system account."""
     body = {"peer": name, **({"peer_id": peer_id} if peer_id else {})}
     command = command_line.join("nats", "server", "cluster", "peer-remove", peer_id or name, "--force")
-    return Action(f"Remove server {name}", "SERVER.REMOVE", body, command, "", destroys=True, system=True)
+    return Action(
+        tr("Remove server {name}", name=name), "SERVER.REMOVE", body, command, "", destroys=True, system=True
+    )
 
 
 def scale_stream(config: Config, replicas: int) -> Action:
     """Change how many copies of a stream there are."""
     made = update_stream({**config, "num_replicas": replicas}, config)
-    return replace(made, title=f"Scale {config['name']} to {replicas} replicas")
+    title = tr_count(
+        "Scale {name} to {count} replica", "Scale {name} to {count} replicas", replicas, name=config["name"]
+    )
+    return replace(made, title=title)
 
 
 def move_stream(config: Config, cluster: str, tags: Sequence[str]) -> Action:
@@ -84,11 +101,13 @@ def move_stream(config: Config, cluster: str, tags: Sequence[str]) -> Action:
         changed.pop("placement", None)
     made = update_stream(changed, config)
     where = " ".join([cluster, *tags]) or "anywhere"
-    return replace(made, title=f"Move {config['name']} to {where}")
+    return replace(made, title=tr("Move {name} to {where}", name=config["name"], where=where))
 
 
 def cancel_move(stream: str, account: str = "") -> Action:
     """Leave a stream where it is; with `account` through the system account, for servers before 2.15."""
     suffix = f"ACCOUNT.STREAM.CANCEL_MOVE.{account}.{stream}" if account else f"STREAM.CANCEL_MOVE.{stream}"
     command = command_line.request(suffix)
-    return Action(f"Cancel the move of {stream}", suffix, None, command, stream, system=bool(account))
+    return Action(
+        tr("Cancel the move of {stream}", stream=stream), suffix, None, command, stream, system=bool(account)
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from memphis_desktop.language import tr
+
 from . import command_line
 from .action import Action, Config
 
@@ -27,7 +29,10 @@ def create_consumer(stream: str, config: Config, *, purpose: str = "create") -> 
     flags = command_line.consumer_flags(config, {})
     kind = f"--target={config['deliver_subject']}" if config.get("deliver_subject") else "--pull"
     command = command_line.join("nats", "consumer", "add", stream, name, kind, *flags, "--defaults")
-    title = f"Create consumer {name or '(unnamed)'} on {stream}"
+    if name:
+        title = tr("Create consumer {name} on {stream}", name=name, stream=stream)
+    else:
+        title = tr("Create a consumer without a name on {stream}", stream=stream)
     return Action(title, suffix, body, command, stream)
 
 
@@ -37,34 +42,39 @@ def update_consumer(stream: str, config: Config, before: Config) -> Action:
     name = str(config.get("durable_name") or config.get("name"))
     flags = command_line.consumer_flags(config, before)
     command = command_line.join("nats", "consumer", "edit", stream, name, *flags, "--force")
-    return replace(made, title=f"Change consumer {name} on {stream}", command=command, before=before)
+    return replace(
+        made,
+        title=tr("Change consumer {name} on {stream}", name=name, stream=stream),
+        command=command,
+        before=before,
+    )
 
 
 def delete_consumer(stream: str, name: str, before: Config | None = None) -> Action:
     """Delete a consumer with its position and everything pending."""
     command = command_line.join("nats", "consumer", "rm", stream, name, "--force")
-    title = f"Delete consumer {name} on {stream}"
+    title = tr("Delete consumer {name} on {stream}", name=name, stream=stream)
     return Action(title, f"CONSUMER.DELETE.{stream}.{name}", None, command, stream, before, True)
 
 
 def pause_consumer(stream: str, name: str, until: str) -> Action:
     """Stop deliveries until a time (RFC 3339)."""
     command = command_line.join("nats", "consumer", "pause", stream, name, until, "--force")
-    title = f"Pause consumer {name} on {stream}"
+    title = tr("Pause consumer {name} on {stream}", name=name, stream=stream)
     return Action(title, f"CONSUMER.PAUSE.{stream}.{name}", {"pause_until": until}, command, stream)
 
 
 def resume_consumer(stream: str, name: str) -> Action:
     """Let a paused consumer go on."""
     command = command_line.join("nats", "consumer", "resume", stream, name, "--force")
-    title = f"Resume consumer {name} on {stream}"
+    title = tr("Resume consumer {name} on {stream}", name=name, stream=stream)
     return Action(title, f"CONSUMER.PAUSE.{stream}.{name}", None, command, stream)
 
 
 def unpin_consumer(stream: str, name: str, group: str) -> Action:
     """Take the pin from the client that holds it, so that another gets a turn."""
     command = command_line.join("nats", "consumer", "unpin", stream, name, group, "--force")
-    title = f"Unpin group {group} of consumer {name} on {stream}"
+    title = tr("Unpin group {group} of consumer {name} on {stream}", group=group, name=name, stream=stream)
     return Action(title, f"CONSUMER.UNPIN.{stream}.{name}", {"group": group}, command, stream)
 
 
@@ -73,5 +83,5 @@ def reset_consumer(stream: str, name: str, sequence: int | None) -> Action:
     arguments = [f"--seq={sequence}"] if sequence else []
     command = command_line.join("nats", "consumer", "reset", stream, name, *arguments, "--force")
     body = {"seq": sequence} if sequence else None
-    title = f"Reset consumer {name} on {stream}"
+    title = tr("Reset consumer {name} on {stream}", name=name, stream=stream)
     return Action(title, f"CONSUMER.RESET.{stream}.{name}", body, command, stream, destroys=True)

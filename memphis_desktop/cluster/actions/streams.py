@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from memphis_desktop.language import tr
+
 from . import command_line
 from .action import Action, Config
 
@@ -13,7 +15,7 @@ def create_stream(config: Config) -> Action:
     name = str(config["name"])
     flags = command_line.stream_flags(config, {})
     command = command_line.join("nats", "stream", "add", name, *flags, "--defaults")
-    return Action(f"Create stream {name}", f"STREAM.CREATE.{name}", dict(config), command, name)
+    return Action(tr("Create stream {name}", name=name), f"STREAM.CREATE.{name}", dict(config), command, name)
 
 
 def update_stream(config: Config, before: Config) -> Action:
@@ -23,7 +25,7 @@ def update_stream(config: Config, before: Config) -> Action:
         "nats", "stream", "edit", name, *command_line.stream_flags(config, before), "--force"
     )
     body = {key: value for key, value in config.items() if value is not None}
-    return Action(f"Change stream {name}", f"STREAM.UPDATE.{name}", body, command, name, before)
+    return Action(tr("Change stream {name}", name=name), f"STREAM.UPDATE.{name}", body, command, name, before)
 
 
 def seal_stream(config: Config) -> Action:
@@ -31,7 +33,9 @@ def seal_stream(config: Config) -> Action:
     name = str(config["name"])
     command = command_line.join("nats", "stream", "seal", name, "--force")
     body = {**config, "sealed": True}
-    return Action(f"Seal stream {name}", f"STREAM.UPDATE.{name}", body, command, name, config, True)
+    return Action(
+        tr("Seal stream {name}", name=name), f"STREAM.UPDATE.{name}", body, command, name, config, True
+    )
 
 
 def purge_stream(name: str, *, subject: str = "", below: int = 0, keep: int = 0) -> Action:
@@ -56,13 +60,22 @@ def purge_stream(name: str, *, subject: str = "", below: int = 0, keep: int = 0)
             body[key] = value
             flags.append(f"{flag}={value}")
     command = command_line.join("nats", "stream", "purge", name, *flags, "--force")
-    return Action(f"Purge stream {name}", f"STREAM.PURGE.{name}", body or None, command, name, destroys=True)
+    return Action(
+        tr("Purge stream {name}", name=name),
+        f"STREAM.PURGE.{name}",
+        body or None,
+        command,
+        name,
+        destroys=True,
+    )
 
 
 def delete_stream(name: str, before: Config | None = None) -> Action:
     """Delete a stream with its messages and consumers."""
     command = command_line.join("nats", "stream", "rm", name, "--force")
-    return Action(f"Delete stream {name}", f"STREAM.DELETE.{name}", None, command, name, before, True)
+    return Action(
+        tr("Delete stream {name}", name=name), f"STREAM.DELETE.{name}", None, command, name, before, True
+    )
 
 
 def delete_message(stream: str, sequence: int, *, erase: bool = True) -> Action:
@@ -72,7 +85,7 @@ def delete_message(stream: str, sequence: int, *, erase: bool = True) -> Action:
         body["no_erase"] = True
     command = command_line.join("nats", "stream", "rmm", stream, str(sequence), "--force")
     return Action(
-        f"Delete message {sequence} of stream {stream}",
+        tr("Delete message {sequence} of stream {stream}", sequence=sequence, stream=stream),
         f"STREAM.MSG.DELETE.{stream}",
         body,
         command,

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -69,7 +69,9 @@ class _Editor:
     def __init__(self, field: Field, value: Any, changed: Callable[[], None], level: int) -> None:
         self.field = field
         self.original = value
-        self.note = PlainLabel("", "information", wrap=True)  # what the value was, once it is another
+        self.note = PlainLabel(
+            "", "information", elide=Qt.TextElideMode.ElideRight
+        )  # what the value was, once it is another
         self.note.hide()
         self.widget: QWidget
         if field.kind == "switch":
@@ -131,14 +133,17 @@ class _Editor:
             self.widget.style().polish(self.widget)
         self.widget.setToolTip(problem)
 
-    def show_change(self, value: Any) -> None:
-        """Say what the value was when it is another now."""
+    def show_change(self, value: Any) -> bool:
+        """Say what the value was when it is another now; whether that takes more or less room than before."""
         changed = not _same(self.field, value, self.original)
         if changed:
             was = tr("Was: {value}", value=value_text(self.field, self.original))
             self.note.setText(f"{was}. {tr('May remove messages.')}" if self.field.danger else was)
             self.note.setRole("warning" if self.field.danger else "information")
+        if self.note.isHidden() != changed:
+            return False
         self.note.setVisible(changed)
+        return True
 
 
 def _since(level: int) -> str:
@@ -229,6 +234,14 @@ class ConfigurationForm(QScrollArea):
     def _edited(self) -> None:
         self.changed.emit()
 
+    def _lay_out_anew(self) -> None:
+        """Qt's form layout keeps heights for widths that hold no more when something in a row appears."""
+        holder = self.widget()
+        layout = holder.layout() if holder is not None else None
+        if layout is not None:
+            layout.invalidate()
+            layout.activate()
+
     def config(self) -> dict[str, Any]:
         """The configuration as entered: what it was, with what was changed.
 
@@ -247,8 +260,8 @@ class ConfigurationForm(QScrollArea):
                 editor.mark(str(error))
                 continue
             editor.mark("")
-            if self._marks_changes:
-                editor.show_change(value)
+            if self._marks_changes and editor.show_change(value):
+                QTimer.singleShot(0, self, self._lay_out_anew)
             if not _same(editor.field, value, get_value(self._before, key)):
                 set_value(result, key, value)
         return {key: value for key, value in result.items() if value is not None}

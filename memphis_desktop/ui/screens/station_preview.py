@@ -32,23 +32,23 @@ class StationPreview(QWidget):
         head = QHBoxLayout()
         head.addWidget(self.title, 1)
         head.addWidget(self.open_button)
-        self.facts = Facts(2)
+        self.facts = Facts(1)
         self.time_range = TimeRange(300.0, self)
         self.graph = TimeSeriesGraph(tr("Rate"), "messages/s", self.time_range, zone=context.zone)
         self.graph.setProperty("panel", "")
         self.groups = DataTable(
             [
-                Column("name", tr("Group"), lambda c: c.name, "mono", 110, stretch=True),
-                Column("lag", tr("Lag"), lambda c: c.num_pending, "number", 72),
+                Column("name", tr("Group"), lambda c: c.name, "mono", 84, stretch=True),
+                Column("lag", tr("Lag"), lambda c: c.num_pending, "number", 56),
                 Column(
-                    "seconds", tr("Behind"), lambda c: c.lag_seconds, "duration", 84, text=figures.lag_seconds
+                    "seconds", tr("Behind"), lambda c: c.lag_seconds, "duration", 70, text=figures.lag_seconds
                 ),
                 Column(
                     "trend",
                     tr("Trend"),
                     lambda c: trend(context.session.history, c.stream, c.name),
                     "badge",
-                    84,
+                    78,
                 ),
             ],
             lambda c: (c.stream, c.name),

@@ -100,11 +100,13 @@ class FetchDialog(Dialog):
         for widget in before:
             top.addWidget(widget)
         top.addStretch()
-        answers = (self.ack_button, self.progress_button, self.term_button, self.nak_button)
-        for button in answers:
-            top.addWidget(button)
-        top.addWidget(self.delay)
         self.body.addLayout(top)
+        below = QHBoxLayout()
+        below.setSpacing(theme.SPACE_2)
+        for button in (self.ack_button, self.progress_button, self.term_button, self.nak_button):
+            below.addWidget(button)
+        below.addWidget(self.delay)
+        below.addStretch()
         self.table = DataTable(
             [
                 Column("sequence", tr("Sequence"), lambda r: r.sequence, "number", 90),
@@ -126,6 +128,7 @@ class FetchDialog(Dialog):
         split.addWidget(self.payload)
         split.setSizes([260, 120])
         self.body.addWidget(split, 1)
+        self.body.addLayout(below)
         self.cancel_button.hide()
         self.table.current_changed.connect(self._show_payload)
         self.table.selection_changed.connect(lambda _: self._enable())
