@@ -50,6 +50,7 @@ class ConsumerReader:
         self._sweep = sweep
         self.catch_up = CatchUp(asker, state, attention, sweep, self._read_of)
         self._read_at_sequence: dict[str, int] = {}
+        self._lists_read = 0
         self._began = False
 
     async def read(self) -> None:
@@ -63,9 +64,10 @@ class ConsumerReader:
             # An empty list helps nobody: at first many, then half of the budget also when answers are slow.
             room = max(left - OTHERS, self._asker.budget.left_of_half) if self._began else FIRST_BURST
             self._began = True
+        before = self._lists_read
         try:
             await self._asker.together(self._read_of, due[:room], ROUND_LIMIT)
-            if due:
+            if self._lists_read > before:  # a round that took too long has begun none
                 self._state.errors.pop("consumers", None)
                 self._state.read_at["consumers"] = time.time_ns()
         except NotConnected:
@@ -142,6 +144,7 @@ class ConsumerReader:
                 break
         self._state.take_consumers(stream, infos, now, all_of_them=not missing)
         self._read_at_sequence[stream] = snapshot.last_sequence
+        self._lists_read += 1
 
     # Lag in seconds
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from memphis_desktop.cluster.session import Session
 
 Config = Mapping[str, Any]
+SERVERS_OWN = "_nats."  # untranslated: how the keys begin that servers add to metadata
 
 
 @dataclass(frozen=True, slots=True)

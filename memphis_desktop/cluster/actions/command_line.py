@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .action import Config
+from .action import SERVERS_OWN, Config
 
 _SECOND = 1_000_000_000
 
@@ -73,7 +73,7 @@ def _times(name: str, value: Any) -> Sequence[str]:
 
 
 def _pairs(name: str, value: Any) -> Sequence[str]:
-    shown = {key: item for key, item in (value or {}).items() if not str(key).startswith("_nats.")}
+    shown = {key: item for key, item in (value or {}).items() if not str(key).startswith(SERVERS_OWN)}
     return [f"{name}={key}:{item}" for key, item in shown.items()]
 
 

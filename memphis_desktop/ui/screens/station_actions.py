@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QDateTimeEdit, QLineEdit, QWidget
 
 from memphis_desktop.cluster import actions, consumer_reset
 from memphis_desktop.cluster.actions import Action
+from memphis_desktop.cluster.actions.action import SERVERS_OWN
 from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.cluster.raft.groups import write_refusal
@@ -587,7 +588,7 @@ def _one_filter(config: Mapping[str, Any]) -> dict[str, Any]:
 def without_server_metadata(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without what servers add to it."""
     cleaned = dict(config)
-    metadata = {k: v for k, v in (cleaned.get("metadata") or {}).items() if not k.startswith("_nats.")}
+    metadata = {k: v for k, v in (cleaned.get("metadata") or {}).items() if not k.startswith(SERVERS_OWN)}
     if metadata:
         cleaned["metadata"] = metadata
     else:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from memphis_desktop.cluster.actions.action import SERVERS_OWN
 from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
@@ -247,7 +248,7 @@ def _retention(row: StationRow) -> Any:
 
 def _metadata(row: StationRow) -> str:
     found = row.stream.config.get("metadata") or {}
-    own = ((key, value) for key, value in found.items() if not str(key).startswith("_nats."))
+    own = ((key, value) for key, value in found.items() if not str(key).startswith(SERVERS_OWN))
     return ", ".join(f"{key}={value}" for key, value in sorted(own))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QTabWidget, QWidget
 
+from memphis_desktop.cluster.actions.action import SERVERS_OWN
 from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.cluster.profiles import ProfileError
 from memphis_desktop.language import tr, tr_count
@@ -55,7 +56,7 @@ def different_settings(left: Mapping[str, Any], right: Mapping[str, Any]) -> lis
 
 def _cleaned(key: str, value: Any) -> Any:
     if key == "metadata" and isinstance(value, Mapping):
-        value = {k: v for k, v in value.items() if not k.startswith("_nats.")}
+        value = {k: v for k, v in value.items() if not k.startswith(SERVERS_OWN)}
     return None if value in ("", [], {}, False) else value
 
 
@@ -78,7 +79,7 @@ class CompareDialog(Dialog):
         left: StreamSnapshot,
         right: StreamSnapshot | None = None,
     ) -> None:
-        super().__init__(parent, f"Compare {left.name}", tr("Done"), width=820)
+        super().__init__(parent, tr("Compare {name}", name=left.name), tr("Done"), width=820)
         self.cancel_button.hide()
         self._left = left
         self._others = _others(context, left)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from memphis_desktop.cluster.actions.action import SERVERS_OWN
 from memphis_desktop.language import tr
 from memphis_desktop.language.figures import typed
 from memphis_desktop.ui import format as figures
@@ -170,7 +171,7 @@ def to_text(field: Field, value: Any) -> str:
     if field.kind == "subjects":
         return "\n".join(value)
     if field.kind == "pairs":
-        return "\n".join(f"{key}: {item}" for key, item in value.items() if not key.startswith("_nats."))
+        return "\n".join(f"{key}: {item}" for key, item in value.items() if not key.startswith(SERVERS_OWN))
     if field.kind == "json":
         return json.dumps(value, indent=2, ensure_ascii=False) if value else ""
     return str(value)
@@ -588,7 +589,7 @@ def value_text(field: Field, value: object) -> str:
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     if isinstance(value, dict) and field.kind == "pairs":
-        shown = {k: v for k, v in value.items() if not k.startswith("_nats.")}
+        shown = {k: v for k, v in value.items() if not k.startswith(SERVERS_OWN)}
         return ", ".join(f"{key}: {item}" for key, item in shown.items()) or "–"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
 

@@ -188,6 +188,6 @@ def _note(note: str) -> str:
     """What an advisory said of a message, as people read it."""
     return {
         "refused": tr("refused"),
-        "out of deliveries": tr("out of deliveries"),
+        "out of deliveries": tr("out of deliveries"),  # untranslated: a key of ours
         "terminated": tr("terminated"),
     }.get(note, note)

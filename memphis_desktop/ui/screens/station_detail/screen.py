@@ -64,7 +64,10 @@ class StationDetailScreen(Screen):
         self.range_bar = TimeRangeBar(self.time_range, longest=LONGEST)
         self.header.add_widget(self.range_bar)
         self.edit_button = self.header.add_action(
-            tr("Edit"), self._edit, icon_name="pencil-simple", tooltip="Ctrl+E"
+            tr("Edit"),
+            self._edit,
+            icon_name="pencil-simple",
+            tooltip="Ctrl+E",  # untranslated: a key
         )
         self.header.add_icon_action("download-simple", tr("Back up this station"), self._back_up)
         self.purge_button = self.header.add_icon_action("eraser", tr("Remove messages"), self._purge)
