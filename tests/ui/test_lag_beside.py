@@ -55,8 +55,9 @@ class Script:
         return time.time() - message.time.timestamp()
 
     def drain(self) -> float:
-        """Seconds until the lag is gone, at the rate since the first look."""
-        (first_at, first), (last_at, last) = self.samples[0], self.samples[-1]
+        """Seconds until the lag is gone, at the rate of the last twenty seconds: it stood still before."""
+        last_at, last = self.samples[-1]
+        first_at, first = next(sample for sample in self.samples if sample[0] >= last_at - 20)
         gone = (first - last) / (last_at - first_at)
         return last / gone if gone > 0 else float("inf")
 
