@@ -20,6 +20,7 @@ from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.files import FORMATS, SUFFIXES, Exporter, FileProblem, FileProgress
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
@@ -34,7 +35,7 @@ class MessageExportDialog(Dialog):
     """Subclasses give the messages by `messages`, and may add rows to `form` before calling `arrange`."""
 
     def __init__(self, context: ScreenContext, parent: QWidget, title: str, file_name: str) -> None:
-        super().__init__(parent, title, "Export", width=560)
+        super().__init__(parent, title, tr("Export"), width=560)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.context = context
         self.exporter: Exporter | None = None
@@ -44,7 +45,7 @@ class MessageExportDialog(Dialog):
         for key, name in FORMATS.items():
             self.form_box.addItem(name, key)
         self.form_box.currentIndexChanged.connect(self._form_changed)
-        self.form_box.setToolTip("Each can be imported again, with exactly the same bytes")
+        self.form_box.setToolTip(tr("Each can be imported again, with exactly the same bytes"))
         self.path_field = QLineEdit(str(Path.home() / f"{file_name}.ndjson"))
         self.path_field.setProperty("role", "mono")
         self.bar = QProgressBar()
@@ -58,7 +59,7 @@ class MessageExportDialog(Dialog):
 
     def arrange(self, help_text: str = "") -> None:
         """Put form and place below the rows there are; ``help_text`` explains the form."""
-        choose = QPushButton("Choose")
+        choose = QPushButton(tr("Choose"))
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose)
         line = QWidget()
@@ -67,8 +68,8 @@ class MessageExportDialog(Dialog):
         row.setSpacing(theme.SPACE_2)
         row.addWidget(self.path_field, 1)
         row.addWidget(choose)
-        add_form_row(self.form, "Form", self.form_box, help_text)
-        add_form_row(self.form, "File", line)
+        add_form_row(self.form, tr("Form"), self.form_box, help_text)
+        add_form_row(self.form, tr("File"), line)
         self.body.addLayout(self.form)
         self.body.addWidget(self.bar)
         self.body.addWidget(self.note)
@@ -88,8 +89,15 @@ class MessageExportDialog(Dialog):
 
     def outcome(self, progress: FileProgress, path: Path) -> tuple[str, str]:
         """Return what to say when all is written, and as what kind of message."""
-        count = figures.count_noun(progress.messages, "message")
-        return f"Exported {count} ({figures.bytes_size(progress.bytes)}) to {path}.", "good"
+        count = tr_count(
+            "{count} message", "{count} messages", progress.messages, count=figures.integer(progress.messages)
+        )
+        return tr(
+            "Exported {messages} ({bytes}) to {path}.",
+            messages=count,
+            bytes=figures.bytes_size(progress.bytes),
+            path=path,
+        ), "good"
 
     def accept(self) -> None:
         """Begin to write."""
@@ -97,14 +105,14 @@ class MessageExportDialog(Dialog):
             return
         path = Path(self.path_field.text().strip()).expanduser()
         if not path.name or not path.parent.is_dir():
-            self.show_error("Choose a file in a folder that exists.")
+            self.show_error(tr("Choose a file in a folder that exists."))
             return
         self.show_error("")
         self.exporter = Exporter(path, self.form_box.currentData(), decoder=current_decoders().decode)
         self.verb_button.setEnabled(False)
         self.bar.show()
         self._timer.start()
-        self.context.run(self._run(self.exporter), "export the messages")
+        self.context.run(self._run(self.exporter), tr("export the messages"))
 
     def reject(self) -> None:
         """Cancel: a half-written file is removed."""
@@ -123,7 +131,7 @@ class MessageExportDialog(Dialog):
                 self.show_error(f"{str(error).rstrip('.')}.")
             return
         if exporter.cancelled:
-            self.context.notify("The export was cancelled; no file was kept.")
+            self.context.notify(tr("The export was cancelled; no file was kept."))
             return
         self._timer.stop()
         self.context.notify(*self.outcome(progress, exporter.path))
@@ -136,13 +144,21 @@ class MessageExportDialog(Dialog):
         share = self.share()
         if share is not None:
             self.bar.setValue(min(1000, round(1000 * share)))
-        self.note.setText(f"{figures.count_noun(done.messages, 'message')}, {figures.bytes_size(done.bytes)}")
+        self.note.setText(
+            tr_count(
+                "{count} message, {bytes}",
+                "{count} messages, {bytes}",
+                done.messages,
+                count=figures.integer(done.messages),
+                bytes=figures.bytes_size(done.bytes),
+            )
+        )
 
     def _form_changed(self) -> None:
         path = Path(self.path_field.text())
         self.path_field.setText(str(path.with_suffix(SUFFIXES[self.form_box.currentData()])))
 
     def _choose(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Export to", self.path_field.text())
+        path, _ = QFileDialog.getSaveFileName(self, tr("Export to"), self.path_field.text())
         if path:
             self.path_field.setText(path)

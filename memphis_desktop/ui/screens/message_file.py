@@ -15,6 +15,7 @@ from memphis_desktop.inspect.files import FileProblem, FileSlice, slices_of
 from memphis_desktop.inspect.filter import Filter, FilterError, parse_filter
 from memphis_desktop.inspect.mask import Masker, Masking
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.opening import holds_messages
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
@@ -38,12 +39,17 @@ Row = tuple[int, InspectedMessage]  # the place in the file, from 1
 
 COLUMNS = [
     Column("place", "No.", lambda row: row[0], "number", 54),
-    Column("sequence", "Sequence", lambda row: row[1].sequence or None, "number", 80),
-    Column("time", "Time", lambda row: row[1].time_ns or None, "time", 110),
-    Column("subject", "Subject", lambda row: visible(row[1].subject, single_line=True), "mono", 130),
-    Column("size", "Size", lambda row: len(row[1].payload), "bytes", 80),
+    Column("sequence", tr("Sequence"), lambda row: row[1].sequence or None, "number", 80),
+    Column("time", tr("Time"), lambda row: row[1].time_ns or None, "time", 110),
+    Column("subject", tr("Subject"), lambda row: visible(row[1].subject, single_line=True), "mono", 130),
+    Column("size", tr("Size"), lambda row: len(row[1].payload), "bytes", 80),
     Column(
-        "payload", "Payload", lambda row: preview(row[1].payload, _PREVIEW_BYTES), "mono", 130, stretch=True
+        "payload",
+        tr("Payload"),
+        lambda row: preview(row[1].payload, _PREVIEW_BYTES),
+        "mono",
+        130,
+        stretch=True,
     ),
 ]
 
@@ -54,7 +60,7 @@ class MessageFileScreen(Screen):
     What is beyond the bounds is counted, not held.
     """
 
-    title = "File"
+    title = tr("File")
     route_name = "file"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
@@ -63,10 +69,10 @@ class MessageFileScreen(Screen):
         self.summary: BackupSummary | None = None  # of a backup
         self._filter = parse_filter("")
         self._reading = 0  # which reading the rows belong to
-        self.header = PageHeader("File")
+        self.header = PageHeader(tr("File"))
         self.banner = Banner("information")
         self.banner.hide()
-        self.filter = FilterBar("Find: words, header.type:refund, json.total > 1000")
+        self.filter = FilterBar(tr("Find: words, header.type:refund, json.total > 1000"))
         self.filter.field.setToolTip(HELP)
         self.filter.field.setMaximumWidth(560)
         self.table = DataTable(COLUMNS, lambda row: row[0], "message_file", default_sort=("place", False))
@@ -109,7 +115,7 @@ class MessageFileScreen(Screen):
 
     def read_again(self) -> None:
         """Read from the start: another filter, or the file was mended."""
-        self.context.run(self.read(), f"read {self.path.name}")
+        self.context.run(self.read(), tr("read {name}", name=self.path.name))
 
     def stop(self) -> None:
         """Stop reading; what was found stays."""
@@ -142,7 +148,12 @@ class MessageFileScreen(Screen):
         if self._filter is not wanted:
             return  # another reading has begun
         if reading != self._reading and not problem:
-            problem = f"Stopped after {figures.count_noun(found.read, 'message')}."
+            problem = tr_count(
+                "Stopped after {count} message.",
+                "Stopped after {count} messages.",
+                found.read,
+                count=figures.integer(found.read),
+            )
         self._show(found)
         self._say_end(found, problem)
 
@@ -165,30 +176,56 @@ class MessageFileScreen(Screen):
 
     def _show_figures(self, found: _Found) -> None:
         self.filter.set_count(found.text())
-        self.banner.set_content("information", f"Reading: {found.text()} so far.", ("Stop", self.stop))
+        self.banner.set_content(
+            "information", tr("Reading: {found} so far.", found=found.text()), (tr("Stop"), self.stop)
+        )
         self.banner.show()
 
     def _say_end(self, found: _Found, problem: str) -> None:
         self.banner.hide()
         if not found.rows and problem:
-            self.table.set_state("error", "No message could be read.", ("Read again", self.read_again))
-        elif not found.rows and found.filtered:
-            text = f"None of {figures.count_noun(found.read, 'message')} matches."
             self.table.set_state(
-                "empty", text, ("Show all", self.filter.field.clear), icon="magnifying-glass"
+                "error", tr("No message could be read."), (tr("Read again"), self.read_again)
+            )
+        elif not found.rows and found.filtered:
+            text = tr_count(
+                "None of {count} message matches.",
+                "None of {count} messages matches.",
+                found.read,
+                count=figures.integer(found.read),
+            )
+            self.table.set_state(
+                "empty", text, (tr("Show all"), self.filter.field.clear), icon="magnifying-glass"
             )
         elif not found.rows:
-            self.table.set_state("empty", "This file holds no messages.", icon="file")
+            self.table.set_state("empty", tr("This file holds no messages."), icon="file")
         left_out = found.count - len(found.rows)
         if problem:
-            self.banner.set_content("bad", problem, ("Read again", self.read_again))
+            self.banner.set_content("bad", problem, (tr("Read again"), self.read_again))
         elif left_out > 0:
-            first = figures.count_noun(len(found.rows), "match" if found.filtered else "message")
-            hint = f" Find others with the filter, as with seq > {found.rows[-1][1].sequence}."
-            text = f"The first {first} are shown; {figures.integer(left_out)} more are in the file."
-            text += hint if found.rows[-1][1].sequence else ""
-            self.banner.set_content("information", text, None)
+            self._say_left_out(found, left_out)
         self.banner.setVisible(bool(problem) or left_out > 0)
+
+    def _say_left_out(self, found: _Found, left_out: int) -> None:
+        values = {"count": figures.integer(len(found.rows)), "more": figures.integer(left_out)}
+        sequence = found.rows[-1][1].sequence
+        if found.filtered:
+            text = tr_count(
+                "The first match is shown; {more} more are in the file.",
+                "The first {count} matches are shown; {more} more are in the file.",
+                len(found.rows),
+                **values,
+            )
+        elif sequence:
+            text = tr(
+                "The first {count} messages are shown; {more} more are in the file."
+                " Find others with the filter, as with {example}.",
+                example=f"seq > {sequence}",
+                **values,
+            )
+        else:
+            text = tr("The first {count} messages are shown; {more} more are in the file.", **values)
+        self.banner.set_content("information", text, None)
 
     def _filter_entered(self, text: str) -> None:
         """Find in all of the file; what is no filter is said in the tooltip."""
@@ -230,9 +267,9 @@ class MessageFileScreen(Screen):
         """For the palette."""
         return [
             Command(
-                "Show the message's details", keymap.key("file.pane"), self._toggle_detail, "square-half"
+                tr("Show the message's details"), keymap.key("file.pane"), self._toggle_detail, "square-half"
             ),
-            Command("Read the file again", keymap.key("file.read"), self.read_again, "arrow-clockwise"),
+            Command(tr("Read the file again"), keymap.key("file.read"), self.read_again, "arrow-clockwise"),
         ]
 
     def _toggle_detail(self) -> None:
@@ -240,7 +277,7 @@ class MessageFileScreen(Screen):
 
     def breadcrumb(self) -> list[tuple[str, Route | None]]:
         """The file's name."""
-        return [("Home", Route("home")), (self.path.name or "File", None)]
+        return [(tr("Home"), Route("home")), (self.path.name or tr("File"), None)]
 
 
 class _Found:
@@ -283,8 +320,10 @@ class _Found:
 
     def text(self) -> str:
         """How much there is."""
-        read = figures.count_noun(self.read, "message")
-        return f"{figures.integer(self.count)} of {read}" if self.filtered else read
+        read = tr_count("{count} message", "{count} messages", self.read, count=figures.integer(self.read))
+        if not self.filtered:
+            return read
+        return tr("{matches} of {messages}", matches=figures.integer(self.count), messages=read)
 
 
 def _chooser(
@@ -308,9 +347,13 @@ def _chooser(
 
 def summary_text(found: BackupSummary) -> str:
     """What a backup says of itself, in a line."""
-    parts = ["Backup"]
+    parts = [tr("Backup")]
     if found.messages is not None:
-        parts.append(figures.count_noun(found.messages, "message"))
+        parts.append(
+            tr_count(
+                "{count} message", "{count} messages", found.messages, count=figures.integer(found.messages)
+            )
+        )
     if found.first_sequence and found.last_sequence:
         parts.append(f"#{figures.integer(found.first_sequence)} – #{figures.integer(found.last_sequence)}")
     if found.made_ns is not None:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QKeyEvent, QKeySequence, QTextCursor, QTextOption
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.decode.text import visible
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.filter_bar import FilterField
@@ -35,7 +36,7 @@ class TextView(QWidget):
 
     save_requested = Signal()
 
-    def __init__(self, name: str = "Text", parent: QWidget | None = None) -> None:
+    def __init__(self, name: str = tr("Text"), parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._text = ""
         self._shown = 0
@@ -51,7 +52,7 @@ class TextView(QWidget):
         self._note = PlainLabel("", "caption", wrap=True)
         self._more = QPushButton()
         self._more.clicked.connect(self._load_rest)
-        self._save = QPushButton("Save to file")
+        self._save = QPushButton(tr("Save to file"))
         self._save.clicked.connect(self.save_requested)
         self._bar = QWidget()
         row = QHBoxLayout(self._bar)
@@ -62,7 +63,7 @@ class TextView(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._put_slice)
-        self.find_field = FilterField("Find in this text")
+        self.find_field = FilterField(tr("Find in this text"))
         self.find_field.hide()
         self.find_field.returnPressed.connect(lambda: self.find_next())
         self.find_field.textChanged.connect(lambda _: self.find_next(again=True))
@@ -138,10 +139,12 @@ class TextView(QWidget):
         if rest <= 0:
             return
         total = figures.compact(len(self._text))
-        self._note.setText(f"The first {figures.compact(self._shown)} of {total} characters")
+        self._note.setText(
+            tr("The first {shown} of {total} characters", shown=figures.compact(self._shown), total=total)
+        )
         can = self._shown < MAX_CHARACTERS and not self._timer.isActive()
         self._more.setVisible(can)
         if can:
             rest_shown = min(len(self._text), MAX_CHARACTERS) - self._shown
-            self._more.setText(f"Show {figures.compact(rest_shown)} more")
+            self._more.setText(tr("Show {rest_shown} more", rest_shown=figures.compact(rest_shown)))
         self._save.setVisible(len(self._text) > MAX_CHARACTERS)

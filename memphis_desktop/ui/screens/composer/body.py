@@ -22,6 +22,7 @@ from memphis_desktop.inspect.draft import BodyForm, Draft, format_hex, parse_hex
 from memphis_desktop.inspect.encode import PLAIN, encode_json
 from memphis_desktop.inspect.forms import Field, default_value
 from memphis_desktop.inspect.forms.json_types import value_field
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -30,7 +31,7 @@ from memphis_desktop.ui.screens.decoders.choices import chosen, select_choice
 from memphis_desktop.ui.screens.decoders.store import current_decoders, notifier
 from memphis_desktop.ui.theme import fonts
 
-FORM_TITLES = {BodyForm.JSON: "JSON", BodyForm.TEXT: "Text", BodyForm.HEX: "Hex"}
+FORM_TITLES = {BodyForm.JSON: "JSON", BodyForm.TEXT: tr("Text"), BodyForm.HEX: tr("Hex")}
 EDIT_LIMIT = 256 << 10  # bytes; a larger body is kept as it is: checking it would hold up the window
 HELD_SHOWN = 2 << 10
 FORM_LIMIT = 1 << 20  # a larger body is edited as JSON
@@ -47,7 +48,7 @@ class BodyEditor(QPlainTextEdit):
         """Paste, within the limit."""
         if len(source.text()) > EDIT_LIMIT:
             limit = figures.bytes_size(EDIT_LIMIT)
-            self.refused.emit(f"More than {limit} is not pasted here; send it from a file.")
+            self.refused.emit(tr("More than {limit} is not pasted here; send it from a file.", limit=limit))
             return
         super().insertFromMimeData(source)
 
@@ -75,7 +76,7 @@ class BodyPanel(QWidget):
         self.editor.refused.connect(self.refused)
         self.editor.setFont(fonts.monospace(theme.SIZE_CAPTION))
         self.editor.setProperty("role", "mono")
-        self.editor.setAccessibleName("Body")
+        self.editor.setAccessibleName(tr("Body"))
         self.editor.setTabChangesFocus(False)
         self.editor.setMinimumHeight(120)
         self.form_view = FormView()
@@ -84,14 +85,14 @@ class BodyPanel(QWidget):
         self.views.addWidget(self.form_view)
         self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
         self.encoding_box = QComboBox()
-        self.encoding_box.setAccessibleName("Send as")
-        self.encoding_box.setToolTip("Send the JSON as MsgPack, CBOR, or a type of the decoders")
+        self.encoding_box.setAccessibleName(tr("Send as"))
+        self.encoding_box.setToolTip(tr("Send the JSON as MsgPack, CBOR, or a type of the decoders"))
         self.encoding_box.setMinimumContentsLength(12)
         self.encoding_box.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.example_button = _ghost("Example", "Write every field of the type with its default")
-        self.format_button = _ghost("Format", "Indent the JSON; numbers stay as they are")
+        self.example_button = _ghost(tr("Example"), tr("Write every field of the type with its default"))
+        self.format_button = _ghost(tr("Format"), tr("Indent the JSON; numbers stay as they are"))
         self.forms = QButtonGroup(self)
         segments = QFrame()
         segments.setProperty("panel", "segments")
@@ -99,7 +100,7 @@ class BodyPanel(QWidget):
         row.setContentsMargins(2, 2, 2, 2)
         row.setSpacing(2)
         titles = [(FORM_TITLES[form], index) for index, form in enumerate(BodyForm)]
-        titles.insert(1, ("Form", _FORM_ID))
+        titles.insert(1, (tr("Form"), _FORM_ID))
         for title, number in titles:
             button = QPushButton(title)
             button.setCheckable(True)
@@ -108,9 +109,9 @@ class BodyPanel(QWidget):
             button.setChecked(number == 0)
             self.forms.addButton(button, number)
             row.addWidget(button)
-        self.forms.button(_FORM_ID).setToolTip("Fill in the fields of the type, or of the JSON as it is")
+        self.forms.button(_FORM_ID).setToolTip(tr("Fill in the fields of the type, or of the JSON as it is"))
         line = QHBoxLayout()
-        line.addWidget(PlainLabel("Body", "caption"))
+        line.addWidget(PlainLabel(tr("Body"), "caption"))
         line.addWidget(segments)
         line.addWidget(self.encoding_box, 1)
         line.addWidget(self.example_button)
@@ -191,7 +192,7 @@ class BodyPanel(QWidget):
                 text = format_hex(data) if form is BodyForm.HEX else data.decode("utf-8")
             except ValueError:
                 self._check_button(list(BodyForm).index(before))
-                self.refused.emit("These bytes are no text, so they can only be written as hex.")
+                self.refused.emit(tr("These bytes are no text, so they can only be written as hex."))
                 return
             self.form = form
             self.editor.setPlainText(text)
@@ -208,12 +209,12 @@ class BodyPanel(QWidget):
         problem = ""
         value = None
         if len(text) > FORM_LIMIT:
-            problem = "This body is too large for a form; edit it as JSON."
+            problem = tr("This body is too large for a form; edit it as JSON.")
         elif text.strip():
             try:
                 value = exact_json.parse(text.encode("utf-8", "surrogateescape"))
             except DecodeError as error:
-                problem = f"Mend the JSON first: {error}."
+                problem = tr("Mend the JSON first: {error}.", error=error)
         if problem:
             self._check_button(list(BodyForm).index(self.form))
             self.refused.emit(problem)
@@ -286,7 +287,9 @@ class BodyPanel(QWidget):
         before = self.encoding_box.blockSignals(True)
         self.encoding_box.clear()
         for kind in PLAIN:
-            self.encoding_box.addItem("as written" if kind == "json" else f"as {TITLES[kind]}", (kind, ""))
+            self.encoding_box.addItem(
+                tr("as written") if kind == "json" else tr("as {name}", name=TITLES[kind]), (kind, "")
+            )
         if self.attached is not None and _changes_bytes(self.attached):
             self.encoding_box.addItem(figures.visible_text(f"as {self.attached.title}", 100), ATTACHED)
         for kind, schema in current_decoders().schemas():

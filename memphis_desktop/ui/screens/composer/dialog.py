@@ -29,6 +29,7 @@ from memphis_desktop.inspect.mask import MaskedMessage
 from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import check_subject
 from memphis_desktop.inspect.templates import Template, TemplateError
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
@@ -90,7 +91,7 @@ class Composer(QDialog):
         super().__init__(parent)
         self.context = context
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Publish a message")
+        self.setWindowTitle(tr("Publish a message"))
         self.resize(860, 700)
         self._origin: InspectedMessage | None = None
         self._streams_of: tuple[Any, list[tuple[str, list[str]]]] = (None, [])
@@ -115,16 +116,16 @@ class Composer(QDialog):
         self.origin_note.hide()
         self.subject_field = QLineEdit()
         self.subject_field.setProperty("role", "mono")
-        self.subject_field.setPlaceholderText("orders.eu.created")
-        self.subject_field.setAccessibleName("Subject")
+        self.subject_field.setPlaceholderText("orders.eu.created")  # untranslated: a subject
+        self.subject_field.setAccessibleName(tr("Subject"))
         completer = QCompleter(self.offers.model, self)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.subject_field.setCompleter(completer)
         self.match_label = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
-        self.history_button = QPushButton("History")
+        self.history_button = QPushButton(tr("History"))
         beside_text(self.history_button, icon("clock-counter-clockwise"))
-        self.history_button.setToolTip("The last 200 messages sent, and favourites  ( Ctrl+H )")
+        self.history_button.setToolTip(tr("The last 200 messages sent, and favourites  ( Ctrl+H )"))
         self.history_button.setAutoDefault(False)
         subject_line = QHBoxLayout()
         subject_line.setSpacing(theme.SPACE_2)
@@ -144,9 +145,9 @@ class Composer(QDialog):
         for part in (self.header_grid, self.body, self.replies):
             self._splitter.addWidget(part)
         self._splitter.setSizes([130, 400, 0])
-        self.schema_check = QCheckBox("Check against the schema")
+        self.schema_check = QCheckBox(tr("Check against the schema"))
         self.schema_check.setChecked(True)
-        self.schema_check.setToolTip("What does not fit is not sent; untick it to send it all the same")
+        self.schema_check.setToolTip(tr("What does not fit is not sent; untick it to send it all the same"))
         self.schema_check.hide()
         self.many = ManyBar()
         self.template_check = self.many.template_check
@@ -158,10 +159,10 @@ class Composer(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_5, theme.SPACE_4, theme.SPACE_5, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_3)
-        self.differences_button = QPushButton("Differences")
+        self.differences_button = QPushButton(tr("Differences"))
         self.differences_button.setProperty("kind", "ghost")
         self.differences_button.setAutoDefault(False)
-        self.differences_button.setToolTip("Compare what would be sent with the original")
+        self.differences_button.setToolTip(tr("Compare what would be sent with the original"))
         self.differences_button.clicked.connect(self.compare_with_origin)
         self.differences_button.hide()
         origin = QHBoxLayout()
@@ -186,24 +187,24 @@ class Composer(QDialog):
         self.timeout_box.setValue(5)
         self.timeout_box.setDecimals(1)
         self.timeout_box.setSuffix(" s")
-        self.timeout_box.setToolTip("How long to wait for an answer")
-        self.timeout_box.setAccessibleName("Timeout")
+        self.timeout_box.setToolTip(tr("How long to wait for an answer"))
+        self.timeout_box.setAccessibleName(tr("Timeout"))
         self.replies_box = QSpinBox()
         self.replies_box.setRange(1, MAX_REPLIES)
-        self.replies_box.setToolTip("How many replies to a request to wait for, within the timeout")
-        self.replies_box.setAccessibleName("Replies")
-        self.request_button = QPushButton("Request")
-        self.request_button.setToolTip("Send and wait for replies  ( Ctrl+Shift+Enter )")
-        self.publish_button = QPushButton("Publish")
+        self.replies_box.setToolTip(tr("How many replies to a request to wait for, within the timeout"))
+        self.replies_box.setAccessibleName(tr("Replies"))
+        self.request_button = QPushButton(tr("Request"))
+        self.request_button.setToolTip(tr("Send and wait for replies  ( Ctrl+Shift+Enter )"))
+        self.publish_button = QPushButton(tr("Publish"))
         self.publish_button.setProperty("kind", "primary")
-        self.publish_button.setToolTip("Send to the station and wait until it is stored  ( Ctrl+Enter )")
+        self.publish_button.setToolTip(tr("Send to the station and wait until it is stored  ( Ctrl+Enter )"))
         beside_text(self.publish_button, icon("paper-plane-tilt", "on_accent"))
         foot = QHBoxLayout()
         foot.setSpacing(theme.SPACE_2)
         foot.addStretch(1)
         pad_numbers(self.timeout_box)
         pad_numbers(self.replies_box)
-        for title, box in (("Timeout", self.timeout_box), ("Replies", self.replies_box)):
+        for title, box in ((tr("Timeout"), self.timeout_box), (tr("Replies"), self.replies_box)):
             foot.addWidget(PlainLabel(title, "caption"))
             foot.addWidget(box)
         for button in (self.request_button, self.publish_button):
@@ -267,14 +268,18 @@ class Composer(QDialog):
 
     def set_origin(self, message: InspectedMessage) -> None:
         """Say what this is a copy of."""
-        self.setWindowTitle("Edit and publish")
-        text = (
-            f"A copy of {message.stream} #{figures.integer(message.sequence)}. The original stays as it is."
+        self.setWindowTitle(tr("Edit and publish"))
+        text = tr(
+            "A copy of {stream} #{sequence}. The original stays as it is.",
+            stream=message.stream,
+            sequence=figures.integer(message.sequence),
         )
         if message.headers.get("Nats-Msg-Id") or message.headers.get("msg-id"):
-            text += " Its message id is left out, or the copy would be taken for a duplicate."
+            text += tr(" Its message id is left out, or the copy would be taken for a duplicate.")
         if isinstance(message, MaskedMessage) and message.is_masked:
-            text += " Values hidden by masking rules are hidden here too, and would be sent as they stand."
+            text += tr(
+                " Values hidden by masking rules are hidden here too, and would be sent as they stand."
+            )
         self.origin_note.setText(text)
         self.origin_note.show()
         self._origin = message
@@ -298,7 +303,7 @@ class Composer(QDialog):
 
     def prefer_request(self) -> None:
         """Make the request what is mainly done here."""
-        self.setWindowTitle("Send a request")
+        self.setWindowTitle(tr("Send a request"))
         self.publish_button.setProperty("kind", None)
         beside_text(self.publish_button, icon("paper-plane-tilt"))
         self.request_button.setProperty("kind", "primary")
@@ -331,7 +336,7 @@ class Composer(QDialog):
         """Why nothing can be published there now: read-only, or a station without leader or quorum."""
         session = self.context.session
         if session.profile.read_only:
-            return "This connection is read-only."
+            return tr("This connection is read-only.")
         stream = self.target()
         return write_refusal(session.snapshot, stream) if stream else ""
 
@@ -391,10 +396,10 @@ class Composer(QDialog):
             size = len(self.body.payload(self.filled(0)))
             title = FORM_TITLES[self.body.form]
             is_checked = self.body.attached and self.schema_check.isChecked() and self.body.held is None
-            fits = ", fits its schema" if is_checked else ""
+            fits = tr(", fits its schema") if is_checked else ""
             if self.body.held is not None:
-                title = "Too large to be edited here, sent as it is"
-            note.setText(f"{title}, {figures.bytes_size(size)}{fits}" if size else "Empty body")
+                title = tr("Too large to be edited here, sent as it is")
+            note.setText(f"{title}, {figures.bytes_size(size)}{fits}" if size else tr("Empty body"))
             note.setRole("caption")
         self.body.update_buttons()
         self.many.preview_button.setVisible(self.template_check.isChecked())
@@ -411,7 +416,9 @@ class Composer(QDialog):
         self.body.set_attached(attached)
         title = attached.title if attached is not None else station.title if station is not None else ""
         self.schema_check.setVisible(bool(title))
-        self.schema_check.setText(figures.visible_text(f"Check against {title}", 100).replace("&", "&&"))
+        self.schema_check.setText(
+            figures.visible_text(tr("Check against {title}", title=title), 100).replace("&", "&&")
+        )
 
     def _check_target(self, subject: str) -> None:
         refusal = self.refusal()
@@ -430,10 +437,10 @@ class Composer(QDialog):
         stream = self.target()
         self.match_label.setRole("caption")
         if stream:
-            self.match_label.setText(f"Stored in {stream}")
+            self.match_label.setText(tr("Stored in {stream}", stream=stream))
             self.offers.look_into(stream)
         else:
-            self.match_label.setText("No station stores this subject; use Request for a service")
+            self.match_label.setText(tr("No station stores this subject; use Request for a service"))
 
     # Doing --------------------------------------------------------------------------------------
 
@@ -454,14 +461,17 @@ class Composer(QDialog):
     def choose_file(self) -> None:
         """Publish from a file."""
         path, _ = QFileDialog.getOpenFileName(
-            self, "Send from a file", "", "Messages (*.ndjson *.jsonl *.json *.csv *.mdump);;All files (*)"
+            self,
+            tr("Send from a file"),
+            "",
+            tr("Messages (*.ndjson *.jsonl *.json *.csv *.mdump);;All files (*)"),
         )
         if path:
             self.send_file(path)
 
     def choose_folder(self) -> None:
         """Publish each file of a folder."""
-        path = QFileDialog.getExistingDirectory(self, "Send the files of a folder")
+        path = QFileDialog.getExistingDirectory(self, tr("Send the files of a folder"))
         if path:
             self.send_file(path)
 
@@ -506,5 +516,5 @@ class Composer(QDialog):
         except RuntimeError:
             pass  # the program is ending
         else:
-            self.context.run(self.schemas.close(), "end the schema check")
+            self.context.run(self.schemas.close(), tr("end the schema check"))
         super().done(result)

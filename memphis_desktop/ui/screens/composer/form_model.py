@@ -13,6 +13,7 @@ from memphis_desktop.inspect.forms import Field, FieldKind, FieldProblem, defaul
 from memphis_desktop.inspect.forms.fields import SCALARS
 from memphis_desktop.inspect.forms.json_types import value_field
 from memphis_desktop.inspect.forms.matching import branch_of
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.json_tree import preview
 from memphis_desktop.ui.components.labels import plain_tooltip
@@ -265,7 +266,7 @@ class FormModel(QAbstractItemModel):
         field = node.field
         title = (self.effective(node) if field.kind is FieldKind.ANY else field).title()
         if node.field.group:
-            title += f"  (one of {node.field.group})"
+            title += tr("  (one of {group})", group=node.field.group)
         return title + ("  required" if node.field.required else "")
 
     def _value_text(self, node: FormNode, *, editing: bool) -> str:
@@ -283,7 +284,7 @@ class FormModel(QAbstractItemModel):
     ) -> Any:
         """Titles."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return ("Field", "Value", "Type")[section] if section < 3 else None
+            return (tr("Field"), tr("Value"), tr("Type"))[section] if section < 3 else None
         return None
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
@@ -319,7 +320,7 @@ class FormModel(QAbstractItemModel):
         if not self.key_is_free(node) or key == node.key:
             return False
         if key in container:
-            self.refused.emit(f"There is a key {visible_text(key, 60)} already.")
+            self.refused.emit(tr("There is a key {key} already.", key=visible_text(key, 60)))
             return False
         entries = [(key if name == node.key else name, item) for name, item in container.items()]
         container.clear()
@@ -358,7 +359,7 @@ def _read_union(branches: tuple[Field, ...], present: Field, text: str) -> Any:
             return read_scalar(branch, text)
         except FieldProblem as problem:
             problems.append(str(problem))
-    raise FieldProblem(problems[0] if problems else "This cannot be typed as a text")
+    raise FieldProblem(problems[0] if problems else tr("This cannot be typed as a text"))
 
 
 def _read_free(text: str) -> Any:

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from memphis_desktop.inspect.forms import Field, FieldKind
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screens.composer.form_model import FormModel
@@ -101,7 +102,7 @@ class FormView(QWidget):
         self.tree.setProperty("framed", "true")
         self.tree.setModel(self.model)
         self.tree.setItemDelegate(_Delegate(self.tree))
-        self.tree.setAccessibleName("Fields of the body")
+        self.tree.setAccessibleName(tr("Fields of the body"))
         self.tree.setUniformRowHeights(True)
         self.tree.setFont(fonts.monospace(theme.SIZE_CAPTION))
         triggers = QAbstractItemView.EditTrigger
@@ -117,10 +118,10 @@ class FormView(QWidget):
         header.resizeSection(0, 210)
         header.resizeSection(1, 280)
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.add_button = QPushButton("Add")
-        self.add_button.setToolTip("Set the field, or add an item to the list or map  ( Insert )")
-        self.remove_button = QPushButton("Remove")
-        self.remove_button.setToolTip("Take the value away  ( Delete )")
+        self.add_button = QPushButton(tr("Add"))
+        self.add_button.setToolTip(tr("Set the field, or add an item to the list or map  ( Insert )"))
+        self.remove_button = QPushButton(tr("Remove"))
+        self.remove_button.setToolTip(tr("Take the value away  ( Delete )"))
         self.note = PlainLabel("", "bad", elide=Qt.TextElideMode.ElideRight)
         line = QHBoxLayout()
         line.setSpacing(theme.SPACE_2)
@@ -205,9 +206,11 @@ class FormView(QWidget):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         if node.field.kind is FieldKind.UNION:
-            self._fill_branches(menu.addMenu("Set as"), index)
-        menu.addAction(keymap.with_keys("Add", "composer.add"), self.add).setEnabled(self.model.can_add(node))
-        menu.addAction(keymap.with_keys("Remove", "composer.remove"), self.remove).setEnabled(
+            self._fill_branches(menu.addMenu(tr("Set as")), index)
+        menu.addAction(keymap.with_keys(tr("Add"), "composer.add"), self.add).setEnabled(
+            self.model.can_add(node)
+        )
+        menu.addAction(keymap.with_keys(tr("Remove"), "composer.remove"), self.remove).setEnabled(
             self.model.is_set(node)
         )
         menu.popup(self.tree.viewport().mapToGlobal(point))

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from memphis_desktop.inspect.decode.text import visible
 from memphis_desktop.inspect.draft import WELL_KNOWN_HEADERS
 from memphis_desktop.inspect.message import check_header
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.labels import plain_tooltip
 from memphis_desktop.ui.theme import fonts
@@ -59,8 +60,8 @@ class HeaderGrid(QTableWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 2, parent)
-        self.setHorizontalHeaderLabels(["Header", "Value"])
-        self.setAccessibleName("Headers")
+        self.setHorizontalHeaderLabels([tr("Header"), tr("Value")])
+        self.setAccessibleName(tr("Headers"))
         self.setProperty("framed", "true")
         self.verticalHeader().hide()
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.draft import HISTORY_BODY, HISTORY_LENGTH, Draft
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -67,27 +68,27 @@ class HistoryDialog(QDialog):
     def __init__(self, parent: QWidget | None, zone: Any) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Sent before")
+        self.setWindowTitle(tr("Sent before"))
         self.resize(760, 460)
-        self.filter_field = FilterField("Filter by subject or body")
+        self.filter_field = FilterField(tr("Filter by subject or body"))
         self.table = DataTable(
             [
-                Column("star", "Favourite", lambda row: "★" if row[1].get("star") else "", width=76),
-                Column("sent", "Sent", lambda row: row[1].get("sent_at_ns"), kind="time", width=130),
-                Column("subject", "Subject", lambda row: row[2].subject, kind="mono", width=200),
-                Column("body", "Body", lambda row: _line(row[2]), kind="mono", width=190, stretch=True),
-                Column("headers", "Headers", lambda row: len(row[2].headers), kind="number", width=76),
+                Column("star", tr("Favourite"), lambda row: "★" if row[1].get("star") else "", width=76),
+                Column("sent", tr("Sent"), lambda row: row[1].get("sent_at_ns"), kind="time", width=130),
+                Column("subject", tr("Subject"), lambda row: row[2].subject, kind="mono", width=200),
+                Column("body", tr("Body"), lambda row: _line(row[2]), kind="mono", width=190, stretch=True),
+                Column("headers", tr("Headers"), lambda row: len(row[2].headers), kind="number", width=76),
             ],
             lambda row: row[0],
             "composer_history",
             context_actions=self._actions,
         )
         self.table.set_zone(zone)
-        self.star_button = QPushButton("Favourite")
-        self.star_button.setToolTip("Favourites stay, however much is sent")
-        self.use_button = QPushButton("Use")
+        self.star_button = QPushButton(tr("Favourite"))
+        self.star_button.setToolTip(tr("Favourites stay, however much is sent"))
+        self.use_button = QPushButton(tr("Use"))
         self.use_button.setProperty("kind", "primary")
-        self.clear_button = QPushButton("Forget all but favourites")
+        self.clear_button = QPushButton(tr("Forget all but favourites"))
         self.clear_button.setProperty("kind", "ghost")
         foot = QHBoxLayout()
         foot.addWidget(self.clear_button)
@@ -121,7 +122,8 @@ class HistoryDialog(QDialog):
                 continue
         self.table.set_rows(rows)
         self.table.set_state(
-            "ready" if rows else "empty", "Nothing was sent yet. Messages appear here once they are stored."
+            "ready" if rows else "empty",
+            tr("Nothing was sent yet. Messages appear here once they are stored."),
         )
 
     def _use(self, row: Any) -> None:
@@ -144,9 +146,9 @@ class HistoryDialog(QDialog):
 
     def _actions(self, rows: list[Any]) -> list[Command]:
         return [
-            Command("Use", "", lambda: self._use(rows[0]), enabled=len(rows) == 1),
-            Command("Favourite or not", "", self._toggle_star, "star"),
-            Command("Forget", "", lambda: self._forget(rows), "trash"),
+            Command(tr("Use"), "", lambda: self._use(rows[0]), enabled=len(rows) == 1),
+            Command(tr("Favourite or not"), "", self._toggle_star, "star"),
+            Command(tr("Forget"), "", lambda: self._forget(rows), "trash"),
         ]
 
 

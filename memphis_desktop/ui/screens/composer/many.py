@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QMenu, QPushButton, QSpinBox, QWidget
 
 from memphis_desktop.inspect.templates import HELP, MAX_COUNT
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import pad_numbers
 
@@ -16,32 +17,38 @@ class ManyBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.template_check = QCheckBox("Fill in {{placeholders}}")
+        self.template_check = QCheckBox(tr("Fill in {{placeholders}}"))
         self.template_check.setToolTip("\n".join(f"{name}  {meaning}" for name, meaning in HELP))
-        self.preview_button = _ghost("Preview three", "Show the first three messages as they would be sent")
+        self.preview_button = _ghost(
+            tr("Preview three"), tr("Show the first three messages as they would be sent")
+        )
         self.count_box = QSpinBox()
         self.count_box.setRange(1, MAX_COUNT)
         self.count_box.setPrefix("× ")
         self.count_box.setGroupSeparatorShown(True)
-        self.count_box.setAccessibleName("How many messages")
-        self.count_box.setToolTip("How many messages to publish")
+        self.count_box.setAccessibleName(tr("How many messages"))
+        self.count_box.setToolTip(tr("How many messages to publish"))
         self.rate_box = QDoubleSpinBox()
         self.rate_box.setRange(0, 1_000_000)
         self.rate_box.setDecimals(1)
-        self.rate_box.setSpecialValueText("as fast as stored")
-        self.rate_box.setSuffix(" messages/s")
-        self.rate_box.setAccessibleName("Pace")
-        self.rate_box.setToolTip("How many messages a second")
+        self.rate_box.setSpecialValueText(tr("as fast as stored"))
+        self.rate_box.setSuffix(tr(" messages/s"))
+        self.rate_box.setAccessibleName(tr("Pace"))
+        self.rate_box.setToolTip(tr("How many messages a second"))
         self.flight_box = QSpinBox()
         self.flight_box.setRange(1, MAX_IN_FLIGHT)
         self.flight_box.setValue(512)
-        self.flight_box.setSuffix(" in flight")
-        self.flight_box.setAccessibleName("Concurrency")
-        self.flight_box.setToolTip("How many messages may wait for their acknowledgement at the same time")
-        self.file_button = _ghost("Send from", "Publish messages from a file or from a folder of files")
+        self.flight_box.setSuffix(tr(" in flight"))
+        self.flight_box.setAccessibleName(tr("Concurrency"))
+        self.flight_box.setToolTip(
+            tr("How many messages may wait for their acknowledgement at the same time")
+        )
+        self.file_button = _ghost(
+            tr("Send from"), tr("Publish messages from a file or from a folder of files")
+        )
         self.file_menu = QMenu(self.file_button)
-        self.file_action = self.file_menu.addAction("A file: NDJSON, CSV or a dump")
-        self.folder_action = self.file_menu.addAction("A folder: each file is a payload")
+        self.file_action = self.file_menu.addAction(tr("A file: NDJSON, CSV or a dump"))
+        self.folder_action = self.file_menu.addAction(tr("A folder: each file is a payload"))
         self.file_button.setMenu(self.file_menu)
         self.file_button.setProperty("menu", "true")
         line = QHBoxLayout(self)

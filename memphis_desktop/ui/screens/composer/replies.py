@@ -14,6 +14,7 @@ from memphis_desktop.inspect.decode.text import preview
 from memphis_desktop.inspect.draft import format_hex
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.publishing import Reply
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -40,20 +41,20 @@ class ReplyPanel(QWidget):
         self._request_subject = ""
         self._shown: _Row | None = None
         self._task: asyncio.Task[None] | None = None
-        self.text = TextView("Reply")
+        self.text = TextView(tr("Reply"))
         self.table = DataTable(
             [
-                Column("number", "Reply", lambda row: row.number, kind="number", width=64),
-                Column("after", "After", lambda row: row.reply.seconds, kind="duration", width=84),
-                Column("size", "Size", lambda row: len(row.reply.payload), kind="bytes", width=84),
-                Column("body", "Body", lambda row: preview(row.reply.payload), kind="mono", width=240,
+                Column("number", tr("Reply"), lambda row: row.number, kind="number", width=64),
+                Column("after", tr("After"), lambda row: row.reply.seconds, kind="duration", width=84),
+                Column("size", tr("Size"), lambda row: len(row.reply.payload), kind="bytes", width=84),
+                Column("body", tr("Body"), lambda row: preview(row.reply.payload), kind="mono", width=240,
                        stretch=True),
             ],
             lambda row: row.number,
             "composer_replies",
         )  # fmt: skip
-        self.compare_button = QPushButton("Compare")
-        self.compare_button.setToolTip("Compare two selected replies, or the first with the selected one")
+        self.compare_button = QPushButton(tr("Compare"))
+        self.compare_button.setToolTip(tr("Compare two selected replies, or the first with the selected one"))
         self.compare_button.setAutoDefault(False)
         self.compare_button.setProperty("kind", "ghost")
         self.compare_button.clicked.connect(self.compare)
@@ -62,7 +63,7 @@ class ReplyPanel(QWidget):
         left_layout.setContentsMargins(0, 0, 0, 0)
         left_layout.setSpacing(theme.SPACE_1)
         head = QHBoxLayout()
-        head.addWidget(PlainLabel("Replies", "caption"))
+        head.addWidget(PlainLabel(tr("Replies"), "caption"))
         head.addStretch()
         head.addWidget(self.compare_button)
         left_layout.addLayout(head)
@@ -130,7 +131,7 @@ class ReplyPanel(QWidget):
         if len(row.reply.payload) > SHOWN:
             self._show_text(row, None)
         elif current_decoders().slow_for(message):
-            self.text.set_text("Decoding")
+            self.text.set_text(tr("Decoding"))
             self._task = asyncio.get_running_loop().create_task(self._decode_beside(row, message))
         else:
             self._show_text(row, current_decoders().decode(message))

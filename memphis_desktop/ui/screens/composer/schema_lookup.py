@@ -18,6 +18,7 @@ from memphis_desktop.inspect.attached import (
 )
 from memphis_desktop.inspect.decode.schemas import SchemaError
 from memphis_desktop.inspect.registry import RegistryError
+from memphis_desktop.language import tr
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.names import station_of_stream
@@ -62,7 +63,7 @@ class SchemaLookup(QObject):
             return found
         if stream not in self._stations:
             self._stations[stream] = None
-            self._context.run(self._read(stream), "read the station's schema")
+            self._context.run(self._read(stream), tr("read the station's schema"))
         station = self._stations[stream]
         return station.attached if station is not None else None
 
@@ -70,7 +71,7 @@ class SchemaLookup(QObject):
         """The newest schema of a registry's subject, asked for once while the composer is open."""
         if name not in self._registry:
             self._registry[name] = None
-            self._context.run(self._ask_registry(name), "read the registry's schema")
+            self._context.run(self._ask_registry(name), tr("read the registry's schema"))
         return self._registry[name]
 
     async def _ask_registry(self, name: str) -> None:
@@ -81,12 +82,19 @@ class SchemaLookup(QObject):
             return
         try:
             found = await asyncio.to_thread(registry.latest, subject)
-            what = f"{subject} version {found.fetched.version} ({title})"
+            what = tr(
+                "{subject} version {version} ({title})",
+                subject=subject,
+                version=found.fetched.version,
+                title=title,
+            )
             attached = schema_of_registry(found, message, what)
         except (RegistryError, SchemaError) as error:
             if isValid(self):
                 text = str(error).rstrip(".")
-                self._context.notify(f"No schema of {subject}: {text}.", "warning")
+                self._context.notify(
+                    tr("No schema of {subject}: {reason}.", subject=subject, reason=text), "warning"
+                )
             return
         if isValid(self):
             self._registry[name] = attached
@@ -107,7 +115,12 @@ class SchemaLookup(QObject):
             active = schema.active if schema is not None else None
             if schema is None or active is None:
                 return
-            title = f"{schema.name} version {active.number} (schema of {station.name})"
+            title = tr(
+                "{name} version {number} (schema of {station})",
+                name=schema.name,
+                number=active.number,
+                station=station.name,
+            )
             try:
                 attached = schema_of_text(schema.type, active.content, active.message_struct_name, title)
             except SchemaError as error:
@@ -128,8 +141,10 @@ class SchemaLookup(QObject):
         try:
             answer = (await self._client.check_messages(found.station, [payload]))[0]
         except StationsError as error:
-            return f"The schema of {found.station} cannot be checked: {error}"
-        return f"This does not fit {found.title}: {answer}" if answer else ""
+            return tr(
+                "The schema of {station} cannot be checked: {error}", station=found.station, error=error
+            )
+        return tr("This does not fit {title}: {answer}", title=found.title, answer=answer) if answer else ""
 
     async def close(self) -> None:
         """End the process that checks, where one was needed."""

@@ -12,6 +12,7 @@ from memphis_desktop.inspect.draft import Draft
 from memphis_desktop.inspect.publishing import Acknowledgement, PublishError, Reply, publish, request_many
 from memphis_desktop.inspect.series import Series
 from memphis_desktop.inspect.templates import Template
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screen import Action, Route
 from memphis_desktop.ui.screens.composer import history
@@ -45,13 +46,13 @@ class Sending(QObject):
         if self.running:
             self.cancel()
         elif self._composer.count_box.value() > 1:
-            self._send(self._publish_many, "publish the messages")
+            self._send(self._publish_many, tr("publish the messages"))
         else:
-            self._send(self._publish, "publish the message")
+            self._send(self._publish, tr("publish the message"))
 
     def request(self) -> None:
         """Send a request and show the replies."""
-        self._send(self._request, "send the request")
+        self._send(self._request, tr("send the request"))
 
     def cancel(self) -> None:
         """Send no more of many."""
@@ -62,11 +63,11 @@ class Sending(QObject):
         """Say on the button what it does."""
         button = self._composer.publish_button
         if self.running:
-            button.setText("Stop")
+            button.setText(tr("Stop"))
             button.setEnabled(True)
             return
         count = self._composer.count_box.value()
-        button.setText("Publish" if count == 1 else f"Publish {figures.integer(count)}")
+        button.setText(tr("Publish") if count == 1 else tr("Publish {count}", count=figures.integer(count)))
 
     def _send(self, send: Callable[[Draft], Awaitable[None]], description: str) -> None:
         composer = self._composer
@@ -142,10 +143,19 @@ class Sending(QObject):
         composer.load_subjects()
         if count == 1:
             size = figures.bytes_size(len(replies[0].payload))
-            text = f"Reply after {figures.duration(replies[0].seconds)}, {size}."
+            text = tr(
+                "Reply after {seconds}, {size}.", seconds=figures.duration(replies[0].seconds), size=size
+            )
         else:
-            came = figures.count_noun(len(replies), "reply", "replies")
-            text = f"{came} of {count}, the last after {figures.duration(replies[-1].seconds)}."
+            came = tr_count(
+                "{count} reply", "{count} replies", len(replies), count=figures.integer(len(replies))
+            )
+            text = tr(
+                "{came} of {count}, the last after {seconds}.",
+                came=came,
+                count=count,
+                seconds=figures.duration(replies[-1].seconds),
+            )
         composer.show_outcome("good", text)
 
     def _reply_arrived(self, reply: Reply) -> None:
@@ -160,21 +170,25 @@ class Sending(QObject):
         composer.replies.hide()
         show = self._show_action(ack)
         if ack.duplicate:
-            text = f"Not stored again: a message with this id is already in {where}."
+            text = tr("Not stored again: a message with this id is already in {where}.", where=where)
             composer.show_outcome("warning", text, show)
         else:
-            value = f" The counter is now {ack.value}." if ack.value else ""
-            composer.show_outcome("good", f"Stored in {where} after {took}.{value}", show)
+            value = tr(" The counter is now {value}.", value=ack.value) if ack.value else ""
+            composer.show_outcome(
+                "good",
+                tr("Stored in {where} after {took}.{value}", where=where, took=took, value=value),
+                show,
+            )
             composer.published.emit(ack)
 
     def _show_action(self, ack: Acknowledgement) -> Action:
         route = Route("messages", {"stream": ack.stream, "sequence": str(ack.sequence)})
-        return ("Show", lambda: self._context.navigate(route))
+        return (tr("Show"), lambda: self._context.navigate(route))
 
     def _show_failure(self, error: PublishError) -> None:
         text = str(error)
         if error.kind == "no stream":
-            text += ". Create one with this subject, or use Request."
+            text += tr(". Create one with this subject, or use Request.")
         self._composer.show_outcome("bad", text)
 
     # Many ---------------------------------------------------------------------------------------
@@ -204,14 +218,27 @@ class Sending(QObject):
             return
         progress = self.series.progress
         parts = [
-            f"{figures.integer(progress.sent)} of {figures.integer(progress.count)} sent",
-            f"{figures.integer(progress.stored)} stored",
+            tr(
+                "{sent} of {count} sent",
+                sent=figures.integer(progress.sent),
+                count=figures.integer(progress.count),
+            ),
+            tr("{stored} stored", stored=figures.integer(progress.stored)),
         ]
         if progress.duplicates:
-            parts.append(f"{figures.count_noun(progress.duplicates, 'duplicate')} not stored again")
+            parts.append(
+                tr_count(
+                    "{count} duplicate not stored again",
+                    "{count} duplicates not stored again",
+                    progress.duplicates,
+                    count=figures.integer(progress.duplicates),
+                )
+            )
         if progress.failed:
             sample = next(iter(progress.errors))
-            parts.append(f"{figures.integer(progress.failed)} failed: {sample}")
+            parts.append(
+                tr("{failed} failed: {sample}", failed=figures.integer(progress.failed), sample=sample)
+            )
         parts.append(figures.rate(progress.rate))
         if progress.reason:
             parts.append(progress.reason)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, QStringListModel
 from shiboken6 import isValid
 
 from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.language import tr
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer import history
 
@@ -33,7 +34,7 @@ class SubjectOffers(QObject):
         if stream in self._held or found is None or not 0 < found.subject_count <= MAX_READ:
             return
         self._held[stream] = []
-        self._context.run(self._read(stream), "read the subjects")
+        self._context.run(self._read(stream), tr("read the subjects"))
 
     async def _read(self, stream: str) -> None:
         try:

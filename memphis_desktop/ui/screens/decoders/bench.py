@@ -23,6 +23,7 @@ from shiboken6 import isValid
 from memphis_desktop.inspect.decode import TITLES, Decoded, exact_json
 from memphis_desktop.inspect.decode.chain import INLINE_LIMIT
 from memphis_desktop.inspect.draft import format_hex, parse_hex
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -42,44 +43,45 @@ class Bench(QFrame):
         super().__init__(parent)
         self.setProperty("panel", "surface")
         self.input = QPlainTextEdit()
-        self.input.setPlaceholderText("Paste a payload: text, hex pairs or base64")
+        self.input.setPlaceholderText(tr("Paste a payload: text, hex pairs or base64"))
         self.input.setFont(fonts.monospace(theme.SIZE_CAPTION))
         self.input.setProperty("role", "mono")
-        self.input.setAccessibleName("Payload to try")
+        self.input.setAccessibleName(tr("Payload to try"))
         self.input.setMaximumHeight(72)
         self.form_box = QComboBox()
-        self.form_box.addItems(["Text", "Hex", "Base64"])
-        self.form_box.setAccessibleName("Form of the payload")
+        for title, form in ((tr("Text"), "text"), (tr("Hex"), "hex"), ("Base64", "base64")):
+            self.form_box.addItem(title, form)
+        self.form_box.setAccessibleName(tr("Form of the payload"))
         self.decoder_box = QComboBox()
-        self.decoder_box.setAccessibleName("Decoder to try")
-        self.try_button = QPushButton("Decode")
+        self.decoder_box.setAccessibleName(tr("Decoder to try"))
+        self.try_button = QPushButton(tr("Decode"))
         self.try_button.clicked.connect(self.run)
         self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
-        self.output = TextView("Decoded")
-        self.output.editor.setPlaceholderText("What it holds")
-        self.message_button = QPushButton("From a message")
-        self.message_button.setToolTip("Try the payload of a message that was put aside")
+        self.output = TextView(tr("Decoded"))
+        self.output.editor.setPlaceholderText(tr("What it holds"))
+        self.message_button = QPushButton(tr("From a message"))
+        self.message_button.setToolTip(tr("Try the payload of a message that was put aside"))
         self.message_button.clicked.connect(self._offer_messages)
         self._task: asyncio.Task[None] | None = None
         self.verdicts = DataTable(
             [
-                Column("verdict", "Verdict", lambda row: ("good", "read it") if row[1].applied
-                       else ("muted", "did not apply"), kind="dot", width=120),
-                Column("decoder", "Decoder", lambda row: TITLES.get(row[1].decoder, row[1].decoder),
+                Column("verdict", tr("Verdict"), lambda row: ("good", tr("read it")) if row[1].applied
+                       else ("muted", tr("did not apply")), kind="dot", width=120),
+                Column("decoder", tr("Decoder"), lambda row: TITLES.get(row[1].decoder, row[1].decoder),
                        width=150),
-                Column("reason", "Reason", lambda row: row[1].reason, width=200, stretch=True),
-                Column("offset", "At byte", lambda row: row[1].offset, kind="number", width=76,
+                Column("reason", tr("Reason"), lambda row: row[1].reason, width=200, stretch=True),
+                Column("offset", tr("At byte"), lambda row: row[1].offset, kind="number", width=76,
                        text=lambda value: "" if value is None else figures.integer(value)),
             ],
             lambda row: row[0],
             "bench_verdicts",
         )  # fmt: skip
         self.verdicts.set_state(
-            "empty", "What each decoder makes of a payload, and why.", icon="check-circle"
+            "empty", tr("What each decoder makes of a payload, and why."), icon="check-circle"
         )
         line = QHBoxLayout()
         line.setSpacing(theme.SPACE_2)
-        line.addWidget(PlainLabel("Try it", "section"))
+        line.addWidget(PlainLabel(tr("Try it"), "section"))
         line.addStretch()
         for widget in (self.message_button, self.form_box, self.decoder_box, self.try_button):
             line.addWidget(widget)
@@ -115,12 +117,12 @@ class Bench(QFrame):
             shown = figures.visible_text(title, 80).replace("&", "&&")
             menu.addAction(shown, partial(self.take, message.payload))
         if menu.isEmpty():
-            menu.addAction("Put messages aside with * in a list of messages").setEnabled(False)
+            menu.addAction(tr("Put messages aside with * in a list of messages")).setEnabled(False)
         menu.popup(self.message_button.mapToGlobal(self.message_button.rect().bottomLeft()))
 
     def take(self, payload: bytes) -> None:
         """Try these bytes."""
-        self.form_box.setCurrentText("Hex")
+        self.form_box.setCurrentIndex(self.form_box.findData("hex"))
         self.input.setPlainText(format_hex(payload[:MAX_BYTES]))
         self.run()
 
@@ -128,10 +130,10 @@ class Bench(QFrame):
         """Decode what is pasted; what may take its time is done beside the loop."""
         text = self.input.toPlainText()
         try:
-            form = self.form_box.currentText()
-            if form == "Hex":
+            form = self.form_box.currentData()
+            if form == "hex":
                 data = parse_hex(text)
-            elif form == "Base64":
+            elif form == "base64":
                 data = base64.b64decode(text, validate=False)
             else:
                 data = text.encode("utf-8", "surrogateescape")
@@ -142,7 +144,7 @@ class Bench(QFrame):
         choice = chosen(self.decoder_box)
         slow = choice is not None and current_decoders().is_slow(choice[0])
         if slow or len(data) > INLINE_LIMIT:
-            self.note.setText("Decoding")
+            self.note.setText(tr("Decoding"))
             self._task = asyncio.get_running_loop().create_task(self._run_beside(data, choice))
         else:
             self._show(decode_as(data, choice))
@@ -155,7 +157,7 @@ class Bench(QFrame):
     def _show(self, decoded: Decoded) -> None:
         self.note.setRole("caption")
         steps = [f"{step.name} {figures.bytes_size(step.input_size)}" for step in decoded.steps]
-        self.note.setText("  →  ".join(steps) or "Empty")
+        self.note.setText("  →  ".join(steps) or tr("Empty"))
         lines = []
         if decoded.has_value:
             lines.append(exact_json.write(decoded.value))

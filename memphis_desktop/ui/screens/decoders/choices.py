@@ -7,12 +7,14 @@ from PySide6.QtWidgets import QComboBox
 from memphis_desktop.inspect.decode import TITLES, Decoded, decode
 from memphis_desktop.inspect.decode.rule import PLAIN_KINDS
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 
 _SCHEMA_TITLES = {
-    "protobuf": "Protobuf", "avro": "Avro", "json": "JSON Schema", "command": "Command", "plugin": "Plug-in",
-    "registry": "Schema registry", "schemaverse": "Schemaverse",
+    "protobuf": "Protobuf", "avro": "Avro", "json": "JSON Schema",
+    "command": tr("Command"), "plugin": tr("Plug-in"),
+    "registry": tr("Schema registry"), "schemaverse": "Schemaverse",
 }  # fmt: skip
 
 
@@ -20,7 +22,7 @@ def fill_decoders(box: QComboBox, *, automatic: bool = False) -> None:
     """Put every decoder and loaded schema into a box; the data are (kind, schema)."""
     box.clear()
     if automatic:
-        box.addItem("Automatic", None)
+        box.addItem(tr("Automatic"), None)
     for kind in PLAIN_KINDS:
         box.addItem(TITLES.get(kind, kind), (kind, ""))
     for kind, schema in current_decoders().schemas():

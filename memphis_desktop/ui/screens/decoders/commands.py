@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from memphis_desktop.inspect.decode.command import DEFAULT_SECONDS, MAX_SECONDS, CommandDecoder
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
@@ -31,27 +32,29 @@ class CommandTable(QWidget):
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._context = context
-        self.switch = QCheckBox("Let these commands decode messages")
-        self.switch.setToolTip("A rule can then hand payloads to a command; it runs with your rights")
+        self.switch = QCheckBox(tr("Let these commands decode messages"))
+        self.switch.setToolTip(tr("A rule can then hand payloads to a command; it runs with your rights"))
         self.switch.toggled.connect(self._switched)
         self.table = DataTable(
             [
-                Column("name", "Name", lambda row: row.name, width=150),
-                Column("command", "Command", lambda row: row.command, kind="mono", width=320, stretch=True),
-                Column("seconds", "Time limit", lambda row: row.seconds, kind="duration", width=100),
+                Column("name", tr("Name"), lambda row: row.name, width=150),
+                Column(
+                    "command", tr("Command"), lambda row: row.command, kind="mono", width=320, stretch=True
+                ),
+                Column("seconds", tr("Time limit"), lambda row: row.seconds, kind="duration", width=100),
             ],
             lambda row: row.name,
             "decoder_commands",
             context_actions=self._actions,
         )
         self.table.row_activated.connect(self._edit)
-        add = QPushButton("Add command")
+        add = QPushButton(tr("Add command"))
         add.clicked.connect(lambda: self.add())
         line = QHBoxLayout()
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
         line.setSpacing(theme.SPACE_3)
         line.addWidget(self.switch)
-        text = "A command gets the payload on its input and answers with JSON or text."
+        text = tr("A command gets the payload on its input and answers with JSON or text.")
         line.addWidget(PlainLabel(text, "caption", elide=Qt.TextElideMode.ElideRight), 1)
         line.addWidget(add)
         layout = QVBoxLayout(self)
@@ -68,7 +71,7 @@ class CommandTable(QWidget):
         self.switch.setChecked(settings.commands_on)
         self.switch.blockSignals(before)
         self.table.set_rows(list(settings.commands))
-        text = "No commands. Add one for a format that only your own program reads."
+        text = tr("No commands. Add one for a format that only your own program reads.")
         self.table.set_state("ready" if settings.commands else "empty", text, icon="terminal-window")
 
     def _switched(self, on: bool) -> None:
@@ -96,8 +99,8 @@ class CommandTable(QWidget):
         return dialog
 
     def _actions(self, rows: list[Any]) -> list[Command]:
-        edit = Command("Edit", "", lambda: self._edit(rows[0]), "pencil-simple", len(rows) == 1)
-        return [edit, Command("Remove", "", lambda: self._remove(rows), "trash")]
+        edit = Command(tr("Edit"), "", lambda: self._edit(rows[0]), "pencil-simple", len(rows) == 1)
+        return [edit, Command(tr("Remove"), "", lambda: self._remove(rows), "trash")]
 
     def _remove(self, rows: list[Any]) -> None:
         settings = current_decoders().settings
@@ -110,7 +113,7 @@ class CommandDialog(FormDialog):
     """Name, command line, time limit."""
 
     def __init__(self, parent: QWidget | None, command: CommandDecoder | None = None) -> None:
-        super().__init__(parent, "A command as decoder", "Save command", width=560)
+        super().__init__(parent, tr("A command as decoder"), tr("Save command"), width=560)
         self.name_field = QLineEdit(command.name if command else "")
         self.command_field = mono_field(
             command.command if command else "", "/usr/local/bin/decode-order --json"
@@ -119,9 +122,9 @@ class CommandDialog(FormDialog):
         self.seconds_box.setRange(0.1, MAX_SECONDS)
         self.seconds_box.setSuffix(" s")
         self.seconds_box.setValue(command.seconds if command else DEFAULT_SECONDS)
-        self.add_row("Name", self.name_field)
-        self.add_row("Command", self.command_field, "Started without a shell, once for each payload.")
-        self.add_row("Time limit", self.seconds_box)
+        self.add_row(tr("Name"), self.name_field)
+        self.add_row(tr("Command"), self.command_field, tr("Started without a shell, once for each payload."))
+        self.add_row(tr("Time limit"), self.seconds_box)
         self.add_validator(lambda: self.command().problem())
 
     def command(self) -> CommandDecoder:

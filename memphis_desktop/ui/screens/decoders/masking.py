@@ -8,12 +8,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLineEdit, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.mask import MaskRule
+from memphis_desktop.language import tr
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.decoders.store import mask_rules, save_mask_rules
 
-KINDS = {"path": "Value at a path", "regex": "What an expression matches", "header": "Header"}
+KINDS = {"path": tr("Value at a path"), "regex": tr("What an expression matches"), "header": tr("Header")}
 
 
 class MaskTable(QWidget):
@@ -24,11 +25,12 @@ class MaskTable(QWidget):
         self._context = context
         self.table = DataTable(
             [
-                Column("kind", "Hides", lambda row: KINDS[row[1].kind], width=190),
-                Column("what", "Path, expression or header", lambda row: row[1].what, kind="mono", width=260,
-                       stretch=True),
-                Column("stream", "Station", lambda row: row[1].stream or "all", width=150),
-                Column("subject", "Subject", lambda row: row[1].subject or "all", kind="mono", width=170),
+                Column("kind", tr("Hides"), lambda row: KINDS[row[1].kind], width=190),
+                Column("what", tr("Path, expression or header"), lambda row: row[1].what, kind="mono",
+                       width=260, stretch=True),
+                Column("stream", tr("Station"), lambda row: row[1].stream or tr("all"), width=150),
+                Column("subject", tr("Subject"), lambda row: row[1].subject or tr("all"), kind="mono",
+                       width=170),
             ],
             lambda row: row[0],
             "mask_rules",
@@ -44,8 +46,10 @@ class MaskTable(QWidget):
         """Show the rules as they are."""
         rules = mask_rules()
         self.table.set_rows(list(enumerate(rules)))
-        text = "Nothing is hidden. A mask hides values from display, copy and export alike."
-        self.table.set_state("ready" if rules else "empty", text, ("Add mask", self.add), icon="eye-slash")
+        text = tr("Nothing is hidden. A mask hides values from display, copy and export alike.")
+        self.table.set_state(
+            "ready" if rules else "empty", text, (tr("Add mask"), self.add), icon="eye-slash"
+        )
 
     def add(self) -> MaskDialog:
         """Describe a rule."""
@@ -71,15 +75,15 @@ class MaskTable(QWidget):
 
     def _actions(self, rows: list[Any]) -> list[Command]:
         rules = [row[1] for row in rows]
-        edit = Command("Edit", "", lambda: self._edit(rules[0]), "pencil-simple", len(rules) == 1)
-        return [edit, Command("Remove", "", lambda: self.remove(rules), "trash")]
+        edit = Command(tr("Edit"), "", lambda: self._edit(rules[0]), "pencil-simple", len(rules) == 1)
+        return [edit, Command(tr("Remove"), "", lambda: self.remove(rules), "trash")]
 
 
 class MaskDialog(FormDialog):
     """What is hidden, and in which messages."""
 
     def __init__(self, parent: QWidget | None, rule: MaskRule | None = None) -> None:
-        super().__init__(parent, "Hide values", "Save mask", width=520)
+        super().__init__(parent, tr("Hide values"), tr("Save mask"), width=520)
         rule = rule or MaskRule("path", "")
         self.kind_box = QComboBox()
         for kind, title in KINDS.items():
@@ -88,12 +92,12 @@ class MaskDialog(FormDialog):
         self.what_field = mono_field(
             rule.what, "$.customer.email, $.items[*].card, \\d{4}-\\d{4}, Authorization"
         )
-        self.stream_field = mono_field(rule.stream, "all, or a name such as orders-*")
-        self.subject_field = mono_field(rule.subject, "all, or a pattern such as orders.*.created")
-        self.add_row("Hides", self.kind_box)
-        self.add_row("Which", self.what_field, "Replays copy messages as they are stored.")
-        self.add_row("Station", self.stream_field)
-        self.add_row("Subject", self.subject_field)
+        self.stream_field = mono_field(rule.stream, tr("all, or a name such as orders-*"))
+        self.subject_field = mono_field(rule.subject, tr("all, or a pattern such as orders.*.created"))
+        self.add_row(tr("Hides"), self.kind_box)
+        self.add_row(tr("Which"), self.what_field, tr("Replays copy messages as they are stored."))
+        self.add_row(tr("Station"), self.stream_field)
+        self.add_row(tr("Subject"), self.subject_field)
         self.add_validator(lambda: self.rule().problem())
 
     def rule(self) -> MaskRule:

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.decode.plugins import GROUP, Plugin, installed, plugin_folder
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -23,27 +24,29 @@ class PluginTable(QWidget):
         self._found: list[Plugin] | None = None
         self.table = DataTable(
             [
-                Column("state", "State", self._state, kind="dot", width=110),
-                Column("name", "Name", lambda row: row.name, width=170),
-                Column("package", "Package", lambda row: row.package, width=200),
-                Column("target", "Function", lambda row: row.target, kind="mono", width=260, stretch=True),
+                Column("state", tr("State"), self._state, kind="dot", width=110),
+                Column("name", tr("Name"), lambda row: row.name, width=170),
+                Column("package", tr("Package"), lambda row: row.package, width=200),
+                Column(
+                    "target", tr("Function"), lambda row: row.target, kind="mono", width=260, stretch=True
+                ),
             ],
             lambda row: row.name,
             "decoder_plugins",
             context_actions=self._actions,
         )
         self.table.row_activated.connect(lambda row: self.turn([row], not self._is_on(row)))
-        self.switch_button = QPushButton("Turn on")
+        self.switch_button = QPushButton(tr("Turn on"))
         self.switch_button.setEnabled(False)
         self.switch_button.clicked.connect(self._switch)
-        self.look_button = QPushButton("Look again")
+        self.look_button = QPushButton(tr("Look again"))
         self.look_button.setProperty("kind", "ghost")
         self.look_button.clicked.connect(self.look)
         self.table.current_changed.connect(lambda _: self._label_button())
         line = QHBoxLayout()
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
         line.setSpacing(theme.SPACE_3)
-        text = "A plug-in runs with your rights, in a process of its own, and only once you turn it on."
+        text = tr("A plug-in runs with your rights, in a process of its own, and only once you turn it on.")
         line.addWidget(PlainLabel(text, "caption", elide=Qt.TextElideMode.ElideRight), 1)
         line.addWidget(self.look_button)
         line.addWidget(self.switch_button)
@@ -69,8 +72,12 @@ class PluginTable(QWidget):
         if self._found is None:
             return
         self.table.set_rows(self._found)
-        text = f"None is installed: Python packages with an entry point of the group {GROUP}, "
-        text += f"or installed with pip --target into {plugin_folder()}."
+        text = tr(
+            "None is installed: Python packages with an entry point of the group {group},"
+            " or installed with pip --target into {folder}.",
+            group=GROUP,
+            folder=plugin_folder(),
+        )
         self.table.set_state("ready" if self._found else "empty", text, icon="puzzle-piece")
         self._label_button()
 
@@ -92,7 +99,7 @@ class PluginTable(QWidget):
     def _label_button(self) -> None:
         row = self.table.current_row()
         self.switch_button.setEnabled(row is not None)
-        self.switch_button.setText("Turn off" if row is not None and self._is_on(row) else "Turn on")
+        self.switch_button.setText(tr("Turn off") if row is not None and self._is_on(row) else tr("Turn on"))
 
     def _switch(self) -> None:
         row = self.table.current_row()
@@ -101,6 +108,8 @@ class PluginTable(QWidget):
 
     def _actions(self, rows: list[Any]) -> list[Command]:
         return [
-            Command("Turn on", "", lambda: self.turn(rows, True), "play", not all(map(self._is_on, rows))),
-            Command("Turn off", "", lambda: self.turn(rows, False), "stop", any(map(self._is_on, rows))),
+            Command(
+                tr("Turn on"), "", lambda: self.turn(rows, True), "play", not all(map(self._is_on, rows))
+            ),
+            Command(tr("Turn off"), "", lambda: self.turn(rows, False), "stop", any(map(self._is_on, rows))),
         ]

@@ -13,6 +13,7 @@ from shiboken6 import isValid
 from memphis_desktop.cluster import keychain
 from memphis_desktop.inspect.registry import RegistryClient, RegistryError, RegistrySource
 from memphis_desktop.inspect.registry.source import BASIC, BEARER, NONE
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import FormDialog
@@ -21,7 +22,7 @@ from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.decoders.masking import mono_field
 from memphis_desktop.ui.screens.home.login_fields import PathField, secret_field, secret_value
 
-LOGINS = {NONE: "None", BASIC: "User and password, or API key and secret", BEARER: "Token"}
+LOGINS = {NONE: tr("None"), BASIC: tr("User and password, or API key and secret"), BEARER: tr("Token")}
 
 
 class RegistryDialog(FormDialog):
@@ -34,7 +35,7 @@ class RegistryDialog(FormDialog):
         source: RegistrySource | None = None,
         taken: Sequence[str] = (),
     ) -> None:
-        super().__init__(parent, "Schema registry", "Save registry", width=580)
+        super().__init__(parent, tr("Schema registry"), tr("Save registry"), width=580)
         self._context = context
         self._taken = taken
         before = source or RegistrySource("", "")
@@ -45,13 +46,15 @@ class RegistryDialog(FormDialog):
             self.login_box.addItem(title, login)
         self.login_box.setCurrentIndex(list(LOGINS).index(before.login) if before.login in LOGINS else 0)
         self.user_field = QLineEdit(before.user)
-        self.secret_field = secret_field("Password or token", before.secret)
-        self.ca_field = PathField("Certificates to trust", "PEM files (*.pem *.crt *.cer);;All files (*)")
+        self.secret_field = secret_field(tr("Password or token"), before.secret)
+        self.ca_field = PathField(
+            tr("Certificates to trust"), tr("PEM files (*.pem *.crt *.cer);;All files (*)")
+        )
         self.ca_field.line.setText(before.ca_file)
-        self.ca_field.line.setPlaceholderText("those of the system")
-        self.automatic_check = QCheckBox("Read every payload that begins with a schema's id")
+        self.ca_field.line.setPlaceholderText(tr("those of the system"))
+        self.automatic_check = QCheckBox(tr("Read every payload that begins with a schema's id"))
         self.automatic_check.setChecked(before.automatic)
-        self.test_button = QPushButton("Test")
+        self.test_button = QPushButton(tr("Test"))
         self.test_button.setAutoDefault(False)
         self.test_button.clicked.connect(self.test)
         self.test_note = PlainLabel("", "caption", wrap=True)
@@ -61,16 +64,22 @@ class RegistryDialog(FormDialog):
         line.setSpacing(theme.SPACE_3)
         line.addWidget(self.test_button)
         line.addWidget(self.test_note, 1)
-        self.add_row("Name", self.name_field)
-        self.add_row("Address", self.url_field, "Confluent's API: Confluent, Redpanda, Karapace, Apicurio.")
-        self.add_row("Login", self.login_box)
-        self.add_row("User", self.user_field)
-        where = "the system's keychain" if keychain.available() else "a file that only you can read"
-        self.add_row("Secret", self.secret_field, f"Kept in {where}; env:// and file:// are looked up.")
-        self.add_row("Certificates", self.ca_field)
+        self.add_row(tr("Name"), self.name_field)
         self.add_row(
-            "Automatic", self.automatic_check,
-            "A zero byte and four of the id; rules come first. The registry is asked once for each id.",
+            tr("Address"), self.url_field, tr("Confluent's API: Confluent, Redpanda, Karapace, Apicurio.")
+        )
+        self.add_row(tr("Login"), self.login_box)
+        self.add_row(tr("User"), self.user_field)
+        where = tr("the system's keychain") if keychain.available() else tr("a file that only you can read")
+        self.add_row(
+            tr("Secret"),
+            self.secret_field,
+            tr("Kept in {where}; env:// and file:// are looked up.", where=where),
+        )
+        self.add_row(tr("Certificates"), self.ca_field)
+        self.add_row(
+            tr("Automatic"), self.automatic_check,
+            tr("A zero byte and four of the id; rules come first. The registry is asked once for each id."),
         )  # fmt: skip
         self.add_row("", test)
         self.login_box.currentIndexChanged.connect(lambda _: self._login_changed())
@@ -105,7 +114,7 @@ class RegistryDialog(FormDialog):
         source = self.source()
         problem = source.problem()
         if not problem and source.name in self._taken:
-            problem = f"There is a registry {source.name} already"
+            problem = tr("There is a registry {name} already", name=source.name)
         return f"{problem}." if problem else ""
 
     def test(self) -> None:
@@ -116,8 +125,8 @@ class RegistryDialog(FormDialog):
             return
         self.show_error("")
         self.test_button.setEnabled(False)
-        self._say("Asking", "caption")
-        self._context.run(self._test(self.source()), "test the registry")
+        self._say(tr("Asking"), "caption")
+        self._context.run(self._test(self.source()), tr("test the registry"))
 
     async def _test(self, source: RegistrySource) -> None:
         try:
@@ -125,7 +134,15 @@ class RegistryDialog(FormDialog):
         except RegistryError as error:
             text, role = f"{error}.", "bad"
         else:
-            text, role = f"It answers: {figures.count_noun(len(subjects), 'subject')}.", "good"
+            text, role = (
+                tr_count(
+                    "It answers: {count} subject.",
+                    "It answers: {count} subjects.",
+                    len(subjects),
+                    count=figures.integer(len(subjects)),
+                ),
+                "good",
+            )
         if isValid(self):
             self.test_button.setEnabled(True)
             self._say(text, role)

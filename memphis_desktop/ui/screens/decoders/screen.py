@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QSplitter, QTabWidget, QVBoxLayout, QWidge
 
 from memphis_desktop.inspect.decode import TITLES
 from memphis_desktop.inspect.decode.rules import DecoderRule
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -25,28 +26,28 @@ from memphis_desktop.ui.screens.decoders.store import add_rule, current_decoders
 class DecodersScreen(Screen):
     """Rules above, sources and bench below."""
 
-    title = "Decoders"
+    title = tr("Decoders")
     route_name = "decoders"
     stale_with = frozenset()
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.header = PageHeader("Decoders")
+        self.header = PageHeader(tr("Decoders"))
         self.header.set_title(
-            "Decoders",
-            "Payloads are read automatically; rules come first.",
+            tr("Decoders"),
+            tr("Payloads are read automatically; rules come first."),
         )
-        self.header.add_action("Add mask", self.add_mask, icon_name="eye-slash")
-        self.header.add_action("Add schemas", self.add_source, icon_name="plus")
-        self.header.add_action("Add rule", self.add_rule, icon_name="plus", kind="primary")
+        self.header.add_action(tr("Add mask"), self.add_mask, icon_name="eye-slash")
+        self.header.add_action(tr("Add schemas"), self.add_source, icon_name="plus")
+        self.header.add_action(tr("Add rule"), self.add_rule, icon_name="plus", kind="primary")
         self.rules = DataTable(
             [
-                Column("order", "Order", lambda row: row[0] + 1, kind="number", width=64),
-                Column("for", "Messages", lambda row: row[1].description(), width=280, stretch=True),
-                Column("before", "First", lambda row: row[1].before, kind="mono", width=120),
-                Column("decoder", "Decoder", lambda row: kind_title(row[1]), width=170),
-                Column("schema", "Type or schema", lambda row: row[1].schema, kind="mono", width=220),
-                Column("failing", "If it fails", lambda row: FAILING[row[1].failing], width=150),
+                Column("order", tr("Order"), lambda row: row[0] + 1, kind="number", width=64),
+                Column("for", tr("Messages"), lambda row: row[1].description(), width=280, stretch=True),
+                Column("before", tr("First"), lambda row: row[1].before, kind="mono", width=120),
+                Column("decoder", tr("Decoder"), lambda row: kind_title(row[1]), width=170),
+                Column("schema", tr("Type or schema"), lambda row: row[1].schema, kind="mono", width=220),
+                Column("failing", tr("If it fails"), lambda row: FAILING[row[1].failing], width=150),
             ],
             lambda row: (row[1].stream, row[1].subject, row[1].header, row[1].kind, row[1].schema),
             "decoder_rules",
@@ -60,10 +61,10 @@ class DecodersScreen(Screen):
         self.tabs.setDocumentMode(True)
         self.plugins = PluginTable()
         for title, page in (
-            ("Rules", self.rules),
-            ("Schemas", self.sources),
-            ("Masking", self.masks),
-            ("Commands", self.command_table),
+            (tr("Rules"), self.rules),
+            (tr("Schemas"), self.sources),
+            (tr("Masking"), self.masks),
+            (tr("Commands"), self.command_table),
             ("Plug-ins", self.plugins),
         ):
             self.tabs.addTab(page, title)
@@ -89,8 +90,10 @@ class DecodersScreen(Screen):
         if decoders.settings.rules:
             self.rules.set_state("ready")
         else:
-            text = "No rules: JSON, MsgPack, CBOR, Avro containers and protobuf are recognised by themselves."
-            self.rules.set_state("empty", text, ("Add rule", self.add_rule))
+            text = tr(
+                "No rules: JSON, MsgPack, CBOR, Avro containers and protobuf are recognised by themselves."
+            )
+            self.rules.set_state("empty", text, (tr("Add rule"), self.add_rule))
         self.sources.refresh()
         self.command_table.refresh()
         self.masks.refresh()
@@ -100,11 +103,11 @@ class DecodersScreen(Screen):
     def commands(self) -> list[Command]:
         """Adding rules and schemas."""
         return [
-            Command("Add a decoder rule", keymap.key("decoders.add_rule"), self.add_rule, "plus"),
-            Command("Add schemas", keymap.key("decoders.add_schemas"), self.add_source, "plus"),
-            Command("Add a schema registry", "", self.add_registry, "cloud"),
-            Command("Hide values", keymap.key("decoders.hide_values"), self.add_mask, "eye-slash"),
-            Command("Add a command as decoder", "", self.add_command, "terminal-window"),
+            Command(tr("Add a decoder rule"), keymap.key("decoders.add_rule"), self.add_rule, "plus"),
+            Command(tr("Add schemas"), keymap.key("decoders.add_schemas"), self.add_source, "plus"),
+            Command(tr("Add a schema registry"), "", self.add_registry, "cloud"),
+            Command(tr("Hide values"), keymap.key("decoders.hide_values"), self.add_mask, "eye-slash"),
+            Command(tr("Add a command as decoder"), "", self.add_command, "terminal-window"),
         ]
 
     # Sources ------------------------------------------------------------------------------------
@@ -155,14 +158,14 @@ class DecodersScreen(Screen):
 
     def _rule_actions(self, rows: list[Any]) -> list[Command]:
         rules = [row[1] for row in rows]
-        actions = [Command("Remove", "", lambda: self._remove_rules(rules), "trash")]
+        actions = [Command(tr("Remove"), "", lambda: self._remove_rules(rules), "trash")]
         if len(rules) == 1:
             place, last = rows[0][0], len(current_decoders().settings.rules) - 1
             actions = [
-                Command("Edit", "", lambda: self._edit(rules[0]), "pencil-simple"),
-                Command("Move up", "", lambda: self.move_rule(place, place - 1), "arrow-up", place > 0),
+                Command(tr("Edit"), "", lambda: self._edit(rules[0]), "pencil-simple"),
+                Command(tr("Move up"), "", lambda: self.move_rule(place, place - 1), "arrow-up", place > 0),
                 Command(
-                    "Move down", "", lambda: self.move_rule(place, place + 1), "arrow-down", place < last
+                    tr("Move down"), "", lambda: self.move_rule(place, place + 1), "arrow-down", place < last
                 ),
                 *actions,
             ]
@@ -188,7 +191,7 @@ class DecodersScreen(Screen):
 def kind_title(rule: DecoderRule) -> str:
     """What the decoder of a rule is called; its schema stands beside."""
     if rule.schema and rule.kind in ("protobuf", "json"):
-        return "Protobuf" if rule.kind == "protobuf" else "JSON Schema"
+        return tr("Protobuf") if rule.kind == "protobuf" else tr("JSON Schema")
     return TITLES.get(rule.kind, rule.kind)
 
 

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 from memphis_desktop.cluster import keychain
 from memphis_desktop.inspect.decode.schemaverse import SchemaverseSource
 from memphis_desktop.inspect.registry import RegistrySource
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.screen import Command, ScreenContext
@@ -21,8 +22,8 @@ from memphis_desktop.ui.screens.decoders.registry_dialog import RegistryDialog, 
 from memphis_desktop.ui.screens.decoders.store import current_decoders, loaded, loading, save_decoders
 from memphis_desktop.ui.theme.icons import icon
 
-_KINDS = "Schemas (*.proto *.pb *.desc *.protoset *.binpb *.fds *.bin *.avsc *.json);;All files (*)"
-_EMPTY = (
+_KINDS = tr("Schemas (*.proto *.pb *.desc *.protoset *.binpb *.fds *.bin *.avsc *.json);;All files (*)")
+_EMPTY = tr(
     "No schemas yet. Add files or folders (.proto, descriptor sets, Avro, JSON Schema), a schema registry, "
     "or Memphis's Schemaverse."
 )
@@ -47,10 +48,10 @@ class SourceTable(QWidget):
         self._context = context
         self.table = DataTable(
             [
-                Column("state", "State", lambda row: row.state, kind="dot", width=120),
-                Column("kind", "Kind", lambda row: row.kind, width=130),
-                Column("name", "Source", lambda row: row.name, kind="mono", width=300, stretch=True),
-                Column("gives", "Gives", lambda row: row.gives, width=300),
+                Column("state", tr("State"), lambda row: row.state, kind="dot", width=120),
+                Column("kind", tr("Kind"), lambda row: row.kind, width=130),
+                Column("name", tr("Source"), lambda row: row.name, kind="mono", width=300, stretch=True),
+                Column("gives", tr("Gives"), lambda row: row.gives, width=300),
             ],
             lambda row: (row.kind, row.name),
             "decoder_sources",
@@ -71,33 +72,49 @@ class SourceTable(QWidget):
         for registry in decoders.registries.values():
             known, problem = registry.state()
             state = (
-                ("bad", "problem") if problem else ("good", "in use") if known else ("muted", "not asked yet")
+                ("bad", tr("problem"))
+                if problem
+                else ("good", tr("in use"))
+                if known
+                else ("muted", tr("not asked yet"))
             )
-            gives = problem or (f"{figures.count_noun(known, 'schema')} read" if known else "")
+            gives = problem or (
+                tr_count("{count} schema read", "{count} schemas read", known, count=figures.integer(known))
+                if known
+                else ""
+            )
             name = f"{registry.source.name}  {registry.source.url}"
-            rows.append(SourceRow("Schema registry", name, state, gives, registry.source))
+            rows.append(SourceRow(tr("Schema registry"), name, state, gives, registry.source))
         for entry in decoders.settings.schemaverses:
             versions = sum(len(schema.versions) for schema in entry.schemas)
-            counts = (len(entry.schemas), "schema"), (versions, "version"), (len(entry.streams), "stream")
-            gives = ", ".join(figures.count_noun(count, noun) for count, noun in counts)
-            rows.append(SourceRow("Schemaverse", entry.title, ("good", "taken"), gives, entry))
+            schemas, streams = len(entry.schemas), len(entry.streams)
+            gives = ", ".join(
+                (
+                    tr_count("{count} schema", "{count} schemas", schemas, count=figures.integer(schemas)),
+                    tr_count(
+                        "{count} version", "{count} versions", versions, count=figures.integer(versions)
+                    ),
+                    tr_count("{count} stream", "{count} streams", streams, count=figures.integer(streams)),
+                )
+            )
+            rows.append(SourceRow(tr("Schemaverse"), entry.title, ("good", tr("taken")), gives, entry))
         self.table.set_rows(rows)
-        action = ("Add schemas", lambda: self.open_menu(self.mapToGlobal(self.rect().center())))
+        action = (tr("Add schemas"), lambda: self.open_menu(self.mapToGlobal(self.rect().center())))
         self.table.set_state("ready" if rows else "empty", _EMPTY, action, icon="files")
 
     def open_menu(self, place: QPoint) -> QMenu:
         """Offer the kinds of sources there are."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction(icon("file"), "Files", self._choose_files)
-        menu.addAction(icon("folder-open"), "A folder with everything in it", self._choose_folder)
+        menu.addAction(icon("file"), tr("Files"), self._choose_files)
+        menu.addAction(icon("folder-open"), tr("A folder with everything in it"), self._choose_folder)
         menu.addSeparator()
-        menu.addAction(icon("cloud"), "A schema registry", lambda: self.edit_registry(None))
+        menu.addAction(icon("cloud"), tr("A schema registry"), lambda: self.edit_registry(None))
         from_memphis = menu.addAction(
-            icon("tree-structure"), "Schemaverse of this connection", self.take_schemaverse
+            icon("tree-structure"), tr("Schemaverse of this connection"), self.take_schemaverse
         )
         if not self._context.memphis.available:
-            from_memphis.setText("Schemaverse of this connection (it has no Memphis layer)")
+            from_memphis.setText(tr("Schemaverse of this connection (it has no Memphis layer)"))
             from_memphis.setEnabled(False)
         menu.popup(place)
         return menu
@@ -105,11 +122,11 @@ class SourceTable(QWidget):
     # Files --------------------------------------------------------------------------------------
 
     def _choose_files(self) -> None:
-        paths, _ = QFileDialog.getOpenFileNames(self, "Add schemas", "", _KINDS)
+        paths, _ = QFileDialog.getOpenFileNames(self, tr("Add schemas"), "", _KINDS)
         self.add_paths(paths)
 
     def _choose_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Add a folder of schemas")
+        path = QFileDialog.getExistingDirectory(self, tr("Add a folder of schemas"))
         self.add_paths([path] if path else [])
 
     def add_paths(self, paths: list[str]) -> None:
@@ -118,11 +135,11 @@ class SourceTable(QWidget):
         new = [path for path in paths if path not in decoders.settings.sources]
         if new:
             decoders.settings.sources += new
-            self._context.run(self._read_files(new), "read the schemas")
+            self._context.run(self._read_files(new), tr("read the schemas"))
 
     def read_again(self) -> None:
         """Read all files and folders anew."""
-        self._context.run(self._read_files(current_decoders().settings.sources), "read the schemas")
+        self._context.run(self._read_files(current_decoders().settings.sources), tr("read the schemas"))
 
     async def _read_files(self, paths: list[str]) -> None:
         save_decoders(reload=True)
@@ -133,7 +150,15 @@ class SourceTable(QWidget):
             self._context.notify(problems[0], "bad")
         else:
             count = sum(kind in ("protobuf", "avro", "json") for kind, _ in decoders.schemas())
-            self._context.notify(f"{figures.count_noun(count, 'type')} can be chosen in rules.", "good")
+            self._context.notify(
+                tr_count(
+                    "{count} type can be chosen in rules.",
+                    "{count} types can be chosen in rules.",
+                    count,
+                    count=figures.integer(count),
+                ),
+                "good",
+            )
 
     # Registries ---------------------------------------------------------------------------------
 
@@ -142,7 +167,7 @@ class SourceTable(QWidget):
         names = [known.name for known in current_decoders().settings.registries if known != source]
         dialog = RegistryDialog(self.window(), self._context, source, names)
         dialog.accepted.connect(
-            lambda: self._context.run(self._keep(dialog.source(), source), "keep the registry")
+            lambda: self._context.run(self._keep(dialog.source(), source), tr("keep the registry"))
         )
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
@@ -172,7 +197,7 @@ class SourceTable(QWidget):
         profile = self._context.session.profile
         settings = current_decoders().settings
         if any(entry.id == profile.id for entry in settings.schemaverses):
-            self._context.notify("Its schemas are taken already, and follow what changes there.")
+            self._context.notify(tr("Its schemas are taken already, and follow what changes there."))
             return
         title = _free_title(profile.name, settings.schemaverses)
         settings.schemaverses = [*settings.schemaverses, SchemaverseSource(profile.id, title)]
@@ -187,13 +212,13 @@ class SourceTable(QWidget):
     def _actions(self, rows: list[Any]) -> list[Command]:
         actions = []
         if len(rows) == 1 and isinstance(rows[0].entry, RegistrySource):
-            actions.append(Command("Edit", "", lambda: self._open(rows[0]), "pencil-simple"))
+            actions.append(Command(tr("Edit"), "", lambda: self._open(rows[0]), "pencil-simple"))
             actions.append(
-                Command("Ask again", "", lambda: self._ask_again(rows[0].entry), "arrow-clockwise")
+                Command(tr("Ask again"), "", lambda: self._ask_again(rows[0].entry), "arrow-clockwise")
             )
         if any(isinstance(row.entry, str) for row in rows):
-            actions.append(Command("Read all files again", "", self.read_again, "arrow-clockwise"))
-        return [*actions, Command("Remove", "", lambda: self.remove(rows), "trash")]
+            actions.append(Command(tr("Read all files again"), "", self.read_again, "arrow-clockwise"))
+        return [*actions, Command(tr("Remove"), "", lambda: self.remove(rows), "trash")]
 
     def _ask_again(self, source: RegistrySource) -> None:
         registry = current_decoders().registries.get(source.name)
@@ -211,7 +236,7 @@ class SourceTable(QWidget):
         save_decoders(reload=any(isinstance(entry, str) for entry in gone))
         for entry in gone:
             if isinstance(entry, RegistrySource):
-                self._context.run(_forget_secret(entry), "remove the secret")
+                self._context.run(_forget_secret(entry), tr("remove the secret"))
 
 
 async def _forget_secret(source: RegistrySource, kept: RegistrySource | None = None) -> None:
@@ -222,14 +247,20 @@ async def _forget_secret(source: RegistrySource, kept: RegistrySource | None = N
 def _file_row(path: str, problem: str, count: int) -> SourceRow:
     if loading():
         return SourceRow(_kind_of(path), path, ("information", "being read"), "", path)
-    state = ("bad", "problem") if problem else ("good", "loaded")
-    return SourceRow(_kind_of(path), path, state, problem or figures.count_noun(count, "type"), path)
+    state = ("bad", tr("problem")) if problem else ("good", "loaded")
+    return SourceRow(
+        _kind_of(path),
+        path,
+        state,
+        problem or tr_count("{count} type", "{count} types", count, count=figures.integer(count)),
+        path,
+    )
 
 
 def _kind_of(path: str) -> str:
     suffix = Path(path).suffix
-    titles = {".proto": "Protobuf file", ".avsc": "Avro schema", ".json": "JSON"}
-    return titles.get(suffix, "Descriptor set") if suffix else "Folder"
+    titles = {".proto": tr("Protobuf file"), ".avsc": tr("Avro schema"), ".json": "JSON"}
+    return titles.get(suffix, tr("Descriptor set")) if suffix else tr("Folder")
 
 
 def _free_title(name: str, taken: Iterable[SchemaverseSource]) -> str:

@@ -14,6 +14,7 @@ from memphis_desktop.inspect.decode import Decoded
 from memphis_desktop.inspect.decode.rules import DecoderRule, Decoders, DecoderSettings
 from memphis_desktop.inspect.mask import Masker, Masking, MaskRule
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings
 
 KEY = "decoders"
@@ -181,7 +182,7 @@ def _decode_for_masks(message: InspectedMessage) -> Decoded:
         if _HOLDER.pool is None:  # threads of their own: what they find outlives no loop
             _HOLDER.pool = ThreadPoolExecutor(2, "masks")
         _HOLDER.pool.submit(_read_beside, decoders, message, key)
-    why = "what decodes it takes its time"
+    why = tr("what decodes it takes its time")
     return Decoded("binary", None, False, None, message.payload, (), (), truncated=why, pending=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -20,7 +21,7 @@ class PairPane(QWidget):
         self.detail = detail
         self._request: InspectedMessage | None = None
         self._reply: InspectedMessage | None = None
-        self.switch = Segments([("request", "Request"), ("reply", "Reply")])
+        self.switch = Segments([("request", tr("Request")), ("reply", tr("Reply"))])
         self.switch.chosen.connect(self._show)
         self._after = PlainLabel("", "caption")
         self._top = QWidget()
@@ -54,7 +55,9 @@ class PairPane(QWidget):
         if reply is None or reply is self._reply:
             return
         self._reply = reply
-        self._after.setText(f"after {figures.duration(seconds)}" if seconds is not None else "")
+        self._after.setText(
+            tr("after {seconds}", seconds=figures.duration(seconds)) if seconds is not None else ""
+        )
         self._top.show()
 
     @property

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
 from memphis_desktop.inspect.live import LivePattern
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.flow_layout import FlowLayout
@@ -30,11 +31,13 @@ class PatternChip(QFrame):
         self.colour = _Dot(f"series{entry.number}")
         self.name = PlainLabel(shown, "mono", selectable=False)
         self.figures = PlainLabel("", "caption", selectable=False)
-        self.mute_button = self._button("speaker-high", f"Mute {shown}: count its messages, show none")
+        self.mute_button = self._button(
+            "speaker-high", tr("Mute {shown}: count its messages, show none", shown=shown)
+        )
         self.mute_button.setCheckable(True)
         self.mute_button.setIcon(icon("speaker-high", "muted", name_on="speaker-slash", token_on="warning"))
         self.mute_button.setChecked(entry.muted)
-        self.end_button = self._button("x", f"Stop listening to {shown}")
+        self.end_button = self._button("x", tr("Stop listening to {shown}", shown=shown))
         line = QHBoxLayout(self)
         line.setContentsMargins(theme.SPACE_2, 0, 2, 0)
         line.setSpacing(theme.SPACE_1)

@@ -10,6 +10,7 @@ from memphis_desktop.errors import Failure
 from memphis_desktop.inspect.draft import BodyForm, Draft
 from memphis_desktop.inspect.responder import Responder
 from memphis_desktop.inspect.templates import TemplateError
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -22,14 +23,14 @@ class ResponderDialog(Dialog):
     """Answers as long as it is open."""
 
     def __init__(self, parent: QWidget | None, context: ScreenContext, subject: str = "") -> None:
-        super().__init__(parent, "Answer requests", "Start answering", width=540)
+        super().__init__(parent, tr("Answer requests"), tr("Start answering"), width=540)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setModal(False)
         self._context = context
         self.responder: Responder | None = None
         self.subject_field = QLineEdit(subject)
         self.subject_field.setProperty("role", "mono")
-        self.subject_field.setPlaceholderText("service.price.*")
+        self.subject_field.setPlaceholderText("service.price.*")  # untranslated: a subject
         self.body_field = QPlainTextEdit('{"ok": true}')
         self.body_field.setProperty("role", "mono")
         self.body_field.setFixedHeight(110)
@@ -39,21 +40,26 @@ class ResponderDialog(Dialog):
         self.delay_box.setDecimals(2)
         self.delay_box.setSuffix(" s")
         form = form_layout()
-        add_form_row(form, "On subject", self.subject_field)
+        add_form_row(form, tr("On subject"), self.subject_field)
         add_form_row(
-            form, "Answer", self.body_field, "{{counter}}, {{uuid}}, {{now}} and the like are filled in."
+            form,
+            tr("Answer"),
+            self.body_field,
+            tr("{{counter}}, {{uuid}}, {{now}} and the like are filled in."),
         )
-        add_form_row(form, "After", self.delay_box)
-        self.note = PlainLabel("Every request is answered while this window is open.", "caption", wrap=True)
+        add_form_row(form, tr("After"), self.delay_box)
+        self.note = PlainLabel(
+            tr("Every request is answered while this window is open."), "caption", wrap=True
+        )
         self.body.addLayout(form)
         self.body.addWidget(self.note)
-        self.cancel_button.setText("Close")
+        self.cancel_button.setText(tr("Close"))
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self._show)
         if context.session.profile.read_only:
             self.verb_button.setEnabled(False)
-            self.show_error("This connection is read-only: nothing is published on it.")
+            self.show_error(tr("This connection is read-only: nothing is published on it."))
         self.subject_field.setFocus()
 
     def accept(self) -> None:
@@ -64,7 +70,7 @@ class ResponderDialog(Dialog):
         pattern = self.subject_field.text().strip()
         tokens = pattern.split(".")
         if not pattern or any(not token or " " in token for token in tokens) or ">" in tokens[:-1]:
-            self.show_error("Type the subject, or a pattern such as service.price.*.")
+            self.show_error(tr("Type the subject, or a pattern such as service.price.*."))
             return
         draft = Draft(pattern, (), BodyForm.TEXT, self.body_field.toPlainText())
         session = self._context.session
@@ -76,7 +82,7 @@ class ResponderDialog(Dialog):
             return
         self.show_error("")
         self.responder = responder
-        self._context.run(self._start(responder), "answer requests")
+        self._context.run(self._start(responder), tr("answer requests"))
 
     async def _start(self, responder: Responder) -> None:
         try:
@@ -89,7 +95,7 @@ class ResponderDialog(Dialog):
         if not isValid(self) or self.responder is not responder:
             await responder.stop()  # closed meanwhile
             return
-        self.verb_button.setText("Stop answering")
+        self.verb_button.setText(tr("Stop answering"))
         for widget in (self.subject_field, self.body_field, self.delay_box):
             widget.setEnabled(False)
         self._timer.start()
@@ -98,8 +104,8 @@ class ResponderDialog(Dialog):
         responder, self.responder = self.responder, None
         self._timer.stop()
         if responder is not None:
-            self._context.run(responder.stop(), "end answering")
-        self.verb_button.setText("Start answering")
+            self._context.run(responder.stop(), tr("end answering"))
+        self.verb_button.setText(tr("Start answering"))
         for widget in (self.subject_field, self.body_field, self.delay_box):
             widget.setEnabled(True)
 
@@ -107,11 +113,31 @@ class ResponderDialog(Dialog):
         responder = self.responder
         if responder is None:
             return
-        parts = [f"{figures.count_noun(responder.answered, 'request')} answered"]
+        parts = [
+            tr_count(
+                "{count} request answered",
+                "{count} requests answered",
+                responder.answered,
+                count=figures.integer(responder.answered),
+            )
+        ]
         if responder.not_requests:
-            parts.append(f"{figures.count_noun(responder.not_requests, 'message')} wanted no answer")
+            parts.append(
+                tr_count(
+                    "{count} message wanted no answer",
+                    "{count} messages wanted no answer",
+                    responder.not_requests,
+                    count=figures.integer(responder.not_requests),
+                )
+            )
         if responder.left_out:
-            parts.append(f"{figures.integer(responder.left_out)} not answered: {responder.problem}")
+            parts.append(
+                tr(
+                    "{left_out} not answered: {problem}",
+                    left_out=figures.integer(responder.left_out),
+                    problem=responder.problem,
+                )
+            )
         self.note.setText("  ·  ".join(parts))
 
     def done(self, result: int) -> None:

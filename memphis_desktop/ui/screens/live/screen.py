@@ -30,6 +30,7 @@ from memphis_desktop.inspect.files import SUFFIXES, Exporter, FileProblem
 from memphis_desktop.inspect.live import LiveCapture, LiveRecorder
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.page_cache import Page
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.empty_state import EmptyState
@@ -57,7 +58,7 @@ _MEASURE_SECONDS = 1.0
 class LiveScreen(Screen):
     """Patterns above; subject tree, list and detail side by side."""
 
-    title = "Live"
+    title = tr("Live")
     route_name = "live"
     stale_with = frozenset({SERVER})
 
@@ -78,18 +79,18 @@ class LiveScreen(Screen):
     # Building -----------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.header = PageHeader("Live")
-        self.header.set_title("Live", "Messages as they are published, stored or not")
-        self.header.add_action("Answer requests", lambda: self.answer())
-        self.header.add_action("Request", self.request, icon_name="chat-circle-dots")
-        self.header.add_action("Publish", self.publish, icon_name="paper-plane-tilt")
+        self.header = PageHeader(tr("Live"))
+        self.header.set_title(tr("Live"), tr("Messages as they are published, stored or not"))
+        self.header.add_action(tr("Answer requests"), lambda: self.answer())
+        self.header.add_action(tr("Request"), self.request, icon_name="chat-circle-dots")
+        self.header.add_action(tr("Publish"), self.publish, icon_name="paper-plane-tilt")
         self.toolbar = LiveToolbar()
         self.pattern_field = self.toolbar.pattern_field
         self.pattern_field.returnPressed.connect(self.subscribe)
         self.toolbar.listen_button.clicked.connect(self.subscribe)
         self.toolbar.hidden_changed.connect(self._hidden_changed)
         self.fold_check = self.toolbar.fold_check
-        self.fold_check.toggled.connect(lambda on: self.context.run(self._fold(on), "listen to replies"))
+        self.fold_check.toggled.connect(lambda on: self.context.run(self._fold(on), tr("listen to replies")))
         self.pause_button = self.toolbar.pause_button
         self.record_button = self.toolbar.record_button
         self.record_button.clicked.connect(lambda on: self._record_clicked(on))
@@ -104,7 +105,7 @@ class LiveScreen(Screen):
         self.tree = QTreeView()
         self.tree.setModel(self.tree_model)
         self.tree.setUniformRowHeights(True)
-        self.tree.setAccessibleName("Subjects")
+        self.tree.setAccessibleName(tr("Subjects"))
         self.tree.header().setStretchLastSection(False)
         self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.tree.header().setMinimumSectionSize(40)
@@ -133,8 +134,8 @@ class LiveScreen(Screen):
         self.detail.setMinimumWidth(320)
         self.pair = PairPane(self.detail)
         self.pair.hide()
-        text = "Type a subject pattern to listen to: orders.>, *.created, or > for everything."
-        self._empty = EmptyState("broadcast", text, ("Type a pattern", self.focus_filter))
+        text = tr("Type a subject pattern to listen to: orders.>, *.created, or > for everything.")
+        self._empty = EmptyState("broadcast", text, (tr("Type a pattern"), self.focus_filter))
         self._stack = QStackedWidget()
         self._stack.addWidget(self._empty)
         self._stack.addWidget(self.list)
@@ -166,7 +167,9 @@ class LiveScreen(Screen):
     def _columns(self) -> list[MessageColumn]:
         columns = [column for column in standard_columns() if column.key not in ("age", "producer")]
         number = next(column for column in columns if column.key == "sequence")
-        columns[columns.index(number)] = replace(number, title="No.", width=64, help="In the order they came")
+        columns[columns.index(number)] = replace(
+            number, title=tr("No."), width=64, help=tr("In the order they came")
+        )
 
         def latency(message: InspectedMessage, zone: Any) -> str:
             seconds = self.capture.latencies.get(message.sequence) if self.capture is not None else None
@@ -182,8 +185,8 @@ class LiveScreen(Screen):
         columns.insert(
             -1,
             MessageColumn(
-                "latency", "Reply", latency, latency, width=72, right=True, mono=True,
-                help="How long the request waited for its reply",
+                "latency", tr("Reply"), latency, latency, width=72, right=True, mono=True,
+                help=tr("How long the request waited for its reply"),
             ),
         )  # fmt: skip
         return columns
@@ -215,15 +218,19 @@ class LiveScreen(Screen):
         pattern = self.pattern_field.text().strip()
         tokens = pattern.split(".")
         if not pattern or any(not token for token in tokens) or ">" in tokens[:-1] or " " in pattern:
-            self.context.notify("Type a subject or a pattern such as orders.>, *.created or >.", "warning")
+            self.context.notify(
+                tr("Type a subject or a pattern such as orders.>, *.created or >."), "warning"
+            )
             return
-        self.context.run(self._subscribe(pattern), f"listen to {figures.visible_text(pattern, 60)}")
+        self.context.run(
+            self._subscribe(pattern), tr("listen to {pattern}", pattern=figures.visible_text(pattern, 60))
+        )
 
     async def _subscribe(self, pattern: str) -> None:
         is_production = self.context.session.profile.environment is Environment.PRODUCTION
         is_wide = pattern.split(".")[0] in (">", "*")
-        title = "Listen to everything?"
-        if is_production and is_wide and not await self.context.confirm(title, self._cost(), "Listen"):
+        title = tr("Listen to everything?")
+        if is_production and is_wide and not await self.context.confirm(title, self._cost(), tr("Listen")):
             return
         capture = await self._open()
         await capture.add(pattern)
@@ -235,12 +242,19 @@ class LiveScreen(Screen):
     def _cost(self) -> str:
         """What listening to everything brings, by the server's own figures of this account."""
         server = self.context.session.snapshot.server
-        text = "Everything that is published on this production connection will be sent to this window"
         if server is None or server.in_messages_rate is None:
-            return f"{text}. How much that is, the server does not tell this login."
+            return tr(
+                "Everything that is published on this production connection will be sent to this window."
+                " How much that is, the server does not tell this login."
+            )
         rate = figures.rate(server.in_messages_rate)
-        size = "" if server.in_bytes_rate is None else f", {figures.bytes_size(server.in_bytes_rate)}/s"
-        return f"{text}: about {rate}{size} at the moment."
+        if server.in_bytes_rate is not None:
+            rate = f"{rate}, {figures.bytes_size(server.in_bytes_rate)}/s"
+        return tr(
+            "Everything that is published on this production connection will be sent to this window:"
+            " about {rate} at the moment.",
+            rate=rate,
+        )
 
     async def _open(self) -> LiveCapture:
         async with self._opening:
@@ -248,7 +262,10 @@ class LiveScreen(Screen):
 
     async def _opened(self) -> LiveCapture:
         if self._connection is None or self._connection.closed:
-            self._connection = await ReadConnection.like(self.context.session.nats, "Memphis Desktop live")
+            self._connection = await ReadConnection.like(
+                self.context.session.nats,
+                "Memphis Desktop live",  # untranslated: the connection's name at the server
+            )
             self._connection.listening_refused = self._refused
             self.capture = LiveCapture(self._connection)
             self.capture.hidden = self.toolbar.hidden_kinds()
@@ -272,12 +289,14 @@ class LiveScreen(Screen):
         )
         if found is not None and isValid(self):
             shown = figures.visible_text(found, 60)
-            self.context.notify(f"This login may not listen to {shown}. Ask for that permission.", "bad")
+            self.context.notify(
+                tr("This login may not listen to {shown}. Ask for that permission.", shown=shown), "bad"
+            )
             self.unsubscribe(found)
 
     def unsubscribe(self, pattern: str) -> None:
         """Listen to a pattern no longer."""
-        self.context.run(self._unsubscribe(pattern), "end listening")
+        self.context.run(self._unsubscribe(pattern), tr("end listening"))
 
     async def _unsubscribe(self, pattern: str) -> None:
         if self.capture is not None:
@@ -321,22 +340,41 @@ class LiveScreen(Screen):
         rows = len(self.list.model.rows)
         lost = capture.dropped + self.list.model.dropped
         parts = [
-            f"{figures.integer(capture.received)} received",
+            tr("{received} received", received=figures.integer(capture.received)),
             figures.rate(capture.tree.root.rate),
-            f"kept {figures.integer(rows)} of {figures.compact(self.list.model.max_rows)} rows, "
-            f"{figures.bytes_size(self.list.model.bytes)} of {figures.bytes_size(self.list.model.max_bytes)}",
+            tr(
+                "kept {rows} of {max_rows} rows, {bytes} of {max_bytes}",
+                rows=figures.integer(rows),
+                max_rows=figures.compact(self.list.model.max_rows),
+                bytes=figures.bytes_size(self.list.model.bytes),
+                max_bytes=figures.bytes_size(self.list.model.max_bytes),
+            ),
         ]
         if lost:
-            parts.append(f"{figures.integer(lost)} no longer kept")
+            parts.append(tr("{lost} no longer kept", lost=figures.integer(lost)))
         if self.recording is not None:
             exporter, recorder = self.recording
             done = exporter.progress
-            text = f"recording: {figures.integer(done.messages)} written, {figures.bytes_size(done.bytes)}"
+            text = tr(
+                "recording: {messages} written, {bytes}",
+                messages=figures.integer(done.messages),
+                bytes=figures.bytes_size(done.bytes),
+            )
             if recorder.dropped:
-                text += f", {figures.integer(recorder.dropped)} left out: the disk is too slow"
+                text = tr(
+                    "recording: {messages} written, {bytes}, {dropped} left out: the disk is too slow",
+                    messages=figures.integer(done.messages),
+                    bytes=figures.bytes_size(done.bytes),
+                    dropped=figures.integer(recorder.dropped),
+                )
             parts.append(text)
         if capture.tree.not_kept:
-            parts.append(f"{figures.integer(capture.tree.not_kept)} on subjects beyond the tree's limit")
+            parts.append(
+                tr(
+                    "{not_kept} on subjects beyond the tree's limit",
+                    not_kept=figures.integer(capture.tree.not_kept),
+                )
+            )
         self.note.setText("  ·  ".join(parts))
 
     def _add(self, messages: list[InspectedMessage]) -> None:
@@ -388,8 +426,8 @@ class LiveScreen(Screen):
             self.stop_recording()
             return
         self.record_button.setChecked(False)
-        kinds = "Messages (*.ndjson *.csv *.mdump)"
-        path, _ = QFileDialog.getSaveFileName(self, "Record to", "live.ndjson", kinds)
+        kinds = tr("Messages (*.ndjson *.csv *.mdump)")
+        path, _ = QFileDialog.getSaveFileName(self, tr("Record to"), "live.ndjson", kinds)
         if path:
             self.record(Path(path))
 
@@ -403,8 +441,8 @@ class LiveScreen(Screen):
         self.recording = (exporter, recorder)
         self.capture.recorder = recorder
         self.record_button.setChecked(True)
-        self.record_button.setText("Stop recording")
-        self._writing = self.context.run(self._record(exporter, recorder), "record the messages")
+        self.record_button.setText(tr("Stop recording"))
+        self._writing = self.context.run(self._record(exporter, recorder), tr("record the messages"))
 
     async def _record(self, exporter: Exporter, recorder: LiveRecorder) -> None:
         writing = asyncio.ensure_future(exporter.run(recorder.messages()))
@@ -417,8 +455,15 @@ class LiveScreen(Screen):
         except FileProblem as problem:
             self.context.notify(str(problem), "bad")
         else:
-            count = figures.count_noun(progress.messages, "message")
-            self.context.notify(f"Recorded {count} to {exporter.path}.", "good")
+            count = tr_count(
+                "{count} message",
+                "{count} messages",
+                progress.messages,
+                count=figures.integer(progress.messages),
+            )
+            self.context.notify(
+                tr("Recorded {messages} to {path}.", messages=count, path=exporter.path), "good"
+            )
         finally:
             # Not another one, begun while the file of this one was being finished.
             if isValid(self) and self.recording is not None and self.recording[1] is recorder:
@@ -432,7 +477,7 @@ class LiveScreen(Screen):
         if self.capture is not None:
             self.capture.recorder = None
         self.record_button.setChecked(False)
-        self.record_button.setText("Record")
+        self.record_button.setText(tr("Record"))
         self._show_chips()
 
     def make_station(self) -> None:
@@ -440,7 +485,7 @@ class LiveScreen(Screen):
         if self.capture is not None and self.capture.patterns:
             template = {**NEW_STREAM, "subjects": list(self.capture.patterns)}
             actions = StationActions(self.context, self)
-            self.context.run(actions.create_station(template), "create the station")
+            self.context.run(actions.create_station(template), tr("create the station"))
 
     # Doing --------------------------------------------------------------------------------------
 
@@ -482,7 +527,7 @@ class LiveScreen(Screen):
             QGuiApplication.clipboard().setText(
                 as_json(self.detail.message, current_decoders().decode(self.detail.message))
             )
-            self.context.notify("Copied the message as JSON.", "good")
+            self.context.notify(tr("Copied the message as JSON."), "good")
 
     def focus_filter(self) -> None:
         """Into the pattern field."""
@@ -492,21 +537,23 @@ class LiveScreen(Screen):
     def commands(self) -> list[Command]:
         """Listening and publishing."""
         return [
-            Command("Listen to a subject", keymap.key("live.listen"), self.focus_filter, "broadcast"),
-            Command("Hold or follow the list", keymap.key("live.hold"), self.pause_button.toggle, "pause"),
-            Command("Clear the list", keymap.key("live.clear"), self.clear),
-            Command("Keep in a station", "", self.make_station, "stack"),
-            Command("Record to a file", keymap.key("live.record"), self.record_button.click, "record"),
-            Command("Publish a message", keymap.key("live.publish"), self.publish, "paper-plane-tilt"),
-            Command("Send a request", keymap.key("live.request"), self.request, "chat-circle-dots"),
+            Command(tr("Listen to a subject"), keymap.key("live.listen"), self.focus_filter, "broadcast"),
             Command(
-                "Fold replies into requests",
+                tr("Hold or follow the list"), keymap.key("live.hold"), self.pause_button.toggle, "pause"
+            ),
+            Command(tr("Clear the list"), keymap.key("live.clear"), self.clear),
+            Command(tr("Keep in a station"), "", self.make_station, "stack"),
+            Command(tr("Record to a file"), keymap.key("live.record"), self.record_button.click, "record"),
+            Command(tr("Publish a message"), keymap.key("live.publish"), self.publish, "paper-plane-tilt"),
+            Command(tr("Send a request"), keymap.key("live.request"), self.request, "chat-circle-dots"),
+            Command(
+                tr("Fold replies into requests"),
                 keymap.key("live.fold"),
                 self.fold_check.toggle,
                 "arrows-in-line-horizontal",
             ),
-            Command("Answer requests", "", self.answer, "arrow-bend-up-left"),
-            Command("Edit and publish", keymap.key("live.edit"), self.edit, "pencil-simple"),
+            Command(tr("Answer requests"), "", self.answer, "arrow-bend-up-left"),
+            Command(tr("Edit and publish"), keymap.key("live.edit"), self.edit, "pencil-simple"),
         ]
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelInde
 
 from memphis_desktop.inspect.decode.text import visible
 from memphis_desktop.inspect.live import SubjectNode, SubjectTree
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 
 Index: TypeAlias = QModelIndex | QPersistentModelIndex
@@ -108,5 +109,5 @@ class SubjectTreeModel(QAbstractItemModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and section:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return ("Subject", "Messages", "Rate")[section] if section < 3 else None
+            return (tr("Subject"), tr("Messages"), tr("Rate"))[section] if section < 3 else None
         return None

@@ -7,16 +7,17 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QCheckBox, QMenu, QPushButton, QWidget
 
 from memphis_desktop.inspect.live import INTERNAL
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.wrap_layout import WrapLayout
 
 _KINDS = {
-    "inboxes": "Inboxes (_INBOX)",
-    "jetstream": "JetStream API and acknowledgements ($JS)",
-    "system": "Servers ($SYS)",
-    "buckets": "Key-value and objects ($KV, $O)",
-    "memphis": "Memphis ($memphis)",
+    "inboxes": tr("Inboxes (_INBOX)"),
+    "jetstream": tr("JetStream API and acknowledgements ($JS)"),
+    "system": tr("Servers ($SYS)"),
+    "buckets": tr("Key-value and objects ($KV, $O)"),
+    "memphis": tr("Memphis ($memphis)"),
 }
 
 
@@ -27,12 +28,12 @@ class LiveToolbar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.pattern_field = FilterField("Subject pattern, such as orders.>  ( S )")
-        self.listen_button = QPushButton("Listen")
+        self.pattern_field = FilterField(tr("Subject pattern, such as orders.>  ( S )"))
+        self.listen_button = QPushButton(tr("Listen"))
         self.listen_button.setProperty("kind", "primary")
         self.internal_button = QPushButton()
         self.internal_button.setProperty("menu", "true")
-        self.internal_button.setToolTip("Which subjects of servers and libraries are shown too")
+        self.internal_button.setToolTip(tr("Which subjects of servers and libraries are shown too"))
         self.internal_menu = QMenu(self.internal_button)
         self.internal_actions: dict[str, QAction] = {}
         for kind in INTERNAL:
@@ -41,13 +42,17 @@ class LiveToolbar(QWidget):
             action.toggled.connect(lambda _: self._internal_toggled())
             self.internal_actions[kind] = action
         self.internal_button.setMenu(self.internal_menu)
-        self.fold_check = QCheckBox("Fold replies")
-        self.fold_check.setToolTip("Listen to inboxes: each request shows its reply, and how long it waited")
-        self.pause_button = _chip("Pause", "Hold the list; listening goes on  ( T )")
-        self.record_button = _chip("Record", "Write what passes by to a file, also while paused  ( Ctrl+R )")
-        self.station_button = QPushButton("Keep in a station")
-        self.station_button.setToolTip("Make a station that stores what these patterns match from now on")
-        self.clear_button = QPushButton("Clear")
+        self.fold_check = QCheckBox(tr("Fold replies"))
+        self.fold_check.setToolTip(
+            tr("Listen to inboxes: each request shows its reply, and how long it waited")
+        )
+        self.pause_button = _chip(tr("Pause"), tr("Hold the list; listening goes on  ( T )"))
+        self.record_button = _chip(
+            tr("Record"), tr("Write what passes by to a file, also while paused  ( Ctrl+R )")
+        )
+        self.station_button = QPushButton(tr("Keep in a station"))
+        self.station_button.setToolTip(tr("Make a station that stores what these patterns match from now on"))
+        self.clear_button = QPushButton(tr("Clear"))
         self.clear_button.setProperty("kind", "ghost")
         line = WrapLayout(self, theme.SPACE_2)
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
@@ -67,7 +72,9 @@ class LiveToolbar(QWidget):
     def _internal_toggled(self) -> None:
         hidden = self.hidden_kinds()
         shown = len(INTERNAL) - len(hidden)
-        self.internal_button.setText(f"Internal {shown}/{len(INTERNAL)}" if shown else "Internal off")
+        self.internal_button.setText(
+            tr("Internal {shown}/{count}", shown=shown, count=len(INTERNAL)) if shown else tr("Internal off")
+        )
         self.hidden_changed.emit(hidden)
 
 

@@ -17,6 +17,7 @@ from memphis_desktop.cluster.actions import delete_message
 from memphis_desktop.inspect import snippets
 from memphis_desktop.inspect.collection import CollectionFull
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations.names import station_of_stream
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap
@@ -69,7 +70,7 @@ class MessageActions(QObject):
         messages = self.selected()
         if not messages:
             return
-        what = "the payload" if len(messages) == 1 else f"{len(messages)} payloads"
+        what = tr_count("the payload", "{count} payloads", len(messages))
         self._copy_all(messages, _payload_text, "\n".join, what)
 
     def copy_rows(self) -> None:
@@ -81,7 +82,7 @@ class MessageActions(QObject):
                 messages,
                 lambda message: table_line(message, columns, zone),
                 lambda lines: "\n".join([table_head(columns), *lines] if len(lines) > 1 else lines),
-                figures.count_noun(len(messages), "row"),
+                tr_count("{count} row", "{count} rows", len(messages), count=figures.integer(len(messages))),
             )
 
     def copy_as(self, name: str) -> None:
@@ -101,7 +102,7 @@ class MessageActions(QObject):
         join: Callable[[list[str]], str] = (
             (lambda texts: "[" + ",\n".join(texts) + "]") if is_array else "\n".join
         )
-        self._copy_all(messages, makers[name], join, f"as {name}")
+        self._copy_all(messages, makers[name], join, tr("as {name}", name=name))
 
     def _rest_url(self) -> str:
         """Where the REST gateway of this server is: of the local broker that is known."""
@@ -117,19 +118,23 @@ class MessageActions(QObject):
         menu.popup(QCursor.pos())
 
     def fill_copy_menu(self, menu: QMenu) -> None:
-        menu.addAction(keymap.with_keys("Payload", "messages.copy"), self.copy_payload)
-        menu.addAction(keymap.with_keys("Rows as a table", "lists.copy"), self.copy_rows)
+        menu.addAction(keymap.with_keys(tr("Payload"), "messages.copy"), self.copy_payload)
+        menu.addAction(keymap.with_keys(tr("Rows as a table"), "lists.copy"), self.copy_rows)
         for name in ("JSON", "nats command", "cURL (Memphis REST)", "Python"):
-            text = f"Message as {name}"
+            text = tr("Message as {name}", name=name)
             if name == "JSON":
                 text = keymap.with_keys(text, "lists.copy_json")
             menu.addAction(text, partial(self.copy_as, name))
-        menu.addAction("Payload as base64", lambda: self._copy_bytes("base64"))
-        menu.addAction("Payload as hex", lambda: self._copy_bytes("hex"))
+        menu.addAction(tr("Payload as base64"), lambda: self._copy_bytes("base64"))
+        menu.addAction(tr("Payload as hex"), lambda: self._copy_bytes("hex"))
         menu.addSeparator()
-        menu.addAction(keymap.with_keys("Link to this view", "messages.link"), self.copy_link)
-        menu.addAction("Subject", lambda: self._copy_each(lambda message: message.subject, "the subject"))
-        menu.addAction("Sequence", lambda: self._copy_each(lambda one: str(one.sequence), "the sequence"))
+        menu.addAction(keymap.with_keys(tr("Link to this view"), "messages.link"), self.copy_link)
+        menu.addAction(
+            tr("Subject"), lambda: self._copy_each(lambda message: message.subject, tr("the subject"))
+        )
+        menu.addAction(
+            tr("Sequence"), lambda: self._copy_each(lambda one: str(one.sequence), tr("the sequence"))
+        )
 
     def _copy_each(self, make: Callable[[InspectedMessage], str], what: str) -> None:
         """Put something of each selected message on the clipboard, a line for each."""
@@ -141,7 +146,7 @@ class MessageActions(QObject):
         def line(message: InspectedMessage) -> str:
             return base64.b64encode(message.payload).decode() if form == "base64" else message.payload.hex()
 
-        self._copy_each(line, f"as {form}")
+        self._copy_each(line, tr("as {name}", name=form))
 
     def _copy_all(
         self,
@@ -165,15 +170,15 @@ class MessageActions(QObject):
                     until = time.monotonic() + SLICE_SECONDS
             self._copy(join(texts), what)
 
-        self._browser.run(copy(), "copy the messages")
+        self._browser.run(copy(), tr("copy the messages"))
 
     def _copy(self, text: str, what: str) -> None:
         QGuiApplication.clipboard().setText(text)
-        self._context.notify(f"Copied {what}.", "good")
+        self._context.notify(tr("Copied {what}.", what=what), "good")
 
     def copy_link(self) -> None:
         """Put a link to what is shown on the clipboard: the message, or the search with its range."""
-        self._copy(link_to(self._connection, self._browser.route()), "a link to this view")
+        self._copy(link_to(self._connection, self._browser.route()), tr("a link to this view"))
 
     def edit_and_publish(self) -> None:
         """Open the composer with a copy of the message."""
@@ -203,9 +208,9 @@ class MessageActions(QObject):
         if message is None:
             return
         suggested = f"{self._browser.stream}-{message.sequence}.bin"
-        path, _ = QFileDialog.getSaveFileName(self._browser, "Save payload", suggested)
+        path, _ = QFileDialog.getSaveFileName(self._browser, tr("Save payload"), suggested)
         if path:
-            self._browser.run(self._write_file(path, message.payload), "save the payload")
+            self._browser.run(self._write_file(path, message.payload), tr("save the payload"))
 
     async def _write_file(self, path: str, data: bytes) -> None:
         def write() -> None:
@@ -213,7 +218,9 @@ class MessageActions(QObject):
                 file.write(data)
 
         await asyncio.to_thread(write)
-        self._context.notify(f"Saved {figures.bytes_size(len(data))} to {path}.", "good")
+        self._context.notify(
+            tr("Saved {data} to {path}.", data=figures.bytes_size(len(data)), path=path), "good"
+        )
 
     def delete(self, *, erase: bool = False) -> None:
         """Delete the selected messages after asking; with `erase` their bytes are overwritten too."""
@@ -221,24 +228,36 @@ class MessageActions(QObject):
         if len(messages) > ASKED_PLAINLY:
             DeletionDialog(self._browser, messages=messages, erase=erase).open()
         elif messages:
-            self._browser.run(self._delete(messages, erase), "delete the messages")
+            self._browser.run(self._delete(messages, erase), tr("delete the messages"))
 
     async def _delete(self, messages: list[InspectedMessage], erase: bool) -> None:
         stream, session = self._browser.stream, self._context.session
-        count = figures.count_noun(len(messages), "message")
+        count = tr_count(
+            "{count} message", "{count} messages", len(messages), count=figures.integer(len(messages))
+        )
         size = figures.bytes_size(sum(message.size for message in messages))
-        text = f"{count} ({size}) will be removed from {stream} for good. Their sequences stay empty."
+        text = tr(
+            "{messages} ({size}) will be removed from {stream} for good. Their sequences stay empty.",
+            messages=count,
+            size=size,
+            stream=stream,
+        )
         if erase:
-            text += " Their bytes on disk are overwritten with random ones."
-        verb = "Erase" if erase else "Delete"
+            text = f"{text} {tr('Their bytes on disk are overwritten with random ones.')}"
+        verb = tr("Erase {messages}", messages=count) if erase else tr("Delete {messages}", messages=count)
         name = stream if session.profile.environment.value == "production" else None
-        if not await self._context.confirm(f"{verb} {count}?", text, f"{verb} {count}", name):
+        if not await self._context.confirm(f"{verb}?", text, verb, name):
             return
         for message in messages:
             await delete_message(stream, message.sequence, erase=erase).run(session)
             self._list.model.remove_message(message.sequence)
         await self._browser.places.refresh()
-        self._context.notify(f"{verb}d {count} from {stream}.", "good")
+        self._context.notify(
+            tr("Erased {messages} from {stream}.", messages=count, stream=stream)
+            if erase
+            else tr("Deleted {messages} from {stream}.", messages=count, stream=stream),
+            "good",
+        )
 
     def show_removed(self, sequences: Sequence[int]) -> None:
         """Take deleted messages out of the list; a search is done again, as far as it went."""
@@ -264,18 +283,18 @@ class MessageActions(QObject):
 
     def fill_matches_menu(self, menu: QMenu) -> None:
         """Put in what can be done with all matches."""
-        menu.addAction("Export all matches", self.export)
-        menu.addAction("Replay all matches", self.replay_matches)
+        menu.addAction(tr("Export all matches"), self.export)
+        menu.addAction(tr("Replay all matches"), self.replay_matches)
         menu.addSeparator()
         config = self._browser.reader.bounds.config if self._browser.reader is not None else {}
-        for title, erase in (("Delete all matches", False), ("Erase all matches securely", True)):
+        for title, erase in ((tr("Delete all matches"), False), (tr("Erase all matches securely"), True)):
             action = menu.addAction(title, partial(self.delete_matches, erase=erase))
             if self._context.session.profile.read_only:
                 action.setEnabled(False)
-                action.setText(f"{title} (this connection is read-only)")
+                action.setText(tr("{title} (this connection is read-only)", title=title))
             elif config.get("deny_delete") or config.get("sealed"):
                 action.setEnabled(False)
-                action.setText(f"{title} (the station does not allow it)")
+                action.setText(tr("{title} (the station does not allow it)", title=title))
 
     def delete_matches(self, *, erase: bool = False) -> None:
         """Open what deletes everything that the search matches."""
@@ -297,42 +316,49 @@ class MessageActions(QObject):
             return
         menu = QMenu(self._browser)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.fill_copy_menu(menu.addMenu("Copy"))
+        self.fill_copy_menu(menu.addMenu(tr("Copy")))
         menu.addSeparator()
         if len(messages) == 1:
-            menu.addAction(keymap.with_keys("Edit and publish", "messages.edit"), self.edit_and_publish)
-            menu.addAction("Only this subject", lambda: self._browser.set_subject(messages[0].subject))
+            menu.addAction(keymap.with_keys(tr("Edit and publish"), "messages.edit"), self.edit_and_publish)
+            menu.addAction(tr("Only this subject"), lambda: self._browser.set_subject(messages[0].subject))
         if len(messages) <= MAX_MARKS:
             menu.addAction(keymap.with_keys(self._compare_title(messages), "messages.compare"), self.compare)
-            menu.addAction(keymap.with_keys("Mark to compare", "messages.mark"), self.mark)
+            menu.addAction(keymap.with_keys(tr("Mark to compare"), "messages.mark"), self.mark)
         if holder().marks:
-            menu.addAction("Take all marks away", holder().clear_marks)
+            menu.addAction(tr("Take all marks away"), holder().clear_marks)
         if len(messages) == 1:
             menu.addAction(
-                keymap.with_keys("Why has a consumer not got it", "messages.explain"), self.explain
+                keymap.with_keys(tr("Why has a consumer not got it"), "messages.explain"), self.explain
             )
-        menu.addAction(keymap.with_keys("Put aside", "messages.put_aside"), self.keep)
+        menu.addAction(keymap.with_keys(tr("Put aside"), "messages.put_aside"), self.keep)
         menu.addSeparator()
-        menu.addAction("Export", self.export)
-        text = f"Replay {figures.count_noun(len(messages), 'message')}"
+        menu.addAction(tr("Export"), self.export)
+        text = tr_count(
+            "Replay {count} message",
+            "Replay {count} messages",
+            len(messages),
+            count=figures.integer(len(messages)),
+        )
         menu.addAction(keymap.with_keys(text, "messages.replay"), self.replay)
         menu.addSeparator()
-        count = figures.count_noun(len(messages), "message")
+        count = tr_count(
+            "{count} message", "{count} messages", len(messages), count=figures.integer(len(messages))
+        )
         for action in (
-            menu.addAction(f"Delete {count}", self.delete),
-            menu.addAction(f"Erase {count} securely", partial(self.delete, erase=True)),
+            menu.addAction(tr("Delete {messages}", messages=count), self.delete),
+            menu.addAction(tr("Erase {messages} securely", messages=count), partial(self.delete, erase=True)),
         ):
             action.setEnabled(not self._context.session.profile.read_only)
         menu.popup(point)
 
     def _compare_title(self, messages: list[InspectedMessage]) -> str:
         if len(messages) > 1:
-            return f"Compare these {len(messages)}"
+            return tr("Compare these {messages}", messages=len(messages))
         here = (self._connection, messages[0].identity)
         marks = sum(place_of(mark) != here for mark in holder().marks)
         if marks:
-            return f"Compare with {'the one' if marks == 1 else f'the {marks}'} marked"
-        return "Compare with the one before"
+            return tr_count("Compare with the one marked", "Compare with the {count} marked", marks)
+        return tr("Compare with the one before")
 
     @property
     def _connection(self) -> str:
@@ -345,7 +371,9 @@ class MessageActions(QObject):
         """
         messages = self._list.selected_messages()
         if messages and not holder().toggle_marks([(self._connection, message) for message in messages]):
-            self._context.notify(f"{MAX_MARKS} messages can be marked; unmark some first.", "warning")
+            self._context.notify(
+                tr("{most} messages can be marked; unmark some first.", most=MAX_MARKS), "warning"
+            )
 
     def show_marks(self) -> None:
         """Paint the marks that are in this list, and tell the time column what to count from."""
@@ -376,7 +404,7 @@ class MessageActions(QObject):
         if len(choices) > 1:
             CompareDialog.of(self._window, choices).show()
         elif message is not None:
-            self._browser.run(self._compare_with_previous(message), "find the message before")
+            self._browser.run(self._compare_with_previous(message), tr("find the message before"))
 
     async def _compare_with_previous(self, message: InspectedMessage) -> None:
         if self._browser.reader is None:
@@ -385,7 +413,12 @@ class MessageActions(QObject):
         if page.messages:
             CompareDialog(self._window, page.messages[-1], message).show()
         else:
-            self._context.notify(f"There is no message before this one on {message.subject} to compare with.")
+            self._context.notify(
+                tr(
+                    "There is no message before this one on {subject} to compare with.",
+                    subject=message.subject,
+                )
+            )
 
     def explain(self) -> None:
         """Open what became of the message at each consumer."""
@@ -403,8 +436,17 @@ class MessageActions(QObject):
         except CollectionFull as problem:
             self._context.notify(str(problem), "warning")
             return
-        text = f"{figures.count_noun(added, 'message')} put aside." if added else "Put aside already."
-        self._context.notify(text, "good", ("Show", self.show_collection))
+        text = (
+            tr_count(
+                "{count} message put aside.",
+                "{count} messages put aside.",
+                added,
+                count=figures.integer(added),
+            )
+            if added
+            else tr("Put aside already.")
+        )
+        self._context.notify(text, "good", (tr("Show"), self.show_collection))
 
     def show_collection(self) -> CollectionDialog:
         """Open the messages put aside."""

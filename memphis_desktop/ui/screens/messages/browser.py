@@ -17,6 +17,7 @@ from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
 from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
@@ -142,8 +143,12 @@ class MessageBrowser(QWidget):
         self.toolbar.replay_button.clicked.connect(self.message_actions.replay)
         self.toolbar.publish_button.clicked.connect(self.message_actions.publish)
         messages = self.list
-        messages.older_requested.connect(lambda: self.run(self.places.load_older(), "read older messages"))
-        messages.newer_requested.connect(lambda: self.run(self.places.load_newer(), "read newer messages"))
+        messages.older_requested.connect(
+            lambda: self.run(self.places.load_older(), tr("read older messages"))
+        )
+        messages.newer_requested.connect(
+            lambda: self.run(self.places.load_newer(), tr("read newer messages"))
+        )
         messages.sequence_requested.connect(self.places.dragged_to)
         messages.first_requested.connect(self.places.go_first)
         messages.last_requested.connect(self.places.go_last)
@@ -177,7 +182,7 @@ class MessageBrowser(QWidget):
     def activated(self) -> None:
         """The browser came into view: open it, or look again."""
         if self.reader is None and (self._opening is None or self._opening.done()):
-            self._opening = self.context.run(self._open(), "read the station")
+            self._opening = self.context.run(self._open(), tr("read the station"))
         elif self.reader is not None:
             self.places.refresh_soon()
             self.tail.resume_polling()
@@ -241,7 +246,7 @@ class MessageBrowser(QWidget):
     def _histogram_toggled(self, shown: bool) -> None:
         self.histogram.setVisible(shown)
         if shown:
-            self.run(self.searching.load_histogram(), "count the messages")
+            self.run(self.searching.load_histogram(), tr("count the messages"))
 
     def _live_toggled(self, live: bool) -> None:
         self.pause_button.setVisible(live)
@@ -262,7 +267,7 @@ class MessageBrowser(QWidget):
             top = self.list.top_sequence()
             self.list.model.clear()
             self.columns.show()
-            self.run(self.places.jump(top or 1, select=False), "read messages")
+            self.run(self.places.jump(top or 1, select=False), tr("read messages"))
 
     # Entering -----------------------------------------------------------------------------------
 
@@ -323,7 +328,7 @@ class MessageBrowser(QWidget):
             return
         self.subject = subject
         if not self.histogram.isHidden():
-            self.run(self.searching.load_histogram(), "count the messages")
+            self.run(self.searching.load_histogram(), tr("count the messages"))
         if self.searching.active:
             self.searching.start()
             return
@@ -332,9 +337,9 @@ class MessageBrowser(QWidget):
         if self.reader is None:
             return
         if place is not None and not self.live_button.isChecked():
-            self.run(self.places.jump(place, select=True), "filter the messages")
+            self.run(self.places.jump(place, select=True), tr("filter the messages"))
         else:
-            self.run(self.places.show_last(select=False), "filter the messages")
+            self.run(self.places.show_last(select=False), tr("filter the messages"))
         self.list.setFocus()
 
     def _jump_entered(self) -> None:
@@ -397,98 +402,117 @@ class MessageBrowser(QWidget):
         """Open the pane at one of its tabs; again goes back to Decoded."""
         self.show_detail()
         current = self.detail.tabs.tabText(self.detail.tabs.currentIndex())
-        self.detail.show_tab("Decoded" if current.startswith(name) else name)
+        self.detail.show_tab(tr("Decoded") if current.startswith(name) else name)
 
     def commands(self) -> list[Command]:
         """Shortcuts of the browser."""
         return [
             Command(
-                "Jump to a place in the station", keymap.key("messages.jump"), self.focus_jump, "crosshair"
+                tr("Jump to a place in the station"),
+                keymap.key("messages.jump"),
+                self.focus_jump,
+                "crosshair",
             ),
-            Command("Filter by subject", keymap.key("window.filter"), self.focus_filter, "funnel"),
-            Command("Find in messages", keymap.key("messages.find"), self.focus_search, "magnifying-glass"),
+            Command(tr("Filter by subject"), keymap.key("window.filter"), self.focus_filter, "funnel"),
             Command(
-                "Search the whole range",
+                tr("Find in messages"), keymap.key("messages.find"), self.focus_search, "magnifying-glass"
+            ),
+            Command(
+                tr("Search the whole range"),
                 keymap.key("messages.search"),
                 self.searching.start,
                 "magnifying-glass",
             ),
             Command(
-                "Messages over time",
+                tr("Messages over time"),
                 keymap.key("messages.histogram"),
                 self.search_bar.histogram_button.toggle,
                 "chart-bar",
             ),
             Command(
-                "Follow new messages", keymap.key("messages.follow"), self.live_button.toggle, "broadcast"
+                tr("Follow new messages"), keymap.key("messages.follow"), self.live_button.toggle, "broadcast"
             ),
             Command(
-                "Pause following",
+                tr("Pause following"),
                 keymap.key("messages.pause"),
                 self.pause_button.toggle,
                 "pause",
                 self.live_button.isChecked(),
             ),
             Command(
-                "Do something with all matches",
+                tr("Do something with all matches"),
                 keymap.key("messages.matches"),
                 self.message_actions.matches_menu,
                 "check-square",
                 self.searching.has_matches,
             ),
             Command(
-                "Show or hide the message pane", keymap.key("messages.pane"), self.toggle_detail, "columns"
+                tr("Show or hide the message pane"),
+                keymap.key("messages.pane"),
+                self.toggle_detail,
+                "columns",
             ),
-            Command("Hex", keymap.key("messages.hex"), lambda: self.show_tab("Hex")),
-            Command("Copy payload", keymap.key("messages.copy"), self.message_actions.copy_payload, "copy"),
+            Command(tr("Hex"), keymap.key("messages.hex"), lambda: self.show_tab(tr("Hex"))),
             Command(
-                "Copy message as", keymap.key("messages.copy_as"), self.message_actions.copy_menu, "copy"
+                tr("Copy payload"), keymap.key("messages.copy"), self.message_actions.copy_payload, "copy"
             ),
             Command(
-                "Edit and publish",
+                tr("Copy message as"), keymap.key("messages.copy_as"), self.message_actions.copy_menu, "copy"
+            ),
+            Command(
+                tr("Edit and publish"),
                 keymap.key("messages.edit"),
                 self.message_actions.edit_and_publish,
                 "pencil-simple",
             ),
-            Command("Replay messages", keymap.key("messages.replay"), self.message_actions.replay, "repeat"),
             Command(
-                "Message before on the subject",
+                tr("Replay messages"), keymap.key("messages.replay"), self.message_actions.replay, "repeat"
+            ),
+            Command(
+                tr("Message before on the subject"),
                 keymap.key("messages.before"),
                 lambda: self.places.go_related(-1),
                 "arrow-up",
             ),
             Command(
-                "Message after on the subject",
+                tr("Message after on the subject"),
                 keymap.key("messages.after"),
                 lambda: self.places.go_related(1),
                 "arrow-down",
             ),
-            Command("Mark to compare", keymap.key("messages.mark"), self.message_actions.mark, "push-pin"),
             Command(
-                "Compare messages", keymap.key("messages.compare"), self.message_actions.compare, "git-diff"
+                tr("Mark to compare"), keymap.key("messages.mark"), self.message_actions.mark, "push-pin"
             ),
             Command(
-                "Why has a consumer not got it",
+                tr("Compare messages"),
+                keymap.key("messages.compare"),
+                self.message_actions.compare,
+                "git-diff",
+            ),
+            Command(
+                tr("Why has a consumer not got it"),
                 keymap.key("messages.explain"),
                 self.message_actions.explain,
                 "users-three",
             ),
-            Command("Put aside", keymap.key("messages.put_aside"), self.message_actions.keep, "push-pin"),
+            Command(tr("Put aside"), keymap.key("messages.put_aside"), self.message_actions.keep, "push-pin"),
             Command(
-                "Messages put aside",
+                tr("Messages put aside"),
                 keymap.key("messages.show_aside"),
                 self.message_actions.show_collection,
                 "tray",
             ),
-            Command("Export messages", keymap.key("messages.export"), self.message_actions.export, "export"),
             Command(
-                "Copy a link to this view",
+                tr("Export messages"), keymap.key("messages.export"), self.message_actions.export, "export"
+            ),
+            Command(
+                tr("Copy a link to this view"),
                 keymap.key("messages.link"),
                 self.message_actions.copy_link,
                 "link",
             ),
-            Command("Add a column from JSON or a header", "", self.columns.add, "columns"),
-            Command("Publish to the station", "", self.message_actions.publish, "paper-plane-tilt"),
+            Command(tr("Add a column from JSON or a header"), "", self.columns.add, "columns"),
+            Command(tr("Publish to the station"), "", self.message_actions.publish, "paper-plane-tilt"),
         ]
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -508,26 +532,32 @@ class MessageBrowser(QWidget):
     def show_empty(self) -> None:
         """Say that there is nothing to show."""
         if self.subject is not None and self.reader is not None and self.reader.bounds.messages:
-            text = f"Nothing on {self.subject} in this station, which has other subjects."
-            self._message.set_content("funnel", text, ("Show all subjects", lambda: self.set_subject("")))
+            text = tr("Nothing on {subject} in this station, which has other subjects.", subject=self.subject)
+            self._message.set_content("funnel", text, (tr("Show all subjects"), lambda: self.set_subject("")))
         else:
-            text = f"{self.stream} holds no messages. New ones appear here by themselves."
-            self._message.set_content("tray", text, ("Publish a message", self.message_actions.publish))
+            text = tr("{stream} holds no messages. New ones appear here by themselves.", stream=self.stream)
+            self._message.set_content("tray", text, (tr("Publish a message"), self.message_actions.publish))
         self._message.set_kind("muted")
         self._show_state("message")
 
     def _show_error(self, error: ReadError) -> None:
-        text = f"The messages of {self.stream} cannot be read: {error.description}."
+        text = tr(
+            "The messages of {stream} cannot be read: {description}.",
+            stream=self.stream,
+            description=error.description,
+        )
         icon_name = "warning-circle"
         if error.code == 404:
-            text = f"There is no stream {self.stream} any more."
+            text = tr("There is no stream {stream} any more.", stream=self.stream)
         elif error.code == 403:
             icon_name = "lock"
-            text = (
-                f"You may not read the messages of {self.stream}. {error.description}, which it takes: "
-                "ask for that permission, or connect with another login."
+            text = tr(
+                "You may not read the messages of {stream}. {description}, which it takes:"
+                " ask for that permission, or connect with another login.",
+                stream=self.stream,
+                description=error.description,
             )
-        self._message.set_content(icon_name, text, ("Try again", self.activated))
+        self._message.set_content(icon_name, text, (tr("Try again"), self.activated))
         self._message.set_kind("bad")
         self._show_state("message")
 
@@ -537,19 +567,28 @@ class MessageBrowser(QWidget):
         if reader is None:
             return
         bounds = reader.bounds
-        parts = [figures.count_noun(bounds.messages, "message")]
+        parts = [
+            tr_count(
+                "{count} message", "{count} messages", bounds.messages, count=figures.integer(bounds.messages)
+            )
+        ]
         if bounds.messages:
             parts.append(f"#{figures.integer(bounds.first)} – #{figures.integer(bounds.last)}")
         if bounds.deleted:
-            parts.append(f"{figures.integer(bounds.deleted)} removed")
+            parts.append(tr("{deleted} removed", deleted=figures.integer(bounds.deleted)))
         selected = self.list.selected_count()
         if selected > 1:
-            parts.append(f"{figures.integer(selected)} selected")
+            parts.append(tr("{selected} selected", selected=figures.integer(selected)))
         self._place.setText("  ·  ".join(parts))
-        self._method.setText(f"Nothing is consumed: {reader.method.value}")
+        self._method.setText(tr("Nothing is consumed: {method}", method=reader.method.value))
         self._method.setToolTip(_METHOD_HELP[reader.method])
         held = reader.cache.bytes + self.list.model.bytes
-        rows = figures.count_noun(len(self.list.model.rows), "row")
+        rows = tr_count(
+            "{count} row",
+            "{count} rows",
+            len(self.list.model.rows),
+            count=figures.integer(len(self.list.model.rows)),
+        )
         texts = [self.recorder.text(), f"{rows}, {figures.bytes_size(held)} in memory"]
         self._figures.setText("  ·  ".join(filter(None, texts)))
 
@@ -560,7 +599,7 @@ class MessageBrowser(QWidget):
     def show_search_message(self, text: str, *, bad: bool, action: Action | None = None) -> None:
         """A search ended without a match."""
         picture = "warning-circle" if bad else "magnifying-glass"
-        self._message.set_content(picture, text, action or ("Close search", self.searching.close))
+        self._message.set_content(picture, text, action or (tr("Close search"), self.searching.close))
         self._message.set_kind("bad" if bad else "muted")
         self._show_state("message")
 
@@ -602,11 +641,13 @@ class MessageBrowser(QWidget):
 
 
 _METHOD_HELP = {
-    ReadingMethod.BATCH: "The station allows direct gets and the server answers many at once.",
-    ReadingMethod.DIRECT: "The station allows direct gets; this server answers one at a time.",
+    ReadingMethod.BATCH: tr("The station allows direct gets and the server answers many at once."),
+    ReadingMethod.DIRECT: tr("The station allows direct gets; this server answers one at a time."),
     ReadingMethod.API: (
-        "The station does not allow direct gets (allow_direct), so each message is asked of its leader. "
-        "Allow them in its configuration to read faster."
+        tr(
+            "The station does not allow direct gets (allow_direct), so each message is asked of its leader. "
+            "Allow them in its configuration to read faster."
+        )
     ),
 }
 

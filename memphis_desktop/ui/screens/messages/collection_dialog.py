@@ -13,6 +13,7 @@ from memphis_desktop.inspect.collection import Collection, Kept
 from memphis_desktop.inspect.decode.text import preview
 from memphis_desktop.inspect.files import SUFFIXES, Exporter, FileProblem
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -95,18 +96,18 @@ class CollectionDialog(QDialog):
     def __init__(self, parent: QWidget | None, context: ScreenContext) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Messages put aside")
+        self.setWindowTitle(tr("Messages put aside"))
         self.resize(1040, 600)
         self._context = context
         self.table = DataTable(
             [
-                Column("connection", "Connection", lambda row: row.connection, width=104),
-                Column("stream", "Station", lambda row: row.message.stream, kind="mono", width=112),
-                Column("sequence", "Sequence", lambda row: row.message.sequence, kind="number", width=78),
-                Column("time", "Time", lambda row: row.message.time_ns, kind="time", width=84),
-                Column("subject", "Subject", lambda row: row.message.subject, kind="mono", width=120),
-                Column("payload", "Payload", lambda row: preview(row.message.payload), kind="mono", width=80,
-                       stretch=True),
+                Column("connection", tr("Connection"), lambda row: row.connection, width=104),
+                Column("stream", tr("Station"), lambda row: row.message.stream, kind="mono", width=112),
+                Column("sequence", tr("Sequence"), lambda row: row.message.sequence, kind="number", width=78),
+                Column("time", tr("Time"), lambda row: row.message.time_ns, kind="time", width=84),
+                Column("subject", tr("Subject"), lambda row: row.message.subject, kind="mono", width=120),
+                Column("payload", tr("Payload"), lambda row: preview(row.message.payload), kind="mono",
+                       width=80, stretch=True),
             ],
             lambda row: row.identity,
             "collection",
@@ -116,9 +117,11 @@ class CollectionDialog(QDialog):
         self.detail = MessageDetail(context, self)
         self.detail.show_only_reading()
         self.detail.setMinimumWidth(340)
-        self.compare_button = self._button("Compare", "Compare two selected messages", self.compare)
-        self.export_button = self._button("Export", "Write the selection, or all, to a file", self.export)
-        self.remove_button = self._button("Remove", "Put the selection away", self.remove)
+        self.compare_button = self._button(tr("Compare"), tr("Compare two selected messages"), self.compare)
+        self.export_button = self._button(
+            tr("Export"), tr("Write the selection, or all, to a file"), self.export
+        )
+        self.remove_button = self._button(tr("Remove"), tr("Put the selection away"), self.remove)
         lists = QHBoxLayout()
         lists.addWidget(self.table, 3)
         lists.addWidget(self.detail, 2)
@@ -150,7 +153,7 @@ class CollectionDialog(QDialog):
         """Show what is put aside now."""
         rows = list(holder().collection.kept)
         self.table.set_rows(rows)
-        text = "Nothing is put aside. In a list of messages, press * to put the selected ones here."
+        text = tr("Nothing is put aside. In a list of messages, press * to put the selected ones here.")
         self.table.set_state("ready" if rows else "empty", text)
         self._update(self.table.selected_rows())
 
@@ -177,7 +180,9 @@ class CollectionDialog(QDialog):
         if row is None:
             return
         if row.connection != self._context.session.profile.name:
-            self._context.notify(f"Open the connection {row.connection} to go there.", "warning")
+            self._context.notify(
+                tr("Open the connection {connection} to go there.", connection=row.connection), "warning"
+            )
             return
         self.close()
         parameters = {"stream": row.message.stream, "sequence": str(row.message.sequence)}
@@ -186,9 +191,9 @@ class CollectionDialog(QDialog):
     def export(self) -> None:
         """Ask for a file and write the selection, or all."""
         kinds = ";;".join(f"{title} (*{suffix})" for title, suffix in SUFFIXES.items())
-        path, _ = QFileDialog.getSaveFileName(self, "Export", "messages.ndjson", kinds)
+        path, _ = QFileDialog.getSaveFileName(self, tr("Export"), "messages.ndjson", kinds)
         if path:
-            self._context.run(self.export_to(Path(path)), "export the messages")
+            self._context.run(self.export_to(Path(path)), tr("export the messages"))
 
     async def export_to(self, path: Path) -> None:
         """Write the selection, or all, to a file; the form is told by its suffix."""
@@ -204,12 +209,14 @@ class CollectionDialog(QDialog):
         except FileProblem as problem:
             self._context.notify(str(problem), "bad")
             return
-        count = figures.count_noun(progress.messages, "message")
-        self._context.notify(f"Exported {count} to {path}.", "good")
+        count = tr_count(
+            "{count} message", "{count} messages", progress.messages, count=figures.integer(progress.messages)
+        )
+        self._context.notify(tr("Exported {messages} to {path}.", messages=count, path=path), "good")
 
     def _actions(self, rows: list[Kept]) -> list[Command]:
         return [
-            Command("Show in the station", "", lambda: self.go(rows[0]), "arrow-right", len(rows) == 1),
-            Command("Compare", "", self.compare, "git-diff", len(rows) == 2),
-            Command("Remove", "", self.remove, "trash"),
+            Command(tr("Show in the station"), "", lambda: self.go(rows[0]), "arrow-right", len(rows) == 1),
+            Command(tr("Compare"), "", self.compare, "git-diff", len(rows) == 2),
+            Command(tr("Remove"), "", self.remove, "trash"),
         ]

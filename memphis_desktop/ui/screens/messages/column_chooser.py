@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QCompleter, QLineEdit, QMenu
 
 from memphis_desktop.inspect.filter import LazyMessage
 from memphis_desktop.inspect.filter.paths import scalar_paths
+from memphis_desktop.language import tr
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.screens.messages.columns import ExtraColumns
 
@@ -34,10 +35,10 @@ class ColumnChooser(QObject):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._browser.list.fill_column_menu(menu)
         menu.addSeparator()
-        menu.addAction("Add a column from JSON or a header", self.add)
+        menu.addAction(tr("Add a column from JSON or a header"), self.add)
         sources = self._extra.sources()
         if sources:
-            remove = menu.addMenu("Remove a column")
+            remove = menu.addMenu(tr("Remove a column"))
             for source in sources:
                 remove.addAction(source.replace("&", "&&"), partial(self.remove, source))
         button = self._browser.toolbar.columns_button
@@ -50,15 +51,15 @@ class ColumnChooser(QObject):
 
     def add(self, source: str = "") -> FormDialog:
         """Ask for a JSON path or header and show it as a column."""
-        dialog = FormDialog(self._browser.window(), "Add a column", "Add column", width=440)
+        dialog = FormDialog(self._browser.window(), tr("Add a column"), tr("Add column"), width=440)
         field = QLineEdit(source)
         field.setProperty("role", "mono")
-        field.setPlaceholderText("$.customer.id, $.items[0].sku or header:Content-Type")
+        field.setPlaceholderText(tr("$.customer.id, $.items[0].sku or header:Content-Type"))
         completer = QCompleter(self.suggestions(), field)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         field.setCompleter(completer)
-        dialog.add_row("Shows", field, "A path into the payload, or header: and a name.")
+        dialog.add_row(tr("Shows"), field, tr("A path into the payload, or header: and a name."))
 
         def check() -> str:
             try:

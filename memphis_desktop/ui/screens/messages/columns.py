@@ -14,6 +14,7 @@ from memphis_desktop.inspect.decode.text import preview, visible
 from memphis_desktop.inspect.filter import JsonPath, LazyMessage
 from memphis_desktop.inspect.filter.paths import MISSING
 from memphis_desktop.inspect.message import InspectedMessage, format_time
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.screens.decoders.store import current_decoders, notifier
@@ -79,6 +80,18 @@ def _time_tooltip(message: InspectedMessage, zone: tzinfo) -> str:
     return f"{figures.timestamp(message.time_ns, zone, digits=9)}\n{ago}"
 
 
+def _size_tooltip(message: InspectedMessage) -> str:
+    payload, headers = len(message.payload), len(message.header_bytes)
+    return ", ".join(
+        (
+            tr_count(
+                "{count} payload byte", "{count} payload bytes", payload, count=figures.integer(payload)
+            ),
+            tr_count("{count} header byte", "{count} header bytes", headers, count=figures.integer(headers)),
+        )
+    )
+
+
 def _headers_text(message: InspectedMessage, zone: tzinfo) -> str:
     return str(len(message.headers)) if message.header_bytes else ""
 
@@ -86,7 +99,7 @@ def _headers_text(message: InspectedMessage, zone: tzinfo) -> str:
 def _headers_tooltip(message: InspectedMessage, zone: tzinfo) -> str:
     lines = [f"{visible(name)}: {visible(value)[:120]}" for name, value in message.headers.items()[:16]]
     more = len(message.headers) - len(lines)
-    return "\n".join([*lines, f"and {more} more"] if more > 0 else lines)
+    return "\n".join([*lines, tr("and {more} more", more=more)] if more > 0 else lines)
 
 
 def _preview_tooltip(message: InspectedMessage, zone: tzinfo) -> str:
@@ -107,7 +120,7 @@ def standard_columns(
     return [
         MessageColumn(
             "sequence",
-            "Sequence",
+            tr("Sequence"),
             lambda message, zone: figures.integer(message.sequence),
             lambda message, zone: f"#{message.sequence}",
             width=80,
@@ -118,28 +131,28 @@ def standard_columns(
         ),
         MessageColumn(
             "time",
-            "Time",
+            tr("Time"),
             _time_text,
             _time_tooltip,
             width=108,
             mono=True,
-            help="When the message was stored",
+            help=tr("When the message was stored"),
             copied=lambda message: format_time(message.time_ns),
         ),
         MessageColumn(
             "age",
-            "Age",
+            tr("Age"),
             lambda message, zone: figures.relative_time(message.time_ns, time.time_ns()),
             _time_tooltip,
             width=90,
             right=True,
             muted=True,
             visible=False,
-            help="How long ago the message was stored",
+            help=tr("How long ago the message was stored"),
         ),
         MessageColumn(
             "delta",
-            "Difference",
+            tr("Difference"),
             lambda message, zone: _delta_text(delta(message)),
             lambda message, zone: _delta_text(delta(message)),
             width=92,
@@ -147,11 +160,11 @@ def standard_columns(
             mono=True,
             muted=True,
             visible=False,
-            help="Time since the marked message, or since the row before",
+            help=tr("Time since the marked message, or since the row before"),
         ),
         MessageColumn(
             "subject",
-            "Subject",
+            tr("Subject"),
             lambda message, zone: visible(message.subject, single_line=True),
             lambda message, zone: message.subject,
             width=150,
@@ -159,47 +172,44 @@ def standard_columns(
         ),
         MessageColumn(
             "size",
-            "Size",
+            tr("Size"),
             lambda message, zone: figures.bytes_size(message.size),
-            lambda message, zone: (
-                f"{figures.count_noun(len(message.payload), 'payload byte')}, "
-                f"{figures.count_noun(len(message.header_bytes), 'header byte')}"
-            ),
+            lambda message, zone: _size_tooltip(message),
             width=84,
             right=True,
             mono=True,
-            help="Headers and payload",
+            help=tr("Headers and payload"),
             copied=lambda message: str(message.size),
         ),
         MessageColumn(
             "producer",
-            "Producer",
+            tr("Producer"),
             lambda message, zone: visible(message.headers.get("$memphis_producedBy") or "", single_line=True),
             lambda message, zone: visible(message.headers.get("$memphis_producedBy") or ""),
             width=110,
             visible=False,
-            help="Who produced it, for messages of Memphis stations",
+            help=tr("Who produced it, for messages of Memphis stations"),
         ),
         MessageColumn(
             "headers",
-            "Headers",
+            tr("Headers"),
             _headers_text,
             _headers_tooltip,
             width=66,
             right=True,
             mono=True,
             muted=True,
-            help="How many headers there are",
+            help=tr("How many headers there are"),
         ),
         MessageColumn(
             "preview",
-            "Payload",
+            tr("Payload"),
             lambda message, zone: preview(message.payload, PREVIEW_BYTES),
             _preview_tooltip,
             width=360,
             mono=True,
             stretch=True,
-            help=f"The first {PREVIEW_BYTES} bytes as they are stored",
+            help=tr("The first {count} bytes as they are stored", count=PREVIEW_BYTES),
             copied=lambda message: preview(message.payload, _COPIED_BYTES),
         ),
     ]
@@ -257,8 +267,10 @@ class ExtraColumns:
                 found = self._keep(key, self._decoder_of(message))
             return found
 
-        help_text = "What reads the payload, compressions first"
-        return MessageColumn("decoder", "Decoder", text, text, 110, muted=True, visible=False, help=help_text)
+        help_text = tr("What reads the payload, compressions first")
+        return MessageColumn(
+            "decoder", tr("Decoder"), text, text, 110, muted=True, visible=False, help=help_text
+        )
 
     def _decoder_of(self, message: InspectedMessage) -> str:
         decoders = current_decoders()
@@ -280,7 +292,9 @@ class ExtraColumns:
         if source.startswith("header:"):
             name = source.removeprefix("header:").strip()
             text = _cell(lambda message: message.headers.get(name))
-            return MessageColumn(source, name, text, text, width=130, mono=True, help=f"The header {name}")
+            return MessageColumn(
+                source, name, text, text, width=130, mono=True, help=tr("The header {name}", name=name)
+            )
         path = JsonPath.parse(source)
 
         def find(message: InspectedMessage) -> Any:
@@ -294,7 +308,9 @@ class ExtraColumns:
             return found
 
         text = _cell(find)
-        return MessageColumn(source, source, text, text, width=130, mono=True, help=f"The value at {source}")
+        return MessageColumn(
+            source, source, text, text, width=130, mono=True, help=tr("The value at {source}", source=source)
+        )
 
     def _find(self, message: InspectedMessage, path: JsonPath) -> str:
         if len(message.payload) > self.LIMIT:

@@ -22,6 +22,7 @@ from memphis_desktop.inspect.decode.chain import INLINE_LIMIT
 from memphis_desktop.inspect.diff import Change, ChangeKind, Difference, compare_messages
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.text_diff import MAX_LINES, LinePair, compare_texts
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -55,7 +56,7 @@ class CompareDialog(QDialog):
         """
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Compare messages")
+        self.setWindowTitle(tr("Compare messages"))
         self.resize(980, 560)
         self._left, self._right = left, right
         self._comparing: asyncio.Task[None] | None = None
@@ -65,20 +66,26 @@ class CompareDialog(QDialog):
         self.title = PlainLabel(f"{names[0]}  ↔  {names[1]}", "section", elide=Qt.TextElideMode.ElideMiddle)
         self.side_boxes = self._boxes(choices)
         if self.side_boxes:
-            names = ["Left", "Right"]
-        self.order_check = QCheckBox("Ignore the order of lists")
+            names = [tr("Left"), tr("Right")]
+        self.order_check = QCheckBox(tr("Ignore the order of lists"))
         self.order_check.toggled.connect(self.refresh)
-        self.text_check = QCheckBox("As text")
-        self.text_check.setToolTip("Compare line by line, as the messages read, instead of place by place")
+        self.text_check = QCheckBox(tr("As text"))
+        self.text_check.setToolTip(
+            tr("Compare line by line, as the messages read, instead of place by place")
+        )
         self.text_check.toggled.connect(self.refresh)
         self.summary = PlainLabel("", "caption")
         self.lines = self._lines_table(names)
         self.table = DataTable(
             [
                 Column(
-                    "kind", "Difference", lambda row: (_DOTS[row.kind], row.kind.value), kind="dot", width=120
+                    "kind",
+                    tr("Difference"),
+                    lambda row: (_DOTS[row.kind], row.kind.value),
+                    kind="dot",
+                    width=120,
                 ),
-                Column("path", "Path", lambda row: row.path, kind="mono", width=240),
+                Column("path", tr("Path"), lambda row: row.path, kind="mono", width=240),
                 Column(
                     "left",
                     names[0],
@@ -100,7 +107,7 @@ class CompareDialog(QDialog):
         )
         head = QHBoxLayout()
         if self.side_boxes:
-            self.title.setText("Compare")
+            self.title.setText(tr("Compare"))
             for box in self.side_boxes:
                 head.addWidget(box, 1)
         else:
@@ -132,7 +139,7 @@ class CompareDialog(QDialog):
             return []
         several = len({place for place, _ in choices}) > 1
         boxes = []
-        for name, chosen in (("Left message", self._left), ("Right message", self._right)):
+        for name, chosen in ((tr("Left message"), self._left), (tr("Right message"), self._right)):
             box = QComboBox(self)
             box.setAccessibleName(name)
             for place, message in choices:
@@ -149,10 +156,10 @@ class CompareDialog(QDialog):
     def _lines_table(self, names: list[str]) -> DataTable:
         return DataTable(
             [
-                Column("kind", "Difference", _line_state, kind="dot", width=120),
-                Column("left_number", "Line", lambda row: row[1].left_number, kind="number", width=56),
+                Column("kind", tr("Difference"), _line_state, kind="dot", width=120),
+                Column("left_number", tr("Line"), lambda row: row[1].left_number, kind="number", width=56),
                 Column("left", names[0], lambda row: row[1].left, kind="mono", width=360),
-                Column("right_number", "Line", lambda row: row[1].right_number, kind="number", width=56),
+                Column("right_number", tr("Line"), lambda row: row[1].right_number, kind="number", width=56),
                 Column("right", names[1], lambda row: row[1].right, kind="mono", width=300, stretch=True),
             ],
             lambda row: row[0],
@@ -200,11 +207,20 @@ class CompareDialog(QDialog):
         if difference.lines:
             self.lines.set_state("ready")
         else:
-            self.lines.set_state("empty", "These messages read the same, line by line.")
-        text = f"{figures.count_noun(difference.count, 'line')} differ"
+            self.lines.set_state("empty", tr("These messages read the same, line by line."))
+        text = tr_count(
+            "{count} line differs",
+            "{count} lines differ",
+            difference.count,
+            count=figures.integer(difference.count),
+        )
         if not difference.complete:
-            text += f"; only the first {figures.integer(MAX_LINES)} lines were compared"
-        self.summary.setText(text if difference.count != 1 else text + "s")
+            text = tr(
+                "{differences}; only the first {most} lines were compared",
+                differences=text,
+                most=figures.integer(MAX_LINES),
+            )
+        self.summary.setText(text)
 
     def _show(self, difference: Difference) -> None:
         first_steps.reach(first_steps.COMPARE)
@@ -212,12 +228,14 @@ class CompareDialog(QDialog):
         if difference.changes:
             self.table.set_state("ready")
         else:
-            self.table.set_state("empty", "These messages are the same in subject, headers and payload.")
+            self.table.set_state("empty", tr("These messages are the same in subject, headers and payload."))
         text = f"{figures.count_noun(len(difference.changes), 'difference')}"
         if not difference.complete:
-            text += "; there are more, only the first are shown"
+            text = tr("{differences}; there are more, only the first are shown", differences=text)
         apart = abs(self._right.time_ns - self._left.time_ns) / 1e9
-        self.summary.setText(f"{text}  ·  {figures.duration(apart)} apart")
+        self.summary.setText(
+            tr("{differences}  ·  {apart} apart", differences=text, apart=figures.duration(apart))
+        )
 
 
 def _side(change: Change, absent: ChangeKind, value: Any) -> str:

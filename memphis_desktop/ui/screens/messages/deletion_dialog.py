@@ -17,6 +17,7 @@ from memphis_desktop.inspect.matches import without_limits
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.search import SearchJob, SearchProgress, SearchState
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -44,9 +45,19 @@ class DeletionDialog(Dialog):
         request: ScanRequest | None = None,
         erase: bool = False,
     ) -> None:
-        what = "all matches" if request is not None else figures.count_noun(len(messages), "message")
+        what = (
+            tr("all matches")
+            if request is not None
+            else tr_count(
+                "{count} message", "{count} messages", len(messages), count=figures.integer(len(messages))
+            )
+        )
         super().__init__(
-            browser.window(), f"Delete {what} of {browser.stream}", "Delete", danger=True, width=620
+            browser.window(),
+            tr("Delete {what} of {stream}", what=what, stream=browser.stream),
+            tr("Delete"),
+            danger=True,
+            width=620,
         )
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._browser = browser
@@ -75,34 +86,35 @@ class DeletionDialog(Dialog):
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress")
+        self.bar.setAccessibleName(tr("Progress"))
         self.note = PlainLabel("", wrap=True)
         zone = self._context.zone
         self.table = DataTable(
             [
-                Column("sequence", "Sequence", lambda row: row.sequence, kind="number", width=110),
-                Column("time", "Stored", lambda row: row.time_ns, width=200,
+                Column("sequence", tr("Sequence"), lambda row: row.sequence, kind="number", width=110),
+                Column("time", tr("Stored"), lambda row: row.time_ns, width=200,
                        text=lambda value: figures.timestamp(value, zone, digits=3)),
-                Column("subject", "Subject", lambda row: row.subject, kind="mono", width=200, stretch=True),
+                Column("subject", tr("Subject"), lambda row: row.subject, kind="mono", width=200,
+                       stretch=True),
             ],
             lambda row: row.sequence,
             "messages_to_delete",
         )  # fmt: skip
         self.table.setFixedHeight(170)
-        self.erase_check = QCheckBox("Overwrite their bytes on disk too")
+        self.erase_check = QCheckBox(tr("Overwrite their bytes on disk too"))
         self.erase_check.setChecked(erase)
         self.erase_check.toggled.connect(lambda _: self._show())
         name = self._browser.stream
         self.field = QLineEdit()
-        self.field.setAccessibleName(f"Type {name} to go on")
+        self.field.setAccessibleName(tr("Type {name} to go on", name=name))
         self.field.setProperty("role", "mono")
         self.field.textChanged.connect(lambda _: self._show())
         self.command = CodeBlock("", lines=6)
         for widget in (self.note, self.bar, self.table, self.erase_check):
             self.body.addWidget(widget)
-        self.body.addWidget(PlainLabel(f"Type {name} to go on.", "caption", wrap=True))
+        self.body.addWidget(PlainLabel(tr("Type {name} to go on.", name=name), "caption", wrap=True))
         self.body.addWidget(self.field)
-        self.body.addWidget(Disclosure("Command", self.command))
+        self.body.addWidget(Disclosure(tr("Command"), self.command))
         self.field.setFocus()
 
     # Counting -----------------------------------------------------------------------------------
@@ -129,8 +141,13 @@ class DeletionDialog(Dialog):
         if deletion is not None:
             done, total = deletion.progress.done, max(deletion.progress.total, 1)
             self.bar.setValue(round(1000 * done / total))
-            whole = figures.count_noun(deletion.progress.total, "message")
-            self.note.setText(f"{figures.integer(done)} of {whole} done")
+            whole = tr_count(
+                "{count} message",
+                "{count} messages",
+                deletion.progress.total,
+                count=figures.integer(deletion.progress.total),
+            )
+            self.note.setText(tr("{done} of {whole} done", done=figures.integer(done), whole=whole))
             return
         self.verb_button.setText(self._verb())
         count = len(self.sequences)
@@ -140,15 +157,25 @@ class DeletionDialog(Dialog):
         if progress is not None and not self._counted:
             self.bar.setValue(round(1000 * progress.share))
             self.note.setText(
-                f"Looking for them: {figures.count_noun(count, 'match', 'matches')} in "
-                f"{figures.count_noun(progress.scanned, 'message')} read"
+                tr_count(
+                    "Looking for them: {count} match in {messages} read",
+                    "Looking for them: {count} matches in {messages} read",
+                    count,
+                    count=figures.integer(count),
+                    messages=tr_count(
+                        "{count} message",
+                        "{count} messages",
+                        progress.scanned,
+                        count=figures.integer(progress.scanned),
+                    ),
+                )
             )
-            self.cancel_button.setText("Stop")
+            self.cancel_button.setText(tr("Stop"))
             return
-        self.cancel_button.setText("Cancel")
+        self.cancel_button.setText(tr("Cancel"))
         self.note.setText(self._summary(progress))
         if progress is not None and progress.state is SearchState.FAILED:
-            self.show_error(f"They could not be looked for: {progress.reason}.")
+            self.show_error(tr("They could not be looked for: {reason}.", reason=progress.reason))
         elif count:
             self.command.set_text(self._commands())
 
@@ -160,20 +187,36 @@ class DeletionDialog(Dialog):
         return f"{action.command}\n\n{action.subject(self._context.session)}\n{body}"
 
     def _verb(self) -> str:
-        word = "Erase" if self.erase_check.isChecked() else "Delete"
+        word = tr("Erase") if self.erase_check.isChecked() else tr("Delete")
         return f"{word} {figures.count_noun(len(self.sequences), 'message')}" if self._counted else word
 
     def _summary(self, progress: SearchProgress | None) -> str:
         if not self.sequences:
-            return "There is nothing to delete."
-        count = figures.count_noun(len(self.sequences), "message")
+            return tr("There is nothing to delete.")
+        count = tr_count(
+            "{count} message",
+            "{count} messages",
+            len(self.sequences),
+            count=figures.integer(len(self.sequences)),
+        )
         size = figures.bytes_size(self._size)
         ends = f"#{figures.integer(min(self.sequences))} – #{figures.integer(max(self.sequences))}"
-        text = f"{count} ({size}, {ends}) will be removed for good. Their sequences stay empty."
+        text = tr(
+            "{messages} ({size}, {ends}) will be removed for good. Their sequences stay empty.",
+            messages=count,
+            size=size,
+            ends=ends,
+        )
         if progress is not None and progress.state is SearchState.STOPPED:
-            text += " These are the matches in the part that was read."
+            text = f"{text} {tr('These are the matches in the part that was read.')}"
         if progress is not None and progress.errors:
-            text += f" The filter failed on {figures.count_noun(progress.errors, 'message')}; they stay."
+            failed = tr_count(
+                "The filter failed on {count} message; they stay.",
+                "The filter failed on {count} messages; they stay.",
+                progress.errors,
+                count=figures.integer(progress.errors),
+            )
+            text = f"{text} {failed}"
         return text
 
     # Deleting -----------------------------------------------------------------------------------
@@ -189,10 +232,10 @@ class DeletionDialog(Dialog):
         )
         for widget in (self.verb_button, self.erase_check, self.field):
             widget.setEnabled(False)
-        self.cancel_button.setText("Stop")
+        self.cancel_button.setText(tr("Stop"))
         self.bar.show()
         self._timer.start()
-        self._browser.run(self._delete(self.deletion, erase), "delete the messages")
+        self._browser.run(self._delete(self.deletion, erase), tr("delete the messages"))
 
     async def _delete(self, deletion: MessageDeletion, erase: bool) -> None:
         stream = self._browser.stream
@@ -203,28 +246,35 @@ class DeletionDialog(Dialog):
             return
         self._browser.message_actions.show_removed(deletion.removed)
         await self._browser.places.refresh()
-        count = figures.count_noun(progress.removed, "message")
-        word = "Erased" if erase else "Deleted"
+        count = tr_count(
+            "{count} message", "{count} messages", progress.removed, count=figures.integer(progress.removed)
+        )
+        word = tr("Erased") if erase else tr("Deleted")
         if progress.failed:
-            failed = figures.count_noun(progress.failed, "message")
+            failed = tr_count(
+                "{count} message", "{count} messages", progress.failed, count=figures.integer(progress.failed)
+            )
             self._ended(
                 f"{word} {count}; {failed} could not be deleted: {progress.problem.rstrip('.')}."
-                + (" The rest was not tried." if progress.stopped else "")
+                + (tr(" The rest was not tried.") if progress.stopped else "")
             )
             return
         rest = (
-            f" Stopped; {figures.integer(progress.total - progress.done)} are left."
+            tr(" Stopped; {figures} are left.", figures=figures.integer(progress.total - progress.done))
             if progress.stopped
             else ""
         )
-        self._context.notify(f"{word} {count} of {stream}.{rest}", "warning" if rest else "good")
+        self._context.notify(
+            tr("{word} {value} of {stream}.{rest}", word=word, value=count, stream=stream, rest=rest),
+            "warning" if rest else "good",
+        )
         super().accept()
 
     def _ended(self, problem: str) -> None:
         self._timer.stop()
         self._show()
         self.show_error(problem)
-        self.cancel_button.setText("Close")
+        self.cancel_button.setText(tr("Close"))
         self._finished = True
 
     def reject(self) -> None:

@@ -28,6 +28,7 @@ from memphis_desktop.inspect.decode.model import Verdict
 from memphis_desktop.inspect.decode.rules import DecoderRule
 from memphis_desktop.inspect.mask import MaskedMessage
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -46,25 +47,25 @@ Decoder: TypeAlias = tuple[str, str] | None  # kind and schema; None chooses aut
 
 AUTOMATIC_LIMIT = 1 << 20  # larger payloads are decoded when asked for
 ON_REQUEST_LIMIT = 8 << 20
-TABS = ("Decoded", "Text", "Hex", "Headers", "Report")
+TABS = (tr("Decoded"), tr("Text"), tr("Hex"), tr("Headers"), tr("Report"))
 
 HEADER_MEANINGS = {
-    "Nats-Msg-Id": "Id for de-duplication",
-    "Nats-Expected-Stream": "Stored only in this stream",
-    "Nats-Expected-Last-Sequence": "Stored only after this sequence",
-    "Nats-Expected-Last-Subject-Sequence": "Stored only after this sequence of its subject",
-    "Nats-Rollup": "Older messages of the subject or stream were purged",
-    "Nats-TTL": "Removed after this time",
-    "Nats-Stream-Source": "Where this copy was sourced from",
-    "Nats-Marker-Reason": "A marker for a removed message",
-    "Memphis-Replay-Run": "The replay that made this copy",
-    "Memphis-Replay-Stream": "Where the replay read it",
-    "Memphis-Replay-Sequence": "Its sequence there",
-    "Memphis-Replay-Time": "When it was first stored",
-    "traceparent": "Trace context (W3C)",
-    "msg-id": "Id for de-duplication (Memphis)",
-    "$memphis_producedBy": "The producer",
-    "$memphis_connectionId": "The producer's connection",
+    "Nats-Msg-Id": tr("Id for de-duplication"),
+    "Nats-Expected-Stream": tr("Stored only in this stream"),
+    "Nats-Expected-Last-Sequence": tr("Stored only after this sequence"),
+    "Nats-Expected-Last-Subject-Sequence": tr("Stored only after this sequence of its subject"),
+    "Nats-Rollup": tr("Older messages of the subject or stream were purged"),
+    "Nats-TTL": tr("Removed after this time"),
+    "Nats-Stream-Source": tr("Where this copy was sourced from"),
+    "Nats-Marker-Reason": tr("A marker for a removed message"),
+    "Memphis-Replay-Run": tr("The replay that made this copy"),
+    "Memphis-Replay-Stream": tr("Where the replay read it"),
+    "Memphis-Replay-Sequence": tr("Its sequence there"),
+    "Memphis-Replay-Time": tr("When it was first stored"),
+    "traceparent": tr("Trace context (W3C)"),
+    "msg-id": tr("Id for de-duplication (Memphis)"),
+    "$memphis_producedBy": tr("The producer"),
+    "$memphis_connectionId": tr("The producer's connection"),
 }
 
 
@@ -103,13 +104,21 @@ class MessageDetail(QWidget):
         head.addWidget(self._title)
         head.addWidget(self._subject, 1)
         for name, tooltip, signal in (
-            ("arrow-up", "Message before on this subject  ( [ )", lambda: self.related_requested.emit(-1)),
-            ("arrow-down", "Message after on this subject  ( ] )", lambda: self.related_requested.emit(1)),
-            ("eye", "Show what masking rules hide in this message", self._reveal),
+            (
+                "arrow-up",
+                tr("Message before on this subject  ( [ )"),
+                lambda: self.related_requested.emit(-1),
+            ),
+            (
+                "arrow-down",
+                tr("Message after on this subject  ( ] )"),
+                lambda: self.related_requested.emit(1),
+            ),
+            ("eye", tr("Show what masking rules hide in this message"), self._reveal),
             ("copy", "Copy  ( Y )", self.copy_requested.emit),
-            ("pencil-simple", "Edit and publish  ( E )", self.edit_requested.emit),
-            ("repeat", "Replay", self.replay_requested.emit),
-            ("download-simple", "Save the bytes to a file", self.save_requested.emit),
+            ("pencil-simple", tr("Edit and publish  ( E )"), self.edit_requested.emit),
+            ("repeat", tr("Replay"), self.replay_requested.emit),
+            ("download-simple", tr("Save the bytes to a file"), self.save_requested.emit),
             ("x", "Close  ( Space )", self.closed.emit),
         ):
             self._actions[name] = _icon_button(name, tooltip, signal)
@@ -127,17 +136,17 @@ class MessageDetail(QWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.setProperty("kind", "narrow")
         self._pages = self.tabs.findChild(QStackedWidget) or self.tabs  # where the pages end up
-        self.tabs.addTab(self._decoded_tab(), "Decoded")
-        self.text_view = TextView("Payload as text", self._pages)
+        self.tabs.addTab(self._decoded_tab(), tr("Decoded"))
+        self.text_view = TextView(tr("Payload as text"), self._pages)
         self.text_view.save_requested.connect(self.save_requested)
-        self.tabs.addTab(self.text_view, "Text")
-        self.tabs.addTab(self._hex_tab(), "Hex")
+        self.tabs.addTab(self.text_view, tr("Text"))
+        self.tabs.addTab(self._hex_tab(), tr("Hex"))
         self.headers_table = DataTable(
             [
-                Column("name", "Name", lambda row: row[1], kind="mono", width=190,
-                       tooltip="Names keep their case and order"),
-                Column("value", "Value", lambda row: row[2], kind="mono", width=220, stretch=True),
-                Column("meaning", "Meaning", lambda row: HEADER_MEANINGS.get(row[1], ""), width=180,
+                Column("name", tr("Name"), lambda row: row[1], kind="mono", width=190,
+                       tooltip=tr("Names keep their case and order")),
+                Column("value", tr("Value"), lambda row: row[2], kind="mono", width=220, stretch=True),
+                Column("meaning", tr("Meaning"), lambda row: HEADER_MEANINGS.get(row[1], ""), width=180,
                        visible=False),
             ],
             lambda row: row[0],
@@ -145,15 +154,15 @@ class MessageDetail(QWidget):
             self._pages,
             context_actions=self._header_actions,
         )  # fmt: skip
-        self.tabs.addTab(self.headers_table, "Headers")
-        self.tabs.addTab(self._report_tab(), "Report")
+        self.tabs.addTab(self.headers_table, tr("Headers"))
+        self.tabs.addTab(self._report_tab(), tr("Report"))
 
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(top)
         layout.addWidget(self.tabs, 1)
-        text = "Select a message to see what is in it."
+        text = tr("Select a message to see what is in it.")
         self._empty = EmptyState("envelope-simple-open", text, parent=self._stack)
         self._stack.addWidget(self._empty)
         self._stack.addWidget(page)
@@ -165,8 +174,8 @@ class MessageDetail(QWidget):
         page = QWidget(self._pages)
         self.hex_view = HexView(page)
         self.hex_box = QComboBox(page)
-        self.hex_box.setAccessibleName("Which bytes")
-        self.hex_box.setToolTip("The bytes as they are stored, or with the compression taken off")
+        self.hex_box.setAccessibleName(tr("Which bytes"))
+        self.hex_box.setToolTip(tr("The bytes as they are stored, or with the compression taken off"))
         self.hex_box.hide()
         self.hex_box.activated.connect(lambda _: self._show_bytes())
         layout = QVBoxLayout(page)
@@ -183,8 +192,12 @@ class MessageDetail(QWidget):
         self.hex_box.setVisible(unwrapped)
         self.hex_box.clear()
         if message is not None and unwrapped:
-            self.hex_box.addItem(f"As stored, {figures.bytes_size(len(message.payload))}", message.payload)
-            self.hex_box.addItem(f"Unwrapped, {figures.bytes_size(len(decoded.data))}", decoded.data)
+            self.hex_box.addItem(
+                tr("As stored, {payload}", payload=figures.bytes_size(len(message.payload))), message.payload
+            )
+            self.hex_box.addItem(
+                tr("Unwrapped, {data}", data=figures.bytes_size(len(decoded.data))), decoded.data
+            )
 
     def _show_bytes(self) -> None:
         data = self.hex_box.currentData()
@@ -196,8 +209,8 @@ class MessageDetail(QWidget):
         page = QWidget(self._pages)
         self._views = QStackedWidget(page)
         self.decoder_box = QComboBox(page)
-        self.decoder_box.setAccessibleName("Decoder")
-        self.decoder_box.setToolTip("Which decoder reads this payload")
+        self.decoder_box.setAccessibleName(tr("Decoder"))
+        self.decoder_box.setToolTip(tr("Which decoder reads this payload"))
         self.decoder_box.setMaximumWidth(160)  # what was unwrapped matters more; the list is wider
         self._load_decoders()
         self.decoder_box.activated.connect(lambda _: self._decode_again())
@@ -205,8 +218,8 @@ class MessageDetail(QWidget):
         self.rule_button = QToolButton()
         self.rule_button.setIcon(icon("push-pin", "muted"))
         self.rule_button.setIconSize(QSize(16, 16))
-        self.rule_button.setToolTip("Always use this decoder here")
-        self.rule_button.setAccessibleName("Always use this decoder here")
+        self.rule_button.setToolTip(tr("Always use this decoder here"))
+        self.rule_button.setAccessibleName(tr("Always use this decoder here"))
         self.rule_button.clicked.connect(self._rule_menu)
         line = QHBoxLayout()
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_2, theme.SPACE_2)
@@ -219,11 +232,13 @@ class MessageDetail(QWidget):
         self.tree.offers_filters = True
         self.tree.filter_requested.connect(self.filter_requested)
         self.tree.column_requested.connect(self.column_requested)
-        self._plain = TextView("Payload as text", self._views)
+        self._plain = TextView(tr("Payload as text"), self._views)
         self._plain.save_requested.connect(self.save_requested)
         self._bytes = HexView(self._views)
-        self._waiting = EmptyState("hourglass", "Decoding", parent=self._views)
-        self._nothing = EmptyState("envelope-simple-open", "This message has no payload.", parent=self._views)
+        self._waiting = EmptyState("hourglass", tr("Decoding"), parent=self._views)
+        self._nothing = EmptyState(
+            "envelope-simple-open", tr("This message has no payload."), parent=self._views
+        )
         for view in (self.tree, self._plain, self._bytes, self._waiting, self._nothing):
             self._views.addWidget(view)
         layout = QVBoxLayout(page)
@@ -237,10 +252,10 @@ class MessageDetail(QWidget):
     def _report_tab(self) -> QWidget:
         self.report_table = DataTable(
             [
-                Column("verdict", "Read it", lambda row: ("good", "yes") if row[1].applied
-                       else ("muted", "no"), kind="dot", width=64),
-                Column("decoder", "Decoder", lambda row: _title(row[1].decoder), width=108),
-                Column("reason", "Reason", lambda row: _reason(row[1]), width=140, stretch=True),
+                Column("verdict", tr("Read it"), lambda row: ("good", tr("yes")) if row[1].applied
+                       else ("muted", tr("no")), kind="dot", width=64),
+                Column("decoder", tr("Decoder"), lambda row: _title(row[1].decoder), width=108),
+                Column("reason", tr("Reason"), lambda row: _reason(row[1]), width=140, stretch=True),
             ],
             lambda row: row[0],
             "decode_report",
@@ -275,24 +290,35 @@ class MessageDetail(QWidget):
             self._stack.setCurrentIndex(0)
             return
         self._stack.setCurrentIndex(1)
-        self._title.setText(f"#{figures.integer(message.sequence)}" if message.sequence else "Message")
+        self._title.setText(f"#{figures.integer(message.sequence)}" if message.sequence else tr("Message"))
         self._subject.setText(message.subject)
         when = figures.timestamp(message.time_ns, self.context.zone, digits=6)
         facts = [when, figures.bytes_size(len(message.payload))]
         masked = isinstance(self.message, MaskedMessage) and self.message.is_masked
         if masked:
-            facts.append("masked" if message is self.message else "shown unmasked")
+            facts.append(tr("masked") if message is self.message else tr("shown unmasked"))
         self._actions["eye"].setVisible(masked)
         revealed = masked and message is not self.message
         self._actions["eye"].setIcon(icon("eye-slash" if revealed else "eye", "muted"))
         if message.headers:
-            facts.append(figures.count_noun(len(message.headers), "header"))
+            facts.append(
+                tr_count(
+                    "{count} header",
+                    "{count} headers",
+                    len(message.headers),
+                    count=figures.integer(len(message.headers)),
+                )
+            )
         self._facts.setText("  ·  ".join(facts))
         self.headers_table.set_rows(
             [(index, name, value) for index, (name, value) in enumerate(message.headers)]
         )
-        self.headers_table.set_state("ready" if message.headers else "empty", "This message has no headers.")
-        self.tabs.setTabText(3, f"Headers {len(message.headers)}" if message.headers else "Headers")
+        self.headers_table.set_state(
+            "ready" if message.headers else "empty", tr("This message has no headers.")
+        )
+        self.tabs.setTabText(
+            3, tr("Headers {headers}", headers=len(message.headers)) if message.headers else tr("Headers")
+        )
         self.hex_view.set_data(message.payload)
         self.hex_box.hide()
         self._decode_again()
@@ -316,16 +342,23 @@ class MessageDetail(QWidget):
         _, name, value = rows[0]
         clipboard = QGuiApplication.clipboard()
         actions = [
-            Command("Copy value", "", lambda: clipboard.setText(value), "copy"),
-            Command("Find messages with this value", "", lambda: self._find_header(name, value), "funnel"),
-            Command("Show as a column", "", lambda: self.column_requested.emit(f"header:{name}"), "columns"),
+            Command(tr("Copy value"), "", lambda: clipboard.setText(value), "copy"),
+            Command(
+                tr("Find messages with this value"), "", lambda: self._find_header(name, value), "funnel"
+            ),
+            Command(
+                tr("Show as a column"),
+                "",
+                lambda: self.column_requested.emit(f"header:{name}"),
+                "columns",
+            ),
         ]
         trace = trace_id(name, value)
         if trace:
             actions.insert(
-                0, Command("Find the messages of this trace", "", lambda: self._find(trace), "path")
+                0, Command(tr("Find the messages of this trace"), "", lambda: self._find(trace), "path")
             )
-            actions.insert(1, Command("Copy trace id", "", lambda: clipboard.setText(trace), "copy"))
+            actions.insert(1, Command(tr("Copy trace id"), "", lambda: clipboard.setText(trace), "copy"))
         return actions
 
     def _find(self, text: str) -> None:
@@ -358,14 +391,17 @@ class MessageDetail(QWidget):
             kind, schema = choice
             for title, rule in (
                 (
-                    f"For subject {message.subject}",
+                    tr("For subject {subject}", subject=message.subject),
                     DecoderRule(kind, schema, message.stream, message.subject),
                 ),
-                (f"For station {message.stream}", DecoderRule(kind, schema, message.stream)),
+                (
+                    tr("For station {stream}", stream=message.stream),
+                    DecoderRule(kind, schema, message.stream),
+                ),
             ):
                 menu.addAction(title.replace("&", "&&"), partial(self._add_rule, rule))
         else:
-            menu.addAction("Choose a decoder first").setEnabled(False)
+            menu.addAction(tr("Choose a decoder first")).setEnabled(False)
         menu.popup(self.rule_button.mapToGlobal(self.rule_button.rect().bottomLeft()))
 
     def _add_rule(self, rule: DecoderRule) -> None:
@@ -397,20 +433,24 @@ class MessageDetail(QWidget):
     def _show_large(self, message: InspectedMessage, decoder: Decoder) -> None:
         """Text and hex open at once; the tree is made when asked for, or not at all."""
         size = figures.bytes_size(len(message.payload))
-        self._report([Verdict("all", False, f"{size}: decoded when asked for")])
+        self._report([Verdict("all", False, tr("{size}: decoded when asked for", size=size))])
         self.text_view.set_text(message.payload[:ON_REQUEST_LIMIT].decode("utf-8", "surrogateescape"))
         self._bytes.set_data(message.payload)
         self._views.setCurrentWidget(self._bytes)
-        self._chain.setText(f"{size}, not decoded")
+        self._chain.setText(tr("{size}, not decoded", size=size))
         if len(message.payload) <= ON_REQUEST_LIMIT:
-            text = f"This payload is large ({size})."
+            text = tr("This payload is large ({size}).", size=size)
             self._notice.set_content(
-                "information", text, ("Decode it", lambda: self._start_decoding(decoder))
+                "information", text, (tr("Decode it"), lambda: self._start_decoding(decoder))
             )
         else:
             limit = figures.bytes_size(ON_REQUEST_LIMIT)
-            text = f"This payload has {size}; up to {limit} are decoded here. Save it to open it elsewhere."
-            self._notice.set_content("information", text, ("Save to file", self.save_requested.emit))
+            text = tr(
+                "This payload has {size}; up to {limit} are decoded here. Save it to open it elsewhere.",
+                size=size,
+                limit=limit,
+            )
+            self._notice.set_content("information", text, (tr("Save to file"), self.save_requested.emit))
         self._notice.show()
 
     def _start_decoding(self, decoder: Decoder) -> None:
@@ -418,8 +458,8 @@ class MessageDetail(QWidget):
             return
         self._notice.hide()
         self._views.setCurrentWidget(self._waiting)
-        self._chain.setText("Decoding")
-        self._task = self.context.run(self._decode_beside(self._shown, decoder), "decode the message")
+        self._chain.setText(tr("Decoding"))
+        self._task = self.context.run(self._decode_beside(self._shown, decoder), tr("decode the message"))
 
     async def _decode_beside(self, message: InspectedMessage, decoder: Decoder) -> None:
         generation = self._generation
@@ -435,7 +475,7 @@ class MessageDetail(QWidget):
         self._offer_bytes(decoded)
         self._report(list(decoded.report))
         steps = [f"{step.name} {figures.bytes_size(step.input_size)}" for step in decoded.steps]
-        self._chain.setText("  →  ".join(steps) or "Empty")
+        self._chain.setText("  →  ".join(steps) or tr("Empty"))
         self._notice.setVisible(bool(decoded.truncated))
         if decoded.truncated:
             self._notice.set_content("warning", decoded.truncated[:1].upper() + decoded.truncated[1:] + ".")
@@ -480,7 +520,7 @@ def trace_id(name: str, value: str) -> str:
 def _reason(verdict: Verdict) -> str:
     if verdict.offset is None:
         return verdict.reason
-    return f"{verdict.reason}, at byte {figures.integer(verdict.offset)}"
+    return tr("{reason}, at byte {offset}", reason=verdict.reason, offset=figures.integer(verdict.offset))
 
 
 def _title(decoder: str) -> str:

@@ -12,6 +12,7 @@ from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.explain import Explanation, Fate, explain_with_counts
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -39,7 +40,7 @@ class ExplainDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("What became of this message")
+        self.setWindowTitle(tr("What became of this message"))
         self.resize(980, 480)
         self._context = context
         self._reader = reader
@@ -48,9 +49,9 @@ class ExplainDialog(QDialog):
         self.title = PlainLabel(title, "section", elide=Qt.TextElideMode.ElideMiddle)
         self.consumers = DataTable(
             [
-                Column("consumer", "Consumer", lambda row: row.consumer, kind="mono", width=170),
+                Column("consumer", tr("Consumer"), lambda row: row.consumer, kind="mono", width=170),
                 Column(
-                    "fate", "This message", lambda row: (_DOTS[row.fate], row.fate.value), kind="dot",
+                    "fate", tr("This message"), lambda row: (_DOTS[row.fate], row.fate.value), kind="dot",
                     width=250, stretch=True,
                 ),
             ],
@@ -60,13 +61,15 @@ class ExplainDialog(QDialog):
         self.sentence = PlainLabel("", "strong", wrap=True)
         self.findings = DataTable(
             [
-                Column("title", "Looked at", lambda row: (row[1].kind, row[1].title), kind="dot", width=140),
-                Column("text", "Finding", lambda row: row[1].text, width=240, stretch=True),
+                Column(
+                    "title", tr("Looked at"), lambda row: (row[1].kind, row[1].title), kind="dot", width=140
+                ),
+                Column("text", tr("Finding"), lambda row: row[1].text, width=240, stretch=True),
             ],
             lambda row: row[0],
             "explain_findings",
         )
-        self.open_button = QPushButton("Show consumer")
+        self.open_button = QPushButton(tr("Show consumer"))
         self.open_button.setAutoDefault(False)
         self.open_button.clicked.connect(self._open)
         right = QWidget()
@@ -86,7 +89,7 @@ class ExplainDialog(QDialog):
         self.consumers.current_changed.connect(self._show)
         self.consumers.set_state("loading")
         self._show(None)
-        context.run(self._read(), "ask the consumers")
+        context.run(self._read(), tr("ask the consumers"))
 
     async def _read(self) -> None:
         stream, session = self._message.stream, self._context.session
@@ -109,14 +112,16 @@ class ExplainDialog(QDialog):
                     if "not found" not in str(error):
                         raise
         except ClusterError as error:
-            self.consumers.set_state("error", f"The consumers cannot be read: {error}")
+            self.consumers.set_state("error", tr("The consumers cannot be read: {error}", error=error))
             return
         self.consumers.set_rows(rows)
         if rows:
             self.consumers.set_state("ready")
             self.consumers.select_key(rows[0].consumer)
         else:
-            self.consumers.set_state("empty", f"{stream} has no consumers, so nobody was to get it.")
+            self.consumers.set_state(
+                "empty", tr("{stream} has no consumers, so nobody was to get it.", stream=stream)
+            )
 
     def _show(self, row: Explanation | None) -> None:
         self.open_button.setEnabled(row is not None)

@@ -12,6 +12,7 @@ from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.matches import Matches
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.replay import MessageRange
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.dialogs import add_form_row
 from memphis_desktop.ui.screens.decoders.store import mask
@@ -25,7 +26,7 @@ class ExportDialog(MessageExportDialog):
     """Selection, matches or the whole station (with its subject filter) into one file."""
 
     def __init__(self, browser: MessageBrowser) -> None:
-        title = f"Export messages of {browser.stream}"
+        title = tr("Export messages of {stream}", stream=browser.stream)
         super().__init__(browser.context, browser.window(), title, browser.stream)
         self.browser = browser
         self._selected = browser.list.selected_messages()
@@ -35,26 +36,44 @@ class ExportDialog(MessageExportDialog):
         self._search = job.request if job is not None else None
         self._reading: Matches | None = None
         self.choices: dict[str, QRadioButton] = {}
-        add_form_row(self.form, "What", self._make_choices())
+        add_form_row(self.form, tr("What"), self._make_choices())
         self.arrange()
 
     def _make_choices(self) -> QWidget:
         browser = self.browser
         group = QButtonGroup(self)
-        whole = "the whole station" if browser.subject is None else f"everything on {browser.subject}"
+        whole = (
+            tr("the whole station")
+            if browser.subject is None
+            else tr("everything on {subject}", subject=browser.subject)
+        )
         bounds = browser.reader.bounds if browser.reader is not None else None
         most = f", up to {figures.count_noun(bounds.messages, 'message')}" if bounds is not None else ""
         holder = QWidget()
         choices = QVBoxLayout(holder)
         choices.setContentsMargins(0, 0, 0, 0)
         for key, title, shown in (
-            ("selection", figures.count_noun(len(self._selected), "selected message"), bool(self._selected)),
+            (
+                "selection",
+                tr_count(
+                    "{count} selected message",
+                    "{count} selected messages",
+                    len(self._selected),
+                    count=figures.integer(len(self._selected)),
+                ),
+                bool(self._selected),
+            ),
             (
                 "matches",
-                f"The {figures.count_noun(len(self._matches), 'match', 'matches')} of the search",
+                tr_count(
+                    "The {count} match of the search",
+                    "The {count} matches of the search",
+                    len(self._matches),
+                    count=figures.integer(len(self._matches)),
+                ),
                 bool(self._matches) and self._search is None,
             ),
-            ("all", "All matches of the search, listed or not", self._search is not None),
+            ("all", tr("All matches of the search, listed or not"), self._search is not None),
             ("station", f"{whole[:1].upper()}{whole[1:]}{most}", bounds is not None),
         ):
             if shown:
@@ -80,7 +99,7 @@ class ExportDialog(MessageExportDialog):
             return _masked(self._reading.read())
         reader = self.browser.reader
         if reader is None:
-            raise ReadError(0, 0, "the station is not open")
+            raise ReadError(0, 0, tr("the station is not open"))
         bounds = await reader.refresh()
         source = await MessageRange.counted(reader, bounds.first, bounds.last, self.browser.subject)
         self.total = source.total

@@ -17,6 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QMenu, QWidget
 
 from memphis_desktop.inspect.decode import hexdump
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.theme import fonts
 
@@ -37,7 +38,7 @@ class HexView(QAbstractScrollArea):
         theme.manager().changed.connect(self._take_fonts)
         self.setFrameShape(QAbstractScrollArea.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("Hex")
+        self.setAccessibleName(tr("Hex"))
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._menu)
         theme.manager().changed.connect(self.viewport().update)
@@ -50,7 +51,7 @@ class HexView(QAbstractScrollArea):
         """Show other bytes."""
         self._data = data
         self._anchor = self._head = None
-        self.setAccessibleDescription(f"{len(data)} bytes")
+        self.setAccessibleDescription(tr("{data} bytes", data=len(data)))
         self._arrange()
         self.verticalScrollBar().setValue(0)
         self.viewport().update()
@@ -171,6 +172,6 @@ class HexView(QAbstractScrollArea):
     def _menu(self, point: QPoint) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Copy hex", self.copy)
-        menu.addAction("Copy with offsets", self.copy_dump)
+        menu.addAction(tr("Copy hex"), self.copy)
+        menu.addAction(tr("Copy with offsets"), self.copy_dump)
         menu.popup(self.viewport().mapToGlobal(point))

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from memphis_desktop.inspect.histogram import Histogram
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.theme import fonts
@@ -36,7 +37,7 @@ class HistogramView(QWidget):
         self._range: tuple[int, int] | None = None
         self.setMouseTracking(True)
         self.setFixedHeight(_HEIGHT)
-        self.setAccessibleName("Messages over time")
+        self.setAccessibleName(tr("Messages over time"))
         theme.manager().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
@@ -47,8 +48,12 @@ class HistogramView(QWidget):
         """Show other counts."""
         self.histogram = histogram
         self._matches = [0] * len(histogram.counts)
-        text = (
-            f"{figures.count_noun(histogram.total, 'message')} in {len(histogram.counts)} stretches of time"
+        text = tr_count(
+            "{count} message in {stretches} stretches of time",
+            "{count} messages in {stretches} stretches of time",
+            histogram.total,
+            count=figures.integer(histogram.total),
+            stretches=len(histogram.counts),
         )
         self.setAccessibleDescription(text)
         self.update()
@@ -158,9 +163,20 @@ class HistogramView(QWidget):
         bucket = self.histogram.bucket(self._time_at(x))
         if bucket is None:
             return
-        text = figures.count_noun(self.histogram.counts[bucket], "message")
+        text = tr_count(
+            "{count} message",
+            "{count} messages",
+            self.histogram.counts[bucket],
+            count=figures.integer(self.histogram.counts[bucket]),
+        )
         if self._matches[bucket]:
-            text += f", {figures.count_noun(self._matches[bucket], 'match', 'matches')}"
+            text = tr_count(
+                "{messages}, {count} match",
+                "{messages}, {count} matches",
+                self._matches[bucket],
+                count=figures.integer(self._matches[bucket]),
+                messages=text,
+            )
         begin = figures.timestamp(self.histogram.edges[bucket], self.zone)
         QToolTip.showText(event.globalPosition().toPoint(), f"{begin}\n{text}", self)
 

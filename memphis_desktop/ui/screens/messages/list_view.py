@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.screens.decoders.store import notifier
 from memphis_desktop.ui.screens.messages.columns import MessageColumn, standard_columns
@@ -189,7 +190,7 @@ class MessageListView(QWidget):
 
     def _build(self) -> None:
         table = self.table
-        table.setAccessibleName("Messages")
+        table.setAccessibleName(tr("Messages"))
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -468,7 +469,7 @@ class MessageListView(QWidget):
             action.setEnabled(column.key != "sequence")
             action.toggled.connect(lambda on, section=section: self._show_column(section, on))
         menu.addSeparator()
-        menu.addAction("Reset columns", self.reset_columns)
+        menu.addAction(tr("Reset columns"), self.reset_columns)
 
     def fit_subjects(self) -> None:
         """Make the subject column as wide as its texts, once, where the user has not set it; bounded."""

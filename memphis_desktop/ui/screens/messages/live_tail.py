@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject
 
 from memphis_desktop.inspect.connection import ReadError
+from memphis_desktop.language import tr
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.screens.messages.rows import WINDOW_BYTES, WINDOW_ROWS
 from memphis_desktop.ui.shell.setting_keys import live_limits
@@ -90,7 +91,7 @@ class LiveTail(QObject):
 
     def _start(self) -> None:
         if self._task is None or self._task.done():
-            self._task = self._browser.context.run(self._follow(), "follow the station")
+            self._task = self._browser.context.run(self._follow(), tr("follow the station"))
 
     async def _follow(self) -> None:
         failures = 0

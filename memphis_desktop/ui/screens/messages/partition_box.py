@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.stations.names import station_of_stream
 
 
@@ -28,8 +29,8 @@ class PartitionBox(QComboBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setAccessibleName("Partition")
-        self.setToolTip("Which partition of the station is shown")
+        self.setAccessibleName(tr("Partition"))
+        self.setToolTip(tr("Which partition of the station is shown"))
         self.activated.connect(lambda _: self.chosen.emit(self.currentData()))
         self.hide()
 
@@ -39,6 +40,9 @@ class PartitionBox(QComboBox):
         if found != [self.itemData(index) for index in range(self.count())]:
             self.clear()
             for name in found:
-                self.addItem(f"Partition {station_of_stream(name)[1]} of {len(found)}", name)
+                self.addItem(
+                    tr("Partition {number} of {count}", number=station_of_stream(name)[1], count=len(found)),
+                    name,
+                )
             self.setCurrentIndex(found.index(stream) if stream in found else -1)
         self.setVisible(len(found) > 1)

@@ -14,6 +14,7 @@ from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.page_cache import Page
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.seek import Seek, SeekKind
+from memphis_desktop.language import tr
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.messages.browser import MessageBrowser
@@ -39,14 +40,14 @@ class Places(QObject):
         if self._browser.searching.active:
             self._list.select_row(0)
             return
-        self._browser.run(self.seek(Seek(SeekKind.FIRST)), "read messages")
+        self._browser.run(self.seek(Seek(SeekKind.FIRST)), tr("read messages"))
 
     def go_last(self) -> None:
         """Show the newest message, or the last match."""
         if self._browser.searching.active:
             self._list.select_row(len(self._list.model.rows) - 1)
             return
-        self._browser.run(self.show_last(), "read messages")
+        self._browser.run(self.show_last(), tr("read messages"))
 
     def go_to(self, seek: Seek) -> None:
         """Show a place, as soon as the station is open; a search is left for it."""
@@ -55,13 +56,13 @@ class Places(QObject):
         if self._browser.reader is None:
             self.wanted = seek
         else:
-            self._browser.run(self.seek(seek), "read messages")
+            self._browser.run(self.seek(seek), tr("read messages"))
 
     def go_related(self, direction: int) -> None:
         """Show the message before (-1) or after (1) on the same subject."""
         message = self._browser.pane.message
         if message is not None:
-            self._browser.run(self._related(message, direction), "find the message")
+            self._browser.run(self._related(message, direction), tr("find the message"))
 
     async def seek(self, seek: Seek) -> None:
         """Find a place and show it."""
@@ -133,8 +134,11 @@ class Places(QObject):
             page = await reader.backward(message.sequence - 1, 1, message.subject)
             found = page.messages[-1] if page.messages else None
         if found is None:
-            where = "after" if direction > 0 else "before"
-            self._browser.context.notify(f"There is no message {where} this one on {message.subject}.")
+            self._browser.context.notify(
+                tr("There is no message after this one on {subject}.", subject=message.subject)
+                if direction > 0
+                else tr("There is no message before this one on {subject}.", subject=message.subject)
+            )
         elif not self._list.select_sequence(found.sequence):
             await self.jump(found.sequence)
 
@@ -206,7 +210,7 @@ class Places(QObject):
     def refresh_soon(self) -> None:
         """Read the bounds again, unless that is being done."""
         if not self._refreshing.locked():
-            self._browser.run(self.refresh(), "read the station")
+            self._browser.run(self.refresh(), tr("read the station"))
 
     async def refresh(self) -> None:
         """Read the bounds again; rows that are gone leave the list.
@@ -252,7 +256,7 @@ class Places(QObject):
             bar = self._list.table.verticalScrollBar()
             bar.setValue(self._list.model.row_of(int(sequence)) * self._list.row_height())
         else:
-            self._browser.run(self.jump(int(sequence), select=False), "read messages")
+            self._browser.run(self.jump(int(sequence), select=False), tr("read messages"))
 
     def forget_reads(self) -> None:
         """Whatever is being read now shall not be shown any more."""

@@ -15,6 +15,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.page_cache import Page
+from memphis_desktop.language import tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.labels import plain_tooltip
 from memphis_desktop.ui.screens.messages.columns import MessageColumn
@@ -53,7 +54,9 @@ Row: TypeAlias = InspectedMessage | Gap
 
 def removed_text(gap: Gap) -> str:
     """What a gap's row says."""
-    return f"{figures.count_noun(gap.count, 'message')} removed"
+    return tr_count(
+        "{count} message removed", "{count} messages removed", gap.count, count=figures.integer(gap.count)
+    )
 
 
 class MessageListModel(QAbstractTableModel):

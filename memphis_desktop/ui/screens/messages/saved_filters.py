@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMenu, QWidget
 
 from memphis_desktop.inspect.filter import FilterError, parse_filter
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.components.dialogs import FormDialog
@@ -101,47 +102,68 @@ class SavedFilters(QObject):
             menu.addAction(title, partial(self.use, text))
         if not menu.isEmpty():
             menu.addSeparator()
-            remove = menu.addMenu("Remove")
+            remove = menu.addMenu(tr("Remove"))
             for entry in self.entries():
                 name = str(entry.get("name", ""))
                 remove.addAction(
                     figures.visible_text(name, 60).replace("&", "&&"), partial(self.forget, name)
                 )
-        keep = menu.addAction("Save this filter", self._ask_name)
+        keep = menu.addAction(tr("Save this filter"), self._ask_name)
         keep.setEnabled(bool(self._bar.text()) and not self._bar.problem())
         menu.addSeparator()
-        menu.addAction("Write all to a file", self._ask_file).setEnabled(bool(self.entries()))
-        menu.addAction("Read from a file", self._choose_file)
+        menu.addAction(tr("Write all to a file"), self._ask_file).setEnabled(bool(self.entries()))
+        menu.addAction(tr("Read from a file"), self._choose_file)
         menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
     def _ask_name(self) -> None:
-        dialog = FormDialog(self._bar.window(), "Save this filter", "Save filter", width=420)
+        dialog = FormDialog(self._bar.window(), tr("Save this filter"), tr("Save filter"), width=420)
         name = QLineEdit(self._bar.text()[:40])
-        dialog.add_row("Name", name)
-        dialog.add_validator(lambda: "" if name.text().strip() else "Give the filter a name.")
+        dialog.add_row(tr("Name"), name)
+        dialog.add_validator(lambda: "" if name.text().strip() else tr("Give the filter a name."))
         dialog.accepted.connect(lambda: self.save(name.text().strip()))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
     def _ask_file(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self._bar, "Write filters", "filters.json", "JSON (*.json)")
+        path, _ = QFileDialog.getSaveFileName(
+            self._bar, tr("Write filters"), "filters.json", tr("JSON (*.json)")
+        )
         if path:
             try:
                 self.write(Path(path))
             except OSError as error:
-                self._bar.told.emit(f"{path} cannot be written: {error.strerror}", "bad")
+                self._bar.told.emit(
+                    tr("{path} cannot be written: {reason}", path=path, reason=error.strerror), "bad"
+                )
             else:
-                count = figures.count_noun(len(self.entries()), "filter")
-                self._bar.told.emit(f"Wrote {count} to {path}.", "good")
+                count = tr_count(
+                    "{count} filter",
+                    "{count} filters",
+                    len(self.entries()),
+                    count=figures.integer(len(self.entries())),
+                )
+                self._bar.told.emit(tr("Wrote {filters} to {path}.", filters=count, path=path), "good")
 
     def _choose_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self._bar, "Read filters", "", "JSON (*.json);;All files (*)")
+        path, _ = QFileDialog.getOpenFileName(
+            self._bar, tr("Read filters"), "", tr("JSON (*.json);;All files (*)")
+        )
         if path:
             try:
                 count = self.read(Path(path))
             except OSError as error:
-                self._bar.told.emit(f"{path} cannot be read: {error.strerror}", "bad")
+                self._bar.told.emit(
+                    tr("{path} cannot be read: {reason}", path=path, reason=error.strerror), "bad"
+                )
             except ValueError as error:
                 self._bar.told.emit(str(error), "bad")
             else:
-                self._bar.told.emit(f"{figures.count_noun(count, 'filter')} can be used now.", "good")
+                self._bar.told.emit(
+                    tr_count(
+                        "{count} filter can be used now.",
+                        "{count} filters can be used now.",
+                        count,
+                        count=figures.integer(count),
+                    ),
+                    "good",
+                )

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.inspect.seek import Seek, SeekKind
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
@@ -18,12 +19,12 @@ class MessagesScreen(Screen):
     `find` searches with a filter, `first` and `last` bound the search; see `MessageBrowser.route`.
     """
 
-    title = "Messages"
+    title = tr("Messages")
     route_name = "messages"
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.header = PageHeader("Messages")
+        self.header = PageHeader(tr("Messages"))
         self.header.navigated.connect(context.navigate)
         self.browser: MessageBrowser | None = None
         self._active = False
@@ -52,7 +53,7 @@ class MessagesScreen(Screen):
     def _replace_browser(self, stream: str) -> None:
         if self.browser is not None:
             self.browser.deactivated()
-            self.context.run(self.browser.shut_down(), "close the messages")
+            self.context.run(self.browser.shut_down(), tr("close the messages"))
             self.browser.deleteLater()
         self.browser = MessageBrowser(self.context, stream, self)
         self._layout.addWidget(self.browser, 1)
@@ -89,7 +90,7 @@ class MessagesScreen(Screen):
         """Stations, the station, its messages."""
         stream = self.browser.stream if self.browser is not None else ""
         return [
-            ("Stations", Route("stations")),
+            (tr("Stations"), Route("stations")),
             (stream, Route("station", {"name": stream})),
-            (f"Messages of {stream}" if stream else self.title, None),
+            (tr("Messages of {stream}", stream=stream) if stream else self.title, None),
         ]

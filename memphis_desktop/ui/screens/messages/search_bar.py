@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.inspect.filter import FilterError, parse_filter
 from memphis_desktop.inspect.search import SearchProgress, SearchState
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import FormDialog
@@ -59,7 +60,7 @@ class SearchBar(QWidget):
         super().__init__(parent)
         self.field = FilterField("Find: words, header.type:refund, json.total > 1000  ( F )")
         self.field.setToolTip(HELP)
-        self.field.setAccessibleName("Find in messages")
+        self.field.setAccessibleName(tr("Find in messages"))
         self.field.returnPressed.connect(self.search_requested)
         self.field.left.connect(self.left)
         self.field.textChanged.connect(lambda _: self.show_problem(""))
@@ -69,22 +70,22 @@ class SearchBar(QWidget):
             field.returnPressed.connect(self.search_requested)
             field.textEdited.connect(lambda _: self.range_edited.emit())
         self.order_box = QComboBox()
-        self.order_box.addItem("Newest first", True)
-        self.order_box.addItem("Oldest first", False)
-        self.order_box.setAccessibleName("Order of the search")
+        self.order_box.addItem(tr("Newest first"), True)
+        self.order_box.addItem(tr("Oldest first"), False)
+        self.order_box.setAccessibleName(tr("Order of the search"))
         self.saved = SavedFilters(self)
         self.saved_button = QToolButton()
         self.saved_button.setIcon(icon("star", "muted"))
         self.saved_button.setIconSize(QSize(16, 16))
-        self.saved_button.setToolTip("Saved filters")
-        self.saved_button.setAccessibleName("Saved filters")
+        self.saved_button.setToolTip(tr("Saved filters"))
+        self.saved_button.setAccessibleName(tr("Saved filters"))
         self.saved_button.clicked.connect(lambda: self.saved.show_menu(self.saved_button))
         self.histogram_button = QToolButton()
         self.histogram_button.setCheckable(True)
         self.histogram_button.setIcon(icon("chart-bar", "muted", token_on="accent"))
         self.histogram_button.setIconSize(QSize(16, 16))
-        self.histogram_button.setToolTip("Messages over time  ( H )")
-        self.histogram_button.setAccessibleName("Histogram")
+        self.histogram_button.setToolTip(tr("Messages over time  ( H )"))
+        self.histogram_button.setAccessibleName(tr("Histogram"))
         self.histogram_button.toggled.connect(self.histogram_toggled)
         self.max_matches = DEFAULT_MATCHES
         self.max_scanned: int | None = None
@@ -93,17 +94,17 @@ class SearchBar(QWidget):
         self.limits_button.setIconSize(QSize(16, 16))
         self.limits_button.clicked.connect(lambda: self._ask_limits())
         self._show_limits()
-        self.search_button = QPushButton("Search")
+        self.search_button = QPushButton(tr("Search"))
         self.search_button.setProperty("kind", "primary")
-        self.search_button.setToolTip("Search the whole range  ( Enter )")
+        self.search_button.setToolTip(tr("Search the whole range  ( Enter )"))
         self.search_button.clicked.connect(self.search_requested)
         layout = WrapLayout(self, theme.SPACE_2)
         layout.setContentsMargins(theme.SPACE_3, 0, theme.SPACE_3, theme.SPACE_2)
         self.field.setMinimumWidth(220)
         layout.add(self.field, 1)
         layout.add(self.saved_button)
-        layout.add(together(PlainLabel("from", "caption"), self.from_field))
-        layout.add(together(PlainLabel("to", "caption"), self.to_field))
+        layout.add(together(PlainLabel(tr("from"), "caption"), self.from_field))
+        layout.add(together(PlainLabel(tr("to"), "caption"), self.to_field))
         for widget in (self.order_box, self.limits_button, self.histogram_button, self.search_button):
             layout.add(widget)
 
@@ -134,18 +135,18 @@ class SearchBar(QWidget):
 
     def _ask_limits(self) -> FormDialog:
         """Ask when a search stops by itself: two different things, so two fields."""
-        dialog = FormDialog(self.window(), "When a search stops", "Set", width=420)
+        dialog = FormDialog(self.window(), tr("When a search stops"), tr("Set"), width=420)
         matches, scanned = QSpinBox(), QSpinBox()
         matches.setRange(1, MAX_MATCHES)
         matches.setValue(self.max_matches)
         scanned.setRange(0, 2_000_000_000)
-        scanned.setSpecialValueText("never")
+        scanned.setSpecialValueText(tr("never"))
         scanned.setValue(self.max_scanned or 0)
         for box in (matches, scanned):
             box.setGroupSeparatorShown(True)
             box.setSingleStep(1000)
-        dialog.add_row("After matches", matches, "So many are listed at most.")
-        dialog.add_row("After messages read", scanned, "The rest stays unread; the result says so.")
+        dialog.add_row(tr("After matches"), matches, tr("So many are listed at most."))
+        dialog.add_row(tr("After messages read"), scanned, tr("The rest stays unread; the result says so."))
 
         def take() -> None:
             self.max_matches, self.max_scanned = matches.value(), scanned.value() or None
@@ -157,8 +158,12 @@ class SearchBar(QWidget):
         return dialog
 
     def _show_limits(self) -> None:
-        read = f" or {figures.integer(self.max_scanned)} messages read" if self.max_scanned else ""
-        text = f"Stops after {figures.integer(self.max_matches)} matches{read}"
+        matches = figures.integer(self.max_matches)
+        if self.max_scanned:
+            read = figures.integer(self.max_scanned)
+            text = tr("Stops after {matches} matches or {read} messages read", matches=matches, read=read)
+        else:
+            text = tr("Stops after {matches} matches", matches=matches)
         self.limits_button.setToolTip(text)
         self.limits_button.setAccessibleName(text)
 
@@ -186,13 +191,13 @@ class SearchStatus(QFrame):
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
         self.bar.setFixedWidth(140)
-        self.bar.setAccessibleName("Search progress")
+        self.bar.setAccessibleName(tr("Search progress"))
         self.label = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
-        self.pause_button = QPushButton("Pause")
-        self.stop_button = QPushButton("Stop")
-        self.close_button = QPushButton("Close search")
-        self.actions_button = QPushButton("All matches")
-        self.actions_button.setToolTip("Export, replay or delete all that matches, listed or not  ( A )")
+        self.pause_button = QPushButton(tr("Pause"))
+        self.stop_button = QPushButton(tr("Stop"))
+        self.close_button = QPushButton(tr("Close search"))
+        self.actions_button = QPushButton(tr("All matches"))
+        self.actions_button.setToolTip(tr("Export, replay or delete all that matches, listed or not  ( A )"))
         self.actions_button.setIcon(icon("caret-down", "muted"))
         self.actions_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.actions_button.clicked.connect(self.actions_requested)
@@ -216,12 +221,12 @@ class SearchStatus(QFrame):
         self.actions_button.setVisible(progress.matched > 0)
         self.pause_button.setVisible(not ended)
         self.stop_button.setVisible(not ended)
-        self.pause_button.setText("Resume" if progress.state is SearchState.PAUSED else "Pause")
+        self.pause_button.setText(tr("Resume") if progress.state is SearchState.PAUSED else tr("Pause"))
         self.label.setText(_sentence(progress))
         self.label.setRole("bad" if progress.state is SearchState.FAILED else "caption")
         if progress.error_samples:
             lines = [f"#{figures.integer(sequence)}: {text}" for sequence, text in progress.error_samples]
-            self.label.setToolTip("The filter failed on some messages:\n" + "\n".join(lines))
+            self.label.setToolTip("\n".join([tr("The filter failed on some messages:"), *lines]))
         self.show()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -234,26 +239,37 @@ class SearchStatus(QFrame):
 
 def _sentence(progress: SearchProgress) -> str:
     errors = (
-        f"  ·  {figures.count_noun(progress.errors, 'message')} the filter failed on"
+        tr_count(
+            "  ·  {count} message the filter failed on",
+            "  ·  {count} messages the filter failed on",
+            progress.errors,
+            count=figures.integer(progress.errors),
+        )
         if progress.errors
         else ""
     )
     if progress.state is SearchState.FAILED:
-        return f"The search failed: {progress.reason}"
+        return tr("The search failed: {reason}", reason=progress.reason)
     if progress.state is SearchState.STARTING:
-        return "Starting the search"
+        return tr("Starting the search")
     size = figures.bytes_size(progress.scanned_bytes)
     if progress.state.ended:
         took = figures.duration(progress.seconds)
         return f"{progress.sentence()}  ·  {size} in {took}, {figures.rate(progress.rate)}{errors}"
     parts = [
-        f"{figures.integer(progress.scanned)} read ({figures.percent(progress.share)})",
+        tr(
+            "{scanned} read ({share})",
+            scanned=figures.integer(progress.scanned),
+            share=figures.percent(progress.share),
+        ),
         size,
         figures.rate(progress.rate),
-        figures.count_noun(progress.matched, "match", "matches"),
+        tr_count(
+            "{count} match", "{count} matches", progress.matched, count=figures.integer(progress.matched)
+        ),
     ]
     if progress.remaining_seconds is not None:
-        parts.append(f"{figures.duration(progress.remaining_seconds)} left")
+        parts.append(tr("{time} left", time=figures.duration(progress.remaining_seconds)))
     if progress.state is SearchState.PAUSED:
-        parts.insert(0, "paused")
+        parts.insert(0, tr("paused"))
     return "  ·  ".join(parts) + errors

@@ -15,6 +15,7 @@ from memphis_desktop.inspect.page_cache import Page
 from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.search import SearchJob, SearchProgress, SearchState
 from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek, place
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings
 from memphis_desktop.ui.screens.decoders.store import mask, masking
@@ -50,7 +51,7 @@ class Searching(QObject):
         if not browser.search_bar.text() and browser.subject is None and self._whole_range():
             self.close()
             return
-        browser.run(self._start(), "search the station")
+        browser.run(self._start(), tr("search the station"))
 
     @property
     def has_matches(self) -> bool:
@@ -137,12 +138,14 @@ class Searching(QObject):
         browser.update_foot()
         if progress.state.ended and not browser.list.model.rows:
             if progress.state is SearchState.FAILED:
-                browser.show_search_message(f"The search failed: {progress.reason}.", bad=True)
+                browser.show_search_message(
+                    tr("The search failed: {reason}.", reason=progress.reason), bad=True
+                )
                 return
             text = f"{progress.sentence()[:1].upper()}{progress.sentence()[1:]}."
             browser.show_search_message(text, bad=False)
             if progress.state is SearchState.DONE and not self._whole_range():
-                browser.run(self._offer_nearest(progress, text), "look outside the range")
+                browser.run(self._offer_nearest(progress, text), tr("look outside the range"))
 
     async def _offer_nearest(self, progress: SearchProgress, text: str) -> None:
         """Nothing in the range: say where the nearest message is, or offer to search everything.
@@ -156,7 +159,7 @@ class Searching(QObject):
             return
         if request.filter.strip():
             browser.show_search_message(
-                text, bad=False, action=("Search the whole station", self._search_all)
+                text, bad=False, action=(tr("Search the whole station"), self._search_all)
             )
             return
         before = await reader.backward(request.first - 1, 1, request.subject)
@@ -168,11 +171,19 @@ class Searching(QObject):
         edge = await self._edge_times(request)
         nearest, words = _nearest(earlier, later, edge)
         if nearest is not None:
-            where = f" on {request.subject}" if request.subject else ""
             browser.show_search_message(
-                f"Nothing{where} in this range; the nearest is {words}.",
+                tr(
+                    "Nothing on {subject} in this range; the nearest is {place}.",
+                    subject=request.subject,
+                    place=words,
+                )
+                if request.subject
+                else tr("Nothing in this range; the nearest is {place}.", place=words),
                 bad=False,
-                action=("Go there", lambda: browser.places.go_to(Seek(SeekKind.SEQUENCE, nearest.sequence))),
+                action=(
+                    tr("Go there"),
+                    lambda: browser.places.go_to(Seek(SeekKind.SEQUENCE, nearest.sequence)),
+                ),
             )
 
     async def _edge_times(self, request: ScanRequest) -> tuple[int | None, int | None]:
@@ -248,7 +259,7 @@ class Searching(QObject):
         due = time.monotonic() - self._counted > HISTOGRAM_SECONDS
         if due and not view.isHidden() and not view.dragging and not self.active:
             self._counted = time.monotonic()
-            self._browser.run(self.load_histogram(), "count the messages")
+            self._browser.run(self.load_histogram(), tr("count the messages"))
 
     async def load_histogram(self) -> None:
         """Count the messages over time, of the subject filter where there is one."""
@@ -280,11 +291,21 @@ def _nearest(
     if earlier is not None:
         gap = max(0.0, ((edge[0] or earlier.time_ns) - earlier.time_ns) / 1e9)
         choices.append(
-            (gap, earlier, f"{figures.duration(gap)} earlier, #{figures.integer(earlier.sequence)}")
+            (
+                gap,
+                earlier,
+                tr(
+                    "{gap} earlier, #{sequence}",
+                    gap=figures.duration(gap),
+                    sequence=figures.integer(earlier.sequence),
+                ),
+            )
         )
     if later is not None:
         gap = max(0.0, (later.time_ns - (edge[1] or later.time_ns)) / 1e9)
-        words = f"{figures.duration(gap)} later, #{figures.integer(later.sequence)}"
+        words = tr(
+            "{gap} later, #{sequence}", gap=figures.duration(gap), sequence=figures.integer(later.sequence)
+        )
         choices.append((gap, later, words))
     if not choices:
         return None, ""

@@ -17,6 +17,7 @@ from memphis_desktop.inspect.files import SUFFIXES, Exporter, FileProblem
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.replay import MessageRange
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 
@@ -46,7 +47,11 @@ class TailRecorder(QObject):
         if self._exporter is None:
             return ""
         done = self._exporter.progress
-        return f"recording: {figures.integer(done.messages)} written, {figures.bytes_size(done.bytes)}"
+        return tr(
+            "recording: {messages} written, {bytes}",
+            messages=figures.integer(done.messages),
+            bytes=figures.bytes_size(done.bytes),
+        )
 
     def toggle(self, on: bool) -> None:
         """The button was pressed: ask for a file and begin, or end."""
@@ -55,9 +60,9 @@ class TailRecorder(QObject):
             return
         button = self._browser.toolbar.record_button
         button.setChecked(False)
-        kinds = "Messages (*.ndjson *.csv *.mdump)"
+        kinds = tr("Messages (*.ndjson *.csv *.mdump)")
         suggested = f"{self._browser.stream}.ndjson"
-        path, _ = QFileDialog.getSaveFileName(self._browser, "Record what arrives to", suggested, kinds)
+        path, _ = QFileDialog.getSaveFileName(self._browser, tr("Record what arrives to"), suggested, kinds)
         if path:
             self.start(Path(path))
 
@@ -70,7 +75,9 @@ class TailRecorder(QObject):
         self._stopped.clear()
         self._exporter = Exporter(path, form, decoder=current_decoders().decode)
         self._browser.toolbar.record_button.setChecked(True)
-        self._task = self._browser.context.run(self._record(self._exporter, reader), "record the messages")
+        self._task = self._browser.context.run(
+            self._record(self._exporter, reader), tr("record the messages")
+        )
 
     def stop(self) -> None:
         """Write what has arrived by now and close the file."""
@@ -94,8 +101,15 @@ class TailRecorder(QObject):
         except FileProblem as problem:
             self._browser.context.notify(str(problem), "bad")
         else:
-            count = figures.count_noun(progress.messages, "message")
-            self._browser.context.notify(f"Recorded {count} to {exporter.path}.", "good")
+            count = tr_count(
+                "{count} message",
+                "{count} messages",
+                progress.messages,
+                count=figures.integer(progress.messages),
+            )
+            self._browser.context.notify(
+                tr("Recorded {messages} to {path}.", messages=count, path=exporter.path), "good"
+            )
         finally:
             self._exporter = self._task = None
             if isValid(self._browser):

@@ -8,6 +8,7 @@ from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QFrame, QPushButton, QToolButton, QWidget
 
 from memphis_desktop.inspect.seek import EXAMPLES
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.filter_bar import FilterField
@@ -22,34 +23,38 @@ class BrowserToolbar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.partition_box = PartitionBox(self)
-        self.subject_field = FilterField("Subject, such as orders.>  ( / )")
+        self.subject_field = FilterField(tr("Subject, such as orders.>  ( / )"))
         self.subject_field.setMinimumWidth(150)
-        self.subject_field.setToolTip("The server sends only messages whose subject matches")
-        self.jump_field = FilterField("Go to #123, -15m  ( G )")
-        self.jump_field.setAccessibleName("Jump to")
-        self.jump_field.setToolTip(f"A sequence, a time, a span back from now or a percentage:  {EXAMPLES}")
+        self.subject_field.setToolTip(tr("The server sends only messages whose subject matches"))
+        self.jump_field = FilterField(tr("Go to #123, -15m  ( G )"))
+        self.jump_field.setAccessibleName(tr("Jump to"))
+        self.jump_field.setToolTip(
+            tr("A sequence, a time, a span back from now or a percentage:  {examples}", examples=EXAMPLES)
+        )
         self.jump_field.setMinimumWidth(216)
         self.jump_field.setMaximumWidth(320)
-        self.live_button = chip("Live", "broadcast", "Follow new messages  ( T )")
+        self.live_button = chip(tr("Live"), "broadcast", tr("Follow new messages  ( T )"))
         self.pause_button = QToolButton()
         self.pause_button.setCheckable(True)
         self.pause_button.setIcon(icon("pause", "muted", name_on="play", token_on="accent"))
-        self.pause_button.setToolTip("Pause: new messages are counted, not shown  ( P )")
-        self.pause_button.setAccessibleName("Pause live")
+        self.pause_button.setToolTip(tr("Pause: new messages are counted, not shown  ( P )"))
+        self.pause_button.setAccessibleName(tr("Pause live"))
         self.pause_button.hide()
-        self.record_button = tool_button("record", "Record what arrives to a file, all of it", checkable=True)
+        self.record_button = tool_button(
+            "record", tr("Record what arrives to a file, all of it"), checkable=True
+        )
         self.record_button.hide()
         self.new_label = QPushButton()
         self.new_label.setProperty("kind", "link")
         self.new_label.hide()
-        self.first_button = tool_button("arrow-line-up", "First message  ( Home )")
-        self.last_button = tool_button("arrow-line-down", "Last message  ( End )")
-        self.columns_button = tool_button("table", "Choose columns")
-        self.export_button = tool_button("export", "Export to a file  ( Ctrl+Shift+E )")
-        self.replay_button = QPushButton("Replay")
+        self.first_button = tool_button("arrow-line-up", tr("First message  ( Home )"))
+        self.last_button = tool_button("arrow-line-down", tr("Last message  ( End )"))
+        self.columns_button = tool_button("table", tr("Choose columns"))
+        self.export_button = tool_button("export", tr("Export to a file  ( Ctrl+Shift+E )"))
+        self.replay_button = QPushButton(tr("Replay"))
         beside_text(self.replay_button, icon("repeat"))
-        self.replay_button.setToolTip("Publish the selected messages, or a range, again  ( R )")
-        self.publish_button = QPushButton("Publish")
+        self.replay_button.setToolTip(tr("Publish the selected messages, or a range, again  ( R )"))
+        self.publish_button = QPushButton(tr("Publish"))
         beside_text(self.publish_button, icon("paper-plane-tilt"))
         line = WrapLayout(self, theme.SPACE_2)
         line.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
@@ -73,9 +78,9 @@ class BrowserToolbar(QWidget):
         """How many messages came while paused, and how many a full flood made us leave out."""
         texts = []
         if count:
-            texts.append(f"{figures.integer(count)} new")
+            texts.append(tr("{count} new", count=figures.integer(count)))
         if skipped:
-            texts.append(f"{figures.integer(skipped)} not shown: too fast")
+            texts.append(tr("{skipped} not shown: too fast", skipped=figures.integer(skipped)))
         self.new_label.setText("  ·  ".join(texts))
         self.new_label.setVisible(bool(texts))
 
@@ -86,9 +91,9 @@ def subject_problem(text: str) -> str:
         return ""
     tokens = text.split(".")
     if any(not token for token in tokens) or any(character.isspace() for character in text):
-        return f"{text!r} is no subject: parts are joined by single dots, without spaces."
+        return tr("{text} is no subject: parts are joined by single dots, without spaces.", text=repr(text))
     if ">" in tokens[:-1]:
-        return "> stands for the rest and can only be the last part of a subject."
+        return tr("> stands for the rest and can only be the last part of a subject.")
     return ""
 
 
