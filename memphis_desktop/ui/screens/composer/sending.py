@@ -166,7 +166,7 @@ class Sending(QObject):
     def _show_stored(self, ack: Acknowledgement) -> None:
         composer = self._composer
         took = figures.duration(ack.seconds)
-        where = f"{ack.stream} as #{figures.integer(ack.sequence)}"
+        where = tr("{stream} as #{sequence}", stream=ack.stream, sequence=figures.integer(ack.sequence))
         composer.replies.hide()
         show = self._show_action(ack)
         if ack.duplicate:

@@ -12,9 +12,9 @@ from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 
 _SCHEMA_TITLES = {
-    "protobuf": "Protobuf", "avro": "Avro", "json": "JSON Schema",
+    "protobuf": "Protobuf", "avro": "Avro", "json": "JSON Schema",  # untranslated: names
     "command": tr("Command"), "plugin": tr("Plug-in"),
-    "registry": tr("Schema registry"), "schemaverse": "Schemaverse",
+    "registry": tr("Schema registry"), "schemaverse": "Schemaverse",  # untranslated: a name
 }  # fmt: skip
 
 

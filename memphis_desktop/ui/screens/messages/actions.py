@@ -96,7 +96,7 @@ class MessageActions(QObject):
             "JSON": lambda message: snippets.as_json(message, current_decoders().decode(message)),
             "nats command": snippets.as_nats_pub,
             "cURL (Memphis REST)": lambda message: snippets.as_curl(message, station, self._rest_url()),
-            "Python": lambda message: snippets.as_python(message, url),
+            "Python": lambda message: snippets.as_python(message, url),  # untranslated: a key
         }
         is_array = name == "JSON" and len(messages) > 1
         join: Callable[[list[str]], str] = (
@@ -120,7 +120,7 @@ class MessageActions(QObject):
     def fill_copy_menu(self, menu: QMenu) -> None:
         menu.addAction(keymap.with_keys(tr("Payload"), "messages.copy"), self.copy_payload)
         menu.addAction(keymap.with_keys(tr("Rows as a table"), "lists.copy"), self.copy_rows)
-        for name in ("JSON", "nats command", "cURL (Memphis REST)", "Python"):
+        for name in ("JSON", "nats command", "cURL (Memphis REST)", "Python"):  # untranslated: names
             text = tr("Message as {name}", name=name)
             if name == "JSON":
                 text = keymap.with_keys(text, "lists.copy_json")

@@ -589,7 +589,10 @@ class MessageBrowser(QWidget):
             len(self.list.model.rows),
             count=figures.integer(len(self.list.model.rows)),
         )
-        texts = [self.recorder.text(), f"{rows}, {figures.bytes_size(held)} in memory"]
+        texts = [
+            self.recorder.text(),
+            tr("{rows}, {bytes} in memory", rows=rows, bytes=figures.bytes_size(held)),
+        ]
         self._figures.setText("  ·  ".join(filter(None, texts)))
 
     def show_waiting(self) -> None:

@@ -187,8 +187,17 @@ class DeletionDialog(Dialog):
         return f"{action.command}\n\n{action.subject(self._context.session)}\n{body}"
 
     def _verb(self) -> str:
-        word = tr("Erase") if self.erase_check.isChecked() else tr("Delete")
-        return f"{word} {figures.count_noun(len(self.sequences), 'message')}" if self._counted else word
+        erase = self.erase_check.isChecked()
+        if not self._counted:
+            return tr("Erase") if erase else tr("Delete")
+        total = len(self.sequences)
+        if erase:
+            return tr_count(
+                "Erase {count} message", "Erase {count} messages", total, count=figures.integer(total)
+            )
+        return tr_count(
+            "Delete {count} message", "Delete {count} messages", total, count=figures.integer(total)
+        )
 
     def _summary(self, progress: SearchProgress | None) -> str:
         if not self.sequences:
@@ -249,25 +258,27 @@ class DeletionDialog(Dialog):
         count = tr_count(
             "{count} message", "{count} messages", progress.removed, count=figures.integer(progress.removed)
         )
-        word = tr("Erased") if erase else tr("Deleted")
         if progress.failed:
             failed = tr_count(
                 "{count} message", "{count} messages", progress.failed, count=figures.integer(progress.failed)
             )
-            self._ended(
-                f"{word} {count}; {failed} could not be deleted: {progress.problem.rstrip('.')}."
-                + (tr(" The rest was not tried.") if progress.stopped else "")
+            values = {"messages": count, "failed": failed, "problem": progress.problem.rstrip(".")}
+            text = (
+                tr("Erased {messages}; {failed} could not be deleted: {problem}.", **values)
+                if erase
+                else tr("Deleted {messages}; {failed} could not be deleted: {problem}.", **values)
             )
+            self._ended(f"{text} {tr('The rest was not tried.')}" if progress.stopped else text)
             return
-        rest = (
-            tr(" Stopped; {figures} are left.", figures=figures.integer(progress.total - progress.done))
-            if progress.stopped
-            else ""
+        text = (
+            tr("Erased {messages} of {stream}.", messages=count, stream=stream)
+            if erase
+            else tr("Deleted {messages} of {stream}.", messages=count, stream=stream)
         )
-        self._context.notify(
-            tr("{word} {value} of {stream}.{rest}", word=word, value=count, stream=stream, rest=rest),
-            "warning" if rest else "good",
-        )
+        if progress.stopped:
+            left = figures.integer(progress.total - progress.done)
+            text = f"{text} {tr('Stopped; {left} are left.', left=left)}"
+        self._context.notify(text, "warning" if progress.stopped else "good")
         super().accept()
 
     def _ended(self, problem: str) -> None:

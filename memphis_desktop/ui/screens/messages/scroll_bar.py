@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QLabel, QScrollBar, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.theme import fonts
@@ -18,7 +19,7 @@ class StationScrollBar(QScrollBar):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Vertical, parent)
         self.setRange(0, SCALE)
-        self.setAccessibleName("Place in the station")
+        self.setAccessibleName(tr("Place in the station"))
         self.first = 1
         self.last = 0
         self._bubble = QLabel(parent)
