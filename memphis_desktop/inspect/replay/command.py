@@ -217,7 +217,7 @@ async def _resume(
         async def open_target(stream: str) -> MessageReader:
             return await MessageReader.open(_Endpoint(client), stream, api_prefix=target.api_prefix)
 
-        found = await copies_behind(record, open_target)
+        found = await copies_behind(record, open_target, client, target.api_prefix)
         replay = resumed_run(record, rest, after, found, client)
         return await _carry_out(replay, record, store, as_json)
 

@@ -7,9 +7,14 @@ the last place known, and are not sent again; message ids alone would do for the
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+
+from nats import errors
+from nats.aio.client import Client
 
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.mask import Mask
@@ -26,10 +31,15 @@ from memphis_desktop.inspect.replay.sources import (
 )
 from memphis_desktop.inspect.sequences import SequenceSet
 
+log = logging.getLogger(__name__)
+
 OpenReader = Callable[[str], Awaitable[MessageReader]]
 
 # Copies may have been stored in another order than they were acknowledged, by so much at most.
 _BACK = 20_000
+# The record's times are of this machine's clock, those of copies of the server's.
+_SKEW_NS = 10 * 60 * 10**9
+_NAMES_SECONDS = 5.0
 
 
 def source_record(source: ReplaySource) -> SourceRecord:
@@ -97,35 +107,74 @@ def _from(sequences: tuple[int, ...], first: int) -> tuple[int, ...]:
     return sequences[sequences.index(before) + 1 :] if before in sequences else ()
 
 
-async def copies_behind(record: RunRecord, open_reader: OpenReader) -> dict[tuple[str, int], tuple[str, int]]:
+async def copies_behind(
+    record: RunRecord, open_reader: OpenReader, client: Client, api_prefix: str = "$JS.API"
+) -> dict[tuple[str, int], tuple[str, int]]:
     """Find what the run stored after its checkpoint: origin (stream, sequence) to place.
+
+    A template can lead to several stations. One whose first copy was not acknowledged any more is not in the
+    record: the stations that take such subjects are looked through from the run's start on.
 
     Args:
         record: the run; without provenance headers nothing can be found, and message ids have to do.
         open_reader: opens a reader of a stream of the target.
+        client: connected to the target.
+        api_prefix: of JetStream there.
 
     Raises:
         ReadError: the target cannot be read.
     """
     found: dict[tuple[str, int], tuple[str, int]] = {}
-    if not record.options.provenance:
+    if not record.options.provenance or record.options.file:
         return found
-    for stream, stored in record.stored.items():
+    pattern = subject_pattern(record.options.subject)
+    unrecorded = [
+        name for name in await _streams_of(client, api_prefix, pattern) if name not in record.stored
+    ]
+    for stream in [*record.stored, *unrecorded]:
         reader = await open_reader(stream)
         try:
-            await _scan(reader, record.run_id, stored, found)
+            stored = record.stored.get(stream)
+            if stored is None:
+                position = await reader.sequence_at(record.started_ns - _SKEW_NS)
+                await _scan(reader, record.run_id, position, found)
+            elif ranges := stored.ranges():
+                await _scan(reader, record.run_id, max(ranges[0][0], ranges[-1][1] - _BACK), found)
         finally:
             await reader.close()
     return found
 
 
+def subject_pattern(template: str) -> str:
+    """Return a subject with wildcards that covers every subject a template can lead to."""
+    tokens: list[str] = []
+    for token in template.strip().split("."):
+        if "{subject}" in token:
+            return ".".join([*tokens, ">"])
+        tokens.append("*" if "{" in token else token)
+    return ".".join(tokens)
+
+
+async def _streams_of(client: Client, api_prefix: str, pattern: str) -> list[str]:
+    """Return the streams that store such subjects; none when the login may not ask."""
+    names: list[str] = []
+    while True:
+        body = json.dumps({"subject": pattern, "offset": len(names)}).encode()
+        try:
+            reply = await client.request(f"{api_prefix}.STREAM.NAMES", body, timeout=_NAMES_SECONDS)
+        except errors.Error as error:
+            log.warning("the target's stations cannot be listed: %s", error)
+            return []
+        answer = json.loads(reply.data)
+        page = answer.get("streams") or []
+        names += page
+        if not page or len(names) >= int(answer.get("total") or 0):
+            return names
+
+
 async def _scan(
-    reader: MessageReader, run_id: str, stored: SequenceSet, found: dict[tuple[str, int], tuple[str, int]]
+    reader: MessageReader, run_id: str, position: int, found: dict[tuple[str, int], tuple[str, int]]
 ) -> None:
-    ranges = stored.ranges()
-    if not ranges:
-        return
-    position = max(ranges[0][0], ranges[-1][1] - _BACK)
     last = reader.bounds.last
     while position <= last:
         page = await reader.forward(position, READ_ROWS)

@@ -152,7 +152,7 @@ async def resume_replay(context: ScreenContext, window: QWidget | None, entry: R
         async def open_target(stream: str) -> MessageReader:
             return await MessageReader.open(target, stream, api_prefix=target.profile.api_prefix)
 
-        behind = await copies_behind(record, open_target)
+        behind = await copies_behind(record, open_target, target.nats, target.profile.api_prefix)
         run = resumed_run(record, source, after, behind, target.nats, mask)
     except BaseException:
         await finish()
