@@ -26,7 +26,7 @@ class Language:
 
 
 # Those whose catalogs are complete, in the order of the menu; a test holds each of them to that.
-OFFERED = (Language(ENGLISH, "English"),)
+OFFERED = (Language(ENGLISH, "English"), Language("de", "Deutsch"))
 # For developers: texts that were made from the English ones and show what is clipped or not translatable.
 PSEUDO = (Language(pseudo.LONGER, "[Ļóñĝéŕ]"), Language(pseudo.MIRRORED, "[Mirrored]", right_to_left=True))
 

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.table_delegate import TableDelegate
@@ -351,7 +352,7 @@ class DataTable(QWidget):
             widget = self._message
         elif not has_rows and self.model.total():
             # Rows exist, none passes the filter: say so instead of showing a bare table.
-            self._message.set_content("funnel", "Nothing matches the filter.", None)
+            self._message.set_content("funnel", tr("Nothing matches the filter."), None)
             self._message.set_kind("muted")
             widget = self._message
         else:
@@ -426,8 +427,8 @@ class DataTable(QWidget):
         add_commands(menu, commands)
         if commands:
             menu.addSeparator()
-        menu.addAction(keymap.with_keys("Copy", "lists.copy"), self.copy_text)
-        menu.addAction(keymap.with_keys("Copy as JSON", "lists.copy_json"), self.copy_json)
+        menu.addAction(keymap.with_keys(tr("Copy"), "lists.copy"), self.copy_text)
+        menu.addAction(keymap.with_keys(tr("Copy as JSON"), "lists.copy_json"), self.copy_json)
         return menu
 
     def _show_column_menu(self, point: QPoint) -> None:
@@ -446,7 +447,7 @@ class DataTable(QWidget):
             action.setEnabled(shown > 1 or header.isSectionHidden(index))
             action.toggled.connect(lambda checked, index=index: self.set_column_visible(index, checked))
         menu.addSeparator()
-        menu.addAction("Reset columns", self.reset_columns)
+        menu.addAction(tr("Reset columns"), self.reset_columns)
         return menu
 
     def set_column_visible(self, index: int, visible: bool) -> None:

@@ -16,6 +16,7 @@ from PySide6.QtCore import QEvent, QPointF, QSize, Qt
 from PySide6.QtGui import QAccessible, QColor, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.graph_axes import TimeAxis, ValueAxis
@@ -238,7 +239,7 @@ class TimeSeriesGraph(QFrame):
     def summary(self) -> str:
         """What the graph shows, in a sentence, for screen readers."""
         parts = [course for one in self._series if (course := self._course(one))]
-        return f"{self.title}. " + ("; ".join(parts) if parts else "No values yet")
+        return f"{self.title}. " + ("; ".join(parts) if parts else tr("No values yet"))
 
     def _course(self, one: Series) -> str:
         """How a line ran over the time shown; empty where it has no values."""
@@ -267,8 +268,8 @@ class TimeSeriesGraph(QFrame):
         self._table_button.setCheckable(True)
         self._table_button.setIcon(icon("table", "muted", token_on="accent"))
         self._table_button.setIconSize(QSize(16, 16))
-        self._table_button.setToolTip("Show as table")
-        self._table_button.setAccessibleName("Show as table")
+        self._table_button.setToolTip(tr("Show as table"))
+        self._table_button.setAccessibleName(tr("Show as table"))
         self._table_button.toggled.connect(self._show_table)
         head = self._head = QHBoxLayout()
         head.setSpacing(theme.SPACE_2)
@@ -311,7 +312,7 @@ class TimeSeriesGraph(QFrame):
         self._widget.scene().sigMouseMoved.connect(self._mouse_moved)
         self._widget.installEventFilter(self)
 
-        self._empty = PlainLabel("Waiting for values", "caption", parent=self._widget)
+        self._empty = PlainLabel(tr("Waiting for values"), "caption", parent=self._widget)
         self._empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._table_holder = QWidget()
         self._table_layout = QVBoxLayout(self._table_holder)
@@ -486,7 +487,7 @@ class TimeSeriesGraph(QFrame):
         if self._table is None or self._table.property("names") != names:
             if self._table is not None:
                 self._table.deleteLater()
-            columns = [Column("time", "Time", lambda row: row[0], "time", 200)]
+            columns = [Column("time", tr("Time"), lambda row: row[0], "time", 200)]
             for index, name in enumerate(names):
                 columns.append(
                     Column(

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.time_range import TimeRangeBar
@@ -57,8 +58,8 @@ class PageHeader(QWidget):
         self._more = QToolButton()
         self._more.setIcon(icon("dots-three", "muted"))
         self._more.setIconSize(QSize(18, 18))
-        self._more.setToolTip("More actions")
-        self._more.setAccessibleName("More actions")
+        self._more.setToolTip(tr("More actions"))
+        self._more.setAccessibleName(tr("More actions"))
         self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setMenu(QMenu(self._more))
         self._more.menu().aboutToShow.connect(self._fill_more)

@@ -13,7 +13,7 @@ from shiboken6 import isValid
 
 from memphis_desktop.cluster.alert_command import check_command
 from memphis_desktop.cluster.alerts import BAD, SIGNALS, WARNING, Rule
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_in
 from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 
@@ -66,7 +66,7 @@ class RuleForm(FormDialog):
         self.command = QLineEdit(before.command)
         self.command.setProperty("role", "mono")
         self.command.setPlaceholderText(tr("no command"))
-        self.add_row(tr("When"), self.signal)
+        self.add_row(tr_in("condition", "When"), self.signal)
         self.add_row(tr("Threshold"), self.threshold)
         self.add_row(tr("Of"), self.pattern, tr("A group's or station's name; * and ? stand for anything."))
         self.add_row(tr("For at least"), self.duration)

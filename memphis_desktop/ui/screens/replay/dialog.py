@@ -41,7 +41,7 @@ from memphis_desktop.inspect.replay import (
 from memphis_desktop.inspect.replay.records import RunRecord
 from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.seek import Seek, parse_seek
-from memphis_desktop.language import tr, tr_count
+from memphis_desktop.language import tr, tr_count, tr_in
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import FormDialog
@@ -161,8 +161,8 @@ class ReplayDialog(FormDialog):
         self.to_field = QLineEdit("last")
         self.subject_field = QLineEdit(subject or "")
         for field, name, hint in (
-            (self.from_field, tr("From"), tr("first, #123456, 10:32, -15m")),
-            (self.to_field, tr("To"), tr("last, #123456, 10:45, now")),
+            (self.from_field, tr_in("beginning of a range", "From"), tr("first, #123456, 10:32, -15m")),
+            (self.to_field, tr_in("end of a range", "To"), tr("last, #123456, 10:45, now")),
             (self.subject_field, tr("Only subjects"), "all"),
         ):
             field.setAccessibleName(name)
