@@ -24,6 +24,7 @@ from nats.aio.client import Client
 from memphis_desktop.inspect.connection import ReadConnection, ReadError
 from memphis_desktop.inspect.message import InspectedMessage, format_time, parse_time
 from memphis_desktop.inspect.page_cache import CACHE_BYTES, Page, PageCache
+from memphis_desktop.language import tr
 
 PAGE_ROWS = 200
 PAGE_BYTES = 8 << 20  # a page ends early when its messages are this large together
@@ -37,11 +38,20 @@ _Answer = TypeVar("_Answer")
 
 
 class ReadingMethod(Enum):
-    """How messages are fetched; the value is what the screen says."""
+    """How messages are fetched; `text` says it in words."""
 
     BATCH = "batched direct gets"
     DIRECT = "single direct gets"
     API = "message gets through the stream's leader"
+
+    @property
+    def text(self) -> str:
+        """What the screen says."""
+        return {
+            ReadingMethod.BATCH: tr("batched direct gets"),
+            ReadingMethod.DIRECT: tr("single direct gets"),
+            ReadingMethod.API: tr("message gets through the stream's leader"),
+        }[self]
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,18 @@ class Mark:
     kind: str = "information"
 
 
+def unit_text(unit: str) -> str:
+    """What people read for a unit; another than those of graphs stands for itself."""
+    words = {
+        "messages/s": tr("messages/s"),
+        "messages": tr("messages"),
+        "bytes/s": tr("bytes/s"),
+        "bytes": tr("bytes"),
+        "seconds": tr("seconds"),
+    }
+    return words.get(unit, unit)
+
+
 def unit_formatter(unit: str) -> Callable[[float | None], str]:
     """How values of a unit are written."""
     if unit in ("bytes/s", "B/s"):
@@ -222,7 +234,7 @@ class TimeSeriesGraph(QFrame):
         self.unit = unit
         self._format = unit_formatter(unit)
         self._value_axis.formatter = self._format
-        self._unit_label.setText(unit)
+        self._unit_label.setText(unit_text(unit))
         self._value_axis.picture = None
         self._value_axis.update()
 
@@ -250,19 +262,26 @@ class TimeSeriesGraph(QFrame):
             return ""
         first, last, low, high = (float(v) for v in (values[0], values[-1], values.min(), values.max()))
         size = max(abs(first), abs(last))
+        span = figures.duration(float(times[-1] - times[0]))
+        shown = {"line": one.name, "first": self._format(first), "last": self._format(last), "span": span}
         if abs(last - first) <= size * _STEADY:
-            course = f"{one.name}: steady at {self._format(last)}"
+            course = tr("{line}: steady at {last}", **shown)
+        elif last > first:
+            course = tr("{line}: rose from {first} to {last} in {span}", **shown)
         else:
-            word = "rose" if last > first else "fell"
-            span = figures.duration(float(times[-1] - times[0]))
-            course = f"{one.name}: {word} from {self._format(first)} to {self._format(last)} in {span}"
-        return f"{course}, between {self._format(low)} and {self._format(high)}"
+            course = tr("{line}: fell from {first} to {last} in {span}", **shown)
+        return tr(
+            "{course}, between {low} and {high}",
+            course=course,
+            low=self._format(low),
+            high=self._format(high),
+        )
 
     # Building ---------------------------------------------------------------------------------
 
     def _build(self) -> None:
         self._title_label = PlainLabel(self.title, "strong")
-        self._unit_label = PlainLabel(self.unit, "caption")
+        self._unit_label = PlainLabel(unit_text(self.unit), "caption")
         self._legend = Legend()
         self._table_button = QToolButton()
         self._table_button.setCheckable(True)
@@ -492,7 +511,7 @@ class TimeSeriesGraph(QFrame):
                 columns.append(
                     Column(
                         f"value{index}",
-                        f"{name} ({self.unit})",
+                        f"{name} ({unit_text(self.unit)})",
                         partial(_table_value, index),
                         "number",
                         140,

@@ -17,7 +17,7 @@ from memphis_desktop.ui.screens.memphis.station_rows import name_text, row_spark
 from memphis_desktop.ui.screens.station_facts import origin_text
 from memphis_desktop.ui.screens.station_parts import SEVERITY_TOKEN, StationRow, limit_share
 
-RETENTION = {"limits": "limits", "interest": "interest", "workqueue": tr("work queue")}
+RETENTION = {"limits": tr("limits"), "interest": tr("interest"), "workqueue": tr("work queue")}
 
 
 def station_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list[Column]:
@@ -258,7 +258,10 @@ def _limit(row: StationRow) -> Any:
     return (
         None
         if share is None
-        else (share, f"{figures.percent(share)} of {figures.bytes_size(int(limit or 0))}")
+        else (
+            share,
+            tr("{part} of {whole}", part=figures.percent(share), whole=figures.bytes_size(int(limit or 0))),
+        )
     )
 
 

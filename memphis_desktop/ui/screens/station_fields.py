@@ -573,11 +573,11 @@ def sections(fields: Sequence[Field]) -> list[str]:
 def value_text(field: Field, value: object) -> str:
     """A configuration value as people read it."""
     if field.kind == "switch":
-        return "yes" if value else "no"
+        return tr("yes") if value else tr("no")
     if value is None or value in ("", [], {}):
         return "–"
     if field.unlimited is not None and isinstance(value, int) and value <= 0:
-        return "unlimited"
+        return tr("unlimited")
     if field.kind == "size" and isinstance(value, int):
         return figures.bytes_size(value)
     if field.kind == "duration" and isinstance(value, int):

@@ -173,7 +173,9 @@ class ConsumersScreen(Screen):
         total = self._total
         shown = self.table.model.rowCount()
         text = tr_count("{count} group", "{count} groups", total, count=figures.integer(total))
-        text = (f"{figures.integer(shown)} of {text}" if shown < total else text) if total else ""
+        if shown < total:
+            text = tr("{part} of {whole}", part=figures.integer(shown), whole=text)
+        text = text if total else ""
         reading = reading_words(self._snapshot) if self._snapshot is not None else ""
         self.filter.set_count("  ·  ".join(filter(None, (text, reading))))
 

@@ -350,7 +350,10 @@ def _pending(consumer: ConsumerSnapshot) -> Any:
     if limit <= 0:
         return (0.0, figures.integer(consumer.num_ack_pending))
     share = consumer.num_ack_pending / limit
-    return (share, f"{figures.compact(consumer.num_ack_pending)} of {figures.compact(limit)}")
+    return (
+        share,
+        tr("{part} of {whole}", part=figures.compact(consumer.num_ack_pending), whole=figures.compact(limit)),
+    )
 
 
 def _trend(consumer: ConsumerSnapshot, history: History) -> list[tuple[str, str]]:

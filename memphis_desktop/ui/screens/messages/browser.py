@@ -580,7 +580,7 @@ class MessageBrowser(QWidget):
         if selected > 1:
             parts.append(tr("{selected} selected", selected=figures.integer(selected)))
         self._place.setText("  ·  ".join(parts))
-        self._method.setText(tr("Nothing is consumed: {method}", method=reader.method.value))
+        self._method.setText(tr("Nothing is consumed: {method}", method=reader.method.text))
         self._method.setToolTip(_METHOD_HELP[reader.method])
         held = reader.cache.bytes + self.list.model.bytes
         rows = tr_count(

@@ -58,7 +58,7 @@ class SearchBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.field = FilterField("Find: words, header.type:refund, json.total > 1000  ( F )")
+        self.field = FilterField(tr("Find: words, header.type:refund, json.total > 1000  ( F )"))
         self.field.setToolTip(HELP)
         self.field.setAccessibleName(tr("Find in messages"))
         self.field.returnPressed.connect(self.search_requested)
