@@ -14,7 +14,9 @@ LONGER, MIRRORED = "pseudo", "pseudo-rtl"
 _ACCENTS = str.maketrans("ACDEGIKLNORSTUYZacdegiklnorstuyz", "ÅÇÐÉĜÎĶĻÑÖŔŠŢÛÝŽåçðéĝîķļñöŕšţûýž")
 _FILLING = "one two three four five six seven eight nine ten eleven twelve "
 _FIELD = re.compile(r"(\{[^{}]*\})")
-_RIGHT_TO_LEFT, _AS_BEFORE = "\u202e", "\u202c"
+_HEBREW = str.maketrans(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "אבגדהוזחטיכלמנסעפצקרשתךםןף" * 2
+)
 
 
 class Catalog(gettext.NullTranslations):
@@ -47,8 +49,6 @@ def longer(text: str) -> str:
 
 
 def mirrored(text: str) -> str:
-    """Return a text whose letters run from right to left; fields keep their own direction."""
-    parts = (part for part in _FIELD.split(text) if part)
-    return "".join(
-        part if _FIELD.fullmatch(part) else f"{_RIGHT_TO_LEFT}{part}{_AS_BEFORE}" for part in parts
-    )
+    """Return a text in letters that run from right to left, one for one; fields stay as they are."""
+    parts = _FIELD.split(text)
+    return "".join(part if _FIELD.fullmatch(part) else part.translate(_HEBREW) for part in parts)

@@ -21,7 +21,7 @@ def first_width(column: Column) -> int:
     if language.current() == language.ENGLISH:
         return column.width  # the titles were written for these
     metrics = QFontMetrics(fonts.interface(theme.SIZE_CAPTION, fonts.MEDIUM))
-    return max(column.width, metrics.horizontalAdvance(column.title) + _CARET + 2 * _PAD + 4)
+    return max(column.width, metrics.horizontalAdvance(column.title) + 2 * _PAD + 1)
 
 
 class TableHeader(QHeaderView):
