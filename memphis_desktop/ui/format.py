@@ -215,12 +215,6 @@ def relative_time(nanoseconds: int | None, now_ns: int) -> str:
     return tr("now")
 
 
-def count_noun(count: int, singular: str, plural: str | None = None) -> str:
-    """``1 message``, ``12 345 messages``."""
-    word = singular if count == 1 else (plural or singular + "s")
-    return f"{integer(count)} {word}"
-
-
 def zone_name(zone: tzinfo, nanoseconds: int) -> str:
     """What the zone is called at that time: ``UTC``, ``CET``."""
     moment = datetime.fromtimestamp(nanoseconds / _SECOND, UTC).astimezone(zone)

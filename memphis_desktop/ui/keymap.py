@@ -152,7 +152,7 @@ def resolved(commands: Sequence[Command]) -> list[Command]:
     if not changed:
         return list(commands)
     return [
-        replace(command, shortcut=changed[command.shortcut.name])
+        replace(command, shortcut=Keys(changed[command.shortcut.name], command.shortcut.name))
         if isinstance(command.shortcut, Keys) and command.shortcut.name in changed
         else command
         for command in commands

@@ -54,7 +54,8 @@ class Command:
     """Something the user can do here: shown in the palette, the shortcut sheet and menus.
 
     ``shortcut`` is what `keymap.key` gives for the command's name, or empty. When ``enabled`` is False,
-    ``reason`` says why, and the command is shown dimmed.
+    ``reason`` says why, and the command is shown dimmed. ``name`` is for what the palette offers without
+    keys.
     """
 
     title: str
@@ -64,6 +65,12 @@ class Command:
     enabled: bool = True
     reason: str = ""
     danger: bool = False
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """What it is known by, whatever the language of its title."""
+        return self.shortcut.name if isinstance(self.shortcut, keymap.Keys) else self.name
 
 
 class Shell(Protocol):

@@ -124,6 +124,18 @@ async def test_other_keys_are_chosen_in_the_editor_and_work(program: Program, qt
     assert next(e.shortcut for e in entries if e.title == "Narrow or widen the rail") == "Ctrl+Alt+R"
 
 
+@pytest.mark.parametrize("place", ["home", "settings", "activity", "alerts"])
+async def test_the_palette_remembers_commands_by_names_of_their_own(program: Program, place: str) -> None:
+    program.window.navigate(Route(place))
+    keymap.choose("window.rail", "Ctrl+Alt+R")
+    entries = palette_entries.collect(program.window)
+    known = [entry.key for entry in entries]
+    assert "action:window:window.rail" in known
+    assert len(known) == len(set(known))
+    titles = {entry.title for entry in entries}
+    assert not [key for key in known if key.endswith(":") or key.rpartition(":")[2] in titles]
+
+
 async def test_a_conflict_is_shown_and_resolved(program: Program, qtbot: QtBot) -> None:
     window = program.window
     dialog = editor(window)

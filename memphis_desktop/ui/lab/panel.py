@@ -220,17 +220,43 @@ class LabPanel(QFrame):
         lab = self._lab
         found: list[Command] = []
         if lab.state in (LabState.STOPPED, LabState.FAILED):
-            found.append(Command(tr("Start local cluster"), "", self.start, "play"))
+            found.append(
+                Command(tr("Start local cluster"), "", self.start, "play", name="start_local_cluster")
+            )
             temporary = lambda: self.start(temporary=True)  # noqa: E731
-            found.append(Command(tr("Start a temporary local cluster"), "", temporary, "flask"))
+            found.append(
+                Command(
+                    tr("Start a temporary local cluster"),
+                    "",
+                    temporary,
+                    "flask",
+                    name="start_temporary_local_cluster",
+                )
+            )
         if lab.state is LabState.RUNNING:
-            found.append(Command(tr("Stop local cluster"), "", self.stop, "stop"))
-            found.append(Command(tr("Copy the URLs of the local cluster"), "", self.copy_urls, "copy"))
+            found.append(Command(tr("Stop local cluster"), "", self.stop, "stop", name="stop_local_cluster"))
+            found.append(
+                Command(
+                    tr("Copy the URLs of the local cluster"),
+                    "",
+                    self.copy_urls,
+                    "copy",
+                    name="copy_cluster_urls",
+                )
+            )
         folder = lab.folder
         if folder.exists():
             url = QUrl.fromLocalFile(str(folder))
             show = lambda: QDesktopServices.openUrl(url)  # noqa: E731
-            found.append(Command(tr("Open the cluster's folder of data and logs"), "", show, "folder-open"))
+            found.append(
+                Command(
+                    tr("Open the cluster's folder of data and logs"),
+                    "",
+                    show,
+                    "folder-open",
+                    name="open_cluster_folder",
+                )
+            )
         return found
 
     def _show_menu(self) -> None:

@@ -185,7 +185,9 @@ class ActivityScreen(Screen):
         """For the palette, the keys and the context menu."""
         found = [
             Command(tr("Export the record"), keymap.key("activity.export"), self.export, "export"),
-            Command(tr("Copy diagnostics"), "", self.copy_diagnostics, "first-aid-kit"),
+            Command(
+                tr("Copy diagnostics"), "", self.copy_diagnostics, "first-aid-kit", name="copy_diagnostics"
+            ),
         ]
         return found + (self.record.row_commands() if self.tabs.currentIndex() == 0 else [])
 

@@ -383,11 +383,25 @@ class StationsScreen(Screen):
             refusal,
         )
         restore = Command(
-            tr("Restore a station"), "", self._beginnings.restore, "upload-simple", not refusal, refusal
+            tr("Restore a station"),
+            "",
+            self._beginnings.restore,
+            "upload-simple",
+            not refusal,
+            refusal,
+            name="restore_station",
         )
         own = [create, restore]
         if self.context.memphis.available:
-            plain = Command(tr("Create plain stream"), "", self._create_stream, "plus", not refusal, refusal)
+            plain = Command(
+                tr("Create plain stream"),
+                "",
+                self._create_stream,
+                "plus",
+                not refusal,
+                refusal,
+                name="create_plain_stream",
+            )
             own.insert(1, plain)
         tree = Command(
             tr("Group stations by the beginning of the name"),

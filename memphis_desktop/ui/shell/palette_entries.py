@@ -48,7 +48,7 @@ def _screen_actions(window: MainWindow) -> list[Entry]:
         return []
     return [
         Entry(
-            f"action:{screen.route_name}:{command.title}",
+            f"action:{screen.route_name}:{command.key}",
             ACTION,
             command.title,
             command.callback,
@@ -91,7 +91,7 @@ def _places(window: MainWindow) -> list[Entry]:
 def _window_actions(window: MainWindow) -> list[Entry]:
     return [
         Entry(
-            f"action:window:{c.title}",
+            f"action:window:{c.key}",
             ACTION,
             c.title,
             c.callback,

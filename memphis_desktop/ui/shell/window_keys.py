@@ -93,7 +93,15 @@ class WindowKeys(QObject):
                 split,
                 reason,
             ),
-            Command(tr("Close the split, keep its tabs"), "", tabs.join, "square", split, reason),
+            Command(
+                tr("Close the split, keep its tabs"),
+                "",
+                tabs.join,
+                "square",
+                split,
+                reason,
+                name="close_split",
+            ),
         ]
 
     def _others(self) -> list[Command]:
@@ -109,12 +117,32 @@ class WindowKeys(QObject):
             Command(
                 tr("Open a file"), keymap.key("window.open_file"), window.opener.ask_for_file, "folder-open"
             ),
-            Command(tr("Open the folder of a backup"), "", window.opener.ask_for_backup, "folder-open"),
-            Command(tr("Save the tabs as a workspace"), "", window.opener.ask_where_to_save, "floppy-disk"),
+            Command(
+                tr("Open the folder of a backup"),
+                "",
+                window.opener.ask_for_backup,
+                "folder-open",
+                name="open_backup",
+            ),
+            Command(
+                tr("Save the tabs as a workspace"),
+                "",
+                window.opener.ask_where_to_save,
+                "floppy-disk",
+                name="save_workspace",
+            ),
             Command(tr("Filter this list"), keymap.key("window.filter"), self._focus_filter, "funnel"),
             Command(tr("Keyboard shortcuts"), keymap.key("window.shortcuts"), self.show_sheet, "keyboard"),
-            Command(tr("Change keyboard shortcuts"), "", self.edit, "keyboard"),
-            Command(tr("First steps again"), "", window.first_steps.begin_again, "check-circle"),
+            Command(
+                tr("Change keyboard shortcuts"), "", self.edit, "keyboard", name="change_keyboard_shortcuts"
+            ),
+            Command(
+                tr("First steps again"),
+                "",
+                window.first_steps.begin_again,
+                "check-circle",
+                name="first_steps_again",
+            ),
             Command(
                 tr("Narrow or widen the rail"),
                 keymap.key("window.rail"),
@@ -139,7 +167,7 @@ class WindowKeys(QObject):
         _drop(self._everywhere)
         for command in self.commands():
             if command.shortcut:
-                self._bind_everywhere(command.shortcut, partial(self._run, command.title))
+                self._bind_everywhere(command.shortcut, partial(self._run, command.key))
         for keys, entry in self.places():
             self._bind_everywhere(keys, partial(self._window.navigate, Route(entry.route_name)))
 
@@ -148,9 +176,9 @@ class WindowKeys(QObject):
         shortcut.activated.connect(callback)
         self._everywhere.append(shortcut)
 
-    def _run(self, title: str) -> None:
+    def _run(self, key: str) -> None:
         """Ask again: what was true when the key was bound may not be now."""
-        self._obey(next((command for command in self.commands() if command.title == title), None))
+        self._obey(next((command for command in self.commands() if command.key == key), None))
 
     def bind_screen(self, workspace: Workspace) -> None:
         """Bind what the screen in front can do, as far as the window does not want the keys."""

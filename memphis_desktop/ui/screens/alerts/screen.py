@@ -249,7 +249,13 @@ class AlertsScreen(Screen):
         if alert is None:
             return []
         return [
-            Command(tr("Show what it is about"), "", lambda: self._center.show_subject(alert), "arrow-right"),
+            Command(
+                tr("Show what it is about"),
+                "",
+                lambda: self._center.show_subject(alert),
+                "arrow-right",
+                name="show_subject",
+            ),
             Command(
                 tr("Mark as seen"),
                 keymap.key("alerts.seen"),
@@ -301,7 +307,7 @@ class AlertsScreen(Screen):
         )
         return [
             Command(tr("New rule"), keymap.key("alerts.new_rule"), self.new, "plus"),
-            Command(tr("Export the rules for Prometheus"), "", self.export, "export"),
+            Command(tr("Export the rules for Prometheus"), "", self.export, "export", name="export_rules"),
             Command(tr("New webhook"), keymap.key("alerts.new_webhook"), self.new_webhook, "plus"),
             *self._alert_commands(),
             *below,

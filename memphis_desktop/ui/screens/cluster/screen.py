@@ -463,6 +463,7 @@ class ClusterScreen(Screen):
                 "copy-simple",
                 not scale,
                 scale,
+                name="scale",
             ),
             Command(
                 tr("Cancel its move") if moving else tr("Move"),
@@ -474,6 +475,7 @@ class ClusterScreen(Screen):
                 "map-pin",
                 not stream,
                 stream,
+                name="move",
             ),
             Command(
                 tr("Remove a member"),
@@ -483,6 +485,7 @@ class ClusterScreen(Screen):
                 not remove,
                 remove,
                 True,
+                name="remove_member",
             ),
         ]
 
@@ -514,6 +517,7 @@ class ClusterScreen(Screen):
                     not refusal,
                     refusal,
                     True,
+                    name="evacuate",
                 )
             )
         if row is not None and not row.server.here:
@@ -530,6 +534,7 @@ class ClusterScreen(Screen):
                     not refusal,
                     refusal,
                     True,
+                    name="remove_from_cluster",
                 )
             )
         return commands

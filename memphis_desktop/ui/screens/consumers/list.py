@@ -229,7 +229,7 @@ class ConsumersScreen(Screen):
                 self.context.run(making, tr("create the group"))
 
             return [
-                Command(tr("Create it again"), "", make, "plus", not refusal, refusal),
-                Command(tr("Take off the list"), "", self.deleted.forget, "x"),
+                Command(tr("Create it again"), "", make, "plus", not refusal, refusal, name="create_again"),
+                Command(tr("Take off the list"), "", self.deleted.forget, "x", name="forget"),
             ]
         return row_commands(self.context, self._actions, consumers)

@@ -182,7 +182,14 @@ class WaitingDialog(Dialog):
 
     def _commands(self) -> list[Command]:
         return [
-            Command(tr("Send now"), "", self.accept, "arrow-bend-up-right", self.verb_button.isEnabled()),
+            Command(
+                tr("Send now"),
+                "",
+                self.accept,
+                "arrow-bend-up-right",
+                self.verb_button.isEnabled(),
+                name="send_now",
+            ),
             Command(self.cancel_order_button.text(), "", self.cancel_order, "x", danger=True),
         ]
 

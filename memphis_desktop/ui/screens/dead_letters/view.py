@@ -570,6 +570,7 @@ class DeadLettersView(QWidget):
                         "",
                         lambda: self.context.navigate(consumer_route(one.stream, one.consumer)),
                         "users-three",
+                        name="open_consumer",
                     )
                 )
         made += [
@@ -597,7 +598,13 @@ class DeadLettersView(QWidget):
                 self.doing.show_waiting,
                 "clock",
             ),
-            Command(tr("Choose the dead-letter stations"), "", self.doing.edit_patterns, "funnel"),
+            Command(
+                tr("Choose the dead-letter stations"),
+                "",
+                self.doing.edit_patterns,
+                "funnel",
+                name="choose_stations",
+            ),
             Command(tr("Read again"), keymap.key("dead_letters.read"), self.book.refresh, "arrow-clockwise"),
         ]
 

@@ -105,9 +105,11 @@ class DecodersScreen(Screen):
         return [
             Command(tr("Add a decoder rule"), keymap.key("decoders.add_rule"), self.add_rule, "plus"),
             Command(tr("Add schemas"), keymap.key("decoders.add_schemas"), self.add_source, "plus"),
-            Command(tr("Add a schema registry"), "", self.add_registry, "cloud"),
+            Command(tr("Add a schema registry"), "", self.add_registry, "cloud", name="add_schema_registry"),
             Command(tr("Hide values"), keymap.key("decoders.hide_values"), self.add_mask, "eye-slash"),
-            Command(tr("Add a command as decoder"), "", self.add_command, "terminal-window"),
+            Command(
+                tr("Add a command as decoder"), "", self.add_command, "terminal-window", name="add_command"
+            ),
         ]
 
     # Sources ------------------------------------------------------------------------------------

@@ -339,44 +339,93 @@ class BrokerPanel(QFrame):
         run = self._context.run
         found: list[Command] = []
         if stopped:
-            found.append(Command(tr("Start local broker"), "", self.start, "play"))
+            found.append(Command(tr("Start local broker"), "", self.start, "play", name="start_local_broker"))
             found.append(
-                Command(tr("Start a temporary broker with sample traffic"), "", self._start_demo, "flask")
+                Command(
+                    tr("Start a temporary broker with sample traffic"),
+                    "",
+                    self._start_demo,
+                    "flask",
+                    name="start_demo",
+                )
             )
         if running:
             found.append(
                 Command(
-                    tr("Stop local broker"), "", lambda: run(broker.stop(), tr("stop the broker")), "stop"
+                    tr("Stop local broker"),
+                    "",
+                    lambda: run(broker.stop(), tr("stop the broker")),
+                    "stop",
+                    name="stop_local_broker",
                 )
             )
             restart = lambda: run(self._restart(), tr("restart the broker"))  # noqa: E731
-            found.append(Command(tr("Restart local broker"), "", restart, "arrows-clockwise"))
-            found.append(Command(tr("Connect your code"), "", self.nats_code, "code"))
+            found.append(
+                Command(
+                    tr("Restart local broker"), "", restart, "arrows-clockwise", name="restart_local_broker"
+                )
+            )
+            found.append(Command(tr("Connect your code"), "", self.nats_code, "code", name="connect_code"))
             if broker.served.memphis_port:
                 found.append(
-                    Command(tr("Connect your code with a Memphis SDK"), "", self.connect_code, "code")
+                    Command(
+                        tr("Connect your code with a Memphis SDK"),
+                        "",
+                        self.connect_code,
+                        "code",
+                        name="connect_memphis_code",
+                    )
                 )
             if broker.sample_traffic:
                 stop = lambda: run(broker.stop_sample_traffic(), tr("stop the sample clients"))  # noqa: E731
-                found.append(Command(tr("Stop sample traffic"), "", stop, "pause"))
+                found.append(
+                    Command(tr("Stop sample traffic"), "", stop, "pause", name="stop_sample_traffic")
+                )
             else:
                 begin = lambda: run(broker.start_sample_traffic(), tr("start the sample clients"))  # noqa: E731
-                found.append(Command(tr("Start sample traffic"), "", begin, "flask"))
+                found.append(
+                    Command(tr("Start sample traffic"), "", begin, "flask", name="start_sample_traffic")
+                )
             remove = lambda: run(self._remove_samples(), tr("remove the sample data"))  # noqa: E731
-            found.append(Command(tr("Remove sample data"), "", remove, "trash", danger=True))
+            found.append(
+                Command(tr("Remove sample data"), "", remove, "trash", danger=True, name="remove_sample_data")
+            )
         if running or stopped:
-            found.append(Command(tr("Other clients of the local broker…"), "", self.change_doors, "door"))
+            found.append(
+                Command(
+                    tr("Other clients of the local broker…"),
+                    "",
+                    self.change_doors,
+                    "door",
+                    name="change_doors",
+                )
+            )
         folder = broker.data_folder
         if running and broker.damage:
-            found.append(Command(tr("Copy the report of damage"), "", self.copy_damage, "copy"))
+            found.append(
+                Command(tr("Copy the report of damage"), "", self.copy_damage, "copy", name="copy_damage")
+            )
         if stopped and folder is not None and folder.exists():
             found.append(
-                Command(tr("Set the data aside…"), "", self.set_data_aside, "folder-minus", danger=True)
+                Command(
+                    tr("Set the data aside…"),
+                    "",
+                    self.set_data_aside,
+                    "folder-minus",
+                    danger=True,
+                    name="set_data_aside",
+                )
             )
         if folder is not None and folder.exists():
             url = QUrl.fromLocalFile(str(folder))
             found.append(
-                Command(tr("Open the data folder"), "", lambda: QDesktopServices.openUrl(url), "folder-open")
+                Command(
+                    tr("Open the data folder"),
+                    "",
+                    lambda: QDesktopServices.openUrl(url),
+                    "folder-open",
+                    name="open_data_folder",
+                )
             )
         return found
 

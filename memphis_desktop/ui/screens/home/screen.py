@@ -525,24 +525,42 @@ class HomeScreen(Screen):
         return profile is not None
 
     def _row_actions(self, rows: list[_Row]) -> list[Command]:
-        elsewhere = (tr("New connection"), tr("Import connections"), tr("Import connections from a file"))
-        return [command for command in self.commands() if command.title not in elsewhere]
+        elsewhere = ("home.new", "import_connections", "import_connections_from_file")
+        return [command for command in self.commands() if command.key not in elsewhere]
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the context menu."""
         profile = self._marked() if self._pages.currentIndex() == 1 else None
         found = [
             Command(tr("New connection"), keymap.key("home.new"), self.new, "plus"),
-            Command(tr("Import connections"), "", self.import_contexts, "download-simple"),
-            Command(tr("Import connections from a file"), "", self.import_file, "file-arrow-down"),
+            Command(
+                tr("Import connections"),
+                "",
+                self.import_contexts,
+                "download-simple",
+                name="import_connections",
+            ),
+            Command(
+                tr("Import connections from a file"),
+                "",
+                self.import_file,
+                "file-arrow-down",
+                name="import_connections_from_file",
+            ),
         ]
         if profile is not None and self.details.is_trying():
-            stop = Command(tr("Stop trying"), "", lambda: self.close_connection(profile), "prohibit")
+            stop = Command(
+                tr("Stop trying"), "", lambda: self.close_connection(profile), "prohibit", name="stop_trying"
+            )
             found.append(stop)
         if profile is not None:
             found += [
                 Command(
-                    tr("Connect to {name}", name=profile.name), "", lambda: self.open(profile), "link-simple"
+                    tr("Connect to {name}", name=profile.name),
+                    "",
+                    lambda: self.open(profile),
+                    "link-simple",
+                    name="connect",
                 ),
                 Command(
                     tr("Connect in a new tab"),
@@ -558,8 +576,16 @@ class HomeScreen(Screen):
                 ),
                 Command(tr("Duplicate connection"), keymap.key("home.duplicate"), self.duplicate, "copy"),
                 Command(tr("Test connection"), keymap.key("home.test"), self.details.test, "heartbeat"),
-                Command(tr("Export without secrets"), "", self.export, "export"),
-                Command(tr("Write as a NATS context"), "", self.write_context, "terminal-window"),
+                Command(
+                    tr("Export without secrets"), "", self.export, "export", name="export_without_secrets"
+                ),
+                Command(
+                    tr("Write as a NATS context"),
+                    "",
+                    self.write_context,
+                    "terminal-window",
+                    name="write_context",
+                ),
                 Command(tr("Move up"), keymap.key("home.move_up"), lambda: self.move_marked(-1), "arrow-up"),
                 Command(
                     tr("Move down"), keymap.key("home.move_down"), lambda: self.move_marked(1), "arrow-down"

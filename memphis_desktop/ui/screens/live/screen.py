@@ -542,7 +542,7 @@ class LiveScreen(Screen):
                 tr("Hold or follow the list"), keymap.key("live.hold"), self.pause_button.toggle, "pause"
             ),
             Command(tr("Clear the list"), keymap.key("live.clear"), self.clear),
-            Command(tr("Keep in a station"), "", self.make_station, "stack"),
+            Command(tr("Keep in a station"), "", self.make_station, "stack", name="keep_in_station"),
             Command(tr("Record to a file"), keymap.key("live.record"), self.record_button.click, "record"),
             Command(tr("Publish a message"), keymap.key("live.publish"), self.publish, "paper-plane-tilt"),
             Command(tr("Send a request"), keymap.key("live.request"), self.request, "chat-circle-dots"),
@@ -552,7 +552,7 @@ class LiveScreen(Screen):
                 self.fold_check.toggle,
                 "arrows-in-line-horizontal",
             ),
-            Command(tr("Answer requests"), "", self.answer, "arrow-bend-up-left"),
+            Command(tr("Answer requests"), "", self.answer, "arrow-bend-up-left", name="answer_requests"),
             Command(tr("Edit and publish"), keymap.key("live.edit"), self.edit, "pencil-simple"),
         ]
 

@@ -511,8 +511,16 @@ class MessageBrowser(QWidget):
                 self.message_actions.copy_link,
                 "link",
             ),
-            Command(tr("Add a column from JSON or a header"), "", self.columns.add, "columns"),
-            Command(tr("Publish to the station"), "", self.message_actions.publish, "paper-plane-tilt"),
+            Command(
+                tr("Add a column from JSON or a header"), "", self.columns.add, "columns", name="add_column"
+            ),
+            Command(
+                tr("Publish to the station"),
+                "",
+                self.message_actions.publish,
+                "paper-plane-tilt",
+                name="publish",
+            ),
         ]
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

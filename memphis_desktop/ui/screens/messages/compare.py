@@ -229,7 +229,12 @@ class CompareDialog(QDialog):
             self.table.set_state("ready")
         else:
             self.table.set_state("empty", tr("These messages are the same in subject, headers and payload."))
-        text = f"{figures.count_noun(len(difference.changes), 'difference')}"
+        text = tr_count(
+            "{count} difference",
+            "{count} differences",
+            len(difference.changes),
+            count=figures.integer(len(difference.changes)),
+        )
         if not difference.complete:
             text = tr("{differences}; there are more, only the first are shown", differences=text)
         apart = abs(self._right.time_ns - self._left.time_ns) / 1e9

@@ -42,13 +42,8 @@ class ExportDialog(MessageExportDialog):
     def _make_choices(self) -> QWidget:
         browser = self.browser
         group = QButtonGroup(self)
-        whole = (
-            tr("the whole station")
-            if browser.subject is None
-            else tr("everything on {subject}", subject=browser.subject)
-        )
         bounds = browser.reader.bounds if browser.reader is not None else None
-        most = f", up to {figures.count_noun(bounds.messages, 'message')}" if bounds is not None else ""
+        whole = _whole(browser.subject, bounds.messages) if bounds is not None else ""
         holder = QWidget()
         choices = QVBoxLayout(holder)
         choices.setContentsMargins(0, 0, 0, 0)
@@ -74,7 +69,7 @@ class ExportDialog(MessageExportDialog):
                 bool(self._matches) and self._search is None,
             ),
             ("all", tr("All matches of the search, listed or not"), self._search is not None),
-            ("station", f"{whole[:1].upper()}{whole[1:]}{most}", bounds is not None),
+            ("station", whole, bounds is not None),
         ):
             if shown:
                 self.choices[key] = QRadioButton(title)
@@ -114,6 +109,25 @@ async def _masked(messages: AsyncGenerator[InspectedMessage, None]) -> AsyncIter
     async with aclosing(messages):
         async for message in messages:
             yield mask(message)
+
+
+def _whole(subject: str | None, most: int) -> str:
+    """How the choice of everything in view reads."""
+    count = figures.integer(most)
+    if subject is None:
+        return tr_count(
+            "The whole station, up to {count} message",
+            "The whole station, up to {count} messages",
+            most,
+            count=count,
+        )
+    return tr_count(
+        "Everything on {subject}, up to {count} message",
+        "Everything on {subject}, up to {count} messages",
+        most,
+        count=count,
+        subject=subject,
+    )
 
 
 async def _given(messages: list[InspectedMessage]) -> AsyncIterator[InspectedMessage]:

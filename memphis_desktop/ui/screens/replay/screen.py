@@ -194,9 +194,9 @@ class ReplayScreen(Screen):
             ),
             Command(tr("Cancel the replay"), keymap.key("replay.cancel"), self.panel.cancel, "stop"),
             Command(tr("Run the replay again"), keymap.key("replay.again"), self.again, "repeat"),
-            Command(tr("Copy the command of the replay"), "", self.copy_command, "copy"),
-            Command(tr("Replay a file"), "", self._choose_file, "file"),
-            Command(tr("Replay a backup"), "", self._choose_backup, "archive-tray"),
+            Command(tr("Copy the command of the replay"), "", self.copy_command, "copy", name="copy_command"),
+            Command(tr("Replay a file"), "", self._choose_file, "file", name="replay_file"),
+            Command(tr("Replay a backup"), "", self._choose_backup, "archive-tray", name="replay_backup"),
         ]
 
     def accept_file(self, path: str) -> bool:

@@ -410,8 +410,8 @@ class SettingsScreen(Screen):
     def commands(self) -> list[Command]:
         """For the palette."""
         return [
-            Command(tr("Reset layout"), "", self.reset_layout, "columns"),
-            Command(tr("Reset shortcuts"), "", self.reset_keys, "keyboard"),
+            Command(tr("Reset layout"), "", self.reset_layout, "columns", name="reset_layout"),
+            Command(tr("Reset shortcuts"), "", self.reset_keys, "keyboard", name="reset_shortcuts"),
         ]
 
 

@@ -110,7 +110,13 @@ class RaftTab(StationTab):
                 not refusal,
                 refusal,
             ),
-            Command(tr("Show it in the cluster"), "", self._show_in_cluster, "tree-structure"),
+            Command(
+                tr("Show it in the cluster"),
+                "",
+                self._show_in_cluster,
+                "tree-structure",
+                name="show_in_cluster",
+            ),
         ]
 
     def _step_down(self) -> None:

@@ -320,7 +320,7 @@ class SubjectsTab(StationTab):
                 self.last_button.toggle,
                 "table",
             ),
-            Command(tr("Purge this"), "", purge, "eraser", not refusal, refusal, True),
+            Command(tr("Purge this"), "", purge, "eraser", not refusal, refusal, True, name="purge_subject"),
             Command(
                 tr("Read the subjects again"), keymap.key("subjects.read"), self._read_now, "arrow-clockwise"
             ),
