@@ -14,6 +14,7 @@ from memphis_desktop.inspect.forms import Field, avro, json_types, protobuf
 from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.registry import wire
 from memphis_desktop.inspect.registry.schemas import RegistrySchema
+from memphis_desktop.language import tr
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,24 @@ class AttachedSchema:
     def problem(self, payload: bytes) -> str:
         """Return why a payload does not fit, or nothing."""
         if not payload.startswith(self.frame):
-            return f"This does not begin with the mark of {self.title}"
+            return tr("This does not begin with the mark of {title}", title=self.title)
         try:
             value = self.decoders.parser(self.kind, self.schema)(payload[len(self.frame) :])
         except (DecodeError, SchemaError, ValueError, OverflowError, RecursionError) as error:
-            return f"This is no {self.title}: {error}"
+            return tr("This is no {title}: {error}", title=self.title, error=error)
         if self.kind != "json":
             return ""
         problems = self.decoders.json_schemas[self.schema].problems(value)
-        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        return f"This does not fit {self.title}. {problems[0]}{more}" if problems else ""
+        if len(problems) > 1:
+            return tr(
+                "This does not fit {title}. {problem}, and {count} more",
+                title=self.title, problem=problems[0], count=len(problems) - 1,
+            )  # fmt: skip
+        return (
+            tr("This does not fit {title}. {problem}", title=self.title, problem=problems[0])
+            if problems
+            else ""
+        )
 
 
 def schema_field(kind: str, schema: str, decoders: Decoders) -> Field | None:
@@ -84,7 +93,12 @@ def schema_of_rule(decoders: Decoders, rule: DecoderRule | None) -> AttachedSche
     """Return the schema of a decoder rule, if it has one that bodies can be written by."""
     if rule is None or not rule.schema or schema_field(rule.kind, rule.schema, decoders) is None:
         return None
-    return AttachedSchema(rule.kind, rule.schema, decoders, f"{rule.schema} (rule for {rule.description()})")
+    return AttachedSchema(
+        rule.kind,
+        rule.schema,
+        decoders,
+        tr("{schema} (rule for {messages})", schema=rule.schema, messages=rule.description()),
+    )
 
 
 def schema_of_registry(found: RegistrySchema, message: str, title: str) -> AttachedSchema:
@@ -104,7 +118,11 @@ def schema_of_registry(found: RegistrySchema, message: str, title: str) -> Attac
         file = schema.file(found.file)
         path = wire.path_of(file, message) if message else (0,)
         if path is None or not file.message_type:
-            raise SchemaError(f"The schema has no message {message or 'at all'}")
+            raise SchemaError(
+                tr("The schema has no message {name}", name=message)
+                if message
+                else tr("The schema has no message at all")
+            )
         decoders.protobuf.add_types(schema)
         name = wire.message_name(file, path)
         frame += wire.write_path(path)

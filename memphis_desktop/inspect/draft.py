@@ -13,6 +13,7 @@ from typing import Any
 from memphis_desktop.inspect.decode import DecodeError, exact_json
 from memphis_desktop.inspect.decode.text import control_at
 from memphis_desktop.inspect.message import Headers, InspectedMessage
+from memphis_desktop.language import tr
 
 HISTORY_LENGTH = 200
 HISTORY_BODY = 64 << 10  # larger bodies are not kept in the history
@@ -27,25 +28,25 @@ ORIGINAL_ONLY = (
 
 # Name, and what it does; offered while typing a header's name.
 WELL_KNOWN_HEADERS: tuple[tuple[str, str], ...] = (
-    ("Nats-Msg-Id", "Message id: a second one within the duplicate window is not stored"),
-    ("Nats-Expected-Stream", "Store only in this stream"),
-    ("Nats-Expected-Last-Sequence", "Store only when the stream's last sequence is this"),
+    ("Nats-Msg-Id", tr("Message id: a second one within the duplicate window is not stored")),
+    ("Nats-Expected-Stream", tr("Store only in this stream")),
+    ("Nats-Expected-Last-Sequence", tr("Store only when the stream's last sequence is this")),
     (
         "Nats-Expected-Last-Subject-Sequence",
-        "Store only when the subject's last sequence is this; 0 for none",
+        tr("Store only when the subject's last sequence is this; 0 for none"),
     ),
-    ("Nats-Expected-Last-Msg-Id", "Store only after the message with this id"),
-    ("Nats-Rollup", "After storing, purge older messages: sub for the subject, all for the stream"),
-    ("Nats-TTL", "Remove the message after this time, such as 60s or 1h30m"),
-    ("Nats-Incr", "Add to a counter, such as +1"),
-    ("Nats-Schedule", "Publish later or again and again: @at TIME, @every 5m, or six cron fields"),
-    ("Nats-Schedule-Target", "Subject the schedule publishes to"),
-    ("Nats-Schedule-TTL", "Life of what the schedule publishes"),
-    ("Content-Type", "What the body is, such as application/json"),
-    ("traceparent", "Trace context (W3C)"),
-    ("Nats-Trace-Dest", "Subject that receives the trace of this message"),
-    ("msg-id", "Message id for Memphis stations"),
-    ("$memphis_producedBy", "Name of the producer, for Memphis stations"),
+    ("Nats-Expected-Last-Msg-Id", tr("Store only after the message with this id")),
+    ("Nats-Rollup", tr("After storing, purge older messages: sub for the subject, all for the stream")),
+    ("Nats-TTL", tr("Remove the message after this time, such as 60s or 1h30m")),
+    ("Nats-Incr", tr("Add to a counter, such as +1")),
+    ("Nats-Schedule", tr("Publish later or again and again: @at TIME, @every 5m, or six cron fields")),
+    ("Nats-Schedule-Target", tr("Subject the schedule publishes to")),
+    ("Nats-Schedule-TTL", tr("Life of what the schedule publishes")),
+    ("Content-Type", tr("What the body is, such as application/json")),
+    ("traceparent", tr("Trace context (W3C)")),
+    ("Nats-Trace-Dest", tr("Subject that receives the trace of this message")),
+    ("msg-id", tr("Message id for Memphis stations")),
+    ("$memphis_producedBy", tr("Name of the producer, for Memphis stations")),
 )
 
 
@@ -73,9 +74,9 @@ def parse_hex(text: str) -> bytes:
     digits = _NOT_HEX.sub("", text)
     wrong = re.search(r"[^0-9a-fA-F]", digits)
     if wrong is not None:
-        raise ValueError(f"{wrong.group()!r} is no hex digit")
+        raise ValueError(tr("{group!r} is no hex digit", group=wrong.group()))
     if len(digits) % 2:
-        raise ValueError("The last byte has only one hex digit")
+        raise ValueError(tr("The last byte has only one hex digit"))
     return bytes.fromhex(digits)
 
 
@@ -170,11 +171,16 @@ def json_problem(text: str) -> str:
         exact_json.parse(text.encode("utf-8", "surrogateescape"))
     except DecodeError as error:
         if error.offset is None:
-            return f"Not JSON: {error.reason}"
+            return tr("Not JSON: {reason}", reason=error.reason)
         before = text.encode("utf-8", "surrogateescape")[: error.offset].decode("utf-8", "replace")
         line = before.count("\n") + 1
         column = len(before) - (before.rfind("\n") + 1) + 1
-        return f"Not JSON: {error.reason} in line {line}, column {column}"
+        return tr(
+            "Not JSON: {reason} in line {line}, column {column}",
+            reason=error.reason,
+            line=line,
+            column=column,
+        )
     return ""
 
 

@@ -18,6 +18,7 @@ from memphis_desktop.inspect.forms import avro as avro_fields
 from memphis_desktop.inspect.forms import protobuf
 from memphis_desktop.inspect.forms.fields import BASE64, Field, FieldKind
 from memphis_desktop.inspect.forms.matching import branch_of
+from memphis_desktop.language import tr
 
 PLAIN = ("json", "msgpack", "cbor")
 MAX_DEPTH = 200
@@ -41,20 +42,20 @@ def encode_json(text: str, kind: str, schema: str, decoders: Decoders) -> bytes:
         if kind == "protobuf":
             found = decoders.protobuf.get(schema)
             if found is None:
-                raise SchemaError(f"The message type {schema} is not loaded")
+                raise SchemaError(tr("The message type {schema} is not loaded", schema=schema))
             fitting = _Fitting(lambda text: base64.b64encode(_bytes(text)).decode())
             return found.encode(fitting.fit(value, protobuf.message_field(found.descriptor)))
         avro = decoders.avro.get(schema)
         if avro is None:
-            raise SchemaError(f"The Avro schema {schema} is not loaded")
+            raise SchemaError(tr("The Avro schema {schema} is not loaded", schema=schema))
         fitting = _Fitting(lambda text: _bytes(text) if text.startswith(BASE64) else text.encode())
         return avro.encode(fitting.fit(value, avro_fields.schema_field(avro.parsed)))
     except DecodeError as error:
-        raise ValueError(f"Not JSON: {error}") from None
+        raise ValueError(tr("Not JSON: {error}", error=error)) from None
     except SchemaError as error:
         raise ValueError(str(error)) from None
     except (OverflowError, TypeError, RecursionError) as error:
-        raise ValueError(f"This cannot be written as {kind}: {error}") from None
+        raise ValueError(tr("This cannot be written as {kind}: {error}", kind=kind, error=error)) from None
 
 
 def _plain(value: Any, *, exact: bool, depth: int = 0) -> Any:
@@ -71,14 +72,14 @@ def _plain(value: Any, *, exact: bool, depth: int = 0) -> Any:
 
 def _check(depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise ValueError("The body is nested too deep for this form")
+        raise ValueError(tr("The body is nested too deep for this form"))
 
 
 def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text.removeprefix(BASE64), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"{text[:40]!r} is no base64") from None
+        raise ValueError(tr("{text!r} is no base64", text=text[:40])) from None
 
 
 class _Fitting:

@@ -20,10 +20,11 @@ from memphis_desktop.inspect.draft import matches
 from memphis_desktop.inspect.filter.expression import FilterError, safe_regex
 from memphis_desktop.inspect.filter.paths import JsonPath
 from memphis_desktop.inspect.message import Headers, InspectedMessage
+from memphis_desktop.language import tr
 
 MASK = "•••"
 MAX_PLACES = 10_000  # replaced by one path in one message
-_HIDDEN = "masked: this payload could not be looked through ({why})"
+_HIDDEN = "masked: this payload could not be looked through ({why})"  # untranslated: stands in data
 
 Decode = Callable[[InspectedMessage], Decoded]
 Mask = Callable[[InspectedMessage], InspectedMessage]  # makes of a message what may be seen of it
@@ -50,15 +51,15 @@ class MaskRule:
         try:
             if self.kind == "path":
                 if not JsonPath.parse(self.what).steps:
-                    return "Name a value within the payload, such as $.customer.email"
+                    return tr("Name a value within the payload, such as $.customer.email")
             elif self.kind == "regex":
                 safe_regex(self.what, 0)
                 if not self.what:
-                    return "Write a regular expression"
+                    return tr("Write a regular expression")
             elif self.kind == "header":
-                return "" if self.what.strip() else "Name a header"
+                return "" if self.what.strip() else tr("Name a header")
             else:
-                return f"{self.kind!r} is no kind of mask"
+                return tr("{kind!r} is no kind of mask", kind=self.kind)
         except (ValueError, FilterError) as error:
             return str(error)
         return ""

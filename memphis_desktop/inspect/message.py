@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from memphis_desktop.language import tr
+
 HEADER_VERSION = b"NATS/1.0"
 CRLF = b"\r\n"
 
@@ -132,9 +134,11 @@ class Headers:
 def check_header(name: str, value: str) -> None:
     """Raise ValueError, with a sentence fit to show, when a header cannot be carried on the wire."""
     if not name or any(character in name for character in ":\r\n ") or not name.isprintable():
-        raise ValueError(f"{name!r} cannot be a header name: it may not be empty or hold spaces or a colon")
+        raise ValueError(
+            tr("{name!r} cannot be a header name: it may not be empty or hold spaces or a colon", name=name)
+        )
     if "\r" in value or "\n" in value:
-        raise ValueError(f"the value of {name} may not hold a line break")
+        raise ValueError(tr("the value of {name} may not hold a line break", name=name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,16 +19,18 @@ from nats.aio.client import Client
 from memphis_desktop.inspect.connection import ReadConnection, ReadError, connection_options
 from memphis_desktop.inspect.filter import FilterError
 from memphis_desktop.inspect.scan import Scan, ScanRequest
+from memphis_desktop.language import current, languages
 
 # What travels: ("open", options, tls), ("run", request), ("pause",), ("resume",), ("stop",), ("login", bytes)
 # and back: ("ready",), ("login", "jwt" | "signature", nonce), ("report", state, matches), ("end", reason),
 # ("failed", text)
 
 
-def _child(pipe: Connection) -> None:
-    """Main of the process."""
+def _child(pipe: Connection, language: str) -> None:
+    """Main of the process; `language` is the window's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal ends the window, which ends this
     gc.disable()  # messages hold no cycles, and collections over batches of them cost a third of the time
+    languages.use_code(language)
     try:
         _run_fast(_serve(_Mailbox(pipe)))
     except (EOFError, BrokenPipeError, OSError):
@@ -153,7 +155,9 @@ class ScanProcess:
         self._loop = asyncio.get_running_loop()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_child, args=(theirs,), daemon=True, name="memphis-search")
+        self._process = context.Process(
+            target=_child, args=(theirs, current()), daemon=True, name="memphis-search"
+        )
         self._pipe.send(("open", *self._options()))
         threading.Thread(
             target=self._live, args=(self._process, self._pipe, theirs), daemon=True, name="memphis-search"

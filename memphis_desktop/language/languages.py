@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from memphis_desktop.language import ENGLISH, pseudo
+from memphis_desktop.language import ENGLISH, pseudo, use
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,11 @@ def load(code: str, folder: Path = FOLDER) -> gettext.NullTranslations:
     except (OSError, ValueError) as error:
         log.warning("the texts of language %r could not be read: %s", code, error)
         return gettext.NullTranslations()
+
+
+def use_code(code: str) -> None:
+    """Use a language by its code: for processes started by the window, which are told what it uses."""
+    use(load(code), code)
 
 
 def is_made_up(code: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from memphis_desktop.inspect.decode.exact_json import scalar_text, write
 from memphis_desktop.inspect.decode.model import MAX_DEPTH, DecodeError
+from memphis_desktop.language import tr
 
 _NO_KEY = object()
 
@@ -28,7 +29,7 @@ class TreeBuilder:
     def open(self, container: Any, count: int | None, offset: int, wrap: str = "") -> bool:
         """Begin a list or dict of `count` items (None: until `close`). `wrap` names a tag around it."""
         if len(self._stack) >= MAX_DEPTH:
-            raise DecodeError("nested too deep", offset)
+            raise DecodeError(tr("nested too deep"), offset)
         if count == 0:
             return self.add(container, wrap)
         self._stack.append([container, count, _NO_KEY, wrap])
@@ -37,7 +38,7 @@ class TreeBuilder:
     def close(self, offset: int) -> bool:
         """End a container of unknown length."""
         if not self._stack or self._stack[-1][1] is not None or self._stack[-1][2] is not _NO_KEY:
-            raise DecodeError("an end without a beginning", offset)
+            raise DecodeError(tr("an end without a beginning"), offset)
         container, _, _, wrap = self._stack.pop()
         return self.add(container, wrap)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from memphis_desktop.inspect.decode.builder import TreeBuilder
 from memphis_desktop.inspect.decode.model import DecodeError
+from memphis_desktop.language import tr
 
 _FLOATS = {25: ">e", 26: ">f", 27: ">d"}
 _SIMPLE = {20: False, 21: True, 22: None, 23: None}
@@ -39,7 +40,7 @@ def parse(data: bytes) -> Any:
     while not reader.next(builder):
         pass
     if reader.position != len(data):
-        raise DecodeError("data follows the value", reader.position)
+        raise DecodeError(tr("data follows the value"), reader.position)
     return builder.result
 
 
@@ -52,7 +53,7 @@ class _Reader:
         start = self.position
         part = self.data[start : start + size]
         if len(part) < size:
-            raise DecodeError(f"{size} bytes announced, {len(part)} left", start)
+            raise DecodeError(tr("{size} bytes announced, {count} left", size=size, count=len(part)), start)
         self.position = start + size
         return part
 
@@ -67,7 +68,7 @@ class _Reader:
             return major, extra, int.from_bytes(self.take(1 << (extra - 24)), "big")
         if extra == 31:
             return major, extra, None
-        raise DecodeError(f"byte {first:#04x} begins nothing", start)
+        raise DecodeError(tr("byte {first:#04x} begins nothing", first=first), start)
 
     def string(self, major: int, size: int | None) -> Any:
         if size is not None:
@@ -77,7 +78,7 @@ class _Reader:
             while self.data[self.position : self.position + 1] != b"\xff":
                 inner, _, length = self.head()
                 if inner != major or length is None:
-                    raise DecodeError("a piece of another kind in a string", self.position)
+                    raise DecodeError(tr("a piece of another kind in a string"), self.position)
                 parts.append(self.take(length))
             self.position += 1
             part = b"".join(parts)
@@ -91,7 +92,7 @@ class _Reader:
         while major == 6:
             assert argument is not None or extra == 31
             if argument is None:
-                raise DecodeError("a tag without a number", start)
+                raise DecodeError(tr("a tag without a number"), start)
             if argument in _CONTENT_TAGS:
                 exact = self.content(argument)
                 if exact is not None:
@@ -107,11 +108,13 @@ class _Reader:
             return builder.add(self.string(major, argument), wrap)
         if major in (4, 5):
             if argument is not None and argument * (major - 3) > len(self.data) - self.position:
-                raise DecodeError(f"{argument} items announced, too few bytes left", self.position)
+                raise DecodeError(
+                    tr("{argument} items announced, too few bytes left", argument=argument), self.position
+                )
             return builder.open([] if major == 4 else {}, argument, start, wrap)
         if major == 7:
             return self.simple(builder, extra, argument, start, wrap)
-        raise DecodeError("a number without digits", start)
+        raise DecodeError(tr("a number without digits"), start)
 
     def simple(self, builder: TreeBuilder, extra: int, argument: int | None, start: int, wrap: str) -> bool:
         if extra in _FLOATS and argument is not None:

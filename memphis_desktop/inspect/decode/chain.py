@@ -10,6 +10,7 @@ from memphis_desktop.inspect.decode import cbor, exact_json, msgpack, protobuf_w
 from memphis_desktop.inspect.decode.compression import unwrap
 from memphis_desktop.inspect.decode.model import AVRO_MARK, MAX_OUTPUT, Decoded, DecodeError, Step, Verdict
 from memphis_desktop.inspect.decode.text import control_at, decode_text
+from memphis_desktop.language import tr, tr_count
 
 INLINE_LIMIT = 32 << 10  # larger payloads are decoded in a thread
 TREE_LIMIT = 8 << 20  # larger ones have no tree, only text and hex
@@ -21,13 +22,13 @@ _JSON_BEGINS = tuple(bytes([code]) for code in b'{["-0123456789tfn \t\r\n\xef')
 
 def _json(data: bytes) -> Any:
     if data[:1] not in _JSON_BEGINS and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        raise DecodeError("begins with no JSON value", 0)
+        raise DecodeError(tr("begins with no JSON value"), 0)
     return exact_json.parse(data)
 
 
 def _avro_container(data: bytes) -> Any:
     if not data.startswith(AVRO_MARK):
-        raise DecodeError("begins with no Avro mark", 0)
+        raise DecodeError(tr("begins with no Avro mark"), 0)
     from memphis_desktop.inspect.decode.schemas import parse_container  # a slow import for a rare need
 
     return parse_container(data)
@@ -35,13 +36,13 @@ def _avro_container(data: bytes) -> Any:
 
 def _msgpack(data: bytes) -> Any:
     if not msgpack.begins_with_container(data):
-        raise DecodeError("begins with no array or map", 0)
+        raise DecodeError(tr("begins with no array or map"), 0)
     return msgpack.parse(data)
 
 
 def _cbor(data: bytes) -> Any:
     if not cbor.begins_with_container(data):
-        raise DecodeError("begins with no array, map or tag", 0)
+        raise DecodeError(tr("begins with no array, map or tag"), 0)
     return cbor.parse(data)
 
 
@@ -64,9 +65,11 @@ BY_NAME: dict[str, Parse] = {
 }
 
 TITLES = {
-    "json": "JSON", "msgpack": "MsgPack", "cbor": "CBOR", "protobuf": "Protobuf without schema",
-    "text": "Text", "binary": "Binary", "empty": "Empty", "avro": "Avro", "avro-container": "Avro container",
-    "command": "Command", "registry": "Schema registry", "schemaverse": "Schemaverse", "plugin": "Plug-in",
+    "json": "JSON", "msgpack": "MsgPack", "cbor": "CBOR", "protobuf": tr("Protobuf without schema"),
+    "text": tr("Text"), "binary": tr("Binary"), "empty": tr("Empty"),
+    "avro": "Avro", "avro-container": tr("Avro container"),  # untranslated: a name
+    "command": tr("Command"), "registry": tr("Schema registry"), "plugin": tr("Plug-in"),
+    "schemaverse": "Schemaverse",  # untranslated: a name
 }  # fmt: skip
 
 
@@ -87,10 +90,10 @@ def decode(
     """
     if not payload:
         return Decoded(
-            "empty", None, False, "", b"", (), (Verdict("empty", True, "the payload has no bytes"),)
+            "empty", None, False, "", b"", (), (Verdict("empty", True, tr("the payload has no bytes")),)
         )
     if decoder == "binary":
-        return Decoded("binary", None, False, None, payload, (), (Verdict("binary", True, "chosen"),))
+        return Decoded("binary", None, False, None, payload, (), (Verdict("binary", True, tr("chosen")),))
     data, steps, report, cut = unwrap(payload, limit)
     text = decode_text(data)
     if not data:
@@ -101,10 +104,10 @@ def decode(
         kind, value, found = _first(data, [(decoder, BY_NAME[decoder])], report)
     elif decoder == "text":
         kind, value, found = "text", None, False
-        report.append(Verdict("text", True, "chosen"))
+        report.append(Verdict("text", True, tr("chosen")))
         text = text or (data.decode("utf-8", "surrogateescape"), "utf-8")
     elif len(data) > TREE_LIMIT or cut:
-        why = cut or f"larger than {TREE_LIMIT:,} bytes: no tree is built"
+        why = cut or tr("larger than {tree_limit:,} bytes: no tree is built", tree_limit=TREE_LIMIT)
         report += [Verdict(name, False, why) for name, _ in AUTOMATIC]
         kind, value, found = "", None, False
         cut = cut or why
@@ -117,11 +120,11 @@ def decode(
         return Decoded(kind, value, True, text[0] if text else None, data, tuple(steps), tuple(report), cut)
     if text is not None:
         if decoder != "text":
-            report.append(Verdict("text", True, f"{text[1]} without control characters"))
-        steps.append(Step(f"Text ({text[1]})", len(data)))
+            report.append(Verdict("text", True, tr("{text} without control characters", text=text[1])))
+        steps.append(Step(tr("Text ({text})", text=text[1]), len(data)))
         return Decoded("text", None, False, text[0], data, tuple(steps), tuple(report), cut)
     report.append(Verdict("text", False, *_why_not_text(data)))
-    steps.append(Step("Binary", len(data)))
+    steps.append(Step(tr("Binary"), len(data)))
     return Decoded("binary", None, False, None, data, tuple(steps), tuple(report), cut)
 
 
@@ -133,9 +136,13 @@ def _first(data: bytes, candidates: list[tuple[str, Parse]], report: list[Verdic
         except DecodeError as error:
             report.append(Verdict(name, False, error.reason, error.offset))
         except (ValueError, OverflowError, MemoryError, RecursionError) as error:
-            report.append(Verdict(name, False, f"failed: {error}"[:200]))
+            report.append(Verdict(name, False, tr("failed: {error}", error=error)[:200]))
         else:
-            report.append(Verdict(name, True, f"read all {len(data):,} bytes"))
+            report.append(
+                Verdict(
+                    name, True, tr_count("read all {count:,} bytes", "read all {count:,} bytes", len(data))
+                )
+            )
             return name, value, True
     return "", None, False
 
@@ -144,8 +151,8 @@ def _why_not_text(data: bytes) -> tuple[str, int | None]:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
-        return "not valid UTF-8", error.start
-    return "holds control characters", control_at(data)
+        return tr("not valid UTF-8"), error.start
+    return tr("holds control characters"), control_at(data)
 
 
 async def decode_soon(payload: bytes, **options: Any) -> Decoded:

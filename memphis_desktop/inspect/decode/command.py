@@ -11,6 +11,7 @@ from typing import Any
 
 from memphis_desktop.inspect.decode import exact_json
 from memphis_desktop.inspect.decode.model import MAX_OUTPUT, DecodeError
+from memphis_desktop.language import tr
 
 DEFAULT_SECONDS = 2.0
 MAX_SECONDS = 30.0
@@ -34,14 +35,18 @@ class CommandDecoder:
     def problem(self) -> str:
         """Return why it cannot be used, or nothing."""
         if not self.name.strip():
-            return "Give the command a name"
+            return tr("Give the command a name")
         try:
             words = shlex.split(self.command)
         except ValueError as error:
-            return f"The command line is not understood: {error}"
+            return tr("The command line is not understood: {error}", error=error)
         if not words:
-            return "Write a command line"
-        return "" if 0 < self.seconds <= MAX_SECONDS else f"At most {MAX_SECONDS:g} seconds"
+            return tr("Write a command line")
+        return (
+            ""
+            if 0 < self.seconds <= MAX_SECONDS
+            else tr("At most {max_seconds:g} seconds", max_seconds=MAX_SECONDS)
+        )
 
     def parse(self, data: bytes) -> Any:
         """Return what the command makes of a payload: JSON, else its text.
@@ -52,7 +57,9 @@ class CommandDecoder:
             DecodeError: it failed, took too long, or wrote too much.
         """
         if len(data) > MAX_INPUT:
-            raise DecodeError(f"larger than {MAX_INPUT:,} bytes: not given to a command")
+            raise DecodeError(
+                tr("larger than {max_input:,} bytes: not given to a command", max_input=MAX_INPUT)
+            )
         try:
             process = subprocess.Popen(
                 shlex.split(self.command),
@@ -61,14 +68,16 @@ class CommandDecoder:
                 stderr=subprocess.PIPE,
             )
         except (OSError, ValueError) as error:
-            raise DecodeError(f"{self.name} could not be started: {error}"[:200]) from None
+            raise DecodeError(
+                tr("{name} could not be started: {error}", name=self.name, error=error)[:200]
+            ) from None
         output, errors, over = _converse(process, data, self.seconds)
         if over:
-            raise DecodeError(f"{self.name} {over}")
+            raise DecodeError(tr("{name} {problem}", name=self.name, problem=over))
         if process.returncode:
             lines = errors.decode("utf-8", "replace").strip().splitlines()
-            why = lines[-1][:200] if lines else f"exit code {process.returncode}"
-            raise DecodeError(f"{self.name} failed: {why}")
+            why = lines[-1][:200] if lines else tr("exit code {code}", code=process.returncode)
+            raise DecodeError(tr("{name} failed: {why}", name=self.name, why=why))
         try:
             return exact_json.parse(output)
         except DecodeError:
@@ -83,7 +92,7 @@ def _converse(process: subprocess.Popen[bytes], data: bytes, seconds: float) -> 
     reason: list[str] = []
 
     def end() -> None:
-        reason.append(f"took longer than {seconds:g} s")
+        reason.append(tr("took longer than {seconds:g} s", seconds=seconds))
         process.kill()
 
     def give(pipe: Any) -> None:
@@ -109,7 +118,7 @@ def _converse(process: subprocess.Popen[bytes], data: bytes, seconds: float) -> 
             helper.start()
         output = process.stdout.read(MAX_OUTPUT + 1)
         if len(output) > MAX_OUTPUT:
-            reason.append(f"wrote more than {MAX_OUTPUT:,} bytes")
+            reason.append(tr("wrote more than {max_output:,} bytes", max_output=MAX_OUTPUT))
             process.kill()
         process.wait()
         for helper in helpers:

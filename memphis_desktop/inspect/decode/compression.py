@@ -8,6 +8,7 @@ from collections.abc import Callable
 import cramjam
 
 from memphis_desktop.inspect.decode.model import MAX_OUTPUT, DecodeError, Step, Verdict
+from memphis_desktop.language import tr
 
 MAX_LAYERS = 4
 _GZIP = b"\x1f\x8b\x08"
@@ -34,10 +35,10 @@ def _zlib_family(bits: int) -> Unwrap:
             if not engine.eof:
                 if total > limit or engine.unconsumed_tail:
                     break
-                raise DecodeError("the compressed data ends too early", len(data))
+                raise DecodeError(tr("the compressed data ends too early"), len(data))
             rest = engine.unused_data.lstrip(b"\0")
             if rest and not rest.startswith(_GZIP):
-                raise DecodeError("data follows the end of the stream", len(data) - len(rest))
+                raise DecodeError(tr("data follows the end of the stream"), len(data) - len(rest))
         output = b"".join(parts)
         return output[:limit], total > limit
 
@@ -65,20 +66,23 @@ def _into_buffer(into: Callable[..., int]) -> Unwrap:
     return unwrap
 
 
+_FULL = ("write whole buffer", "too small", "WriteZero")  # untranslated: what the libraries say
+
+
 def _is_full(error: Exception) -> bool:
     text = str(error)
-    return "write whole buffer" in text or "too small" in text or "WriteZero" in text
+    return any(part in text for part in _FULL)
 
 
 def _reason(error: Exception) -> str:
-    return str(error).strip().rstrip(".")[:200].lower() or "damaged data"
+    return str(error).strip().rstrip(".")[:200].lower() or tr("damaged data")
 
 
 def _snappy_raw(data: bytes, limit: int) -> tuple[bytes, bool]:
     try:
         size = int(cramjam.snappy.decompress_raw_len(data))
         if size > limit:
-            raise DecodeError(f"would grow to {size} bytes")
+            raise DecodeError(tr("would grow to {size} bytes", size=size))
         return bytes(cramjam.snappy.decompress_raw(data)), False
     except DecodeError:
         raise
@@ -125,7 +129,9 @@ def unwrap(data: bytes, limit: int = MAX_OUTPUT) -> tuple[bytes, list[Step], lis
         name = recognise(data)
         if name is None:
             if not steps:
-                verdicts.append(Verdict("compression", False, "no mark of gzip, zstd, lz4, snappy or zlib"))
+                verdicts.append(
+                    Verdict("compression", False, tr("no mark of gzip, zstd, lz4, snappy or zlib"))
+                )
             break
         try:
             output, over = unwrap_one(name, data, limit)
@@ -133,8 +139,10 @@ def unwrap(data: bytes, limit: int = MAX_OUTPUT) -> tuple[bytes, list[Step], lis
             verdicts.append(Verdict(name, False, error.reason, error.offset))
             break
         steps.append(Step(name, len(data), len(output)))
-        verdicts.append(Verdict(name, True, f"{len(data):,} bytes became {len(output):,}"))
+        verdicts.append(
+            Verdict(name, True, tr("{size:,} bytes became {output:,}", size=len(data), output=len(output)))
+        )
         if over:
-            cut = f"{name} output stopped at {limit:,} bytes; there is more"
+            cut = tr("{name} output stopped at {limit:,} bytes; there is more", name=name, limit=limit)
         data = output
     return data, steps, verdicts, cut

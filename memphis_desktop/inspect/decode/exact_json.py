@@ -16,6 +16,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from memphis_desktop.inspect.decode.model import DecodeError, RawNumber
+from memphis_desktop.language import tr
 
 FAST_LIMIT = 128 << 10  # the standard library's parser holds the interpreter for its whole run
 MAX_INDENT = 32  # levels that are indented; deeper ones stay at this margin, or the text would grow squared
@@ -23,6 +24,19 @@ MAX_INDENT = 32  # levels that are indented; deeper ones stay at this margin, or
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LITERALS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
+
+# What the standard library's parser says.
+_REASONS = {
+    "expecting value": tr("expecting value"),
+    "expecting property name enclosed in double quotes": tr(  # untranslated: the library's
+        "expecting property name enclosed in double quotes"
+    ),
+    "expecting ':' delimiter": tr("expecting ':' delimiter"),
+    "expecting ',' delimiter": tr("expecting ',' delimiter"),
+    "extra data": tr("extra data"),
+    "unterminated string starting at": tr("unterminated string starting at"),  # untranslated: the library's
+    "invalid control character at": tr("invalid control character at"),  # untranslated: the library's
+}
 
 
 def parse(data: bytes) -> Any:
@@ -40,7 +54,7 @@ def parse(data: bytes) -> Any:
         except RecursionError:
             pass
         except json.JSONDecodeError as error:
-            raise DecodeError(error.msg.lower(), _byte_offset(text, error.pos)) from None
+            raise DecodeError(_reason(error), _byte_offset(text, error.pos)) from None
     return _Parser(text).parse()
 
 
@@ -49,7 +63,7 @@ def _text(data: bytes) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DecodeError("not valid UTF-8", error.start) from None
+        raise DecodeError(tr("not valid UTF-8"), error.start) from None
 
 
 def whole_number(text: str) -> int | str:
@@ -66,7 +80,12 @@ def fraction(text: str) -> Decimal | str:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise DecodeError(f"{name} is not JSON")
+    raise DecodeError(tr("{name} is not JSON", name=name))
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    reason = error.msg.lower()
+    return _REASONS.get(reason, reason)
 
 
 def _byte_offset(text: str, position: int) -> int:
@@ -90,7 +109,7 @@ class _Parser:
             try:
                 value, end = scanstring(text, position + 1, True)
             except json.JSONDecodeError as error:
-                raise self.error(error.msg.lower(), error.pos) from None
+                raise self.error(_reason(error), error.pos) from None
             return value, end
         if character in _LITERALS and character:
             word, literal = _LITERALS[character]
@@ -98,7 +117,7 @@ class _Parser:
                 return literal, position + len(word)
         match = _NUMBER.match(text, position)
         if match is None:
-            raise self.error("expecting value", position)
+            raise self.error(tr("expecting value"), position)
         written = match.group()
         exact = fraction(written) if match.group(1) or match.group(2) else whole_number(written)
         return exact, match.end()
@@ -106,11 +125,11 @@ class _Parser:
     def key(self, position: int) -> tuple[str, int]:
         """Read ``"name" :`` and return the name and the place after the colon."""
         if self.text[position : position + 1] != '"':
-            raise self.error("expecting property name enclosed in double quotes", position)
+            raise self.error(tr("expecting property name enclosed in double quotes"), position)
         name, position = self.scalar(position)
         position = self.skip(position)
         if self.text[position : position + 1] != ":":
-            raise self.error("expecting ':' delimiter", position)
+            raise self.error(tr("expecting ':' delimiter"), position)
         return name, self.skip(position + 1)
 
     def skip(self, position: int) -> int:
@@ -142,7 +161,7 @@ class _Parser:
                 if container is None:
                     position = self.skip(position)
                     if position != len(text):
-                        raise self.error("extra data", position)
+                        raise self.error(tr("extra data"), position)
                     return value
                 is_object = type(container) is dict
                 if is_object:
@@ -157,7 +176,7 @@ class _Parser:
                         name, position = self.key(position)
                     break
                 if character != ("}" if is_object else "]") or not character:
-                    raise self.error("expecting ',' delimiter", position)
+                    raise self.error(tr("expecting ',' delimiter"), position)
                 value, position = container, position + 1
                 container, name = stack.pop()
 

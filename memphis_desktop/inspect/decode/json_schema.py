@@ -15,6 +15,7 @@ from referencing.jsonschema import DRAFT202012
 
 from memphis_desktop.inspect.decode.exact_json import parse
 from memphis_desktop.inspect.decode.model import DecodeError
+from memphis_desktop.language import tr
 
 MAX_PROBLEMS = 20
 _KEYWORDS = ("$schema", "$defs", "definitions", "properties", "allOf", "anyOf", "oneOf", "patternProperties")
@@ -52,15 +53,17 @@ class JsonSchema:
         try:
             schema = parse(data)
         except DecodeError as error:
-            raise JsonSchemaError(f"This is no JSON: {error}") from None
+            raise JsonSchemaError(tr("This is no JSON: {error}", error=error)) from None
         if not isinstance(schema, dict | bool):
-            raise JsonSchemaError("A JSON Schema is an object")
+            raise JsonSchemaError(tr("A JSON Schema is an object"))
         try:
             validators.validator_for(schema, default=validators.Draft202012Validator).check_schema(schema)  # type: ignore[arg-type]
         except exceptions.SchemaError as error:
-            raise JsonSchemaError(f"This is no JSON Schema: {error.message}"[:300]) from None
+            raise JsonSchemaError(
+                tr("This is no JSON Schema: {message}", message=error.message)[:300]
+            ) from None
         except RecursionError:
-            raise JsonSchemaError("This JSON Schema is nested too deep") from None
+            raise JsonSchemaError(tr("This JSON Schema is nested too deep")) from None
         title = schema.get("title") if isinstance(schema, dict) else None
         others = {key: cls.from_bytes(value).schema for key, value in (documents or {}).items()}
         return cls(name or (title if isinstance(title, str) and title else "schema"), schema, others or None)
@@ -71,7 +74,9 @@ class JsonSchema:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise JsonSchemaError(f"{path} cannot be read: {error.strerror}") from None
+            raise JsonSchemaError(
+                tr("{path} cannot be read: {strerror}", path=path, strerror=error.strerror)
+            ) from None
         found = cls.from_bytes(data)
         return found if found.name != "schema" else cls(path.stem, found.schema)
 
@@ -93,11 +98,13 @@ class JsonSchema:
                 if len(found) >= MAX_PROBLEMS:
                     break
         except references.Unresolvable as error:
-            found.append(SchemaProblem("$", f"the schema refers to {error.ref}, which is not in it"))
+            found.append(
+                SchemaProblem("$", tr("the schema refers to {ref}, which is not in it", ref=error.ref))
+            )
         except RecursionError:
-            found.append(SchemaProblem("$", "nested too deep to be checked"))
+            found.append(SchemaProblem("$", tr("nested too deep to be checked")))
         except (TypeError, ValueError, ArithmeticError) as error:
-            found.append(SchemaProblem("$", f"cannot be checked: {error}"[:300]))
+            found.append(SchemaProblem("$", tr("cannot be checked: {error}", error=error)[:300]))
         return found
 
 

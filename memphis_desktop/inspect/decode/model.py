@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from memphis_desktop.language import tr
+
 AVRO_MARK = b"Obj\x01"
 MAX_OUTPUT = 8 << 20  # bytes a payload may grow to when unwrapped
 MAX_DEPTH = 1 << 20  # nesting kept; deeper is refused
@@ -19,7 +21,9 @@ class DecodeError(Exception):
     """
 
     def __init__(self, reason: str, offset: int | None = None) -> None:
-        super().__init__(reason if offset is None else f"{reason} at byte {offset}")
+        super().__init__(
+            reason if offset is None else tr("{reason} at byte {offset}", reason=reason, offset=offset)
+        )
         self.reason = reason
         self.offset = offset
 

@@ -8,6 +8,7 @@ from typing import Any
 from memphis_desktop.inspect.decode.builder import TreeBuilder
 from memphis_desktop.inspect.decode.model import DecodeError
 from memphis_desktop.inspect.message import format_time
+from memphis_desktop.language import tr
 
 _NUMBERS = {
     0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q", 0xD0: ">b", 0xD1: ">h",
@@ -38,7 +39,7 @@ def parse(data: bytes) -> Any:
     while not reader.next(builder):
         pass
     if reader.position != len(data):
-        raise DecodeError("data follows the value", reader.position)
+        raise DecodeError(tr("data follows the value"), reader.position)
     return builder.result
 
 
@@ -51,7 +52,7 @@ class _Reader:
         start = self.position
         part = self.data[start : start + size]
         if len(part) < size:
-            raise DecodeError(f"{size} bytes announced, {len(part)} left", start)
+            raise DecodeError(tr("{size} bytes announced, {count} left", size=size, count=len(part)), start)
         self.position = start + size
         return part
 
@@ -63,7 +64,7 @@ class _Reader:
 
     def open(self, builder: TreeBuilder, container: Any, count: int) -> bool:
         if count * (2 if isinstance(container, dict) else 1) > len(self.data) - self.position:
-            raise DecodeError(f"{count} items announced, too few bytes left", self.position)
+            raise DecodeError(tr("{count} items announced, too few bytes left", count=count), self.position)
         return builder.open(container, count, self.position)
 
     def next(self, builder: TreeBuilder) -> bool:
@@ -97,7 +98,7 @@ class _Reader:
             return self.extension(builder, self.size(_EXTENSIONS[code]))
         if code in _FIXED_EXTENSIONS:
             return self.extension(builder, _FIXED_EXTENSIONS[code])
-        raise DecodeError(f"byte {code:#04x} begins nothing", start)
+        raise DecodeError(tr("byte {code:#04x} begins nothing", code=code), start)
 
     def extension(self, builder: TreeBuilder, size: int) -> bool:
         kind = struct.unpack(">b", self.take(1))[0]

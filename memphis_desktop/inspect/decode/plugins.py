@@ -26,6 +26,7 @@ from typing import Any
 from memphis_desktop import folders
 from memphis_desktop.child_process import end_child
 from memphis_desktop.inspect.decode.model import MAX_OUTPUT, DecodeError
+from memphis_desktop.language import current, languages, tr
 
 GROUP = "memphis_desktop.decoders"
 SECONDS = 2.0  # for one payload
@@ -89,7 +90,9 @@ class PluginHost:
             DecodeError: it does not apply, failed, or took too long.
         """
         if len(data) > MAX_INPUT:
-            raise DecodeError(f"larger than {MAX_INPUT:,} bytes: not given to a plug-in")
+            raise DecodeError(
+                tr("larger than {max_input:,} bytes: not given to a plug-in", max_input=MAX_INPUT)
+            )
         if (
             multiprocessing.current_process().daemon
         ):  # a process that can be ended itself, and has no children
@@ -113,26 +116,34 @@ class PluginHost:
                 return pipe.recv_bytes(2 * MAX_OUTPUT)
         except (OSError, EOFError):
             self.end()
-            raise DecodeError(f"{self.plugin.name} has ended itself") from None
+            raise DecodeError(tr("{name} has ended itself", name=self.plugin.name)) from None
         self.end()
-        raise DecodeError(f"{self.plugin.name} took longer than {self._seconds:g} s")
+        raise DecodeError(
+            tr("{name} took longer than {seconds:g} s", name=self.plugin.name, seconds=self._seconds)
+        )
 
     def _start(self) -> Connection:
         self.end()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         process = context.Process(
-            target=_child, args=(theirs, self.plugin.target, str(plugin_folder())), daemon=True,
+            target=_child, args=(theirs, self.plugin.target, str(plugin_folder()), current()), daemon=True,
             name="memphis-decoder",
         )  # fmt: skip
         try:
             process.start()
         except OSError as error:
-            raise DecodeError(f"{self.plugin.name} could not be started: {error}") from None
+            raise DecodeError(
+                tr("{name} could not be started: {error}", name=self.plugin.name, error=error)
+            ) from None
         finally:
             theirs.close()
         self._process = process
-        problem = f"{self.plugin.name} was not ready within {START_SECONDS:g} s"
+        problem = tr(
+            "{name} was not ready within {start_seconds:g} s",
+            name=self.plugin.name,
+            start_seconds=START_SECONDS,
+        )
         with contextlib.suppress(OSError, EOFError):
             if self._pipe.poll(START_SECONDS):
                 problem = self._pipe.recv_bytes(4096).decode("utf-8", "replace")
@@ -148,9 +159,10 @@ class PluginHost:
         end_child(process, pipe)
 
 
-def _child(pipe: Connection, target: str, folder: str) -> None:
-    """Main of the process."""
+def _child(pipe: Connection, target: str, folder: str, language: str) -> None:
+    """Main of the process; `language` is the window's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal ends the window, which ends this
+    languages.use_code(language)
     with contextlib.suppress(EOFError, OSError):
         try:
             decode = _load(target, folder)
@@ -161,7 +173,9 @@ def _child(pipe: Connection, target: str, folder: str) -> None:
         while True:
             answer = pickle.dumps(_call(decode, pipe.recv_bytes()))
             if len(answer) > MAX_OUTPUT:
-                answer = pickle.dumps(("error", f"returned more than {MAX_OUTPUT:,} bytes"))
+                answer = pickle.dumps(
+                    ("error", tr("returned more than {max_output:,} bytes", max_output=MAX_OUTPUT))
+                )
             pipe.send_bytes(answer)
 
 
@@ -172,9 +186,13 @@ def _load(target: str, folder: str) -> Callable[[bytes], Any]:
     try:
         found = EntryPoint("decoder", target, GROUP).load()
     except BaseException as error:  # a module may even try to exit
-        raise DecodeError(f"{target} cannot be imported: {error or type(error).__name__}"[:300]) from None
+        raise DecodeError(
+            tr("{target} cannot be imported: {error}", target=target, error=error or type(error).__name__)[
+                :300
+            ]
+        ) from None
     if not callable(found):
-        raise DecodeError(f"{target} is no function")
+        raise DecodeError(tr("{target} is no function", target=target))
     decode: Callable[[bytes], Any] = found
     return decode
 
@@ -194,7 +212,7 @@ def _plain(value: Any) -> Any:
         nonlocal left
         left -= 1
         if left < 0 or depth > 500:
-            raise ValueError("returned too many values, or nested too deep")
+            raise ValueError(tr("returned too many values, or nested too deep"))
         if part is None or type(part) in (bool, int, float, str, bytes, Decimal):
             return part
         if isinstance(part, dict):

@@ -15,6 +15,8 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
 )
 
+from memphis_desktop.language import tr
+
 MAX_NESTING = 32
 
 _SCALARS = {
@@ -54,7 +56,14 @@ class _Parser:
         while position < len(text):
             match = _TOKEN.match(text, position)
             if match is None:
-                raise ProtoSyntaxError(f"{name}, line {line}: {text[position]!r} is not understood")
+                raise ProtoSyntaxError(
+                    tr(
+                        "{name}, line {line}: {text!r} is not understood",
+                        name=name,
+                        line=line,
+                        text=text[position],
+                    )
+                )
             if match.lastgroup != "space":
                 self.tokens.append((match.group(), line))
             line += match.group().count("\n")
@@ -63,14 +72,14 @@ class _Parser:
 
     def error(self, text: str) -> ProtoSyntaxError:
         line = self.tokens[min(self.index, len(self.tokens) - 1)][1] if self.tokens else 1
-        return ProtoSyntaxError(f"{self.name}, line {line}: {text}")
+        return ProtoSyntaxError(tr("{name}, line {line}: {text}", name=self.name, line=line, text=text))
 
     def peek(self) -> str:
         return self.tokens[self.index][0] if self.index < len(self.tokens) else ""
 
     def next(self) -> str:
         if self.index >= len(self.tokens):
-            raise self.error("the file ends too early")
+            raise self.error(tr("the file ends too early"))
         self.index += 1
         return self.tokens[self.index - 1][0]
 
@@ -78,7 +87,9 @@ class _Parser:
         found = self.next()
         if found not in wanted:
             self.index -= 1
-            raise self.error(f"{' or '.join(wanted)} expected, not {found!r}")
+            raise self.error(
+                tr("{wanted} expected, not {found!r}", wanted=tr(" or ").join(wanted), found=found)
+            )
         return found
 
     def number(self) -> int:
@@ -86,7 +97,7 @@ class _Parser:
         try:
             return int(text, 0)
         except ValueError:
-            raise self.error(f"a whole number expected, not {text!r}") from None
+            raise self.error(tr("a whole number expected, not {text!r}", text=text)) from None
 
     def skip_statement(self) -> None:
         """Skip to the end of a statement or block."""
@@ -127,12 +138,12 @@ class _Parser:
                 self.skip_statement()
             elif word != ";":
                 self.index -= 1
-                raise self.error(f"{word!r} is not understood")
+                raise self.error(tr("{word!r} is not understood", word=word))
         return result
 
     def message(self, result: DescriptorProto, depth: int) -> None:
         if depth > MAX_NESTING:
-            raise self.error("nested too deep")
+            raise self.error(tr("nested too deep"))
         result.name = self.next()
         self.need("{")
         while (word := self.next()) != "}":
@@ -174,7 +185,7 @@ class _Parser:
                 field.proto3_optional = True
             word = self.next()
         if word == "group":
-            raise self.error("groups are not supported")
+            raise self.error(tr("groups are not supported"))
         self.set_type(field, word)
         field.name = self.next()
         self.need("=")
@@ -211,7 +222,8 @@ class _Parser:
         self.need(">")
         name = self.next()
         self.need("=")
-        entry_name = "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Entry"
+        camel = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+        entry_name = camel + "Entry"  # untranslated: a name
         entry = result.nested_type.add(name=entry_name)
         entry.options.map_entry = True
         for number, (part, word) in enumerate((("key", key), ("value", value)), 1):
@@ -274,7 +286,9 @@ def resolve_types(file: FileDescriptorProto, known: dict[str, bool]) -> None:
                 if not scope:
                     break
                 scope = scope.rpartition(".")[0]
-        raise ProtoSyntaxError(f"{file.name}: the type {name} is not known; is a file missing?")
+        raise ProtoSyntaxError(
+            tr("{name}: the type {type} is not known; is a file missing?", name=file.name, type=name)
+        )
 
     def walk(message: DescriptorProto, scope: str) -> None:
         full = f"{scope}.{message.name}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from memphis_desktop.inspect.decode.model import DecodeError
 from memphis_desktop.inspect.decode.text import control_at
+from memphis_desktop.language import tr
 
 MAX_NESTING = 64
 MAX_FIELDS = 500_000
@@ -40,21 +41,21 @@ class _Wire:
         while position < end:
             self.budget -= 1
             if self.budget < 0:
-                raise DecodeError("too many fields", base + position)
+                raise DecodeError(tr("too many fields"), base + position)
             start = position
             key, position = varint(data, position, base)
             number, wire_type = key >> 3, key & 7
             if not 1 <= number <= self.highest:
-                raise DecodeError(f"field number {number}", base + start)
+                raise DecodeError(tr("field number {number}", number=number), base + start)
             if wire_type == 3:
                 groups.append((number, result))
                 result = {}
                 if len(groups) > MAX_NESTING:
-                    raise DecodeError("nested too deep", base + start)
+                    raise DecodeError(tr("nested too deep"), base + start)
                 continue
             if wire_type == 4:
                 if not groups or groups[-1][0] != number:
-                    raise DecodeError("a group ends that did not begin", base + start)
+                    raise DecodeError(tr("a group ends that did not begin"), base + start)
                 _, outer = groups.pop()
                 _put(outer, number, result)
                 result = outer
@@ -62,7 +63,7 @@ class _Wire:
             value, position = self.value(data, position, wire_type, base, depth)
             _put(result, number, value)
         if groups:
-            raise DecodeError("a group does not end", base + end)
+            raise DecodeError(tr("a group does not end"), base + end)
         return result
 
     def value(self, data: bytes, position: int, wire_type: int, base: int, depth: int) -> tuple[Any, int]:
@@ -72,14 +73,17 @@ class _Wire:
             size = 8 if wire_type == 1 else 4
             part = data[position : position + size]
             if len(part) < size:
-                raise DecodeError("a fixed number is cut off", base + position)
+                raise DecodeError(tr("a fixed number is cut off"), base + position)
             return _fixed(part), position + size
         if wire_type == 2:
             size, position = varint(data, position, base)
             if size > len(data) - position:
-                raise DecodeError(f"{size} bytes announced, {len(data) - position} left", base + position)
+                raise DecodeError(
+                    tr("{size} bytes announced, {count} left", size=size, count=len(data) - position),
+                    base + position,
+                )
             return self.guess(data[position : position + size], base + position, depth), position + size
-        raise DecodeError(f"wire type {wire_type} does not exist", base + position)
+        raise DecodeError(tr("wire type {wire_type} does not exist", wire_type=wire_type), base + position)
 
     def guess(self, part: bytes, base: int, depth: int) -> Any:
         """Text if it reads as text, else a message if it parses as one, else bytes."""
@@ -105,7 +109,7 @@ def varint(data: bytes, position: int, base: int = 0) -> tuple[int, int]:
     start = position
     while True:
         if position >= len(data):
-            raise DecodeError("a number is cut off", base + start)
+            raise DecodeError(tr("a number is cut off"), base + start)
         byte = data[position]
         position += 1
         result |= (byte & 0x7F) << shift
@@ -113,7 +117,7 @@ def varint(data: bytes, position: int, base: int = 0) -> tuple[int, int]:
             return result & (1 << 64) - 1, position
         shift += 7
         if shift >= 70:
-            raise DecodeError("a number is longer than ten bytes", base + start)
+            raise DecodeError(tr("a number is longer than ten bytes"), base + start)
 
 
 def _fixed(part: bytes) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from memphis_desktop.inspect.decode.model import MAX_OUTPUT, DecodeError, Step
 from memphis_desktop.inspect.draft import matches
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 
 PLAIN_KINDS = ("json", "msgpack", "cbor", "protobuf", "text", "binary")
 KINDS = (*PLAIN_KINDS, "avro", "command", "registry", "schemaverse", "plugin")
@@ -56,9 +57,12 @@ class DecoderRule:
 
     def description(self) -> str:
         """For whom it is, in words."""
-        parts = [self.stream and f"station {self.stream}", self.subject and f"subject {self.subject}"]
-        parts.append(self.header and f"header {self.header}")
-        return ", ".join(part for part in parts if part) or "every message"
+        parts = [
+            self.stream and tr("station {name}", name=self.stream),
+            self.subject and tr("subject {name}", name=self.subject),
+            self.header and tr("header {name}", name=self.header),
+        ]
+        return ", ".join(part for part in parts if part) or tr("every message")
 
     def same_messages(self, other: DecoderRule) -> bool:
         """Whether it is for the same messages as another."""
@@ -70,7 +74,11 @@ class DecoderRule:
             steps = read_steps(self.before)
         except ValueError as error:
             return str(error)
-        return "" if len(steps) <= MAX_STEPS else f"At most {MAX_STEPS} steps can be done first"
+        return (
+            ""
+            if len(steps) <= MAX_STEPS
+            else tr("At most {max_steps} steps can be done first", max_steps=MAX_STEPS)
+        )
 
     def prepare(self, payload: bytes) -> tuple[bytes, list[Step]]:
         """Return what the decoder gets, and the steps to there; raises DecodeError."""
@@ -80,7 +88,9 @@ class DecoderRule:
             before = len(data)
             if name == "skip":
                 if count > before:
-                    raise DecodeError(f"has fewer than the {count} bytes that are to be skipped", before)
+                    raise DecodeError(
+                        tr("has fewer than the {count} bytes that are to be skipped", count=count), before
+                    )
                 data = data[count:]
             elif name == "base64":
                 data = _unbase64(data)
@@ -100,12 +110,14 @@ def read_steps(text: str) -> list[tuple[str, int]]:
             continue
         if words and words[0] == "skip" and len(words) == 2 and words[1].isascii() and words[1].isdecimal():
             if int(words[1]) > MAX_OUTPUT:
-                raise ValueError(f"At most {MAX_OUTPUT:,} bytes can be skipped")
+                raise ValueError(tr("At most {max_output:,} bytes can be skipped", max_output=MAX_OUTPUT))
             steps.append(("skip", int(words[1])))
         elif words in (["base64"], ["hex"]):
             steps.append((words[0], 0))
         else:
-            raise ValueError(f"{part.strip()[:40]!r} is no step: write skip and a number, base64 or hex")
+            raise ValueError(
+                tr("{part!r} is no step: write skip and a number, base64 or hex", part=part.strip()[:40])
+            )
     return steps
 
 
@@ -114,11 +126,11 @@ def _unbase64(data: bytes) -> bytes:
     try:
         return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise DecodeError("is no base64") from None
+        raise DecodeError(tr("is no base64")) from None
 
 
 def _unhex(data: bytes) -> bytes:
     try:
         return bytes.fromhex(data.decode("ascii"))
     except ValueError:
-        raise DecodeError("is no hex") from None
+        raise DecodeError(tr("is no hex")) from None

@@ -30,6 +30,7 @@ from memphis_desktop.inspect.decode.schemas import (
 from memphis_desktop.inspect.decode.schemaverse import SchemaverseSchemas, SchemaverseSource
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.registry import RegistrySchemas, RegistrySource, wire
+from memphis_desktop.language import tr
 
 __all__ = ["KINDS", "DecoderRule", "DecoderSettings", "Decoders"]
 
@@ -150,8 +151,11 @@ class _Loaded:
         if not found or holds_protobuf(path):
             self.protobuf.add_source(path)
         if problems:
-            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-            raise SchemaError(f"{problems[0]}{more}")
+            raise SchemaError(
+                tr("{problem}, and {count} more", problem=problems[0], count=len(problems) - 1)
+                if len(problems) > 1
+                else problems[0]
+            )
 
 
 class Decoders:
@@ -327,7 +331,11 @@ class Decoders:
         except DecodeError as error:
             plain = decode(payload, decoder="text")
             failed = Verdict(rule.before, False, error.reason, error.offset)
-            return replace(plain, report=(failed, *plain.report), notes=(f"The payload {error.reason}.",))
+            return replace(
+                plain,
+                report=(failed, *plain.report),
+                notes=(tr("The payload {reason}.", reason=error.reason),),
+            )
         decoded = self.decode_as(data, rule.kind, rule.schema)
         return replace(decoded, steps=(*steps, *decoded.steps))
 
@@ -357,34 +365,41 @@ class Decoders:
         if kind == "protobuf" and schema:
             found = self.protobuf.get(schema)
             if found is None:
-                raise SchemaError(f"The message type {schema} is not loaded")
+                raise SchemaError(tr("The message type {schema} is not loaded", schema=schema))
             return found.parse
         if kind == "avro":
             avro = self.avro.get(schema)
             if avro is None:
-                raise SchemaError(f"The Avro schema {schema or '(none chosen)'} is not loaded")
+                raise SchemaError(
+                    tr("The Avro schema {name} is not loaded", name=schema or tr("(none chosen)"))
+                )
             return avro.parse
         if kind == "command":
             command = next((entry for entry in self.settings.commands if entry.name == schema), None)
             if command is None:
-                raise SchemaError(f"There is no command {schema or '(none chosen)'}")
+                raise SchemaError(tr("There is no command {name}", name=schema or tr("(none chosen)")))
             if not self.settings.commands_on:
-                raise SchemaError("Commands as decoders are turned off")
+                raise SchemaError(tr("Commands as decoders are turned off"))
             return command.parse
         if kind == "plugin":
             host = self._plugins.get(schema)
             if host is None:
-                raise SchemaError(f"The plug-in {schema or '(none chosen)'} is not installed, or turned off")
+                raise SchemaError(
+                    tr(
+                        "The plug-in {name} is not installed, or turned off",
+                        name=schema or tr("(none chosen)"),
+                    )
+                )
             return host.parse
         if kind == "json" and schema and schema not in self.json_schemas:
-            raise SchemaError(f"The JSON Schema {schema} is not loaded")
+            raise SchemaError(tr("The JSON Schema {schema} is not loaded", schema=schema))
         return _PLAIN[kind]
 
     def _by_registry(self, data: bytes, schema: str) -> Decoded:
         name = schema.partition("/")[0]
         registry = self.registries.get(name)
         if registry is None:
-            raise SchemaError(f"There is no schema registry {name or '(none chosen)'}")
+            raise SchemaError(tr("There is no schema registry {name}", name=name or tr("(none chosen)")))
         title, checked = "", None
         missing, pending = "", False
 
@@ -410,7 +425,7 @@ class Decoders:
         name, _, version = rest.partition("@")
         known = self._schemaverses.get(title)
         if known is None:
-            raise SchemaError(f"The schemas of {title} are not taken any more")
+            raise SchemaError(tr("The schemas of {title} are not taken any more", title=title))
         found_title = ""
         verdicts: list[Verdict] = []
 
@@ -422,7 +437,9 @@ class Decoders:
         decoded = _named(decode(data, parse=("schemaverse", parse)), found_title)
         notes: tuple[str, ...] = ()
         if decoded.has_value and not verdicts[-1].applied:
-            notes = (f"Does not fit {name} of Schemaverse. {verdicts[0].reason}",)
+            notes = (
+                tr("Does not fit {name} of Schemaverse. {reason}", name=name, reason=verdicts[0].reason),
+            )
         return replace(decoded, report=(*decoded.report, *verdicts), notes=notes)
 
 
@@ -445,10 +462,15 @@ def _checked(decoded: Decoded, schema: JsonSchema, name: str) -> Decoded:
     if not decoded.has_value:
         return decoded
     problems = schema.problems(decoded.value)
-    verdicts = [Verdict(f"JSON Schema {name}", False, str(problem)) for problem in problems]
+    title = f"JSON Schema {name}"  # untranslated: a name
+    verdicts = [Verdict(title, False, str(problem)) for problem in problems]
     if not problems:
-        verdicts = [Verdict(f"JSON Schema {name}", True, "the value fits")]
-    note = f"Does not fit the JSON Schema {name}. {problems[0]}" if problems else ""
+        verdicts = [Verdict(title, True, tr("the value fits"))]
+    note = (
+        tr("Does not fit the JSON Schema {name}. {problem}", name=name, problem=problems[0])
+        if problems
+        else ""
+    )
     return replace(decoded, report=(*decoded.report, *verdicts), notes=(note,) if note else ())
 
 

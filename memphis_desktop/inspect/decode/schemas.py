@@ -22,6 +22,7 @@ from memphis_desktop.inspect.decode.compression import unwrap_one
 from memphis_desktop.inspect.decode.model import AVRO_MARK, MAX_OUTPUT, DecodeError
 from memphis_desktop.inspect.decode.proto_parser import ProtoSyntaxError, names, parse_proto, resolve_types
 from memphis_desktop.inspect.message import format_time
+from memphis_desktop.language import tr
 
 MAX_FILES = 2_000
 MAX_FILE = 4 << 20
@@ -47,7 +48,7 @@ class ProtobufType:
         try:
             message.ParseFromString(data)
         except ProtobufError as error:
-            raise DecodeError(f"not a {self.name}: {error}") from None
+            raise DecodeError(tr("not a {name}: {error}", name=self.name, error=error)) from None
         return _plain(message)
 
     def encode(self, value: Any) -> bytes:
@@ -60,7 +61,7 @@ class ProtobufType:
             message = json_format.ParseDict(value, self.cls())
             return bytes(message.SerializeToString())
         except (json_format.ParseError, ProtobufError, ValueError, TypeError) as error:
-            raise SchemaError(f"This does not fit {self.name}: {error}") from None
+            raise SchemaError(tr("This does not fit {name}: {error}", name=self.name, error=error)) from None
 
     @property
     def descriptor(self) -> Descriptor:
@@ -113,14 +114,16 @@ class ProtobufTypes:
         except ProtoSyntaxError as error:
             raise SchemaError(str(error)) from None
         except OSError as error:
-            raise SchemaError(f"{path} cannot be read: {error.strerror}") from None
+            raise SchemaError(
+                tr("{path} cannot be read: {strerror}", path=path, strerror=error.strerror)
+            ) from None
 
     def _add_folder(self, path: Path) -> None:
         """Read everything in a folder; a descriptor set that cannot be used does not keep out the others."""
         files = sorted(path.rglob("*.proto"))[:MAX_FILES]
         sets = sorted(file for file in path.rglob("*") if file.suffix in DESCRIPTOR_SETS)[:MAX_FILES]
         if not files and not sets:
-            raise SchemaError(f"There are no .proto files and no descriptor sets in {path}")
+            raise SchemaError(tr("There are no .proto files and no descriptor sets in {path}", path=path))
         if files:
             self.add_files(parse_proto(_read(file), file.relative_to(path).as_posix()) for file in files)
         problems = []
@@ -130,8 +133,11 @@ class ProtobufTypes:
             except SchemaError as error:
                 problems.append(f"{file.name}: {error}")
         if problems:
-            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-            raise SchemaError(f"{problems[0]}{more}")
+            raise SchemaError(
+                tr("{problem}, and {count} more", problem=problems[0], count=len(problems) - 1)
+                if len(problems) > 1
+                else problems[0]
+            )
 
     def add_types(self, other: ProtobufTypes) -> None:
         """Take over everything another has, as it is."""
@@ -158,7 +164,9 @@ class ProtobufTypes:
                     None,
                 )
                 if place is None:
-                    raise SchemaError(f"{path.name} imports {name}, which is not beside it")
+                    raise SchemaError(
+                        tr("{file} imports {name}, which is not beside it", file=path.name, name=name)
+                    )
                 parsed[name] = parse_proto(_read(place), name)
                 waiting.append(name)
         return list(parsed.values())
@@ -178,10 +186,16 @@ class ProtobufTypes:
             if name in added:
                 return
             if name in trail:
-                raise SchemaError(f"{name} imports itself")
+                raise SchemaError(tr("{name} imports itself", name=name))
             file = merged.get(name) or next((entry for entry in builtin if entry.name == name), None)
             if file is None:
-                raise SchemaError(f"{trail[-1] if trail else name} imports {name}, which is missing")
+                raise SchemaError(
+                    tr(
+                        "{file} imports {name}, which is missing",
+                        file=trail[-1] if trail else name,
+                        name=name,
+                    )
+                )
             for dependency in file.dependency:
                 add(dependency, (*trail, name))
             if name in merged:
@@ -201,17 +215,17 @@ class ProtobufTypes:
         except ProtoSyntaxError as error:
             raise SchemaError(str(error)) from None
         except (TypeError, KeyError, ValueError) as error:
-            raise SchemaError(f"The files do not fit together: {error}") from None
+            raise SchemaError(tr("The files do not fit together: {error}", error=error)) from None
         self._files, self._types = merged, types
 
 
 def _read(path: Path) -> str:
     if path.stat().st_size > MAX_FILE:
-        raise SchemaError(f"{path.name} is too large to be a .proto file")
+        raise SchemaError(tr("{name} is too large to be a .proto file", name=path.name))
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise SchemaError(f"{path.name} is not UTF-8 text") from None
+        raise SchemaError(tr("{name} is not UTF-8 text", name=path.name)) from None
 
 
 def holds_protobuf(folder: Path) -> bool:
@@ -222,13 +236,13 @@ def holds_protobuf(folder: Path) -> bool:
 def _descriptor_set(path: Path) -> list[FileDescriptorProto]:
     """Return the files of a descriptor set; raises SchemaError when it is none."""
     if path.stat().st_size > MAX_DESCRIPTOR_SET:
-        raise SchemaError(f"{path.name} is too large to be a descriptor set")
+        raise SchemaError(tr("{name} is too large to be a descriptor set", name=path.name))
     try:
         parsed = list(FileDescriptorSet.FromString(path.read_bytes()).file)
     except ProtobufError:
         parsed = []
     if not parsed:
-        raise SchemaError(f"{path.name} is no descriptor set")
+        raise SchemaError(tr("{name} is no descriptor set", name=path.name))
     return parsed
 
 
@@ -302,7 +316,7 @@ class AvroSchema:
             schema = json.loads(text)
             parsed = fastavro.parse_schema(schema)
         except Exception as error:
-            raise SchemaError(f"This is no Avro schema: {error}"[:300]) from None
+            raise SchemaError(tr("This is no Avro schema: {error}", error=error)[:300]) from None
         title = schema.get("name") if isinstance(schema, dict) else None
         return cls(name or str(title or "schema"), parsed)
 
@@ -318,7 +332,7 @@ class AvroSchema:
             if references:
                 parsed = fastavro.parse_schema(_with_types_within(parsed, named))
         except Exception as error:
-            raise SchemaError(f"This is no Avro schema: {error}"[:300]) from None
+            raise SchemaError(tr("This is no Avro schema: {error}", error=error)[:300]) from None
         title = schema.get("name") if isinstance(schema, dict) else None
         return cls(str(title or "schema"), parsed)
 
@@ -328,7 +342,7 @@ class AvroSchema:
         try:
             return cls.from_text(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise SchemaError(f"{path} cannot be read: {error}") from None
+            raise SchemaError(tr("{path} cannot be read: {error}", path=path, error=error)) from None
 
     def parse(self, data: bytes) -> Any:
         """Return the one value the bytes hold (a Confluent mark before it is left out).
@@ -345,7 +359,7 @@ class AvroSchema:
         stream.seek(start)
         value = self._read(stream)
         if stream.tell() != len(data):
-            raise DecodeError("data follows the value", stream.tell())
+            raise DecodeError(tr("data follows the value"), stream.tell())
         return value
 
     def _fails_at(self, data: bytes, start: int) -> bool:
@@ -362,7 +376,8 @@ class AvroSchema:
             return fastavro.schemaless_reader(stream, self.parsed, None)
         except Exception as error:
             raise DecodeError(
-                f"does not fit {self.name}: {str(error) or type(error).__name__}", stream.tell()
+                tr("does not fit {name}: {error}", name=self.name, error=str(error) or type(error).__name__),
+                stream.tell(),
             ) from None
 
     def encode(self, value: Any) -> bytes:
@@ -371,7 +386,9 @@ class AvroSchema:
         try:
             fastavro.schemaless_writer(stream, self.parsed, value)
         except Exception as error:
-            raise SchemaError(f"This does not fit {self.name}: {error}"[:300]) from None
+            raise SchemaError(
+                tr("This does not fit {name}: {error}", name=self.name, error=error)[:300]
+            ) from None
         return stream.getvalue()
 
 
@@ -408,7 +425,7 @@ def parse_container(data: bytes, limit: int = MAX_OUTPUT) -> Any:
         DecodeError: it is none, damaged, or grows beyond the bound.
     """
     if not data.startswith(AVRO_MARK):
-        raise DecodeError("begins with no Avro mark", 0)
+        raise DecodeError(tr("begins with no Avro mark"), 0)
     stream = io.BytesIO(data)
     stream.seek(4)
     metadata: dict[str, bytes] = {}
@@ -423,7 +440,7 @@ def parse_container(data: bytes, limit: int = MAX_OUTPUT) -> Any:
     try:
         schema = AvroSchema.from_text(metadata["avro.schema"].decode("utf-8"))
     except (KeyError, UnicodeDecodeError, SchemaError) as error:
-        raise DecodeError(f"the container's schema cannot be used: {error}", 4) from None
+        raise DecodeError(tr("the container's schema cannot be used: {error}", error=error), 4) from None
     records: list[Any] = []
     grown = 0
     while stream.tell() < len(data) and len(records) < MAX_RECORDS:
@@ -435,7 +452,7 @@ def parse_container(data: bytes, limit: int = MAX_OUTPUT) -> Any:
         for _ in range(min(count, MAX_RECORDS - len(records))):
             records.append(schema._read(inner))
         if stream.read(16) != sync:
-            raise DecodeError("a block does not end with the container's mark", stream.tell())
+            raise DecodeError(tr("a block does not end with the container's mark"), stream.tell())
     return records
 
 
@@ -448,7 +465,7 @@ def _unpack(codec: str, block: bytes, limit: int, offset: int) -> bytes:
         try:
             output = engine.decompress(block, limit + 1)
         except zlib.error as error:
-            raise DecodeError(f"damaged block: {error}", offset) from None
+            raise DecodeError(tr("damaged block: {error}", error=error), offset) from None
         over = len(output) > limit
     elif codec == "snappy":
         if cramjam.snappy.decompress_raw_len(block[:-4]) > limit:
@@ -458,9 +475,9 @@ def _unpack(codec: str, block: bytes, limit: int, offset: int) -> bytes:
     elif codec == "zstandard":
         output, over = unwrap_one("zstd", block, limit)
     else:
-        raise DecodeError(f"the compression {codec} is not known", offset)
+        raise DecodeError(tr("the compression {codec} is not known", codec=codec), offset)
     if over:
-        raise DecodeError(f"grows beyond {limit:,} bytes", offset)
+        raise DecodeError(tr("grows beyond {limit:,} bytes", limit=limit), offset)
     return output
 
 
@@ -469,7 +486,7 @@ def _long(stream: io.BytesIO) -> int:
     while True:
         byte = stream.read(1)
         if not byte or shift > 63:
-            raise DecodeError("a number is cut off", stream.tell())
+            raise DecodeError(tr("a number is cut off"), stream.tell())
         result |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:
             return (result >> 1) ^ -(result & 1)
@@ -481,5 +498,5 @@ def _bytes(stream: io.BytesIO) -> bytes:
     start = stream.tell()
     data = stream.read(size) if 0 <= size <= len(stream.getbuffer()) - start else b""
     if len(data) != size:
-        raise DecodeError(f"{size} bytes announced, fewer left", start)
+        raise DecodeError(tr("{size} bytes announced, fewer left", size=size), start)
     return data

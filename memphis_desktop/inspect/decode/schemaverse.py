@@ -15,6 +15,7 @@ from memphis_desktop.inspect.decode import exact_json
 from memphis_desktop.inspect.decode.json_schema import JsonSchema, JsonSchemaError
 from memphis_desktop.inspect.decode.model import DecodeError, Verdict
 from memphis_desktop.inspect.decode.schemas import AvroSchema, ProtobufType, ProtobufTypes, SchemaError
+from memphis_desktop.language import tr
 
 MAX_TRIED = 20  # versions, for one payload
 
@@ -102,14 +103,14 @@ class SchemaverseSchemas:
         """
         schema = self.source.schema(name)
         if schema is None:
-            raise DecodeError(f"{self.source.title} has no schema {name}")
+            raise DecodeError(tr("{title} has no schema {name}", title=self.source.title, name=name))
         if schema.kind == "graphql":
-            raise DecodeError("GraphQL requests are text")
+            raise DecodeError(tr("GraphQL requests are text"))
         first = version or schema.active
         order = sorted(schema.versions, key=lambda entry: (entry.number != first, -entry.number))
         verdicts: list[Verdict] = []
         for entry in order[:MAX_TRIED]:
-            title = f"{schema.name} version {entry.number}"
+            title = tr("{schema} version {number}", schema=schema.name, number=entry.number)
             try:
                 value, problem = self._read(payload, schema, entry)
             except (DecodeError, SchemaError) as error:
@@ -118,14 +119,18 @@ class SchemaverseSchemas:
             if problem:
                 verdicts.append(Verdict(title, False, problem))
                 continue
-            what = ", the active one" if entry.number == schema.active else ""
-            verdicts.append(Verdict(title, True, f"the value fits{what}"))
+            fits = (
+                tr("the value fits, the active one")
+                if entry.number == schema.active
+                else tr("the value fits")
+            )
+            verdicts.append(Verdict(title, True, fits))
             return value, title, verdicts
         if schema.kind == "json":  # it can be read all the same, and what is wrong is worth saying
             value = exact_json.parse(payload)
-            return value, f"{schema.name}, which it does not fit", verdicts
-        why = verdicts[0].reason if verdicts else "it has no version"
-        raise DecodeError(f"no version of {name} fits: {why}")
+            return value, tr("{schema}, which it does not fit", schema=schema.name), verdicts
+        why = verdicts[0].reason if verdicts else tr("it has no version")
+        raise DecodeError(tr("no version of {name} fits: {why}", name=name, why=why))
 
     def _read(self, payload: bytes, schema: VersionedSchema, entry: VersionText) -> tuple[Any, str]:
         """Return the value, and why it does not fit (JSON Schema); raises DecodeError, SchemaError."""
@@ -155,7 +160,7 @@ def _made_ready(kind: str, entry: VersionText) -> ProtobufType | AvroSchema | Js
         names = types.names()
         found = types.get(entry.message or (names[0] if names else ""))
         if found is None:
-            raise SchemaError(f"it has no message {entry.message}")
+            raise SchemaError(tr("it has no message {message}", message=entry.message))
         return found
     if kind == "avro":
         return AvroSchema.from_text(entry.content)
@@ -164,4 +169,4 @@ def _made_ready(kind: str, entry: VersionText) -> ProtobufType | AvroSchema | Js
             return JsonSchema.from_bytes(entry.content.encode())
         except JsonSchemaError as error:
             raise SchemaError(str(error)) from None
-    raise SchemaError(f"schemas of the type {kind} are not read here")
+    raise SchemaError(tr("schemas of the type {kind} are not read here", kind=kind))

@@ -23,6 +23,7 @@ from memphis_desktop.inspect.filter.lazy import LazyMessage
 from memphis_desktop.inspect.filter.paths import MISSING, child, follow
 from memphis_desktop.inspect.message import parse_time
 from memphis_desktop.inspect.seek import parse_span
+from memphis_desktop.language import tr
 
 MAX_LENGTH = 8_000
 MAX_DEPTH = 60
@@ -72,7 +73,7 @@ def compile_expression(source: str) -> Callable[[LazyMessage], bool]:
         FilterError: it is not understood; `position` says where.
     """
     if len(source) > MAX_LENGTH:
-        raise FilterError(f"The filter is longer than {MAX_LENGTH} characters", 0)
+        raise FilterError(tr("The filter is longer than {max_length} characters", max_length=MAX_LENGTH), 0)
     parser = _Parser(source)
     value = parser.expression()
     parser.expect_end()
@@ -92,7 +93,7 @@ def _tokens(source: str) -> list[_Token]:
         match = _TOKEN.match(source, position)
         if match is None or match.lastgroup is None:
             start = position + len(source[position:]) - len(source[position:].lstrip())
-            raise FilterError(f"{source[start : start + 10]!r} is not understood", start)
+            raise FilterError(tr("{source!r} is not understood", source=source[start : start + 10]), start)
         kind = match.lastgroup
         text = match.group(kind)
         if kind == "name" and text.lower() in _WORD_OPERATORS:
@@ -125,24 +126,24 @@ class _Parser:
 
     def need(self, text: str) -> None:
         if self.take(text) is None:
-            self.fail(f"{text!r} is expected")
+            self.fail(tr("{text!r} is expected", text=text))
 
     def fail(self, text: str) -> NoReturn:
         token = self.peek()
-        where = "at the end" if token is None else f"before {token.text[:20]!r}"
-        position = len(self.source) if token is None else token.position
-        raise FilterError(f"{text} {where}", position)
+        if token is None:
+            raise FilterError(tr("{problem} at the end", problem=text), len(self.source))
+        raise FilterError(tr("{problem} before {text!r}", problem=text, text=token.text[:20]), token.position)
 
     def expect_end(self) -> None:
         if self.peek() is not None:
-            self.fail("An operator such as && or == is expected")
+            self.fail(tr("An operator such as && or == is expected"))
 
     # Grammar ------------------------------------------------------------------------------------
 
     def expression(self) -> Value:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            self.fail("The filter is nested too deep")
+            self.fail(tr("The filter is nested too deep"))
         left = self.conjunction()
         while self.take("||"):
             left = _either(left, self.conjunction())
@@ -158,7 +159,7 @@ class _Parser:
     def negation(self) -> Value:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            self.fail("The filter is nested too deep")
+            self.fail(tr("The filter is nested too deep"))
         try:
             if self.take("!"):
                 inner = self.negation()
@@ -180,7 +181,7 @@ class _Parser:
     def pattern(self, left: Value, *, negated: bool) -> Value:
         token = self.peek()
         if token is None or token.kind != "string":
-            self.fail("A pattern in quotes is expected")
+            self.fail(tr("A pattern in quotes is expected"))
         self.index += 1
         check = _pattern_check(_unquote(token.text), self.source, token.position)
         if negated:
@@ -203,7 +204,7 @@ class _Parser:
         if self.take("-"):
             self.depth += 1
             if self.depth > MAX_DEPTH:
-                self.fail("The filter is nested too deep")
+                self.fail(tr("The filter is nested too deep"))
             inner = self.unary()
             self.depth -= 1
             return lambda message: -_number(inner(message))
@@ -215,7 +216,7 @@ class _Parser:
             if self.take("."):
                 token = self.peek()
                 if token is None or token.kind not in ("name", "number"):
-                    self.fail("A name is expected")
+                    self.fail(tr("A name is expected"))
                 self.index += 1
                 steps.append(token.text)
             elif self.take("["):
@@ -244,13 +245,13 @@ class _Parser:
         if token is not None and token.kind == "string" and not negative:
             self.index += 1
             return _unquote(token.text)
-        return self.fail("A number, a name in quotes or * is expected")
+        return self.fail(tr("A number, a name in quotes or * is expected"))
 
     def primary(self) -> tuple[Value, list[str | int | None], str]:
         """Return a value, the steps that follow it at once, and the name it is based on."""
         token = self.peek()
         if token is None:
-            self.fail("A value is expected")
+            self.fail(tr("A value is expected"))
         if self.take("("):
             inner = self.expression()
             self.need(")")
@@ -258,7 +259,7 @@ class _Parser:
         if self.take("["):
             return self.items(), [], ""
         if token.kind == "operator":
-            self.fail("A value is expected")
+            self.fail(tr("A value is expected"))
         self.index += 1
         if token.kind == "number":
             number = _literal(token.text)
@@ -293,7 +294,9 @@ class _Parser:
             return _NAMES[name], [], name
         self.index -= 1
         known = ", ".join(sorted({*_NAMES, "headers"}))
-        raise FilterError(f"{name!r} is not known; there are {known}", token.position)
+        raise FilterError(
+            tr("{name!r} is not known; there are {known}", name=name, known=known), token.position
+        )
 
     def call(self, token: _Token) -> Value:
         arguments: list[Value] = []
@@ -305,11 +308,16 @@ class _Parser:
         entry = _FUNCTIONS.get(token.text)
         if entry is None:
             known = ", ".join(sorted(_FUNCTIONS))
-            raise FilterError(f"There is no function {token.text!r}; there are {known}", token.position)
+            raise FilterError(
+                tr("There is no function {text!r}; there are {known}", text=token.text, known=known),
+                token.position,
+            )
         least, most, function = entry
         if not least <= len(arguments) <= most:
-            count = str(least) if least == most else f"{least} to {most}"
-            raise FilterError(f"{token.text}() takes {count} values", token.position)
+            count = str(least) if least == most else tr("{least} to {most}", least=least, most=most)
+            raise FilterError(
+                tr("{text}() takes {count} values", text=token.text, count=count), token.position
+            )
         return lambda message: function(*(argument(message) for argument in arguments))
 
 
@@ -341,20 +349,20 @@ def _header(path: tuple[str | int | None, ...]) -> Value:
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise FilterError(f"{_kind(value)} is no number")
+        raise FilterError(tr("{kind} is no number", kind=_kind(value)))
     return value
 
 
 def _kind(value: Any) -> str:
     if value is None or value is MISSING:
-        return "nothing"
+        return tr("nothing")
     if isinstance(value, bool):
-        return "a truth value"
+        return tr("a truth value")
     if isinstance(value, int | float | Decimal):
-        return "a number"
+        return tr("a number")
     if isinstance(value, str):
-        return "a text"
-    return "a list" if isinstance(value, list) else "an object"
+        return tr("a text")
+    return tr("a list") if isinstance(value, list) else tr("an object")
 
 
 def _equal(left: Any, right: Any) -> bool:
@@ -375,7 +383,7 @@ def _equal(left: Any, right: Any) -> bool:
     try:
         return bool(left == right)
     except RecursionError:
-        raise FilterError("a value is nested too deep to be compared") from None
+        raise FilterError(tr("a value is nested too deep to be compared")) from None
 
 
 def _less(left: Any, right: Any, check: Callable[[Any, Any], bool]) -> bool:
@@ -390,7 +398,7 @@ def _less(left: Any, right: Any, check: Callable[[Any, Any], bool]) -> bool:
         return check(left, right)
     if isinstance(left, str) and isinstance(right, str):
         return check(left, right)
-    raise FilterError(f"{_kind(left)} and {_kind(right)} have no order")
+    raise FilterError(tr("{left} and {right} have no order", left=_kind(left), right=_kind(right)))
 
 
 def _decimal(value: Any) -> Decimal:
@@ -402,13 +410,13 @@ def _contains(container: Any, item: Any) -> bool:
         return False
     if isinstance(container, str):
         if not isinstance(item, str):
-            raise FilterError(f"a text contains texts, not {_kind(item)}")
+            raise FilterError(tr("a text contains texts, not {kind}", kind=_kind(item)))
         return item.casefold() in container.casefold() if len(container) <= MAX_TEXT else item in container
     if isinstance(container, dict):
         return isinstance(item, str) and item in container
     if isinstance(container, list):
         return any(_equal(part, item) for part in container)
-    raise FilterError(f"{_kind(container)} contains nothing")
+    raise FilterError(tr("{kind} contains nothing", kind=_kind(container)))
 
 
 def _compare(check: Callable[[Any, Any], bool]) -> Callable[[Value, Value], Value]:
@@ -443,11 +451,13 @@ def _arithmetic(operator: str, left: Value, right: Value) -> Value:
             if operator == "*":
                 whole = isinstance(first, int) and isinstance(second, int)
                 if whole and first.bit_length() + second.bit_length() > 4096:
-                    raise FilterError("a product is too large")
+                    raise FilterError(tr("a product is too large"))
                 return first * second
             return first / second if operator == "/" else first % second
         except (ArithmeticError, ValueError) as error:
-            raise FilterError(f"cannot work out {operator}: {error}") from None
+            raise FilterError(
+                tr("cannot work out {operator}: {error}", operator=operator, error=error)
+            ) from None
 
     return work
 
@@ -459,14 +469,14 @@ def safe_regex(pattern: str, position: int | None = None, flags: int = re.IGNORE
         FilterError: it is no regular expression, or not a safe one.
     """
     if len(pattern) > 1000:
-        raise FilterError("The pattern is too long", position)
+        raise FilterError(tr("The pattern is too long"), position)
     try:
         compiled = re.compile(pattern, flags)
     except (re.error, OverflowError, RecursionError) as error:
-        raise FilterError(f"The pattern is not understood: {error}", position) from None
+        raise FilterError(tr("The pattern is not understood: {error}", error=error), position) from None
     if _NESTED_REPEAT.search(pattern):
         raise FilterError(
-            "A repeat inside a repeated group can take for ever; write it without one", position
+            tr("A repeat inside a repeated group can take for ever; write it without one"), position
         )
     return compiled
 
@@ -519,14 +529,14 @@ def _length(value: Any) -> int:
         return 0
     if isinstance(value, str | list | dict | bytes):
         return len(value)
-    raise FilterError(f"{_kind(value)} has no length")
+    raise FilterError(tr("{kind} has no length", kind=_kind(value)))
 
 
 def _text(value: Any) -> str:
     if value is None or value is MISSING:
         return ""
     if isinstance(value, dict | list):
-        raise FilterError(f"{_kind(value)} is no text")
+        raise FilterError(tr("{kind} is no text", kind=_kind(value)))
     return str(value)[:MAX_TEXT]
 
 
@@ -537,7 +547,7 @@ def _to_number(value: Any) -> Any:
         try:
             return int(value) if value.strip().lstrip("+-").isdecimal() and len(value) < 100 else float(value)
         except ValueError:
-            raise FilterError(f"{value[:40]!r} is no number") from None
+            raise FilterError(tr("{value!r} is no number", value=value[:40])) from None
     return _number(value)
 
 

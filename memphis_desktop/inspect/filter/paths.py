@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from memphis_desktop.language import tr
+
 _STEP = re.compile(
     r"""\.?(?:
         (?P<name>[^\W\d][\w$-]*|\d+)        # .name
@@ -56,7 +58,13 @@ class JsonPath:
         while position < len(text):
             match = _STEP.match(text, position)
             if match is None:
-                raise ValueError(f"{source!r} is no path: it goes wrong at {text[position:][:20]!r}")
+                raise ValueError(
+                    tr(
+                        "{source!r} is no path: it goes wrong at {text!r}",
+                        source=source,
+                        text=text[position:][:20],
+                    )
+                )
             if match["name"] is not None:
                 steps.append(match["name"])
             elif match["index"] is not None:

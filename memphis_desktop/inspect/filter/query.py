@@ -15,6 +15,7 @@ from memphis_desktop.inspect.filter.expression import (
 )
 from memphis_desktop.inspect.filter.lazy import LazyMessage
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 
 __all__ = ["Filter", "FilterError", "parse_filter"]
 
@@ -164,7 +165,7 @@ def _regex(pattern: str, position: int) -> Predicate:
 def _size(operator: str, amount: str, unit: str, position: int) -> Predicate:
     scale = _UNITS.get(unit.lower())
     if scale is None:
-        raise FilterError(f"{unit!r} is no unit of size", position)
+        raise FilterError(tr("{unit!r} is no unit of size", unit=unit), position)
     limit = float(amount) * scale
     compare = _OPERATORS[operator]
     return lambda message: compare(message.size, limit)

@@ -8,6 +8,7 @@ from typing import Any
 
 from memphis_desktop.inspect.forms.fields import Field, FieldKind
 from memphis_desktop.inspect.forms.protobuf import bounds
+from memphis_desktop.language import tr
 
 _PLAIN = {
     "null": FieldKind.NULL, "boolean": FieldKind.BOOLEAN, "float": FieldKind.NUMBER,
@@ -73,17 +74,22 @@ class _Builder:
             return Field(name, FieldKind.CHOICE, str(schema["name"]), options=options, help=help_text)
         if kind == "array":
             items = schema["items"]
-            title = f"array of {_title(items)}"
+            title = tr("array of {type}", type=_title(items))
             return Field(name, FieldKind.LIST, title, item=lambda: self.field(items, ""))
         if kind == "map":
             values = schema["values"]
-            title = f"map of {_title(values)}"
+            title = tr("map of {type}", type=_title(values))
             return Field(name, FieldKind.MAP, title, item=lambda: self.field(values, ""))
         if kind == "fixed":
-            size = f"{schema['name']}, {schema['size']} bytes"
+            size = tr("{name}, {size} bytes", name=schema["name"], size=schema["size"])
             return Field(name, FieldKind.NUMBER if logical == "decimal" else FieldKind.BYTES, size)
         if logical == "decimal":
-            return Field(name, FieldKind.NUMBER, f"decimal, {schema.get('scale', 0)} places", help=help_text)
+            return Field(
+                name,
+                FieldKind.NUMBER,
+                tr("decimal, {count} places", count=schema.get("scale", 0)),
+                help=help_text,
+            )
         if isinstance(kind, dict | list) or kind in self.named:
             return self.field(kind, name)
         made = self._by_name(str(kind), name)

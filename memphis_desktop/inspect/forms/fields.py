@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from memphis_desktop.inspect.draft import parse_hex
+from memphis_desktop.language import tr
 
 BASE64 = "base64:"
 _HEX = "hex:"
@@ -19,12 +20,12 @@ _WHOLE = re.compile(r"[+-]?\d+")
 
 
 class FieldKind(Enum):
-    """What a field holds; the value is how it is called."""
+    """What a field holds."""
 
     TEXT = "text"
     INTEGER = "whole number"
     NUMBER = "number"
-    BOOLEAN = "true or false"
+    BOOLEAN = "true or false"  # untranslated: a key
     CHOICE = "choice"  # one of `options`
     BYTES = "bytes"
     OBJECT = "fields"
@@ -35,6 +36,20 @@ class FieldKind(Enum):
     ANY = "any JSON"
 
 
+_TITLES = {
+    FieldKind.TEXT: tr("text"),
+    FieldKind.INTEGER: tr("whole number"),
+    FieldKind.NUMBER: tr("number"),
+    FieldKind.BOOLEAN: tr("true or false"),
+    FieldKind.CHOICE: tr("choice"),
+    FieldKind.BYTES: tr("bytes"),
+    FieldKind.OBJECT: tr("fields"),
+    FieldKind.LIST: tr("list"),
+    FieldKind.MAP: tr("map"),
+    FieldKind.UNION: tr("one of"),
+    FieldKind.NULL: tr("nothing"),
+    FieldKind.ANY: tr("any JSON"),
+}
 SCALARS = frozenset(
     {
         FieldKind.TEXT,
@@ -96,7 +111,7 @@ class Field:
 
     def title(self) -> str:
         """Return the type as shown."""
-        return self.type_name or self.kind.value
+        return self.type_name or _TITLES[self.kind]
 
 
 def default_value(field: Field, depth: int = 0) -> Any:
@@ -139,29 +154,31 @@ def read_scalar(field: Field, text: str) -> Any:
     if kind is FieldKind.INTEGER:
         digits = text.replace("_", "").replace(",", "")
         if not _WHOLE.fullmatch(digits) or len(digits) > 4000:
-            raise FieldProblem(f"{text[:40]!r} is no whole number")
+            raise FieldProblem(tr("{text!r} is no whole number", text=text[:40]))
         number = int(digits)
         if field.low is not None and number < field.low:
-            raise FieldProblem(f"{field.title()} holds {field.low} at least")
+            raise FieldProblem(tr("{title} holds {low} at least", title=field.title(), low=field.low))
         if field.high is not None and number > field.high:
-            raise FieldProblem(f"{field.title()} holds {field.high} at most")
+            raise FieldProblem(tr("{title} holds {high} at most", title=field.title(), high=field.high))
         return number
     if kind is FieldKind.NUMBER:
         return _number(text)
     if kind is FieldKind.BOOLEAN:
         folded = text.lower()
         if folded not in ("true", "false"):
-            raise FieldProblem(f"{text[:40]!r} is neither true nor false")
+            raise FieldProblem(tr("{text!r} is neither true nor false", text=text[:40]))
         return folded == "true"
     if kind is FieldKind.CHOICE:
         if text not in field.options:
-            raise FieldProblem(f"{text[:40]!r} is not one of {', '.join(field.options[:12])}")
+            raise FieldProblem(
+                tr("{text!r} is not one of {options}", text=text[:40], options=", ".join(field.options[:12]))
+            )
         return text
     if kind is FieldKind.BYTES:
         return _bytes_text(text)
     if kind is FieldKind.NULL:
         return None
-    raise FieldProblem(f"{field.title()} is not typed as a text")
+    raise FieldProblem(tr("{title} is not typed as a text", title=field.title()))
 
 
 def _number(text: str) -> int | Decimal:
@@ -170,9 +187,9 @@ def _number(text: str) -> int | Decimal:
     try:
         number = Decimal(text)
     except InvalidOperation:
-        raise FieldProblem(f"{text[:40]!r} is no number") from None
+        raise FieldProblem(tr("{text!r} is no number", text=text[:40])) from None
     if not number.is_finite():
-        raise FieldProblem("JSON has no infinity and no NaN")
+        raise FieldProblem(tr("JSON has no infinity and no NaN"))
     return number
 
 
@@ -186,5 +203,5 @@ def _bytes_text(text: str) -> str:
     try:
         base64.b64decode(text.removeprefix(BASE64), validate=True)
     except (binascii.Error, ValueError):
-        raise FieldProblem("Write bytes as base64:… or hex:…") from None
+        raise FieldProblem(tr("Write bytes as base64:… or hex:…")) from None
     return text if text.startswith(BASE64) else BASE64 + text

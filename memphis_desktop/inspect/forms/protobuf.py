@@ -7,6 +7,7 @@ from dataclasses import replace
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from memphis_desktop.inspect.forms.fields import Field, FieldKind
+from memphis_desktop.language import tr
 
 _INTEGERS = {
     FieldDescriptor.TYPE_INT32: ("int32", 32, True), FieldDescriptor.TYPE_SINT32: ("sint32", 32, True),
@@ -26,15 +27,15 @@ _PLAIN = {
 _WELL_KNOWN = {
     "google.protobuf.Timestamp": (
         FieldKind.TEXT,
-        "A time such as 2026-11-28T10:00:00Z",
+        tr("A time such as 2026-11-28T10:00:00Z"),
         "1970-01-01T00:00:00Z",
     ),
-    "google.protobuf.Duration": (FieldKind.TEXT, "A span such as 1.5s", "0s"),
-    "google.protobuf.FieldMask": (FieldKind.TEXT, "Field names joined by commas", ""),
-    "google.protobuf.Struct": (FieldKind.ANY, "Any JSON object", {}),
-    "google.protobuf.Value": (FieldKind.ANY, "Any JSON", None),
-    "google.protobuf.ListValue": (FieldKind.ANY, "Any JSON list", []),
-    "google.protobuf.Any": (FieldKind.ANY, 'An object with "@type"', {}),
+    "google.protobuf.Duration": (FieldKind.TEXT, tr("A span such as 1.5s"), "0s"),
+    "google.protobuf.FieldMask": (FieldKind.TEXT, tr("Field names joined by commas"), ""),
+    "google.protobuf.Struct": (FieldKind.ANY, tr("Any JSON object"), {}),
+    "google.protobuf.Value": (FieldKind.ANY, tr("Any JSON"), None),
+    "google.protobuf.ListValue": (FieldKind.ANY, tr("Any JSON list"), []),
+    "google.protobuf.Any": (FieldKind.ANY, tr('An object with "@type"'), {}),
     "google.protobuf.BoolValue": (FieldKind.BOOLEAN, "", None),
     "google.protobuf.StringValue": (FieldKind.TEXT, "", None),
     "google.protobuf.BytesValue": (FieldKind.BYTES, "", None),
@@ -56,7 +57,7 @@ def message_field(descriptor: Descriptor, name: str = "") -> Field:
     if full in _WELL_KNOWN:
         kind, help_text, initial = _WELL_KNOWN[full]
         return Field(name, kind, full.rpartition(".")[2], help=help_text, initial=initial)
-    short = full.removeprefix("google.protobuf.")
+    short = full.removeprefix("google.protobuf.")  # untranslated: a name
     if short != full and short in _WELL_KNOWN_INTEGERS:
         low, high = bounds(*_WELL_KNOWN_INTEGERS[short])
         return Field(name, FieldKind.INTEGER, short, low=low, high=high)

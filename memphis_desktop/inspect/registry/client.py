@@ -19,12 +19,17 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from memphis_desktop.inspect.registry.source import BASIC, BEARER, RegistrySource
+from memphis_desktop.language import tr
 
 SECONDS = 10.0  # for a schema with everything it refers to
 MAX_ANSWER = 4 << 20  # bytes
 MAX_REFERENCES = 200  # documents one schema may refer to, through others too
 _ACCEPT = "application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, application/json"
-_NOT_FOUND = {40401: "subject", 40402: "version", 40403: "schema"}
+_NOT_FOUND = {
+    40401: tr("{host} has no such subject"),
+    40402: tr("{host} has no such version"),
+    40403: tr("{host} has no such schema"),
+}
 
 Result = TypeVar("Result")
 
@@ -92,7 +97,7 @@ class RegistryClient:
         async def ask(session: _Session) -> list[str]:
             answer = await session.get("subjects")
             if not isinstance(answer, list):
-                raise RegistryError("The answer is no list of subjects: is this a schema registry?")
+                raise RegistryError(tr("The answer is no list of subjects: is this a schema registry?"))
             return sorted(str(name) for name in answer)
 
         return self._run(ask)
@@ -102,7 +107,11 @@ class RegistryClient:
 
         source = self.source
         host = urlsplit(source.url).netloc
-        headers = {"Accept": _ACCEPT, "User-Agent": "memphis-desktop", **_authorization(source)}
+        headers = {
+            "Accept": _ACCEPT,  # untranslated: HTTP
+            "User-Agent": "memphis-desktop",
+            **_authorization(source),
+        }
         context = _tls_context(source)
 
         async def run() -> Result:
@@ -118,16 +127,28 @@ class RegistryClient:
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 return runner.run(run())
         except TimeoutError:
-            raise RegistryError(f"{host} did not answer within {self._seconds:g} s") from None
+            raise RegistryError(
+                tr("{host} did not answer within {seconds:g} s", host=host, seconds=self._seconds)
+            ) from None
         except aiohttp.ClientConnectorCertificateError as error:
-            raise RegistryError(f"The certificate of {host} is refused: {error.certificate_error}") from None
+            raise RegistryError(
+                tr(
+                    "The certificate of {host} is refused: {certificate_error}",
+                    host=host,
+                    certificate_error=error.certificate_error,
+                )
+            ) from None
         except aiohttp.ClientConnectorSSLError as error:
-            raise RegistryError(f"{host} does not speak TLS: {error.strerror or error}") from None
+            raise RegistryError(
+                tr("{host} does not speak TLS: {strerror}", host=host, strerror=error.strerror or error)
+            ) from None
         except aiohttp.ClientConnectorError as error:
             why = error.os_error.strerror or error.os_error
-            raise RegistryError(f"{host} cannot be reached: {why}") from None
+            raise RegistryError(tr("{host} cannot be reached: {why}", host=host, why=why)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise RegistryError(f"Asking {host} failed: {error or type(error).__name__}"[:300]) from None
+            raise RegistryError(
+                tr("Asking {host} failed: {error}", host=host, error=error or type(error).__name__)[:300]
+            ) from None
 
 
 class _Session:
@@ -147,11 +168,22 @@ class _Session:
             while len(body) <= MAX_ANSWER and (more := await answer.content.read(MAX_ANSWER + 1 - len(body))):
                 body += more
             if len(body) > MAX_ANSWER:
-                raise RegistryError(f"{self._host} answered with more than {MAX_ANSWER:,} bytes", final=True)
-            if 300 <= answer.status < 400:
-                where = answer.headers.get("Location", "another address")[:200]
                 raise RegistryError(
-                    f"{self._host} points to {where}: enter that address if it is the right one"
+                    tr(
+                        "{host} answered with more than {max_answer:,} bytes",
+                        host=self._host,
+                        max_answer=MAX_ANSWER,
+                    ),
+                    final=True,
+                )
+            if 300 <= answer.status < 400:
+                where = answer.headers.get("Location", tr("another address"))[:200]  # untranslated: HTTP
+                raise RegistryError(
+                    tr(
+                        "{host} points to {where}: enter that address if it is the right one",
+                        host=self._host,
+                        where=where,
+                    )
                 )
             try:
                 found = orjson.loads(body)
@@ -160,7 +192,9 @@ class _Session:
             if answer.status != 200:
                 raise _refusal(self._host, answer.status, answer.reason, found)
             if found is None:
-                raise RegistryError(f"{self._host} did not answer with JSON: is this a schema registry?")
+                raise RegistryError(
+                    tr("{host} did not answer with JSON: is this a schema registry?", host=self._host)
+                )
             return found
 
     async def complete(self, found: dict[str, Any], number: int) -> Fetched:
@@ -177,10 +211,16 @@ class _Session:
                 if name in references:
                     continue
                 if (subject, version) in trail:
-                    raise RegistryError(f"{subject} version {version} refers to itself", final=True)
+                    raise RegistryError(
+                        tr("{subject} version {version} refers to itself", subject=subject, version=version),
+                        final=True,
+                    )
                 asked += 1
                 if asked > MAX_REFERENCES:
-                    raise RegistryError(f"it refers to more than {MAX_REFERENCES} schemas", final=True)
+                    raise RegistryError(
+                        tr("it refers to more than {max_references} schemas", max_references=MAX_REFERENCES),
+                        final=True,
+                    )
                 inner = _object(await self.get(f"subjects/{quote(subject, safe='')}/versions/{version}"))
                 await follow(inner, (*trail, (subject, version)))
                 references[name] = str(inner.get("schema", ""))
@@ -199,26 +239,30 @@ class _Session:
 def _refusal(host: str, status: int, reason: str | None, found: Any) -> RegistryError:
     fields = found if isinstance(found, dict) else {}
     if status == 401:
-        return RegistryError(f"{host} refuses this login")
+        return RegistryError(tr("{host} refuses this login", host=host))
     if status == 403:
-        return RegistryError(f"{host} does not let this login read that")
-    kind = _NOT_FOUND.get(_int(fields.get("error_code")))
-    if kind is not None:
-        return RegistryError(f"{host} has no such {kind}", final=True)
+        return RegistryError(tr("{host} does not let this login read that", host=host))
+    missing = _NOT_FOUND.get(_int(fields.get("error_code")))
+    if missing is not None:
+        return RegistryError(missing.format(host=host), final=True)
     text = str(fields.get("message") or reason or "").strip()[:200]
-    hint = ": is this the address of a schema registry?" if status == 404 else f": {text}" if text else ""
-    return RegistryError(f"{host} answered {status}{hint}", final=status == 404)
+    if status == 404:
+        why = tr("{host} answered {status}: is this the address of a schema registry?", host=host, status=404)
+        return RegistryError(why, final=True)
+    if text:
+        return RegistryError(tr("{host} answered {status}: {text}", host=host, status=status, text=text))
+    return RegistryError(tr("{host} answered {status}", host=host, status=status))
 
 
 def _authorization(source: RegistrySource) -> dict[str, str]:
     secret = _secret(source.secret)
     if source.login == BASIC:
         text = base64.b64encode(f"{source.user}:{secret}".encode()).decode()
-        return {"Authorization": f"Basic {text}"}
+        return {"Authorization": f"Basic {text}"}  # untranslated: HTTP
     if source.login == BEARER:
         if any(code < " " for code in secret):
-            raise RegistryError("The token holds a line break or another control character")
-        return {"Authorization": f"Bearer {secret}"}
+            raise RegistryError(tr("The token holds a line break or another control character"))
+        return {"Authorization": f"Bearer {secret}"}  # untranslated: HTTP
     return {}
 
 
@@ -229,7 +273,7 @@ def _secret(value: str) -> str:
     try:
         return resolve(value)
     except ConnectionFailure as error:
-        raise RegistryError(f"The secret is not to be had: {error.text}") from None
+        raise RegistryError(tr("The secret is not to be had: {text}", text=error.text)) from None
 
 
 def _tls_context(source: RegistrySource) -> ssl.SSLContext | bool:
@@ -238,12 +282,14 @@ def _tls_context(source: RegistrySource) -> ssl.SSLContext | bool:
     try:
         return ssl.create_default_context(cafile=str(Path(source.ca_file).expanduser()))
     except (OSError, ssl.SSLError) as error:
-        raise RegistryError(f"{source.ca_file} cannot be used: {error}") from None
+        raise RegistryError(
+            tr("{ca_file} cannot be used: {error}", ca_file=source.ca_file, error=error)
+        ) from None
 
 
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise RegistryError("The answer is no schema: is this a schema registry?")
+        raise RegistryError(tr("The answer is no schema: is this a schema registry?"))
     return value
 
 

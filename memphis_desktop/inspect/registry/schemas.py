@@ -19,6 +19,7 @@ from memphis_desktop.inspect.decode.schemas import AvroSchema, ProtobufTypes, Sc
 from memphis_desktop.inspect.registry import wire
 from memphis_desktop.inspect.registry.client import SECONDS, Fetched, RegistryClient, RegistryError
 from memphis_desktop.inspect.registry.source import RegistrySource
+from memphis_desktop.language import tr
 
 MAX_KEPT = 2_000  # schemas of one registry
 REFUSED_SECONDS = 300.0  # what the registry does not have is not asked for again so soon
@@ -54,11 +55,13 @@ class RegistrySchema:
             name = wire.message_name(schema.file(self.file), path)
             found = schema.get(name)
             if found is None:
-                raise DecodeError(f"its schema has no message {name}", wire.MARK_SIZE)
-            return found.parse(payload[start:]), f"Protobuf {name}"
+                raise DecodeError(tr("its schema has no message {name}", name=name), wire.MARK_SIZE)
+            return found.parse(payload[start:]), f"Protobuf {name}"  # untranslated: names
         if isinstance(schema, AvroSchema):
-            return schema.parse_exactly(payload[wire.MARK_SIZE :]), f"Avro {schema.name}"
-        return exact_json.parse(payload[wire.MARK_SIZE :]), f"JSON {schema.name}"
+            return schema.parse_exactly(
+                payload[wire.MARK_SIZE :]
+            ), f"Avro {schema.name}"  # untranslated: names
+        return exact_json.parse(payload[wire.MARK_SIZE :]), f"JSON {schema.name}"  # untranslated: names
 
     @property
     def kind(self) -> str:
@@ -79,7 +82,7 @@ def compiled(fetched: Fetched) -> RegistrySchema:
             return RegistrySchema(fetched, JsonSchema.from_bytes(fetched.text.encode(), documents=documents))
         except JsonSchemaError as error:
             raise SchemaError(str(error)) from None
-    raise SchemaError(f"Schemas of the type {fetched.kind[:40]} cannot be read here")
+    raise SchemaError(tr("Schemas of the type {kind} cannot be read here", kind=fetched.kind[:40]))
 
 
 def _protobuf(fetched: Fetched) -> RegistrySchema:
@@ -145,13 +148,19 @@ class RegistrySchemas:
             raise SchemaMissing(found[0], 1)
         assert future is not None
         if not wait:
-            raise SchemaMissing(f"schema {number} is being read from {self.source.name}", 1, pending=True)
+            raise SchemaMissing(
+                tr("schema {number} is being read from {name}", number=number, name=self.source.name),
+                1,
+                pending=True,
+            )
         try:
             return future.result(SECONDS * 2)
         except (RegistryError, SchemaError) as error:
-            raise SchemaMissing(f"schema {number}: {error}", 1) from None
+            raise SchemaMissing(tr("schema {number}: {error}", number=number, error=error), 1) from None
         except (TimeoutError, CancelledError):
-            reason = f"schema {number}: {self.source.name} is asked for too much at once"
+            reason = tr(
+                "schema {number}: {name} is asked for too much at once", number=number, name=self.source.name
+            )
             raise SchemaMissing(reason, 1) from None
 
     def is_known(self, number: int) -> bool:
@@ -164,7 +173,11 @@ class RegistrySchemas:
         number = wire.schema_id(payload)
         schema = self.get(number, wait=self.arrived is None or not _on_a_loop())
         value, title = schema.read(payload)
-        return value, f"{title} (schema {number} of {self.source.name})", schema
+        return (
+            value,
+            tr("{title} (schema {number} of {name})", title=title, number=number, name=self.source.name),
+            schema,
+        )
 
     def latest(self, subject: str) -> RegistrySchema:
         """Return the newest schema of a subject, asked for anew; for a thread.
@@ -210,7 +223,10 @@ class RegistrySchemas:
             del self._kept[number]
             found = None
         if found is None and number not in self._asked and now < self._resting_until:
-            return (f"too many payloads name schemas that {self.source.name} does not have", now)
+            return (
+                tr("too many payloads name schemas that {name} does not have", name=self.source.name),
+                now,
+            )
         return found
 
     def _ask(self, number: int) -> Future[RegistrySchema]:
@@ -230,7 +246,7 @@ class RegistrySchemas:
     # In a thread --------------------------------------------------------------------------------
 
     def _fetch(self, number: int) -> RegistrySchema:
-        entry: _Kept = (f"schema {number} was not read", 0.0)
+        entry: _Kept = (tr("schema {number} was not read", number=number), 0.0)
         unknown = False
         problem = ""
         try:
@@ -240,13 +256,19 @@ class RegistrySchemas:
             unknown = error.final
             problem = "" if error.final else str(error)
             seconds = REFUSED_SECONDS if error.final else FAILED_SECONDS
-            entry = (f"schema {number}: {error}", time.monotonic() + seconds)
+            entry = (tr("schema {number}: {error}", number=number, error=error), time.monotonic() + seconds)
             raise
         except SchemaError as error:
-            entry = (f"schema {number}: {error}", time.monotonic() + REFUSED_SECONDS)
+            entry = (
+                tr("schema {number}: {error}", number=number, error=error),
+                time.monotonic() + REFUSED_SECONDS,
+            )
             raise
         except Exception as error:  # whatever a registry sends, it is no fault of the program
-            entry = (f"schema {number} cannot be used: {error}"[:300], time.monotonic() + REFUSED_SECONDS)
+            entry = (
+                tr("schema {number} cannot be used: {error}", number=number, error=error)[:300],
+                time.monotonic() + REFUSED_SECONDS,
+            )
             raise SchemaError(entry[0]) from error
         finally:
             with self._lock:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from memphis_desktop.language import tr
+
 NONE, BASIC, BEARER = "none", "basic", "bearer"
 LOGINS = (NONE, BASIC, BEARER)
 
@@ -37,26 +39,26 @@ class RegistrySource:
     def problem(self) -> str:
         """Return why it cannot be used, or nothing."""
         if not self.name.strip() or "/" in self.name:
-            return "Give the registry a name without a slash"
+            return tr("Give the registry a name without a slash")
         try:
             parts = urlsplit(self.url)
             port = parts.port  # raises for what is no number
         except ValueError:
-            return "This is not an address"
+            return tr("This is not an address")
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-            return "The address begins with https:// or http:// and names a host"
+            return tr("The address begins with https:// or http:// and names a host")
         if parts.username is not None or parts.password is not None:
-            return "Write user and password into their own fields, not into the address"
+            return tr("Write user and password into their own fields, not into the address")
         if parts.query or parts.fragment:
-            return "The address ends with its path"
+            return tr("The address ends with its path")
         if self.login not in LOGINS:
-            return f"{self.login!r} is no way to log in"
+            return tr("{login!r} is no way to log in", login=self.login)
         if self.login == BASIC and not self.user:
-            return "Type the user, or the API key"
+            return tr("Type the user, or the API key")
         if self.login == BEARER and not self.secret:
-            return "Type the token"
+            return tr("Type the token")
         if self.ca_file and not Path(self.ca_file).expanduser().is_file():
-            return f"There is no file {self.ca_file}"
+            return tr("There is no file {ca_file}", ca_file=self.ca_file)
         return ""
 
     def record(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 
 from memphis_desktop.inspect.decode.model import DecodeError
+from memphis_desktop.language import tr
 
 MARK_SIZE = 5
 MAX_STEPS = 32  # messages within messages
@@ -22,9 +23,9 @@ def has_mark(payload: bytes) -> bool:
 def schema_id(payload: bytes) -> int:
     """Return the id a payload names; raises DecodeError when it names none."""
     if payload[:1] != b"\0":
-        raise DecodeError("begins with no zero byte, the mark of a schema registry", 0)
+        raise DecodeError(tr("begins with no zero byte, the mark of a schema registry"), 0)
     if len(payload) < MARK_SIZE:
-        raise DecodeError("ends within the id of its schema", len(payload))
+        raise DecodeError(tr("ends within the id of its schema"), len(payload))
     return int.from_bytes(payload[1:MARK_SIZE])
 
 
@@ -43,13 +44,13 @@ def read_path(payload: bytes, start: int = MARK_SIZE) -> tuple[tuple[int, ...], 
     if count == 0:
         return (0,), position
     if not 0 < count <= MAX_STEPS:
-        raise DecodeError("the path to the message type is no path", start)
+        raise DecodeError(tr("the path to the message type is no path"), start)
     steps = []
     for _ in range(count):
         at = position
         step, position = _number(payload, position)
         if step < 0:
-            raise DecodeError("the path to the message type is no path", at)
+            raise DecodeError(tr("the path to the message type is no path"), at)
         steps.append(step)
     return tuple(steps), position
 
@@ -71,7 +72,9 @@ def message_name(file: FileDescriptorProto, path: tuple[int, ...]) -> str:
     for step in path:
         types = [entry for entry in types if not entry.options.map_entry]
         if step >= len(types):
-            raise DecodeError(f"its schema has no message number {'.'.join(map(str, path))}", MARK_SIZE)
+            raise DecodeError(
+                tr("its schema has no message number {path}", path=".".join(map(str, path))), MARK_SIZE
+            )
         names.append(types[step].name)
         types = list(types[step].nested_type)
     return ".".join(names)
@@ -98,7 +101,7 @@ def _number(data: bytes, position: int) -> tuple[int, int]:
     start, result, shift = position, 0, 0
     while True:
         if position >= len(data) or shift > 63:
-            raise DecodeError("the path to the message type is cut off", start)
+            raise DecodeError(tr("the path to the message type is cut off"), start)
         byte = data[position]
         position += 1
         result |= (byte & 0x7F) << shift
