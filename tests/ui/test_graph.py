@@ -7,7 +7,7 @@ from datetime import UTC, timedelta, timezone
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from PySide6.QtGui import QAccessible, QWheelEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -18,9 +18,9 @@ from memphis_desktop.ui.components.graph import (
     Series,
     TimeSeriesGraph,
     value_at,
-    with_gaps,
 )
 from memphis_desktop.ui.components.graph_axes import nice_step, tick_times
+from memphis_desktop.ui.components.graph_lines import in_view, with_gaps
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 
 START = 1_700_000_000.0
@@ -29,6 +29,19 @@ START = 1_700_000_000.0
 def series(name: str, count: int = 120, *, fill: bool = False) -> Series:
     times = START + np.arange(count, dtype=np.float64)
     return Series(name, times, np.linspace(0.0, 100.0, count), fill)
+
+
+class _Paints(QObject):
+    """Writes down each paint of a widget."""
+
+    def __init__(self, seen: list[int], parent: QObject) -> None:
+        super().__init__(parent)
+        self._seen = seen
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint:
+            self._seen.append(1)
+        return False
 
 
 @pytest.fixture
@@ -214,3 +227,61 @@ def test_a_sentence_says_how_each_line_ran(qtbot: QtBot) -> None:
     )
     graph.time_range.fix(now - 130, now)
     assert "billing: fell from 500 to 40 in 2\N{NO-BREAK SPACE}min" in graph.summary()
+
+
+def test_an_update_is_painted_once(graph: TimeSeriesGraph, qtbot: QtBot) -> None:
+    """Neither a range put into effect late nor the crosshair, legend or labels make it paint again."""
+
+    def shown(moment: int) -> list[Series]:
+        times = START + moment + np.arange(120, dtype=np.float64)
+        return [Series(name, times, np.linspace(0.0, 100.0 + moment * 7, 120)) for name in ("in", "out")]
+
+    def settle() -> None:
+        before = -1
+        while before != len(paints):
+            before = len(paints)
+            for _ in range(4):
+                QApplication.processEvents()
+
+    paints: list[int] = []
+    viewport = graph._widget.viewport()
+    watch = _Paints(paints, viewport)
+    viewport.installEventFilter(watch)
+    graph.set_series(shown(0))
+    settle()
+    assert paints
+    for moment in range(1, 6):
+        paints.clear()
+        graph.set_series(shown(moment))
+        graph.time_range.fix(START + moment, START + moment + 120)
+        settle()
+        assert len(paints) == 1
+
+
+def test_peaks_and_gaps_of_a_long_line_are_drawn() -> None:
+    times = np.arange(100_000, dtype=np.float64)
+    values = np.sin(times / 500)
+    values[40_123], values[70_321] = 9.0, -9.0
+    values[50_000:50_500] = np.nan
+    drawn_times, drawn = in_view(times, values, 10_000.0, 90_000.0, 400)
+    assert len(drawn) == len(drawn_times) <= 2 * 402
+    assert (np.nanmax(drawn), np.nanmin(drawn)) == (9.0, -9.0)
+    assert (np.diff(drawn_times) >= 0).all()
+    assert (drawn_times[0], drawn_times[-1]) == (9_999.0, 90_000.0)
+    gap = drawn_times[np.isnan(drawn)]
+    assert len(gap)
+    assert gap.min() >= 49_800
+    assert gap.max() <= 50_700
+    for moved in (1.0, 13.0):  # what stays in view is drawn as before
+        later_times, later = in_view(times, values, 10_000.0 + moved, 90_000.0 + moved, 400)
+        kept = np.isin(later_times, drawn_times[4:-4])
+        assert kept.sum() >= len(drawn_times) - 8
+        same = np.isin(drawn_times, later_times[kept])
+        np.testing.assert_array_equal(drawn[same], later[kept])
+
+
+def test_few_samples_are_drawn_as_they_are() -> None:
+    times = np.arange(100, dtype=np.float64)
+    drawn_times, drawn = in_view(times, times * 2, 10.5, 20.5, 400)
+    assert drawn_times.tolist() == [float(moment) for moment in range(10, 22)]
+    assert drawn.tolist() == [2.0 * moment for moment in range(10, 22)]

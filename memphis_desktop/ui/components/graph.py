@@ -21,6 +21,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.graph_axes import TimeAxis, ValueAxis
 from memphis_desktop.ui.components.graph_legend import Legend, LegendEntry
+from memphis_desktop.ui.components.graph_lines import in_view, with_gaps
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.theme import fonts
@@ -37,8 +38,8 @@ _DASHES = (
     Qt.PenStyle.DashDotLine,
 )
 _UNIT_FROM = 420  # the width from which the unit stands beside the title
+_FILLED_LINE = 1.001  # Qt blends a translucent line of width 1 pixel by pixel: a hundred times as long
 _STEADY = 0.05  # less than this part of the value is no change worth a word
-_GAP_FACTOR = 4.0  # a step this much longer than the usual one is a gap, not a line
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +153,8 @@ class TimeSeriesGraph(QFrame):
         self._format = unit_formatter(unit)
         self._series: list[Series] = []
         self._marks: list[Mark] = []
-        self._curves: list[pg.PlotDataItem] = []
+        self._curves: list[pg.PlotCurveItem] = []
+        self._lines: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []  # with their gaps
         self._ends: list[pg.TextItem] = []
         self._mark_lines: list[pg.InfiniteLine] = []
         self._maximum: float | None = None
@@ -173,18 +175,14 @@ class TimeSeriesGraph(QFrame):
         )
         self._series = list(series)
         while len(self._curves) < len(series):
-            # ClipToView and peak down-sampling keep an hour of seconds cheap and lose no spike.
-            curve = pg.PlotDataItem(
-                clipToView=True, autoDownsample=True, downsampleMethod="peak", antialias=True
-            )
+            curve = pg.PlotCurveItem(antialias=True)
             self._plot.addItem(curve, ignoreBounds=True)
             self._curves.append(curve)
         for extra in self._curves[len(series) :]:
             extra.setData([], [])
-        for curve, one in zip(self._curves, series, strict=False):
-            times, values = (one.times, one.values) if one.gaps_marked else with_gaps(one.times, one.values)
-            # Drawing around gaps costs many small paths: done only where there are any.
-            curve.setData(times, values, connect="finite" if np.isnan(values).any() else "all")
+        self._lines = [
+            (one.times, one.values) if one.gaps_marked else with_gaps(one.times, one.values) for one in series
+        ]
         if restyle:
             self._restyle()
             self.setAccessibleDescription(self.summary())
@@ -328,6 +326,7 @@ class TimeSeriesGraph(QFrame):
         self._brushed = pg.LinearRegionItem(movable=False)
         self._brushed.hide()
         self._plot.addItem(self._brushed, ignoreBounds=True)
+        self._box.sigResized.connect(self._draw_lines)
         self._widget.scene().sigMouseMoved.connect(self._mouse_moved)
         self._widget.installEventFilter(self)
 
@@ -375,9 +374,19 @@ class TimeSeriesGraph(QFrame):
 
     def _apply_range(self) -> None:
         start, end = self.time_range.bounds(self._latest())
-        self._plot.setXRange(start, end, padding=0)
-        low, high = self._value_bounds(start, end)
-        self._plot.setYRange(low, high, padding=0)
+        self._plot.setRange(xRange=(start, end), yRange=self._value_bounds(start, end), padding=0)
+        self._draw_lines()
+        if self.isVisible():
+            # Else the range takes effect while the scene is being painted, and that makes it paint again.
+            self._widget.scene().prepareForPaint()
+
+    def _draw_lines(self) -> None:
+        """Give the curves what of the lines is in view, as finely as the pixels can show."""
+        start, end = self._box.viewRange()[0]
+        for curve, (times, values) in zip(self._curves, self._lines, strict=False):
+            times, values = in_view(times, values, start, end, int(self._box.width()))
+            # Drawing around gaps costs many small paths: done only where there are any.
+            curve.setData(times, values, connect="finite" if np.isnan(values).any() else "all")
 
     def _latest(self) -> float | None:
         """While following, the right edge is the last sample if that is fresh: lines reach the edge."""
@@ -471,7 +480,7 @@ class TimeSeriesGraph(QFrame):
             axis.setTickFont(caption)
         self._grid_pen = pg.mkPen(grid)
         self._value_axis.setGrid(90 if look.dark else 110)
-        self._value_axis.setTickPen(pg.mkPen(look.line_strong))
+        self._value_axis.setTickPen(pg.mkPen(look.line_strong, width=_FILLED_LINE))
         self._crosshair.setPen(pg.mkPen(look.muted, width=1))
         self._limit.setPen(pg.mkPen(look.bad, width=1, style=Qt.PenStyle.DashLine))
         brush = QColor(look.accent)
@@ -553,20 +562,3 @@ def value_at(one: Series, moment: float | None) -> float | None:
     if index < 0 or not np.isfinite(one.values[index]):
         return None
     return float(one.values[index])
-
-
-def with_gaps(
-    times: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Put a NaN where samples are missing, so that the line breaks there instead of joining."""
-    if len(times) < 3:
-        return times, values
-    steps = np.diff(times)
-    usual = float(np.median(steps))
-    holes = np.nonzero(steps > max(_GAP_FACTOR * usual, 2.5))[0] if usual > 0 else np.array([], dtype=int)
-    if not len(holes):
-        return times, values
-    return (
-        np.insert(times, holes + 1, times[holes] + usual),
-        np.insert(np.asarray(values, dtype=np.float64), holes + 1, np.nan),
-    )

@@ -37,7 +37,15 @@ def _label(moment: datetime, step: float) -> str:
     return figures.named_day(moment) if step >= _DAY else figures.clock(moment, seconds=step < _MINUTE)
 
 
-class TimeAxis(pg.AxisItem):  # type: ignore[misc]
+class _Axis(pg.AxisItem):  # type: ignore[misc]
+    """An axis without a label."""
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        self.enableAutoSIPrefix(False)  # it lays out the empty label again with every change of the range
+
+
+class TimeAxis(_Axis):
     """The time axis in the chosen zone."""
 
     def __init__(self) -> None:
@@ -68,7 +76,7 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc]
         return _label(datetime.fromtimestamp(value, UTC).astimezone(self.zone), spacing)
 
 
-class ValueAxis(pg.AxisItem):  # type: ignore[misc]
+class ValueAxis(_Axis):
     """The value axis, in the words of its unit."""
 
     def __init__(self, formatter: Callable[[float | None], str]) -> None:
