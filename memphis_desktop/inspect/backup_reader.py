@@ -31,6 +31,7 @@ from typing import IO, Any, cast
 
 from memphis_desktop.inspect.files import DUMP_MAGIC, FileProblem, read_dump
 from memphis_desktop.inspect.message import InspectedMessage, parse_time
+from memphis_desktop.language import tr
 from memphis_desktop.protocol.snapshot import archive
 from memphis_desktop.protocol.snapshot.block_records import (
     MAX_BLOCK,
@@ -43,7 +44,7 @@ from memphis_desktop.protocol.snapshot.block_records import (
 from memphis_desktop.protocol.snapshot.s2_frames import FrameReader, InvalidFrames
 
 DESCRIPTION = "backup.json"
-OWN_FORMAT = "memphis-desktop station backup"
+OWN_FORMAT = "memphis-desktop station backup"  # untranslated: a key
 OWN_MESSAGES = "messages.mdump"
 SNAPSHOTS = ("stream.arc.s2", "stream.tar.s2")
 SNAPSHOT_SUFFIX = ".s2"
@@ -54,7 +55,6 @@ _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 _PIECE = 128 * 1024
 _MAX_DESCRIPTION = 16 << 20
 _MOST_NAMES = 5
-_AT_START = "before its first message"
 _TAR_END = bytes(1024)
 
 _Blocks = Generator[bytes, None, None]
@@ -122,7 +122,9 @@ def summary(path: Path) -> BackupSummary:
     try:
         return _Backup(path).summary
     except OSError as error:
-        raise FileProblem(f"{path} cannot be read: {error.strerror}") from None
+        raise FileProblem(
+            tr("{path} cannot be read: {strerror}", path=path, strerror=error.strerror)
+        ) from None
 
 
 def read_backup(path: Path) -> Iterator[InspectedMessage]:
@@ -134,26 +136,56 @@ def read_backup(path: Path) -> Iterator[InspectedMessage]:
     try:
         yield from _Backup(path).messages()
     except OSError as error:
-        raise FileProblem(f"{path} cannot be read: {error.strerror}") from None
+        raise FileProblem(
+            tr("{path} cannot be read: {strerror}", path=path, strerror=error.strerror)
+        ) from None
 
 
 def several(folder: Path) -> str:
     """Say which backups lie side by side in a folder, as those of a whole account do; nothing for none."""
     found = sorted(entry.parent.name for entry in folder.glob(f"*/{DESCRIPTION}"))
     names = ", ".join(found[:_MOST_NAMES]) + (" …" if len(found) > _MOST_NAMES else "")
-    return f"{folder} holds backups of several stations ({names}). Open one of them" if found else ""
+    return (
+        tr(
+            "{folder} holds backups of several stations ({names}). Open one of them",
+            folder=folder,
+            names=names,
+        )
+        if found
+        else ""
+    )
 
 
 def _description(path: Path) -> dict[str, Any]:
     if path.stat().st_size > _MAX_DESCRIPTION:
-        raise FileProblem(f"{path.name} is too large to describe a backup")
+        raise FileProblem(tr("{name} is too large to describe a backup", name=path.name))
     try:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
-        raise FileProblem(f"{path.name} is damaged: it is no JSON") from None
+        raise FileProblem(tr("{name} is damaged: it is no JSON", name=path.name)) from None
     if not isinstance(values, dict):
-        raise FileProblem(f"{path.name} describes no backup")
+        raise FileProblem(tr("{name} describes no backup", name=path.name))
     return values
+
+
+def _damaged(number: int, sequence: int) -> str:
+    """Say behind which message a backup is damaged; 0 when there is none before."""
+    if not number:
+        return tr("The backup is damaged before its first message")
+    return tr(
+        "The backup is damaged after message {number}, sequence {sequence}", number=number, sequence=sequence
+    )
+
+
+def _not_whole(number: int, sequence: int) -> str:
+    """Say behind which message a backup ends too early; 0 when there is none."""
+    if not number:
+        return tr("The backup is not whole: it ends before its first message")
+    return tr(
+        "The backup is not whole: it ends after message {number}, sequence {sequence}",
+        number=number,
+        sequence=sequence,
+    )
 
 
 class _Backup:
@@ -176,20 +208,33 @@ class _Backup:
     def _described_file(self) -> Path:
         own = self._values.get("format") == OWN_FORMAT
         if not own and not _is_description(self._values):
-            raise FileProblem(f"{self._folder / DESCRIPTION} describes no backup of a station")
+            raise FileProblem(
+                tr("{folder} describes no backup of a station", folder=self._folder / DESCRIPTION)
+            )
         names = (OWN_MESSAGES,) if own else SNAPSHOTS
         for name in names:
             if (self._folder / name).is_file():
                 return self._folder / name
-        raise FileProblem(f"The backup in {self._folder} is not whole: {' or '.join(names)} is missing")
+        raise FileProblem(
+            tr(
+                "The backup in {folder} is not whole: {names} is missing",
+                folder=self._folder,
+                names=tr(" or ").join(names),
+            )
+        )
 
     def _server_meta(self) -> dict[str, Any]:
         if not (self._folder / SERVER_META).is_file():
-            raise FileProblem(several(self._folder) or f"{self._folder} holds no backup of a station")
+            raise FileProblem(
+                several(self._folder) or tr("{folder} holds no backup of a station", folder=self._folder)
+            )
         if (self._folder / "meta.key").exists():
             raise FileProblem(
-                f"The messages in {self._folder} are encrypted with a key of the server."
-                " A backup taken from the running server is not"
+                tr(
+                    "The messages in {folder} are encrypted with a key of the server."
+                    " A backup taken from the running server is not",
+                    folder=self._folder,
+                )
             )
         return {"config": _description(self._folder / SERVER_META)}
 
@@ -226,7 +271,7 @@ class _Backup:
                 file.seek(len(DUMP_MAGIC))
                 yield from read_dump(file)
         elif not _is_snapshot(head):
-            raise FileProblem(f"{self._file} is no backup of a station")
+            raise FileProblem(tr("{file} is no backup of a station", file=self._file))
         elif self._holds_archive():
             with self._open() as content:
                 yield from self._of_archive(content)
@@ -242,32 +287,32 @@ class _Backup:
             with self._open() as content:
                 return content.read(len(archive.MAGIC)) == archive.MAGIC
         except (InvalidFrames, EOFError):
-            raise FileProblem(f"The backup is damaged {_AT_START}") from None
+            raise FileProblem(_damaged(0, 0)) from None
 
     def _of_archive(self, content: _Content) -> Iterator[InspectedMessage]:
         reader = archive.ArchiveReader()
-        stream, number, at = self.summary.stream, 0, _AT_START
+        stream, number, last = self.summary.stream, 0, 0
         try:
             while piece := content.read(_PIECE):
                 reader.feed(piece)
                 while (entry := reader.next_entry()) is not None:
                     if entry.sequence:
                         number += 1
-                        at = f"after message {number}, sequence {entry.sequence}"
+                        last = entry.sequence
                         yield _message(stream, entry.sequence, entry.time_ns, entry.name, entry)
                     elif entry.is_end:
                         return
         except (archive.InvalidArchive, InvalidFrames):
-            raise FileProblem(f"The backup is damaged {at}") from None
+            raise FileProblem(_damaged(number, last)) from None
         except EOFError:
             pass
-        raise FileProblem(f"The backup is not whole: it ends {at}")
+        raise FileProblem(_not_whole(number, last))
 
     def _of_blocks(self, blocks: Callable[[], _Blocks]) -> Iterator[InspectedMessage]:
         """Yield the messages of blocks, which are read twice: first for what was removed."""
         removed = Sequences()
         stream, kept = self.summary.stream, max(0, self.summary.first_sequence - 1)
-        number, at = 0, _AT_START
+        number = last = 0
         try:
             for record in _records(blocks()):
                 if record.is_tombstone:
@@ -280,12 +325,13 @@ class _Backup:
                     continue
                 kept = record.sequence
                 number += 1
-                at = f"after message {number}, sequence {kept}"
+                last = kept
                 yield _message(stream, kept, record.time_ns, record.subject, record)
         except EOFError:
-            raise FileProblem(f"The backup is not whole: it ends {at}") from None
+            raise FileProblem(_not_whole(number, last)) from None
         except (InvalidBlock, InvalidFrames) as error:
-            raise FileProblem(f"The backup is damaged {at}: {error}") from None
+            where = _damaged(number, last)
+            raise FileProblem(tr("{where}: {error}", where=where, error=error)) from None
 
     def _server_blocks(self) -> _Blocks:
         found = [
@@ -295,7 +341,7 @@ class _Backup:
         ]
         for _, entry in sorted(found):
             if entry.stat().st_size > MAX_BLOCK:
-                raise InvalidBlock("a message block is larger than any server makes")
+                raise InvalidBlock(tr("a message block is larger than any server makes"))
             yield entry.read_bytes()
 
     def _tar_blocks(self) -> _Blocks:
@@ -312,7 +358,7 @@ class _Backup:
                         if folder != _BLOCKS or number == name or not number.isdigit():
                             continue
                         if int(number) <= before or not member.isreg() or member.size > MAX_BLOCK:
-                            raise InvalidBlock("the blocks of messages are not those of a server")
+                            raise InvalidBlock(tr("the blocks of messages are not those of a server"))
                         before = int(number)
                         file = tar.extractfile(member)
                         assert file is not None  # regular files have a content

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 
 MAX_MESSAGES = 200
 MAX_PAYLOAD = 1 << 20
@@ -78,11 +79,14 @@ class Collection:
         new = [Kept(connection, message) for message in messages]
         new = [entry for entry in new if entry.identity not in known]
         if any(len(entry.message.payload) > MAX_PAYLOAD for entry in new):
-            raise CollectionFull("Payloads of more than 1 MiB are not put aside; export them instead.")
+            raise CollectionFull(tr("Payloads of more than 1 MiB are not put aside; export them instead."))
         size = sum(entry.message.size for entry in (*self.kept, *new))
         if len(self.kept) + len(new) > MAX_MESSAGES or size > MAX_BYTES:
             raise CollectionFull(
-                f"{MAX_MESSAGES} messages and 16 MiB can be put aside; remove some or export these instead."
+                tr(
+                    "{count} messages and 16 MiB can be put aside; remove some or export these instead.",
+                    count=MAX_MESSAGES,
+                )
             )
         self.kept += new
         return len(new)

@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.protocol.parser import Parser
 
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
 from memphis_desktop.proxy import ProxiedClient, ProxyFailure
 
 _REFUSED = re.compile(r'publish to "([^"]+)"', re.IGNORECASE)
@@ -251,8 +252,8 @@ class ReadConnection:
         except (errors.Error, OSError, TimeoutError, ProxyFailure) as error:
             with suppress(errors.Error, OSError):
                 await client.close()
-            text = str(error) or f"no answer in {OPEN_SECONDS:g} s"
-            raise ReadError(0, 0, f"Could not open the reading connection: {text}") from error
+            text = str(error) or tr("no answer in {open_seconds:g} s", open_seconds=OPEN_SECONDS)
+            raise ReadError(0, 0, tr("Could not open the reading connection: {text}", text=text)) from error
         except BaseException:  # cancelled on the way: no socket stays behind
             with suppress(Exception):
                 await client.close()
@@ -269,7 +270,9 @@ class ReadConnection:
             return
         for subject, done in list(self._refusable.values()):
             if subject.lower() == match.group(1).lower() and not done.done():
-                done.set_exception(ReadError(403, 0, f"This login may not publish to {subject}"))
+                done.set_exception(
+                    ReadError(403, 0, tr("This login may not publish to {subject}", subject=subject))
+                )
 
     async def _subscribe(self) -> None:
         self._inbox = self._client.new_inbox()
@@ -285,7 +288,9 @@ class ReadConnection:
         try:
             subscription = await self._client.subscribe(pattern, cb=_never)
         except (errors.Error, OSError, ValueError) as error:
-            raise ReadError(0, 0, f"Could not listen to {pattern}: {error}") from error
+            raise ReadError(
+                0, 0, tr("Could not listen to {pattern}: {error}", pattern=pattern, error=error)
+            ) from error
         key = str(subscription._id).encode()
         self._client.handlers[key] = handler
 
@@ -333,7 +338,7 @@ class ReadConnection:
         answers = await self.gather(subject, body, timeout=timeout, single=True)
         header, payload = answers[0]
         if header.startswith(b"NATS/1.0 503"):
-            raise ReadError(503, 0, f"Nobody answers on {subject}")
+            raise ReadError(503, 0, tr("Nobody answers on {subject}", subject=subject))
         return header, payload
 
     async def gather(
@@ -391,20 +396,28 @@ class ReadConnection:
     async def _exchange(self, token: bytes, body: bytes, timeout: float, waiting: _Waiting) -> None:
         """Send a request and wait until its answers have ended."""
         if self._client.is_closed:
-            raise ReadError(0, 0, "The connection is closed")
+            raise ReadError(0, 0, tr("The connection is closed"))
         done, subject = waiting.done, waiting.subject
         self._refusable[token] = (subject, done)
         try:
             try:
                 await self._client.publish(subject, body, reply=f"{self._inbox}.{token.decode()}")
             except (errors.Error, OSError) as error:
-                raise ReadError(0, 0, f"The request could not be sent: {error}") from error
+                raise ReadError(0, 0, tr("The request could not be sent: {error}", error=error)) from error
             while not done.done():
                 # Behind another answer on a slow line, one may be long on its way: that is no silence.
                 remaining = max(waiting.last, self._heard) + timeout - waiting.loop.time()
                 if remaining <= 0 or self._client.is_closed:
-                    what = "the answer stopped half-way" if waiting.answered else "no answer"
-                    raise ReadError(0, 0, f"{what} from {subject} in {timeout:g} s")
+                    if waiting.answered:
+                        text = tr(
+                            "the answer stopped half-way from {subject} in {timeout:g} s",
+                            subject=subject, timeout=timeout,
+                        )  # fmt: skip
+                    else:
+                        text = tr(
+                            "no answer from {subject} in {timeout:g} s", subject=subject, timeout=timeout
+                        )
+                    raise ReadError(0, 0, text)
                 await asyncio.wait([done], timeout=min(remaining, 1.0))
         finally:
             del self._refusable[token]

@@ -12,16 +12,28 @@ from memphis_desktop.inspect import words
 from memphis_desktop.inspect.draft import matches
 from memphis_desktop.inspect.message import InspectedMessage, parse_time
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
+from memphis_desktop.language import tr, tr_count
 
 
 class Fate(Enum):
-    """What became of a message at one consumer; the value is how it is called."""
+    """What became of a message at one consumer; `text` is how it is called."""
 
-    NEVER = "never gets it"
-    WAITING = "not delivered yet"
-    PENDING = "delivered, waiting for its acknowledgement"
-    MAYBE_PENDING = "delivered, acknowledged or waiting for it"
-    SETTLED = "delivered and settled"
+    NEVER = "never"
+    WAITING = "waiting"
+    PENDING = "pending"
+    MAYBE_PENDING = "maybe pending"
+    SETTLED = "settled"
+
+    @property
+    def text(self) -> str:
+        """What the screen says."""
+        return {
+            Fate.NEVER: tr("never gets it"),
+            Fate.WAITING: tr("not delivered yet"),
+            Fate.PENDING: tr("delivered, waiting for its acknowledgement"),
+            Fate.MAYBE_PENDING: tr("delivered, acknowledged or waiting for it"),
+            Fate.SETTLED: tr("delivered and settled"),
+        }[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +87,38 @@ def explain(
     floor = int((info.get("ack_floor") or {}).get("stream_seq") or 0)
     sequence = message.sequence
     if sequence > delivered:
-        text = f"it has come as far as #{delivered:,}; this is #{sequence:,}"
-        findings.append(Finding("warning", "Delivered", text))
+        text = tr(
+            "it has come as far as #{delivered:,}; this is #{sequence:,}",
+            delivered=delivered,
+            sequence=sequence,
+        )
+        findings.append(Finding("warning", tr("Delivered"), text))
         return Explanation(name, Fate.WAITING, _waiting(info, config, ahead, findings), tuple(findings))
-    findings.append(Finding("good", "Delivered", f"it has come as far as #{delivered:,}"))
+    findings.append(
+        Finding("good", tr("Delivered"), tr("it has come as far as #{delivered:,}", delivered=delivered))
+    )
     return _delivered(name, info, config, sequence, floor, candidates, findings)
 
 
 def _filter(config: Mapping[str, Any], message: InspectedMessage, findings: list[Finding]) -> str:
     wanted = filters(config)
     if not wanted:
-        findings.append(Finding("good", "Filter", "it has none and takes every subject"))
+        findings.append(Finding("good", tr("Filter"), tr("it has none and takes every subject")))
         return ""
     found = [pattern for pattern in wanted if matches(pattern, message.subject)]
     if found:
-        findings.append(Finding("good", "Filter", f"{found[0]} matches {message.subject}"))
+        findings.append(
+            Finding(
+                "good",
+                tr("Filter"),
+                tr("{filter} matches {subject}", filter=found[0], subject=message.subject),
+            )
+        )
         return ""
-    text = f"{', '.join(wanted)} does not match {message.subject}"
-    findings.append(Finding("bad", "Filter", text))
-    return f"Its filter {text}."
+    named = {"filter": ", ".join(wanted), "subject": message.subject}
+    text = tr("{filter} does not match {subject}", **named)
+    findings.append(Finding("bad", tr("Filter"), text))
+    return tr("Its filter {filter} does not match {subject}.", **named)
 
 
 def _start(
@@ -105,30 +130,36 @@ def _start(
     problem = ""
     if policy == "by_start_sequence":
         first = int(config.get("opt_start_seq") or 0)
-        text = f"it begins at #{first:,}"
+        text = tr("it begins at #{first:,}", first=first)
         if message.sequence < first:
-            problem = f"It begins at #{first:,}, after this message."
+            problem = tr("It begins at #{first:,}, after this message.", first=first)
     elif policy == "by_start_time":
         begin = _time(config.get("opt_start_time"))
-        text = f"it begins with what was stored at {config.get('opt_start_time')} or later"
+        text = tr("it begins with what was stored at {time} or later", time=config.get("opt_start_time"))
         if begin is not None and message.time_ns < begin:
-            problem = f"It begins with messages of {config.get('opt_start_time')}; this one is older."
+            problem = tr(
+                "It begins with messages of {time}; this one is older.", time=config.get("opt_start_time")
+            )
     elif policy in ("new", "last", "last_per_subject"):
         text = {
-            "new": "it takes what is stored after it was made",
-            "last": "it begins with the newest message of when it was made",
-            "last_per_subject": "it begins with the newest message of each subject of when it was made",
+            "new": tr("it takes what is stored after it was made"),
+            "last": tr("it begins with the newest message of when it was made"),
+            "last_per_subject": tr("it begins with the newest message of each subject of when it was made"),
         }[policy]
         if created is not None and message.time_ns < created and policy == "new":
-            problem = "It takes only messages that were stored after it was made; this one is older."
+            problem = tr("It takes only messages that were stored after it was made; this one is older.")
         elif created is not None and message.time_ns < created:
             findings.append(
-                Finding("warning", "Start", f"{text}; this one is older, so perhaps it was left out")
+                Finding(
+                    "warning",
+                    tr("Start"),
+                    tr("{what}; this one is older, so perhaps it was left out", what=text),
+                )
             )
             return ""
     else:
-        text = "it begins with the first message"
-    findings.append(Finding("bad" if problem else "good", "Start", text))
+        text = tr("it begins with the first message")
+    findings.append(Finding("bad" if problem else "good", tr("Start"), text))
     return problem
 
 
@@ -138,32 +169,60 @@ def _waiting(
     """Why a message that it takes was not delivered yet."""
     reasons: list[str] = []
     if info.get("paused"):
-        findings.append(Finding("bad", "Paused", f"until {config.get('pause_until') or 'it is resumed'}"))
-        reasons.append("it is paused")
+        findings.append(
+            Finding(
+                "bad",
+                tr("Paused"),
+                tr("until {time}", time=config["pause_until"])
+                if config.get("pause_until")
+                else tr("until it is resumed"),
+            )
+        )
+        reasons.append(tr("it is paused"))
     pending = int(info.get("num_ack_pending") or 0)
     limit = int(config.get("max_ack_pending") or 0)
     if limit > 0 and str(config.get("ack_policy")) != "none":
         full = pending >= limit
-        text = f"{pending:,} of {limit:,} wait for their acknowledgement"
-        findings.append(Finding("bad" if full else "good", "Room", text))
+        text = tr("{count:,} of {limit:,} wait for their acknowledgement", count=pending, limit=limit)
+        findings.append(Finding("bad" if full else "good", tr("Room"), text))
         if full:
-            reasons.append(f"{limit:,} messages wait for their acknowledgement, which is its limit")
+            reasons.append(
+                tr_count(
+                    "{count:,} messages wait for their acknowledgement, which is its limit",
+                    "{count:,} messages wait for their acknowledgement, which is its limit",
+                    limit,
+                )
+            )
     if config.get("deliver_subject"):
         if not info.get("push_bound"):
-            findings.append(Finding("bad", "Client", "nobody listens to its delivery subject"))
-            reasons.append("nobody listens to it")
+            findings.append(Finding("bad", tr("Client"), tr("nobody listens to its delivery subject")))
+            reasons.append(tr("nobody listens to it"))
     elif not int(info.get("num_waiting") or 0):
-        findings.append(Finding("warning", "Client", "nobody is asking for messages at the moment"))
-        reasons.append("nobody is asking for messages")
+        findings.append(Finding("warning", tr("Client"), tr("nobody is asking for messages at the moment")))
+        reasons.append(tr("nobody is asking for messages"))
     else:
-        waiting = words.count(int(info["num_waiting"]), "request")
-        findings.append(Finding("good", "Client", f"{waiting} for messages waiting"))
+        asking = int(info["num_waiting"])
+        text = tr_count(
+            "{count} request for messages waiting",
+            "{count} requests for messages waiting",
+            asking,
+            count=words.integer(asking),
+        )
+        findings.append(Finding("good", tr("Client"), text))
     if ahead is not None:
-        findings.append(Finding("warning" if ahead else "good", "Before it", words.count(ahead, "message")))
-    queue = "" if ahead is None else f" {words.count(ahead, 'message')} come before it."
+        findings.append(Finding("warning" if ahead else "good", tr("Before it"), _messages(ahead)))
+    text = tr("It is on its way there.")
     if reasons:
-        return f"It has not come so far: {'; '.join(reasons)}.{queue}"
-    return f"It is on its way there.{queue}"
+        text = tr("It has not come so far: {reasons}.", reasons="; ".join(reasons))
+    if ahead is None:
+        return text
+    queue = tr_count(
+        "{count} message comes before it.",
+        "{count} messages come before it.",
+        ahead,
+        count=words.integer(ahead),
+    )
+    return f"{text} {queue}"
 
 
 def _delivered(
@@ -178,42 +237,67 @@ def _delivered(
     pending = int(info.get("num_ack_pending") or 0)
     again = int(info.get("num_redelivered") or 0)
     tries = int(config.get("max_deliver") or -1)
-    limit = f"at most {words.count(tries, 'time')}" if tries > 0 else "without a limit"
+    limit = _at_most(tries) if tries > 0 else tr("without a limit")
     if str(config.get("ack_policy")) == "none":
-        findings.append(Finding("good", "Acknowledgement", "it wants none: delivered is done"))
+        findings.append(Finding("good", tr("Acknowledgement"), tr("it wants none: delivered is done")))
         return Explanation(
-            name, Fate.SETTLED, "It was delivered, and no acknowledgement is asked for.", tuple(findings)
+            name, Fate.SETTLED, tr("It was delivered, and no acknowledgement is asked for."), tuple(findings)
         )
     if sequence <= floor:
-        findings.append(Finding("good", "Ack floor", f"#{floor:,}: everything up to there is settled"))
-        text = f"It was delivered and settled: acknowledged, terminated, or given up (delivery {limit})."
+        findings.append(
+            Finding("good", tr("Ack floor"), tr("#{floor:,}: everything up to there is settled", floor=floor))
+        )
+        text = tr(
+            "It was delivered and settled: acknowledged, terminated, or given up (delivery {limit}).",
+            limit=limit,
+        )
         return Explanation(name, Fate.SETTLED, text, tuple(findings))
-    findings.append(Finding("warning", "Ack floor", f"#{floor:,}: this message lies beyond it"))
+    findings.append(
+        Finding("warning", tr("Ack floor"), tr("#{floor:,}: this message lies beyond it", floor=floor))
+    )
     if not pending:
-        findings.append(Finding("good", "Pending", "nothing waits for an acknowledgement"))
+        findings.append(Finding("good", tr("Pending"), tr("nothing waits for an acknowledgement")))
         return Explanation(
-            name, Fate.SETTLED, "It was delivered and settled: nothing is pending.", tuple(findings)
+            name, Fate.SETTLED, tr("It was delivered and settled: nothing is pending."), tuple(findings)
         )
     certain = candidates is not None and candidates <= pending
-    text = f"{pending:,} pending"
+    text = tr("{count:,} pending", count=pending)
     if candidates is not None:
-        text += f" of {candidates:,} between ack floor and last delivery"
-    findings.append(Finding("warning", "Pending", text))
+        text = tr(
+            "{count:,} pending of {candidates:,} between ack floor and last delivery",
+            count=pending,
+            candidates=candidates,
+        )
+    findings.append(Finding("warning", tr("Pending"), text))
     findings.append(
         Finding(
             "warning" if again else "good",
-            "Deliveries",
-            f"{words.count(again, 'pending message')} delivered more than once; delivery {limit}",
+            tr("Deliveries"),
+            tr_count(
+                "{count} pending message delivered more than once; delivery {limit}",
+                "{count} pending messages delivered more than once; delivery {limit}",
+                again,
+                count=words.integer(again),
+                limit=limit,
+            ),
         )
     )
     if certain:
-        sentence = "It was delivered and is not acknowledged yet; after the wait it is delivered again."
+        sentence = tr("It was delivered and is not acknowledged yet; after the wait it is delivered again.")
         return Explanation(name, Fate.PENDING, sentence, tuple(findings))
-    sentence = (
+    sentence = tr(
         "It was delivered; the broker does not tell whether it is acknowledged already, out of order, or "
         "still pending."
     )
     return Explanation(name, Fate.MAYBE_PENDING, sentence, tuple(findings))
+
+
+def _messages(count: int) -> str:
+    return tr_count("{count} message", "{count} messages", count, count=words.integer(count))
+
+
+def _at_most(tries: int) -> str:
+    return tr_count("at most {count} time", "at most {count} times", tries, count=words.integer(tries))
 
 
 async def explain_with_counts(

@@ -26,8 +26,13 @@ from memphis_desktop.inspect.decode.exact_json import parse, write
 from memphis_desktop.inspect.decode.model import DecodeError
 from memphis_desktop.inspect.message import Headers, InspectedMessage, format_time, parse_time
 from memphis_desktop.inspect.snippets import message_record, plain_text
+from memphis_desktop.language import tr
 
-FORMATS = {"ndjson": "JSON lines (.ndjson)", "csv": "CSV table (.csv)", "dump": "Binary dump (.mdump)"}
+FORMATS = {
+    "ndjson": tr("JSON lines (.ndjson)"),
+    "csv": tr("CSV table (.csv)"),
+    "dump": tr("Binary dump (.mdump)"),
+}
 SUFFIXES = {"ndjson": ".ndjson", "csv": ".csv", "dump": ".mdump"}
 DUMP_MAGIC = b"MEMDUMP1"
 _FRAME = struct.Struct(
@@ -58,7 +63,7 @@ class FileProgress:
 
 def not_written(path: Path, error: OSError) -> FileProblem:
     """Return what is told of a file that could not be written."""
-    return FileProblem(f"{path} cannot be written: {error.strerror}")
+    return FileProblem(tr("{path} cannot be written: {strerror}", path=path, strerror=error.strerror))
 
 
 class WholeFile:
@@ -236,7 +241,9 @@ def read_file(path: Path) -> Iterator[InspectedMessage]:
             else:
                 yield from _read_csv(file)
     except OSError as error:
-        raise FileProblem(f"{path} cannot be read: {error.strerror}") from None
+        raise FileProblem(
+            tr("{path} cannot be read: {strerror}", path=path, strerror=error.strerror)
+        ) from None
 
 
 def _read_folder(folder: Path) -> Iterator[InspectedMessage]:
@@ -244,11 +251,17 @@ def _read_folder(folder: Path) -> Iterator[InspectedMessage]:
     if not files:
         from memphis_desktop.inspect.backup_reader import several
 
-        raise FileProblem(several(folder) or f"There are no files in {folder}")
+        raise FileProblem(several(folder) or tr("There are no files in {folder}", folder=folder))
     for number, file in enumerate(files, 1):
         status = file.stat()
         if status.st_size > MAX_FOLDER_FILE:
-            raise FileProblem(f"{file.name} is larger than {MAX_FOLDER_FILE >> 20} MiB: no message is")
+            raise FileProblem(
+                tr(
+                    "{name} is larger than {size} MiB: no message is",
+                    name=file.name,
+                    size=MAX_FOLDER_FILE >> 20,
+                )
+            )
         yield InspectedMessage("", number, status.st_mtime_ns, "", b"", file.read_bytes())
 
 
@@ -258,19 +271,19 @@ def read_dump(file: IO[bytes]) -> Iterator[InspectedMessage]:
     while head := file.read(_FRAME.size):
         number += 1
         if len(head) < _FRAME.size:
-            raise FileProblem(f"The dump ends in the middle of message {number}")
+            raise FileProblem(tr("The dump ends in the middle of message {number}", number=number))
         checksum, sequence, time_ns, stream_size, subject_size, header_size = _FRAME.unpack(head)
         if header_size > MAX_PART:
-            raise FileProblem(f"Message {number} of the dump is damaged")
+            raise FileProblem(tr("Message {number} of the dump is damaged", number=number))
         front = file.read(stream_size + subject_size + header_size + _PAYLOAD.size)
         if len(front) < stream_size + subject_size + header_size + _PAYLOAD.size:
-            raise FileProblem(f"The dump ends in the middle of message {number}")
+            raise FileProblem(tr("The dump ends in the middle of message {number}", number=number))
         (size,) = _PAYLOAD.unpack(front[-_PAYLOAD.size :])
         payload = file.read(size) if size <= MAX_PART else b""
         if len(payload) != size:
-            raise FileProblem(f"The dump ends in the middle of message {number}")
+            raise FileProblem(tr("The dump ends in the middle of message {number}", number=number))
         if zlib.crc32(front + payload, zlib.crc32(head[4:])) != checksum:
-            raise FileProblem(f"Message {number} of the dump is damaged")
+            raise FileProblem(tr("Message {number} of the dump is damaged", number=number))
         subject_end = stream_size + subject_size
         yield InspectedMessage(
             front[:stream_size].decode("utf-8", "surrogateescape"),
@@ -299,7 +312,9 @@ def _read_ndjson(file: IO[bytes]) -> Iterator[InspectedMessage]:
             ]
             yield _message(record, Headers(items), _payload(record))
         except (DecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise FileProblem(f"Line {number} is no message: {error}") from None
+            raise FileProblem(
+                tr("Line {number} is no message: {error}", number=number, error=error)
+            ) from None
 
 
 def _payload(record: dict[str, Any]) -> bytes:
@@ -328,7 +343,7 @@ def _read_csv(file: IO[bytes]) -> Iterator[InspectedMessage]:
     try:
         if not rows.fieldnames or not {"subject", "payload"} <= set(rows.fieldnames):
             raise FileProblem(
-                "This is neither NDJSON, a dump, nor a CSV table with the columns subject and payload"
+                tr("This is neither NDJSON, a dump, nor a CSV table with the columns subject and payload")
             )
         for row in rows:
             try:
@@ -343,9 +358,11 @@ def _read_csv(file: IO[bytes]) -> Iterator[InspectedMessage]:
                 )
                 yield _message(dict(row), headers, payload)
             except (ValueError, TypeError) as error:
-                raise FileProblem(f"Line {rows.line_num} is no message: {error}") from None
+                raise FileProblem(
+                    tr("Line {number} is no message: {error}", number=rows.line_num, error=error)
+                ) from None
     except csv.Error as error:
-        raise FileProblem(f"Line {rows.line_num} is no CSV: {error}") from None
+        raise FileProblem(tr("Line {number} is no CSV: {error}", number=rows.line_num, error=error)) from None
     finally:
         text.detach()
 

@@ -14,6 +14,7 @@ from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.scan import ScanRequest
 from memphis_desktop.inspect.search import SearchJob, SearchProgress, SearchState
+from memphis_desktop.language import tr
 
 UNLIMITED = 1 << 62
 HELD_BYTES = 16 << 20  # while so much waits to be taken, the search rests
@@ -74,6 +75,6 @@ class Matches:
                 self._news.clear()
                 await self._news.wait()
             if self._job.progress.state is not SearchState.DONE:
-                raise ReadError(0, 0, self._job.progress.reason or "the search was stopped")
+                raise ReadError(0, 0, self._job.progress.reason or tr("the search was stopped"))
         finally:
             self._job.close()

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.errors import Failure
 from memphis_desktop.inspect.message import Headers, check_header
+from memphis_desktop.language import tr
 
 
 class PublishError(Failure):
@@ -59,14 +60,14 @@ class _HeaderLines(dict[str, str]):
 def check_subject(subject: str) -> None:
     """Raise ValueError, with a sentence fit to show, when a message cannot be published to this subject."""
     if not subject:
-        raise ValueError("A message needs a subject")
+        raise ValueError(tr("A message needs a subject"))
     tokens = subject.split(".")
     if any(not token for token in tokens):
-        raise ValueError(f"{subject!r} has an empty part between its dots")
+        raise ValueError(tr("{subject!r} has an empty part between its dots", subject=subject))
     if any(token in ("*", ">") for token in tokens):
-        raise ValueError(f"{subject!r} has a wildcard; a message goes to one subject")
+        raise ValueError(tr("{subject!r} has a wildcard; a message goes to one subject", subject=subject))
     if any(character.isspace() or not character.isprintable() for character in subject):
-        raise ValueError(f"{subject!r} has a space or control character")
+        raise ValueError(tr("{subject!r} has a space or control character", subject=subject))
 
 
 async def send(client: Client, subject: str, payload: bytes, headers: Headers, reply: str = "") -> None:
@@ -84,16 +85,20 @@ async def send(client: Client, subject: str, payload: bytes, headers: Headers, r
         )
     except errors.MaxPayloadError:
         limit = client.max_payload
-        text = f"The payload has {len(payload):,} bytes; this server takes {limit:,} at most"
+        text = tr(
+            "The payload has {size:,} bytes; this server takes {limit:,} at most",
+            size=len(payload),
+            limit=limit,
+        )
         raise PublishError("invalid", text) from None
     except ValueError as error:
         raise PublishError("invalid", str(error)) from None
     except errors.BadHeaderError as error:
-        raise PublishError("invalid", f"A header name cannot be sent: {error}") from None
+        raise PublishError("invalid", tr("A header name cannot be sent: {error}", error=error)) from None
     except ClusterError as error:
         raise PublishError("refused", str(error)) from None
     except (errors.Error, OSError) as error:
-        raise PublishError("connection", f"The connection refused it: {error}") from error
+        raise PublishError("connection", tr("The connection refused it: {error}", error=error)) from error
 
 
 def read_acknowledgement(message: Msg, subject: str, seconds: float) -> Acknowledgement:
@@ -103,14 +108,14 @@ def read_acknowledgement(message: Msg, subject: str, seconds: float) -> Acknowle
         PublishError: no stream has the subject, or the server refused.
     """
     headers = message.headers or {}
-    if headers.get("Status") == "503":
-        raise PublishError("no stream", f"No station stores {subject}")
+    if headers.get("Status") == "503":  # untranslated: a header
+        raise PublishError("no stream", tr("No station stores {subject}", subject=subject))
     try:
         answer: dict[str, Any] = json.loads(message.data)
         failure = answer.get("error")
         if failure:
             code = int(failure.get("err_code", 0))
-            raise PublishError("refused", f"{failure.get('description', 'refused')} ({code})", code)
+            raise PublishError("refused", f"{failure.get('description') or tr('refused')} ({code})", code)
         return Acknowledgement(
             str(answer["stream"]),
             int(answer["seq"]),
@@ -120,7 +125,7 @@ def read_acknowledgement(message: Msg, subject: str, seconds: float) -> Acknowle
             seconds,
         )
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise PublishError("refused", "The answer is no acknowledgement of a station") from None
+        raise PublishError("refused", tr("The answer is no acknowledgement of a station")) from None
 
 
 async def publish(
@@ -178,7 +183,7 @@ async def request_many(
     async def take(message: Msg) -> None:
         nonlocal nobody
         answered = message.headers or {}
-        if answered.get("Status") == "503" and not message.data:
+        if answered.get("Status") == "503" and not message.data:  # untranslated: a header
             nobody = True
         elif len(replies) < count:
             reply = Reply(message.subject, Headers(answered.items()), message.data, loop.time() - started)
@@ -190,7 +195,7 @@ async def request_many(
     try:
         subscription = await client.subscribe(inbox, cb=take)
     except (errors.Error, OSError) as error:
-        raise PublishError("connection", f"The connection refused it: {error}") from error
+        raise PublishError("connection", tr("The connection refused it: {error}", error=error)) from error
     try:
         started = loop.time()
         await send(client, subject, payload, headers, reply=inbox)
@@ -200,9 +205,9 @@ async def request_many(
         if not client.is_closed:
             await subscription.unsubscribe()
     if nobody:
-        raise PublishError("no responder", f"Nobody listens on {subject}")
+        raise PublishError("no responder", tr("Nobody listens on {subject}", subject=subject))
     if not replies:
-        raise PublishError("timeout", f"No answer in {timeout:g} s")
+        raise PublishError("timeout", tr("No answer in {timeout:g} s", timeout=timeout))
     return replies
 
 
@@ -220,13 +225,13 @@ async def _ask(
     try:
         subscription = await client.subscribe(inbox, cb=take)
     except (errors.Error, OSError) as error:
-        raise PublishError("connection", f"The connection refused it: {error}") from error
+        raise PublishError("connection", tr("The connection refused it: {error}", error=error)) from error
     try:
         started = loop.time()
         await send(client, subject, payload, headers, reply=inbox)
         await asyncio.wait([arrived], timeout=timeout)
         if not arrived.done():
-            raise PublishError("timeout", f"No answer in {timeout:g} s")
+            raise PublishError("timeout", tr("No answer in {timeout:g} s", timeout=timeout))
         return arrived.result(), subject, loop.time() - started
     finally:
         arrived.cancel()
@@ -273,7 +278,7 @@ class Publisher:
         try:
             self._subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._answered)
         except (errors.Error, OSError) as error:
-            raise PublishError("connection", f"The connection refused it: {error}") from error
+            raise PublishError("connection", tr("The connection refused it: {error}", error=error)) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -316,7 +321,7 @@ class Publisher:
             if flight.sent_at + self._timeout > loop.time():
                 return
             del self._flights[token]
-            text = f"No acknowledgement in {self._timeout:g} s; it may be stored"
+            text = tr("No acknowledgement in {timeout:g} s; it may be stored", timeout=self._timeout)
             self._settled(flight.key, PublishError("timeout", text))
 
     async def _answered(self, message: Msg) -> None:

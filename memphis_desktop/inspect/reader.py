@@ -40,9 +40,9 @@ _Answer = TypeVar("_Answer")
 class ReadingMethod(Enum):
     """How messages are fetched; `text` says it in words."""
 
-    BATCH = "batched direct gets"
-    DIRECT = "single direct gets"
-    API = "message gets through the stream's leader"
+    BATCH = "batch"
+    DIRECT = "direct"
+    API = "api"
 
     @property
     def text(self) -> str:
@@ -388,7 +388,7 @@ class MessageReader:
             _, payload = await self.connection.request(f"{self.api_prefix}.{suffix}", data, self.timeout)
         except ReadError as error:
             if error.code == 503:
-                raise ReadError(503, 0, "JetStream is not available to this login") from error
+                raise ReadError(503, 0, tr("JetStream is not available to this login")) from error
             raise
         answer: dict[str, Any] = json.loads(payload)
         if "error" in answer:
@@ -535,7 +535,7 @@ def _check_status(header: bytes) -> None:
     status = header[9:].split(b"\r\n", 1)[0].decode("latin-1")
     code = int(status[:3]) if status[:3].isdigit() else 0
     if code not in (204, 404):
-        raise ReadError(code, 0, status[4:] or ("Direct gets are not allowed" if code == 503 else status))
+        raise ReadError(code, 0, status[4:] or (tr("Direct gets are not allowed") if code == 503 else status))
 
 
 def direct_message(stream: str, header: bytes, payload: bytes) -> tuple[InspectedMessage, int]:
@@ -551,7 +551,7 @@ def direct_message(stream: str, header: bytes, payload: bytes) -> tuple[Inspecte
         time_ns = parse_time(values[b"Nats-Time-Stamp"].decode())
         subject = values[b"Nats-Subject"].decode("utf-8", "surrogateescape")
     except (KeyError, ValueError):
-        raise ReadError(0, 0, "the server's answer lacks the headers of a direct get") from None
+        raise ReadError(0, 0, tr("the server's answer lacks the headers of a direct get")) from None
     block = header[:cut] + b"\r\n\r\n"
     stored = b"" if block == b"NATS/1.0\r\n\r\n" else block
     return InspectedMessage(stream, sequence, time_ns, subject, stored, payload), int(

@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from memphis_desktop.errors import Failure
 from memphis_desktop.inspect.draft import Draft
 from memphis_desktop.inspect.templates import Template
+from memphis_desktop.language import tr
 
 MAX_WAITING = 1_000  # requests whose answer is held back; more are left unanswered, and counted
 
@@ -57,7 +58,9 @@ class Responder:
             self._subscription = await self._client.subscribe(self._pattern, cb=self._take)
             await self._client.flush(5)
         except (errors.Error, OSError, TimeoutError) as error:
-            raise Failure(f"Could not listen to {self._pattern}: {error}") from error
+            raise Failure(
+                tr("Could not listen to {pattern}: {error}", pattern=self._pattern, error=error)
+            ) from error
 
     async def stop(self) -> None:
         """Answer nothing any more; answers held back are dropped."""
@@ -76,7 +79,7 @@ class Responder:
             await self._answer(request.reply)
         elif len(self._waiting) >= MAX_WAITING:
             self.left_out += 1
-            self.problem = f"{MAX_WAITING:,} answers are held back already"
+            self.problem = tr("{max_waiting:,} answers are held back already", max_waiting=MAX_WAITING)
         else:
             loop = asyncio.get_running_loop()
             handle: asyncio.TimerHandle = loop.call_later(

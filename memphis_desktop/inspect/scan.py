@@ -19,6 +19,7 @@ from memphis_desktop.inspect.filter import Filter, FilterError, LazyMessage, par
 from memphis_desktop.inspect.mask import Masking
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.scan_reading import Batch, read_batches
+from memphis_desktop.language import tr, tr_count
 
 REPORT_SECONDS = 0.2
 MESSAGE_SECONDS = 0.1  # a filter that takes longer on one message is given up for that message
@@ -173,7 +174,9 @@ class Scan:
             try:
                 matches = predicate(message if self._mask is None else self._masked(message))
             except _TooSlow:
-                matches = self._error(message, f"took longer than {MESSAGE_SECONDS:g} s")
+                matches = self._error(
+                    message, tr("took longer than {message_seconds:g} s", message_seconds=MESSAGE_SECONDS)
+                )
             except FilterError as error:
                 matches = self._error(message, str(error))
             except (ValueError, TypeError, RecursionError, OverflowError) as error:
@@ -199,7 +202,11 @@ class Scan:
         state.scanned_bytes += batch.payload_bytes(count)
         limit = self.request.max_scanned
         if limit is not None and state.scanned >= limit and not self.reason:
-            self.reason = f"stopped after {state.scanned} messages, as asked"
+            self.reason = tr_count(
+                "stopped after {count} messages, as asked",
+                "stopped after {count} messages, as asked",
+                state.scanned,
+            )
 
     def _match(self, message: LazyMessage) -> None:
         found = message.message()
@@ -209,9 +216,16 @@ class Scan:
         content = (found.header_bytes, found.payload) if request.payloads else (b"", b"")
         self._pending.append((found.sequence, found.time_ns, found.subject, *content))
         if state.matched >= request.max_matches:
-            self.reason = f"stopped after {state.matched} matches, as asked"
+            self.reason = tr_count(
+                "stopped after {count} matches, as asked",
+                "stopped after {count} matches, as asked",
+                state.matched,
+            )
         elif request.payloads and state.matched_bytes >= request.max_bytes:
-            self.reason = f"stopped: the matches have {state.matched_bytes >> 20} MiB together"
+            self.reason = tr(
+                "stopped: the matches have {size} MiB together",
+                size=state.matched_bytes >> 20,
+            )
 
     def _masked(self, message: LazyMessage) -> LazyMessage:
         """What of a message may be seen; what may not is not found either."""

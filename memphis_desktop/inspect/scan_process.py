@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from memphis_desktop.inspect.connection import ReadConnection, ReadError, connection_options
 from memphis_desktop.inspect.filter import FilterError
 from memphis_desktop.inspect.scan import Scan, ScanRequest
-from memphis_desktop.language import current, languages
+from memphis_desktop.language import current, languages, tr
 
 # What travels: ("open", options, tls), ("run", request), ("pause",), ("resume",), ("stop",), ("login", bytes)
 # and back: ("ready",), ("login", "jwt" | "signature", nonce), ("report", state, matches), ("end", reason),
@@ -107,7 +107,7 @@ async def _serve(mailbox: _Mailbox) -> None:
             scan = Scan(request, lambda state, matches: mailbox.send("report", state, matches))
             mailbox.scan = scan
             reason = await scan.run(connection)
-            mailbox.send("end", "stopped" if scan.stopped.is_set() and not reason else reason)
+            mailbox.send("end", tr("stopped") if scan.stopped.is_set() and not reason else reason)
         except (ReadError, FilterError) as error:
             mailbox.send("failed", str(error))
         finally:

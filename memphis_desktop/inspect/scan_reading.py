@@ -18,6 +18,7 @@ from memphis_desktop.inspect.connection import Frames, ReadError
 from memphis_desktop.inspect.filter.lazy import COMPRESSED, LazyMessage
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
+from memphis_desktop.language import tr
 
 BATCH = 5_000
 BATCH_BYTES = 8 << 20
@@ -213,7 +214,7 @@ async def _batch(reader: MessageReader, start: int, count: int, subject: str | N
     )
     buffer, frames = chunks[-1]  # ends with the status
     if buffer.startswith(b"NATS/1.0 503", frames[-3]):
-        raise ReadError(503, 0, "direct gets are not allowed")
+        raise ReadError(503, 0, tr("direct gets are not allowed"))
     del frames[-3:]
     if not frames:
         chunks.pop()

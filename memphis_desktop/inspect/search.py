@@ -16,6 +16,7 @@ from memphis_desktop.inspect.filter import parse_filter
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.scan import Matched, ScanRequest, ScanState
 from memphis_desktop.inspect.scan_process import ScanProcess, give_back, take_process
+from memphis_desktop.language import tr, tr_count
 
 SILENCE_SECONDS = 15.0  # without any sign of life the scan is given up
 START_SECONDS = 60.0  # the first sign may take longer: a process starts slowly where much else runs
@@ -63,16 +64,17 @@ class SearchProgress:
 
     def sentence(self) -> str:
         """What a search that ended has to say of itself."""
-        read = f"{words.count(self.scanned, 'message')} read"
-        found = (
-            "nothing matched"
-            if not self.matched
-            else words.count(self.matched, "match").replace("matchs", "matches")
+        read = tr_count(
+            "{count} message read", "{count} messages read", self.scanned, count=words.integer(self.scanned)
         )
+        found = tr("nothing matched")
+        if self.matched:
+            count = words.integer(self.matched)
+            found = tr_count("{count} match", "{count} matches", self.matched, count=count)
         if self.state is SearchState.DONE:
-            return f"{read}, {found}"
-        why = self.reason or "stopped"
-        return f"{read}, {found} in the part that was read; {why}"
+            return tr("{read}, {found}", read=read, found=found)
+        why = self.reason or tr("stopped")
+        return tr("{read}, {found} in the part that was read; {why}", read=read, found=found, why=why)
 
 
 class SearchJob:
@@ -124,7 +126,7 @@ class SearchJob:
     def stop(self) -> None:
         """End; the matches so far stay."""
         if not self.progress.state.ended:
-            self._end(SearchState.STOPPED, "stopped by you", working=True)
+            self._end(SearchState.STOPPED, tr("stopped by you"), working=True)
 
     def close(self) -> None:
         """End without a word."""
@@ -152,7 +154,7 @@ class SearchJob:
         elif kind == "failed":
             self._end(SearchState.FAILED, str(message[1]))
         elif kind == "gone":
-            self._end(SearchState.FAILED, "the search process ended unexpectedly")
+            self._end(SearchState.FAILED, tr("the search process ended unexpectedly"))
 
     def _report(self, state: ScanState, matches: list[Matched]) -> None:
         request = self.request
@@ -206,6 +208,10 @@ class SearchJob:
                 continue
             if process is not None:
                 process.kill()
-            why = "the filter may be too slow" if started is not None else "its process does not start"
-            self._end(SearchState.FAILED, f"no sign of life for {silent:.0f} s; {why}")
+            self._end(
+                SearchState.FAILED,
+                tr("no sign of life for {seconds:.0f} s; the filter may be too slow", seconds=silent)
+                if started is not None
+                else tr("no sign of life for {seconds:.0f} s; its process does not start", seconds=silent),
+            )
             return

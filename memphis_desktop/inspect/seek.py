@@ -9,6 +9,7 @@ from enum import Enum
 
 from memphis_desktop.inspect.message import parse_time
 from memphis_desktop.inspect.reader import MessageReader
+from memphis_desktop.language import tr
 
 SECOND = 1_000_000_000
 _UNITS = {
@@ -58,7 +59,7 @@ def parse_span(text: str) -> int:
         ValueError: it is none.
     """
     if not _SPAN.fullmatch(text.strip()):
-        raise ValueError(f"{text[:40]!r} is no span of time such as 15m or 1h30m")
+        raise ValueError(tr("{text!r} is no span of time such as 15m or 1h30m", text=text[:40]))
     return round(sum(float(number) * _UNITS[unit] for number, unit in _SPAN_PART.findall(text)))
 
 
@@ -89,7 +90,9 @@ def parse_moment(text: str, zone: tzinfo, now_ns: int) -> int:
     try:
         return parse_time(text)
     except ValueError:
-        raise ValueError(f"{text[:40]!r} is no time such as 10:32, -15m or 2026-11-23 10:32") from None
+        raise ValueError(
+            tr("{text!r} is no time such as 10:32, -15m or 2026-11-23 10:32", text=text[:40])
+        ) from None
 
 
 def parse_seek(text: str, zone: tzinfo, now_ns: int) -> Seek:
@@ -117,7 +120,7 @@ def parse_seek(text: str, zone: tzinfo, now_ns: int) -> Seek:
     try:
         return Seek(SeekKind.TIME, parse_moment(text, zone, now_ns))
     except (ValueError, OverflowError):
-        raise ValueError(f"Type a place such as {EXAMPLES}") from None
+        raise ValueError(tr("Type a place such as {examples}", examples=EXAMPLES)) from None
 
 
 def _with_clock(day: datetime, hour: str | None, minute: str | None, second: str | None) -> datetime:

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from memphis_desktop.inspect.draft import Draft
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError
 from memphis_desktop.inspect.templates import Template, TemplateError
+from memphis_desktop.language import tr
 
 BURST_SECONDS = 0.01
 MAX_ERRORS = 100
@@ -89,9 +90,9 @@ class Series:
             progress.reason = str(error)
         progress.seconds = time.monotonic() - started
         if progress.failed >= MAX_ERRORS and not progress.reason:
-            progress.reason = f"stopped after {progress.failed} errors"
+            progress.reason = tr("stopped after {count} errors", count=progress.failed)
         elif self._cancelled and not progress.reason:
-            progress.reason = "stopped by you"
+            progress.reason = tr("stopped by you")
         progress.done = True
         return progress
 

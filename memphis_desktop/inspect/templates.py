@@ -11,20 +11,21 @@ from collections.abc import Callable
 
 from memphis_desktop.inspect.draft import Draft
 from memphis_desktop.inspect.message import format_time
+from memphis_desktop.language import tr
 
 HELP = (
-    ("{{counter}}", "1, 2, 3 …; {{counter:100}} begins at 100"),
-    ("{{uuid}}", "a random UUID"),
-    ("{{now}}", "the time, RFC 3339; {{unix}} in seconds, {{unix_ms}} in milliseconds"),
-    ("{{random:1:100}}", "a whole number between the two"),
-    ("{{float:0:1}}", "a number between the two, with two decimals"),
-    ("{{choice:red|green}}", "one of the words"),
-    ("{{hex:8}}", "so many random hex digits"),
-    ("{{name}}", "a person; {{email}}, {{city}}, {{country}}, {{word}} likewise"),
+    ("{{counter}}", tr("1, 2, 3 …; {{counter:100}} begins at 100")),
+    ("{{uuid}}", tr("a random UUID")),
+    ("{{now}}", tr("the time, RFC 3339; {{unix}} in seconds, {{unix_ms}} in milliseconds")),
+    ("{{random:1:100}}", tr("a whole number between the two")),
+    ("{{float:0:1}}", tr("a number between the two, with two decimals")),
+    ("{{choice:red|green}}", tr("one of the words")),
+    ("{{hex:8}}", tr("so many random hex digits")),
+    ("{{name}}", tr("a person; {{email}}, {{city}}, {{country}}, {{word}} likewise")),
 )
 MAX_COUNT = 10_000_000
 
-_LISTS = {
+_LISTS = {  # made-up data, the same everywhere
     "name": (
         "Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra",
         "Radia Perlman", "Emre Şahin", "Chinua Okafor", "Mei Lin", "José Álvarez", "Zoë O’Neil",
@@ -77,7 +78,7 @@ class Template:
             try:
                 return self._value(name, argument, index)
             except ValueError:
-                raise TemplateError(f"{match.group()} is not complete") from None
+                raise TemplateError(tr("{placeholder} is not complete", placeholder=match.group())) from None
 
         return fill
 
@@ -107,4 +108,4 @@ class Template:
             return f"{self._random.choice(_LISTS['word'])}{self._random.randint(1, 9999)}@example.com"
         if name == "hex":
             return secrets.token_hex((min(int(argument), 4096) + 1) // 2)[: int(argument)]
-        raise TemplateError(f"{{{{{name}}}}} is not known")
+        raise TemplateError(tr("{placeholder} is not known", placeholder="{{" + name + "}}"))

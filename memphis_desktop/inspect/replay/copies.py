@@ -12,6 +12,7 @@ from memphis_desktop.inspect.message import Headers, InspectedMessage, format_ti
 from memphis_desktop.inspect.publishing import check_subject
 from memphis_desktop.inspect.replay.edits import Edits
 from memphis_desktop.inspect.replay.sources import ReplaySource
+from memphis_desktop.language import tr
 
 HEADER_RUN = "Memphis-Replay-Run"
 HEADER_STREAM = "Memphis-Replay-Stream"
@@ -99,12 +100,12 @@ def target_subject(template: str, message: InspectedMessage) -> str:
             return str(message.sequence)
         index = int(name)
         if not 1 <= index <= len(tokens):
-            raise ValueError(f"{message.subject} has no part {index}")
+            raise ValueError(tr("{subject} has no part {number}", subject=message.subject, number=index))
         return tokens[index - 1]
 
     subject = _PLACEHOLDER.sub(fill, template.strip())
     if "{" in subject or "}" in subject:
-        raise ValueError(f"{template!r} has a placeholder that is not known")
+        raise ValueError(tr("{template!r} has a placeholder that is not known", template=template))
     check_subject(subject)
     return subject
 

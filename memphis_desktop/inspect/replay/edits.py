@@ -20,6 +20,7 @@ from memphis_desktop.inspect.decode.model import DecodeError
 from memphis_desktop.inspect.filter import FilterError, JsonPath, parse_filter
 from memphis_desktop.inspect.filter.paths import MISSING, child
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 
 Step = str | int | None
 
@@ -51,15 +52,27 @@ def parse_edit(line: str) -> FieldEdit:
     except ValueError as error:
         raise EditError(str(error)) from None
     if not path.steps:
-        raise EditError(f"{text[:40]!r} names no field")
+        raise EditError(tr("{text!r} names no field", text=text[:40]))
     if removal:
         return FieldEdit(path, MISSING)
     if not equals or not value_text.strip():
-        raise EditError(f"{text[:40]!r} gives no value; write {path.source} = VALUE, or - {path.source}")
+        raise EditError(
+            tr(
+                "{text!r} gives no value; write {source} = VALUE, or - {source}",
+                text=text[:40],
+                source=path.source,
+            )
+        )
     try:
         value = parse(value_text.strip().encode())
     except DecodeError as error:
-        raise EditError(f"{value_text.strip()[:40]!r} is no JSON value ({error}); quote a text") from None
+        raise EditError(
+            tr(
+                "{value_text!r} is no JSON value ({error}); quote a text",
+                value_text=value_text.strip()[:40],
+                error=error,
+            )
+        ) from None
     return FieldEdit(path, value)
 
 
@@ -111,7 +124,7 @@ class Edits:
         try:
             return parse_filter(self.where).accepts
         except FilterError as error:
-            raise EditError(f"the filter is not understood: {error}") from None
+            raise EditError(tr("the filter is not understood: {error}", error=error)) from None
 
     def apply(
         self, message: InspectedMessage, seen: InspectedMessage | None = None
@@ -136,7 +149,7 @@ class Edits:
         try:
             value = parse(message.payload)
         except DecodeError as error:
-            raise EditError(f"the payload is no JSON to edit: {error}") from None
+            raise EditError(tr("the payload is no JSON to edit: {error}", error=error)) from None
         for edit in self._parsed:
             _edit(value, edit)
         return replace(message, payload=write(value, None).encode("utf-8", "surrogatepass"))
@@ -170,7 +183,7 @@ def _holders(value: Any, steps: tuple[Step, ...], *, make: bool) -> list[Any]:
             if found is not MISSING:
                 following.append(found)
             elif make:
-                raise EditError(f"there is no place {step!r} in this payload")
+                raise EditError(tr("there is no place {step!r} in this payload", step=step))
         holders = following
     return holders
 
@@ -202,4 +215,4 @@ def _set(holder: Any, step: Step, edit: FieldEdit) -> None:
     elif isinstance(holder, list) and isinstance(step, int) and -len(holder) <= step < len(holder):
         holder[step] = edit.value
     else:
-        raise EditError(f"there is no place for {edit.path.source} in this payload")
+        raise EditError(tr("there is no place for {source} in this payload", source=edit.path.source))

@@ -20,6 +20,7 @@ from memphis_desktop.inspect.replay.copies import MessageIds, ReplayOptions
 from memphis_desktop.inspect.replay.edits import Edits
 from memphis_desktop.inspect.replay.progress import ReplayState
 from memphis_desktop.inspect.replay.run import Checkpoint, ReplayRun
+from memphis_desktop.inspect.replay.sources import BACKUP, file_title, range_title, selected_title
 from memphis_desktop.inspect.sequences import SequenceSet
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class SourceRecord:
 
     Attributes:
         kind: "range", "selected" or "file".
-        description: in words.
+        description: in words, in English; `title` in the chosen language.
         stream, first, last, subject: of a range (and the stream of a selection).
         sequences: of a selection, in their order.
         path: of a file.
@@ -53,6 +54,16 @@ class SourceRecord:
     sequences: tuple[int, ...] = ()
     path: str = ""
     count: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is, in the chosen language."""
+        if self.kind == "range":
+            return range_title(self.stream, self.first, self.last, self.subject)
+        if self.kind == "selected":
+            return selected_title(len(self.sequences), self.stream)
+        backup = self.description.removeprefix(BACKUP)
+        return file_title(Path(self.path).name, backup if backup != self.description else "")
 
 
 @dataclass(frozen=True)

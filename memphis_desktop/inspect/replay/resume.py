@@ -30,6 +30,7 @@ from memphis_desktop.inspect.replay.sources import (
     SelectedMessages,
 )
 from memphis_desktop.inspect.sequences import SequenceSet
+from memphis_desktop.language import tr
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ async def reopened(record: RunRecord, reader: MessageReader | None) -> tuple[Rep
     if first > source.last:
         return SelectedMessages(reader, (), source.count), 0
     if reader.bounds.last < first:
-        raise ReadError(404, 0, "the messages that are left are not in the station any more")
+        raise ReadError(404, 0, tr("the messages that are left are not in the station any more"))
     return MessageRange(reader, max(first, reader.bounds.first), source.last, source.subject, source.count), 0
 
 

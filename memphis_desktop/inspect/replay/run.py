@@ -27,6 +27,7 @@ from memphis_desktop.inspect.replay.file_target import FileTarget
 from memphis_desktop.inspect.replay.progress import ReplayProgress, ReplayState
 from memphis_desktop.inspect.replay.sources import ReplaySource
 from memphis_desktop.inspect.sequences import SequenceSet
+from memphis_desktop.language import tr_count
 
 RATE_WINDOW = 5.0  # seconds over which the shown rate is taken
 BURST_SECONDS = 0.01  # a paced run sends what is due in steps of this length
@@ -326,7 +327,13 @@ class ReplayRun:
             counts.samples.setdefault(result.kind, str(result))
             limit = self.options.stop_after_errors
             if limit is not None and counts.failed >= limit and not self._reason:
-                self._reason = f"stopped after {words.count(counts.failed, 'error')}; the last: {result}"
+                self._reason = tr_count(
+                    "stopped after {count} error; the last: {problem}",
+                    "stopped after {count} errors; the last: {problem}",
+                    counts.failed,
+                    count=words.integer(counts.failed),
+                    problem=result,
+                )
             return
         self._ack_seconds = (
             result.seconds if self._ack_seconds is None else self._ack_seconds * 0.9 + result.seconds * 0.1

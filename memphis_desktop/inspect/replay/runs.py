@@ -12,6 +12,7 @@ from typing import Any
 from memphis_desktop.inspect.replay import ReplayOptions, ReplayProgress, ReplayRun, ReplayState
 from memphis_desktop.inspect.replay.records import RecordStore, RunRecord, keep
 from memphis_desktop.inspect.replay.undo import Undo
+from memphis_desktop.language import tr
 
 Start = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
 
@@ -106,7 +107,7 @@ class ReplayRuns:
         for record in store.load() if store is not None else ():
             if record.source_at.id == source_id:
                 entry = RunEntry(
-                    RecordedRun(record), record.source.description, record.target, record.started_ns, record
+                    RecordedRun(record), record.source.title, record.target, record.started_ns, record
                 )
                 self.entries.append(entry)
 
@@ -127,7 +128,7 @@ class ReplayRuns:
         if former is not None:
             self.entries.remove(former)
         self.entries.insert(0, entry)
-        entry.task = start(carry_out(), "finish the replay")
+        entry.task = start(carry_out(), tr("finish the replay"))
         return entry
 
     async def note_undone(self, entry: RunEntry) -> None:

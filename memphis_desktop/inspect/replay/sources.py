@@ -14,8 +14,32 @@ from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.files import messages_of
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
+from memphis_desktop.language import tr, tr_count
 
 READ_ROWS = 500
+BACKUP = "backup of "  # begins the description of a backup
+
+
+def selected_title(count: int, stream: str) -> str:
+    """Messages chosen by hand, in the chosen language."""
+    return tr_count(
+        "{count} selected message of {stream}",
+        "{count} selected messages of {stream}",
+        count,
+        count=words.integer(count),
+        stream=stream,
+    )
+
+
+def file_title(name: str, stream: str = "") -> str:
+    """A file, or the backup of a station, in the chosen language."""
+    return tr("backup of {stream}", stream=stream) if stream else tr("file {name}", name=name)
+
+
+def range_title(stream: str, first: int, last: int, subject: str | None) -> str:
+    """A range of a station, in the chosen language."""
+    ends = f"{stream} {words.sequence(first)} – {words.sequence(last)}"
+    return tr("{range} on {subject}", range=ends, subject=subject) if subject else ends
 
 
 class ReplaySource(Protocol):
@@ -23,7 +47,11 @@ class ReplaySource(Protocol):
 
     @property
     def description(self) -> str:
-        """What it is, for the list of runs."""
+        """What it is, in English: for records and commands."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in the chosen language."""
 
     @property
     def total(self) -> int | None:
@@ -46,6 +74,10 @@ class SelectedMessages:
         return f"{words.count(len(self.sequences), 'selected message')} of {self.reader.stream}"
 
     @property
+    def title(self) -> str:
+        return selected_title(len(self.sequences), self.reader.stream)
+
+    @property
     def total(self) -> int | None:
         return len(self.sequences) if self.count is None else self.count
 
@@ -66,6 +98,10 @@ class GivenMessages:
     @property
     def description(self) -> str:
         return f"{words.integer(len(self.messages))} {self.name}"
+
+    @property
+    def title(self) -> str:
+        return self.description
 
     @property
     def total(self) -> int | None:
@@ -102,7 +138,11 @@ class FileMessages:
 
     @property
     def description(self) -> str:
-        return f"backup of {self.stream}" if self.stream else f"file {self.path.name}"
+        return f"{BACKUP}{self.stream}" if self.stream else f"file {self.path.name}"
+
+    @property
+    def title(self) -> str:
+        return file_title(self.path.name, self.stream)
 
     @property
     def total(self) -> int | None:
@@ -142,7 +182,7 @@ class MessageRange:
         bounds = reader.bounds
         first, last = max(first, bounds.first), min(last, bounds.last)
         if last < first:
-            raise ReadError(404, 0, "there are no messages in this range")
+            raise ReadError(404, 0, tr("there are no messages in this range"))
         count: int | None = None
         if reader.method is ReadingMethod.BATCH:
             count = await reader.matching_from(first, subject) - await reader.matching_from(last + 1, subject)
@@ -155,6 +195,10 @@ class MessageRange:
         what = f" on {self.subject}" if self.subject else ""
         ends = f"{words.sequence(self.first)} – {words.sequence(self.last)}"
         return f"{self.reader.stream} {ends}{what}"
+
+    @property
+    def title(self) -> str:
+        return range_title(self.reader.stream, self.first, self.last, self.subject)
 
     @property
     def total(self) -> int | None:

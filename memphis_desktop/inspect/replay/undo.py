@@ -13,6 +13,7 @@ from nats.aio.client import Client
 
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.inspect.sequences import SequenceSet
+from memphis_desktop.language import tr
 
 PARALLEL = 32
 SECONDS = 10.0  # for an answer
@@ -100,7 +101,7 @@ class Undo:
         )
         answer = json.loads(reply.data)
         if not isinstance(answer, dict):
-            raise ValueError("the answer is not a JSON object")
+            raise ValueError(tr("the answer is not a JSON object"))
         return answer
 
     async def _delete(self, stream: str, sequence: int) -> None:

@@ -51,7 +51,7 @@ class ExplainDialog(QDialog):
             [
                 Column("consumer", tr("Consumer"), lambda row: row.consumer, kind="mono", width=170),
                 Column(
-                    "fate", tr("This message"), lambda row: (_DOTS[row.fate], row.fate.value), kind="dot",
+                    "fate", tr("This message"), lambda row: (_DOTS[row.fate], row.fate.text), kind="dot",
                     width=250, stretch=True,
                 ),
             ],

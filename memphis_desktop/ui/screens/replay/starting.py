@@ -100,7 +100,7 @@ def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest,
     else:
         at = "" if target is session else f"{target.profile.name}: "
         where = f"{at}{request.options.subject}"
-    entry = RunEntry(run, source.description, where, record=record, session=target)
+    entry = RunEntry(run, source.title, where, record=record, session=target)
 
     async def ended() -> None:
         await finish()
