@@ -38,6 +38,7 @@ class CodeBlock(QFrame):
         self._lines = lines
         self.editor = QPlainTextEdit()
         self.editor.setReadOnly(True)
+        self.editor.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         self.editor.setFrameShape(QFrame.Shape.NoFrame)
         self.editor.setFont(fonts.monospace())
         self.editor.setStyleSheet("QPlainTextEdit { background: transparent; border: none; }")

@@ -308,6 +308,8 @@ class TimeSeriesGraph(QFrame):
         self._widget.setMinimumHeight(96)
         self._widget.setViewportUpdateMode(pg.GraphicsView.ViewportUpdateMode.BoundingRectViewportUpdate)
         self._plot = self._widget.getPlotItem()
+        for one in (self._widget, self._plot):  # time runs from left to right in every language
+            one.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         self._plot.hideButtons()
         self._plot.setMenuEnabled(False)
         self._plot.disableAutoRange()

@@ -91,6 +91,7 @@ class Legend(QWidget):
         look = theme.manager().current
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setLayoutDirection(Qt.LayoutDirection.LeftToRight)  # as the graph
         rows = self._rows(self.width())
         for number, row in enumerate(rows):
             top = number * _ROW

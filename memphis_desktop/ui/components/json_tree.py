@@ -207,6 +207,7 @@ class JsonTree(QWidget):
         self.offers_filters = False
         self.model = JsonModel()
         self.view = QTreeView()
+        self.view.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         self.view.setModel(self.model)
         self.view.setAccessibleName(tr("JSON"))
         self.view.setUniformRowHeights(True)
@@ -215,6 +216,9 @@ class JsonTree(QWidget):
         self.view.setExpandsOnDoubleClick(True)
         self.view.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
         self.view.header().setStretchLastSection(True)
+        self.view.header().setDefaultAlignment(
+            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignAbsolute
+        )
         self.view.header().resizeSection(0, 200)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._menu)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStyle, QStyleOption, QWidget
 
 from memphis_desktop.ui.format import visible_text
+from memphis_desktop.ui.theme.direction import draw_foreign
 
 
 class PlainLabel(QLabel):
@@ -96,7 +97,7 @@ class PlainLabel(QLabel):
         rect: QRect = self.contentsRect()
         text = self.fontMetrics().elidedText(self.text(), self._elide, rect.width())
         painter.setPen(self.palette().color(self.foregroundRole()))
-        painter.drawText(rect, int(self.alignment() | Qt.AlignmentFlag.AlignVCenter), text)
+        draw_foreign(painter, rect, self.alignment() | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _update_tooltip(self) -> None:
         if self._elide is None or self._own_tooltip:

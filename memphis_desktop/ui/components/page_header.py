@@ -21,6 +21,7 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.time_range import TimeRangeBar
 from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.theme.direction import right_to_left
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _TITLE_WIDTH = 132  # so much is left of a title in any case
@@ -89,7 +90,7 @@ class PageHeader(QWidget):
         above = list(parts)[:-1]
         for index, (text, route) in enumerate(above):
             if index:
-                self._crumbs.addWidget(PlainLabel("›", "caption"))
+                self._crumbs.addWidget(PlainLabel("‹" if right_to_left() else "›", "caption"))
             crumb = QPushButton(text.replace("&", "&&"))
             crumb.setProperty("kind", "crumb")
             crumb.setEnabled(route is not None)

@@ -22,15 +22,17 @@ from memphis_desktop.ui.components.table_model import (
     display_value,
 )
 from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.direction import draw_foreign, placed, right_to_left
 from memphis_desktop.ui.theme.icons import paint_icon
 
 _PAD = 8
 # As numbers: flags of Python's enum cost more to combine than a cell costs to paint.
 _SELECTED = QStyle.StateFlag.State_Selected.value
 _HOVERED = QStyle.StateFlag.State_MouseOver.value
-_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-_CENTRE = int(Qt.AlignmentFlag.AlignCenter)
+_BEGINNING = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+_END = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_LEFT = int(_BEGINNING)
+_RIGHT = int(_END)
 _ELIDED = Qt.TextElideMode.ElideRight
 _KNOWN_TOKENS = {"good", "warning", "bad", "information", "muted", "accent", "text", "faint"}
 
@@ -44,6 +46,7 @@ class TableDelegate(QStyledItemDelegate):
         self.relative_times = True
         self.struck: Callable[[Any], bool] | None = None  # whether a row is struck through: it is no more
         self._strike = False
+        self._right_to_left = right_to_left()
         self._take_fonts()
         if parent is not None:
             theme.manager().follow(parent, self._take_fonts)
@@ -124,7 +127,10 @@ class TableDelegate(QStyledItemDelegate):
         painter.setPen(_colour(look.colour(token or ("muted" if muted else "text"))))
         if metrics.horizontalAdvance(text) > area.width():
             text = metrics.elidedText(text, _ELIDED, area.width())
-        painter.drawText(area, _RIGHT if column.kind in RIGHT_ALIGNED else _LEFT, text)
+        if self._right_to_left:
+            draw_foreign(painter, area, _END if column.kind in RIGHT_ALIGNED else _BEGINNING, text)
+        else:
+            painter.drawText(area, _RIGHT if column.kind in RIGHT_ALIGNED else _LEFT, text)
 
     def _paint_sparkline(
         self, painter: QPainter, area: QRect, value: Any, token: str | None, look: theme.Theme
@@ -137,21 +143,22 @@ class TableDelegate(QStyledItemDelegate):
         if value is None:
             return
         token, word = value if isinstance(value, tuple) else (value, "")
-        paint_status_mark(painter, QRect(area.left(), area.center().y() - 4, 9, 9), token, look)
+        mark = placed(QRect(area.left(), area.center().y() - 4, 9, 9), area)
+        paint_status_mark(painter, mark, token, look)
         if word:
             painter.setFont(self._plain)
             painter.setPen(_colour(look.text))
-            text_area = area.adjusted(17, 0, 0, 0)
+            text_area = placed(area.adjusted(17, 0, 0, 0), area)
             text = self._plain_metrics.elidedText(str(word), _ELIDED, text_area.width())
             painter.drawText(text_area, _LEFT, text)
 
     def _paint_icon(self, painter: QPainter, area: QRect, value: IconText, look: theme.Theme) -> None:
-        square = QRect(area.left(), area.center().y() - 7, 15, 15)
+        square = placed(QRect(area.left(), area.center().y() - 7, 15, 15), area)
         paint_icon(painter, square, value.icon, look.colour(value.token))
         if value.written:
             painter.setFont(self._plain)
             painter.setPen(_colour(look.text))
-            place = area.adjusted(20, 0, 0, 0)
+            place = placed(area.adjusted(20, 0, 0, 0), area)
             text = self._plain_metrics.elidedText(value.text, _ELIDED, place.width())
             painter.drawText(place, _LEFT, text)
 
@@ -163,10 +170,11 @@ class TableDelegate(QStyledItemDelegate):
         painter.setPen(QColor(look.text if share is not None or text else look.muted))
         text_width = max(self._plain_metrics.horizontalAdvance(str(text)), min(64, area.width() // 2))
         text_area = QRect(area.right() - text_width, area.top(), text_width + 1, area.height())
-        painter.drawText(text_area, _RIGHT, str(text))
+        painter.drawText(placed(text_area, area), _RIGHT, str(text))
         if share is None:
             return
-        track = QRectF(area.left(), area.center().y() - 2, text_area.left() - area.left() - _PAD, 5)
+        room = QRect(area.left(), area.center().y() - 2, text_area.left() - area.left() - _PAD, 5)
+        track = QRectF(placed(room, area))
         if track.width() < 12:
             return
         painter.save()
@@ -178,6 +186,8 @@ class TableDelegate(QStyledItemDelegate):
         painter.setBrush(_colour(look.colour(level)))
         filled = QRectF(track)
         filled.setWidth(max(3.0, track.width() * min(1.0, float(share)))) if share > 0 else filled.setWidth(0)
+        if self._right_to_left:
+            filled.moveRight(track.right())
         if filled.width():
             painter.drawRoundedRect(filled, 2.5, 2.5)
         painter.restore()
@@ -189,7 +199,8 @@ class TableDelegate(QStyledItemDelegate):
             if left + min(width, 40) > area.right():
                 break
             width = min(width, area.right() - left + 1)
-            paint_badge(painter, QRect(left, area.center().y() - 9, width, 19), text, token, look)
+            place = placed(QRect(left, area.center().y() - 9, width, 19), area)
+            paint_badge(painter, place, text, token, look)
             left += width + 4
 
 
@@ -213,7 +224,7 @@ def paint_badge(painter: QPainter, rect: QRect, text: str, token: str, look: the
     painter.setFont(font)
     painter.setPen(_colour(look.colour(token)))
     shown = QFontMetrics(font).elidedText(text, _ELIDED, rect.width() - 8)
-    painter.drawText(rect, _CENTRE, shown)
+    draw_foreign(painter, rect, Qt.AlignmentFlag.AlignCenter, shown)
     painter.restore()
 
 

@@ -10,6 +10,7 @@ from memphis_desktop import language
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.table_model import RIGHT_ALIGNED, Column, TableModel
 from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.direction import right_to_left
 from memphis_desktop.ui.theme.icons import paint_icon
 
 _PAD = 8
@@ -52,7 +53,7 @@ class TableHeader(QHeaderView):
         room = area.width() - (_CARET + 3 if is_sorted else 0)
         title = metrics.elidedText(column.title, Qt.TextElideMode.ElideRight, room)
         width = metrics.horizontalAdvance(title)
-        to_right = column.kind in RIGHT_ALIGNED
+        to_right = (column.kind in RIGHT_ALIGNED) != right_to_left()
         left = area.right() - width + 1 if to_right else area.left()
         painter.setFont(font)
         painter.setPen(QColor(look.text if is_sorted or hovered else look.muted))

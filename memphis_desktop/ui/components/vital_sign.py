@@ -13,6 +13,7 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.sparkline import Sparkline
 from memphis_desktop.ui.format import UNKNOWN
 from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.direction import right_to_left
 
 _LINE_FROM = 160  # the width of a tile from which there is room for the line beside the figure
 
@@ -129,7 +130,8 @@ class _Figure(QWidget):
         look = theme.manager().current
         unit_font = fonts.interface(theme.SIZE_BODY)
         unit_width = QFontMetrics(unit_font).horizontalAdvance(self._unit)
-        room = self.width() - 5 - unit_width
+        gap = 5 if self._unit else 0
+        room = self.width() - gap - unit_width
         for size in (theme.SIZE_VITAL, 22, 18, theme.SIZE_SECTION, theme.SIZE_BODY):
             font = fonts.interface(size, fonts.SEMIBOLD)
             width = QFontMetrics(font).horizontalAdvance(self._text)
@@ -140,7 +142,9 @@ class _Figure(QWidget):
         painter = QPainter(self)
         painter.setFont(font)
         painter.setPen(QColor(look.colour("muted" if self._text == UNKNOWN else self._token)))
-        painter.drawText(0, base, text)
+        painter.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+        begin = self.width() - width - gap - unit_width if right_to_left() else 0
+        painter.drawText(begin, base, text)
         painter.setFont(unit_font)
         painter.setPen(QColor(look.muted))
-        painter.drawText(width + 5, base, self._unit)
+        painter.drawText(begin + width + gap, base, self._unit)

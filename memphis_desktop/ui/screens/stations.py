@@ -42,6 +42,7 @@ from memphis_desktop.ui.screens.station_preview import StationPreview
 from memphis_desktop.ui.screens.station_steady import Steady, WorstLags
 from memphis_desktop.ui.screens.station_tree import as_tree
 from memphis_desktop.ui.shell.staleness import shows
+from memphis_desktop.ui.theme.direction import right_to_left
 from memphis_desktop.ui.theme.icons import icon
 
 _LINES_EVERY = 10.0  # seconds after which small lines are painted again: an hour is few pixels
@@ -270,7 +271,8 @@ class StationsScreen(Screen):
         if self.table.model.columns[index.column()].key != "name" or not (row.memphis or row.branch):
             return
         view = self.table.view
-        across = view.viewport().mapFromGlobal(QCursor.pos()).x() - view.visualRect(index).left()
+        x, cell = view.viewport().mapFromGlobal(QCursor.pos()).x(), view.visualRect(index)
+        across = cell.right() - x if right_to_left() else x - cell.left()
         if 0 <= across <= _MARK_WIDTH * (1 + row.depth):
             self.toggle_partitions([row])
 

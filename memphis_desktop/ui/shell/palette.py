@@ -33,6 +33,7 @@ from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.direction import draw_foreign, placed
 from memphis_desktop.ui.theme.icons import paint_icon
 
 Index = QModelIndex | QPersistentModelIndex
@@ -168,7 +169,7 @@ class _Delegate(QStyledItemDelegate):
             painter.drawRoundedRect(rect.adjusted(4, 1, -4, -1), 6, 6)
         paint_icon(
             painter,
-            QRect(rect.left() + 14, rect.center().y() - 8, 17, 17),
+            placed(QRect(rect.left() + 14, rect.center().y() - 8, 17, 17), rect),
             entry.icon,
             look.colour("faint" if not entry.enabled else "accent" if chosen else "muted"),
         )
@@ -176,19 +177,21 @@ class _Delegate(QStyledItemDelegate):
         right = rect.right() - 16
         keys = QKeySequence(entry.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
         tail = keys or (_KIND_WORDS[entry.kind] if not entry.hint else "")
-        middle = Qt.AlignmentFlag.AlignVCenter
+        middle = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         painter.setFont(small)
         if tail:
             width = QFontMetrics(small).horizontalAdvance(tail)
             painter.setPen(QColor(look.muted))
-            painter.drawText(QRect(right - width, rect.top(), width + 1, rect.height()), int(middle), tail)
+            area = QRect(right - width, rect.top(), width + 1, rect.height())
+            draw_foreign(painter, placed(area, rect), middle, tail)
             right -= width + 16
         left = rect.left() + 44
         metrics = QFontMetrics(title_font)
         title = metrics.elidedText(visible_text(entry.title), Qt.TextElideMode.ElideMiddle, right - left)
         painter.setFont(title_font)
         painter.setPen(QColor(look.text if entry.enabled else look.faint))
-        painter.drawText(QRect(left, rect.top(), right - left, rect.height()), int(middle), title)
+        area = QRect(left, rect.top(), right - left, rect.height())
+        draw_foreign(painter, placed(area, rect), middle, title)
         left += metrics.horizontalAdvance(title) + 10
         hint = entry.reason if not entry.enabled and entry.reason else entry.hint
         if hint and right - left > 40:
@@ -197,7 +200,8 @@ class _Delegate(QStyledItemDelegate):
             shown = QFontMetrics(small).elidedText(
                 visible_text(hint), Qt.TextElideMode.ElideRight, right - left
             )
-            painter.drawText(QRect(left, rect.top(), right - left, rect.height()), int(middle), shown)
+            area = QRect(left, rect.top(), right - left, rect.height())
+            draw_foreign(painter, placed(area, rect), middle, shown)
         painter.restore()
 
 

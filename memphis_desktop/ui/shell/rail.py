@@ -22,6 +22,7 @@ from memphis_desktop.ui.components.labels import plain_tooltip
 from memphis_desktop.ui.keymap import Keys
 from memphis_desktop.ui.screens.registry import ScreenEntry
 from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.direction import placed, right_to_left
 from memphis_desktop.ui.theme.icons import icon, paint_icon
 
 _WIDE = 184
@@ -101,13 +102,14 @@ class RailItem(QAbstractButton):
         token = "faint" if self.reason else "accent" if self.isChecked() else "muted"
         left = (self.width() - 18) // 2 if self.narrow else 18
         name = self.entry.icon
-        paint_icon(painter, QRect(left, (self.height() - 18) // 2, 18, 18), name, look.colour(token))
+        square = placed(QRect(left, (self.height() - 18) // 2, 18, 18), self.rect())
+        paint_icon(painter, square, name, look.colour(token))
         if self.narrow:
             return
         weight = fonts.MEDIUM if self.isChecked() else fonts.REGULAR
         painter.setFont(fonts.interface(theme.SIZE_BODY, weight))
         painter.setPen(QColor(look.faint if self.reason else look.text if self.isChecked() else look.muted))
-        text_area = QRect(46, 0, self.width() - 46 - 16, self.height())
+        text_area = placed(QRect(46, 0, self.width() - 46 - 16, self.height()), self.rect())
         painter.drawText(
             text_area, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), self.text()
         )
@@ -202,7 +204,8 @@ class Rail(QFrame):
         text = tr("Show names") if narrow else tr("Show icons only")
         self._toggle.setToolTip(text)
         self._toggle.setAccessibleName(text)
-        self._toggle.setStyleSheet(f"margin-left: {12 if narrow else 14}px;")
+        side = "right" if right_to_left() else "left"
+        self._toggle.setStyleSheet(f"margin-{side}: {12 if narrow else 14}px;")
 
     def _fit(self) -> None:
         self.setFixedWidth(_NARROW if self.narrow else _wide())

@@ -21,6 +21,7 @@ from memphis_desktop.ui.components.table_delegate import paint_status_mark
 from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.shell.environments import environment_word
 from memphis_desktop.ui.theme import fonts
+from memphis_desktop.ui.theme.direction import placed
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 HEIGHT = 44
@@ -290,7 +291,7 @@ class SearchButton(QPushButton):
         taken = self.iconSize().width() + self.fontMetrics().horizontalAdvance(self.text()) + 36
         if taken + QFontMetrics(font).horizontalAdvance(keys) > self.width():
             return
-        area = self.rect().adjusted(0, 0, -10, 0)
+        area = placed(self.rect().adjusted(0, 0, -10, 0), self.rect())
         painter.drawText(area, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), keys)
 
 

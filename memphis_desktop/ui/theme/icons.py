@@ -14,7 +14,6 @@ from pathlib import Path
 from PySide6.QtCore import QPointF, QRect, QSize, Qt
 from PySide6.QtGui import (
     QColor,
-    QGuiApplication,
     QIcon,
     QIconEngine,
     QPainter,
@@ -25,12 +24,18 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractButton
 
+from memphis_desktop.ui.theme.direction import right_to_left
 from memphis_desktop.ui.theme.manager import manager
 
 log = logging.getLogger(__name__)
 
 _FONT_FILES = "phosphor-*.ttf", "phosphor-charmap-*.json"
 _DESIGN_SIZE = 256.0
+# What points along the text, and the other way where that runs from right to left.
+_POINTING = {
+    "arrow-bend-up-left", "arrow-bend-up-right", "arrow-left", "arrow-right", "caret-double-left",
+    "caret-double-right", "caret-left", "caret-right", "sign-out",
+}  # fmt: skip
 _GAP = 4  # pixels between icon and text, beside the four that Qt leaves
 
 
@@ -90,7 +95,8 @@ def paint_icon(painter: QPainter, rect: QRect, name: str, colour: QColor | str) 
     transform = QTransform()
     centre = QPointF(rect.x() + rect.width() / 2, rect.y() + rect.height() / 2)
     transform.translate(centre.x(), centre.y())
-    transform.scale(side / _DESIGN_SIZE, side / _DESIGN_SIZE)
+    scale = side / _DESIGN_SIZE
+    transform.scale(-scale if name in _POINTING and right_to_left() else scale, scale)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.fillPath(transform.map(_known_path(name)), QColor(colour))
@@ -101,8 +107,7 @@ def _leading(rect: QRect) -> QRect:
     """The square at the beginning of a wide rectangle: the rest is the gap of `beside_text`."""
     if rect.width() <= rect.height():
         return rect
-    right_to_left = QGuiApplication.layoutDirection() == Qt.LayoutDirection.RightToLeft
-    left = rect.right() + 1 - rect.height() if right_to_left else rect.x()
+    left = rect.right() + 1 - rect.height() if right_to_left() else rect.x()
     return QRect(left, rect.y(), rect.height(), rect.height())
 
 

@@ -11,11 +11,13 @@ from memphis_desktop.cluster.history import FloatArray, History
 from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.stations.model import Station
 from memphis_desktop.stations.names import station_of_stream
+from memphis_desktop.ui.format import NO_BREAK
 from memphis_desktop.ui.memphis.link import MemphisView
 from memphis_desktop.ui.screens.station_parts import StationRow, stream_sparkline
+from memphis_desktop.ui.theme.direction import right_to_left
 
 _MOST_SUMMED = 32  # partitions whose small lines are added; more would cost too much for each repaint
-CLOSED, OPEN = "▸", "▾"
+CLOSED, CLOSED_MIRRORED, OPEN = "▸", "◂", "▾"
 
 
 def with_memphis(
@@ -100,12 +102,14 @@ def total(values: Iterable[float | None]) -> float | None:
 
 def name_text(row: StationRow, opened: Set[str]) -> str:
     """The name as the list shows it: a mark when it can be opened, further in when it is part of a line."""
-    indent = "    " * row.depth
-    if row.branch:
-        return f"{OPEN if row.key in opened else CLOSED} {row.name}…  {len(row.members)}"
-    if row.memphis is not None and len(row.memphis.partitions) > 1:
-        return f"{indent}{OPEN if row.name in opened else CLOSED} {row.name}"
-    return f"{indent}{row.name}"
+    indent, mark = "    " * row.depth, ""
+    text = f"{row.name}…  {len(row.members)}" if row.branch else row.name
+    if row.branch or (row.memphis is not None and len(row.memphis.partitions) > 1):
+        opened_here = (row.key if row.branch else row.name) in opened
+        mark = OPEN if opened_here else CLOSED_MIRRORED if right_to_left() else CLOSED
+    if right_to_left():  # names run from left to right there too, and stand at the right
+        return f"{text} {mark}{indent.replace(' ', NO_BREAK)}" if mark or indent else text
+    return f"{indent}{mark} {text}" if mark else f"{indent}{text}"
 
 
 def row_sparkline(history: History, row: StationRow) -> FloatArray | None:

@@ -36,6 +36,7 @@ class HexView(QAbstractScrollArea):
         self._head: int | None = None
         self._take_fonts()
         theme.manager().changed.connect(self._take_fonts)
+        self.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         self.setFrameShape(QAbstractScrollArea.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Hex"))
