@@ -21,6 +21,7 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.shell.environments import environment_word
 
 
 def _result(entry: Entry) -> tuple[str, str]:
@@ -37,7 +38,7 @@ COLUMNS = [
     Column(
         "environment",
         tr("Environment"),
-        lambda entry: entry.environment.capitalize(),
+        lambda entry: environment_word(entry.environment).capitalize(),
         "text",
         110,
         visible=False,

@@ -48,7 +48,7 @@ class RuleDialog(FormDialog):
         line.setPlaceholderText(tr("none, or such as orders-value"))
         self.failing_box = QComboBox()
         for failing, title in FAILING.items():
-            self.failing_box.addItem(title.capitalize(), failing)
+            self.failing_box.addItem(f"{title[:1].upper()}{title[1:]}", failing)
         self.failing_box.setCurrentIndex(list(FAILING).index(rule.failing) if rule.failing in FAILING else 0)
         self.add_row(tr("Station"), self.stream_field)
         self.add_row(tr("Subject"), self.subject_field)
