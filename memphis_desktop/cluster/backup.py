@@ -24,6 +24,7 @@ from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.replay import NEVER_COPIED, MessageRange
+from memphis_desktop.language import tr
 
 from . import actions
 from .failures import ClusterError
@@ -160,7 +161,9 @@ async def back_up(
     try:
         await asyncio.to_thread(write_private, folder / DESCRIPTION, text)
     except OSError as error:
-        raise BackupError(f"{folder} cannot be written: {error.strerror}") from error
+        raise BackupError(
+            tr("{path} cannot be written: {strerror}", path=folder, strerror=error.strerror)
+        ) from error
     return made
 
 
@@ -168,9 +171,11 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise BackupError(f"{folder} is not empty. Choose a new folder for the backup")
+            raise BackupError(tr("{folder} is not empty. Choose a new folder for the backup", folder=folder))
     except OSError as error:
-        raise BackupError(f"{folder} cannot be made: {error.strerror}") from error
+        raise BackupError(
+            tr("{folder} cannot be made: {strerror}", folder=folder, strerror=error.strerror)
+        ) from error
 
 
 async def _consumers(session: Session, stream: str) -> list[dict[str, Any]]:
@@ -196,14 +201,18 @@ def read_backup(folder: Path) -> Backup:
         size = (folder / MESSAGES).stat().st_size
     except FileNotFoundError as error:
         raise BackupError(
-            f"{folder} is no finished backup: {Path(error.filename).name} is missing"
+            tr(
+                "{folder} is no finished backup: {name} is missing",
+                folder=folder,
+                name=Path(error.filename).name,
+            )
         ) from error
     except (OSError, ValueError) as error:
-        raise BackupError(f"{folder} cannot be read: {error}") from error
+        raise BackupError(tr("{path} cannot be read: {error}", path=folder, error=error)) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise BackupError(f"{folder} holds no backup of a station")
+        raise BackupError(tr("{folder} holds no backup of a station", folder=folder))
     if values.get("version") != VERSION:
-        raise BackupError(f"{folder} was made by a later version of the program")
+        raise BackupError(tr("{folder} was made by a later version of the program", folder=folder))
     try:
         backup = Backup(
             folder,
@@ -216,24 +225,39 @@ def read_backup(folder: Path) -> Backup:
             str(values.get("made", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise BackupError(f"{folder} holds a damaged backup: {error}") from error
+        raise BackupError(
+            tr("{folder} holds a damaged backup: {error}", folder=folder, error=error)
+        ) from error
     if size < backup.bytes:
-        raise BackupError(f"The messages of the backup in {folder} are not whole")
+        raise BackupError(tr("The messages of the backup in {folder} are not whole", folder=folder))
     return backup
 
 
 def restored_config(backup: Backup, name: str) -> dict[str, Any]:
     """Return the configuration the stream will have in the end. Raises `BackupError` when it cannot."""
     config = {key: value for key, value in backup.config.items() if key not in ("name", "first_seq")}
-    for key, what in (
-        ("mirror", "a mirror"),
-        ("sources", "copied from other stations"),
-        ("subject_transform", "stored under changed subjects"),
-        ("allow_msg_counter", "made of counters"),
+    for key, problem in (
+        ("mirror", tr("{stream} is a mirror, and cannot be restored by publishing its messages")),
+        (
+            "sources",
+            tr("{stream} is copied from other stations, and cannot be restored by publishing its messages"),
+        ),
+        (
+            "subject_transform",
+            tr(
+                "{stream} is stored under changed subjects, and cannot be restored by publishing its messages"
+            ),
+        ),
+        (
+            "allow_msg_counter",
+            tr("{stream} is made of counters, and cannot be restored by publishing its messages"),
+        ),
     ):
         if config.get(key):
-            raise BackupError(f"{backup.stream} is {what}, and cannot be restored by publishing its messages")
-    metadata = {k: v for k, v in (config.pop("metadata", None) or {}).items() if not k.startswith("_nats.")}
+            raise BackupError(problem.format(stream=backup.stream))
+    given = config.pop("metadata", None) or {}
+    own = "_nats."  # untranslated: the server's keys
+    metadata = {key: value for key, value in given.items() if not key.startswith(own)}
     if metadata:
         config["metadata"] = metadata
     return {"name": name, **config}
@@ -323,4 +347,4 @@ async def _make_consumers(
             await actions.create_consumer(stream, config).run(session)
             report.consumers += 1
         except ClusterError as error:
-            report.problems.append(f"Group {config.get('durable_name')}: {error}")
+            report.problems.append(tr("Group {name}: {error}", name=config.get("durable_name"), error=error))

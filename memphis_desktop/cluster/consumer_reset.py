@@ -127,7 +127,7 @@ async def preview(
         start["filter_subjects"] = list(subjects)
     try:
         if stream.config.get("retention") == "workqueue":
-            raise ClusterError("a work queue takes one consumer only")
+            raise ClusterError("a work queue takes one consumer only")  # untranslated: caught below
         pending = int((await _probe(session, stream.name, start)).get("num_pending") or 0)
     except ClusterError:
         exact = False
@@ -155,7 +155,9 @@ def reset_actions(
         for key, value in consumer.config.items()
         if key not in ("opt_start_time", "opt_start_seq", "deliver_policy", "pause_until")
     }
-    metadata = {k: v for k, v in (config.pop("metadata", None) or {}).items() if not k.startswith("_nats.")}
+    given = config.pop("metadata", None) or {}
+    own = "_nats."  # untranslated: the server's keys
+    metadata = {key: value for key, value in given.items() if not key.startswith(own)}
     if metadata:
         config["metadata"] = metadata
     config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": sequence}

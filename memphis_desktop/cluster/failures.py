@@ -178,7 +178,8 @@ def explain(error: BaseException, address: str) -> ConnectionFailure:
         )
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
-        if len(getattr(error, "exceptions", ())) or "Multiple exceptions" in reason:
+        several = "Multiple exceptions"  # untranslated: the library's
+        if len(getattr(error, "exceptions", ())) or several in reason:
             reason = tr("none of its addresses can be reached")
         return ConnectionFailure(
             Stage.CONNECT,
@@ -212,9 +213,9 @@ def refused_login(address: str, *, given: bool = True) -> ConnectionFailure:
 def _explain_tls(error: ssl.SSLError, address: str) -> ConnectionFailure:
     if isinstance(error, ssl.SSLCertVerificationError):
         message = error.verify_message
-        if "self-signed" in message or "unable to get local issuer" in message:
+        if "self-signed" in message or "unable to get local issuer" in message:  # untranslated: the library's
             advice = tr("Name the authority's file (CA) in the connection.")
-        elif "ostname mismatch" in message or "IP address mismatch" in message:
+        elif "ostname mismatch" in message or "IP address mismatch" in message:  # untranslated: the library's
             advice = tr("Use the name that is in the certificate, or set the server name in the connection.")
         elif "expired" in message:
             advice = tr("Renew the server's certificate, and check this machine's clock.")
@@ -226,13 +227,13 @@ def _explain_tls(error: ssl.SSLError, address: str) -> ConnectionFailure:
             advice,
         )
     reason = (error.reason or str(error)).replace("_", " ").lower()
-    if "alert certificate expired" in reason:
+    if "alert certificate expired" in reason:  # untranslated: the library's
         return ConnectionFailure(
             Stage.TLS,
             tr("{address} does not accept the client certificate: it has expired.", address=address),
             tr("Ask for a new one."),
         )
-    if "alert unknown ca" in reason:
+    if "alert unknown ca" in reason:  # untranslated: the library's
         return ConnectionFailure(
             Stage.TLS,
             tr(
@@ -247,7 +248,7 @@ def _explain_tls(error: ssl.SSLError, address: str) -> ConnectionFailure:
             tr("{address} wants a client certificate.", address=address),
             tr("Set certificate and key in the connection."),
         )
-    if "wrong version number" in reason or "record layer" in reason:
+    if "wrong version number" in reason or "record layer" in reason:  # untranslated: the library's
         websocket = address.startswith("wss://")
         return ConnectionFailure(
             Stage.TLS,
@@ -274,7 +275,7 @@ def _explain_protocol(error: NatsError, address: str) -> ConnectionFailure:
         return ConnectionFailure(
             Stage.LOGIN, tr("{address} took too long to check the login.", address=address), tr("Try again.")
         )
-    if "maximum connections exceeded" in lowered:
+    if "maximum connections exceeded" in lowered:  # untranslated: the library's
         return ConnectionFailure(
             Stage.LOGIN, tr("{address} takes no more clients.", address=address), tr("Raise max_connections.")
         )
@@ -288,7 +289,7 @@ def _explain_protocol(error: NatsError, address: str) -> ConnectionFailure:
         return ConnectionFailure(
             Stage.TLS, f"{address}: {text}.", tr("Check the TLS options of the connection.")
         )
-    if "mixing of websocket" in lowered:
+    if "mixing of websocket" in lowered:  # untranslated: the library's
         return ConnectionFailure(
             Stage.PROFILE, tr("The URLs mix WebSocket and plain NATS."), tr("Use one kind in a connection.")
         )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from memphis_desktop.language import tr_count
+
 from .actions import Action, ActionRecord
 from .failures import MESSAGE_NOT_FOUND, ApiError, ClusterError
 
@@ -64,8 +66,20 @@ def delete_messages(stream: str, sequences: Collection[int], *, erase: bool = Fa
     if count > COMMANDS_SHOWN:
         lines.append(f"# and so on for {count - COMMANDS_SHOWN:,} more")
     body = {"seq": first, **({} if erase else {"no_erase": True})}
-    verb = "Erase" if erase else "Delete"
-    title = f"{verb} {count:,} message{'s' if count != 1 else ''} of stream {stream}"
+    if erase:
+        title = tr_count(
+            "Erase {count:,} message of stream {stream}",
+            "Erase {count:,} messages of stream {stream}",
+            count,
+            stream=stream,
+        )
+    else:
+        title = tr_count(
+            "Delete {count:,} message of stream {stream}",
+            "Delete {count:,} messages of stream {stream}",
+            count,
+            stream=stream,
+        )
     return Action(title, f"STREAM.MSG.DELETE.{stream}", body, "\n".join(lines), stream, destroys=True)
 
 

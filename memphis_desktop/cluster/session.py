@@ -446,9 +446,9 @@ class Session:
         try:
             answer = orjson.loads(message.data)
         except orjson.JSONDecodeError as error:
-            raise ApiError(500, 0, "the answer is not JSON", subject) from error
+            raise ApiError(500, 0, tr("the answer is not JSON"), subject) from error
         if not isinstance(answer, dict):
-            raise ApiError(500, 0, "the answer is not a JSON object", subject)
+            raise ApiError(500, 0, tr("the answer is not a JSON object"), subject)
         failure = answer.get("error")
         if failure:
             raise ApiError(

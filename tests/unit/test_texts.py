@@ -20,11 +20,15 @@ import catalogs  # noqa: E402
 # Where every text is given to `tr`: all that the window shows, and what others say in it.
 SWEPT: tuple[str, ...] = (
     "cluster/actions",
+    "cluster/backup.py",
     "cluster/connection.py",
+    "cluster/consumer_reset.py",
     "cluster/context_file.py",
     "cluster/contexts.py",
     "cluster/diagnosis.py",
+    "cluster/failures.py",
     "cluster/keychain.py",
+    "cluster/message_deletion.py",
     "cluster/permitted.py",
     "cluster/probe.py",
     "cluster/profiles.py",

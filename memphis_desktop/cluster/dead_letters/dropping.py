@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from memphis_desktop.language import tr_count
+
 from ..actions import Action, ActionRecord
 from ..failures import MESSAGE_NOT_FOUND, ApiError, ClusterError
 from .capture import CaptureStatus
@@ -85,7 +87,7 @@ def drop_action(letters: Sequence[DeadLetter], capture: CaptureStatus, *, messag
     streams = sorted({one.stream for one in every})
     by_stream = {name: [one.sequence for one in every if one.stream == name][:1000] for name in streams}
     return Action(
-        f"Drop {count} dead letter{'s' if count != 1 else ''}",
+        tr_count("Drop {count} dead letter", "Drop {count} dead letters", count),
         f"STREAM.MSG.DELETE.{streams[0] if len(streams) == 1 else '*'}",
         {"seq": by_stream},
         "\n".join(lines),

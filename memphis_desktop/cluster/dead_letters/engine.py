@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import PublishError, publish
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_count
 
 from ..actions import Action, ActionRecord
 from ..activity import identity
@@ -422,7 +422,7 @@ class DeadLetters:
         finally:
             streams = {letter.stream for letter in own}
             stream = streams.pop() if len(streams) == 1 else ""
-            title = f"Note about {len(own)} dead letter{'s' if len(own) != 1 else ''}"
+            title = tr_count("Note about {count} dead letter", "Note about {count} dead letters", len(own))
             body = {"text": note.text, "tags": list(note.tags)}
             action = Action(title, "", body, "", stream, shown_as="(messages published)")
             seconds = time.monotonic() - started

@@ -231,7 +231,7 @@ class LaterResends:
     async def _send_managed(self, order: Order) -> None:
         source = self._session.dead_letters.source
         if source is None:
-            raise ClusterError("The Memphis layer is not there, which keeps these letters.")
+            raise ClusterError(tr("The Memphis layer is not there, which keeps these letters."))
         order.sent, order.problem = await source.resend(order.letters, order.group)
         order.state, order.letters = OrderState.DONE, []
 

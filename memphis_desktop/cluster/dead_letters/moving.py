@@ -25,7 +25,7 @@ from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, Publi
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.replay import NEVER_COPIED, target_subject
 from memphis_desktop.inspect.sequences import SequenceSet
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_count
 
 from ..actions import Action, ActionRecord
 from ..failures import ClusterError
@@ -454,7 +454,14 @@ class MoveRun:
 
     def _record(self, seconds: float) -> None:
         progress, options = self.progress, self.options
-        title = f"Move {progress.moved:,} messages of {self.consumer} on {self.stream} to {options.station}"
+        title = tr_count(
+            "Move {count:,} messages of {consumer} on {stream} to {station}",
+            "Move {count:,} messages of {consumer} on {stream} to {station}",
+            progress.moved,
+            consumer=self.consumer,
+            stream=self.stream,
+            station=options.station,
+        )
         body = {
             "stream": self.stream, "consumer": self.consumer, "station": options.station,
             "subject": options.subject, "reason": options.reason, "moved": progress.moved,

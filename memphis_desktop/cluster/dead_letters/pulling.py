@@ -10,6 +10,7 @@ import orjson
 
 from memphis_desktop.inspect.connection import ReadConnection, ReadError
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.language import tr
 
 BATCH = 256
 BATCH_BYTES = 8 << 20
@@ -86,7 +87,7 @@ class Pull:
                     await self._changed.wait()
         except TimeoutError:
             if not self._taken and self._connection.closed:
-                raise ReadError(0, 0, "the connection is closed") from None
+                raise ReadError(0, 0, tr("the connection is closed")) from None
         self._check()
         batch, self._taken = self._taken, []
         for message, _ in batch:

@@ -247,8 +247,15 @@ class ResendRun:
         }
         streams = {letter.stream for letter in self.letters}
         stream = streams.pop() if len(streams) == 1 else ""
-        target = f" to {self.options.plan.consumer}" if self.options.plan is not None else ""
-        title = f"Resend {len(self.letters)} dead letter{'s' if len(self.letters) != 1 else ''}{target}"
+        count = len(self.letters)
+        title = tr_count("Resend {count} dead letter", "Resend {count} dead letters", count)
+        if self.options.plan is not None:
+            title = tr_count(
+                "Resend {count} dead letter to {consumer}",
+                "Resend {count} dead letters to {consumer}",
+                count,
+                consumer=self.options.plan.consumer,
+            )
         action = Action(title, "", body, command_lines(self.letters), stream, shown_as="(messages published)")
         failed = problem or self._reason
         self._session.hand_on_action(ActionRecord(time.time_ns(), action, None, failed, seconds))

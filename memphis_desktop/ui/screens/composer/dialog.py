@@ -274,13 +274,14 @@ class Composer(QDialog):
             stream=message.stream,
             sequence=figures.integer(message.sequence),
         )
+        more = []
         if message.headers.get("Nats-Msg-Id") or message.headers.get("msg-id"):
-            text += tr(" Its message id is left out, or the copy would be taken for a duplicate.")
+            more.append(tr("Its message id is left out, or the copy would be taken for a duplicate."))
         if isinstance(message, MaskedMessage) and message.is_masked:
-            text += tr(
-                " Values hidden by masking rules are hidden here too, and would be sent as they stand."
+            more.append(
+                tr("Values hidden by masking rules are hidden here too, and would be sent as they stand.")
             )
-        self.origin_note.setText(text)
+        self.origin_note.setText(" ".join((text, *more)))
         self.origin_note.show()
         self._origin = message
         self.differences_button.show()
@@ -396,10 +397,12 @@ class Composer(QDialog):
             size = len(self.body.payload(self.filled(0)))
             title = FORM_TITLES[self.body.form]
             is_checked = self.body.attached and self.schema_check.isChecked() and self.body.held is None
-            fits = tr(", fits its schema") if is_checked else ""
             if self.body.held is not None:
                 title = tr("Too large to be edited here, sent as it is")
-            note.setText(f"{title}, {figures.bytes_size(size)}{fits}" if size else tr("Empty body"))
+            text = tr("{what}, {size}", what=title, size=figures.bytes_size(size))
+            if is_checked:
+                text = tr("{what}, {size}, fits its schema", what=title, size=figures.bytes_size(size))
+            note.setText(text if size else tr("Empty body"))
             note.setRole("caption")
         self.body.update_buttons()
         self.many.preview_button.setVisible(self.template_check.isChecked())

@@ -266,8 +266,8 @@ class FormModel(QAbstractItemModel):
         field = node.field
         title = (self.effective(node) if field.kind is FieldKind.ANY else field).title()
         if node.field.group:
-            title += tr("  (one of {group})", group=node.field.group)
-        return title + ("  required" if node.field.required else "")
+            title = tr("{type}  (one of {group})", type=title, group=node.field.group)
+        return tr("{type}  required", type=title) if node.field.required else title
 
     def _value_text(self, node: FormNode, *, editing: bool) -> str:
         value = self.value_of(node)

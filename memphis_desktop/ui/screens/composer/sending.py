@@ -173,12 +173,13 @@ class Sending(QObject):
             text = tr("Not stored again: a message with this id is already in {where}.", where=where)
             composer.show_outcome("warning", text, show)
         else:
-            value = tr(" The counter is now {value}.", value=ack.value) if ack.value else ""
-            composer.show_outcome(
-                "good",
-                tr("Stored in {where} after {took}.{value}", where=where, took=took, value=value),
-                show,
-            )
+            text = tr("Stored in {where} after {took}.", where=where, took=took)
+            if ack.value:
+                text = tr(
+                    "Stored in {where} after {took}. The counter is now {value}.",
+                    where=where, took=took, value=ack.value,
+                )  # fmt: skip
+            composer.show_outcome("good", text, show)
             composer.published.emit(ack)
 
     def _show_action(self, ack: Acknowledgement) -> Action:
@@ -188,7 +189,7 @@ class Sending(QObject):
     def _show_failure(self, error: PublishError) -> None:
         text = str(error)
         if error.kind == "no stream":
-            text += tr(". Create one with this subject, or use Request.")
+            text = tr("{problem}. Create one with this subject, or use Request.", problem=error)
         self._composer.show_outcome("bad", text)
 
     # Many ---------------------------------------------------------------------------------------

@@ -238,16 +238,6 @@ class SearchStatus(QFrame):
 
 
 def _sentence(progress: SearchProgress) -> str:
-    errors = (
-        tr_count(
-            "  ·  {count} message the filter failed on",
-            "  ·  {count} messages the filter failed on",
-            progress.errors,
-            count=figures.integer(progress.errors),
-        )
-        if progress.errors
-        else ""
-    )
     if progress.state is SearchState.FAILED:
         return tr("The search failed: {reason}", reason=progress.reason)
     if progress.state is SearchState.STARTING:
@@ -255,7 +245,8 @@ def _sentence(progress: SearchProgress) -> str:
     size = figures.bytes_size(progress.scanned_bytes)
     if progress.state.ended:
         took = figures.duration(progress.seconds)
-        return f"{progress.sentence()}  ·  {size} in {took}, {figures.rate(progress.rate)}{errors}"
+        speed = tr("{size} in {took}, {rate}", size=size, took=took, rate=figures.rate(progress.rate))
+        return "  ·  ".join([progress.sentence(), speed, *_errors(progress)])
     parts = [
         tr(
             "{scanned} read ({share})",
@@ -272,4 +263,16 @@ def _sentence(progress: SearchProgress) -> str:
         parts.append(tr("{time} left", time=figures.duration(progress.remaining_seconds)))
     if progress.state is SearchState.PAUSED:
         parts.insert(0, tr("paused"))
-    return "  ·  ".join(parts) + errors
+    return "  ·  ".join([*parts, *_errors(progress)])
+
+
+def _errors(progress: SearchProgress) -> list[str]:
+    if not progress.errors:
+        return []
+    text = tr_count(
+        "{count} message the filter failed on",
+        "{count} messages the filter failed on",
+        progress.errors,
+        count=figures.integer(progress.errors),
+    )
+    return [text]
