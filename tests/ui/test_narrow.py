@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
+from nats.js.api import ConsumerConfig, StreamConfig
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from memphis_desktop.app import Program
+from memphis_desktop.stations.client import StationsClient
+from memphis_desktop.ui.broker_control import BrokerChoice
+from memphis_desktop.ui.components.beside import Beside
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.components.wrap_layout import WrapLayout
+from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.memphis.station import MemphisStationScreen
+from memphis_desktop.ui.shell.connection import LOCAL_ID
+
+Until = Callable[..., Awaitable[Any]]
+HALF_A_WINDOW = 588  # of 1280, with the rail folded
 
 
 @pytest.fixture
@@ -108,3 +122,56 @@ def test_vital_signs_take_as_many_rows_as_they_need(page: QWidget) -> None:
         found.append(grid.columns)
     assert found == [8, 4, 3, 2]
     assert grid.minimumSizeHint().width() <= 320
+
+
+def test_parts_go_below_each_other_and_come_back(page: QWidget) -> None:
+    first, second, hidden = QPushButton("First"), QPushButton("Second"), QPushButton("Not now")
+    for button in (first, second, hidden):
+        button.setMinimumWidth(300)
+    second.setMaximumWidth(320)
+    hidden.hide()
+    both = Beside((first, 1), (second, 0), (hidden, 1), parent=page)
+    both.show()
+    both.resize(800, 200)
+    assert not both.below
+    assert both.minimumSizeHint().width() == 300
+    assert second.width() <= 320
+    both.resize(500, 200)
+    assert both.below
+    assert second.y() >= first.geometry().bottom()
+    assert first.width() == second.width() == 500
+    both.resize(800, 200)
+    assert not both.below
+    assert second.width() <= 320
+
+
+async def test_pages_fit_into_half_a_window(program: Program, until: Until) -> None:
+    window = program.window
+    await window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    connection = window.connection(LOCAL_ID)
+    await until(lambda: program.broker.served.complete, "the stations service")
+    await until(lambda: connection.memphis.available, "the Memphis layer")
+    jetstream = connection.session.jetstream
+    await jetstream.add_stream(StreamConfig(name="S", subjects=["S.>"]))
+    await jetstream.add_consumer("S", ConsumerConfig(durable_name="a-group-with-a-long-name"))
+    stations = StationsClient(connection.session.nats, username="root")
+    await stations.create_station("shop", partitions_number=3)
+    await stations.close()
+    await until(lambda: "S" in connection.snapshot.streams, "the station")
+    wide: dict[str, int] = {}
+    for route in (
+        Route("home"),
+        Route("overview"),
+        Route("decoders"),
+        Route("consumer", {"station": "S", "consumer": "a-group-with-a-long-name"}),
+        Route("memphis_station", {"station": "shop"}),
+        Route("memphis_station", {"station": "shop", "tab": "code"}),
+    ):
+        window.select_connection("" if route.name == "home" else LOCAL_ID)
+        window.navigate(route)
+        screen = await until(lambda: window.current_workspace().current_screen, route.name)
+        assert screen.route_name == route.name
+        if isinstance(screen, MemphisStationScreen):
+            await until(lambda page=screen: page.facts.text(), "what is known of the station")
+        wide[str(route)] = screen.minimumSizeHint().width()
+    assert {name: width for name, width in wide.items() if width > HALF_A_WINDOW} == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFrame, QGridLayout, QPushButton, QSizePolicy, QWidget
 
 
 class Segments(QFrame):
@@ -20,7 +20,7 @@ class Segments(QFrame):
         self._buttons: dict[str, QPushButton] = {}
         group = QButtonGroup(self)
         group.setExclusive(True)
-        layout = QHBoxLayout(self)
+        layout = self._layout = QGridLayout(self)
         layout.setContentsMargins(2, 2, 2, 2)
         layout.setSpacing(0)
         for key, title in choices:
@@ -29,8 +29,23 @@ class Segments(QFrame):
             button.setProperty("kind", "segment")
             button.clicked.connect(lambda _checked=False, key=key: self.chosen.emit(key))
             group.addButton(button)
-            layout.addWidget(button)
             self._buttons[key] = button
+        self._columns = 0
+        self.set_columns(len(choices))
+
+    def set_columns(self, columns: int) -> None:
+        """So many beside each other, the rest in further rows."""
+        if columns == self._columns:
+            return
+        self._columns = columns
+        for index, button in enumerate(self._buttons.values()):
+            self._layout.addWidget(button, *divmod(index, columns))
+
+    def row_width(self) -> int:
+        """What all in one row need."""
+        margins = self._layout.contentsMargins()
+        wanted = sum(button.sizeHint().width() for button in self._buttons.values())
+        return wanted + margins.left() + margins.right()
 
     def set_choice(self, key: str) -> None:
         """Light one without telling."""

@@ -135,7 +135,7 @@ class _Figure(QWidget):
         for size in (theme.SIZE_VITAL, 22, 18, theme.SIZE_SECTION, theme.SIZE_BODY):
             font = fonts.interface(size, fonts.SEMIBOLD)
             width = QFontMetrics(font).horizontalAdvance(self._text)
-            if width <= room:
+            if width < room:  # a text is a fraction wider than its whole number of pixels
                 break
         text = QFontMetrics(font).elidedText(self._text, Qt.TextElideMode.ElideRight, max(0, room))
         base = (self.height() + QFontMetrics(fonts.interface(theme.SIZE_VITAL)).capHeight()) // 2

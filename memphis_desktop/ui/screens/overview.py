@@ -28,6 +28,7 @@ from memphis_desktop.cluster.model import (
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
+from memphis_desktop.ui.components.beside import Beside
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -220,14 +221,11 @@ class OverviewScreen(Screen):
 
     def _arrange(self) -> None:
         self.attention = Attention(self.context, self.health)
-        middle = QHBoxLayout()
-        middle.setSpacing(theme.SPACE_4)
-        middle.addWidget(self.graph, 11)
-        middle.addWidget(shows(self.attention, "streams", "consumers"), 9)
-        lower = QHBoxLayout()
-        lower.setSpacing(theme.SPACE_4)
-        lower.addWidget(shows(panel(self.lag_board, title=tr("Furthest behind")), "consumers"), 13)
-        lower.addWidget(shows(panel(self.stations, title=tr("Busiest stations")), "streams"), 7)
+        middle = Beside((self.graph, 11), (shows(self.attention, "streams", "consumers"), 9))
+        lower = Beside(
+            (shows(panel(self.lag_board, title=tr("Furthest behind")), "consumers"), 13),
+            (shows(panel(self.stations, title=tr("Busiest stations")), "streams"), 7),
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
@@ -235,8 +233,8 @@ class OverviewScreen(Screen):
         layout.addWidget(self.banner)
         layout.addWidget(self.strip)
         layout.addWidget(self.signs)
-        layout.addLayout(middle, 5)
-        layout.addLayout(lower, 4)
+        layout.addWidget(middle, 5)
+        layout.addWidget(lower, 4)
 
     # Snapshots
 

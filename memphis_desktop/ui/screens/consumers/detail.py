@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import why_behind
 from memphis_desktop.cluster.history import ConsumerKey, StreamKey
@@ -17,6 +17,7 @@ from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.beside import Beside
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.sign_grid import SignGrid
@@ -146,23 +147,19 @@ class ConsumerScreen(Screen):
             self.tab_bar.addTab(title)
             self.stack.addWidget(page)
         self.tab_bar.currentChanged.connect(self._tab_chosen)
-        left = QVBoxLayout()
+        main = QWidget()
+        left = QVBoxLayout(main)
+        left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(theme.SPACE_3)
         left.addWidget(self.tab_bar)
         left.addWidget(self.stack, 1)
-        overview = QWidget()
-        row = QHBoxLayout(overview)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.SPACE_4)
-        row.addLayout(left, 100)
-        row.addWidget(side, 38)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
         for widget in (self.header, self.banner, self.gone, self.reason):
             layout.addWidget(widget)
         layout.addWidget(SignGrid(list(self.signs.values())))
-        layout.addWidget(overview, 1)
+        layout.addWidget(Beside((main, 100), (side, 38)), 1)
 
     # Where
 

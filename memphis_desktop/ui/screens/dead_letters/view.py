@@ -52,6 +52,7 @@ _COALESCE_MANY_MS = 1000
 _MANY = 1_000  # from so many letters on, groups are made in a thread
 _BUCKETS = 60
 _UPPER_HEIGHT = 184
+_GRAPH_WIDTH = 176  # at least, beside the groups
 _NO_TIMES: NDArray[np.float64] = np.empty(0)
 _KINDS = {
     LetterKind.MAX_DELIVERIES: (tr("Delivery limit"), "bad"),
@@ -139,6 +140,7 @@ class DeadLettersView(QWidget):
         beside.setContentsMargins(0, 0, 0, 0)
         beside.setSpacing(theme.SPACE_3)
         beside.addWidget(panel(self.groups), 11)
+        self.graph.setMinimumWidth(_GRAPH_WIDTH)
         beside.addWidget(self.graph, 9)
         self.filter = FilterBar(tr("Filter"))
         for kind, title in _CHIPS.items():

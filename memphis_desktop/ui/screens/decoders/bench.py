@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
-    QHBoxLayout,
     QMenu,
     QPlainTextEdit,
     QPushButton,
@@ -28,6 +27,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.wrap_layout import WrapLayout, together
 from memphis_desktop.ui.screens.decoders.choices import chosen, decode_as, fill_decoders, select_choice
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 from memphis_desktop.ui.screens.messages_text import TextView
@@ -79,12 +79,11 @@ class Bench(QFrame):
         self.verdicts.set_state(
             "empty", tr("What each decoder makes of a payload, and why."), icon="check-circle"
         )
-        line = QHBoxLayout()
-        line.setSpacing(theme.SPACE_2)
-        line.addWidget(PlainLabel(tr("Try it"), "section"))
-        line.addStretch()
-        for widget in (self.message_button, self.form_box, self.decoder_box, self.try_button):
-            line.addWidget(widget)
+        line = WrapLayout(spacing=theme.SPACE_2)
+        line.add(PlainLabel(tr("Try it"), "section"))
+        line.add_stretch()
+        for widget in (self.message_button, self.form_box, together(self.decoder_box, self.try_button)):
+            line.add(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_3, theme.SPACE_2, theme.SPACE_3, theme.SPACE_2)
         layout.setSpacing(theme.SPACE_2)

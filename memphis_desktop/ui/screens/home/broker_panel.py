@@ -7,7 +7,16 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.language import tr, tr_count
@@ -15,8 +24,10 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, BrokerState, Doors, Served
 from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.beside import Beside
 from memphis_desktop.ui.components.data_table import add_commands
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.wrap_layout import WrapLayout, together
 from memphis_desktop.ui.memphis.snippets import ROOT, ROOT_PASSWORD, Address
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.home.doors_dialog import DoorsDialog
@@ -105,32 +116,29 @@ class BrokerPanel(QFrame):
         first.addWidget(self._address)
         first.addWidget(self.copy_button)
         first.addStretch()
-        words = QVBoxLayout()
+        holder = QWidget()
+        words = QVBoxLayout(holder)
+        words.setContentsMargins(0, 0, 0, 0)
         words.setSpacing(2)
         words.addLayout(first)
         words.addWidget(self._build_doors())
         words.addWidget(self._facts)
-        line = QHBoxLayout()
-        line.setSpacing(theme.SPACE_2)
-        line.addLayout(words, 1)
-        for button in (self.start_button, self.stop_button, self.open_button, self.more_button):
-            line.addWidget(button)
+        buttons = together(self.start_button, self.stop_button, self.open_button, self.more_button)
+        buttons.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_3, theme.SPACE_3, theme.SPACE_3)
         layout.setSpacing(theme.SPACE_2)
-        layout.addLayout(line)
+        layout.addWidget(Beside((holder, 1), (buttons, 0), spacing=theme.SPACE_2))
         layout.addWidget(self.banner)
         self._show()
 
     def _build_doors(self) -> QWidget:
         """The line of addresses for clients that are no NATS clients."""
         self.doors = QWidget()
-        line = QHBoxLayout(self.doors)
+        line = WrapLayout(self.doors, theme.SPACE_4)
         line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(theme.SPACE_4)
         for widget in (self.memphis_button, self.rest_label, self.streaming_label, self.doors_state):
-            line.addWidget(widget)
-        line.addStretch()
+            line.add(widget)
         return self.doors
 
     # Showing ----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.language import tr
@@ -41,7 +41,8 @@ class CodeView(QWidget):
         line = FlowLayout(spacing=theme.SPACE_3)
         line.addWidget(self.languages)
         line.addWidget(self.directions)
-        line.addWidget(self._address_line(copy))
+        self._address = self._address_line(copy)
+        line.addWidget(self._address)
         self.note = PlainLabel("", "caption", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE_2, 0, 0)
@@ -50,6 +51,18 @@ class CodeView(QWidget):
         layout.addWidget(self.code, 1)
         layout.addWidget(self.note)
         self.show_code()
+
+    def minimumSizeHint(self) -> QSize:
+        """Wide enough for the languages in two rows."""
+        least = super().minimumSizeHint()
+        two_rows = self.languages.row_width() // 2 + theme.SPACE_5
+        return QSize(min(least.width(), max(two_rows, self._address.sizeHint().width())), least.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The languages go in one row where there is room, else in two."""
+        super().resizeEvent(event)
+        fits = self.languages.row_width() <= self.width()
+        self.languages.set_columns(len(LANGUAGES) if fits else -(-len(LANGUAGES) // 2))
 
     def _address_line(self, copy: QToolButton) -> QWidget:
         """The address and its button, as tall as the choices that stand beside it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlparse
 
-from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QWidget
+from PySide6.QtWidgets import QTabWidget, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.language import tr, tr_count
@@ -13,6 +13,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.memphis.changes import MemphisChange
 from memphis_desktop.ui.memphis.link import MemphisView, streams_of
@@ -59,10 +60,6 @@ class MemphisStationScreen(MemphisScreen):
         self.missing.hide()
         self.facts = PlainLabel("", "muted", wrap=True)
         self.signs: dict[str, VitalSign] = {}
-        self.strip = QWidget()
-        strip = QHBoxLayout(self.strip)
-        strip.setContentsMargins(0, 0, 0, 0)
-        strip.setSpacing(theme.SPACE_3)
         for key, title in (
             ("messages", tr("Messages")),
             ("in", tr("In")),
@@ -71,7 +68,7 @@ class MemphisStationScreen(MemphisScreen):
             ("dead", tr("Dead letters")),
         ):
             self.signs[key] = VitalSign(title, beside=True)
-            strip.addWidget(self.signs[key])
+        self.strip = SignGrid(list(self.signs.values()))
         self.signs["dead"].clicked.connect(lambda: self.show_tab("dead-letters"))
         self.partitions = partitions_table(context)
         self.partitions.row_activated.connect(lambda row: context.navigate(station_route(row.name)))
