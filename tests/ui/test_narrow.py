@@ -163,7 +163,7 @@ async def test_pages_fit_into_half_a_window(program: Program, until: Until) -> N
         Route("home"),
         Route("overview"),
         Route("decoders"),
-        Route("consumer", {"station": "S", "consumer": "a-group-with-a-long-name"}),
+        Route("consumer", {"stream": "S", "consumer": "a-group-with-a-long-name"}),
         Route("memphis_station", {"station": "shop"}),
         Route("memphis_station", {"station": "shop", "tab": "code"}),
     ):
