@@ -164,7 +164,7 @@ class FetchDialog(Dialog):
             else tr("No message came.")
         )
         self._show()
-        if found and self.table.current_row() is None:
+        if found and not self.table.selected_rows():  # the focus came to the table, which chooses no row
             self.table.select_key(Fetched(found[0]).key)
 
     async def _take(self, count: int) -> list[Msg]:
