@@ -78,7 +78,7 @@ async def test_tabs_and_connections_leave_nothing_behind(
 
     await open_and_close()  # some things are made once, and stay
     before = living()
-    assert before["OrderlyClient"] == 1  # the test's own is among what is counted
+    assert before["OrderlyClient"] >= 1  # the test's own is among what is counted
     for _ in range(ROUNDS):
         await open_and_close()
     await until(lambda: not living() - before, "the end of what was closed")
