@@ -314,7 +314,7 @@ def summary_facts(stream: StreamSnapshot, history: History) -> list[tuple[str, s
     replicas = int(config.get("num_replicas") or 1)
     facts.append((tr("Storage"), storage_text(config, replicas)))
     if stream.leader:
-        facts.append((tr("Leader"), stream.leader))
+        facts.append((tr("Leader"), tr("none") if stream.leader_lost else stream.leader))
     for source in (stream.mirror, *stream.sources):
         if source:
             facts.append(
