@@ -20,7 +20,10 @@ QUIET_SHARE = 0.3  # of a second that this thread computed: below, it is quiet
 
 
 class Collector(QObject):
-    """Takes the place of Python's own schedule until `end`."""
+    """Takes the place of Python's own schedule until `end`.
+
+    It also keeps other threads from collecting: Qt's objects may only end in Qt's own.
+    """
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -28,6 +31,7 @@ class Collector(QObject):
         gc.collect()
         if self._freezes:
             gc.freeze()  # what is there by now stays: looking through it all again and again would be felt
+        self._enables = gc.isenabled()
         gc.disable()
         self._ticks = 0
         self._full_at = time.monotonic()
@@ -41,7 +45,8 @@ class Collector(QObject):
         self._timer.stop()
         if self._freezes:
             gc.unfreeze()
-        gc.enable()
+        if self._enables:
+            gc.enable()
 
     def _tick(self) -> None:
         self._ticks += 1

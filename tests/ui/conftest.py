@@ -45,7 +45,11 @@ def qapp_cls() -> Callable[..., QApplication]:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplication) -> Iterator[Path]:
-    """Every test has its own settings, profiles and data, and finds no contexts of the machine."""
+    """Every test has its own settings, profiles and data, and finds no contexts of the machine.
+
+    Garbage is collected between tests, in Qt's thread: any other thread that did would end widgets under it.
+    """
+    gc.disable()
     home = tmp_path / "home"
     monkeypatch.setenv(folders.HOME_VARIABLE, str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
@@ -60,7 +64,8 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplicat
     theme.manager().install(qapp)
     yield home
     settings.use(settings.Settings())
-    gc.collect()  # here, in Qt's thread: any other that collects would end widgets of this test, and crash
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture

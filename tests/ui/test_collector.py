@@ -33,11 +33,14 @@ def frozen_before(request: pytest.FixtureRequest) -> Iterator[bool]:
         gc.freeze()
 
 
+@pytest.mark.parametrize("enabled", [True, False])
 def test_knots_go_and_the_schedule_comes_back(
-    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, frozen_before: bool
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, frozen_before: bool, enabled: bool
 ) -> None:
     monkeypatch.setattr(collector, "YOUNG_MS", 5)
     monkeypatch.setattr(collector, "LATEST_SECONDS", 0.0)  # full ones at once
+    if enabled:
+        gc.enable()
     ours = Collector()
     try:
         assert not gc.isenabled()
@@ -49,5 +52,5 @@ def test_knots_go_and_the_schedule_comes_back(
         qtbot.waitUntil(lambda: young() is None and gone() is None, timeout=10_000)
     finally:
         ours.end()
-    assert gc.isenabled()
+    assert gc.isenabled() == enabled
     assert (gc.get_freeze_count() > 0) == frozen_before  # what others froze is theirs to let go
