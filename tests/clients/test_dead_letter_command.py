@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, StreamConfig
 
 from memphis_desktop.server_process import ServerProcess, program_command
-from tests.clients.test_replay_command import environment
+from tests.clients.test_replay_command import command, environment
 from tests.conftest import Connect
 
 ARGUMENTS = ["orders", "billing", "--to", "orders-dlq"]
@@ -21,16 +20,7 @@ ARGUMENTS = ["orders", "billing", "--to", "orders-dlq"]
 
 def dead_letter(tmp_path: Path, *arguments: str, code: int = 0) -> str:
     """Run the command to its end; what it printed."""
-    done = subprocess.run(
-        program_command("dead-letter", *arguments),
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout if code == 0 else done.stderr
+    return command("dead-letter", tmp_path, *arguments, code=code)
 
 
 async def fill(client: Client, count: int) -> None:

@@ -29,9 +29,14 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def replay(tmp_path: Path, *arguments: str, code: int = 0) -> str:
-    """Run the command to its end; what it printed."""
+    """Run ``memphis-desktop replay`` to its end; what it printed."""
+    return command("replay", tmp_path, *arguments, code=code)
+
+
+def command(name: str, tmp_path: Path, *arguments: str, code: int = 0) -> str:
+    """Run a command of the program to its end; what it printed."""
     done = subprocess.run(
-        program_command("replay", *arguments),
+        program_command(name, *arguments),
         env=environment(tmp_path),
         capture_output=True,
         text=True,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
 from memphis_desktop.errors import Failure
 from memphis_desktop.inspect import words
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.publishing import PublishError
+from memphis_desktop.interrupts import interrupts
 
 from ..failures import ApiError, ClusterError
 from ..profiles import ConnectionProfile
@@ -61,7 +59,7 @@ async def _run(
             return OK
         showing = asyncio.create_task(_show(move, as_json))
         try:
-            with _interrupts(move.stop) as interrupted:
+            with interrupts(move.stop) as interrupted:
                 progress = await move.run()
         finally:
             showing.cancel()
@@ -93,29 +91,6 @@ def _left(progress: MoveProgress) -> str:
     if not progress.failed:
         return progress.problem
     return f"{words.count(progress.failed, 'message')} could not be moved: {progress.problem}"
-
-
-@contextmanager
-def _interrupts(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """Stop in order on Ctrl+C; what is given fills when that happened."""
-    loop = asyncio.get_running_loop()
-    numbers, heard = (signal.SIGINT, signal.SIGTERM), list[int]()
-
-    def end(number: int) -> None:
-        heard.append(number)
-        stop()
-
-    try:
-        for number in numbers:
-            loop.add_signal_handler(number, end, number)
-    except NotImplementedError:  # Windows: Ctrl+C ends the program; a move again goes on from there
-        yield heard
-        return
-    try:
-        yield heard
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 async def _show(move: MoveRun, as_json: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -32,6 +31,7 @@ from memphis_desktop.inspect.replay.runs import new_run_id
 from memphis_desktop.inspect.replay.sources import FileMessages, MessageRange, ReplaySource
 from memphis_desktop.inspect.replay.undo import Undo
 from memphis_desktop.inspect.seek import parse_seek, place
+from memphis_desktop.interrupts import interrupts
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 _SHOW_SECONDS = 0.5
@@ -253,7 +253,7 @@ async def _target(order: Order) -> AsyncIterator[Client]:
 async def _carry_out(replay: ReplayRun, record: RunRecord, store: RecordStore, as_json: bool) -> int:
     """Run to the end, telling how far it is; Ctrl+C ends it in order, to be resumed."""
     shown = asyncio.create_task(_show(replay, _teller(replay, as_json)))
-    with _interrupts(replay.cancel):
+    with interrupts(replay.cancel):
         try:
             record = await keep(replay, record, store, time.time_ns)
         finally:
@@ -269,23 +269,6 @@ async def _carry_out(replay: ReplayRun, record: RunRecord, store: RecordStore, a
     reason = progress.reason or f"{words.count(progress.failed, 'message')} could not be stored"
     sample = f" ({progress.errors[0][2]})" if progress.errors and not progress.reason else ""
     raise Failure(f"replay {record.run_id}: {reason}{sample}")
-
-
-@contextlib.contextmanager
-def _interrupts(cancel: Callable[[], None]) -> Any:
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    try:
-        for number in numbers:
-            loop.add_signal_handler(number, cancel)
-    except NotImplementedError:  # Windows: Ctrl+C ends the program, and the record is what was kept last
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 Teller = Callable[[ReplayProgress, bool], None]
