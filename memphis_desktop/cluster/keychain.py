@@ -14,7 +14,7 @@ from typing import Any
 
 from memphis_desktop.language import tr
 
-from .profiles import ConnectionProfile, Credentials
+from .profiles import ConnectionProfile, Credentials, login_apart
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +47,14 @@ def available() -> bool:
 
 
 def put_away(profile: ConnectionProfile) -> ConnectionProfile:
-    """Move the secrets of a profile into the keychain; without one the profile is returned as it is.
+    """Move the secrets of a profile into the keychain: what is done before it is stored.
+
+    A login in its URLs is taken out of them; without a keychain nothing else changes.
 
     Raises:
         KeychainError: the keychain refused.
     """
+    profile = login_apart(profile)
     if not available():
         return profile
     credentials = _put_away(profile.credentials, profile.id, "")
@@ -62,6 +65,34 @@ def put_away(profile: ConnectionProfile) -> ConnectionProfile:
     if proxy.password and not proxy.password.startswith(_REFERENCES):
         proxy = replace(proxy, password=keep(f"{profile.id}/proxy-password", proxy.password))
     return replace(profile, credentials=credentials, system_credentials=system, proxy=proxy)
+
+
+def own_copy(profile: ConnectionProfile, kept_by: ConnectionProfile) -> ConnectionProfile:
+    """Give a copied profile secrets of its own, so that deleting either leaves the other's.
+
+    Args:
+        profile: The copy, which refers to the secrets of `kept_by`.
+        kept_by: The profile it is a copy of.
+
+    Raises:
+        KeychainError: the keychain refused, or has forgotten a secret.
+    """
+
+    def owned(reference: str) -> str:
+        name = reference.removeprefix(f"{SCHEME}{kept_by.id}/")
+        return reference if name == reference else keep(f"{profile.id}/{name}", look_up(reference))
+
+    def owned_credentials(credentials: Credentials) -> Credentials:
+        secrets: dict[str, Any] = {field: owned(getattr(credentials, field)) for field in SECRET_FIELDS}
+        return replace(credentials, **secrets)
+
+    system = profile.system_credentials
+    return replace(
+        profile,
+        credentials=owned_credentials(profile.credentials),
+        system_credentials=None if system is None else owned_credentials(system),
+        proxy=replace(profile.proxy, password=owned(profile.proxy.password)),
+    )
 
 
 def keep(name: str, secret: str) -> str:

@@ -194,6 +194,25 @@ def without_secret(url: str) -> str:
     return f"{scheme}://{user}@{host}" if colon else f"{scheme}://{host}"
 
 
+def login_apart(profile: ConnectionProfile) -> ConnectionProfile:
+    """Return a profile whose URLs hold no login: ``nats://user:password@host`` and ``nats://token@host``, as
+    clients take them, become its credentials. It stays as it is when it has other credentials, or when its
+    URLs have different logins.
+    """
+    parts = [url.partition("://") for url in profile.urls]
+    logins = {rest.rpartition("@")[0] for _scheme, _separator, rest in parts} - {""}
+    if profile.credentials.kind is not CredentialKind.NONE or len(logins) != 1:
+        return profile
+    user, colon, password = logins.pop().partition(":")
+    credentials = (
+        Credentials(CredentialKind.PASSWORD, user=unquote(user), password=unquote(password))
+        if colon
+        else Credentials(CredentialKind.TOKEN, token=unquote(user))
+    )
+    urls = tuple(scheme + separator + rest.rpartition("@")[2] for scheme, separator, rest in parts)
+    return replace(profile, urls=urls, credentials=credentials)
+
+
 def proxy_for(text: str) -> ProxyOptions:
     """A proxy from its URL, as ``socks_proxy`` of a context gives it: a login in it is taken out."""
     text = text.strip()
@@ -216,7 +235,9 @@ def profile_for(text: str) -> ConnectionProfile:
     near = name.startswith(("127.", "localhost", "[::1]"))
     environment = Environment.LOCAL if near else Environment.DEVELOPMENT
     # The same address is the same connection next time, with its history.
-    return ConnectionProfile(name=name, urls=tuple(urls), environment=environment, id=f"address-{name}")
+    return login_apart(
+        ConnectionProfile(name=name, urls=tuple(urls), environment=environment, id=f"address-{name}")
+    )
 
 
 def to_json(profile: ConnectionProfile) -> dict[str, Any]:
@@ -403,11 +424,9 @@ class ProfileStore:
             name = f"{wanted} {number}"
         return name
 
-    def duplicate(self, profile: ConnectionProfile) -> ConnectionProfile:
-        """Add a copy of a profile under a free name and return it."""
-        copy = replace(profile, name=self.free_name(profile.name), id=uuid.uuid4().hex, origin="")
-        self.put(copy)
-        return copy
+    def copy_of(self, profile: ConnectionProfile) -> ConnectionProfile:
+        """Return a copy of a profile under a free name, with a key of its own; it is not stored yet."""
+        return replace(profile, name=self.free_name(profile.name), id=uuid.uuid4().hex, origin="")
 
 
 def write_private(path: Path, text: str) -> None:

@@ -522,6 +522,29 @@ async def test_every_kind_of_login_is_kept(program: Program, until: Until) -> No
     empty.deleteLater()
 
 
+async def test_a_login_in_a_pasted_address_moves_to_its_fields(
+    program: Program, qtbot: QtBot, until: Until
+) -> None:
+    form = ConnectionForm(program.window, program.window.profiles)
+    form.show()
+    form.activateWindow()
+    form.urls.setFocus()
+    await until(form.urls.hasFocus, "the focus")
+    qtbot.keyClicks(form.urls, "nats://ops:s3cret@127.0.0.1:4555 nats://b:4555")
+    qtbot.keyClick(form.urls, Qt.Key.Key_Tab)
+    assert form.urls.text() == "nats://127.0.0.1:4555 nats://b:4555"
+    assert form.login.kind.currentData() is CredentialKind.PASSWORD
+    assert (form.login.user.text(), form.login.password.text()) == ("ops", "s3cret")
+    assert form.login.password.echoMode() is QLineEdit.EchoMode.Password
+    made = form.profile()
+    assert made.credentials == Credentials(CredentialKind.PASSWORD, user="ops", password="s3cret")
+    assert "s3cret" not in context_command(made)
+    form.urls.setText("nats://eve:x@b:4555")
+    assert "login of its own" in form._problem()
+    form.close()
+    form.deleteLater()
+
+
 async def test_programs_for_the_local_broker_are_offered_in_every_language(
     program: Program, until: Until
 ) -> None:

@@ -24,6 +24,8 @@ from memphis_desktop.cluster.profiles import (
     ProfileStore,
     ProxyOptions,
     TlsOptions,
+    login_apart,
+    profile_for,
     without_secret,
     without_secrets,
 )
@@ -78,9 +80,10 @@ def test_put_replaces_by_id_and_remove_removes(store: ProfileStore) -> None:
     renamed = ConnectionProfile(name="production", id=FULL.id)
     store.put(renamed)
     assert store.load() == [renamed]
-    copy = store.duplicate(renamed)
+    copy = store.copy_of(renamed)
     assert copy.name == "production 2"
     assert copy.id != renamed.id
+    store.put(copy)
     store.remove(renamed.id)
     assert store.load() == [copy]
 
@@ -116,6 +119,19 @@ def test_secrets_are_not_in_what_is_shown() -> None:
     assert without_secret("nats://ada:geheim@host:4222") == "nats://ada@host:4222"
     assert without_secret("nats://token@host") == "nats://host"
     assert without_secret("host:4222") == "nats://host:4222"
+
+
+def test_a_login_in_an_address_becomes_credentials() -> None:
+    made = profile_for("nats://ada:ge%3Aheim@a:1 nats://b:2")
+    assert made.urls == ("nats://a:1", "nats://b:2")
+    assert made.credentials == Credentials(CredentialKind.PASSWORD, user="ada", password="ge:heim")
+    assert made.name == "a:1"
+    assert profile_for("wss://t0ken@a").credentials == Credentials(CredentialKind.TOKEN, token="t0ken")
+    assert profile_for("wss://t0ken@a").urls == ("wss://a",)
+    several = ConnectionProfile("x", urls=("nats://a:1@h", "nats://b:2@h"))
+    assert login_apart(several) == several
+    given = ConnectionProfile("x", urls=("nats://a:1@h",), credentials=Credentials(CredentialKind.NSC))
+    assert login_apart(given) == given
 
 
 def test_api_prefixes() -> None:
@@ -238,15 +254,47 @@ def test_creds_files_are_parsed_and_wrong_ones_told() -> None:
         parse_creds("hello")
 
 
-def test_the_password_of_a_proxy_goes_to_the_keychain_and_leaves_with_the_profile(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The secrets in a keychain that stands in for the system's."""
     kept: dict[str, str] = {}
     monkeypatch.setattr(keychain, "available", lambda: True)
     monkeypatch.setattr(
         keychain, "keep", lambda name, secret: kept.update({name: secret}) or f"keychain://{name}"
     )
+    monkeypatch.setattr(keychain, "look_up", lambda reference: kept[reference.removeprefix("keychain://")])
     monkeypatch.setattr(keychain, "remove", lambda reference: kept.pop(reference.removeprefix("keychain://")))
+    return kept
+
+
+def test_the_login_in_an_address_goes_to_the_keychain(kept: dict[str, str]) -> None:
+    saved = keychain.put_away(ConnectionProfile("far", urls=("nats://ada:geheim@h",), id="far"))
+    assert saved.urls == ("nats://h",)
+    assert saved.credentials.password == "keychain://far/password"
+    assert kept == {"far/password": "geheim"}
+
+
+def test_a_copy_has_secrets_of_its_own(kept: dict[str, str], store: ProfileStore) -> None:
+    first = keychain.put_away(
+        ConnectionProfile(
+            "far",
+            credentials=Credentials(CredentialKind.PASSWORD, user="ada", password="geheim"),
+            system_credentials=Credentials(CredentialKind.TOKEN, token="env://A_TOKEN"),
+            proxy=ProxyOptions("socks5://p:1080", "ada", "offen"),
+            id="far",
+        )
+    )
+    copy = keychain.own_copy(store.copy_of(first), first)
+    assert copy.system_credentials == first.system_credentials
+    keychain.forget(first)
+    assert keychain.look_up(copy.credentials.password) == "geheim"
+    assert keychain.look_up(copy.proxy.password) == "offen"
+    assert len(kept) == 2
+
+
+def test_the_password_of_a_proxy_goes_to_the_keychain_and_leaves_with_the_profile(
+    kept: dict[str, str],
+) -> None:
     profile = ConnectionProfile("far", proxy=ProxyOptions("socks5://p:1080", "ada", "geheim"), id="far")
     saved = keychain.put_away(profile)
     assert saved.proxy.password == "keychain://far/proxy-password"

@@ -18,6 +18,7 @@ from memphis_desktop.cluster.profiles import (
     ProfileStore,
     ProxyOptions,
     TlsOptions,
+    login_apart,
     proxy_for,
 )
 from memphis_desktop.language import tr
@@ -109,6 +110,7 @@ class ConnectionForm(FormDialog):
                 " the others. Without a port it is 4222, for WebSocket 80 or 443."
             )
         )
+        self.urls.editingFinished.connect(self._take_login)
         self.environment = QComboBox()
         for environment, text in ENVIRONMENTS.items():
             self.environment.addItem(text, environment)
@@ -262,7 +264,18 @@ class ConnectionForm(FormDialog):
     # What was entered -------------------------------------------------------------------------
 
     def profile(self) -> ConnectionProfile:
-        """The connection as entered."""
+        """The connection as entered; a login in an address goes where logins belong."""
+        return login_apart(self._entered())
+
+    def _take_login(self) -> None:
+        """Move the login of a pasted address into its fields, before anybody reads it over a shoulder."""
+        entered = self._entered()
+        apart = login_apart(entered)
+        if apart.urls != entered.urls:
+            self.urls.setText(" ".join(apart.urls))
+            self.login.show_login(apart.credentials)
+
+    def _entered(self) -> ConnectionProfile:
         system = self.system.credentials()
         return replace(
             self._before,
@@ -305,6 +318,8 @@ class ConnectionForm(FormDialog):
             if credentials.problem():
                 return credentials.problem()
         entered = self.profile()
+        if any("@" in url for url in entered.urls):
+            return tr("An address has a login of its own. Take it out, and choose the login below.")
         if entered.proxy != ProxyOptions():
             try:
                 parse(entered.proxy.url)

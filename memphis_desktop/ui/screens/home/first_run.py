@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.contexts import FoundContext, find_contexts
 from memphis_desktop.cluster.failures import ConnectionFailure, Stage
 from memphis_desktop.cluster.probe import Probe, Target
@@ -421,7 +422,7 @@ class FirstRun(QWidget):
             return
         present = shell.profiles.load()
         if not any(one.urls == profile.urls and one.origin == profile.origin for one in present):
-            shell.profiles.put(profile)
+            shell.profiles.put(await asyncio.to_thread(keychain.put_away, profile))
 
 
 async def answers(url: str) -> bool:

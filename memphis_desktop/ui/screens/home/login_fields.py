@@ -187,6 +187,13 @@ class CredentialsFields(QWidget):
         ):
             field.setToolTip(text)
 
+    def show_login(self, credentials: Credentials) -> None:
+        """Fill in a login by user and password, or by token."""
+        self.user.setText(credentials.user)
+        self.password.setText(credentials.password)
+        self.token.setText(credentials.token)
+        self.kind.setCurrentIndex(self.kind.findData(credentials.kind))
+
     def _build_pages(self) -> None:
         kind, help_text = CredentialKind, secret_help()
         self._build_page(kind.NONE)

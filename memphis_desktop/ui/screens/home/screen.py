@@ -355,9 +355,13 @@ class HomeScreen(Screen):
         """A copy of the marked connection."""
         profile = self._marked()
         if profile is not None:
-            copy = self.context.shell.profiles.duplicate(profile)
-            self.refresh()
-            self.table.select_key(copy.id)
+            self.context.run(self._duplicate(profile), tr("duplicate the connection"))
+
+    async def _duplicate(self, profile: ConnectionProfile) -> None:
+        copy = self.context.shell.profiles.copy_of(profile)
+        self.context.shell.profiles.put(await asyncio.to_thread(keychain.own_copy, copy, profile))
+        self.refresh()
+        self.table.select_key(copy.id)
 
     def delete(self) -> None:
         """Remove the marked connection."""
@@ -405,7 +409,8 @@ class HomeScreen(Screen):
         store = self.context.shell.profiles
         chosen = dialog.chosen()
         for profile in chosen:
-            store.put(replace(profile, name=store.free_name(profile.name)))
+            kept = await asyncio.to_thread(keychain.put_away, profile)
+            store.put(replace(kept, name=store.free_name(profile.name)))
         self.refresh()
         self.context.notify(
             tr_count(
