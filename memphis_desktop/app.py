@@ -135,6 +135,8 @@ async def session(
     collector: Collector | None = None
     try:
         if show:
+            if app.platformName() != "offscreen":  # whose screen is none, and small
+                remembered.keep_within(window, window.screen().availableSize())
             window.show()
         preloader = _Preloader()
         collector = Collector()

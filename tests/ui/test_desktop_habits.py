@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QApplication, QPushButton
 
 from memphis_desktop import app, folders
@@ -17,6 +18,7 @@ from memphis_desktop.server_process import ServerProcess, program_command
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.message_file import MessageFileScreen
+from memphis_desktop.ui.shell import remembered
 from memphis_desktop.ui.shell.crash_notice import CrashReport
 from memphis_desktop.ui.shell.instance import Instance
 from memphis_desktop.ui.shell.workspace_file import WorkspaceProblem, read_workspace
@@ -139,3 +141,12 @@ async def test_a_report_of_a_fault_is_shown_as_text(open_window: OpenWindow, tmp
     assert "secret" not in dialog.text.text()
     assert "<b>Fatal</b>" in dialog.text.text()
     dialog.findChild(QPushButton).click()
+
+
+async def test_a_window_larger_than_the_screen_fills_it(open_window: OpenWindow) -> None:
+    window = (await open_window()).window
+    room = QSize(window.width(), window.height())
+    remembered.keep_within(window, room + QSize(0, 100))
+    assert not window.isMaximized()
+    remembered.keep_within(window, room)  # the title bar has no room
+    assert window.isMaximized()

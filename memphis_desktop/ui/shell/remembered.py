@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray
+from PySide6.QtCore import QByteArray, QSize, Qt
 
 from memphis_desktop.cluster.profiles import ProfileError
 from memphis_desktop.ui import settings
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 GEOMETRY = "window/geometry"
 _TABS = "window/tabs"
 START_SIZE = (1280, 800)
+_TITLE = 28  # what a title bar takes at least; its true height is known only once the window is shown
 
 
 def restore_geometry(window: MainWindow) -> None:
@@ -33,6 +34,12 @@ def restore_geometry(window: MainWindow) -> None:
             window.restoreGeometry(QByteArray(base64.b64decode(saved)))
         except (ValueError, TypeError):
             log.info("the saved window geometry is not readable")
+
+
+def keep_within(window: MainWindow, room: QSize) -> None:
+    """Make a window that would stand over the screen's edge, its frame included, fill the screen instead."""
+    if window.width() > room.width() or window.height() + _TITLE > room.height():
+        window.setWindowState(window.windowState() | Qt.WindowState.WindowMaximized)
 
 
 def note(window: MainWindow) -> None:
