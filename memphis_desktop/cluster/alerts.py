@@ -31,7 +31,7 @@ _MEMPHIS = {
     "disconnection_events_alert": "disconnections",
 }
 
-Measured = Iterable[tuple["Subject", float]]
+Measured = Iterable[tuple["Subject", float]]  # untranslated: a type
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,12 @@ class Subject:
 
     @property
     def label(self) -> str:
-        """Fit to show, and what a rule's pattern is compared with."""
+        """Fit to show."""
+        return self.path if self.stream else tr("account")
+
+    @property
+    def path(self) -> str:
+        """What a rule's pattern is compared with, the same in every language."""
         return f"{self.stream} › {self.consumer}" if self.consumer else self.stream or "account"
 
     @property
@@ -218,7 +223,7 @@ class Rule:
     def matches(self, subject: Subject) -> bool:
         """Whether the rule looks at this."""
         pattern = self.pattern.strip() or "*"
-        names = (subject.name, subject.stream, subject.label)
+        names = (subject.name, subject.stream, subject.path)
         return any(fnmatch.fnmatchcase(name, pattern) for name in names)
 
     def exceeded(self, value: float) -> bool:

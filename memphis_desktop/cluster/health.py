@@ -119,7 +119,7 @@ def _unread_text(part: str) -> str:
         "consumers": tr("Groups not readable"),
         "permissions": tr("A permission is missing"),
         "advisories": tr("Advisories not heard"),
-        "lag in seconds": tr("Lag in seconds unknown"),
+        "lag in seconds": tr("Lag in seconds unknown"),  # untranslated: a key
         "system account": tr("System account fails"),
     }.get(part) or tr("Not read: {part}", part=part)
 
@@ -197,10 +197,10 @@ def _account(snapshot: ClusterSnapshot) -> list[Finding]:
         return []
     found = []
     for check, what, used, limit in (
-        ("File storage", tr("File storage"), account.storage, account.max_storage),
-        ("Memory storage", tr("Memory storage"), account.memory, account.max_memory),
-        ("Number of streams", tr("Number of streams"), account.streams, account.max_streams),
-        ("Number of consumers", tr("Number of consumers"), account.consumers, account.max_consumers),
+        ("storage", tr("File storage"), account.storage, account.max_storage),
+        ("memory", tr("Memory storage"), account.memory, account.max_memory),
+        ("streams", tr("Number of streams"), account.streams, account.max_streams),
+        ("consumers", tr("Number of consumers"), account.consumers, account.max_consumers),
     ):
         severity = _against_limit(used, limit)
         if severity:

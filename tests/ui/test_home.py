@@ -161,7 +161,7 @@ async def test_contexts_are_imported(program: Program, until: Until, tmp_path: P
     (folder / "prod.json").write_text(json.dumps({"url": "nats://prod:4222", "user": "ada"}))
     (folder / "broken.json").write_text("{")
     screen = home(program)
-    screen.import_contexts()
+    screen.exchange.import_contexts()
     dialog: ImportDialog = await until(lambda: open_dialog(ImportDialog), "the dialog")
     assert [profile.name for profile in dialog.chosen()] == ["prod"]
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
@@ -188,16 +188,16 @@ async def test_connections_are_ordered_and_given_away_without_secrets(
     assert [row.profile.name for row in screen.table.selected_rows()] == ["second"]
 
     path = tmp_path / "given.json"
-    screen.export_to(str(path), store.load())
+    screen.exchange.export_to(str(path), store.load())
     text = path.read_text(encoding="utf-8")
     assert "geheim" not in text
     assert "env://TOKEN" in text
-    screen.import_from(str(path))
+    screen.exchange.import_from(str(path))
     assert [one.name for one in store.load()] == ["second", "first", "second 2", "first 2"]
     assert len({one.id for one in store.load()}) == 4
     assert store.load()[3].credentials == Credentials(CredentialKind.PASSWORD, user="ada")
     path.write_text("{}", encoding="utf-8")
-    screen.import_from(str(path))
+    screen.exchange.import_from(str(path))
     assert len(store.load()) == 4
 
 
@@ -443,7 +443,7 @@ async def test_a_connection_is_written_as_a_context(
     program.window.profiles.put(made)
     screen = home(program)
     screen.refresh()
-    screen.write_context()
+    screen.exchange.write_context(screen.table.current_row().profile)
     path = tmp_path / "xdg" / "nats" / "context" / "prod-eu-1.json"
     await until(path.exists, "the file")
     assert "geheim" not in path.read_text()
@@ -454,7 +454,7 @@ async def test_a_connection_is_written_as_a_context(
     assert (read.urls, read.tls) == (("tls://ada@one:4222", "tls://two:4222"), tls)
     assert (read.credentials.user, read.jetstream_domain) == ("ada", "hub")
     path.write_text("{}")
-    screen.write_context()
+    screen.exchange.write_context(screen.table.current_row().profile)
     dialog: ConfirmDialog = await until(lambda: open_dialog(ConfirmDialog), "the question")
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: path.read_text() != "{}", "the new file")

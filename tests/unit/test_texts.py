@@ -20,6 +20,7 @@ import catalogs  # noqa: E402
 # Where every text is given to `tr`: all that the window shows, and what others say in it.
 SWEPT: tuple[str, ...] = (
     "cluster/actions",
+    "cluster/alerts.py",
     "cluster/backup.py",
     "cluster/connection.py",
     "cluster/consumer_reset.py",
@@ -27,7 +28,9 @@ SWEPT: tuple[str, ...] = (
     "cluster/contexts.py",
     "cluster/diagnosis.py",
     "cluster/failures.py",
+    "cluster/health.py",
     "cluster/keychain.py",
+    "cluster/lab",
     "cluster/message_deletion.py",
     "cluster/permitted.py",
     "cluster/probe.py",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from memphis_desktop import folders
-from memphis_desktop.cluster.lab import supervisor
+from memphis_desktop.cluster.lab import refusals, supervisor
 from memphis_desktop.cluster.lab.layout import (
     HOST,
     ClusterPlan,
@@ -33,6 +33,7 @@ from memphis_desktop.cluster.lab.layout import (
     remove_state,
     system_user,
 )
+from memphis_desktop.cluster.lab.refusals import ALREADY_RUNNING, condition_word
 from memphis_desktop.cluster.lab.view import ClusterView, NodeView, ask, look
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials
 from memphis_desktop.errors import Failure
@@ -172,7 +173,8 @@ class LocalCluster:
         if "error" in answer:
             process.stdin.close()
             process.wait()
-            raise (AlreadyRunning if "already" in answer["error"] else Failure)(answer["error"])
+            raised = AlreadyRunning if answer["error"] == ALREADY_RUNNING else Failure
+            raise raised(refusals.words(answer))
         if owned:
             self._process = process
         else:
@@ -192,7 +194,9 @@ class LocalCluster:
                 if node.condition == supervisor.ENDED:
                     raise _start_failure(plan, node)
             if time.monotonic() > deadline:
-                words = "; ".join(f"{node.name}: {node.problem or node.condition}" for node in view.nodes)
+                words = "; ".join(
+                    f"{node.name}: {node.problem or condition_word(node.condition)}" for node in view.nodes
+                )
                 raise Failure(
                     tr(
                         "the cluster was not ready in time ({words}); see the logs in {folder}",
@@ -341,7 +345,7 @@ class LocalCluster:
     def _order_node(self, order: str, name: str) -> None:
         answer = _order(self._state(), order, name)
         if "error" in answer:
-            raise Failure(str(answer["error"]))
+            raise Failure(refusals.words(answer))
 
 
 def can_pause() -> bool:
@@ -377,7 +381,7 @@ def _start_failure(plan: ClusterPlan, node: NodeView) -> Failure:
         log = ""
     worst = [line for line in log.splitlines() if "[FTL]" in line or "[ERR]" in line] or log.splitlines()
     reason = worst[-1].strip() if worst else tr("it said nothing")
-    kind = _PortTaken if "address already in use" in log[-1000:] else Failure
+    kind = _PortTaken if "address already in use" in log[-1000:] else Failure  # untranslated: its own
     return kind(
         tr(
             "{name} ended with code {code} while starting: {reason}",

@@ -38,6 +38,7 @@ from memphis_desktop.cluster.lab.layout import (
     remove_state,
     write_state,
 )
+from memphis_desktop.cluster.lab.refusals import ALREADY_RUNNING, Refused
 
 RUNNING, PAUSED, STOPPED, KILLED, ENDED = "running", "paused", "stopped", "killed", "ended"
 CAN_PAUSE = hasattr(signal, "SIGSTOP")
@@ -47,10 +48,7 @@ _LOCK_SECONDS = 3.0
 _PARENT_SECONDS = 1.0
 _LISTEN_SECONDS = 10.0
 _LINE_LIMIT = 64 * 1024
-
-
-class Refused(Exception):
-    """An order that makes no sense now; the text says why."""
+_BY_HAND = "the supervisor is started by the cluster command, not by hand"  # untranslated: for terminals
 
 
 class Node:
@@ -75,7 +73,7 @@ class Node:
     async def start(self) -> None:
         """Start the server; raises `Refused` when it runs already, `OSError` when it cannot be started."""
         if self._process is not None:
-            raise Refused(f"{self.name} is {self.condition}")
+            raise Refused("start", node=self.name, condition=self.condition)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -96,7 +94,7 @@ class Node:
     def pause(self) -> None:
         """Halt the process where it is (SIGSTOP): it holds its connections and answers nothing."""
         if not CAN_PAUSE:
-            raise Refused("this system cannot halt a process")
+            raise Refused("cannot pause")
         self._signal("pause", signal.SIGSTOP, RUNNING)
         self._set(PAUSED)
 
@@ -107,7 +105,7 @@ class Node:
 
     def _signal(self, order: str, number: signal.Signals, wanted: str) -> None:
         if self._process is None or self.condition != wanted:
-            raise Refused(f"cannot {order} {self.name}: it is {self.condition}, not {wanted}")
+            raise Refused(order, node=self.name, condition=self.condition)
         self._process.send_signal(number)
 
     async def reload(self) -> None:
@@ -140,7 +138,7 @@ class Node:
     async def _end(self, condition: str, *, kill: bool) -> None:
         process, watcher = self._process, self._watcher
         if process is None or watcher is None:
-            raise Refused(f"{self.name} is {self.condition}, it does not run")
+            raise Refused("end", node=self.name, condition=self.condition)
         paused = self.condition == PAUSED
         self.condition = condition
         if kill:
@@ -217,9 +215,9 @@ class Supervisor:
     async def isolate(self, name: str, isolated: bool) -> None:
         """Break the links between a server and the others, or let them be made again."""
         if not CAN_ISOLATE:
-            raise Refused("this system cannot tell a running server to break its links")
+            raise Refused("cannot isolate")
         if (name in self._isolated) == isolated:
-            raise Refused(f"{name} is {'isolated already' if isolated else 'not isolated'}")
+            raise Refused("isolated" if isolated else "not isolated", node=name)
         (self._isolated.add if isolated else self._isolated.discard)(name)
         self._write_configs()
         await asyncio.gather(*(node.reload() for node in self.nodes.values()))
@@ -261,7 +259,7 @@ class Supervisor:
             return self._answer()
         node = self.nodes.get(name)
         if node is None:
-            return {"error": f"there is no node {name}; there are {', '.join(self.nodes)}"}
+            return Refused("no node", node=name, others=", ".join(self.nodes)).to_json()
         async with self._orders:  # one after the other, so that none is refused for a half-done one
             try:
                 if order in ("start", "stop", "kill"):
@@ -272,7 +270,9 @@ class Supervisor:
                     await self.isolate(name, order == "isolate")
                 else:
                     return {"error": f"unknown order {order}"}
-            except (Refused, OSError) as error:
+            except Refused as refused:
+                return refused.to_json()
+            except OSError as error:
                 return {"error": str(error)}
         return self._answer()
 
@@ -311,11 +311,11 @@ def run() -> int:
         folder, owned = Path(request["folder"]), bool(request["owned"])
         plan = plan_from_json(request["plan"])
     except (ValueError, TypeError, KeyError):
-        _say({"error": "the supervisor is started by the cluster command, not by hand"})
+        _say({"error": _BY_HAND})
         return 2
     lock = FolderLock(folder)
     if not _take_lock(lock):
-        _say({"error": "a local cluster is running already"})
+        _say({"error": ALREADY_RUNNING})
         return 1
     try:
         return asyncio.run(_run(folder, plan, owned))

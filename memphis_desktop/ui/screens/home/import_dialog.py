@@ -19,7 +19,7 @@ from memphis_desktop.ui.screens.home.login_fields import KINDS
 
 def summary(profile: ConnectionProfile) -> str:
     """Where it goes and how it logs in, in a line."""
-    parts = [profile.address, KINDS[profile.credentials.kind].lower()]
+    parts = [profile.address, KINDS[profile.credentials.kind]]
     if len(profile.urls) > 1:
         more = len(profile.urls) - 1
         parts[0] = tr_count(

@@ -3,158 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import (
-    QFileDialog,
-    QFrame,
-    QHBoxLayout,
-    QScrollArea,
-    QStackedLayout,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster import keychain
-from memphis_desktop.cluster.context_file import context_name, left_out, write_context
-from memphis_desktop.cluster.contexts import contexts_folder, find_contexts
-from memphis_desktop.cluster.failures import ConnectionFailure
-from memphis_desktop.cluster.model import ClusterSnapshot
-from memphis_desktop.cluster.profiles import (
-    ConnectionProfile,
-    Environment,
-    ProfileError,
-    TlsOptions,
-    profiles_of,
-    text_of,
-    without_secrets,
-)
+from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileError
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.broker_control import BrokerState
-from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.data_table import DataTable
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
-from memphis_desktop.ui.format import bytes_size, integer
+from memphis_desktop.ui.format import integer
 from memphis_desktop.ui.lab import LabPanel
-from memphis_desktop.ui.memphis.link import STATIONS_BUCKET
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.home.broker_panel import BrokerPanel
-from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS, ConnectionForm
-from memphis_desktop.ui.screens.home.details import ConnectionDetails, safe_urls
+from memphis_desktop.ui.screens.home.connection_form import ConnectionForm
+from memphis_desktop.ui.screens.home.details import ConnectionDetails
 from memphis_desktop.ui.screens.home.dropped import profile_of_file
+from memphis_desktop.ui.screens.home.exchange import Exchange
 from memphis_desktop.ui.screens.home.first_run import FirstRun
-from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
-from memphis_desktop.ui.screens.home.login_fields import KINDS, MEMPHIS_KINDS
-from memphis_desktop.ui.screens.station_parts import limit_share
-from memphis_desktop.ui.shell.attempts import STAGES
+from memphis_desktop.ui.screens.home.rows import COLUMNS, ConnectionRow
 from memphis_desktop.ui.shell.logo import Logo
-from memphis_desktop.ui.shell.status_bar import STATE_WORDS
 
 _REFRESH_MS = 1000
-_FILES = tr("Connections (*.json);;All files (*)")
-_ENVIRONMENT_TOKENS = {
-    Environment.LOCAL: "good",
-    Environment.DEVELOPMENT: "information",
-    Environment.STAGING: "warning",
-    Environment.PRODUCTION: "bad",
-}
-
-
-@dataclass(frozen=True)
-class _Row:
-    profile: ConnectionProfile
-    snapshot: ClusterSnapshot | None
-    failure: ConnectionFailure | None = None
-    last_connected: int | None = None
-
-    def state(self) -> tuple[str, str]:
-        if self.snapshot is None and self.failure is not None:
-            return "bad", tr("Failed: {stage}", stage=STAGES[self.failure.stage])
-        if self.snapshot is None:
-            return "muted", tr("Not connected")
-        return STATE_WORDS[self.snapshot.state]
-
-    def version(self) -> str | None:
-        server = self.snapshot.server if self.snapshot is not None else None
-        return server.version if server is not None else None
-
-    def store(self) -> Any:
-        account = self.snapshot.account if self.snapshot is not None else None
-        if account is None:
-            return None
-        used = bytes_size(account.storage)
-        share = limit_share(account.storage, account.max_storage)
-        return (
-            (share, tr("{used} of {limit}", used=used, limit=bytes_size(account.max_storage)))
-            if share is not None
-            else (None, used)
-        )
-
-    def kind(self) -> str | None:
-        """What it is a connection to, as far as it is known."""
-        if self.profile.credentials.kind in MEMPHIS_KINDS:
-            return "Memphis"
-        if self.snapshot is None:
-            return None
-        if STATIONS_BUCKET in self.snapshot.streams:
-            return "Memphis"
-        account = self.snapshot.account
-        return None if account is None else "JetStream" if account.enabled else "NATS"
-
-    def rtt(self) -> float | None:
-        server = self.snapshot.server if self.snapshot is not None else None
-        return server.rtt_seconds if server is not None else None
-
-
-def _environment(row: _Row) -> list[tuple[str, str]]:
-    profile = row.profile
-    badges = [(ENVIRONMENTS[profile.environment], _ENVIRONMENT_TOKENS[profile.environment])]
-    if profile.tls.skip_verify:
-        badges.append((tr("Unverified TLS"), "bad"))
-    if profile.read_only:
-        badges.append((tr("Read-only"), "muted"))
-    return badges
-
-
-def _tls(row: _Row) -> str:
-    tls = row.profile.tls
-    secure = tls != TlsOptions() or any(url.startswith(("tls://", "wss://")) for url in row.profile.urls)
-    if not secure:
-        return tr("when asked")  # as the server wishes
-    return tr("unverified") if tls.skip_verify else tr("both sides") if tls.cert_path else tr("on")
-
-
-COLUMNS = [
-    Column("state", tr("State"), _Row.state, "dot", 124),
-    Column("name", tr("Name"), lambda row: row.profile.name, "text", 100, stretch=True),
-    Column("environment", tr("Environment"), _environment, "badge", 108),
-    Column("url", tr("Servers"), lambda row: ", ".join(safe_urls(row.profile)), "mono", 130),
-    Column("login", tr("Login"), lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
-    Column("kind", tr("Kind"), _Row.kind, "text", 84, visible=False),
-    Column("rtt", tr("Round trip"), _Row.rtt, "duration", 80),
-    Column("version", tr("Server"), _Row.version, "text", 72, visible=False),
-    Column("last", tr("Last connected"), lambda row: row.last_connected, "time", 108),
-    Column("tls", "TLS", _tls, "text", 110, visible=False),
-    Column(
-        "store",
-        tr("JetStream store"),
-        _Row.store,
-        "bar",
-        130,
-        tr("Used, of what the account may"),
-        visible=False,
-    ),
-    Column("tags", tr("Tags"), lambda row: " ".join(row.profile.tags) or None, "text", 110, visible=False),
-    Column("origin", tr("Imported from"), lambda row: row.profile.origin or None, "text", 180, visible=False),
-]
 
 
 class HomeScreen(Screen):
@@ -175,6 +50,8 @@ class HomeScreen(Screen):
             COLUMNS, lambda row: row.profile.id, "connections", context_actions=self._row_actions
         )
         self.details = ConnectionDetails(context)
+        self.exchange = Exchange(context, self)
+        self.exchange.imported.connect(self.refresh)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(self._make_welcome())
         self._pages.addWidget(self._make_connections())
@@ -220,7 +97,7 @@ class HomeScreen(Screen):
 
     def _make_connections(self) -> QWidget:
         header = PageHeader(tr("Home"))
-        header.add_action(tr("Import"), self.import_contexts, icon_name="download-simple")
+        header.add_action(tr("Import"), self.exchange.import_contexts, icon_name="download-simple")
         header.add_action(tr("New connection"), self.new, icon_name="plus", kind="primary", tooltip="Ctrl+N")
         self.filter = FilterBar(tr("Filter connections"))
         self.filter.text_changed.connect(self.table.set_filter)
@@ -273,7 +150,7 @@ class HomeScreen(Screen):
         attempts = shell.attempts
         self.table.set_rows(
             [
-                _Row(
+                ConnectionRow(
                     profile,
                     shell.connection_state(profile.id),
                     attempts.failure(profile.id),
@@ -397,122 +274,8 @@ class HomeScreen(Screen):
         self.refresh()
         self.table.select_key(profile.id)
 
-    def import_contexts(self) -> None:
-        """Take over contexts of the ``nats`` command line."""
-        self.context.run(self._import(), tr("import connections"))
-
-    async def _import(self) -> None:
-        found = await asyncio.to_thread(find_contexts)
-        dialog = ImportDialog(self.window(), found, self.context.shell.profiles.load())
-        if not await dialog.ask():
-            return
-        store = self.context.shell.profiles
-        chosen = dialog.chosen()
-        for profile in chosen:
-            kept = await asyncio.to_thread(keychain.put_away, profile)
-            store.put(replace(kept, name=store.free_name(profile.name)))
-        self.refresh()
-        self.context.notify(
-            tr_count(
-                "Imported {count} connection.",
-                "Imported {count} connections.",
-                len(chosen),
-                count=integer(len(chosen)),
-            ),
-            "good",
-        )
-
-    def export(self) -> None:
-        """Write the marked connections to a file, without their secrets."""
-        profiles = [row.profile for row in self.table.selected_rows()]
-        if not profiles:
-            return
-        dialog = QFileDialog(self.window(), tr("Export connections"), "connections.json", _FILES)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("json")
-        dialog.fileSelected.connect(lambda path: self.export_to(path, profiles))
-        dialog.open()
-
-    def export_to(self, path: str, profiles: Sequence[ConnectionProfile]) -> None:
-        """Write these to a file."""
-        try:
-            Path(path).write_text(text_of([without_secrets(one) for one in profiles]), encoding="utf-8")
-        except OSError as error:
-            self.context.notify(
-                tr("{path} cannot be written: {strerror}.", path=path, strerror=error.strerror), "bad"
-            )
-            return
-        text = tr_count(
-            "{count} connection written to {path}, without secrets.",
-            "{count} connections written to {path}, without secrets.",
-            len(profiles),
-            count=integer(len(profiles)),
-            path=path,
-        )
-        self.context.notify(text, "good")
-
-    def write_context(self) -> None:
-        """Write the marked connection as a context of the ``nats`` command line."""
-        profile = self._marked()
-        if profile is not None:
-            self.context.run(self._write_context(profile), tr("write the context"))
-
-    async def _write_context(self, profile: ConnectionProfile) -> None:
-        folder = contexts_folder()
-        name = context_name(profile)
-        try:
-            path = await asyncio.to_thread(write_context, profile, folder)
-        except FileExistsError:
-            text = tr(
-                "The nats command line has a context named {name} already. What it says is lost.", name=name
-            )
-            if not await self.context.confirm(
-                tr("Replace the context {name}", name=name), text, tr("Replace context")
-            ):
-                return
-            path = await asyncio.to_thread(write_context, profile, folder, replacing=True)
-        missing = left_out(profile)
-        text = tr("Written as {path}.", path=path)
-        if missing:
-            add = tr(
-                "It is without the {missing}; add it with: nats context edit {name}",
-                missing=missing,
-                name=name,
-            )
-            text = f"{text} {add}"
-        self.context.notify(text, "good")
-
-    def import_file(self) -> None:
-        """Take connections from a file that was exported."""
-        dialog = QFileDialog(self.window(), tr("Import connections"), "", _FILES)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(self.import_from)
-        dialog.open()
-
-    def import_from(self, path: str) -> None:
-        """Add the connections of a file under free names."""
-        store = self.context.shell.profiles
-        try:
-            found = profiles_of(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, ProfileError) as error:
-            self.context.notify(
-                tr("There are no connections in {path}: {error}", path=path, error=error), "bad"
-            )
-            return
-        present = {one.id for one in store.load()}
-        for profile in found:
-            made = replace(profile, name=store.free_name(profile.name), origin=path)
-            store.put(replace(made, id=uuid.uuid4().hex) if profile.id in present else made)
-        self.refresh()
-        self.context.notify(
-            tr_count(
-                "Imported {count} connection.",
-                "Imported {count} connections.",
-                len(found),
-                count=integer(len(found)),
-            ),
-            "good",
-        )
+    def _export(self) -> None:
+        self.exchange.export([row.profile for row in self.table.selected_rows()])
 
     def move_marked(self, by: int) -> None:
         """Move the marked connection in the list."""
@@ -529,7 +292,7 @@ class HomeScreen(Screen):
             self.edit(profile, new=True)
         return profile is not None
 
-    def _row_actions(self, rows: list[_Row]) -> list[Command]:
+    def _row_actions(self, rows: list[ConnectionRow]) -> list[Command]:
         elsewhere = ("home.new", "import_connections", "import_connections_from_file")
         return [command for command in self.commands() if command.key not in elsewhere]
 
@@ -541,14 +304,14 @@ class HomeScreen(Screen):
             Command(
                 tr("Import connections"),
                 "",
-                self.import_contexts,
+                self.exchange.import_contexts,
                 "download-simple",
                 name="import_connections",
             ),
             Command(
                 tr("Import connections from a file"),
                 "",
-                self.import_file,
+                self.exchange.import_file,
                 "file-arrow-down",
                 name="import_connections_from_file",
             ),
@@ -582,12 +345,12 @@ class HomeScreen(Screen):
                 Command(tr("Duplicate connection"), keymap.key("home.duplicate"), self.duplicate, "copy"),
                 Command(tr("Test connection"), keymap.key("home.test"), self.details.test, "heartbeat"),
                 Command(
-                    tr("Export without secrets"), "", self.export, "export", name="export_without_secrets"
+                    tr("Export without secrets"), "", self._export, "export", name="export_without_secrets"
                 ),
                 Command(
                     tr("Write as a NATS context"),
                     "",
-                    self.write_context,
+                    lambda: self.exchange.write_context(profile),
                     "terminal-window",
                     name="write_context",
                 ),
