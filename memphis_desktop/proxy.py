@@ -384,3 +384,19 @@ class ProxiedClient(Client):
                 else ProxiedTcpTransport(self.proxy)
             )
         await super()._connect_to_server(server)
+
+    async def _process_err(self, err_msg: str) -> None:
+        """nats-py writes what the server says in lower case, subjects included: take those from the wire."""
+        line = bytes(getattr(self._ps, "buf", b"")).partition(b"\r\n")[0].decode("utf-8", "replace")
+        said = line.removeprefix("-ERR").strip()
+        await super()._process_err(recognised(said) if said.lower() == err_msg.strip() else err_msg)
+
+
+def recognised(error: str) -> str:
+    """An error as the server wrote it, in the lower case nats-py knows errors by, but what is quoted kept.
+
+    ``Permissions Violation for Publish to "ORDERS.new"`` becomes ``permissions violation for publish to
+    "ORDERS.new"``.
+    """
+    parts = error.split('"')
+    return '"'.join(part if number % 2 else part.lower() for number, part in enumerate(parts))

@@ -21,7 +21,7 @@ from nats.protocol.parser import Parser
 
 from memphis_desktop.errors import Failure
 from memphis_desktop.language import tr
-from memphis_desktop.proxy import ProxiedClient, ProxyFailure
+from memphis_desktop.proxy import ProxiedClient, ProxyFailure, recognised
 
 _REFUSED = re.compile(r'publish to "([^"]+)"', re.IGNORECASE)
 _SILENT = re.compile(r'subscription to "([^"]+)"', re.IGNORECASE)
@@ -132,7 +132,7 @@ class _WireParser(Parser):
         elif operation == b"INFO":
             await self.nc._process_info(json.loads(line[4:]))
         elif operation == b"-ERR":
-            await self.nc._process_err(line[4:].strip().decode("utf-8", "replace").lower())
+            await self.nc._process_err(recognised(line[4:].strip().decode("utf-8", "replace")))
         elif not line.startswith(b"+OK"):
             raise errors.ProtocolError("unknown protocol operation")
 

@@ -216,8 +216,7 @@ def _ended(letter: DeadLetter) -> Step:
     else:
         parts = [tr("Heard of while this program runs; nothing keeps it.")]
     if letter.original.presence is Presence.GONE:
-        why = letter.original.why_gone
-        parts.append(tr("The message itself is gone: {why}.", why=f"{why[:1].lower()}{why[1:]}"))
+        parts.append(tr("The message itself is gone: {why}.", why=letter.original.why_gone))
     return Step("dead", "bad", tr("Dead letter"), " ".join(parts), letter.failed_ns)
 
 
