@@ -7,7 +7,7 @@ import pytest
 from memphis_desktop.inspect.connection import _WireClient
 from memphis_desktop.proxy import ProxiedClient, recognised
 
-SAID = '-ERR \'Permissions Violation for Subscription to "$JS.EVENT.Orders.>"\'\r\n'
+SAID = "-ERR 'Permissions Violation for Subscription to \"$JS.EVENT.Orders.>\"'\r\n"
 
 
 @pytest.mark.parametrize("client_class", [ProxiedClient, _WireClient])
