@@ -26,6 +26,7 @@ add_place(
     publish=(tr("Publish or request a message"), "Ctrl+Shift+P"),
     open_file=(tr("Open a file"), "Ctrl+O"),
     filter=(tr("Filter this list"), "/"),
+    messages=(tr("Go to the latest message at the lower right"), "F8"),
     shortcuts=(tr("Keyboard shortcuts"), "?"),
     rail=(tr("Narrow or widen the rail"), "Ctrl+B"),
     quit=(tr("Quit"), "Ctrl+Q"),

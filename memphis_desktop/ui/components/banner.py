@@ -12,6 +12,17 @@ from memphis_desktop.ui.screen import Action
 from memphis_desktop.ui.theme.icons import icon
 
 ICONS = {"information": "info", "good": "check-circle", "warning": "warning", "bad": "warning-circle"}
+_KINDS = {
+    "information": tr("Information"),
+    "good": tr("Success"),
+    "warning": tr("Warning"),
+    "bad": tr("Error"),
+}
+
+
+def spoken(kind: str, text: str) -> str:
+    """A message as a screen reader says it: what kind of message, then its words."""
+    return tr("{kind}: {text}", kind=_KINDS[kind], text=text)
 
 
 class Banner(QFrame):
@@ -59,7 +70,7 @@ class Banner(QFrame):
         self._button.setVisible(action is not None)
         if action is not None:
             self._button.setText(action[0].replace("&", "&&"))
-        self.setAccessibleName(f"{kind}: {text}")
+        self.setAccessibleName(spoken(kind, text))
         self._restyle()
 
     def text(self) -> str:

@@ -132,6 +132,14 @@ class WindowKeys(QObject):
                 name="save_workspace",
             ),
             Command(tr("Filter this list"), keymap.key("window.filter"), self._focus_filter, "funnel"),
+            Command(
+                tr("Go to the latest message at the lower right"),
+                keymap.key("window.messages"),
+                window.toasts.focus_latest,
+                "chat-text",
+                bool(window.toasts.texts()),
+                tr("There is no message."),
+            ),
             Command(tr("Keyboard shortcuts"), keymap.key("window.shortcuts"), self.show_sheet, "keyboard"),
             Command(
                 tr("Change keyboard shortcuts"), "", self.edit, "keyboard", name="change_keyboard_shortcuts"
