@@ -42,6 +42,29 @@ add_place(
     preview=(tr("Preview"), "Space"),
     copy=(tr("Copy as text"), "Ctrl+C"),
     copy_json=(tr("Copy as JSON"), "Ctrl+Shift+C"),
+    all=(tr("Select all rows"), "Ctrl+A"),
+    extend_down=(tr("Select the next row too"), "Shift+J"),
+    extend_up=(tr("Select the row before too"), "Shift+K"),
+    columns=(tr("Columns, order and export"), "F9"),
+)
+add_place(
+    "dialogs",
+    tr("Dialogs"),
+    alone=True,
+    do=(tr("Do what the dialog is for"), "Ctrl+Return"),
+    command=(tr("Show or hide the command"), "F4"),
+)
+add_place(
+    "payload",
+    tr("Payload as text or hex"),
+    within=("station", "messages", "live", "dead_letters", "file", "decoders"),
+    copy=(tr("Copy what is marked"), "Ctrl+C"),
+    dump=(tr("Copy with offsets and characters"), "Ctrl+Shift+C"),
+    all=(tr("Mark everything"), "Ctrl+A"),
+    first=(tr("To its beginning"), "Home"),  # untranslated: a key
+    last=(tr("To its end"), "End"),  # untranslated: a key
+    find=(tr("Find in what is shown"), "Ctrl+F"),
+    again=(tr("Find the next place"), "F3"),
 )
 add_place(
     "home",

@@ -14,6 +14,7 @@ from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, Sig
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QFileDialog,
     QHeaderView,
     QMenu,
     QStackedLayout,
@@ -26,9 +27,12 @@ from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.table_delegate import TableDelegate
+from memphis_desktop.ui.components.table_export import ask_and_write
 from memphis_desktop.ui.components.table_header import TableHeader, first_width
+from memphis_desktop.ui.components.table_menu import header_menu
 from memphis_desktop.ui.components.table_model import Column, IconText, TableModel
 from memphis_desktop.ui.screen import Action, Command
+from memphis_desktop.ui.theme.direction import placed
 from memphis_desktop.ui.theme.icons import icon
 
 __all__ = ["Column", "DataTable", "IconText", "TableModel"]
@@ -43,6 +47,7 @@ class _View(QTableView):
     previewed = Signal()
     copied_text = Signal()
     copied_json = Signal()
+    columns_asked = Signal()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Those of `keymap.LISTS`; Tab leaves the table."""
@@ -55,8 +60,14 @@ class _View(QTableView):
             self.copied_text.emit()
         elif meant == "copy_json":
             self.copied_json.emit()
+        elif meant == "columns":
+            self.columns_asked.emit()
+        elif meant == "all":
+            self.selectAll()
         elif meant in ("down", "up"):
             self._step(1 if meant == "down" else -1)
+        elif meant in ("extend_down", "extend_up"):
+            self._step(1 if meant == "extend_down" else -1, extend=True)
         elif meant in ("first", "last") and self.model().rowCount():
             self.selectRow(0 if meant == "first" else self.model().rowCount() - 1)
         elif event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
@@ -81,10 +92,17 @@ class _View(QTableView):
         painter.setPen(QPen(QColor(look.accent), look.focus_width))
         painter.drawLine(rect.left() + 1, rect.top(), rect.left() + 1, rect.bottom())
 
-    def _step(self, by: int) -> None:
+    def _step(self, by: int, *, extend: bool = False) -> None:
         count = self.model().rowCount()
-        if count:
-            self.selectRow(max(0, min(count - 1, self.currentIndex().row() + by)))
+        if not count:
+            return
+        row = max(0, min(count - 1, self.currentIndex().row() + by))
+        if extend:
+            flags = QItemSelectionModel.SelectionFlag
+            chosen = flags.Select | flags.Rows
+            self.selectionModel().setCurrentIndex(self.model().index(row, 0), chosen)
+        else:
+            self.selectRow(row)
 
 
 class DataTable(QWidget):
@@ -114,6 +132,7 @@ class DataTable(QWidget):
     ) -> None:
         super().__init__(parent)
         self.context_actions = context_actions
+        self._name = settings_name
         self._settings_key = f"table/{settings_name}"
         self._restoring = True
         self._state = "ready"
@@ -274,7 +293,7 @@ class DataTable(QWidget):
         header.setTextElideMode(Qt.TextElideMode.ElideRight)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._show_column_menu)
-        header.sectionClicked.connect(self._header_clicked)
+        header.sectionClicked.connect(self.order_by)
         header.sectionMoved.connect(self._save)
         header.sectionResized.connect(self._section_resized)
         header.sectionHandleDoubleClicked.connect(view.resizeColumnToContents)
@@ -285,6 +304,7 @@ class DataTable(QWidget):
         view.previewed.connect(self._preview)
         view.copied_text.connect(self.copy_text)
         view.copied_json.connect(self.copy_json)
+        view.columns_asked.connect(self._open_column_menu)
         view.selectionModel().selectionChanged.connect(
             lambda *_: self.selection_changed.emit(self.selected_rows())
         )
@@ -393,7 +413,16 @@ class DataTable(QWidget):
         if rows:
             QGuiApplication.clipboard().setText(self.model.json_text(rows, self.visible_columns()))
 
-    def _header_clicked(self, index: int) -> None:
+    def export_shown(self) -> QFileDialog:
+        """Write the rows and columns shown to a file."""
+        return ask_and_write(self, self._name, self.rows(), self.visible_columns(), self.model.zone)
+
+    def export_all(self) -> QFileDialog:
+        """Write all rows to a file, those too that the filter hides, with all columns."""
+        return ask_and_write(self, self._name, self.model.all_rows(), self.model.columns, self.model.zone)
+
+    def order_by(self, index: int) -> None:
+        """What a click on a column's title does."""
         column = self.model.columns[index]
         figures = column.kind not in ("text", "mono", "badge", "icon")
         key = column.key
@@ -434,21 +463,15 @@ class DataTable(QWidget):
     def _show_column_menu(self, point: QPoint) -> None:
         self.column_menu().popup(self.view.horizontalHeader().mapToGlobal(point))
 
+    def _open_column_menu(self) -> None:
+        """By key: below the titles, where the text begins."""
+        menu, header = self.column_menu(), self.view.horizontalHeader()
+        menu.popup(header.mapToGlobal(placed(header.rect(), header.rect()).bottomLeft()))
+        menu.setActiveAction(menu.actions()[0])
+
     def column_menu(self) -> QMenu:
-        """The chooser of columns."""
-        header = self.view.horizontalHeader()
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        shown = sum(not header.isSectionHidden(index) for index in range(header.count()))
-        for index, column in enumerate(self.model.columns):
-            action = menu.addAction(column.title or column.key)
-            action.setCheckable(True)
-            action.setChecked(not header.isSectionHidden(index))
-            action.setEnabled(shown > 1 or header.isSectionHidden(index))
-            action.toggled.connect(lambda checked, index=index: self.set_column_visible(index, checked))
-        menu.addSeparator()
-        menu.addAction(tr("Reset columns"), self.reset_columns)
-        return menu
+        """The chooser of columns, and what else concerns the whole table."""
+        return header_menu(self)
 
     def set_column_visible(self, index: int, visible: bool) -> None:
         """Show or hide the column with that position in the declaration."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from memphis_desktop.language import tr
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -57,6 +57,7 @@ class Dialog(QDialog):
         self.verb_button.setDefault(not danger)
         self.cancel_button.setDefault(danger)
         self.verb_button.clicked.connect(self.accept)
+        keymap.tooltip(self.verb_button, "", "dialogs.do")
         self.buttons = QHBoxLayout()
         self.buttons.setSpacing(theme.SPACE_2)
         self.buttons.addStretch()
@@ -69,6 +70,24 @@ class Dialog(QDialog):
         layout.addLayout(self.body, 1)
         layout.addWidget(self.error)
         layout.addLayout(self.buttons)
+        self._bind("dialogs.do", self._do)
+        self._bind("dialogs.command", self._show_command)
+
+    def _bind(self, name: str, slot: Callable[[], None]) -> None:
+        if keys := keymap.keys_of(name):
+            QShortcut(QKeySequence(keys), self).activated.connect(slot)
+
+    def _do(self) -> None:
+        """From any field, those too that take Enter for themselves."""
+        if self.verb_button.isVisible():
+            self.verb_button.click()
+
+    def _show_command(self) -> None:
+        for disclosure in self.findChildren(Disclosure):
+            shows_code = isinstance(disclosure.content, CodeBlock) or disclosure.findChild(CodeBlock)
+            if disclosure.isVisible() and shows_code:
+                disclosure.set_open(not disclosure.is_open)
+                return
 
     def show_error(self, text: str) -> None:
         """Say inside the dialog what went wrong, and grow by it; empty takes it away."""
@@ -193,6 +212,11 @@ class Disclosure(QWidget):
         self.content.setVisible(open_)
         # The window grows with what is opened instead of squeezing everything else.
         QTimer.singleShot(0, self, lambda: make_room(self.window()))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it shows what is in it."""
+        return self._button.isChecked()
 
     def set_open(self, open_: bool) -> None:
         """Open or close."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.labels import plain_tooltip
 
@@ -451,13 +452,13 @@ class TableModel(QAbstractTableModel):
         """Cells as shown, tab-separated, with a header when there are several rows."""
         lines = ["\t".join(column.title for column in columns)] if len(rows) > 1 else []
         for row in rows:
-            cells = (_copy_text(column, row, self.zone) for column in columns)
+            cells = (copy_text(column, row, self.zone) for column in columns)
             lines.append("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in cells))
         return "\n".join(lines)
 
     def json_text(self, rows: Sequence[Any], columns: Sequence[Column]) -> str:
         """Exact values by column key, as JSON."""
-        records = [{column.key: _plain(column.value(row)) for column in columns} for row in rows]
+        records = [{column.key: plain(column.value(row)) for column in columns} for row in rows]
         return json.dumps(records if len(records) != 1 else records[0], indent=2, ensure_ascii=False)
 
     def _tooltip(self, column: Column, row: Any) -> str | None:
@@ -467,9 +468,10 @@ class TableModel(QAbstractTableModel):
         if column.kind == "time":
             return figures.timestamp(value, self.zone, digits=9)
         if column.kind in ("bytes", "rate") and isinstance(value, (int, float)):
-            unit = "bytes" if column.kind == "bytes" else "a second"
             exact = figures.integer(value) if value == int(value) else figures.fixed(value, 3)
-            return f"{exact} {unit}"
+            if column.kind == "bytes":
+                return tr("{count} bytes", count=exact)
+            return tr("{count} a second", count=exact)
         return plain_tooltip(column.display(row, self.zone)) or None
 
 
@@ -504,7 +506,8 @@ def _sortable(value: Any) -> tuple[int, Any]:
     return (1, str(value).lower())
 
 
-def _copy_text(column: Column, row: Any, zone: tzinfo) -> str:
+def copy_text(column: Column, row: Any, zone: tzinfo) -> str:
+    """A cell for use elsewhere: times in ISO 8601, figures exact and without separators."""
     value = column.value(row)
     if column.kind == "time":
         return figures.iso_timestamp(value, zone)
@@ -513,14 +516,15 @@ def _copy_text(column: Column, row: Any, zone: tzinfo) -> str:
     return column.display(row, zone)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return value if value - value == 0 else None  # JSON has neither infinity nor NaN
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)) or hasattr(value, "tolist"):
         items = value.tolist() if hasattr(value, "tolist") else value
-        return [_plain(item) for item in items] if isinstance(items, (list, tuple, set)) else items
+        return [plain(item) for item in items] if isinstance(items, (list, tuple, set)) else items
     return str(value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QTextCursor, QTextOption
+from PySide6.QtGui import QKeyEvent, QTextCursor, QTextOption
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.decode.text import visible
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.theme import fonts
@@ -90,12 +90,13 @@ class TextView(QWidget):
         return self._text
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Ctrl+F finds in what is shown, F3 goes on."""
-        if event.matches(QKeySequence.StandardKey.Find):
+        """The keys of ``payload`` find in what is shown, and the next place."""
+        meant = keymap.pressed("payload", event)
+        if meant == "find":
             self.find_field.show()
             self.find_field.setFocus()
             self.find_field.selectAll()
-        elif event.matches(QKeySequence.StandardKey.FindNext):
+        elif meant == "again":
             self.find_next()
         else:
             super().keyPressEvent(event)

@@ -8,7 +8,6 @@ from PySide6.QtGui import (
     QFontMetrics,
     QGuiApplication,
     QKeyEvent,
-    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -18,7 +17,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QMenu, QWidget
 
 from memphis_desktop.inspect.decode import hexdump
 from memphis_desktop.language import tr
-from memphis_desktop.ui import theme
+from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.theme import fonts
 
 _PAD = 8
@@ -84,7 +83,7 @@ class HexView(QAbstractScrollArea):
         QGuiApplication.clipboard().setText(hexdump.dump(self._data, first, count))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Scroll, mark all, copy."""
+        """Scroll; the keys of ``payload`` copy, mark and go to the ends."""
         bar = self.verticalScrollBar()
         page = max(1, self.viewport().height() // self.row_height() - 1)
         steps = {
@@ -93,16 +92,19 @@ class HexView(QAbstractScrollArea):
             Qt.Key.Key_PageDown: page,
             Qt.Key.Key_PageUp: -page,
         }
-        if event.matches(QKeySequence.StandardKey.Copy):
+        meant = keymap.pressed("payload", event)
+        if meant == "copy":
             self.copy()
-        elif event.matches(QKeySequence.StandardKey.SelectAll):
+        elif meant == "dump":
+            self.copy_dump()
+        elif meant == "all":
             self._anchor, self._head = 0, hexdump.row_count(len(self._data), self._width) - 1
             self.viewport().update()
         elif event.key() in steps:
             bar.setValue(bar.value() + steps[Qt.Key(event.key())])
-        elif event.key() == Qt.Key.Key_Home:
+        elif meant == "first":
             bar.setValue(0)
-        elif event.key() == Qt.Key.Key_End:
+        elif meant == "last":
             bar.setValue(bar.maximum())
         else:
             event.ignore()
