@@ -62,7 +62,7 @@ def preview(rule: Rule, history: History, now: float) -> Preview | None:
     for key in recorded:
         if not isinstance(key, kind):
             continue
-        subject = _subject(key)
+        subject = subject_of(key)
         if not rule.matches(subject) or (subject.stream and is_machinery(subject.stream)):
             continue
         times, values = history.series(key, metric, SPAN)
@@ -72,7 +72,8 @@ def preview(rule: Rule, history: History, now: float) -> Preview | None:
     return found
 
 
-def _subject(key: SeriesKey) -> Subject:
+def subject_of(key: SeriesKey) -> Subject:
+    """Return what a series is about, as alerts name it."""
     if isinstance(key, ConsumerKey):
         return Subject(key.stream, key.consumer)
     return Subject(key.stream) if isinstance(key, StreamKey) else Subject()
@@ -83,13 +84,19 @@ def episodes(rule: Rule, times: FloatArray, values: FloatArray) -> int:
 
     A gap ends what went before it: nobody knows what was meanwhile.
     """
+    return len(spans(rule, times, values))
+
+
+def spans(rule: Rule, times: FloatArray, values: FloatArray) -> list[tuple[int, int]]:
+    """Return where such an episode begins and ends among the samples: the first of it, the first after it."""
     with np.errstate(invalid="ignore"):  # nothing is beyond anything in a gap
         beyond = values < rule.threshold if SIGNALS[rule.signal].below else values > rule.threshold
     edges = np.flatnonzero(np.diff(np.concatenate(([False], beyond, [False])).astype(np.int8)))
-    count = 0
+    found = []
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         # The last sample stands for the time up to the next one, a minute at most.
         after = float(times[end]) if end < len(times) else float(times[end - 1])
         lasted = min(after, float(times[end - 1]) + MINUTE) - float(times[start])
-        count += int(lasted >= rule.for_seconds)
-    return count
+        if lasted >= rule.for_seconds:
+            found.append((int(start), int(end)))
+    return found

@@ -145,10 +145,13 @@ class _Ring:
             new[: self.count] = kept
             setattr(self, name, new)
 
-    def slice(self, column: int, since: float) -> tuple[FloatArray, FloatArray]:
-        """Return times and values from `since`, with a NaN before each sample that begins after a gap."""
+    def slice(self, column: int | slice, since: float) -> tuple[FloatArray, FloatArray]:
+        """Return times and values from `since`, with a NaN before each sample that begins after a gap.
+
+        Values are those of a column, or rows of several.
+        """
         if not self.count:
-            return np.empty(0), np.empty(0)
+            return np.empty(0), self.values[:0, column]
         order = self._order()
         times = self.times[order]
         first = int(np.searchsorted(times, since))
@@ -165,7 +168,7 @@ class _Ring:
         breaks = breaks[breaks > 0]
         if len(breaks):
             times = np.insert(times, breaks, times[breaks])
-            values = np.insert(values, breaks, np.nan)
+            values = np.insert(values, breaks, np.nan, axis=0)
         return times, values
 
     def shrink(self) -> None:
@@ -180,6 +183,11 @@ class _Ring:
             new[:keep] = old[order]
             setattr(self, name, new)
         self.start, self.count = 0, keep
+
+
+def metrics_of(key: SeriesKey) -> tuple[str, ...]:
+    """Return the names of a key's metrics, in the order of its rows."""
+    return _METRICS[type(key)]
 
 
 def _equal(left: FloatArray, right: FloatArray) -> bool:
@@ -237,6 +245,23 @@ class _Series:
     @property
     def nbytes(self) -> int:
         return sum(ring.nbytes for ring in self.rings)
+
+    def since(self, column: int | slice, since: float) -> tuple[FloatArray, FloatArray]:
+        """Return times and values from a moment: the finest there are, coarser ones before them."""
+        times, values = self.fine.slice(column, since)
+        for means in self.means:
+            if means.ring is None or (len(times) and times[0] <= since):
+                continue
+            old_times, old_values = means.ring.slice(column, since)
+            if len(times):
+                older = old_times + means.step / 2 <= times[0]
+                old_times, old_values = old_times[older], old_values[older]
+                if len(old_times) and times[0] - old_times[-1] > means.gap:
+                    old_times = np.append(old_times, times[0])
+                    old_values = np.append(old_values, np.full_like(old_values[:1], np.nan), axis=0)
+            times = np.concatenate((old_times, times))
+            values = np.concatenate((old_values, values))
+        return times, values
 
 
 class History:
@@ -375,21 +400,28 @@ class History:
             ring = series.fine
             newest = ring.newest if ring.count else _time.time()
             series.used = newest
-            since = newest - span
-            times, values = ring.slice(column, since)
-            for means in series.means:
-                if means.ring is None or (len(times) and times[0] <= since):
-                    continue
-                old_times, old_values = means.ring.slice(column, since)
-                if len(times):
-                    older = old_times + means.step / 2 <= times[0]
-                    old_times, old_values = old_times[older], old_values[older]
-                    if len(old_times) and times[0] - old_times[-1] > means.gap:
-                        old_times = np.append(old_times, times[0])
-                        old_values = np.append(old_values, np.nan)
-                times = np.concatenate((old_times, times))
-                values = np.concatenate((old_values, values))
-            return times, values
+            return series.since(column, newest - span)
+
+    def between(self, key: SeriesKey, start: float, end: float) -> tuple[FloatArray, FloatArray]:
+        """Return times and rows (a column for each metric of the key) from `start` to `end`; NaN marks a gap.
+
+        Lines that cross the ends are cut there. Two empty arrays when nothing is known. Looking at a stretch
+        of everything does not count as looking at a series: which is shrunk first stays as it is.
+        """
+        with self._lock:
+            series = self._series.get(key)
+            if series is None:
+                return np.empty(0), np.empty((0, len(_METRICS[type(key)])))
+            times, rows = series.since(slice(None), start)
+        last = int(np.searchsorted(times, end, side="right"))
+        if last == len(times):
+            return times, rows
+        cut_times, cut_rows = times[:last], rows[:last]
+        if last and times[last] > times[last - 1]:
+            share = (end - times[last - 1]) / (times[last] - times[last - 1])
+            crossing = rows[last - 1] + share * (rows[last] - rows[last - 1])
+            cut_times, cut_rows = np.append(cut_times, end), np.vstack((cut_rows, crossing))
+        return cut_times, cut_rows
 
     def sampled(self, key: SeriesKey, metric: str, span: float, count: int) -> FloatArray:
         """Return `count` values at even steps over the last `span` seconds, for small lines; NaN in gaps.

@@ -84,6 +84,7 @@ add_place(
     range=(tr("Next time range"), "R"),
     hold=(tr("Hold or follow the graphs"), "P"),
     unit=(tr("Switch messages and bytes"), "G"),
+    now=(tr("Back to now"), "N"),
 )
 add_place(
     "stations",

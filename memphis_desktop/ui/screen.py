@@ -204,7 +204,10 @@ class Screen(QWidget):
         """The screen left the view: stop it again."""
 
     def zone_changed(self) -> None:
-        """``context.zone`` is another now: tables and graphs are told with their ``set_zone``."""
+        """``context.zone`` is another now: every table and graph inside is told with its ``set_zone``."""
+        for part in self.findChildren(QWidget):
+            if callable(told := getattr(part, "set_zone", None)):
+                told(self.context.zone)
 
     def focus_filter(self) -> None:
         """Put the cursor into the screen's filter (``/``)."""

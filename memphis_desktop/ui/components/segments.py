@@ -52,6 +52,10 @@ class Segments(QFrame):
         if key in self._buttons:
             self._buttons[key].setChecked(True)
 
+    def button(self, key: str) -> QPushButton:
+        """The button of a choice."""
+        return self._buttons[key]
+
     def choice(self) -> str:
         """The key that is lit."""
         return next((key for key, button in self._buttons.items() if button.isChecked()), "")

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import heapq
 import time
-from typing import Any
 
-import numpy as np
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import (
-    QButtonGroup,
-    QFrame,
-    QHBoxLayout,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Finding, findings
 from memphis_desktop.cluster.history import ServerKey
@@ -25,20 +15,27 @@ from memphis_desktop.cluster.model import (
     StreamSnapshot,
     is_machinery,
 )
+from memphis_desktop.cluster.stretch import StretchStation, Survey
 from memphis_desktop.language import tr
-from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.beside import Beside
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
-from memphis_desktop.ui.components.sign_grid import SignGrid
+from memphis_desktop.ui.components.segments import Segments
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
-from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.cluster.strip import ClusterStrip
-from memphis_desktop.ui.screens.memphis.station_rows import BusyStation, busy_stations, streams_sparkline
+from memphis_desktop.ui.screens.memphis.station_rows import BusyStation, busy_stations
 from memphis_desktop.ui.screens.overview_attention import Attention
+from memphis_desktop.ui.screens.overview_signs import OverviewSigns
+from memphis_desktop.ui.screens.overview_stretch import StretchNotice, StretchReader
+from memphis_desktop.ui.screens.overview_tables import (
+    busiest,
+    busiest_of_stretch,
+    lag_board,
+    lag_board_of_stretch,
+)
 from memphis_desktop.ui.screens.registry import find
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_beginnings import Beginnings
@@ -48,13 +45,10 @@ from memphis_desktop.ui.screens.station_parts import (
     SEVERITY_TOKEN,
     StateBanner,
     consumer_route,
-    consumer_sparkline,
     finding_route,
     history_line,
     panel,
-    sparkline,
     station_route,
-    trend,
     why_unread,
 )
 from memphis_desktop.ui.screens.station_steady import Steady
@@ -75,7 +69,6 @@ _SIGN_ROUTES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "api_errors": (("activity",), {}),
     "slow_consumers": (("clients", "cluster"), {}),
 }
-SIGN_WIDTH, NARROW_SIGN_WIDTH = 180, 146
 
 
 class OverviewScreen(Screen):
@@ -95,58 +88,33 @@ class OverviewScreen(Screen):
         self._streams: Steady[str, StreamSnapshot] = Steady()
         self.time_range = TimeRange(300.0, self)
         self.header = PageHeader(tr("Overview"))
-        self._units = _Segments((tr("Messages"), tr("Bytes")))
-        self._units.button(0).setToolTip("G")
-        self._units.button(1).setToolTip("G")
-        self._units.group.idToggled.connect(self._unit_chosen)
+        self._units = Segments([("messages", tr("Messages")), ("bytes", tr("Bytes"))])
+        self._units.set_choice("messages")
+        for key in ("messages", "bytes"):
+            button = self._units.button(key)
+            keymap.tooltip(button, button.text(), "overview.unit")
+        self._units.chosen.connect(self._choose_unit)
         self.range_bar = TimeRangeBar(self.time_range, longest=LONGEST)
         self.header.add_widget(self._units)
         self.header.add_widget(self.range_bar)
         self.banner = StateBanner()
         self.strip = ClusterStrip()
         self.strip.server_chosen.connect(lambda _: context.navigate(Route("cluster", {"tab": "servers"})))
-        self._build_vital_signs()
+        self.signs = OverviewSigns(context.session.history)
+        self.signs.opened.connect(self._open_sign)
+        self.notice = StretchNotice()
         self.graph = TimeSeriesGraph(tr("Throughput"), "messages/s", self.time_range, zone=context.zone)
         self.graph.setMinimumHeight(170)
         shows(self.graph, SERVER, "streams")
         self._build_tables()
         self._arrange()
         self.time_range.changed.connect(self._draw)
+        self.stretch = StretchReader(context, self.time_range, self)
+        self.stretch.changed.connect(self._stretch_changed)
+        self.stretch.surveyed.connect(self._show_survey)
+        self.notice.button.clicked.connect(self.stretch.back_to_now)
 
     # Building
-
-    def _build_vital_signs(self) -> None:
-        self.vital_signs = {
-            key: VitalSign(title, token=token, beside=True)
-            for key, title, token in (
-                ("messages_in", tr("Messages in"), "series0"),
-                ("messages_out", tr("Messages out"), "series1"),
-                ("bytes_in", tr("Bytes in"), "series0"),
-                ("bytes_out", tr("Bytes out"), "series1"),
-                ("connections", tr("Connections"), "series2"),
-                ("storage", tr("Stored"), "series2"),
-                ("api_errors", tr("API errors"), "bad"),
-                ("slow_consumers", tr("Slow clients"), "bad"),
-            )
-        }
-        explain = {
-            "messages_in": tr("Messages that clients of this account publish each second"),
-            "messages_out": tr("Messages that clients of this account are sent each second"),
-            "bytes_in": tr("Bytes that clients of this account publish each second"),
-            "bytes_out": tr("Bytes that clients of this account are sent each second"),
-            "connections": tr("Client connections of this account"),
-            "storage": tr("What the account's stations hold on disk"),
-            "api_errors": tr("Refused JetStream requests each second"),
-            "slow_consumers": tr("Clients cut off because they read too slowly"),
-        }
-        for key, sign in self.vital_signs.items():
-            sign.setToolTip(explain[key])
-            shows(sign, "account" if key in ("storage", "api_errors") else SERVER)
-        self.signs = SignGrid(
-            list(self.vital_signs.values()), wide=SIGN_WIDTH, narrow=NARROW_SIGN_WIDTH, opening=True
-        )
-        for key, sign in self.vital_signs.items():
-            sign.clicked.connect(lambda key=key: self._open_sign(key))
 
     def _build_tables(self) -> None:
         context, history = self.context, self.context.session.history
@@ -160,77 +128,37 @@ class OverviewScreen(Screen):
             "overview_health",
         )
         self.health.row_activated.connect(self._open_finding)
+        self.lag_board = lag_board(history)
+        self.lag_board_then = lag_board_of_stretch()
+        for board in (self.lag_board, self.lag_board_then):
+            board.row_activated.connect(lambda c: context.navigate(consumer_route(c.stream, c.name)))
+        self.stations = busiest(history)
+        self.stations_then = busiest_of_stretch()
+        for table in (self.stations, self.stations_then):
+            table.row_activated.connect(self._open_station)
+        self.lags, self.busy = QStackedWidget(), QStackedWidget()
+        for stack, tables in (
+            (self.lags, (self.lag_board, self.lag_board_then)),
+            (self.busy, (self.stations, self.stations_then)),
+        ):
+            for one in tables:
+                stack.addWidget(one)
+                one.set_state("loading")
         self.health.set_state("loading")
-        self.lag_board = DataTable(
-            [
-                Column("group", tr("Group"), lambda c: c.name, "mono", 100, stretch=True),
-                Column("station", tr("Station"), lambda c: c.stream, "mono", 92, stretch=True),
-                Column(
-                    "seconds",
-                    tr("Behind"),
-                    lambda c: c.lag_seconds,
-                    "duration",
-                    84,
-                    tr("Age of the first message not delivered yet"),
-                    text=figures.lag_seconds,
-                ),
-                Column(
-                    "lag", tr("Lag"), lambda c: c.num_pending, "number", 60, tr("Messages not delivered yet")
-                ),
-                Column(
-                    "line",
-                    tr("Course"),
-                    lambda c: consumer_sparkline(history, c.stream, c.name),
-                    "sparkline",
-                    72,
-                    tr("The lag over time"),
-                ),
-                Column("trend", tr("Trend"), lambda c: trend(history, c.stream, c.name), "badge", 88),
-                Column(
-                    "drain",
-                    tr("Done in"),
-                    lambda c: c.drain_seconds,
-                    "duration",
-                    84,
-                    tr("At the rates of the last minutes"),
-                ),
-            ],
-            lambda c: (c.stream, c.name),
-            "overview_lag",
-            default_sort=("seconds", True),
-        )
-        self.lag_board.row_activated.connect(lambda c: context.navigate(consumer_route(c.stream, c.name)))
-        self.lag_board.set_state("loading")
-        self.stations = DataTable(
-            [
-                Column("name", tr("Station"), lambda s: s.name, "mono", 120, stretch=True),
-                Column("in", tr("In"), lambda s: s.in_messages_rate, "rate", 66),
-                Column(
-                    "bytes", tr("Bytes in"), lambda s: s.in_bytes_rate, "bytes", 82, text=figures.bytes_rate
-                ),
-                Column(
-                    "line", tr("Course"), lambda s: streams_sparkline(history, s.streams), "sparkline", 72
-                ),
-            ],
-            lambda s: s.name,
-            "overview_stations",
-            default_sort=("in", True),
-        )
-        self.stations.row_activated.connect(self._open_station)
-        self.stations.set_state("loading")
 
     def _arrange(self) -> None:
         self.attention = Attention(self.context, self.health)
         middle = Beside((self.graph, 11), (shows(self.attention, "streams", "consumers"), 9))
         lower = Beside(
-            (shows(panel(self.lag_board, title=tr("Furthest behind")), "consumers"), 13),
-            (shows(panel(self.stations, title=tr("Busiest stations")), "streams"), 7),
+            (shows(panel(self.lags, title=tr("Furthest behind")), "consumers"), 13),
+            (shows(panel(self.busy, title=tr("Busiest stations")), "streams"), 7),
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
         layout.addWidget(self.header)
         layout.addWidget(self.banner)
+        layout.addWidget(self.notice)
         layout.addWidget(self.strip)
         layout.addWidget(self.signs)
         layout.addWidget(middle, 5)
@@ -255,62 +183,61 @@ class OverviewScreen(Screen):
         if server is not None:
             name = f"{server.name[:10]}…" if server.name == server.server_id else server.name
             self.header.set_title(tr("Overview"), f"{name}  ·  {server.version}  ·  {server.url}")
-        self._show_signs(snapshot)
         self._show_health(snapshot)
-        self._show_lags(snapshot)
-        self._show_stations(snapshot)
+        if self.stretch.active:
+            self.stretch.refresh()
+        else:
+            self.signs.show_now(snapshot)
+            self._show_lags(snapshot)
+            self._show_stations(snapshot)
         self._draw()
 
     def activated(self) -> None:
         """Draw what came while hidden."""
         self._draw()
+        self.stretch.refresh()
 
-    def _show_signs(self, snapshot: ClusterSnapshot) -> None:
-        server, account = snapshot.server, snapshot.account
-        signs = self.vital_signs
-        # Without account statistics (older or limited servers) the stations' own rates stand in.
-        totals = self._latest_totals()
-        messages_in = server.in_messages_rate if server else None
-        messages_out = server.out_messages_rate if server else None
-        bytes_in = server.in_bytes_rate if server else None
-        _set_rate(signs["messages_in"], totals["published"] if messages_in is None else messages_in)
-        _set_rate(signs["messages_out"], totals["delivered"] if messages_out is None else messages_out)
-        _set_bytes(signs["bytes_in"], totals["bytes_published"] if bytes_in is None else bytes_in)
-        _set_bytes(signs["bytes_out"], server.out_bytes_rate if server else None)
-        signs["connections"].set_value(figures.compact(server.connections if server else None))
-        if account is not None:
-            value, unit = figures.bytes_parts(account.storage)
-            signs["storage"].set_value(value, unit)
-            share = account.storage / account.max_storage if account.max_storage > 0 else None
-            signs["storage"].set_change(
-                "" if share is None else tr("{share} of limit", share=figures.percent(share))
-            )
-        else:
-            signs["storage"].set_value(figures.UNKNOWN)
-        _set_rate(signs["api_errors"], account.api_errors_rate if account else None)
-        signs["slow_consumers"].set_value(figures.compact(server.slow_consumers if server else None))
-        for key, first, second in (
-            ("messages_in", "messages_in", "published"),
-            ("messages_out", "messages_out", "delivered"),
-            ("bytes_in", "bytes_in", "bytes_published"),
-            ("bytes_out", "bytes_out", ""),
-            ("connections", "connections", ""),
-            ("storage", "storage", ""),
-            ("api_errors", "api_errors_rate", ""),
-            ("slow_consumers", "slow_consumers", ""),
-        ):
-            values = sparkline(self.context.session.history, ServerKey(), first)
-            if second and not np.isfinite(values).any():
-                values = sparkline(self.context.session.history, ServerKey(), second)
-            signs[key].set_series(values.tolist())
+    # A stretch of time
 
-    def _latest_totals(self) -> dict[str, float | None]:
-        history = self.context.session.history
-        latest: dict[str, float | None] = {}
-        for metric in ("published", "delivered", "bytes_published"):
-            _, values = history.series(ServerKey(), metric, 5.0)
-            latest[metric] = float(values[-1]) if len(values) and np.isfinite(values[-1]) else None
-        return latest
+    def _stretch_changed(self) -> None:
+        """The page is about another time now."""
+        self.commands_changed.emit()
+        active = self.stretch.active
+        for stack in (self.lags, self.busy):
+            stack.setCurrentIndex(1 if active else 0)
+        self.notice.setVisible(active)
+        if active:
+            self.notice.show_stretch(self.stretch.text(self.context.zone), tr("Reading what was in it…"))
+            return
+        self.attention.show_stretch(None)
+        if self._snapshot is not None:
+            self.show_snapshot(self._snapshot)
+
+    def _show_survey(self, survey: Survey) -> None:
+        words = (
+            tr("Averages, and the worst that was. Health and servers are those of now.")
+            if survey.recorded
+            else tr("Nothing is recorded of this time. Health and servers are those of now.")
+        )
+        self.notice.show_stretch(self.stretch.text(self.context.zone), words)
+        self.signs.show_stretch(survey)
+        self.lag_board_then.set_rows(survey.lags)
+        nobody = (
+            tr("No group was behind in this time.")
+            if survey.groups
+            else tr("Of no group anything is recorded in this time.")
+        )
+        self.lag_board_then.set_state("ready" if survey.lags else "empty", nobody, icon="users-three")
+        self.stations_then.set_rows(survey.stations)
+        nothing = tr("Of no station anything is recorded in this time.")
+        self.stations_then.set_state("ready" if survey.stations else "empty", nothing, icon="stack")
+        self.attention.show_stretch(survey)
+
+    def zone_changed(self) -> None:
+        """The notice says times too."""
+        super().zone_changed()
+        if self.stretch.active:
+            self.notice.show_stretch(self.stretch.text(self.context.zone), self.notice.words())
 
     def _show_health(self, snapshot: ClusterSnapshot) -> None:
         now = time.monotonic()
@@ -377,14 +304,14 @@ class OverviewScreen(Screen):
 
     # Doing
 
-    def _unit_chosen(self, index: int, checked: bool) -> None:
-        if checked:
-            self._bytes = index == 1
-            self.graph.set_unit("bytes/s" if self._bytes else "messages/s")
-            self._draw()
+    def _choose_unit(self, key: str) -> None:
+        self._units.set_choice(key)
+        self._bytes = key == "bytes"
+        self.graph.set_unit("bytes/s" if self._bytes else "messages/s")
+        self._draw()
 
     def _toggle_unit(self) -> None:
-        self._units.button(0 if self._bytes else 1).setChecked(True)
+        self._choose_unit("messages" if self._bytes else "bytes")
 
     def _open_sign(self, key: str) -> None:
         """Go to where a figure comes from."""
@@ -392,7 +319,7 @@ class OverviewScreen(Screen):
         name = next((name for name in names if find(name) is not None), names[-1])
         self.context.navigate(Route(name, parameters if name == names[0] else {}))
 
-    def _open_station(self, station: BusyStation) -> None:
+    def _open_station(self, station: BusyStation | StretchStation) -> None:
         if station.name in station.streams:
             self.context.navigate(station_route(station.name))
         else:
@@ -414,47 +341,15 @@ class OverviewScreen(Screen):
                 "pause",
             ),
             Command(tr("Switch messages and bytes"), keymap.key("overview.unit"), self._toggle_unit, "swap"),
+            Command(
+                tr("Back to now"),
+                keymap.key("overview.now"),
+                self.stretch.back_to_now,
+                "clock-counter-clockwise",
+                enabled=self.stretch.active,
+                reason=tr("The page shows now already"),
+            ),
         ]
-
-
-class _Segments(QFrame):
-    """A few choices of which one holds."""
-
-    def __init__(self, titles: tuple[str, ...], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setProperty("panel", "segments")
-        self.group = QButtonGroup(self)
-        self.group.setExclusive(True)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(2, 2, 2, 2)
-        row.setSpacing(0)
-        for index, title in enumerate(titles):
-            button = QPushButton(title)
-            button.setCheckable(True)
-            button.setChecked(index == 0)
-            button.setProperty("kind", "segment")
-            self.group.addButton(button, index)
-            row.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
-
-    def button(self, index: int) -> Any:
-        """One of the choices."""
-        return self.group.button(index)
-
-
-def _set_rate(sign: VitalSign, value: float | None) -> None:
-    if value is None:
-        sign.set_value(figures.UNKNOWN)
-    else:
-        number, unit = figures.compact_parts(value)
-        sign.set_value(number, f"{unit}/s")
-
-
-def _set_bytes(sign: VitalSign, value: float | None) -> None:
-    if value is None:
-        sign.set_value(figures.UNKNOWN)
-    else:
-        number, unit = figures.bytes_parts(value)
-        sign.set_value(number, f"{unit}/s")
 
 
 def _where(finding: Finding) -> str:

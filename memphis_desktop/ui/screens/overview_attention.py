@@ -9,12 +9,14 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, 
 
 from memphis_desktop.cluster.activity import Entry
 from memphis_desktop.cluster.alerts import SIGNALS
+from memphis_desktop.cluster.stretch import Held, Survey
 from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.segments import Segments
 from memphis_desktop.ui.screen import Route, ScreenContext
-from memphis_desktop.ui.screens.station_parts import station_route
+from memphis_desktop.ui.screens.station_parts import consumer_route, station_route
+from memphis_desktop.ui.shell.alert_center import value_text
 
 LATELY = 50  # changes that are listed
 
@@ -48,6 +50,9 @@ class Attention(QFrame):
             default_sort=("since", True),
         )
         self.alerts.row_activated.connect(context.shell.alerts.show_subject)
+        self.alerts_then = _alerts_of_stretch()
+        self.alerts_then.row_activated.connect(self._open_subject)
+        self._survey: Survey | None = None
         self.activity = DataTable(
             [
                 Column("time", tr("When"), lambda e: e.time_ns, "time", 92),
@@ -60,7 +65,8 @@ class Attention(QFrame):
         )
         self.activity.row_activated.connect(self._open_entry)
         self.lists = QStackedWidget()
-        for table in (health, self.alerts, self.activity):
+        self._health = health
+        for table in (health, self.alerts, self.activity, self.alerts_then):
             self.lists.addWidget(table)
         self.choice.chosen.connect(self.show_list)
         head = QHBoxLayout()
@@ -78,33 +84,80 @@ class Attention(QFrame):
     def show_list(self, key: str) -> None:
         """Show one of the lists."""
         self.choice.set_choice(key)
-        self.lists.setCurrentIndex(("health", "alerts", "activity").index(key))
+        self.refresh()
+
+    def show_stretch(self, survey: Survey | None) -> None:
+        """What held and what was done in a stretch of time; None for now. Findings are always of now."""
+        self._survey = survey
         self.refresh()
 
     def refresh(self) -> None:
-        """Show what there is now in the list that is in view."""
+        """Show what there is in the list that is in view."""
+        alerts = self.alerts if self._survey is None else self.alerts_then
+        tables = {"health": self._health, "alerts": alerts, "activity": self.activity}
+        shown = tables[self.choice.choice()]
+        self.lists.setCurrentWidget(shown)
+        if shown is self.alerts_then and self._survey is not None:
+            self._show_held(self._survey)
+        elif shown is self.alerts:
+            self._show_alerts()
+        elif shown is self.activity:
+            self._show_activity()
+
+    def _show_alerts(self) -> None:
         profile_id = self._context.session.profile.id
-        if self.lists.currentWidget() is self.alerts:
-            found = [one for one in self._context.shell.alerts.alerts() if one.profile_id == profile_id]
-            self.alerts.set_zone(self._context.zone)
-            self.alerts.set_rows(found)
-            action = (tr("Open the alerts"), lambda: self._context.navigate(Route("alerts")))
-            self.alerts.set_state(
-                "ready" if found else "empty", tr("No alert holds on this connection."), action, "bell"
-            )
-        elif self.lists.currentWidget() is self.activity:
-            entries = [one for one in self._context.shell.activity.entries() if one.profile_id == profile_id]
-            self.activity.set_zone(self._context.zone)
-            self.activity.set_rows(entries[-LATELY:])
-            self.activity.set_state(
-                "ready" if entries else "empty",
-                tr("Nothing was changed here yet."),
-                icon="clock-counter-clockwise",
-            )
+        found = [one for one in self._context.shell.alerts.alerts() if one.profile_id == profile_id]
+        self.alerts.set_zone(self._context.zone)
+        self.alerts.set_rows(found)
+        action = (tr("Open the alerts"), lambda: self._context.navigate(Route("alerts")))
+        self.alerts.set_state(
+            "ready" if found else "empty", tr("No alert holds on this connection."), action, "bell"
+        )
+
+    def _show_held(self, survey: Survey) -> None:
+        self.alerts_then.set_zone(self._context.zone)
+        self.alerts_then.set_rows(survey.held)
+        action = (tr("Open the alerts"), lambda: self._context.navigate(Route("alerts")))
+        text = tr("None of the rules of now held in this time, as far as it is recorded.")
+        self.alerts_then.set_state("ready" if survey.held else "empty", text, action, "bell")
+
+    def _show_activity(self) -> None:
+        profile_id, survey = self._context.session.profile.id, self._survey
+        entries = [one for one in self._context.shell.activity.entries() if one.profile_id == profile_id]
+        nothing = tr("Nothing was changed here yet.")
+        if survey is not None:
+            start, end = survey.start * 1e9, survey.end * 1e9
+            entries = [one for one in entries if start <= one.time_ns <= end]
+            nothing = tr("Nothing was changed in this time.")
+        self.activity.set_zone(self._context.zone)
+        self.activity.set_rows(entries[-LATELY:])
+        self.activity.set_state("ready" if entries else "empty", nothing, icon="clock-counter-clockwise")
+
+    def _open_subject(self, held: Held) -> None:
+        subject = held.subject
+        if subject.consumer:
+            self._context.navigate(consumer_route(subject.stream, subject.consumer))
+        elif subject.stream:
+            self._context.navigate(station_route(subject.stream))
 
     def _open_entry(self, entry: Entry) -> None:
         known = entry.stream in self._context.session.snapshot.streams
         self._context.navigate(station_route(entry.stream, "activity") if known else Route("activity"))
+
+
+def _alerts_of_stretch() -> DataTable:
+    return DataTable(
+        [
+            Column("title", tr("Alert"), lambda a: SIGNALS[a.rule.signal].title, "text", 150, stretch=True),
+            Column("where", tr("Where"), lambda a: a.subject.label, "mono", 130, stretch=True),
+            Column("since", tr("Since"), lambda a: int(a.since * 1e9), "time", 92),
+            Column("lasted", tr("Held for"), lambda a: a.until - a.since, "duration", 80),
+            Column("worst", tr("Worst"), lambda a: value_text(a.rule.signal, a.value), "text", 80),
+        ],
+        lambda a: a.key,
+        "overview_alerts_stretch",
+        default_sort=("since", True),
+    )
 
 
 def _result(entry: Entry) -> tuple[str, str]:

@@ -146,10 +146,15 @@ def consumer_sparkline(history: History, stream: str, name: str, metric: str = "
 def trend(history: History, stream: str, name: str, span: float = TREND_SPAN) -> tuple[str, str]:
     """Which way a consumer's lag goes, as (words, token)."""
     change = history.change(ConsumerKey(stream, name), "lag", span)
-    if change is None or change[1] < 3:
+    return ("", "muted") if change is None else trend_of(*change)
+
+
+def trend_of(change: float, seconds: float) -> tuple[str, str]:
+    """Which way a lag goes that changed by so much in so many seconds, as (words, token)."""
+    if seconds < 3:
         return "", "muted"
-    per_second = change[0] / change[1]
-    if abs(change[0]) < 1:
+    per_second = change / seconds
+    if abs(change) < 1:
         return tr("steady"), "muted"
     if per_second > 0:
         return f"↑ {figures.rate(per_second)}", "warning"
