@@ -10,7 +10,7 @@ from PySide6.QtCore import QLocale
 
 from memphis_desktop.language import figures
 from memphis_desktop.ui import figure_style, format
-from memphis_desktop.ui.screens.station_fields import parse_count, parse_duration, parse_size
+from memphis_desktop.ui.screens.field_values import parse_count, parse_duration, parse_size
 from memphis_desktop.ui.settings import Settings
 
 # 2026-11-23 15:04:07.481215999 UTC

@@ -22,7 +22,7 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.station_fields import FieldError, check_name
+from memphis_desktop.ui.screens.field_values import FieldError, check_name
 from memphis_desktop.ui.screens.station_parts import station_route
 
 
@@ -196,7 +196,7 @@ class RestoreDialog(_WorkDialog):
         if self._task is not None or self.backup is None:
             return
         try:
-            check_name(self.name.text().strip(), "station")
+            check_name(self.name.text().strip(), tr("Give the station a name."))
         except FieldError as error:
             self.show_error(str(error))
             return

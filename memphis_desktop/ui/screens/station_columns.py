@@ -242,7 +242,7 @@ def _retention(row: StationRow) -> Any:
         return None
     badges = [(RETENTION.get(retention, retention), "muted")]
     if row.stream.config.get("sealed"):
-        badges.append(("sealed", "information"))
+        badges.append((tr("sealed"), "information"))
     return badges
 
 

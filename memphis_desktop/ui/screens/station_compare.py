@@ -20,7 +20,8 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import Dialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS, value_text
+from memphis_desktop.ui.screens.field_values import value_text
+from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS
 from memphis_desktop.ui.screens.station_form import difference
 from memphis_desktop.ui.screens.station_parts import panel
 

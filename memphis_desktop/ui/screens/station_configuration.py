@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.screens.field_values import Field, get_value, sections, value_text
 from memphis_desktop.ui.screens.station_facts import Facts
-from memphis_desktop.ui.screens.station_fields import Field, get_value, sections, value_text
 from memphis_desktop.ui.screens.station_parts import panel
 
 

@@ -29,7 +29,7 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
-from memphis_desktop.ui.screens.station_fields import (
+from memphis_desktop.ui.screens.field_values import (
     Field,
     FieldError,
     from_text,

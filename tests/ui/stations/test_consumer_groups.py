@@ -14,8 +14,8 @@ from pytestqt.qtbot import QtBot
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.consumers import ConsumerScreen, ConsumersScreen
 from memphis_desktop.ui.screens.consumers.fetch import FetchDialog
+from memphis_desktop.ui.screens.consumers.pause import PauseDialog
 from memphis_desktop.ui.screens.consumers.reset import ResetDialog
-from memphis_desktop.ui.screens.station_actions import PauseDialog
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
 from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text

@@ -11,9 +11,10 @@ from pytestqt.qtbot import QtBot
 
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.consumers.fields import CONSUMER_FIELDS
 from memphis_desktop.ui.screens.station_backup import BackupDialog, RestoreDialog
 from memphis_desktop.ui.screens.station_compare import CompareDialog
-from memphis_desktop.ui.screens.station_fields import CONSUMER_FIELDS, STREAM_FIELDS
+from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog, ConfigurationForm
 from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text
 

@@ -16,10 +16,10 @@ from memphis_desktop.cluster.raft.model import GroupKind, PeerStatus, RaftGroup
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.changes import without_server_metadata
 from memphis_desktop.ui.screens.cluster.action_dialog import ActionDialog
 from memphis_desktop.ui.screens.cluster.parts import status_word
 from memphis_desktop.ui.screens.cluster.refusals import LEVEL_OF_EVACUATION, Refusals
-from memphis_desktop.ui.screens.station_actions import without_server_metadata
 
 OWN_TAG = "memphis-desktop:"  # on every server of the local cluster, for its supervisor
 KNOWN_TAGS = 8  # that are named

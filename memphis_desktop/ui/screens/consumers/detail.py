@@ -24,14 +24,14 @@ from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.consumers.actions import GroupActions
 from memphis_desktop.ui.screens.consumers.deleted import DeletedGroups
+from memphis_desktop.ui.screens.consumers.fields import CONSUMER_FIELDS
 from memphis_desktop.ui.screens.consumers.pending_view import PendingView
 from memphis_desktop.ui.screens.consumers.table import row_commands
-from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_code import StationCode
 from memphis_desktop.ui.screens.station_configuration import ConfigurationView
 from memphis_desktop.ui.screens.station_facts import Facts
-from memphis_desktop.ui.screens.station_fields import CONSUMER_FIELDS
 from memphis_desktop.ui.screens.station_parts import (
     LONGEST,
     PAGE_MARGINS,
@@ -60,7 +60,7 @@ class ConsumerScreen(Screen):
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self._actions = StationActions(context, self)
+        self._actions = GroupActions(context, self)
         self._stream = ""
         self._name = ""
         self._consumer: ConsumerSnapshot | None = None

@@ -15,9 +15,9 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.screen import SERVER, Command, Route, Screen, ScreenContext
 from memphis_desktop.ui.screens.cluster.parts import reading_words
+from memphis_desktop.ui.screens.consumers.actions import GroupActions
 from memphis_desktop.ui.screens.consumers.deleted import DeletedGroups
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
-from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_code import StationCodeDialog
 from memphis_desktop.ui.screens.station_parts import (
     PAGE_MARGINS,
@@ -39,7 +39,7 @@ class ConsumersScreen(Screen):
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self._actions = StationActions(context, self)
+        self._actions = GroupActions(context, self)
         self._snapshot: ClusterSnapshot | None = None
         self._steady: Steady[tuple[str, str], ConsumerSnapshot] = Steady()
         self._counted: tuple[int, int, bool] = (-1, 0, False)

@@ -18,7 +18,7 @@ from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import ConfirmDialog, Disclosure, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.station_fields import FieldError, parse_count
+from memphis_desktop.ui.screens.field_values import FieldError, parse_count
 
 _PREVIEW_DELAY_MS = 250
 FIRST, END, SEQUENCE, TIME, BACK, FORWARD, FLOOR, OTHER, LAST = range(9)

@@ -17,8 +17,8 @@ from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.cluster.steering import Steering
+from memphis_desktop.ui.screens.consumers.actions import GroupActions
 from memphis_desktop.ui.screens.dead_letters.move_dialog import open_move
-from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_parts import (
     SEVERITY_TOKEN,
     consumer_kind,
@@ -200,7 +200,7 @@ def make_table(
 
 def row_commands(
     context: ScreenContext,
-    actions: StationActions,
+    actions: GroupActions,
     consumers: Sequence[ConsumerSnapshot],
     *,
     within: bool = False,
@@ -365,4 +365,5 @@ def _paused(consumer: ConsumerSnapshot) -> Any:
     if not consumer.paused:
         return None
     rest = consumer.pause_remaining_ns
-    return (f"for {figures.duration(rest / 1e9)}" if rest else "paused", "warning")
+    text = tr("for {span}", span=figures.duration(rest / 1e9)) if rest else tr("paused")
+    return (text, "warning")

@@ -34,7 +34,7 @@ from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Dialog, Disclosure, add_form_row, form_layout, make_room
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.station_fields import FieldError, check_name
+from memphis_desktop.ui.screens.field_values import FieldError, check_name
 
 _REFRESH_MS = 150
 _NEW = ""  # the choice of a station to be made
@@ -182,7 +182,7 @@ class MoveDialog(Dialog):
         """Why it cannot begin; empty when it can. The note shows where copies go."""
         if self._makes_one:
             try:
-                check_name(self.name.text().strip(), "station")
+                check_name(self.name.text().strip(), tr("Give the station a name."))
             except FieldError as error:
                 return str(error)
             if self.name.text().strip() in self.context.session.snapshot.streams:

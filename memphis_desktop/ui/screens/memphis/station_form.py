@@ -9,7 +9,7 @@ from typing import Any
 from memphis_desktop.language import tr
 from memphis_desktop.stations.model import RetentionType, Schema, Station
 from memphis_desktop.ui.memphis.changes import MemphisChange
-from memphis_desktop.ui.screens.station_fields import Field, FieldError
+from memphis_desktop.ui.screens.field_values import Field, FieldError
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog, difference
 
 _MS = 1_000_000

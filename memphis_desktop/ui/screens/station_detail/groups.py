@@ -13,6 +13,7 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.consumers.actions import GroupActions
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
@@ -41,6 +42,7 @@ class GroupsTab(StationTab):
     ) -> None:
         super().__init__(context, actions, stream, parent)
         self.time_range = time_range
+        self._groups = GroupActions(context, actions.parent)
         self._active = False
         self._lines: list[ConsumerKey] = []
         self.filter = FilterBar(tr("Filter groups"))
@@ -132,7 +134,7 @@ class GroupsTab(StationTab):
             )
 
     def _create(self) -> None:
-        self.context.run(self.changes.create_consumer(self.stream), tr("create the group"))
+        self.context.run(self._groups.create_consumer(self.stream), tr("create the group"))
 
     def focus_filter(self) -> None:
         """Put the cursor into the filter."""
@@ -147,4 +149,4 @@ class GroupsTab(StationTab):
         return [create, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, consumers: list[ConsumerSnapshot]) -> list[Command]:
-        return row_commands(self.context, self.changes, consumers)
+        return row_commands(self.context, self._groups, consumers)
