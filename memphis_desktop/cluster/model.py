@@ -186,6 +186,27 @@ class Expiry:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedPage:
+    """A page of the list of streams that could not be read. What the other pages brought stays.
+
+    Attributes:
+        listing: The request, as in ``STREAM.LIST``.
+        offset: Of its first stream in the list, which is by name.
+        size: Streams on it, at most.
+        total: Streams in the list, as far as known.
+        reason: In words.
+        at_ns: When it was asked for last.
+    """
+
+    listing: str
+    offset: int
+    size: int
+    total: int
+    reason: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class FirstReading:
     """How far the first reading of all groups is, while they are many.
 
@@ -216,3 +237,4 @@ class ClusterSnapshot:
     raft: RaftSnapshot = NOTHING
     expiries: tuple[Expiry, ...] = ()  # of certificates and of the login
     first_reading: FirstReading | None = None  # only while it is under way
+    failed_pages: tuple[FailedPage, ...] = ()  # in their order

@@ -124,6 +124,11 @@ class Poller:
         """Whether somebody looks at a stream."""
         return self._attention.is_wanted(stream)
 
+    def retry_pages(self) -> None:
+        """Read the pages of the list of streams that failed again, at once."""
+        self._streams.retry()
+        self.wake()
+
     def forget_stream(self, name: str) -> None:
         """A stream was deleted."""
         self._streams.remove(name)
@@ -204,9 +209,11 @@ class Poller:
             if self._state.account is not None:
                 await self._streams.read_singly()
             return
-        if not self._state.complete:
+        if not (self._state.complete or self._streams.passed):
             await self._streams.first_pass()
         else:
+            if self._state.failed_pages:
+                await self._streams.read_failed()
             await self._streams.read(in_turn=self._in_turn())
         self._sweep.begin_if_due()
         await self._consumers.read()

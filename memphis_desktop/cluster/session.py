@@ -397,6 +397,10 @@ class Session:
         """Read again soon: one stream and its consumers, or everything that is due."""
         self._poller.refresh(stream)
 
+    def retry_pages(self) -> None:
+        """Read those pages of the list of streams again that could not be read; the others stay."""
+        self._poller.retry_pages()
+
     def interrupt_reading(self) -> None:
         """Begin a round anew that waits for long already: who should answer is another now."""
         self._poller.interrupt()

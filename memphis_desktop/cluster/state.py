@@ -19,6 +19,7 @@ from .model import (
     ConnectionState,
     ConsumerSnapshot,
     Expiry,
+    FailedPage,
     FirstReading,
     ServerSnapshot,
     StreamSnapshot,
@@ -77,6 +78,7 @@ class ClusterState:
         self.expiries: tuple[Expiry, ...] = ()
         self.first_reading: FirstReading | None = None
         self.complete = False
+        self.failed_pages: dict[tuple[str, int], FailedPage] = {}
         self._stream_counters: dict[str, _StreamCounters] = {}
         self._consumer_counters: dict[ConsumerName, _ConsumerCounters] = {}
         self._api_errors = Counter()
@@ -441,6 +443,7 @@ class ClusterState:
             raft=self.raft,
             expiries=self.expiries,
             first_reading=self.first_reading,
+            failed_pages=tuple(sorted(self.failed_pages.values(), key=lambda page: page.offset)),
         )
 
 

@@ -9,10 +9,15 @@ from collections.abc import Collection
 
 from .asking import Asker, Attention
 from .failures import STREAM_NOT_FOUND, ApiError, ClusterError, NotConnected
+from .model import FailedPage
 from .state import ClusterState
 
 WAKE_DELAY = 0.05
 PAGE = 256
+NAMES_PAGE = 1024
+AGAIN_AT_ONCE = 6
+FAILED_AGAIN = 15.0  # seconds after which a page that failed is asked for again by itself
+LIST, NAMES = "STREAM.LIST", "STREAM.NAMES"
 FULL_PASS_PAGES = 2  # so many pages are read in each round; longer lists go in turn
 PAGES_IN_TURN = 1  # of a long list, in each round: a page makes work for every server of a cluster
 SNAPSHOT_EVERY_PAGES = 8
@@ -36,6 +41,18 @@ class StreamReader:
         self._seen: set[str] = set()
         self._missed: set[str] = set()
         self._read_now: set[str] = set()
+        self._passed = False  # whether every page was asked for once
+        self._turn_failed = False  # whether a page failed since the list was gone through
+        self._retry = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the list was gone through once, be it that pages of it failed."""
+        return self._passed
+
+    def retry(self) -> None:
+        """Ask for the pages that failed in the next round, however lately they did."""
+        self._retry = True
 
     def begin(self) -> None:
         """A round begins."""
@@ -46,6 +63,7 @@ class StreamReader:
         for name in list(self._state.streams):
             self._state.remove_stream(name)
         self._names.clear()
+        self._state.failed_pages.clear()
 
     def losable(self) -> list[str]:
         """The streams whose graphs get a gap when nothing can be read: of very many, those looked at."""
@@ -54,7 +72,7 @@ class StreamReader:
 
     async def _read_page(self, offset: int, only: Collection[str] = ()) -> None:
         """Read one page of streams; with `only`, take those and leave the others to their turn."""
-        answer, now = await self._asker.ask("STREAM.LIST", {"offset": offset})
+        answer, now = await self._asker.ask(LIST, {"offset": offset})
         sliced = time.perf_counter()
         for info in answer.get("streams") or []:
             if time.perf_counter() - sliced > SLICE_SECONDS:
@@ -67,10 +85,48 @@ class StreamReader:
             self._read_now.add(name)
         missing = [*(answer.get("missing") or ()), *(answer.get("offline") or ())]
         self._seen.update(missing)
+        self._state.take_names(missing)  # of those without a leader the first page may know no more
         self._state.lose(missing)
         self._total = int(answer.get("total") or 0)
         self._state.errors.pop("streams", None)
         self._state.read_at["streams"] = time.time_ns()
+        self._state.failed_pages.pop((LIST, offset), None)
+
+    async def _try_page(self, offset: int) -> None:
+        """Read one page; when that fails, note why and keep what the others bring."""
+        try:
+            await self._read_page(offset)
+        except NotConnected:
+            raise
+        except ClusterError as error:
+            self._turn_failed = True
+            self._note_failure(LIST, offset, PAGE, error)
+
+    def _note_failure(self, listing: str, offset: int, size: int, error: ClusterError) -> None:
+        total = max(self._total, offset + 1)
+        page = FailedPage(listing, offset, size, total, str(error), time.time_ns())
+        self._state.failed_pages[listing, offset] = page
+
+    def _waits(self, offset: int) -> bool:
+        """Whether a page failed a moment ago: asking each second for what times out would hold up all."""
+        page = self._state.failed_pages.get((LIST, offset))
+        return page is not None and time.time_ns() - page.at_ns < FAILED_AGAIN * 1e9
+
+    async def read_failed(self) -> None:
+        """Read the pages that failed again: those that did so some time ago, or all when told to `retry`."""
+        retry, self._retry = self._retry, False
+        due: list[int] = []
+        for listing, offset in list(self._state.failed_pages):
+            if offset >= self._total:
+                self._state.failed_pages.pop((listing, offset))
+            elif listing == NAMES and retry:
+                await self._try_names(offset)
+            elif listing == LIST and (retry or not self._waits(offset)):
+                due.append(offset)
+        await self._asker.together(self._try_page, due if retry else due[:AGAIN_AT_ONCE])
+        if not any(listing == LIST for listing, _ in self._state.failed_pages):
+            self._state.failed_pages.clear()  # the names came with the pages
+            self._state.complete = True
 
     async def first_pass(self) -> None:
         """Read every stream once, beyond the budget: an empty list helps nobody.
@@ -85,27 +141,45 @@ class StreamReader:
             self._asker.session.publish_snapshot()
             await asyncio.sleep(WAKE_DELAY)  # the view tells what it shows
             pages, singles = self._cover(self._attention.wanted())
-            await self._asker.together(self._read_page, [page for page in pages if page])
-            await self._asker.together(self._read_stream, singles[:PAGE])
+            try:
+                await self._asker.together(self._read_page, [page for page in pages if page])
+                await self._asker.together(self._read_stream, singles[:PAGE])
+            except NotConnected:
+                raise
+            except ClusterError:
+                pass  # they come again below
             self._asker.session.publish_snapshot()
         offsets = list(range(PAGE, self._total, PAGE))
         for position in range(0, len(offsets), SNAPSHOT_EVERY_PAGES):
-            await self._asker.together(self._read_page, offsets[position : position + SNAPSHOT_EVERY_PAGES])
+            await self._asker.together(self._try_page, offsets[position : position + SNAPSHOT_EVERY_PAGES])
             self._asker.session.publish_snapshot()
+        self._passed = True
         self._end_pass(atomic=not offsets)
-        self._state.complete = True
+        if not any(listing == LIST for listing, _ in self._state.failed_pages):
+            self._state.failed_pages.clear()
+            self._state.complete = True
 
     async def _read_names(self) -> None:
         offset = 0
-        while True:
-            answer, _ = await self._asker.ask("STREAM.NAMES", {"offset": offset})
-            names = answer.get("streams") or []
-            self._state.take_names(names)
-            offset += len(names)
-            if not names or offset >= int(answer.get("total") or 0):
-                break
+        while offset < self._total:
+            offset += await self._try_names(offset) or NAMES_PAGE
             await asyncio.sleep(0)
         self._names = sorted(self._state.streams)
+
+    async def _try_names(self, offset: int) -> int:
+        """Read one page of names; return how many came, which is none when that failed."""
+        try:
+            answer, _ = await self._asker.ask(NAMES, {"offset": offset})
+        except NotConnected:
+            raise
+        except ClusterError as error:
+            self._note_failure(NAMES, offset, NAMES_PAGE, error)
+            return 0
+        names = answer.get("streams") or []
+        self._state.take_names(names)
+        self._total = int(answer.get("total") or self._total)
+        self._state.failed_pages.pop((NAMES, offset), None)
+        return len(names)
 
     async def read(self, *, in_turn: bool = True) -> None:
         """Read streams again: all of a short list, else what is in view and, `in_turn`, one page more."""
@@ -124,7 +198,10 @@ class StreamReader:
         self._seen.clear()
         await self._read_page(0)
         for offset in range(PAGE, self._total, PAGE):
-            await self._read_page(offset)
+            if self._waits(offset):
+                self._turn_failed = True
+            else:
+                await self._try_page(offset)
         self._end_pass(atomic=self._total <= PAGE)
 
     async def _partial_pass(self, in_turn: int) -> None:
@@ -135,7 +212,10 @@ class StreamReader:
         await self._asker.together(lambda page: self._read_page(page, seen), pages[:room])
         await self._asker.together(self._read_stream, singles[:room])
         for _ in range(in_turn):
-            await self._read_page(self._cursor)
+            if self._waits(self._cursor):
+                self._turn_failed = True
+            else:
+                await self._try_page(self._cursor)
             self._cursor += PAGE
             if self._cursor >= self._total:
                 self._cursor = 0
@@ -204,7 +284,8 @@ class StreamReader:
 
     def _end_pass(self, *, atomic: bool) -> None:
         """Forget streams that are gone: at once after one page, else when two passes have missed them."""
-        missed = self._state.streams.keys() - self._seen
+        whole, self._turn_failed = not self._turn_failed, False
+        missed = self._state.streams.keys() - self._seen if whole else set()
         for name in missed if atomic else missed & self._missed:
             self._state.remove_stream(name)
         self._missed = set() if atomic else missed

@@ -38,6 +38,7 @@ from memphis_desktop.ui.theme.icons import icon
 __all__ = ["Column", "DataTable", "IconText", "TableModel"]
 
 _MINIMUM_WIDTH = 40
+_MOST_UNKNOWN = 100  # columns that are remembered though the rows do not have them
 
 
 class _View(QTableView):
@@ -137,6 +138,7 @@ class DataTable(QWidget):
         self._restoring = True
         self._state = "ready"
         self._sorted_by: tuple[str, bool] | None = None
+        self._sort_waiting: list[Any] | None = None  # that of a column which is not there yet
         self._hidden: set[str] = set()  # keys of the columns that the user, or their declaration, hides
         self.model = TableModel(columns, row_key)
         self.view = _View(self)
@@ -149,6 +151,21 @@ class DataTable(QWidget):
         self._restoring = False
         theme.manager().follow(self, self._restyle)
         self._restyle()
+
+    def add_columns(self, columns: Sequence[Column]) -> None:
+        """Offer further columns, found in the rows; they stand where they stood when they were last there."""
+        known = {column.key for column in self.model.columns}
+        if not (new := [column for column in columns if column.key not in known]):
+            return
+        self._restoring = True
+        self.model.add_columns(new)
+        self._arrange(len(known))
+        if self._sort_waiting and any(column.key == self._sort_waiting[0] for column in new):
+            key, descending = self._sort_waiting
+            self._sort_waiting = None
+            self.sort_by(key, bool(descending))
+        self._restoring = False
+        self._stretch()
 
     # Rows -------------------------------------------------------------------------------------
 
@@ -236,6 +253,8 @@ class DataTable(QWidget):
     def sort_by(self, key: str | None, descending: bool = False) -> None:
         """Order by the column of that key; None restores the order given."""
         column = next((column for column in self.model.columns if column.key == key), None)
+        if not self._restoring:
+            self._sort_waiting = None
         self.model.set_sort(column, descending)
         self._sorted_by = (key, descending) if column is not None and key is not None else None
         header = self.view.horizontalHeader()
@@ -484,6 +503,7 @@ class DataTable(QWidget):
     def reset_columns(self) -> None:
         """Back to the declared order, widths and choice."""
         settings.current().set(self._settings_key, None)
+        self._sort_waiting = None
         header = self.view.horizontalHeader()
         self._restoring = True
         self._hidden = {column.key for column in self.model.columns if not column.visible}
@@ -501,26 +521,30 @@ class DataTable(QWidget):
             return
         header = self.view.horizontalHeader()
         columns = self.model.columns
-        settings.current().set(
-            self._settings_key,
-            {
-                "order": [columns[header.logicalIndex(place)].key for place in range(header.count())],
-                "widths": {
-                    column.key: first_width(column) if column.key in self._hidden else header.sectionSize(i)
-                    for i, column in enumerate(columns)
-                },
-                "hidden": sorted(self._hidden),
-                "sort": list(self._sorted_by) if self._sorted_by else None,
-            },
-        )
+        order = [columns[header.logicalIndex(place)].key for place in range(header.count())]
+        widths = {
+            column.key: first_width(column) if column.key in self._hidden else header.sectionSize(i)
+            for i, column in enumerate(columns)
+        }
+        # The place of columns that are found in the rows, were shown once and were not found yet, stays.
+        before = settings.current().get(self._settings_key) or {}
+        former, hidden = before.get("order", []), before.get("hidden", ())
+        others = [key for key in former if key not in widths and key not in hidden]
+        for key in others[:_MOST_UNKNOWN]:
+            order.insert(former.index(key), key)
+            widths[key] = before.get("widths", {}).get(key)
+        sort = self._sort_waiting or (list(self._sorted_by) if self._sorted_by else None)
+        arrangement = {"order": order, "widths": widths, "hidden": sorted(self._hidden), "sort": sort}
+        settings.current().set(self._settings_key, arrangement)
 
-    def _restore(self, default_sort: tuple[str, bool] | None) -> None:
+    def _arrange(self, first: int = 0) -> None:
+        """Give columns, from a place in their declaration on, the width, choice and place they had."""
         saved = settings.current().get(self._settings_key) or {}
         header = self.view.horizontalHeader()
         columns = self.model.columns
         known = {column.key: index for index, column in enumerate(columns)}
         widths, hidden = saved.get("widths", {}), saved.get("hidden")
-        for index, column in enumerate(columns):
+        for index, column in enumerate(columns[first:], first):
             header.resizeSection(index, max(_MINIMUM_WIDTH, widths.get(column.key) or first_width(column)))
             # A column that is newer than the saved arrangement comes as declared.
             new = column.key not in widths
@@ -529,7 +553,14 @@ class DataTable(QWidget):
             header.setSectionHidden(index, column.key in self._hidden)
         for place, key in enumerate(key for key in saved.get("order", []) if key in known):
             header.moveSection(header.visualIndex(known[key]), place)
-        sort = saved.get("sort", default_sort)
+
+    def _restore(self, default_sort: tuple[str, bool] | None) -> None:
+        self._arrange()
+        saved = settings.current().get(self._settings_key) or {}
+        known = {column.key for column in self.model.columns}
+        sort, header = saved.get("sort", default_sort), self.view.horizontalHeader()
+        if sort and sort[0] not in known:
+            self._sort_waiting, sort = list(sort), default_sort
         if sort and sort[0] in known:
             self.sort_by(sort[0], bool(sort[1]))
         else:

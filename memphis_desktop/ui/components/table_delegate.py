@@ -34,6 +34,7 @@ _END = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = int(_BEGINNING)
 _RIGHT = int(_END)
 _ELIDED = Qt.TextElideMode.ElideRight
+_CUT_MIDDLE = Qt.TextElideMode.ElideMiddle
 _KNOWN_TOKENS = {"good", "warning", "bad", "information", "muted", "accent", "text", "faint"}
 
 
@@ -126,7 +127,7 @@ class TableDelegate(QStyledItemDelegate):
         painter.setFont(font)
         painter.setPen(_colour(look.colour(token or ("muted" if muted else "text"))))
         if metrics.horizontalAdvance(text) > area.width():
-            text = metrics.elidedText(text, _ELIDED, area.width())
+            text = metrics.elidedText(text, _CUT_MIDDLE if column.cut_middle else _ELIDED, area.width())
         if self._right_to_left:
             draw_foreign(painter, area, _END if column.kind in RIGHT_ALIGNED else _BEGINNING, text)
         else:

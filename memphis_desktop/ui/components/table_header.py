@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QHeaderView, QWidget
 
 from memphis_desktop import language
+from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.table_model import RIGHT_ALIGNED, Column, TableModel
 from memphis_desktop.ui.theme import fonts
@@ -15,14 +18,26 @@ from memphis_desktop.ui.theme.icons import paint_icon
 
 _PAD = 8
 _CARET = 11
+_BADGE = 14  # around the words of a badge
+_HOUR = 3_600_000_000_000
+_DAY = 24 * _HOUR
 
 
 def first_width(column: Column) -> int:
-    """The width a column begins with: as declared, or what its title takes in another language."""
-    if language.current() == language.ENGLISH:
-        return column.width  # the titles were written for these
-    metrics = QFontMetrics(fonts.interface(theme.SIZE_CAPTION, fonts.MEDIUM))
-    return max(column.width, metrics.horizontalAdvance(column.title) + 2 * _PAD + 1)
+    """The width a column begins with: as declared, or what its title and samples take."""
+    width = column.width
+    if language.current() != language.ENGLISH:  # the English titles were written for these
+        metrics = QFontMetrics(fonts.interface(theme.SIZE_CAPTION, fonts.MEDIUM))
+        width = max(width, metrics.horizontalAdvance(column.title) + 2 * _PAD + 1)
+    samples = column.samples
+    if column.kind == "time":
+        now = time.time_ns()
+        samples = tuple(figures.table_time(then, now) for then in (now - _HOUR, now - 300 * _DAY))
+    if samples:
+        metrics = QFontMetrics(fonts.interface(theme.SIZE_CAPTION))
+        around = 2 * _PAD + (_BADGE if column.kind == "badge" else 0) + 1
+        width = max(width, max(map(metrics.horizontalAdvance, samples)) + around)
+    return width
 
 
 class TableHeader(QHeaderView):

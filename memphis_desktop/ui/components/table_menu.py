@@ -13,6 +13,7 @@ from memphis_desktop.ui.theme.icons import icon
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.components.data_table import DataTable
+    from memphis_desktop.ui.components.table_model import Column
 
 
 def header_menu(table: DataTable) -> QMenu:
@@ -35,12 +36,20 @@ def header_menu(table: DataTable) -> QMenu:
 def _add_columns(menu: QMenu, table: DataTable) -> None:
     header = table.view.horizontalHeader()
     shown = sum(not header.isSectionHidden(index) for index in range(header.count()))
+    parts: dict[str, QMenu] = {}
     for index, column in enumerate(table.model.columns):
-        action = menu.addAction(column.title or column.key)
+        if column.chosen_in and column.chosen_in not in parts:
+            parts[column.chosen_in] = menu.addMenu(column.chosen_in)
+        action = parts.get(column.chosen_in, menu).addAction(_entry(column))
         action.setCheckable(True)
         action.setChecked(not header.isSectionHidden(index))
         action.setEnabled(shown > 1 or header.isSectionHidden(index))
         action.toggled.connect(lambda checked, index=index: table.set_column_visible(index, checked))
+
+
+def _entry(column: Column) -> str:
+    """A title as a menu shows it; the keys of metadata may have anything in them."""
+    return (column.title or column.key).replace("&", "&&")
 
 
 def _order_menu(menu: QMenu, table: DataTable) -> QMenu:
@@ -50,7 +59,7 @@ def _order_menu(menu: QMenu, table: DataTable) -> QMenu:
     for index, column in enumerate(table.model.columns):
         if header.isSectionHidden(index):
             continue
-        action = order.addAction(column.title or column.key, partial(table.order_by, index))
+        action = order.addAction(_entry(column), partial(table.order_by, index))
         if header.sortIndicatorSection() == index:
             ascending = header.sortIndicatorOrder() == Qt.SortOrder.AscendingOrder
             action.setIcon(icon("caret-up" if ascending else "caret-down", "accent"))

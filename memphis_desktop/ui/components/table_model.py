@@ -57,6 +57,10 @@ class Column:
         text: formats the value instead of its kind's own way.
         token: takes the row, gives the colour token of the text (``bad``) or None.
         stretch: takes the room that is left over.
+        cut_middle: what is too long loses its middle, as is best for names that begin alike.
+        samples: texts that the first width has room for; times have room without that.
+        chosen_in: the part of the chooser it is in, where there are many of a sort.
+        searched: whether the filter looks into it, if its kind is one of text.
     """
 
     key: str
@@ -70,6 +74,10 @@ class Column:
     text: Callable[[Any], str] | None = None
     token: Callable[[Any], str | None] | None = None
     stretch: bool = False
+    cut_middle: bool = False
+    samples: tuple[str, ...] = ()
+    chosen_in: str = ""
+    searched: bool = True
 
     def display(self, row: Any, zone: tzinfo = UTC, now_ns: int | None = None) -> str:
         """The cell's text."""
@@ -217,6 +225,15 @@ class TableModel(QAbstractTableModel):
         if not self._update(before):
             self._rearrange(before)
 
+    def add_columns(self, columns: Sequence[Column]) -> None:
+        """Have further columns behind the others."""
+        first = len(self.columns)
+        self.beginInsertColumns(QModelIndex(), first, first + len(columns) - 1)
+        self.columns.extend(columns)
+        self.endInsertColumns()
+        if any(column.searched for column in columns):
+            self._texts.clear()
+
     def set_sort(self, column: Column | None, descending: bool = False) -> None:
         """Order by a column; None keeps the order in which rows are given."""
         self._sort = (column, descending) if column is not None else None
@@ -363,7 +380,11 @@ class TableModel(QAbstractTableModel):
         if kept is not None and kept[0] is row:
             return kept[1]
         searchable = ("text", "mono", "badge", "dot", "icon")
-        parts = [column.display(row, self.zone) for column in self.columns if column.kind in searchable]
+        parts = [
+            column.display(row, self.zone)
+            for column in self.columns
+            if column.searched and column.kind in searchable
+        ]
         text = "\n".join(parts).lower()
         self._texts[key] = (row, text)
         return text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from memphis_desktop.cluster.actions.action import SERVERS_OWN
+from memphis_desktop.cluster.model import StreamSnapshot
 from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
@@ -17,6 +18,7 @@ from memphis_desktop.ui.screens.memphis.station_rows import name_text, row_spark
 from memphis_desktop.ui.screens.station_facts import origin_text
 from memphis_desktop.ui.screens.station_parts import SEVERITY_TOKEN, StationRow, limit_share
 
+MOST_KEYS = 200  # of metadata have a column of their own
 RETENTION = {"limits": tr("limits"), "interest": tr("interest"), "workqueue": tr("work queue")}
 
 
@@ -27,10 +29,57 @@ def station_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> l
         context: Of the screen.
         opened: Gives the names of the Memphis stations whose partitions are shown.
     """
+    return [_kept_below(column) for column in _own_columns(context, opened)]
+
+
+def metadata_columns(keys: Iterable[str]) -> list[Column]:
+    """Return a column for each of these keys of the streams' metadata, hidden at first.
+
+    The filter finds their values in the column of all metadata.
+    """
     return [
-        replace(column, sort_value=partial(_of_station, column.sort_value or column.value))
-        for column in _own_columns(context, opened)
+        _kept_below(
+            Column(
+                f"metadata:{key}",
+                figures.visible_text(key, 40),
+                partial(_metadata_of, key),
+                "mono",
+                120,
+                tr("What the metadata have as {key}", key=key),
+                False,
+                chosen_in=tr("Metadata key"),
+                searched=False,
+            )
+        )
+        for key in keys
     ]
+
+
+def _metadata_of(key: str, row: StationRow) -> Any:
+    return (row.stream.config.get("metadata") or {}).get(key)
+
+
+def _kept_below(column: Column) -> Column:
+    return replace(column, sort_value=partial(_of_station, column.sort_value or column.value))
+
+
+class MetadataKeys:
+    """The keys that the metadata of streams have."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def take(self, streams: Iterable[StreamSnapshot]) -> list[str]:
+        """Return the keys of these streams that were not known, by name; beyond `MOST_KEYS` none more."""
+        new: set[str] = set()
+        for stream in streams:
+            metadata = stream.config.get("metadata")
+            if metadata:
+                new.update(key for key in metadata if key not in self._known)
+        own = sorted(key for key in new if not str(key).startswith(SERVERS_OWN))
+        own = own[: max(0, MOST_KEYS - len(self._known))]
+        self._known.update(own)
+        return own
 
 
 def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list[Column]:
@@ -53,6 +102,7 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             142,
             sort_value=lambda r: r.name,
             stretch=True,
+            cut_middle=True,
         ),
         Column(
             "schema",
@@ -127,7 +177,7 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             token=lambda r: "bad" if r.dead_letters else None,
         ),
         Column("subjects", tr("Subjects"), _subjects, "mono", 110, "", not link.available),
-        Column("retention", tr("Retention"), _retention, "badge", 92),
+        Column("retention", tr("Retention"), _retention, "badge", 92, samples=tuple(RETENTION.values())),
         Column(
             "lag", tr("Lag"), lambda r: r.worst_lag, "number", 80, tr("Messages of the slowest group"), False
         ),
@@ -184,7 +234,9 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
         Column(
             "replicas", tr("Replicas"), lambda r: r.stream.config.get("num_replicas"), "number", 70, "", False
         ),
-        Column("leader", tr("Leader"), lambda r: r.stream.leader or "–", "mono", 120, "", False),
+        Column(
+            "leader", tr("Leader"), lambda r: r.stream.leader or "–", "mono", 120, "", False, cut_middle=True
+        ),
         Column(
             "created",
             tr("Created"),

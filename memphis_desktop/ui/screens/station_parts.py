@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +22,11 @@ from memphis_desktop.cluster.model import (
     ClusterSnapshot,
     ConnectionState,
     ConsumerSnapshot,
+    FailedPage,
     StreamSnapshot,
 )
 from memphis_desktop.cluster.state import TREND_SPAN
+from memphis_desktop.cluster.stream_reading import LIST as STREAM_LIST
 from memphis_desktop.language import tr
 from memphis_desktop.stations.model import Station
 from memphis_desktop.ui import format as figures
@@ -225,6 +227,55 @@ class StateBanner(Banner):
         if text != self.text() or self.isHidden() == bool(text):
             self.set_content("warning", text)
             self.setVisible(bool(text))
+
+
+_MOST_RANGES = 6
+
+
+class PagesBanner(Banner):
+    """Says which pages of the list of stations could not be read; its button asks for just those again."""
+
+    def __init__(self, retry: Callable[[], object], parent: QWidget | None = None) -> None:
+        super().__init__("warning", parent=parent)
+        self._retry = retry
+        self._shown: tuple[FailedPage, ...] = ()
+        self.hide()
+
+    def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """Follow what can be read."""
+        pages = snapshot.failed_pages if snapshot.state is ConnectionState.CONNECTED else ()
+        if pages != self._shown:
+            self._shown = pages
+            self.set_content("warning", failed_pages_text(pages), (tr("Retry"), self._retry))
+            self.setVisible(bool(pages))
+
+
+def failed_pages_text(pages: Sequence[FailedPage]) -> str:
+    """Which part of the list is missing and why, in a sentence; empty for none."""
+    lists = [page for page in pages if page.listing == STREAM_LIST] or list(pages)
+    if not lists:
+        return ""
+    ranges = [
+        tr(
+            "{first} to {last}",
+            first=figures.integer(page.offset + 1),
+            last=figures.integer(min(page.offset + page.size, max(page.total, page.offset + 1))),
+        )
+        for page in lists[:_MOST_RANGES]
+    ]
+    if len(lists) > _MOST_RANGES:
+        ranges.append("…")
+    return tr(
+        "Stations {ranges} of {total} could not be read: {reason} What else was read stays.",
+        ranges=", ".join(ranges),
+        total=figures.integer(max(page.total for page in lists)),
+        reason=sentence(lists[0].reason),
+    )
+
+
+def sentence(text: str) -> str:
+    """A reason with a full stop, whoever wrote it."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def unreadable(snapshot: ClusterSnapshot) -> str:

@@ -28,10 +28,11 @@ from memphis_desktop.ui.screens.memphis.station_rows import (
 from memphis_desktop.ui.screens.replay import open_replay
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_beginnings import Beginnings
-from memphis_desktop.ui.screens.station_columns import station_columns
+from memphis_desktop.ui.screens.station_columns import MetadataKeys, metadata_columns, station_columns
 from memphis_desktop.ui.screens.station_filters import add_chips, passes
 from memphis_desktop.ui.screens.station_parts import (
     PAGE_MARGINS,
+    PagesBanner,
     StateBanner,
     StationRow,
     panel,
@@ -63,6 +64,7 @@ class StationsScreen(Screen):
         self._actions = StationActions(context, self)
         self._beginnings = Beginnings(context, self._actions, self)
         self._rows: dict[str, StationRow] = {}
+        self._keys = MetadataKeys()
         self._gone: frozenset[str] = frozenset()
         self._steady: Steady[str, StreamSnapshot] = Steady()
         self._lags = WorstLags()
@@ -92,6 +94,7 @@ class StationsScreen(Screen):
             tr("Create station"), self._beginnings.create, icon_name="plus", kind="primary", tooltip="N"
         )
         self.banner = StateBanner()
+        self.pages = PagesBanner(context.session.retry_pages)
         self.filter = FilterBar(tr("Filter stations"))
         add_chips(self.filter)
         self.tree_button = QToolButton()
@@ -119,6 +122,7 @@ class StationsScreen(Screen):
         layout.setSpacing(theme.SPACE_4)
         layout.addWidget(self.header)
         layout.addWidget(self.banner)
+        layout.addWidget(self.pages)
         layout.addWidget(self.filter)
         layout.addWidget(self.split, 1)
         self.filter.text_changed.connect(self.table.set_filter)
@@ -150,6 +154,7 @@ class StationsScreen(Screen):
         """Update the rows that changed."""
         self._snapshot = snapshot
         self.banner.show_snapshot(snapshot)
+        self.pages.show_snapshot(snapshot)
         self._show_refusal()
         self._steady.exact = self.table.shows_column("read")
         changed = self._steady.take(snapshot.streams)
@@ -172,9 +177,12 @@ class StationsScreen(Screen):
 
     def _take_rows(self, changed: set[str]) -> None:
         """Make the rows of these streams anew, and show what that changes."""
+        shown = self._steady.shown
+        if keys := self._keys.take(shown[name] for name in changed if name in shown):
+            self.table.add_columns(metadata_columns(keys))
         few, known = True, len(self._rows)
         for name in changed:
-            stream, before = self._steady.shown.get(name), self._rows.get(name)
+            stream, before = shown.get(name), self._rows.get(name)
             if stream is None:
                 few = self._rows.pop(name, None) is None and few
                 continue

@@ -6,15 +6,19 @@ import asyncio
 
 from nats.aio.client import Client
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
+from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.stations import StationsScreen
+from tests.conftest import Connect, Starter
+from tests.ui.stations.paged_api import PagedApi
 from tests.ui.stations.steps import Show, Until, fill
 
 
@@ -137,3 +141,66 @@ async def test_a_lost_server_is_shown_and_what_was_known_stays(
     assert [row.name for row in screen.table.rows()] == ["orders"]
     await asyncio.to_thread(any_server.start)
     await until(lambda: not banner.isVisible(), "the way back")
+
+
+async def test_every_key_of_the_metadata_can_be_a_column(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, "orders", 1, metadata={"team": "blue", "tier": "2"})
+    await fill(client, "payments", 1, metadata={"team": "amber"})
+    await fill(client, "plain", 1)
+    screen = await show(Route("stations"))
+    assert isinstance(screen, StationsScreen)
+    table = screen.table
+    QAbstractItemModelTester(table.model)
+
+    def offered() -> dict[str, QAction]:
+        [part] = [one.menu() for one in table.column_menu().actions() if one.text() == "Metadata key"]
+        assert isinstance(part, QMenu)
+        return {action.text(): action for action in part.actions()}
+
+    await until(lambda: any(one.chosen_in for one in table.model.columns), "the keys")
+    assert set(offered()) == {"team", "tier"}
+    assert "team" not in [one.title for one in table.visible_columns()]
+    offered()["team"].trigger()
+    assert table.visible_columns()[-1].title == "team"
+    table.sort_by("metadata:team")
+    assert [row.name for row in table.rows()] == ["payments", "orders", "plain"]
+    table.select_key("orders")
+    qtbot.keyClick(table.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text().endswith("\tblue")
+    qtbot.keyClicks(screen.filter.field, "team=amb")
+    await until(lambda: [row.name for row in table.rows()] == ["payments"], "the filter")
+
+    again = StationsScreen(screen.context)  # another time: the column is there, and orders the list
+    qtbot.addWidget(again)
+    again.show_snapshot(screen.context.session.snapshot)
+    assert again.table.visible_columns()[-1].title == "team"
+    assert [row.name for row in again.table.rows()] == ["payments", "orders", "plain"]
+
+
+async def test_a_page_of_the_list_that_fails_is_told_and_read_again_alone(
+    program: Program, start_nats_server: Starter, connect: Connect, until: Until, qtbot: QtBot
+) -> None:
+    server = start_nats_server(jetstream=False)
+    api = PagedApi(await connect(server), 700)
+    api.failing = {256}
+    await api.serve()
+    profile = ConnectionProfile(name="test", urls=(server.url,))
+    workspace = await program.window.open_profile(profile, Route("stations"))
+    screen = workspace.current_screen
+    assert isinstance(screen, StationsScreen)
+    await until(lambda: sum(row.stream.is_read for row in screen.table.rows()) == 444, "the other pages")
+    await until(lambda: screen.pages.isVisible(), "which page failed")
+    assert screen.pages.text().startswith("Stations 257 to 512 of 700 could not be read:")
+    assert "Temporarily unavailable" in screen.pages.text()
+    assert len(screen.table.rows()) == 700  # the names of the others are known
+    menus = [one.menu() for one in screen.table.column_menu().actions() if one.text() == "Metadata key"]
+    assert [action.text() for action in menus[0].actions()] == ["<b>&&tier", "team"]
+    api.failing.clear()
+    api.asked.clear()
+    qtbot.mouseClick(screen.pages.button(), Qt.MouseButton.LeftButton)
+    await until(lambda: sum(row.stream.is_read for row in screen.table.rows()) == 700, "the page")
+    assert not screen.pages.isVisible()
+    assert api.asked[0] == 256
+    assert screen.context.session.snapshot.complete

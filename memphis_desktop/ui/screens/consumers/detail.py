@@ -18,6 +18,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.beside import Beside
+from memphis_desktop.ui.components.current_page import size_by_current
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.sign_grid import SignGrid
@@ -129,11 +130,12 @@ class ConsumerScreen(Screen):
         facts_layout.addStretch()
         side = shows(panel(facts_page, title=tr("State")), "consumers")
         side.setMinimumWidth(232)
-        side.setMaximumWidth(272)
+        side.setMaximumWidth(304)
         graph_page = QWidget()
         graph_page.setLayout(graphs)
         graphs.setContentsMargins(0, 0, 0, 0)
         self.stack = QStackedWidget()
+        size_by_current(self.stack)
         self.tab_bar = QTabBar()
         self.tab_bar.setExpanding(False)
         self.tab_bar.setDrawBase(False)
@@ -159,7 +161,7 @@ class ConsumerScreen(Screen):
         for widget in (self.header, self.banner, self.gone, self.reason):
             layout.addWidget(widget)
         layout.addWidget(SignGrid(list(self.signs.values())))
-        layout.addWidget(Beside((main, 100), (side, 38)), 1)
+        layout.addWidget(Beside((main, 100), (side, 41)), 1)
 
     # Where
 

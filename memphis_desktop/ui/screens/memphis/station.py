@@ -12,6 +12,7 @@ from memphis_desktop.stations.model import RetentionType, Station
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.current_page import size_by_current
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.vital_sign import VitalSign
@@ -52,7 +53,7 @@ class MemphisStationScreen(MemphisScreen):
         self.name = ""
         self._station: Station | None = None
         self.edit_button = self.header.add_action(
-            tr("Edit"), self.edit, icon_name="pencil-simple", tooltip="E"
+            tr("Edit"), self.edit, icon_name="pencil-simple", tooltip="Ctrl+E"
         )
         self.schema_button = self.header.add_action(tr("Schema"), self.attach, icon_name="tree-structure")
         self.delete_button = self.header.add_icon_action("trash", tr("Delete this station"), self.delete)
@@ -87,6 +88,7 @@ class MemphisStationScreen(MemphisScreen):
             (self.code, tr("Code")),
         ):
             self.tabs.addTab(widget, title)
+        size_by_current(self.tabs)
         self.tabs.currentChanged.connect(self._tab_changed)
         self.page.setSpacing(theme.SPACE_3)
         self.page.addWidget(self.missing)

@@ -13,6 +13,7 @@ from memphis_desktop.cluster.raft.model import Quorum
 from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.current_page import size_by_current
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
@@ -84,6 +85,7 @@ class StationDetailScreen(Screen):
         for tab in TABS:
             self.tab_bar.addTab(tab.title)
         self.stack = QStackedWidget()
+        size_by_current(self.stack)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_3)

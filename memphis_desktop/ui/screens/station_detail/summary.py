@@ -79,8 +79,10 @@ class SummaryTab(StationTab):
         self.facts = Facts(1)
         self.subjects = DataTable(
             [
-                Column("subject", tr("Subject"), lambda s: s.subject, "mono", 150, stretch=True),
-                Column("messages", tr("Messages"), lambda s: s.messages, "number", 100),
+                Column(
+                    "subject", tr("Subject"), lambda s: s.subject, "mono", 150, stretch=True, cut_middle=True
+                ),
+                Column("messages", tr("Messages"), lambda s: s.messages, "number", 108),
                 Column("share", tr("Share"), lambda s: s.share, "bar", 76),
             ],
             lambda s: s.subject,
