@@ -198,6 +198,8 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
         yield Shot("memphis_station", Route("memphis_station", {"station": "sample-shop"}))
         yield Shot("memphis_code", Route("memphis_station", {"station": "sample-shop", "tab": "code"}))
         yield Shot("schema", Route("schemas", {"schema": "sample-basket"}))
+    if "OBJ_sample-invoices" in snapshot.streams:
+        yield Shot("object_bucket", Route("object_bucket", {"bucket": "sample-invoices"}))
     yield Shot("dead_letter", Route("dead_letters", {"newest": "yes"}))
     busiest = max(
         snapshot.streams.values(),

@@ -204,6 +204,28 @@ add_place(
     again=(tr("Run the replay again"), "A"),
 )
 add_place(
+    "objects",
+    tr("Objects"),
+    create=(tr("Create bucket"), "N"),
+    edit=(tr("Edit bucket"), "E"),
+    station=(tr("Open as station"), "S"),
+    delete=(tr("Delete"), "Del"),
+)
+add_place(
+    "object_bucket",
+    tr("Object bucket"),
+    upload=(tr("Upload files"), "U"),
+    download=(tr("Download"), "D"),
+    edit=(tr("Edit description and headers"), "E"),
+    rename=(tr("Rename"), "F2"),
+    copy=(tr("Copy to"), "C"),
+    link=(tr("Make a link"), "L"),
+    verify=(tr("Verify digest"), "V"),
+    up=(tr("Folder above"), "Backspace"),
+    read=(tr("Read again"), "F5"),
+    delete=(tr("Delete"), "Del"),
+)
+add_place(
     "cluster",
     tr("Cluster"),
     timeline=(tr("Leader timeline"), "T"),

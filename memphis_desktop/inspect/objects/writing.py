@@ -341,8 +341,10 @@ async def _purge(session: Session, bucket: str, subject: str) -> None:
 
 
 def _heed_cancelling() -> None:
-    """Raise `CancelledError` when this task was cancelled while something it waited for ended just then: before
-    Python 3.12 that hides the cancelling."""
+    """Raise `CancelledError` when this task was cancelled.
+
+    What it waited for may have ended just then; before Python 3.12 that hides the cancelling.
+    """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -109,6 +109,16 @@ SCREENS: list[ScreenEntry] = [
         requires="jetstream",
     ),
     ScreenEntry("replay", tr("Replay"), "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
+    ScreenEntry("objects", tr("Objects"), "package", lazy("objects:ObjectsScreen"), requires="jetstream"),
+    ScreenEntry(
+        "object_bucket",
+        tr("Object bucket"),
+        "package",
+        lazy("objects:ObjectBucketScreen"),
+        in_rail=False,
+        parent="objects",
+        requires="jetstream",
+    ),
     ScreenEntry("cluster", tr("Cluster"), "tree-structure", lazy("cluster:ClusterScreen")),
     ScreenEntry("decoders", tr("Decoders"), "brackets-curly", lazy("decoders:DecodersScreen")),
     ScreenEntry(
