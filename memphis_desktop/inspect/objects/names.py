@@ -11,7 +11,7 @@ from memphis_desktop.language import tr
 PREFIX = "OBJ_"
 _BUCKET = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_FILE_NAME = 200  # bytes: systems take 255, and a suffix may come to it
-MOST_NAME_BYTES = 16 << 10
+MOST_NAME_BYTES = 2800  # a server takes 4 KiB for the line with the subject, which is a third longer
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$")
 _UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]')
 

@@ -77,7 +77,7 @@ def _state(info: ObjectInfo) -> object:
 def object_columns() -> list[Column]:
     """The columns of objects."""
     return [
-        Column("name", tr("Name"), _name, "icon", 240, sort_value=_order, stretch=True),
+        Column("name", tr("Name"), _name, "icon", 200, sort_value=_order, stretch=True),
         Column("size", tr("Size"), _of_info(lambda i: None if i.deleted or i.link else i.size), "bytes", 84),
         Column(
             "names",
@@ -96,7 +96,7 @@ def object_columns() -> list[Column]:
             72,
         ),
         Column("modified", tr("Changed"), _of_info(lambda i: i.modified_ns), "time", 104),
-        Column("state", tr("State"), _of_info(_state), "badge", 90),
+        Column("state", tr("State"), _of_info(_state), "badge", 82),
         Column("link", tr("Leads to"), _text_of(_link_text), "mono", 150, visible=False),
         Column(
             "type",
@@ -125,7 +125,7 @@ def object_columns() -> list[Column]:
             visible=False,
         ),
         Column(
-            "description", tr("Description"), _text_of(lambda i: i.description), "text", 170, stretch=True
+            "description", tr("Description"), _text_of(lambda i: i.description), "text", 120, stretch=True
         ),
     ]
 
@@ -323,6 +323,8 @@ class ObjectBucketScreen(Screen):
         self._show_notice()
         self._count()
         self._select_wanted()
+        if self.table.current_row() is None and contents.rows:
+            self.table.select_key(self.table.rows()[0].key)
         self._current_changed(self.table.current_row())
         self.commands_changed.emit()
 

@@ -235,7 +235,7 @@ class BucketContents(QObject):
         else:
             folders, found, more = self.tree.children(self.folder, most)
         shown: list[ObjectInfo] = []
-        left = self.limit - len(folders)
+        left = max(0, self.limit - len(folders))
         position = 0
         while position < len(found) and len(shown) < left:
             part = found[position : position + _BATCH]
@@ -245,7 +245,8 @@ class BucketContents(QObject):
             infos = [self._infos[name] for name in part if name in self._infos]
             shown += [info for info in infos if self.with_deleted or not info.deleted]
             position += len(part)
-        self.more = more or position < len(found)
+        self.more = more or position < len(found) or len(shown) > left
+        shown = shown[:left]
         cut = len(self.folder)
         self.rows = [ObjectRow(folder, None, folder.name) for folder in folders]
         self.rows += [ObjectRow(None, info, info.name[cut:]) for info in shown]
