@@ -583,7 +583,7 @@ class ObjectBucketScreen(Screen):
                     lambda: do(actions.link(one if live else None), tr("make the link")),
                     "link-simple", not refusal, refusal),
             Command(tr("Verify digest"), keymap.key("object_bucket.verify"),
-                    lambda: actions.verify(checkable), "seal-check", not no_content, no_content),
+                    lambda: actions.verify(checkable), "shield-check", not no_content, no_content),
             row(tr("Compare with a file"), "", actions.compare, "equals",
                 missing or (tr("A link has no bytes of its own.") if linked else ""), "compare_file"),
             row(tr("Copy name"), "", copy_name, "copy-simple",

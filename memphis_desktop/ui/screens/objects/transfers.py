@@ -30,7 +30,7 @@ AT_ONCE = 3
 _KEPT = 200  # finished ones in the list
 _SHOW_MS = 120
 _WAITING, _RUNNING, _DONE, _FAILED, _CANCELLED = "waiting", "running", "done", "failed", "cancelled"
-_ICONS = {"upload": "upload-simple", "download": "download-simple", "copy": "copy", "verify": "seal-check"}
+_ICONS = {"upload": "upload-simple", "download": "download-simple", "copy": "copy", "verify": "shield-check"}
 
 Work = Callable[[Callable[[int], None]], Awaitable[object]]
 
