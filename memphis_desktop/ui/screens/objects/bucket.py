@@ -489,26 +489,39 @@ class ObjectBucketScreen(Screen):
         bucket = self.contents.bucket
 
         def own(title: str, key: str, run: Callable[[], object], icon: str, why: str = "") -> Command:
-            name = "" if key else title
-            shortcut = keymap.key(f"object_bucket.{key}") if key else ""
-            return Command(title, shortcut, run, icon, not why, why, name=name)
+            return Command(title, key, run, icon, not why, why)
 
         return [
-            own(tr("Upload files"), "upload", self.doing.choose_files, "upload-simple", refusal),
+            own(
+                tr("Upload files"),
+                keymap.key("object_bucket.upload"),
+                self.doing.choose_files,
+                "upload-simple",
+                refusal,
+            ),
             Command(
-                tr("Upload a folder"), "", self.doing.choose_folder, "folder-plus", not refusal, refusal,
+                tr("Upload a folder"),
+                "",
+                self.doing.choose_folder,
+                "folder-plus",
+                not refusal,
+                refusal,
                 name="upload_folder",
             ),
-            own(tr("Folder above"), "up", self.go_up, "arrow-up"),
-            own(tr("Read again"), "read", self.contents.read_all, "arrows-clockwise"),
+            own(tr("Folder above"), keymap.key("object_bucket.up"), self.go_up, "arrow-up"),
+            own(
+                tr("Read again"), keymap.key("object_bucket.read"), self.contents.read_all, "arrows-clockwise"
+            ),
             Command(
-                tr("Open as station"), "",
-                lambda: self.context.navigate(station_route(names.stream_name(bucket))), "stack",
+                tr("Open as station"),
+                "",
+                lambda: self.context.navigate(station_route(names.stream_name(bucket))),
+                "stack",
                 name="open_as_station",
             ),
             *self._bucket_commands(refusal),
             *self._row_commands(self.table.selected_rows()),
-        ]  # fmt: skip
+        ]
 
     def _bucket_commands(self, refusal: str) -> list[Command]:
         stream = self._stream
@@ -522,14 +535,25 @@ class ObjectBucketScreen(Screen):
 
         return [
             Command(
-                tr("Edit bucket"), "", lambda: do(buckets.edit, tr("change the bucket")), "pencil-simple",
-                not refusal, refusal, name="edit_bucket",
+                tr("Edit bucket"),
+                "",
+                lambda: do(buckets.edit, tr("change the bucket")),
+                "pencil-simple",
+                not refusal,
+                refusal,
+                name="edit_bucket",
             ),
             Command(
-                tr("Seal bucket"), "", lambda: do(buckets.seal, tr("seal the bucket")), "lock-simple",
-                not refusal, refusal, True, name="seal_bucket",
+                tr("Seal bucket"),
+                "",
+                lambda: do(buckets.seal, tr("seal the bucket")),
+                "lock-simple",
+                not refusal,
+                refusal,
+                True,
+                name="seal_bucket",
             ),
-        ]  # fmt: skip
+        ]
 
     def _row_commands(self, rows: list[ObjectRow]) -> list[Command]:
         infos = [row.info for row in rows if row.info is not None]
@@ -554,8 +578,7 @@ class ObjectBucketScreen(Screen):
                 if one is not None:
                     run(one)
 
-            shortcut = keymap.key(f"object_bucket.{key}") if key else ""
-            return Command(title, shortcut, start, icon, not reason, reason, name=name)
+            return Command(title, key, start, icon, not reason, reason, name=name)
 
         def do(coroutine: Coroutine[Any, Any, Any], description: str) -> None:
             self.context.run(coroutine, description)
@@ -567,31 +590,86 @@ class ObjectBucketScreen(Screen):
         linked = one is not None and one.link is not None
         no_content = "" if checkable else tr("Select an object with content first.")
         return [
-            Command(tr("Open"), "", lambda: self._open(rows[0]), "arrow-square-out", len(rows) == 1,
-                    "" if len(rows) == 1 else tr("Select one line first."), name="open_object"),
-            Command(tr("Download"), keymap.key("object_bucket.download"), self._download,
-                    "download-simple", not none, none),
-            row(tr("Edit description and headers"), "edit",
-                lambda i: do(actions.describe(i), tr("change the object")), "pencil-simple",
-                missing or refusal),
-            row(tr("Rename"), "rename",
-                lambda i: do(actions.describe(i, renaming=True), tr("rename the object")), "textbox",
-                missing or refusal),
-            row(tr("Copy to"), "copy", lambda i: do(actions.copy(i), tr("copy the object")), "copy",
-                missing or refusal),
-            Command(tr("Make a link"), keymap.key("object_bucket.link"),
-                    lambda: do(actions.link(one if live else None), tr("make the link")),
-                    "link-simple", not refusal, refusal),
-            Command(tr("Verify digest"), keymap.key("object_bucket.verify"),
-                    lambda: actions.verify(checkable), "shield-check", not no_content, no_content),
-            row(tr("Compare with a file"), "", actions.compare, "equals",
-                missing or (tr("A link has no bytes of its own.") if linked else ""), "compare_file"),
-            row(tr("Copy name"), "", copy_name, "copy-simple",
-                "" if one is not None else tr("Select one object first."), "copy_name"),
-            Command(tr("Delete"), keymap.key("object_bucket.delete"),
-                    lambda: do(actions.delete(rows), tr("delete the object")), "trash",
-                    not (none or refusal), none or refusal, True),
-        ]  # fmt: skip
+            Command(
+                tr("Open"),
+                "",
+                lambda: self._open(rows[0]),
+                "arrow-square-out",
+                len(rows) == 1,
+                "" if len(rows) == 1 else tr("Select one line first."),
+                name="open_object",
+            ),
+            Command(
+                tr("Download"),
+                keymap.key("object_bucket.download"),
+                self._download,
+                "download-simple",
+                not none,
+                none,
+            ),
+            row(
+                tr("Edit description and headers"),
+                keymap.key("object_bucket.edit"),
+                lambda i: do(actions.describe(i), tr("change the object")),
+                "pencil-simple",
+                missing or refusal,
+            ),
+            row(
+                tr("Rename"),
+                keymap.key("object_bucket.rename"),
+                lambda i: do(actions.describe(i, renaming=True), tr("rename the object")),
+                "textbox",
+                missing or refusal,
+            ),
+            row(
+                tr("Copy to"),
+                keymap.key("object_bucket.copy"),
+                lambda i: do(actions.copy(i), tr("copy the object")),
+                "copy",
+                missing or refusal,
+            ),
+            Command(
+                tr("Make a link"),
+                keymap.key("object_bucket.link"),
+                lambda: do(actions.link(one if live else None), tr("make the link")),
+                "link-simple",
+                not refusal,
+                refusal,
+            ),
+            Command(
+                tr("Verify digest"),
+                keymap.key("object_bucket.verify"),
+                lambda: actions.verify(checkable),
+                "shield-check",
+                not no_content,
+                no_content,
+            ),
+            row(
+                tr("Compare with a file"),
+                "",
+                actions.compare,
+                "equals",
+                missing or (tr("A link has no bytes of its own.") if linked else ""),
+                "compare_file",
+            ),
+            row(
+                tr("Copy name"),
+                "",
+                copy_name,
+                "copy-simple",
+                "" if one is not None else tr("Select one object first."),
+                "copy_name",
+            ),
+            Command(
+                tr("Delete"),
+                keymap.key("object_bucket.delete"),
+                lambda: do(actions.delete(rows), tr("delete the object")),
+                "trash",
+                not (none or refusal),
+                none or refusal,
+                True,
+            ),
+        ]
 
 
 def _done_text(done: list[Transfer]) -> str:
