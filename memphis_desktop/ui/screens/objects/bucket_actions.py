@@ -16,6 +16,8 @@ from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.changes import without_server_metadata
+from memphis_desktop.ui.screens.field_values import FieldError
 from memphis_desktop.ui.screens.objects.buckets import (
     BUCKET_FIELDS,
     NEW_BUCKET,
@@ -23,8 +25,6 @@ from memphis_desktop.ui.screens.objects.buckets import (
     bucket_route,
     stream_config,
 )
-from memphis_desktop.ui.screens.station_actions import without_server_metadata
-from memphis_desktop.ui.screens.station_fields import FieldError
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
 
 

@@ -14,8 +14,8 @@ from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import Column
 from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.field_values import Field
 from memphis_desktop.ui.screens.station_facts import storage_word
-from memphis_desktop.ui.screens.station_fields import Field
 from memphis_desktop.ui.screens.station_parts import limit_share
 
 NEW_BUCKET: dict[str, Any] = {

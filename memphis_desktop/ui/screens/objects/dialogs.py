@@ -23,7 +23,7 @@ from memphis_desktop.ui.components.dialogs import Disclosure, FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer.header_grid import HeaderGrid
-from memphis_desktop.ui.screens.station_fields import FieldError, parse_pairs
+from memphis_desktop.ui.screens.field_values import FieldError, parse_pairs
 
 MOST_FILES = 20_000
 _COMMANDS_SHOWN = 20
