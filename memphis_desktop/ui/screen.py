@@ -9,8 +9,8 @@ from datetime import tzinfo
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QAbstractItemView, QWidget
 
 from memphis_desktop.ui import keymap
 
@@ -211,6 +211,18 @@ class Screen(QWidget):
 
     def focus_filter(self) -> None:
         """Put the cursor into the screen's filter (``/``)."""
+
+    def focus_start(self) -> bool:
+        """Put the focus where work begins, by default into the first list; False while there is none in view.
+
+        Asked when the screen is first seen, until it is True or the user has moved the focus.
+        """
+        for view in self.findChildren(QAbstractItemView):
+            takes_keys = view.focusPolicy() & Qt.FocusPolicy.TabFocus
+            if takes_keys and view.isEnabled() and view.isVisibleTo(self):
+                view.setFocus()
+                return True
+        return False
 
     def accept_file(self, path: str) -> bool:
         """A file was dropped on the window; True when this screen takes it."""

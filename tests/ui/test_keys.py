@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QAbstractItemView, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop import app
@@ -235,7 +236,7 @@ async def test_keys_of_a_screen_are_changed_and_shown_where_they_are_named(
     sheet.reject()
     home.table.setFocus()
     qtbot.keyClick(home.table.view, Qt.Key.Key_D, CTRL | ALT)
-    assert len(window.profiles.load()) == 2
+    await until(lambda: len(window.profiles.load()) == 2, "the copy")
 
 
 async def test_places_have_keys_that_can_be_changed(
@@ -258,3 +259,25 @@ async def test_changed_keys_outlive_the_window(open_window: Callable[..., Awaita
     second = await open_window()
     [command] = [c for c in second.window.window_commands() if c.title == "Narrow or widen the rail"]
     assert command.shortcut == "Ctrl+Alt+R"
+
+
+async def test_keys_go_to_the_list_of_a_screen_that_is_seen_first(
+    open_window: Callable[..., Awaitable[Program]], nats_server: ServerProcess, until: Until
+) -> None:
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().add_stream(name="orders", subjects=["orders"])
+    await client.jetstream().add_consumer("orders", durable_name="billing")
+    await client.close()
+    program = await open_window(connect=ConnectionProfile("there", urls=(nats_server.url,)))
+    window = program.window
+    window.activateWindow()
+    for name in ("overview", "stations", "consumers"):
+        window.navigate(Route(name))
+        await until(lambda: isinstance(window.focusWidget(), QAbstractItemView), f"the list of {name}")
+        focused = window.focusWidget()
+        assert focused is not None
+        assert window.current_workspace().current_screen.isAncestorOf(focused)
+    window.navigate(Route("live"))
+    assert isinstance(window.focusWidget(), QLineEdit)
+    window.navigate(Route("alerts"))
+    assert isinstance(window.focusWidget(), QAbstractItemView)

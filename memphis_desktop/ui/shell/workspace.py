@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HISTORY = 100
+_ROUNDS_TO_SETTLE = 5
 
 
 class Context:
@@ -109,6 +110,8 @@ class Workspace(QWidget):
         self._window = window
         self._screens: dict[str, Screen] = {}
         self._rooms: dict[Screen, WholeOrScrolled] = {}
+        # New here: where the focus was when they were entered, and for how many rounds they may yet take it.
+        self._unsettled: dict[Screen, tuple[QWidget | None, int]] = {}
         self._history: list[Route] = []
         self._position = -1
         self._banner = Banner("warning")
@@ -208,6 +211,7 @@ class Workspace(QWidget):
         started = time.perf_counter()
         screen = entry.factory(self.context)
         self._screens[entry.route_name] = screen
+        self._unsettled[screen] = (None, 0)
         room = self._rooms[screen] = WholeOrScrolled(screen)
         self._stack.addWidget(room)
         screen.title_changed.connect(self.route_changed)
@@ -234,6 +238,20 @@ class Workspace(QWidget):
         screen.activated()
         if self.connection is not None:
             screen.show_snapshot(self.connection.snapshot)
+        if screen in self._unsettled:
+            self._unsettled[screen] = (self.window().focusWidget(), _ROUNDS_TO_SETTLE)
+            self._settle_focus(screen)
+
+    def _settle_focus(self, screen: Screen) -> None:
+        """Let a screen that is new here take the focus once it has a list, unless the user has moved it."""
+        if screen not in self._unsettled:
+            return
+        found, rounds = self._unsettled[screen]
+        moved = self.window().focusWidget() is not found
+        if moved or screen.focus_start() or not rounds:
+            del self._unsettled[screen]
+        else:
+            self._unsettled[screen] = (found, rounds - 1)
 
     def _leave(self, screen: Screen | None) -> None:
         if screen is not None and self.active:
@@ -245,6 +263,7 @@ class Workspace(QWidget):
         screen = self.current_screen
         if self.active and screen is not None:
             screen.show_snapshot(snapshot)
+            self._settle_focus(screen)
 
     def refresh_availability(self) -> None:
         """What the connection can do may be known only now: show the screen that was refused before."""

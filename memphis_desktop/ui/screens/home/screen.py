@@ -132,6 +132,10 @@ class HomeScreen(Screen):
         else:
             self.table.setFocus()
 
+    def focus_start(self) -> bool:
+        """It is where `activated` has put it: a newcomer's Enter starts the broker."""
+        return True
+
     def deactivated(self) -> None:
         """Stop following."""
         self._timer.stop()

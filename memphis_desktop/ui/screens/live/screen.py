@@ -529,6 +529,11 @@ class LiveScreen(Screen):
             )
             self.context.notify(tr("Copied the message as JSON."), "good")
 
+    def focus_start(self) -> bool:
+        """Into the pattern: nothing is heard before there is one."""
+        self.pattern_field.setFocus()
+        return True
+
     def focus_filter(self) -> None:
         """Into the pattern field."""
         self.pattern_field.setFocus(Qt.FocusReason.ShortcutFocusReason)
