@@ -19,9 +19,11 @@ from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.components.wrap_layout import WrapLayout
-from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screen import Route, Screen
 from memphis_desktop.ui.screens.memphis.station import MemphisStationScreen
+from memphis_desktop.ui.screens.registry import SCREENS, ScreenEntry
 from memphis_desktop.ui.shell.connection import LOCAL_ID
+from memphis_desktop.ui.shell.rail import Rail
 
 Until = Callable[..., Awaitable[Any]]
 HALF_A_WINDOW = 588  # of 1280, with the rail folded
@@ -175,3 +177,27 @@ async def test_pages_fit_into_half_a_window(program: Program, until: Until) -> N
             await until(lambda page=screen: page.facts.text(), "what is known of the station")
         wide[str(route)] = screen.minimumSizeHint().width()
     assert {name: width for name, width in wide.items() if width > HALF_A_WINDOW} == {}
+
+
+@pytest.mark.parametrize(("height", "all_in_view"), [(700, True), (570, True), (300, False)])
+def test_twenty_places_stand_in_a_low_window(qtbot: QtBot, height: int, all_in_view: bool) -> None:
+    entries = [entry for entry in SCREENS if entry.in_rail]
+    more = range(20 - len(entries))  # as many as there may be
+    entries += [ScreenEntry(f"more{one}", f"More {one}", "stack", Screen) for one in more]
+    rail = Rail(entries)
+    qtbot.addWidget(rail)
+    rail.resize(rail.width(), height)
+    rail.show()
+    shown = [item for item in rail.items.values() if not item.visibleRegion().isEmpty()]
+    heights = {item.height() for item in rail.items.values()}
+    whole = [item for item in shown if item.visibleRegion().boundingRect().height() == item.height()]
+    assert (len(whole) == 20) == all_in_view
+    assert min(heights) >= 22
+    for name in (
+        entries[-1].route_name,
+        "settings",
+        "home",
+    ):  # the lowest that may scroll, and one that never does
+        rail.set_current(name)
+        item = rail.items[name]
+        assert item.visibleRegion().boundingRect().height() == item.height()

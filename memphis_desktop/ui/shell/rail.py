@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QFrame,
@@ -28,7 +28,8 @@ from memphis_desktop.ui.theme.icons import icon, paint_icon
 _WIDE = 184
 _BESIDE_NAMES = 62  # what the icon and the margins take of the width
 _NARROW = 52
-_ITEM = 34
+_ITEM, _LEAST_ITEM = 34, 25  # of height, where there is room and where there is little
+_PADDED, _LEAST_PADDED = 16, 9  # what of it is not the text
 _SETTING = "window/rail_narrow"
 
 
@@ -47,6 +48,7 @@ class RailItem(QAbstractButton):
         self.reason = ""
         self.narrow = False
         self.badge = ""
+        self.line_height = _ITEM
         self.setCheckable(True)
         self.setAutoExclusive(False)
         self.setText(entry.title)
@@ -77,7 +79,7 @@ class RailItem(QAbstractButton):
 
     def sizeHint(self) -> QSize:
         """One line of the rail."""
-        return QSize(_NARROW if self.narrow else _wide(), max(_ITEM, fonts.scaled(theme.SIZE_BODY) + 16))
+        return QSize(_NARROW if self.narrow else _wide(), self.line_height)
 
     def nextCheckState(self) -> None:
         """Being clicked does not light it: being shown does."""
@@ -171,6 +173,7 @@ class Rail(QFrame):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(holder)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._area = area
         self._toggle = QToolButton()
         self._toggle.setIconSize(QSize(16, 16))
         self._toggle.clicked.connect(lambda: self.set_narrow(not self.narrow))
@@ -209,13 +212,39 @@ class Rail(QFrame):
 
     def _fit(self) -> None:
         self.setFixedWidth(_NARROW if self.narrow else _wide())
+        self._share_height()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Lines draw together in a low window before the rail has to scroll."""
+        super().resizeEvent(event)
+        self._share_height()
+        self._show_current()
+
+    def _share_height(self) -> None:
+        text = fonts.scaled(theme.SIZE_BODY)
+        most, least = max(_ITEM, text + _PADDED), max(_LEAST_ITEM, text + _LEAST_PADDED)
+        room = self.height() - self._toggle.sizeHint().height() - 2 * theme.SPACE_2
+        each = max(least, min(most, room // max(1, len(self.items))))
         for item in self.items.values():
+            item.line_height = each
             item.updateGeometry()
+        # The bar of a rail that scrolls would push the icons of a narrow one aside; it has the wheel and Tab.
+        policy = Qt.ScrollBarPolicy
+        self._area.setVerticalScrollBarPolicy(
+            policy.ScrollBarAlwaysOff if self.narrow else policy.ScrollBarAsNeeded
+        )
+
+    def _show_current(self) -> None:
+        """Scroll to what is lit."""
+        lit = next((item for item in self.items.values() if item.isChecked()), None)
+        if lit is not None and self._area.isAncestorOf(lit):
+            self._area.ensureWidgetVisible(lit, 0, theme.SPACE_1)
 
     def set_current(self, route_name: str) -> None:
         """Light one item."""
         for name, item in self.items.items():
             item.setChecked(name == route_name)
+        self._show_current()
 
     def tell_keys(self) -> None:
         """Tooltips name the keys of now."""
