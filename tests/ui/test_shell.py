@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,8 +20,10 @@ from memphis_desktop.local_broker import LocalBroker
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState
 from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens import registry
 from memphis_desktop.ui.screens.home.first_run import FirstRun
-from memphis_desktop.ui.shell import staleness
+from memphis_desktop.ui.shell import palette_entries, staleness
+from memphis_desktop.ui.shell.connection import LOCAL_ID
 from memphis_desktop.ui.shell.palette import ACTION, OBJECT, PLACE, Entry, rank, score
 from memphis_desktop.ui.shell.workspace import Workspace
 
@@ -252,6 +255,7 @@ def test_ranking_prefers_beginnings_and_recent() -> None:
     assert [entry.key for entry in rank(entries, ">order", [])] == ["3"]
     assert rank(entries, "", ["3"])[0].key == "3"
     assert [entry.key for entry in rank(entries, "smord", [])] == ["1"]
+    assert [entry.key for entry in rank(entries, "orders sample", [])] == ["1"]
 
 
 @pytest.mark.parametrize(("query", "title"), [("xyz", "orders"), ("sredro", "orders")])
@@ -297,3 +301,42 @@ async def test_a_place_without_connection_says_so_and_leads_home(program: Progra
     assert "needs one" in workspace._unavailable.sentence()
     qtbot.mouseClick(workspace._unavailable._button, Qt.MouseButton.LeftButton)
     assert workspace.route == Route("home")
+
+
+async def test_the_palette_leads_to_servers(program: Program, qtbot: QtBot, until: Until) -> None:
+    window = program.window
+    await window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    connection = window.connection(LOCAL_ID)
+    [name] = await until(lambda: list(connection.snapshot.raft.servers), "the server")
+    window.command_palette.open("@server " + name[:6])
+    entry = window.command_palette.model.entries[0]
+    assert (entry.title, entry.key) == (name, f"server:{name}")
+    qtbot.keyClick(window.command_palette.field, Qt.Key.Key_Return)
+    route = Route("cluster", {"tab": "servers", "server": name})
+    assert window.current_workspace().route == route
+    screen = window.current_workspace().current_screen
+    assert screen.tab == "servers"
+    # A single server has no list of its own: put one there, as a cluster has it.
+    raft = connection.snapshot.raft
+    other = replace(raft.servers[name], name="other")
+    servers = {"other": other, name: raft.servers[name]}
+    screen.servers.show_snapshot(replace(connection.snapshot, raft=replace(raft, servers=servers)), ())
+    assert screen.servers.table.current_row().server.name == name
+
+
+async def test_the_palette_leads_to_buckets_once_there_are_pages_of_them(
+    program: Program, monkeypatch: pytest.MonkeyPatch, until: Until
+) -> None:
+    window = program.window
+    await window.start_local_broker(BrokerChoice(0, persistent=False, sample_traffic=False))
+    connection = window.connection(LOCAL_ID)
+    stream = await until(
+        lambda: next((one for one in connection.snapshot.streams if one.startswith("KV_")), None), "a bucket"
+    )
+    entry = registry.find("overview")
+    monkeypatch.setattr(registry, "find", lambda name: entry)
+    found = {one.key for one in palette_entries.collect(window)}
+    assert f"bucket:{stream.removeprefix('KV_')}" in found
+    assert f"station:{stream}" in found
+    monkeypatch.setattr(registry, "find", lambda name: None)
+    assert not any(one.key.startswith("bucket:") for one in palette_entries.collect(window))

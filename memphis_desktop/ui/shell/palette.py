@@ -72,7 +72,7 @@ class Entry:
 def score(query: str, title: str) -> int | None:
     """How well ``title`` answers ``query``, higher is better; None when it does not.
 
-    Every character of the query must come in order. Runs, word beginnings and the very beginning count more.
+    All its words must be there, or every character in order. Runs, word beginnings and the very beginning count more.
     """
     text, wanted = title.lower(), query.lower()
     if not wanted:
@@ -81,6 +81,9 @@ def score(query: str, title: str) -> int | None:
     if found >= 0:
         starts_word = found == 0 or not text[found - 1].isalnum()
         return 1000 - min(found, 200) + (400 if found == 0 else 200 if starts_word else 0) - len(text) // 4
+    words = wanted.split()
+    if len(words) > 1 and all(word in text for word in words):  # the words in another order, or apart
+        return sum(score(word, title) or 0 for word in words) // len(words) - 50
     total, place, run = 0, -1, 0
     for character in wanted:
         if character == " ":

@@ -29,6 +29,11 @@ _MODES = {
     "contrast": tr("High contrast"),
 }
 _DENSITIES = {"compact": tr("Compact"), "normal": tr("Normal"), "roomy": tr("Roomy")}
+# What a stream's name begins with, the place that shows such a bucket, its icon, what it is.
+_BUCKETS = (
+    ("KV_", "bucket", "key", tr("key-value bucket")),
+    ("OBJ_", "object_bucket", "package", tr("object bucket")),
+)
 
 
 def collect(window: MainWindow) -> list[Entry]:
@@ -114,6 +119,7 @@ def _objects(window: MainWindow) -> list[Entry]:
         snapshot = connection.snapshot
         station = registry.find("station") is not None
         for name in snapshot.streams if station else ():
+            found += _bucket(window, name)
             route = Route("station", {"stream": name})
             found.append(_object(window, f"station:{name}", name, tr("station stream"), "stack", route))
         consumer = registry.find("consumer") is not None
@@ -129,6 +135,9 @@ def _objects(window: MainWindow) -> list[Entry]:
                     route,
                 )
             )
+        for name in snapshot.raft.servers:
+            route = Route("cluster", {"tab": "servers", "server": name})
+            found.append(_object(window, f"server:{name}", name, tr("server"), "hard-drives", route))
     for profile in window.profiles.load():
         found.append(
             Entry(
@@ -141,6 +150,16 @@ def _objects(window: MainWindow) -> list[Entry]:
             )
         )
     return found
+
+
+def _bucket(window: MainWindow, stream: str) -> list[Entry]:
+    """The bucket that a stream holds, under its own name."""
+    for prefix, place, icon, hint in _BUCKETS:
+        if stream.startswith(prefix) and registry.find(place) is not None:
+            name = stream.removeprefix(prefix)
+            route = Route(place, {"bucket": name})
+            return [_object(window, f"{place}:{name}", name, hint, icon, route)]
+    return []
 
 
 def _connect(window: MainWindow, profile: ConnectionProfile) -> None:

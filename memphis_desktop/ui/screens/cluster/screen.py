@@ -159,6 +159,8 @@ class ClusterScreen(Screen):
         key = key_of_route(route)
         if key is not None:
             self.groups.select(key)
+        if route.get("server"):
+            self.servers.select(route.get("server"))
 
     def _tab_chosen(self) -> None:
         self.stack.setCurrentWidget(self._view())

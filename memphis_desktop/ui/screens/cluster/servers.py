@@ -49,6 +49,7 @@ class ServersView(QWidget):
     ) -> None:
         super().__init__(parent)
         self._context = context
+        self._wanted = ""  # a server to put the cursor on once it is there
         self.table = DataTable(
             [
                 Column(
@@ -135,6 +136,10 @@ class ServersView(QWidget):
                 ]
             )
 
+    def select(self, name: str) -> None:
+        """Put the cursor on a server, when it is there."""
+        self._wanted = "" if self.table.select_key(name) else name
+
     def show_snapshot(self, snapshot: ClusterSnapshot, groups: Sequence[RaftGroup]) -> None:
         """Show the round's servers."""
         held = leaders_held(groups)
@@ -144,6 +149,8 @@ class ServersView(QWidget):
             for name, server in snapshot.raft.servers.items()
         ]
         self.table.set_rows(rows)
+        if self._wanted and self.table.select_key(self._wanted):
+            self._wanted = ""
         if rows:
             self.table.set_state("ready")
         elif why := why_unread(snapshot, "servers"):
