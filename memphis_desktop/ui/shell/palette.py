@@ -72,7 +72,8 @@ class Entry:
 def score(query: str, title: str) -> int | None:
     """How well ``title`` answers ``query``, higher is better; None when it does not.
 
-    All its words must be there, or every character in order. Runs, word beginnings and the very beginning count more.
+    All its words must be there, or every character in order. Runs, word beginnings and the very beginning
+    count more.
     """
     text, wanted = title.lower(), query.lower()
     if not wanted:

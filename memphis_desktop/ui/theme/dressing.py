@@ -33,6 +33,7 @@ class Dresser(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.turns: list[int] = []
+        self.turn_ends = False  # what was just done took its time, or what comes next will
         self._followers: list[tuple[weakref.ref[QWidget], weakref.WeakMethod[Callable[[], object]]]] = []
         self._steps: Iterator[None] | None = None
         self._timer = QBasicTimer()
@@ -85,7 +86,13 @@ class Dresser(QObject):
         self.turns.append(0)
         end = time.perf_counter() + TURN_SECONDS
         steps = self._steps
-        while steps is not None and time.perf_counter() < end and self.turns[-1] < MOST_IN_A_TURN:
+        self.turn_ends = False
+        while (
+            steps is not None
+            and not self.turn_ends
+            and time.perf_counter() < end
+            and self.turns[-1] < MOST_IN_A_TURN
+        ):
             if next(steps, self) is self:
                 if self._steps is steps:
                     self._steps = None
@@ -103,22 +110,29 @@ class Dresser(QObject):
     ) -> Iterator[None]:
         shown: list[QWidget] = []
         hidden: list[QWidget] = []
-        for widget in application.allWidgets():
+        for widget in _all(application):
             # Those that an earlier change has left have the second attribute still.
-            if widget.testAttribute(_POLISHED) or widget.testAttribute(_SET_STYLE):
+            if isValid(widget) and (widget.testAttribute(_POLISHED) or widget.testAttribute(_SET_STYLE)):
                 (shown if widget.isVisible() else hidden).append(widget)
-        yield
+            yield
         for widget in hidden:
-            if isValid(widget):
+            if isValid(widget) and not widget.isVisible():
+                # Its rules go now: in the turn that exchanges the sheets, those of all would go at once.
+                widget.style().unpolish(widget)
                 _pass_over(widget)
                 yield
+        self.turn_ends = True
+        yield
+        application.setPalette(palette)
+        self.turn_ends = True
+        yield
         for widget in shown:
             if isValid(widget):
                 _pass_over(widget)
         # One sheet after another has Qt dress each widget twice: undressing first is faster.
         application.setStyleSheet("")
-        application.setPalette(palette)
         application.setStyleSheet(sheet)
+        self.turn_ends = True
         yield
         told()
         yield
@@ -138,6 +152,18 @@ class Dresser(QObject):
     def _alive(self) -> list[tuple[QWidget, Callable[[], object]]]:
         found = ((owner(), slot()) for owner, slot in self._followers)
         return [(owner, slot) for owner, slot in found if owner is not None and slot is not None]
+
+
+def _all(application: QApplication) -> Iterator[QWidget]:
+    """All widgets, found one by one: asking Qt for the lot takes longer than a turn."""
+    left = list(application.topLevelWidgets())
+    while left:
+        widget = left.pop()
+        if isValid(widget):
+            left += [
+                child for child in widget.children() if isinstance(child, QWidget) and not child.isWindow()
+            ]
+            yield widget
 
 
 def _pass_over(widget: QWidget) -> None:
