@@ -340,6 +340,24 @@ class MessageReader:
 
     # -- places ------------------------------------------------------------------------------------
 
+    async def subjects(self, pattern: str, most: int) -> list[str] | None:
+        """Return the subjects in the stream that a pattern matches; None when there are more than `most`.
+
+        Raises:
+            ReadError: the server did not answer or refused.
+        """
+        found: dict[str, int] = {}
+        while True:
+            body = {"subjects_filter": pattern, "offset": len(found)}
+            info = await self._api(f"STREAM.INFO.{self.stream}", body)
+            page = (info.get("state") or {}).get("subjects") or {}
+            found.update(page)
+            total = int(info.get("total") or len(found))
+            if max(total, len(found)) > most:
+                return None
+            if not page or len(found) >= total:
+                return list(found)
+
     async def sequence_at(self, time_ns: int) -> int:
         """Return the sequence of the first message stored at or after a time; last + 1 when there is none.
 

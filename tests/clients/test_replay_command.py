@@ -105,11 +105,18 @@ async def killed_run(tmp_path: Path, arguments: list[str], client: Client, beyon
 
 
 async def interrupted_and_resumed(
-    tmp_path: Path, server: ServerProcess, client: Client, count: int, rate: int, kills: list[int]
+    tmp_path: Path,
+    server: ServerProcess,
+    client: Client,
+    count: int,
+    rate: int,
+    kills: list[int],
+    order: str = "oldest",
 ) -> None:
     """Whatever was going on when it was killed: no gap, no second copy, the order kept; then all undone."""
     await fill(client, count)
     arguments = ["orders", "--connect", server.url, "--to", "copy.{subject}", "--rate", str(rate)]
+    arguments += ["--order", order]
     for beyond in kills:
         await killed_run(tmp_path, arguments, client, beyond)
         run = runs(tmp_path)[0]
@@ -117,7 +124,12 @@ async def interrupted_and_resumed(
         arguments = ["--resume", run["run"], "--connect", server.url]
     replay(tmp_path, *arguments)
     origins = [origin for origin, _ in await stored(client)]
-    assert origins == list(range(1, count + 1))
+    expected = {
+        "oldest": list(range(1, count + 1)),
+        "newest": list(range(count, 0, -1)),
+        "subjects": sorted(range(1, count + 1), key=lambda number: ((number - 1) % 5, number)),
+    }
+    assert origins == expected[order]
     assert [run["state"] for run in runs(tmp_path)] == ["done"]
     replay(tmp_path, "--undo", runs(tmp_path)[0]["run"], "--connect", server.url)
     assert await stored(client) == []
@@ -132,14 +144,51 @@ async def test_a_killed_replay_is_resumed_without_a_gap_or_a_second_copy(
     await interrupted_and_resumed(tmp_path, any_server, client, 3000, 1500, [300, 1200])
 
 
+@pytest.mark.parametrize("order", ["newest", "subjects"])
+async def test_a_killed_replay_goes_on_in_its_own_order(
+    tmp_path: Path, nats_server: ServerProcess, connect: Connect, order: str
+) -> None:
+    """Once on a real server; `test_replay_order` does the rest."""
+    client = await connect(nats_server)
+    await interrupted_and_resumed(tmp_path, nats_server, client, 1500, 1500, [300], order)
+
+
+async def test_one_consumer_alone_gets_the_copies_and_a_report_is_written(
+    tmp_path: Path, any_server: ServerProcess, connect: Connect
+) -> None:
+    """With a value worked out; what was changed for it is told; the report is shown again later."""
+    client = await connect(any_server)
+    await fill(client, 100)
+    jetstream = client.jetstream()
+    for name in ("billing", "audit"):
+        await jetstream.add_consumer("orders", durable_name=name, filter_subject="orders.*")
+    arguments = ["orders", "--connect", any_server.url, "--only-to", "orders/billing"]
+    arguments += ["--set", "$.twice := json.n * 2", "--set", "headers.Half := json.n / 2"]
+    into = tmp_path / "run.json"
+    replay(tmp_path, *arguments, "--report", str(into))
+    pending = [(await jetstream.consumer_info("orders", name)).num_pending for name in ("billing", "audit")]
+    assert pending == [200, 100]
+    copy = await jetstream.get_msg("orders", 103)
+    assert json.loads(copy.data) == {"n": 2, "secret": "s", "twice": 4}
+    headers = copy.headers or {}
+    assert (headers["Half"], headers["Memphis-Replay-Subject"]) == ("1.0", "orders.2")
+    told = json.loads(into.read_text())
+    assert (told["state"], told["counts"]["stored"]) == ("done", 100)
+    assert told["sequences"]["stored"]["orders"]["ranges"] == [[101, 200]]
+    assert json.loads(replay(tmp_path, "--show", told["run"], "--json")) == told
+    await jetstream.add_consumer("orders", durable_name="everything")
+    assert "everything takes every subject" in replay(tmp_path, *arguments, code=1)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("order", ["oldest", "newest"])
 async def test_a_hundred_thousand_at_a_rate_killed_half_way(
-    tmp_path: Path, any_server: ServerProcess, connect: Connect
+    tmp_path: Path, any_server: ServerProcess, connect: Connect, order: str
 ) -> None:
     """As the small one, with the size of a real replay."""
     client = await connect(any_server)
-    await interrupted_and_resumed(tmp_path, any_server, client, 100_000, 4000, [50_000])
+    await interrupted_and_resumed(tmp_path, any_server, client, 100_000, 4000, [50_000], order)
 
 
 @pytest.mark.slow
@@ -216,6 +265,11 @@ async def test_a_backup_is_a_source_also_of_a_file_without_any_server(
         (["orders"], "say which server", 2),
         (["nothing", "--connect", "URL"], "stream not found", 1),
         (["orders", "--connect", "URL", "--set", "$.a"], "gives no value", 1),
+        (["orders", "--connect", "URL", "--set", "$.a := json.b +"], "at character 16", 1),
+        (["orders", "--connect", "URL", "--only-to", "billing"], "write STATION/CONSUMER", 1),
+        (["orders", "--connect", "URL", "--only-to", "orders/nobody"], "does not exist", 1),
+        (["--file", "x.ndjson", "--connect", "URL", "--order", "newest"], "in its own order", 2),
+        (["--show", "x"], "there is no replay x", 1),
         (["orders", "--connect", "URL", "--from", "soon"], "Type a place", 1),
         (["--resume", "x", "--connect", "URL"], "there is no replay x", 1),
         (["orders", "--connect", "URL", "--to-file", "x", "--to-connect", "URL"], "exclude each other", 2),

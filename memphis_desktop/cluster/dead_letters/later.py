@@ -27,9 +27,9 @@ from memphis_desktop.language import tr, tr_count
 
 from ..failures import ClusterError
 from ..model import ConnectionState
+from ..one_consumer import NotPossible, plan_for
 from ..profiles import write_private
 from .letters import DeadLetter, LetterKey, LetterKind, Original, Presence, Resent
-from .one_consumer import NotPossible, plan_for
 from .resend import Fate, ResendOptions, ResendProgress, ResendRun
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from memphis_desktop.language import tr, tr_count
 
 from ..actions import Action, ActionRecord
 from ..failures import ClusterError
+from ..one_consumer import ConsumerPlan
 from .dropping import drop_letters
 from .engine import DeadLetters
 from .letters import (
@@ -37,7 +38,6 @@ from .letters import (
     attempt_of,
 )
 from .marks import RESENT_PREFIX, place_of, resent_contents
-from .one_consumer import ConsumerPlan
 
 if TYPE_CHECKING:
     from ..session import Session

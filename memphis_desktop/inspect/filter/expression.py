@@ -4,6 +4,7 @@
     subject =~ "orders.eu.>" or text contains "timeout"
     any(json.items[*].sku, "SKU-052") and time > now() - 15m
 
+Such an expression is a condition (`compile_expression`) or a value that a replay sets (`compile_value`).
 There are no loops, no assignments, and only the functions below; every part is a closure over the message, so
 evaluating costs about what a hand-written check would. What is missing compares as null and never as greater
 or smaller.
@@ -72,12 +73,28 @@ def compile_expression(source: str) -> Callable[[LazyMessage], bool]:
     Raises:
         FilterError: it is not understood; `position` says where.
     """
+    value = _compile(source)
+    return lambda message: truth(value(message))
+
+
+def compile_value(source: str) -> Value:
+    """Return what works out the value of an expression over a message; `MISSING` for what is not there.
+
+    What fails on a message tells the place in the expression too.
+
+    Raises:
+        FilterError: it is not understood; `position` says where.
+    """
+    return _compile(source, places=True)
+
+
+def _compile(source: str, *, places: bool = False) -> Value:
     if len(source) > MAX_LENGTH:
         raise FilterError(tr("The filter is longer than {max_length} characters", max_length=MAX_LENGTH), 0)
-    parser = _Parser(source)
+    parser = _Parser(source, places=places)
     value = parser.expression()
     parser.expect_end()
-    return lambda message: truth(value(message))
+    return value
 
 
 def truth(value: Any) -> bool:
@@ -104,10 +121,11 @@ def _tokens(source: str) -> list[_Token]:
 
 
 class _Parser:
-    """Recursive descent; depth is bounded."""
+    """Recursive descent; depth is bounded. With `places`, what fails on a message says where it stands."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, *, places: bool = False) -> None:
         self.source = source
+        self.places = places
         self.tokens = _tokens(source)
         self.index = 0
         self.depth = 0
@@ -137,6 +155,25 @@ class _Parser:
     def expect_end(self) -> None:
         if self.peek() is not None:
             self.fail(tr("An operator such as && or == is expected"))
+
+    def placed(self, value: Value, position: int) -> Value:
+        """Have what fails in a value tell that it stands at `position`."""
+        if not self.places:
+            return value
+
+        def work(message: LazyMessage) -> Any:
+            try:
+                return value(message)
+            except FilterError as error:
+                if error.position is None:
+                    error.position = position
+                raise
+
+        return work
+
+    def taken(self) -> int:
+        """The position of what was taken last."""
+        return self.tokens[self.index - 1].position
 
     # Grammar ------------------------------------------------------------------------------------
 
@@ -175,8 +212,9 @@ class _Parser:
             return left
         if operator in ("=~", "!~"):
             return self.pattern(left, negated=operator == "!~")
+        position = self.taken()
         right = self.sum()
-        return _COMPARISONS[operator](left, right)
+        return self.placed(_COMPARISONS[operator](left, right), position)
 
     def pattern(self, left: Value, *, negated: bool) -> Value:
         token = self.peek()
@@ -191,13 +229,15 @@ class _Parser:
     def sum(self) -> Value:
         left = self.product()
         while operator := self.take("+", "-"):
-            left = _arithmetic(operator, left, self.product())
+            position = self.taken()
+            left = self.placed(_arithmetic(operator, left, self.product()), position)
         return left
 
     def product(self) -> Value:
         left = self.unary()
         while operator := self.take("*", "/", "%"):
-            left = _arithmetic(operator, left, self.unary())
+            position = self.taken()
+            left = self.placed(_arithmetic(operator, left, self.unary()), position)
         return left
 
     def unary(self) -> Value:
@@ -205,9 +245,10 @@ class _Parser:
             self.depth += 1
             if self.depth > MAX_DEPTH:
                 self.fail(tr("The filter is nested too deep"))
+            position = self.taken()
             inner = self.unary()
             self.depth -= 1
-            return lambda message: -_number(inner(message))
+            return self.placed(lambda message: -_number(inner(message)), position)
         return self.postfix()
 
     def postfix(self) -> Value:
@@ -318,7 +359,9 @@ class _Parser:
             raise FilterError(
                 tr("{text}() takes {count} values", text=token.text, count=count), token.position
             )
-        return lambda message: function(*(argument(message) for argument in arguments))
+        return self.placed(
+            lambda message: function(*(argument(message) for argument in arguments)), token.position
+        )
 
 
 # Values -----------------------------------------------------------------------------------------
@@ -551,6 +594,27 @@ def _to_number(value: Any) -> Any:
     return _number(value)
 
 
+def _round(value: Any) -> int:
+    try:
+        whole: int = round(_number(value))
+    except (ArithmeticError, ValueError):
+        raise FilterError(tr("{kind} without end cannot be rounded", kind=_kind(value))) from None
+    return whole
+
+
+def _given(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is None or value is MISSING else value
+
+
+def _replace(value: Any, old: Any, new: Any) -> str:
+    text, old, new = _text(value), _text(old), _text(new)
+    if not old:
+        raise FilterError(tr("replace() needs a text to look for"))
+    if len(text) + text.count(old) * len(new) > MAX_TEXT:
+        raise FilterError(tr("the text would become too long"))
+    return text.replace(old, new)
+
+
 def _moment(value: Any) -> float:
     try:
         return parse_time(_text(value)) / 1e9
@@ -577,11 +641,14 @@ _FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "number": (1, 1, _to_number),
     "text": (1, 1, _text),
     "abs": (1, 1, lambda value: abs(_number(value))),
-    "round": (1, 1, lambda value: round(_number(value))),
+    "round": (1, 1, _round),
     "min": (2, 8, lambda *values: min(_number(value) for value in values)),
     "max": (2, 8, lambda *values: max(_number(value) for value in values)),
     "now": (0, 0, time.time),
     "moment": (1, 1, _moment),
     "part": (2, 2, _part),
     "child": (2, 2, child),
+    "if": (3, 3, lambda condition, value, otherwise: value if truth(condition) else otherwise),
+    "default": (2, 2, _given),
+    "replace": (3, 3, _replace),
 }

@@ -54,6 +54,15 @@ class LazyMessage:
         lazy._message = message
         return lazy
 
+    @classmethod
+    def exactly(cls, message: InspectedMessage) -> LazyMessage:
+        """Wrap a message whose JSON is read with exact numbers throughout, which takes longer."""
+        lazy = cls.of(message)
+        exact = lazy.exact_value()
+        if exact is not None:
+            lazy._value = exact
+        return lazy
+
     def _added(self, name: bytes) -> bytes:
         if self._values is None:
             cut = self.header.rfind(b"\r\nNats-Stream: ")

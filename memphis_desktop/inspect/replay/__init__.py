@@ -8,6 +8,7 @@ from memphis_desktop.inspect.replay.copies import (
     NEVER_COPIED,
     PROVENANCE,
     MessageIds,
+    OnlyConsumer,
     Rehearsed,
     ReplayOptions,
     copy_headers,
@@ -15,6 +16,7 @@ from memphis_desktop.inspect.replay.copies import (
     target_subject,
 )
 from memphis_desktop.inspect.replay.edits import EditError, Edits
+from memphis_desktop.inspect.replay.order import ReplayOrder
 from memphis_desktop.inspect.replay.progress import ReplayProgress, ReplayState
 from memphis_desktop.inspect.replay.run import Checkpoint, ReplayRun
 from memphis_desktop.inspect.replay.sources import (
@@ -35,8 +37,10 @@ __all__ = [
     "GivenMessages",
     "MessageIds",
     "MessageRange",
+    "OnlyConsumer",
     "Rehearsed",
     "ReplayOptions",
+    "ReplayOrder",
     "ReplayProgress",
     "ReplayRun",
     "ReplaySource",

@@ -7,8 +7,8 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,25 @@ from typing import Any
 from nats.aio.client import Client
 
 from memphis_desktop.cluster.connection import close_client, open_client
-from memphis_desktop.cluster.failures import ConnectionFailure
+from memphis_desktop.cluster.failures import ClusterError, ConnectionFailure
+from memphis_desktop.cluster.one_consumer import NotPossible, read_plan
 from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
 from memphis_desktop.inspect import words
 from memphis_desktop.inspect.files import FileProblem
 from memphis_desktop.inspect.reader import MessageReader
-from memphis_desktop.inspect.replay.copies import Rehearsed, ReplayOptions, rehearse
+from memphis_desktop.inspect.replay.copies import OnlyConsumer, Rehearsed, ReplayOptions, rehearse
 from memphis_desktop.inspect.replay.progress import ReplayProgress, ReplayState
 from memphis_desktop.inspect.replay.records import Place, RecordStore, RunRecord, keep
-from memphis_desktop.inspect.replay.resume import copies_behind, reopened, resumed_run, source_record
+from memphis_desktop.inspect.replay.report import report, report_page, write_report
+from memphis_desktop.inspect.replay.resume import (
+    copies_behind,
+    copy_patterns,
+    reopened,
+    resumed_run,
+    source_record,
+)
 from memphis_desktop.inspect.replay.run import ReplayRun
 from memphis_desktop.inspect.replay.runs import new_run_id
 from memphis_desktop.inspect.replay.sources import FileMessages, MessageRange, ReplaySource
@@ -51,6 +60,8 @@ class Order:
         options: how to send.
         dry_run: show the first messages and send nothing.
         as_json: print JSON lines.
+        only: station and consumer that alone get the copies.
+        report: a file for the report of the run.
     """
 
     source: ConnectionProfile | None
@@ -63,6 +74,8 @@ class Order:
     options: ReplayOptions = field(default_factory=ReplayOptions)
     dry_run: bool = False
     as_json: bool = False
+    only: tuple[str, str] | None = None
+    report: Path | None = None
 
 
 def run(order: Order, store: RecordStore) -> int:
@@ -71,10 +84,16 @@ def run(order: Order, store: RecordStore) -> int:
 
 
 def resume(
-    run_id: str, source: ConnectionProfile, target: ConnectionProfile, store: RecordStore, *, as_json: bool
+    run_id: str,
+    source: ConnectionProfile,
+    target: ConnectionProfile,
+    store: RecordStore,
+    *,
+    as_json: bool,
+    report: Path | None = None,
 ) -> int:
     """Go on with a run that was interrupted; the exit code. Raises `Failure`."""
-    return asyncio.run(_resume(_known(run_id, store), source, target, store, as_json))
+    return asyncio.run(_resume(_known(run_id, store), source, target, store, as_json, report))
 
 
 def undo(run_id: str, target: ConnectionProfile, store: RecordStore, *, as_json: bool) -> int:
@@ -95,6 +114,26 @@ def show_list(store: RecordStore, *, as_json: bool) -> int:
             f"  {words.integer(stored)} stored  {record.source.description} → {record.target}"
         )
     return OK
+
+
+def show(run_id: str, store: RecordStore, *, as_json: bool, into: Path | None = None) -> int:
+    """Print the report of a run, or write it to a file; the exit code. Raises `Failure`."""
+    record = _known(run_id, store)
+    if into is not None:
+        _write_report(into, record)
+    elif as_json:
+        print(json.dumps(report(record)))
+    else:
+        print(report_page(record), end="")
+    return OK
+
+
+def _write_report(path: Path, record: RunRecord) -> None:
+    try:
+        write_report(path, record)
+    except OSError as error:
+        raise Failure(f"{path} cannot be written: {error.strerror or error}") from None
+    print(f"wrote the report to {path}", file=sys.stderr)
 
 
 def _summary(record: RunRecord) -> dict[str, Any]:
@@ -173,12 +212,14 @@ async def _range(order: Order, reader: MessageReader) -> MessageRange:
     except ValueError as error:
         raise Failure(str(error)) from None
     start, end = await place(reader, first, end=False), await place(reader, last, end=True)
-    return await MessageRange.counted(reader, start, end, order.subject)
+    return await MessageRange.counted(reader, start, end, order.subject, order.options.order)
 
 
 async def _run(order: Order, store: RecordStore) -> int:
     async with _opened(order) as source, _target(order) as client:
         run_id = new_run_id()
+        if order.only is not None:
+            order = await _to_one_consumer(order, source)
         if order.dry_run:
             return _show_rehearsed(await rehearse(source, order.options, run_id), order.as_json)
         replay = ReplayRun(source, client, order.options, run_id=run_id)
@@ -191,7 +232,30 @@ async def _run(order: Order, store: RecordStore) -> int:
             order.options,
             started_ns=time.time_ns(),
         )
-        return await _carry_out(replay, record, store, order.as_json)
+        return await _carry_out(replay, record, store, order.as_json, order.report)
+
+
+async def _to_one_consumer(order: Order, source: ReplaySource) -> Order:
+    """Find out how the consumer is reached, tell it, and change what has to be changed for it."""
+    assert order.only is not None
+    assert order.target is not None
+    originals: Sequence[str] = [order.subject] if order.subject else [">"]
+    if isinstance(source, MessageRange) and not order.subject:
+        originals = source.reader.bounds.config.get("subjects") or [">"]
+    session = Session(order.target)
+    try:
+        await session.connect()
+        patterns = copy_patterns(order.options.subject, originals)
+        plan = await read_plan(session, *order.only, patterns)
+        print(plan.explanation, file=sys.stderr)
+        if not order.dry_run:
+            await plan.prepare(session)
+    except (NotPossible, ClusterError) as error:
+        raise Failure(str(error)) from None
+    finally:
+        await session.close()
+    only = OnlyConsumer(plan.stream, plan.consumer, plan.subject, plan.direct)
+    return replace(order, options=replace(order.options, only=only))
 
 
 async def _resume(
@@ -200,6 +264,7 @@ async def _resume(
     target: ConnectionProfile,
     store: RecordStore,
     as_json: bool,
+    into: Path | None,
 ) -> int:
     if not record.state.resumable:
         raise Failure(f"the replay {record.run_id} is {record.state.value}: there is nothing to resume")
@@ -219,7 +284,7 @@ async def _resume(
 
         found = await copies_behind(record, open_target, client, target.api_prefix)
         replay = resumed_run(record, rest, after, found, client)
-        return await _carry_out(replay, record, store, as_json)
+        return await _carry_out(replay, record, store, as_json, into)
 
 
 async def _undo(record: RunRecord, target: ConnectionProfile, store: RecordStore, as_json: bool) -> int:
@@ -250,7 +315,9 @@ async def _target(order: Order) -> AsyncIterator[Client]:
         yield client
 
 
-async def _carry_out(replay: ReplayRun, record: RunRecord, store: RecordStore, as_json: bool) -> int:
+async def _carry_out(
+    replay: ReplayRun, record: RunRecord, store: RecordStore, as_json: bool, into: Path | None
+) -> int:
     """Run to the end, telling how far it is; Ctrl+C ends it in order, to be resumed."""
     shown = asyncio.create_task(_show(replay, _teller(replay, as_json)))
     with interrupts(replay.cancel):
@@ -261,6 +328,8 @@ async def _carry_out(replay: ReplayRun, record: RunRecord, store: RecordStore, a
             await asyncio.gather(shown, return_exceptions=True)
     progress = replay.progress
     _teller(replay, as_json)(progress, True)
+    if into is not None:
+        _write_report(into, record)
     if progress.state is ReplayState.DONE and not progress.failed:
         return OK
     if progress.state is ReplayState.CANCELLED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from memphis_desktop.inspect.replay.copies import MessageIds, ReplayOptions
+from memphis_desktop.inspect.replay.order import ReplayOrder
 from memphis_desktop.inspect.replay.records import RunRecord
 
 _MIB = 1 << 20
@@ -31,13 +32,15 @@ def command_line(record: RunRecord) -> str:
         where = where if source.kind == "range" else where[-1:]
     elif record.target_at.address != at.address:
         where += ["--to-connect", record.target_at.address]
-    return shlex.join(["memphis-desktop", "replay", *what, *where, *_how(options)])
+    only = [f"--only-to={options.only.stream}/{options.only.consumer}"] if options.only is not None else []
+    return shlex.join(["memphis-desktop", "replay", *what, *where, *only, *_how(options)])
 
 
 def _how(options: ReplayOptions) -> list[str]:
     words = [f"--to={options.subject}"] if options.subject != "{subject}" else []
     for name, value in (("rate", options.rate), ("pace", options.original_pace)):
         words += [f"--{name}={value:.10g}"] if value else []
+    words += [f"--order={options.order.value}"] if options.order is not ReplayOrder.OLDEST else []
     words += [f"--mib-rate={options.bytes_rate / _MIB:.10g}"] if options.bytes_rate else []
     words += [f"--where={options.edits.where}"] if options.edits.where else []
     words += [f"--set={line}" for line in options.edits.fields]

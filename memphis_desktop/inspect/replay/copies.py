@@ -11,6 +11,7 @@ from memphis_desktop.inspect.mask import Mask
 from memphis_desktop.inspect.message import Headers, InspectedMessage, format_time
 from memphis_desktop.inspect.publishing import check_subject
 from memphis_desktop.inspect.replay.edits import Edits
+from memphis_desktop.inspect.replay.order import ReplayOrder
 from memphis_desktop.inspect.replay.sources import ReplaySource
 from memphis_desktop.language import tr
 
@@ -18,7 +19,8 @@ HEADER_RUN = "Memphis-Replay-Run"
 HEADER_STREAM = "Memphis-Replay-Stream"
 HEADER_SEQUENCE = "Memphis-Replay-Sequence"
 HEADER_TIME = "Memphis-Replay-Time"
-PROVENANCE = (HEADER_RUN, HEADER_STREAM, HEADER_SEQUENCE, HEADER_TIME)
+HEADER_SUBJECT = "Memphis-Replay-Subject"  # of copies that go to one consumer's own subject
+PROVENANCE = (HEADER_RUN, HEADER_STREAM, HEADER_SEQUENCE, HEADER_TIME, HEADER_SUBJECT)
 MESSAGE_ID = "Nats-Msg-Id"
 
 # Headers that made sense for the original publish only, or that would remove or hold back other messages.
@@ -46,6 +48,22 @@ class MessageIds(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class OnlyConsumer:
+    """Copies go to one consumer and to nobody else, in the way `cluster.one_consumer` worked out.
+
+    Attributes:
+        stream, consumer: Who.
+        subject: Where the copies are published instead of the template's subject; empty for that one.
+        direct: They are handed to the consumer's clients at once and stored nowhere.
+    """
+
+    stream: str
+    consumer: str
+    subject: str = ""
+    direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayOptions:
     """How a run changes and sends messages.
 
@@ -64,6 +82,8 @@ class ReplayOptions:
         max_in_flight: Publishes awaiting their acknowledgement.
         timeout: Seconds to wait for an acknowledgement.
         stop_after_errors: Stop when this many failed; None goes on to the end.
+        order: Which message comes first; of a station's range.
+        only: The one consumer that gets the copies; None for whoever takes their subject.
     """
 
     subject: str = "{subject}"
@@ -80,6 +100,15 @@ class ReplayOptions:
     stop_after_errors: int | None = 100
     bytes_rate: float | None = None
     file: str = ""
+    order: ReplayOrder = ReplayOrder.OLDEST
+    only: OnlyConsumer | None = None
+
+
+def copy_subject(message: InspectedMessage, options: ReplayOptions) -> str:
+    """Return the subject the copy of a message is published to; raises ValueError as `target_subject`."""
+    if options.only is not None and options.only.subject:
+        return options.only.subject
+    return target_subject(options.subject, message)
 
 
 def target_subject(template: str, message: InspectedMessage) -> str:
@@ -114,6 +143,9 @@ def copy_headers(message: InspectedMessage, subject: str, options: ReplayOptions
     """Return the headers of a copy."""
     original = message.headers if options.keep_headers else Headers()
     headers = original.without((*NEVER_COPIED, *options.drop_headers, *PROVENANCE, MESSAGE_ID))
+    for name in options.edits.headers:
+        changed = message.headers.get(name)
+        headers = headers.without((name,)) if changed is None else headers.with_set(name, changed)
     for name, value in options.set_headers:
         headers = headers.with_set(name, value)
     if options.ids is MessageIds.KEEP:
@@ -134,7 +166,9 @@ def copy_headers(message: InspectedMessage, subject: str, options: ReplayOptions
             (HEADER_TIME, format_time(message.time_ns)),
         ):
             headers = headers.with_set(name, value)
-    return headers
+    if options.only is not None and subject != message.subject:
+        headers = headers.with_set(HEADER_SUBJECT, message.subject)
+    return headers.without((MESSAGE_ID,)) if options.only is not None and options.only.direct else headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +215,7 @@ def _rehearse_one(
         changed = options.edits.apply(message, mask(message) if mask is not None else None)
         if changed is None:
             return None
-        subject = target_subject(options.subject, changed)
+        subject = copy_subject(changed, options)
         headers = copy_headers(changed, subject, options, run_id)
     except ValueError as error:
         return Rehearsed(message, "", Headers(), str(error))

@@ -5,6 +5,8 @@ record on disk::
 
     $.customer.name = "Anonymous"      sets a value, making objects on the way
     $.items[*].price = 0               in every item
+    $.total := json.net * 1.19         sets what an expression over the recorded message gives
+    headers.Region := part(subject, 2) the same for a header; nothing removes it
     - $.customer.email                 removes
 """
 
@@ -19,7 +21,8 @@ from memphis_desktop.inspect.decode.exact_json import parse, write
 from memphis_desktop.inspect.decode.model import DecodeError
 from memphis_desktop.inspect.filter import FilterError, JsonPath, parse_filter
 from memphis_desktop.inspect.filter.paths import MISSING, child
-from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.message import InspectedMessage, check_header
+from memphis_desktop.inspect.replay.computed import Computed, ComputeError, Seen
 from memphis_desktop.language import tr
 
 Step = str | int | None
@@ -31,12 +34,23 @@ class EditError(ValueError):
 
 @dataclass(frozen=True)
 class FieldEdit:
-    """One line: a path, and the value it gets; `MISSING` removes it."""
+    """One line.
+
+    Attributes:
+        path: Where, in the payload.
+        value: What stands there afterwards; `MISSING` removes it.
+        header: The header that is set instead; empty for a place in the payload.
+        computed: What works the value out for each message; None when it is the same in all.
+    """
 
     path: JsonPath
     value: Any
+    header: str = ""
+    computed: Computed | None = None
 
     def __str__(self) -> str:
+        if self.computed is not None:
+            return f"{self.path.source} := {self.computed.source}"
         if self.value is MISSING:
             return f"- {self.path.source}"
         return f"{self.path.source} = {write(self.value, None)}"
@@ -46,16 +60,17 @@ def parse_edit(line: str) -> FieldEdit:
     """Read one line; raises EditError."""
     text = line.strip()
     removal = text.startswith("-")
-    path_text, equals, value_text = (text[1:], "", "") if removal else _split(text)
+    path_text, sign, value_text = (text[1:], "", "") if removal else _split(text)
     try:
         path = JsonPath.parse(path_text)
     except ValueError as error:
         raise EditError(str(error)) from None
+    header = _header_name(path)
     if not path.steps:
         raise EditError(tr("{text!r} names no field", text=text[:40]))
     if removal:
-        return FieldEdit(path, MISSING)
-    if not equals or not value_text.strip():
+        return FieldEdit(path, MISSING, header)
+    if not sign or not value_text.strip():
         raise EditError(
             tr(
                 "{text!r} gives no value; write {source} = VALUE, or - {source}",
@@ -63,21 +78,55 @@ def parse_edit(line: str) -> FieldEdit:
                 source=path.source,
             )
         )
+    if sign == ":=":
+        begins = len(text) - len(value_text.lstrip())
+        return FieldEdit(path, MISSING, header, _computed(value_text.strip(), begins))
+    value = _literal(value_text.strip())
+    if header and not isinstance(value, str):
+        raise EditError(tr("a header is a text: quote it, or write {source} := …", source=path.source))
+    if header:
+        check_header(header, value)
+    return FieldEdit(path, value, header)
+
+
+def _header_name(path: JsonPath) -> str:
+    """Return the header that a path names; empty for a place in the payload."""
+    if path.source.startswith("$") or not path.steps or path.steps[0] not in ("headers", "header"):
+        return ""
+    if len(path.steps) != 2 or not isinstance(path.steps[1], str):
+        raise EditError(tr("{source!r} names no header; write headers.NAME", source=path.source))
     try:
-        value = parse(value_text.strip().encode())
+        check_header(path.steps[1], "")
+    except ValueError as error:
+        raise EditError(str(error)) from None
+    return path.steps[1]
+
+
+def _computed(source: str, begins: int) -> Computed:
+    try:
+        return Computed(source)
+    except ComputeError as error:
+        raise EditError(_at(str(error), error.position, begins)) from None
+
+
+def _at(problem: str, position: int | None, begins: int) -> str:
+    """A problem with the place in the line, counted from 1."""
+    if position is None:
+        return problem
+    return tr("{problem} (at character {position})", problem=problem, position=begins + position + 1)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return parse(text.encode())
     except DecodeError as error:
         raise EditError(
-            tr(
-                "{value_text!r} is no JSON value ({error}); quote a text",
-                value_text=value_text.strip()[:40],
-                error=error,
-            )
+            tr("{value_text!r} is no JSON value ({error}); quote a text", value_text=text[:40], error=error)
         ) from None
-    return FieldEdit(path, value)
 
 
 def _split(text: str) -> tuple[str, str, str]:
-    """Split at the first ``=`` outside of a quoted step of the path."""
+    """Split at the first ``=`` or ``:=`` outside of a quoted step of the path."""
     quote = ""
     for position, character in enumerate(text):
         if quote:
@@ -85,13 +134,15 @@ def _split(text: str) -> tuple[str, str, str]:
         elif character in "\"'":
             quote = character
         elif character == "=":
+            if text[position - 1 : position] == ":":
+                return text[: position - 1], ":=", text[position + 1 :]
             return text[:position], "=", text[position + 1 :]
     return text, "", ""
 
 
 @dataclass(frozen=True)
 class Edits:
-    """Everything a replay changes in payloads, and its filter.
+    """Everything a replay changes in payloads and headers line by line, and its filter.
 
     Attributes:
         where: only messages that this filter accepts are sent; empty for all.
@@ -117,7 +168,24 @@ class Edits:
 
     @cached_property
     def _parsed(self) -> tuple[FieldEdit, ...]:
-        return tuple(parse_edit(line) for line in self.fields)
+        parsed = []
+        for number, line in enumerate(self.fields):
+            try:
+                parsed.append(parse_edit(line))
+            except ValueError as error:
+                raise EditError(self._in_line(number, str(error))) from None
+        return tuple(parsed)
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that lines set or remove."""
+        return tuple(edit.header for edit in self._parsed if edit.header)
+
+    def _in_line(self, number: int, problem: str) -> str:
+        """A problem with the number of its line, where there is more than one."""
+        if len(self.fields) == 1:
+            return problem
+        return tr("line {number}: {problem}", number=number + 1, problem=problem)
 
     @cached_property
     def _accepts(self) -> Callable[[InspectedMessage], bool]:
@@ -133,10 +201,11 @@ class Edits:
 
         Args:
             message: The message.
-            seen: What the filter may see of it, where that is not all.
+            seen: What the filter and expressions may see of it, where that is not all.
 
         Raises:
-            EditError: the edit cannot be made: the payload is not JSON, or has no such place.
+            EditError: an edit cannot be made: the payload is not JSON, has no such place, or the expression
+                fails.
         """
         if self.where:
             try:
@@ -146,13 +215,46 @@ class Edits:
                 return None  # what cannot be told is not what was asked for
         if not self.fields:
             return message
+        values = self._values(message, seen)
+        changed = message
+        if any(not edit.header for edit in self._parsed):
+            changed = replace(message, payload=self._edited(message, values))
+        headers = message.headers
+        for edit, value in zip(self._parsed, values, strict=True):
+            if edit.header:
+                without = headers.without((edit.header,))
+                headers = without if value in (None, MISSING) else headers.with_set(edit.header, value)
+        if headers is not message.headers:
+            changed = replace(changed, header_bytes=headers.encode(), _headers=headers)
+        return changed
+
+    def _values(self, message: InspectedMessage, masked: InspectedMessage | None) -> list[Any]:
+        """What each line sets; all expressions see the message as it was recorded."""
+        if all(edit.computed is None for edit in self._parsed):
+            return [edit.value for edit in self._parsed]
+        seen, values = Seen(message, masked), []
+        for number, edit in enumerate(self._parsed):
+            if edit.computed is None:
+                values.append(edit.value)
+                continue
+            try:
+                values.append(edit.computed.header(seen) if edit.header else edit.computed.value(seen))
+            except ComputeError as error:
+                line = self.fields[number]
+                begins = len(line) - len(edit.computed.source)
+                problem = _at(f"{edit.path.source}: {error}", error.position, begins)
+                raise EditError(self._in_line(number, problem)) from None
+        return values
+
+    def _edited(self, message: InspectedMessage, values: list[Any]) -> bytes:
         try:
-            value = parse(message.payload)
+            payload = parse(message.payload)
         except DecodeError as error:
             raise EditError(tr("the payload is no JSON to edit: {error}", error=error)) from None
-        for edit in self._parsed:
-            _edit(value, edit)
-        return replace(message, payload=write(value, None).encode("utf-8", "surrogatepass"))
+        for edit, value in zip(self._parsed, values, strict=True):
+            if not edit.header:
+                _edit(payload, replace(edit, value=value) if edit.computed is not None else edit)
+        return write(payload, None).encode("utf-8", "surrogatepass")
 
 
 def _edit(value: Any, edit: FieldEdit) -> None:

@@ -16,8 +16,9 @@ from typing import Any
 import orjson
 
 from memphis_desktop.cluster.profiles import write_private
-from memphis_desktop.inspect.replay.copies import MessageIds, ReplayOptions
+from memphis_desktop.inspect.replay.copies import MessageIds, OnlyConsumer, ReplayOptions
 from memphis_desktop.inspect.replay.edits import Edits
+from memphis_desktop.inspect.replay.order import ReplayOrder
 from memphis_desktop.inspect.replay.progress import ReplayState
 from memphis_desktop.inspect.replay.run import Checkpoint, ReplayRun
 from memphis_desktop.inspect.replay.sources import BACKUP, file_title, range_title, selected_title
@@ -91,6 +92,8 @@ class RunRecord:
         elapsed: seconds it has been sending.
         reason: why it failed.
         errors: kind, how many, a sample.
+        latencies, latency_total, latency_longest: of acknowledgements, as `Latencies` counts them; seconds.
+        first_sequence, last_sequence: the lowest and the highest of the source that was sent.
     """
 
     run_id: str
@@ -107,9 +110,14 @@ class RunRecord:
     elapsed: float = 0.0
     reason: str = ""
     errors: tuple[tuple[str, int, str], ...] = ()
+    latencies: tuple[tuple[int, int], ...] = ()
+    latency_total: float = 0.0
+    latency_longest: float = 0.0
+    first_sequence: int | None = None
+    last_sequence: int | None = None
 
-    def updated(self, run: ReplayRun, now_ns: int) -> RunRecord:
-        """Return the record as the run stands now."""
+    def updated(self, run: ReplayRun, now_ns: int, elapsed: float = 0.0) -> RunRecord:
+        """Return the record as the run stands now, which was sending for `elapsed` seconds before."""
         progress = run.progress
         return replace(
             self,
@@ -117,14 +125,23 @@ class RunRecord:
             checkpoint=run.checkpoint,
             stored={stream: SequenceSet(found.ranges()) for stream, found in run.stored_in.items()},
             updated_ns=now_ns,
-            elapsed=progress.elapsed,
+            elapsed=elapsed + progress.elapsed,
             reason=progress.reason,
             errors=progress.errors,
+            latencies=run.latencies.steps(),
+            latency_total=run.latencies.total,
+            latency_longest=run.latencies.longest,
+            first_sequence=run.first_sequence,
+            last_sequence=run.last_sequence,
         )
 
     def undone(self, now_ns: int) -> RunRecord:
         """Return the record after everything it stored was removed."""
         return replace(self, state=ReplayState.UNDONE, stored={}, updated_ns=now_ns)
+
+
+# What records of the first versions do not have.
+_SINCE_1 = ("latencies", "latency_total", "latency_longest", "first_sequence", "last_sequence")
 
 
 def to_json(record: RunRecord) -> dict[str, Any]:
@@ -133,10 +150,12 @@ def to_json(record: RunRecord) -> dict[str, Any]:
     values |= {"elapsed": record.elapsed, "reason": record.reason, "state": record.state.value}
     values["source"] = asdict(record.source)
     values["source_at"], values["target_at"] = asdict(record.source_at), asdict(record.target_at)
-    values["options"] = asdict(record.options) | {"ids": record.options.ids.value}
+    options = record.options
+    values["options"] = asdict(options) | {"ids": options.ids.value, "order": options.order.value}
     values["checkpoint"] = asdict(record.checkpoint)
     values["stored"] = {stream: found.ranges() for stream, found in record.stored.items()}
     values["errors"] = record.errors
+    values |= {name: getattr(record, name) for name in _SINCE_1}
     return values
 
 
@@ -146,6 +165,8 @@ def from_json(values: Mapping[str, Any]) -> RunRecord:
     source["sequences"] = tuple(int(sequence) for sequence in source.get("sequences", ()))
     options = dict(values["options"])
     options["ids"] = MessageIds(options["ids"])
+    options["order"] = ReplayOrder(options.get("order", ReplayOrder.OLDEST.value))
+    options["only"] = OnlyConsumer(**options["only"]) if options.get("only") else None
     edits = options.get("edits") or {}
     options["edits"] = Edits(str(edits.get("where", "")), tuple(map(str, edits.get("fields", ()))))
     options["set_headers"] = tuple((str(name), str(value)) for name, value in options.get("set_headers", ()))
@@ -169,6 +190,11 @@ def from_json(values: Mapping[str, Any]) -> RunRecord:
         elapsed=float(values["elapsed"]),
         reason=str(values["reason"]),
         errors=tuple((str(kind), int(count), str(text)) for kind, count, text in values["errors"]),
+        latencies=tuple((int(step), int(count)) for step, count in values.get("latencies", ())),
+        latency_total=float(values.get("latency_total", 0.0)),
+        latency_longest=float(values.get("latency_longest", 0.0)),
+        first_sequence=values.get("first_sequence"),
+        last_sequence=values.get("last_sequence"),
     )
 
 
@@ -235,6 +261,7 @@ class _Keeper:
         self._run = run
         self._store = store
         self._now_ns = now_ns
+        self._elapsed = record.elapsed  # before an interruption
         self._told = False
         self._lock = asyncio.Lock()
 
@@ -252,7 +279,7 @@ class _Keeper:
 
     async def save(self) -> None:
         async with self._lock:
-            self.record = self.record.updated(self._run, self._now_ns())
+            self.record = self.record.updated(self._run, self._now_ns(), self._elapsed)
             try:
                 await asyncio.to_thread(self._store.save, self.record)
             except OSError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.mask import Mask
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.replay.copies import HEADER_RUN, HEADER_SEQUENCE, HEADER_STREAM
+from memphis_desktop.inspect.replay.latency import Latencies
+from memphis_desktop.inspect.replay.order import ReplayOrder
 from memphis_desktop.inspect.replay.records import RunRecord, SourceRecord
 from memphis_desktop.inspect.replay.run import ReplayRun
 from memphis_desktop.inspect.replay.sources import (
@@ -31,6 +33,7 @@ from memphis_desktop.inspect.replay.sources import (
 )
 from memphis_desktop.inspect.sequences import SequenceSet
 from memphis_desktop.language import tr
+from memphis_desktop.protocol.subjects import is_valid
 
 log = logging.getLogger(__name__)
 
@@ -86,26 +89,38 @@ async def reopened(record: RunRecord, reader: MessageReader | None) -> tuple[Rep
         return FileMessages(Path(source.path), source.count), checkpoint.taken
     if reader is None:
         raise ValueError("a station is read with a reader")
-    first = checkpoint.sequence
     if source.kind == "selected":
-        rest = source.sequences
-        if first is not None:
-            rest = _from(rest, first)
-        return SelectedMessages(reader, rest, source.count), 0
-    first = source.first if first is None else first
-    if first > source.last:
-        return SelectedMessages(reader, (), source.count), 0
-    if reader.bounds.last < first:
-        raise ReadError(404, 0, tr("the messages that are left are not in the station any more"))
-    return MessageRange(reader, max(first, reader.bounds.first), source.last, source.subject, source.count), 0
+        return SelectedMessages(reader, _rest_of(record), source.count), 0
+    return _range_left(record, reader), 0
 
 
-def _from(sequences: tuple[int, ...], first: int) -> tuple[int, ...]:
-    """Return what of a selection comes from `first` on; its last message settled was the one before that."""
-    if first in sequences:
-        return sequences[sequences.index(first) :]
-    before = first - 1
+def _rest_of(record: RunRecord) -> tuple[int, ...]:
+    """Return what of a selection is left; its last message settled was the one before the checkpoint's."""
+    sequences, at, step = record.source.sequences, record.checkpoint.sequence, record.options.order.step
+    if at is None:
+        return sequences
+    if at in sequences:
+        return sequences[sequences.index(at) :]
+    before = at - step
     return sequences[sequences.index(before) + 1 :] if before in sequences else ()
+
+
+def _range_left(record: RunRecord, reader: MessageReader) -> ReplaySource:
+    """Return what of a range is left, in the order of the run; raises ReadError when it is gone."""
+    source, at, order = record.source, record.checkpoint.sequence, record.options.order
+    first, last, begin = source.first, source.last, None
+    if at is not None and order is ReplayOrder.OLDEST:
+        first = at
+    elif at is not None and order is ReplayOrder.NEWEST:
+        last = at
+    elif at is not None:
+        begin = record.checkpoint.subject, at
+    if first > last:
+        return SelectedMessages(reader, (), source.count)
+    if reader.bounds.last < first or last < reader.bounds.first:
+        raise ReadError(404, 0, tr("the messages that are left are not in the station any more"))
+    first = max(first, reader.bounds.first)
+    return MessageRange(reader, first, last, source.subject, source.count, order, begin)
 
 
 async def copies_behind(
@@ -126,9 +141,10 @@ async def copies_behind(
         ReadError: the target cannot be read.
     """
     found: dict[tuple[str, int], tuple[str, int]] = {}
-    if not record.options.provenance or record.options.file:
+    only = record.options.only
+    if not record.options.provenance or record.options.file or (only is not None and only.direct):
         return found
-    pattern = subject_pattern(record.options.subject)
+    pattern = subject_pattern((only.subject if only is not None else "") or record.options.subject)
     unrecorded = [
         name for name in await _streams_of(client, api_prefix, pattern) if name not in record.stored
     ]
@@ -154,6 +170,16 @@ def subject_pattern(template: str) -> str:
             return ".".join([*tokens, ">"])
         tokens.append("*" if "{" in token else token)
     return ".".join(tokens)
+
+
+def copy_patterns(template: str, originals: Sequence[str]) -> list[str]:
+    """Return patterns that cover the copies of messages with such subjects, as closely as can be told."""
+    text = template.strip()
+    if text.count("{") == 1 and "{subject}" in text.split("."):
+        patterns = [text.replace("{subject}", original) for original in originals]
+        if all(is_valid(pattern.encode()) for pattern in patterns):
+            return patterns
+    return [subject_pattern(text)]
 
 
 async def _streams_of(client: Client, api_prefix: str, pattern: str) -> list[str]:
@@ -211,4 +237,9 @@ def resumed_run(
         mask=mask,
     )
     run.stored_in = {stream: SequenceSet(stored.ranges()) for stream, stored in record.stored.items()}
+    run.take_record(
+        record.errors,
+        Latencies(record.latencies, record.latency_total, record.latency_longest),
+        (record.first_sequence, record.last_sequence),
+    )
     return run

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +22,15 @@ from memphis_desktop.inspect.files import FileProblem
 from memphis_desktop.inspect.mask import Mask
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError
-from memphis_desktop.inspect.replay.copies import ReplayOptions, copy_headers, target_subject
+from memphis_desktop.inspect.replay.copies import ReplayOptions, copy_headers, copy_subject
+from memphis_desktop.inspect.replay.direct_target import DirectTarget
 from memphis_desktop.inspect.replay.file_target import FileTarget
+from memphis_desktop.inspect.replay.latency import Latencies
+from memphis_desktop.inspect.replay.order import ReplayOrder
 from memphis_desktop.inspect.replay.progress import ReplayProgress, ReplayState
 from memphis_desktop.inspect.replay.sources import ReplaySource
 from memphis_desktop.inspect.sequences import SequenceSet
-from memphis_desktop.language import tr_count
+from memphis_desktop.language import tr, tr_count
 
 RATE_WINDOW = 5.0  # seconds over which the shown rate is taken
 BURST_SECONDS = 0.01  # a paced run sends what is due in steps of this length
@@ -54,7 +57,8 @@ class Checkpoint:
     Attributes:
         taken: messages of the source settled from its beginning on, with no gap.
         sequence: the source sequence to go on from; None before the first message.
-        stored, duplicates, failed, sent_bytes: the counts by then, those behind a gap included.
+        stored, duplicates, failed, sent_bytes, left_out: the counts by then, those behind a gap included.
+        subject: the subject that sequence is on, where the run goes subject by subject.
     """
 
     taken: int = 0
@@ -63,6 +67,11 @@ class Checkpoint:
     duplicates: int = 0
     failed: int = 0
     sent_bytes: int = 0
+    left_out: int = 0
+    subject: str = ""
+
+
+Target = Publisher | FileTarget | DirectTarget
 
 
 # Copies that are in the target already: origin (stream, sequence) to place (stream, sequence).
@@ -104,6 +113,9 @@ class ReplayRun:
         self.run_id = run_id
         self.stored_in: dict[str, SequenceSet] = {}
         self.started_at_ns = 0
+        self.latencies = Latencies()
+        self.first_sequence: int | None = None  # of the source: the lowest and the highest that was sent
+        self.last_sequence: int | None = None
         self.keep_place: Callable[[], Awaitable[None]] | None = None  # of who keeps a record of the run
         self._client = client
         self._mask = mask
@@ -117,6 +129,7 @@ class ReplayRun:
             duplicates=self._before.duplicates,
             failed=self._before.failed,
             sent_bytes=self._before.sent_bytes,
+            left_out=self._before.left_out,
         )
         self._rate = options.rate
         self._resumed = asyncio.Event()
@@ -126,12 +139,34 @@ class ReplayRun:
         self._ended: float | None = None
         self._recent: deque[tuple[float, int]] = deque()
         self._ack_seconds: float | None = None
-        self._open: OrderedDict[int, int] = OrderedDict()  # places in the source not settled yet: sequences
-        self._next_sequence = self._before.sequence
+        # Places in the source that are not settled yet: sequences and subjects.
+        self._open: OrderedDict[int, tuple[int, str]] = OrderedDict()
+        self._next: tuple[int | None, str] = self._before.sequence, self._before.subject
         self._pace_start = 0.0
         self._pace_sent = 0
         self._pace_bytes = 0
         self._pace_origin: int | None = None
+        self._pace_subject = ""
+        self._recorded_from = 0.0
+
+    def take_record(
+        self,
+        errors: Iterable[tuple[str, int, str]],
+        latencies: Latencies,
+        sent: tuple[int | None, int | None],
+    ) -> None:
+        """Go on from what was told of the run before it was interrupted.
+
+        Args:
+            errors: Kind, how many, a sample.
+            latencies: Of its acknowledgements.
+            sent: The lowest and the highest sequence of the source that it sent.
+        """
+        for kind, count, sample in errors:
+            self._counts.errors[kind] = count
+            self._counts.samples[kind] = sample
+        self.latencies = latencies
+        self.first_sequence, self.last_sequence = sent
 
     # -- steering ----------------------------------------------------------------------------------
 
@@ -169,12 +204,19 @@ class ReplayRun:
     def checkpoint(self) -> Checkpoint:
         """Where to resume: the first message of the source whose fate is not known."""
         counts = self._counts
+        taken, place = self._before.taken + counts.taken, self._next
         if self._open:
-            position, sequence = next(iter(self._open.items()))
-            place: tuple[int, int | None] = position, sequence
-        else:
-            place = self._before.taken + counts.taken, self._next_sequence
-        return Checkpoint(*place, counts.stored, counts.duplicates, counts.failed, counts.sent_bytes)
+            taken, place = next(iter(self._open.items()))
+        return Checkpoint(
+            taken,
+            place[0],
+            counts.stored,
+            counts.duplicates,
+            counts.failed,
+            counts.sent_bytes,
+            counts.left_out,
+            place[1] if self.options.order is ReplayOrder.SUBJECTS else "",
+        )
 
     @property
     def progress(self) -> ReplayProgress:
@@ -240,9 +282,14 @@ class ReplayRun:
             raise
         return self.progress
 
-    def _target(self) -> Publisher | FileTarget:
-        if self.options.file:
-            return FileTarget(Path(self.options.file), self._settle)
+    def _target(self) -> Target:
+        options = self.options
+        if options.file:
+            return FileTarget(Path(options.file), self._settle)
+        if options.only is not None and options.only.direct:
+            return DirectTarget(
+                self._client, self._settle, at_once=options.max_in_flight, timeout=options.timeout
+            )
         return Publisher(
             self._client,
             self._settle,
@@ -254,40 +301,38 @@ class ReplayRun:
         self._ended = time.monotonic()
         self._state = state
 
-    async def _send_all(self, publisher: Publisher | FileTarget) -> None:
+    async def _send_all(self, publisher: Target) -> None:
         messages = self.source.read(self._after)
         try:
             async for message in messages:
                 await self._resumed.wait()
                 if self._cancelled or self._reason:
                     return
-                await self._wait_for_turn(message)
+                await self._wait_for_turn(message, publisher)
                 if self._cancelled:
                     return
                 position = self._before.taken + self._counts.taken
                 self._counts.taken += 1
-                self._open[position] = message.sequence
-                self._next_sequence = message.sequence + 1
+                self._open[position] = message.sequence, message.subject
+                self._next = message.sequence + self.options.order.step, message.subject
                 await self._send_one(publisher, message, position)
                 if not self.stored_in and self._counts.sent <= _FIRST_ONES:
                     await self._note_station(publisher)
         finally:
             await messages.aclose()  # type: ignore[attr-defined]
 
-    async def _note_station(self, publisher: Publisher | FileTarget) -> None:
+    async def _note_station(self, publisher: Target) -> None:
         """Have the station of the first copy in the record before there are more.
 
         A run that is killed looks for its copies where its record says that it stored some.
         """
-        if self.keep_place is None or isinstance(publisher, FileTarget):
+        if self.keep_place is None or not isinstance(publisher, Publisher):
             return
         await publisher.drain()
         if self.stored_in:
             await self.keep_place()
 
-    async def _send_one(
-        self, publisher: Publisher | FileTarget, message: InspectedMessage, position: int
-    ) -> None:
+    async def _send_one(self, publisher: Target, message: InspectedMessage, position: int) -> None:
         found = self._found.get((message.stream, message.sequence))
         if found is not None:
             self._open.pop(position, None)
@@ -303,11 +348,15 @@ class ReplayRun:
                 self._open.pop(position, None)
                 self._counts.left_out += 1
                 return
-            subject = target_subject(self.options.subject, changed)
+            subject = copy_subject(changed, self.options)
             headers = copy_headers(changed, subject, self.options, self.run_id)
         except ValueError as error:
-            self._settle(position, PublishError("invalid", str(error)))
+            text = tr(
+                "message {sequence}: {problem}", sequence=words.sequence(message.sequence), problem=error
+            )
+            self._settle(position, PublishError("invalid", text))
             return
+        self._note_sequence(message.sequence)
         self._counts.sent += 1
         self._counts.sent_bytes += changed.size
         now = time.monotonic()
@@ -317,6 +366,11 @@ class ReplayRun:
             await publisher.take(position, changed, subject, headers)
         else:
             await publisher.publish(position, subject, changed.payload, headers)
+
+    def _note_sequence(self, sequence: int) -> None:
+        first, last = self.first_sequence, self.last_sequence
+        self.first_sequence = sequence if first is None else min(first, sequence)
+        self.last_sequence = sequence if last is None else max(last, sequence)
 
     def _settle(self, position: int, result: Acknowledgement | PublishError) -> None:
         counts = self._counts
@@ -335,6 +389,8 @@ class ReplayRun:
                     problem=result,
                 )
             return
+        if result.stream:
+            self.latencies.add(result.seconds)
         self._ack_seconds = (
             result.seconds if self._ack_seconds is None else self._ack_seconds * 0.9 + result.seconds * 0.1
         )
@@ -353,13 +409,15 @@ class ReplayRun:
         self._pace_bytes = 0
         self._pace_origin = None
 
-    async def _wait_for_turn(self, message: InspectedMessage) -> None:
+    async def _wait_for_turn(self, message: InspectedMessage, publisher: Target) -> None:
         """Wait until this message is due by the rate or by the spacing of the originals."""
         while not self._cancelled:
             due = self._due(message)
             wait = due - time.monotonic()
             if wait < BURST_SECONDS:
                 break
+            if isinstance(publisher, DirectTarget):
+                await publisher.drain()  # while there is nothing else to do
             await asyncio.sleep(min(wait, 0.1))  # short, so that a change of rate or a cancel takes hold
             await self._resumed.wait()
         self._pace_sent += 1
@@ -373,8 +431,22 @@ class ReplayRun:
             due = max(due, self._pace_start + self._pace_bytes / self.options.bytes_rate)
         pace = self.options.original_pace
         if pace is not None:
-            if self._pace_origin is None:
-                self._pace_origin = message.time_ns
-                self._pace_start = time.monotonic() if self._rate is None else self._pace_start
-            due = max(due, self._pace_start + (message.time_ns - self._pace_origin) / 1e9 / pace)
+            due = max(due, self._recorded_start(message) + self._since_origin(message) / pace)
         return due
+
+    def _recorded_start(self, message: InspectedMessage) -> float:
+        """When the message came, or comes, from which recorded pauses are counted: the first one.
+
+        Subject by subject it is the first one of each subject, whose times lie before those of the last.
+        """
+        by_subject = self.options.order is ReplayOrder.SUBJECTS and message.subject != self._pace_subject
+        if self._pace_origin is None or by_subject:
+            begin = self._pace_origin is None and self._rate is not None
+            self._pace_origin, self._pace_subject = message.time_ns, message.subject
+            self._recorded_from = self._pace_start if begin else time.monotonic()
+        return self._recorded_from
+
+    def _since_origin(self, message: InspectedMessage) -> float:
+        """Recorded seconds from the origin to a message, in the order of the run."""
+        assert self._pace_origin is not None  # set before this is asked
+        return (message.time_ns - self._pace_origin) / 1e9 * self.options.order.step

@@ -79,6 +79,7 @@ class RecordedRun:
             stored=checkpoint.stored,
             duplicates=checkpoint.duplicates,
             failed=checkpoint.failed,
+            left_out=checkpoint.left_out,
             sent_bytes=checkpoint.sent_bytes,
             elapsed=record.elapsed,
             errors=record.errors,

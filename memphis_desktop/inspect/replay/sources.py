@@ -13,10 +13,13 @@ from memphis_desktop.inspect.backup_reader import is_backup, summary
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.files import messages_of
 from memphis_desktop.inspect.message import InspectedMessage
+from memphis_desktop.inspect.page_cache import Page
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
+from memphis_desktop.inspect.replay.order import ReplayOrder
 from memphis_desktop.language import tr, tr_count
 
 READ_ROWS = 500
+MAX_SUBJECTS = 100_000  # of a replay subject by subject: their names are held in memory
 BACKUP = "backup of "  # begins the description of a backup
 
 
@@ -63,7 +66,10 @@ class ReplaySource(Protocol):
 
 @dataclass(frozen=True)
 class SelectedMessages:
-    """Messages chosen by hand, read again one by one (they may have been evicted or removed meanwhile)."""
+    """Messages chosen by hand, read again one by one (they may have been evicted or removed meanwhile).
+
+    Their order is that of `sequences`.
+    """
 
     reader: MessageReader
     sequences: tuple[int, ...]
@@ -160,7 +166,8 @@ class FileMessages:
 class MessageRange:
     """Every message from one sequence to another, the server filtering by subject.
 
-    The end is fixed when the range is made, so a replay into its own source ends.
+    Both ends are fixed when the range is made, so a replay into its own source ends. Subject by subject, what
+    comes before `begin` (a subject and the sequence on it) is left out.
     """
 
     reader: MessageReader
@@ -168,10 +175,17 @@ class MessageRange:
     last: int
     subject: str | None = None
     count: int | None = None
+    order: ReplayOrder = ReplayOrder.OLDEST
+    begin: tuple[str, int] | None = None
 
     @classmethod
     async def counted(
-        cls, reader: MessageReader, first: int, last: int, subject: str | None = None
+        cls,
+        reader: MessageReader,
+        first: int,
+        last: int,
+        subject: str | None = None,
+        order: ReplayOrder = ReplayOrder.OLDEST,
     ) -> MessageRange:
         """Return a range within the stream's bounds that knows how many messages it holds, where the server
         can tell.
@@ -188,7 +202,7 @@ class MessageRange:
             count = await reader.matching_from(first, subject) - await reader.matching_from(last + 1, subject)
         elif subject is None and not bounds.deleted:
             count = last - first + 1
-        return cls(reader, first, last, subject, count)
+        return cls(reader, first, last, subject, count, order)
 
     @property
     def description(self) -> str:
@@ -205,26 +219,67 @@ class MessageRange:
         return self.count
 
     async def read(self, after: int) -> AsyncIterator[InspectedMessage]:
-        position, skipped = self.first, 0
-        pending: asyncio.Task[object] | None = None
+        skipped = 0
+        messages = self._in_order()
         try:
-            pending = self._page(position)
+            async for message in messages:
+                skipped += 1
+                if skipped > after:
+                    yield message
+        finally:
+            await messages.aclose()  # type: ignore[attr-defined]
+
+    async def _in_order(self) -> AsyncIterator[InspectedMessage]:
+        if self.order is not ReplayOrder.SUBJECTS:
+            pages = self._pages(self.subject, self.first, self.last)
+            try:
+                async for message in pages:
+                    yield message
+            finally:
+                await pages.aclose()  # type: ignore[attr-defined]
+            return
+        for subject in await self._subjects():
+            first = self.first
+            if self.begin is not None and subject == self.begin[0]:
+                first = max(first, self.begin[1])
+            pages = self._pages(subject, first, self.last)
+            try:
+                async for message in pages:
+                    yield message
+            finally:
+                await pages.aclose()  # type: ignore[attr-defined]
+
+    async def _subjects(self) -> list[str]:
+        """The subjects of the range by name, from where it begins; raises ReadError for too many."""
+        subjects = await self.reader.subjects(self.subject or ">", MAX_SUBJECTS)
+        if subjects is None:
+            limit = words.integer(MAX_SUBJECTS)
+            text = tr("there are more than {limit} subjects: choose fewer, or another order", limit=limit)
+            raise ReadError(0, 0, text)
+        begin = self.begin[0] if self.begin is not None else ""
+        return sorted(subject for subject in subjects if subject >= begin)
+
+    async def _pages(self, subject: str | None, first: int, last: int) -> AsyncIterator[InspectedMessage]:
+        backward = self.order is ReplayOrder.NEWEST
+        position = last if backward else first
+        pending: asyncio.Task[Page] | None = None
+        try:
+            pending = self._page(position, subject)
             while pending is not None:
                 page = await pending
                 pending = None
-                position = page.last + 1  # type: ignore[attr-defined]
-                messages = page.messages  # type: ignore[attr-defined]
-                if position <= self.last and messages:
-                    pending = self._page(position)  # the next page travels while this one is sent
-                for message in messages:
-                    if message.sequence > self.last:
+                position = page.first - 1 if backward else page.last + 1
+                more = page.messages or (backward and page.first <= page.last)  # backward, some hold nothing
+                if first <= position <= last and more:
+                    pending = self._page(position, subject)  # travels while this one is sent
+                for message in reversed(page.messages) if backward else page.messages:
+                    if not first <= message.sequence <= last:
                         return
-                    skipped += 1
-                    if skipped > after:
-                        yield message
+                    yield message
         finally:
             if pending is not None:
                 pending.cancel()
 
-    def _page(self, position: int) -> asyncio.Task[object]:
-        return asyncio.ensure_future(self.reader.forward(position, READ_ROWS, self.subject))
+    def _page(self, position: int, subject: str | None) -> asyncio.Task[Page]:
+        read = self.reader.backward if self.order is ReplayOrder.NEWEST else self.reader.forward
+        return asyncio.ensure_future(read(position, READ_ROWS, subject))

@@ -35,9 +35,9 @@ from memphis_desktop.cluster.dead_letters.letters import (
     payload_shape,
 )
 from memphis_desktop.cluster.dead_letters.names import station_matches
-from memphis_desktop.cluster.dead_letters.one_consumer import NotPossible, plan_for
 from memphis_desktop.cluster.dead_letters.resend import Fate, ResendOptions, ResendRun, exact_command
 from memphis_desktop.cluster.failures import ReadOnlyConnection
+from memphis_desktop.cluster.one_consumer import NotPossible, plan_for
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.server_process import ServerProcess

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from memphis_desktop import replay_options
-from memphis_desktop.inspect.replay import Edits, MessageIds, ReplayOptions, command
+from memphis_desktop.inspect.replay import Edits, MessageIds, ReplayOptions, ReplayOrder, command
 from memphis_desktop.inspect.replay.command_line import command_line
 from memphis_desktop.inspect.replay.records import Place, RunRecord, SourceRecord
 
@@ -32,6 +32,11 @@ ALL = ReplayOptions(
     [
         (SourceRecord("range", "", "orders", 3, 90, "orders.*"), THERE, ALL),
         (SourceRecord("range", "", "orders", 3, 90), HERE, ReplayOptions(original_pace=2.0)),
+        (
+            SourceRecord("range", "", "orders", 3, 90),
+            HERE,
+            ReplayOptions(order=ReplayOrder.NEWEST, edits=Edits("", ("$.a := json.b + 1",))),
+        ),
         (SourceRecord("range", "", "orders", 1, 9), HERE, ReplayOptions(file="/tmp/x y.ndjson")),
         (SourceRecord("file", "", path="/tmp/a b.mdump"), THERE, ALL),
     ],

@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.cluster.dead_letters.later import Order
 from memphis_desktop.cluster.dead_letters.letters import DeadLetter, LetterKind, Presence
-from memphis_desktop.cluster.dead_letters.one_consumer import ConsumerPlan, NotPossible, plan_for
 from memphis_desktop.cluster.dead_letters.resend import (
     DEFAULT_CAP,
     Fate,
@@ -30,6 +29,7 @@ from memphis_desktop.cluster.dead_letters.resend import (
     command_lines,
 )
 from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.cluster.one_consumer import ConsumerPlan, NotPossible, plan_for
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.publishing import PublishError, check_subject
 from memphis_desktop.language import tr, tr_count
