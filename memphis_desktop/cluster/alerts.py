@@ -63,7 +63,8 @@ class Signal:
 
     Attributes:
         title: What it is.
-        unit: ``s``, ``messages``, ``/s``, ``%`` or empty; the threshold is in it.
+        unit: ``s``, ``d``, ``messages``, ``/s``, ``%`` or empty; the threshold is in it. A key, sent to
+            webhooks as it is; the window has words for it.
         measure: Takes a snapshot, gives the values.
         below: The rule holds below the threshold instead of above.
     """

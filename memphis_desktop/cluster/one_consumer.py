@@ -187,9 +187,7 @@ def _private_subject(
 def _told(changes: Sequence[Action]) -> str:
     """What is changed before anything can be sent."""
     if len(changes) > 1:
-        return tr(
-            "Before that, it is added to the station's subjects and the consumer's filters, to stay."
-        )
+        return tr("Before that, it is added to the station's subjects and the consumer's filters, to stay.")
     if "CONSUMER" in changes[0].suffix:
         return tr("Before that, it is added to the consumer's filters, and stays there.")
     return tr("Before that, it is added to the station's subjects, and stays there.")

@@ -14,8 +14,14 @@ The catalogs are `catalogs/CODE.po`; `python3 dev.py translate` brings them up t
 from __future__ import annotations
 
 import gettext
+import re
+import string
+
+from memphis_desktop.language import figures
 
 ENGLISH = "en"
+
+_FORMAT = re.compile(r"\{\w+:")  # a value with a format of its own
 
 _catalog: gettext.NullTranslations = gettext.NullTranslations()
 _code = ENGLISH
@@ -39,7 +45,7 @@ def tr(text: str, /, **values: object) -> str:
     braces or percent signs they have stay what they are.
     """
     found = _catalog.gettext(text)
-    return found.format(**values) if values else found
+    return _filled(found, values) if values else found
 
 
 def tr_count(one: str, many: str, count: int, /, **values: object) -> str:
@@ -48,7 +54,7 @@ def tr_count(one: str, many: str, count: int, /, **values: object) -> str:
     `{count}` in it is the number, or what `values` gives under that name when it is to be written another
     way (``tr_count("{count} message", "{count} messages", n, count=integer(n))``).
     """
-    return _catalog.ngettext(one, many, count).format(**{"count": count, **values})
+    return _filled(_catalog.ngettext(one, many, count), {"count": count, **values})
 
 
 def tr_in(context: str, text: str, /, **values: object) -> str:
@@ -57,4 +63,24 @@ def tr_in(context: str, text: str, /, **values: object) -> str:
     `context` tells translators which: ``tr_in("state", "Open")`` beside ``tr("Open")`` on a button.
     """
     found = _catalog.pgettext(context, text)
-    return found.format(**values) if values else found
+    return _filled(found, values) if values else found
+
+
+def _filled(text: str, values: dict[str, object]) -> str:
+    """A text with its values put in; numbers with a format are written in the style of `figures`."""
+    if _FORMAT.search(text):
+        return _FIGURES.vformat(text, (), values)
+    return text.format(**values)
+
+
+class _Figures(string.Formatter):
+    """Formats as Python does, but for the signs between thousands and before a fraction."""
+
+    def format_field(self, value: object, spec: str) -> str:
+        if spec == "," and isinstance(value, int):
+            return figures.integer(value)
+        written = str(format(value, spec))
+        return figures.decimal(written) if isinstance(value, float) else written
+
+
+_FIGURES = _Figures()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from nats.js.api import StreamConfig, StreamSource
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog
 
 from memphis_desktop import app, folders
@@ -24,6 +25,7 @@ from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.replay import ReplayScreen
 from memphis_desktop.ui.screens.replay.dialog import ReplayDialog, open_replay
 from memphis_desktop.ui.screens.replay.dry_run import DryRunDialog
+from memphis_desktop.ui.screens.replay.rate_slider import NO_LIMIT, position_of, rate_at
 from tests.clients import backup
 from tests.clients.test_backup_reader import saved
 from tests.conftest import Connect
@@ -231,6 +233,90 @@ async def test_a_replay_into_production_asks_for_its_name(
     assert not dialog.isVisible()
     entry = await until(lambda: workspace.current_screen.runs.entries, "the run")
     await until(lambda: entry[0].progress.state is ReplayState.DONE, "its end")
+
+
+async def test_one_consumer_gets_worked_out_copies_newest_first_and_a_report_is_saved(
+    any_server: ServerProcess, connect: Connect, open_window: OpenWindow, until: Until, tmp_path: Path
+) -> None:
+    """What is changed for it is said before; one that cannot be reached alone is refused."""
+    client, workspace, _ = await prepared(any_server, connect, open_window, until)
+    jetstream = client.jetstream()
+    for name in ("audit", "billing"):
+        await jetstream.add_consumer("orders", durable_name=name, filter_subject="orders.new")
+    dialog = open_replay(workspace.context, workspace.window(), "orders")
+    await until(dialog.isVisible, "the dialog")
+    await until(lambda: dialog.consumer_box.count() == 3, "the consumers")
+    dialog.consumer_box.setCurrentText("Only billing of orders")
+    await until(lambda: "which only billing takes" in dialog.target.consumer_note.text(), "the plan")
+    dialog.order_box.setCurrentText("Newest first")
+    dialog.pace_box.setCurrentIndex(3)
+    assert dialog.pace.note.text() == "The recorded pauses are kept, backwards."
+    dialog.pace_box.setCurrentIndex(0)
+    dialog.edits_field.setPlainText("$.twice := json.n * ")
+    dialog.accept()
+    assert "(at character 20)" in dialog.error.text()
+    dialog.edits_field.setPlainText("$.twice := json.n * 2\nheaders.X-Half := json.n / 2")
+    dialog.show_dry_run()
+    dry = await until(lambda: dialog.findChild(DryRunDialog), "the dry run")
+    assert dry.table.rows()[0].subject == "memphis-desktop.resend.orders.billing"
+    assert json.loads(dry.table.rows()[0].payload)["twice"] == 2 * (COUNT - 1)
+    model = dry.table.view.model()
+    assert any("X-Half: 149.5" in str(model.index(0, column).data()) for column in range(model.columnCount()))
+    dry.close()
+    dialog.accept()
+    screen = workspace.current_screen
+    entry = await until(lambda: screen.panel.entry, "the run")
+    await until(lambda: entry.progress.state is ReplayState.DONE, "its end")
+    pending = [(await jetstream.consumer_info("orders", name)).num_pending for name in ("audit", "billing")]
+    assert pending == [COUNT, 2 * COUNT]
+    assert json.loads((await jetstream.get_msg("orders", COUNT + 1)).data)["n"] == COUNT - 1
+    await screen.write_report(entry, tmp_path / "run.json")
+    told = json.loads((tmp_path / "run.json").read_text())
+    assert (told["state"], told["counts"]["stored"], told["options"]["order"]) == ("done", COUNT, "newest")
+    screen.again()
+    again = await until(lambda: shown(ReplayDialog), "the same dialog")
+    await until(lambda: again.target.plan is not None, "the plan")
+    assert again.order_box.currentText() == "Newest first"
+    await jetstream.add_consumer("orders", durable_name="everything")
+    again.target_field.setText("orders.{sequence}")
+    await until(lambda: "everything takes every subject" in again.target.consumer_note.text(), "the refusal")
+    again.accept()
+    assert "everything takes every subject" in again.error.text()
+    again.reject()
+
+
+async def test_the_throttle_is_a_slider_and_a_number(
+    broker: ServerProcess, connect: Connect, open_window: OpenWindow, until: Until, qtbot: Any
+) -> None:
+    """Both show one rate, which takes hold at once; keys do."""
+    _, workspace, _ = await prepared(broker, connect, open_window, until)
+    dialog = open_replay(workspace.context, workspace.window(), "orders")
+    await until(dialog.isVisible, "the dialog")
+    dialog.target_field.setText("copy.{subject}")
+    dialog.pace_box.setCurrentIndex(1)
+    dialog.rate_box.setValue(10)
+    dialog.accept()
+    panel = workspace.current_screen.panel
+    entry = await until(lambda: panel.entry, "the run")
+    assert (panel.rate_box.value(), panel.rate_slider.value()) == (10, 20)
+    panel.rate_slider.setFocus()
+    qtbot.keyClick(panel.rate_slider, Qt.Key.Key_PageUp)
+    assert (entry.run.rate, panel.rate_box.value()) == (100, 100)
+    assert panel.rate_slider.accessibleDescription() == "100 messages/s"
+    panel.rate_box.setValue(25)
+    assert (entry.run.rate, panel.rate_slider.value()) == (25, position_of(25))
+    qtbot.keyClick(panel.rate_slider, Qt.Key.Key_End)
+    assert entry.run.rate is None
+    await until(lambda: entry.progress.state is ReplayState.DONE, "its end")
+    await until(lambda: not panel.rate_slider.isEnabled(), "its end in the panel")
+
+
+def test_slider_positions_are_rates_one_would_type() -> None:
+    """And back; from one a second to a million."""
+    assert [rate_at(position) for position in (0, 20, 26, 60, 120, NO_LIMIT)] == [1, 10, 20, 1000, 1e6, None]
+    for position in range(10, NO_LIMIT + 1):
+        assert position_of(rate_at(position)) == position
+    assert position_of(0.1) == 0
 
 
 async def _yes(*_: object) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from memphis_desktop import language, start_language
-from memphis_desktop.language import tr, tr_count, tr_in
+from memphis_desktop.language import figures, tr, tr_count, tr_in
 
 
 class Polish(gettext.NullTranslations):
@@ -39,6 +39,20 @@ def test_english_is_what_the_code_says() -> None:
 def test_values_are_never_read_as_templates() -> None:
     assert tr("Delete {name}", name="{name!r} %s {0}") == "Delete {name!r} %s {0}"
     assert tr("A template has {braces}") == "A template has {braces}"
+
+
+def test_numbers_in_a_text_are_written_in_the_chosen_style() -> None:
+    before = figures.style()
+    figures.use(figures.Style(decimal=",", group="."))
+    try:
+        assert tr("At most {limit:,} bytes", limit=1_234_567) == "At most 1.234.567 bytes"
+        assert tr_count("{count:,} message", "{count:,} messages", 1200) == "1.200 messages"
+        assert tr("No answer in {seconds:g} s of {name!r}", seconds=1.5, name="a.b") == (
+            "No answer in 1,5 s of 'a.b'"
+        )
+        assert tr("{a:g} {b}", a=1, b="{a:,}") == "1 {a:,}"
+    finally:
+        figures.use(before)
 
 
 @pytest.mark.usefixtures("polish")

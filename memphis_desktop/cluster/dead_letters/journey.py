@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from memphis_desktop.inspect import words
 from memphis_desktop.inspect.message import InspectedMessage
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.protocol.subjects import matches
@@ -137,7 +138,9 @@ def _stored(letter: DeadLetter, message: InspectedMessage | None) -> Step:
             tr("It had sequence {sequence}. {why}.", sequence=format(letter.sequence, ","), why=why),
             None,
         )
-    text = tr("Sequence {sequence} on {subject}.", sequence=f"{message.sequence:,}", subject=message.subject)
+    text = tr(
+        "Sequence {sequence} on {subject}.", sequence=words.integer(message.sequence), subject=message.subject
+    )
     return Step("stored", "good", where, text, message.time_ns)
 
 
@@ -167,7 +170,7 @@ def _consumed(
         "Delivered; among the {count} that wait for an ack, or acknowledged already.",
         "Delivered; among the {count} that wait for an ack, or acknowledged already.",
         consumer.num_ack_pending,
-        count=f"{consumer.num_ack_pending:,}",
+        count=words.integer(consumer.num_ack_pending),
     )
     return step("warning", text)
 
@@ -233,7 +236,7 @@ def _copies(letter: DeadLetter, known: Mapping[LetterKey, DeadLetter]) -> list[S
         )
         text = tr("On {subject}, handed to the consumer.", subject=copy.subject)
         if copy.sequence:
-            place = f"{copy.stream} #{copy.sequence:,}"
+            place = f"{copy.stream} {words.sequence(copy.sequence)}"
             text = tr("On {subject}, stored as {place}.", subject=copy.subject, place=place)
         if failed is not None:
             again = tr(

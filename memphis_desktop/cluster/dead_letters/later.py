@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from memphis_desktop.inspect import words
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.publishing import PublishError
 from memphis_desktop.language import tr, tr_count
@@ -310,8 +311,8 @@ def held_if_missed(order: Order, now: float) -> Order:
             "It was interrupted while it was sent. {count} of {total} are left. Of those, the last few may "
             "have been sent.",
             len(order.letters),
-            count=f"{len(order.letters):,}",
-            total=f"{order.total:,}",
+            count=words.integer(len(order.letters)),
+            total=words.integer(order.total),
         )
     elif order.state is OrderState.WAITING and order.due < now - GRACE:
         order.state = OrderState.HELD

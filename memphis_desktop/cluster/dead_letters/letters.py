@@ -60,7 +60,18 @@ class Presence(Enum):
     GONE = "gone"
 
 
-LetterKey = tuple[str, str, str, int]  # kind's name, stream, consumer, sequence
+LetterKey = tuple[str, str, str, int]  # kind's name or `GIVEN_UP`, stream, consumer, sequence
+GIVEN_UP = "GIVEN_UP"  # out of deliveries and terminated: advisories about one letter, the last one counts
+
+
+def letter_key(kind: str, stream: str, consumer: str, sequence: int) -> LetterKey:
+    """Return what tells a letter from others.
+
+    A message that ran out of deliveries may still be terminated by a client that holds it: that is the same
+    letter, which the server tells of twice.
+    """
+    given_up = kind in (LetterKind.MAX_DELIVERIES.name, LetterKind.TERMINATED.name)
+    return GIVEN_UP if given_up else kind, stream, consumer, sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,7 @@ class Failure:
     @property
     def key(self) -> LetterKey:
         """What tells the dead letter from others; several advisories may be about one."""
-        return self.kind.name, self.stream, self.consumer, self.sequence
+        return letter_key(self.kind.name, self.stream, self.consumer, self.sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +220,7 @@ class DeadLetter:
         """What tells it from others."""
         if self.external:
             return self.kind.name, self.home, "", self.external
-        return self.kind.name, self.stream, self.consumer, self.sequence
+        return letter_key(self.kind.name, self.stream, self.consumer, self.sequence)
 
     @property
     def managed(self) -> bool:
@@ -289,7 +300,8 @@ def from_failures(
     original: Original = UNREAD,
     note: Note | None = None,
 ) -> DeadLetter:
-    """Return the letter that one or more advisories with one key tell of, oldest first."""
+    """Return the letter that one or more advisories with one key tell of."""
+    failures = sorted(failures, key=lambda failure: failure.time_ns)
     last = failures[-1]
     return DeadLetter(
         kind=last.kind,
@@ -297,7 +309,7 @@ def from_failures(
         sequence=last.sequence,
         consumer=last.consumer,
         deliveries=max(failure.deliveries for failure in failures) or None,
-        reason=last.reason,
+        reason=next((failure.reason for failure in reversed(failures) if failure.reason), ""),
         first_ns=failures[0].time_ns,
         failed_ns=last.time_ns,
         times=len(failures),

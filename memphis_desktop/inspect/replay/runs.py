@@ -57,6 +57,14 @@ class RunEntry:
         """How far it is."""
         return self.run.progress
 
+    def as_recorded(self) -> RunRecord:
+        """Return its record as it stands now; there must be one."""
+        assert self.record is not None
+        unwritten = self.record.state is ReplayState.READY or not self.progress.state.ended
+        if isinstance(self.run, ReplayRun) and unwritten:
+            return self.record.updated(self.run, time.time_ns(), self.record.elapsed)
+        return self.record
+
 
 class RecordedRun:
     """A run of an earlier time: it can be looked at, resumed and undone, but no longer steered."""

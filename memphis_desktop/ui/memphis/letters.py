@@ -24,6 +24,7 @@ from memphis_desktop.language import tr, tr_count
 from memphis_desktop.stations import model
 from memphis_desktop.stations.errors import StationsError
 from memphis_desktop.stations.model import DeadLetterKind
+from memphis_desktop.ui import format as figures
 
 from .changes import MemphisChange
 from .link import MemphisLink
@@ -196,7 +197,7 @@ class MemphisLetters:
             "{count} was not sent: {reason}.",
             "{count} were not sent: {reason}.",
             count,
-            count=f"{count:,}",
+            count=figures.integer(count),
             reason=first,
         )
 
@@ -215,7 +216,9 @@ class MemphisLetters:
         steps += [self._step(record, one) for one in record.journey]
         if not any(step.kind == "stored" for step in steps) and record.stored_at is not None:
             text = tr(
-                "Sequence {sequence} in {stream}.", sequence=f"{record.sequence:,}", stream=record.stream
+                "Sequence {sequence} in {stream}.",
+                sequence=figures.integer(record.sequence),
+                stream=record.stream,
             )
             steps.insert(
                 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
@@ -11,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWi
 
 from memphis_desktop.cluster import actions
 from memphis_desktop.cluster.activity import Entry
-from memphis_desktop.cluster.model import StreamSnapshot
+from memphis_desktop.cluster.failures import ApiError
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
@@ -22,6 +23,8 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.shell.environments import environment_word
+
+NOT_FOUND = 404
 
 
 def _result(entry: Entry) -> tuple[str, str]:
@@ -145,7 +148,7 @@ class ActivityRecord(QWidget):
                 "warning",
             )
             return
-        action = restoring_action(entry, session.snapshot.streams)
+        action = restoring_action(entry, await _present(session, entry.stream))
         moment = figures.timestamp(entry.time_ns, self.context.zone, digits=0)
         agreed = await self.context.confirm(
             tr("Restore this configuration"),
@@ -192,17 +195,27 @@ def restorable(entry: Entry) -> bool:
     return bool(entry.before) and not entry.problem and not entry.by_others
 
 
-def restoring_action(entry: Entry, streams: Mapping[str, StreamSnapshot]) -> actions.Action:
-    """The action that puts back what an entry replaced or removed."""
+async def _present(session: Any, stream: str) -> Mapping[str, Any] | None:
+    """The configuration of a station now; None when there is no such station.
+
+    The server is asked: a snapshot may be a round older than the station. Raises ClusterError.
+    """
+    try:
+        info = await session.api(f"STREAM.INFO.{stream}")
+    except ApiError as error:
+        if error.code == NOT_FOUND:
+            return None
+        raise
+    config: Mapping[str, Any] = info["config"]
+    return config
+
+
+def restoring_action(entry: Entry, present: Mapping[str, Any] | None) -> actions.Action:
+    """The action that puts back what an entry replaced; `present` is the station's configuration now."""
     before = dict(entry.before or {})
     if ".CONSUMER." in entry.subject:
         return actions.create_consumer(entry.stream, before, purpose="")
-    present = streams.get(entry.stream)
-    return (
-        actions.update_stream(before, present.config)
-        if present is not None
-        else actions.create_stream(before)
-    )
+    return actions.update_stream(before, present) if present is not None else actions.create_stream(before)
 
 
 class EntryDetails(QFrame):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -331,6 +332,31 @@ async def test_one_consumer_alone_is_reached_or_the_reason_told(
     await jetstream.add_consumer("orders", push)
     await until(session, lambda _: ("orders", "pushed") in session.snapshot.consumers)
     assert plan_for(session.snapshot, "orders", "pushed", []).direct
+
+
+@pytest.mark.parametrize("captured", [True, False])
+async def test_a_letter_out_of_deliveries_and_then_terminated_is_one(
+    client: Client, open_session: OpenSession, captured: bool
+) -> None:
+    """The client that holds it gives it up too: the server tells twice, of one letter."""
+    await station(client, ack_wait=0.3, max_deliver=1)
+    session = await open_session()
+    if captured:
+        await start_capture(session.snapshot).run(session)
+        await until(session, lambda view: view.status.complete)
+    await client.jetstream().publish("orders.paid", b"x")
+    subscription = await client.jetstream().pull_subscribe_bind("billing", stream="orders")
+    [held] = await subscription.fetch(1, timeout=5)
+    with contextlib.suppress(TimeoutError):
+        await subscription.fetch(1, timeout=0.6)  # who asks is what makes the server look
+    letter = await until(session, lambda view: view.letters and view.letters[0])
+    assert letter.kind is LetterKind.MAX_DELIVERIES
+    await client.publish(held.reply, b"+TERM no stock")
+    [letter] = await until(session, lambda view: view.letters[0].times == 2 and view.letters)
+    assert (letter.kind, letter.reason) == (LetterKind.TERMINATED, "no stock")
+    await drop_letters(session, [letter])
+    await until(session, lambda view: not view.letters)
+    await subscription.unsubscribe()
 
 
 async def test_a_read_only_connection_changes_nothing(client: Client, open_session: OpenSession) -> None:

@@ -220,7 +220,7 @@ def test_every_failure_is_one_clear_sentence(
         ((302, {"Location": "http://elsewhere.example/"}, b""), "points to http://elsewhere.example/"),
         ((200, {}, b"<html>"), "did not answer with JSON"),
         ((200, json_type, b"[1]"), "no schema: is this a schema registry"),
-        ((200, json_type, b'{"schema": "' + b"x" * 30_000 + b'"}'), "more than 20,000 bytes"),
+        ((200, json_type, b'{"schema": "' + b"x" * 30_000 + b'"}'), "more than 20\u202f000 bytes"),
         ((404, {}, b"<html>"), "is this the address of a schema registry"),
         ((403, json_type, b"{}"), "does not let this login"),
         (

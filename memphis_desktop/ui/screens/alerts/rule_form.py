@@ -18,6 +18,15 @@ from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 
 _PREVIEW_MS = 300
+# The units of signals, which webhooks are sent as they are, in the chosen language.
+_UNITS = {
+    "": "",
+    "s": tr("s"),
+    "d": tr("days"),
+    "%": "%",
+    "/s": tr("messages/s"),
+    "messages": tr("messages"),
+}
 SEVERITIES = {WARNING: tr("Warning"), BAD: tr("Severe")}
 
 
@@ -130,6 +139,7 @@ class RuleForm(FormDialog):
 
     def _show_unit(self) -> None:
         signal = SIGNALS[self.signal.currentData()]
-        self.threshold.setSuffix(f" {signal.unit}" if signal.unit else "")
+        unit = _UNITS[signal.unit]
+        self.threshold.setSuffix(f" {unit}" if unit else "")
         self.threshold.setPrefix(tr("below ") if signal.below else tr("above "))
         self.threshold.setEnabled(self.signal.currentData() != "no_leader")

@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QMenu, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.dead_letters.capture import CaptureStatus
-from memphis_desktop.cluster.dead_letters.letters import LetterKey
+from memphis_desktop.cluster.dead_letters.letters import letter_key
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
@@ -48,8 +48,8 @@ class DeadLettersScreen(Screen):
         """Put the cursor on the letter the route names."""
         sequence = route.get("sequence")
         if sequence.isdigit():
-            key: LetterKey = (route.get("kind"), route.get("stream"), route.get("consumer"), int(sequence))
-            self.view.select_letter(key)
+            place = route.get("stream"), route.get("consumer"), int(sequence)
+            self.view.select_letter(letter_key(route.get("kind"), *place))
         if route.get("filter"):
             self.view.narrow_to(route.get("filter"))
         if route.get("newest"):

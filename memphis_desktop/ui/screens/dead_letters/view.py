@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QSize, QTimer, Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -23,26 +21,22 @@ from memphis_desktop.cluster.dead_letters.letters import (
     DeadLetter,
     LetterKey,
     LetterKind,
-    Presence,
-    group_key,
     group_letters,
 )
 from memphis_desktop.cluster.model import ClusterSnapshot
-from memphis_desktop.language import tr, tr_count
-from memphis_desktop.ui import format as figures
+from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
-from memphis_desktop.ui.components.filter_bar import FilterBar
-from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.actions import PATTERNS_KEY, LetterActions
 from memphis_desktop.ui.screens.dead_letters.delayed import waiting_sentence
+from memphis_desktop.ui.screens.dead_letters.failure_graph import FailureGraph
+from memphis_desktop.ui.screens.dead_letters.letter_filter import LetterFilter
 from memphis_desktop.ui.screens.dead_letters.letter_pane import LetterPane
 from memphis_desktop.ui.screens.dead_letters.states import banner_for, empty_state
 from memphis_desktop.ui.screens.dead_letters.table import ALL, every_letter, groups_table, letters_table
-from memphis_desktop.ui.screens.dead_letters.words import KINDS
 from memphis_desktop.ui.screens.station_parts import consumer_route, panel
 from memphis_desktop.ui.shell import first_steps
 from memphis_desktop.ui.theme.icons import beside_text, icon
@@ -50,10 +44,7 @@ from memphis_desktop.ui.theme.icons import beside_text, icon
 _COALESCE_MS = 150
 _COALESCE_MANY_MS = 1000
 _MANY = 1_000  # from so many letters on, groups are made in a thread
-_BUCKETS = 60
 _UPPER_HEIGHT = 184
-_GRAPH_WIDTH = 176  # at least, beside the groups
-_NO_TIMES: NDArray[np.float64] = np.empty(0)
 _KINDS = {
     LetterKind.MAX_DELIVERIES: (tr("Delivery limit"), "bad"),
     LetterKind.TERMINATED: (tr("Terminated"), "warning"),
@@ -63,12 +54,6 @@ _MEMPHIS_KINDS = {
     LetterKind.UNACKED: (tr("Unacknowledged"), "bad"),
     LetterKind.SCHEMA: (tr("Schema violation"), "warning"),
     LetterKind.STATION: (tr("Dead-letter stations"), "information"),
-}
-_CHIPS = {
-    LetterKind.MAX_DELIVERIES: tr("Delivery limit"),
-    LetterKind.TERMINATED: tr("Terminated"),
-    LetterKind.UNACKED: tr("Unacked"),
-    LetterKind.SCHEMA: tr("Schema"),
 }
 
 
@@ -103,7 +88,6 @@ class DeadLettersView(QWidget):
             self.book.set_patterns(map(str, saved))
         self.time_range = time_range or TimeRange(3600.0, self)
         self._letters: list[DeadLetter] = []
-        self._times: dict[LetterKind, NDArray[np.float64]] = {}
         self._group = ALL
         self._wanted: LetterKey | None = None
         self._newest_wanted = False
@@ -132,31 +116,15 @@ class DeadLettersView(QWidget):
         self.waiting.hide()
         self.groups = groups_table(self.context.zone)
         self.groups.current_changed.connect(self._group_chosen)
-        self.graph = TimeSeriesGraph(tr("Failures"), tr("a minute"), self.time_range, zone=self.context.zone)
-        self.time_range.changed.connect(self._draw)
+        self.graph = FailureGraph(self.context, self.time_range)
         upper = QWidget()
         upper.setFixedHeight(_UPPER_HEIGHT)
         beside = QHBoxLayout(upper)
         beside.setContentsMargins(0, 0, 0, 0)
         beside.setSpacing(theme.SPACE_3)
         beside.addWidget(panel(self.groups), 11)
-        self.graph.setMinimumWidth(_GRAPH_WIDTH)
         beside.addWidget(self.graph, 9)
-        self.filter = FilterBar(tr("Filter"))
-        for kind, title in _CHIPS.items():
-            self.filter.add_chip(kind.name, title, tr("Only these: {kind}", kind=KINDS[kind]))
-        self.filter.add_menu(
-            tr("More"),
-            [
-                (
-                    LetterKind.STATION.name,
-                    tr("In dead-letter stations"),
-                    tr("Only those in stations named as such"),
-                ),
-                ("there", tr("In station"), tr("Only those whose message is still to be had")),
-                ("noted", tr("Noted"), tr("Only those somebody wrote about")),
-            ],
-        )
+        self.filter = LetterFilter()
         self.filter.text_changed.connect(self._filter_changed)
         self.filter.chips_changed.connect(lambda _: self._narrow())
         self.resend_button = self._button(
@@ -232,7 +200,7 @@ class DeadLettersView(QWidget):
         """The end of the graph moves; capture may have begun or ended."""
         self._show_banner(self.book.status, snapshot)
         if self.time_range.following:
-            self._draw()
+            self.graph.draw()
 
     def set_station(self, station: str) -> None:
         """Show the letters of another station."""
@@ -253,10 +221,6 @@ class DeadLettersView(QWidget):
         """The kinds of letters there can be here."""
         return _KINDS if self.book.source is None else _MEMPHIS_KINDS
 
-    def _show_chips(self) -> None:
-        for kind in LetterKind:
-            self.filter.show_chip(kind.name, kind in self._kinds)
-
     # Showing ----------------------------------------------------------------------------------
 
     def _show_soon(self) -> None:
@@ -271,16 +235,12 @@ class DeadLettersView(QWidget):
             for letter in view.letters
             if not self.station or self.station in (letter.station, letter.stream)
         ]
-        self._times = {
-            kind: np.array([one.failed_ns for one in self._letters if one.kind is kind], dtype=np.float64)
-            for kind in self._kinds
-        }
         self.table.set_rows(self._letters)
-        self._show_chips()
+        self.filter.show_kinds(self._kinds)
         self._show_state(view)
         self._show_banner(view.status, self.context.session.snapshot)
         self._count()
-        self._draw()
+        self.graph.show_letters(self._letters, self._kinds)
         if len(self._letters) < _MANY:
             self._show_groups(group_letters(self._letters))
         elif not self._grouping:
@@ -346,45 +306,8 @@ class DeadLettersView(QWidget):
         self.export_button.setEnabled(some)
 
     def _count(self) -> None:
-        total, shown = len(self._letters), self.table.model.rowCount()
-        count, some = figures.integer(total), figures.integer(shown)
-        if shown < total:
-            parts = [
-                tr_count(
-                    "{shown} of {count} dead letter",
-                    "{shown} of {count} dead letters",
-                    total,
-                    count=count,
-                    shown=some,
-                )
-            ]
-        else:
-            parts = [tr_count("{count} dead letter", "{count} dead letters", total, count=count)]
-        if older := self.book.view.dropped:
-            parts.append(tr_count("{count} older", "{count} older", older, count=figures.integer(older)))
-        selected = len(self.table.selected_rows())
-        if selected > 1:
-            parts.append(
-                tr_count("{count} selected", "{count} selected", selected, count=figures.integer(selected))
-            )
-        self.filter.set_count(", ".join(parts) if total else "")
-
-    def _draw(self) -> None:
-        start, end = self.time_range.bounds()
-        width = max(1.0, (end - start) / _BUCKETS)
-        first = np.floor(start / width) * width
-        edges = np.arange(first, end + width, width)
-        series = []
-        for kind, (title, token) in self._kinds.items():
-            times = self._times.get(kind, _NO_TIMES)
-            if not len(times) and kind not in (LetterKind.MAX_DELIVERIES, LetterKind.UNACKED):
-                continue
-            counts, _ = np.histogram(times / 1e9, edges)
-            middles = (edges[:-1] + edges[1:]) / 2
-            series.append(
-                Series(title, middles, counts * (60.0 / width), fill=True, token=token, gaps_marked=True)
-            )
-        self.graph.set_series(series)
+        shown, selected = self.table.model.rowCount(), len(self.table.selected_rows())
+        self.filter.show_counts(len(self._letters), shown, self.book.view.dropped, selected)
 
     @property
     def pane(self) -> LetterPane:
@@ -414,20 +337,7 @@ class DeadLettersView(QWidget):
         self._narrow()
 
     def _narrow(self) -> None:
-        chips = self.filter.chips()
-        kinds = {kind for kind in LetterKind if kind.name in chips}
-        group = self._group
-
-        def passes(letter: DeadLetter) -> bool:
-            if kinds and letter.kind not in kinds:
-                return False
-            if "there" in chips and letter.original.presence is Presence.GONE:
-                return False
-            if "noted" in chips and not letter.note:
-                return False
-            return group == ALL or group_key(letter) == group
-
-        self.table.set_predicate(passes if chips or group != ALL else None)
+        self.table.set_predicate(self.filter.predicate(self._group))
         self._count()
 
     def show_group(self, key: tuple[str, str, str]) -> None:

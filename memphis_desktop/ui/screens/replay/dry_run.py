@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.decode.text import preview
 from memphis_desktop.inspect.message import InspectedMessage
-from memphis_desktop.inspect.replay import Rehearsed
+from memphis_desktop.inspect.replay import PROVENANCE, Rehearsed
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
@@ -53,6 +53,7 @@ class DryRunDialog(QDialog):
                     lambda row: _as_shown(row).headers.get("Nats-Msg-Id") or "",
                     kind="mono",
                 ),
+                Column("headers", tr("Headers changed"), _changed_headers, kind="mono", width=150),
                 Column(
                     "payload",
                     tr("Payload"),
@@ -66,7 +67,10 @@ class DryRunDialog(QDialog):
             lambda row: row.original.identity,
             "replay_dry_run",
         )
+        self.problem = PlainLabel("", "bad", wrap=True, selectable=True)
+        self.table.current_changed.connect(self._show_problem)
         self.table.set_rows(rehearsed)
+        self._show_problem(self.table.current_row())
         if not rehearsed:
             self.table.set_state("empty", tr("There is nothing to replay."))
         layout = QVBoxLayout(self)
@@ -74,6 +78,22 @@ class DryRunDialog(QDialog):
         layout.setSpacing(theme.SPACE_3)
         layout.addWidget(PlainLabel(text, "muted", wrap=True))
         layout.addWidget(self.table, 1)
+        layout.addWidget(self.problem)
+
+    def _show_problem(self, row: Rehearsed | None) -> None:
+        """Say in full why a message would fail: its column is too narrow for that."""
+        self.problem.setText(row.problem if row is not None else "")
+        self.problem.setVisible(row is not None and bool(row.problem))
+
+
+def _changed_headers(row: Rehearsed) -> str:
+    """The headers that edits, options or the target gave the copy, apart from where it comes from."""
+    before = row.original.headers.items()
+    return ", ".join(
+        f"{name}: {value}"
+        for name, value in _as_shown(row).headers
+        if (name, value) not in before and name not in (*PROVENANCE, "Nats-Msg-Id")
+    )
 
 
 def _as_shown(row: Rehearsed) -> InspectedMessage:
@@ -91,4 +111,4 @@ def _as_shown(row: Rehearsed) -> InspectedMessage:
 
 
 def _rehearsed_state(row: Rehearsed) -> tuple[str, str]:
-    return ("bad", tr("would fail")) if row.problem else ("good", "ready")
+    return ("bad", tr("would fail")) if row.problem else ("good", tr("ready"))

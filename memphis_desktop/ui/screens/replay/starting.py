@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtWidgets import QWidget
 
+from memphis_desktop.cluster.failures import ClusterError
+from memphis_desktop.cluster.one_consumer import NotPossible, read_plan
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.replay import (
     FileMessages,
     MessageRange,
+    OnlyConsumer,
     Rehearsed,
     ReplayOptions,
+    ReplayOrder,
     ReplayRun,
     ReplaySource,
     SelectedMessages,
@@ -35,7 +39,10 @@ from memphis_desktop.ui.shell import first_steps
 
 @dataclass(frozen=True)
 class ReplayRequest:
-    """A replay as described: chosen sequences, or a range with a subject filter."""
+    """A replay as described: chosen sequences, or a range with a subject filter.
+
+    `consumer` (stream and name) alone gets the copies, whose subjects `patterns` cover.
+    """
 
     stream: str
     options: ReplayOptions
@@ -45,10 +52,32 @@ class ReplayRequest:
     subject: str | None = None
     path: str = ""
     target: Any = None
+    consumer: tuple[str, str] | None = None
+    patterns: tuple[str, ...] = ()
+
+
+async def _to_one_consumer(context: ScreenContext, request: ReplayRequest, *, prepare: bool) -> ReplayRequest:
+    """Find out how the one consumer is reached now; `prepare` changes what has to be changed for it.
+
+    Raises:
+        ReadError: it cannot be reached alone, or something is refused.
+    """
+    if request.consumer is None:
+        return request
+    session = request.target or context.session
+    try:
+        plan = await read_plan(session, *request.consumer, request.patterns)
+        if prepare:
+            await plan.prepare(session)
+    except (NotPossible, ClusterError) as error:
+        raise ReadError(0, 0, str(error)) from None
+    only = OnlyConsumer(plan.stream, plan.consumer, plan.subject, plan.direct)
+    return replace(request, options=replace(request.options, only=only))
 
 
 async def dry_run(context: ScreenContext, request: ReplayRequest) -> list[Rehearsed]:
     """Return the first messages as they would be sent; raises ReadError when the source cannot be read."""
+    request = await _to_one_consumer(context, request, prepare=False)
     if request.path:
         file = FileMessages(Path(request.path))
         return await rehearse(file, request.options, new_run_id(), mask=mask)
@@ -64,10 +93,11 @@ async def start_replay(context: ScreenContext, request: ReplayRequest) -> RunEnt
     """Start a replay; returns its entry in the list of runs.
 
     Raises:
-        ReadError: the station cannot be read, or the range holds nothing.
+        ReadError: the station cannot be read, the range holds nothing, or the one consumer cannot be reached.
         FileProblem: a backup is damaged.
     """
     session = context.session
+    request = await _to_one_consumer(context, request, prepare=True)
     if request.path:
         return _start(context, await FileMessages.counted(Path(request.path)), request, _nothing)
     reader = await MessageReader.open(session, request.stream, api_prefix=session.profile.api_prefix)
@@ -100,6 +130,8 @@ def _start(context: ScreenContext, source: ReplaySource, request: ReplayRequest,
     else:
         at = "" if target is session else f"{target.profile.name}: "
         where = f"{at}{request.options.subject}"
+        if request.options.only is not None:
+            where = f"{at}{request.options.only.stream} › {request.options.only.consumer}"
     entry = RunEntry(run, source.title, where, record=record, session=target)
 
     async def ended() -> None:
@@ -178,7 +210,9 @@ async def _nothing() -> None:
 
 async def _source(reader: MessageReader, request: ReplayRequest) -> ReplaySource:
     if request.first is None or request.last is None:
-        return SelectedMessages(reader, request.sequences)
+        newest = request.options.order is ReplayOrder.NEWEST
+        chosen = tuple(sorted(request.sequences, reverse=True)) if newest else request.sequences
+        return SelectedMessages(reader, chosen)
     first = await place(reader, request.first, end=False)
     last = await place(reader, request.last, end=True)
-    return await MessageRange.counted(reader, first, last, request.subject)
+    return await MessageRange.counted(reader, first, last, request.subject, request.options.order)
