@@ -83,7 +83,9 @@ def parse_edit(line: str) -> FieldEdit:
         return FieldEdit(path, MISSING, header, _computed(value_text.strip(), begins))
     value = _literal(value_text.strip())
     if header and not isinstance(value, str):
-        raise EditError(tr("a header is a text: quote it, or write {source} := …", source=path.source))
+        raise EditError(
+            tr("a header is a text: quote it, or write {source} := EXPRESSION", source=path.source)
+        )
     if header:
         check_header(header, value)
     return FieldEdit(path, value, header)
