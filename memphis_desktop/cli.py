@@ -211,7 +211,10 @@ def _bench(arguments: list[str]) -> int:
 
 def _screenshot(arguments: list[str]) -> int:
     """draw every screen to PNG files, off-screen, from a live connection"""
-    parser = make_parser("screenshot", "Draw every screen to a PNG file, off-screen, from a live connection.")
+    parser = make_parser(
+        "screenshot",
+        "Draw every screen, and every dialog, to a PNG file, off-screen, from a live connection.",
+    )
     parser.add_argument("folder", type=Path, metavar="DIR", help="where the pictures go")
     add_source(parser)
     looks = ["dark", "light", "contrast", "both", "all"]
@@ -221,16 +224,22 @@ def _screenshot(arguments: list[str]) -> int:
         "--history", type=positive, default=20.0, metavar="S", help="seconds to watch before the first (20)"
     )
     parser.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="this picture only; repeatable"
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="this picture only, or those that match, as in 'station-*'; repeatable",
     )
+    parser.add_argument("--dialogs", action="store_true", help="the dialogs too: dialog-NAME-THEME.png")
     parser.add_argument(
         "--scale", type=percent, default=100, metavar="PERCENT", help="size of everything (100)"
     )
     parser.add_argument(
         "--state",
-        choices=["data", "empty", "away"],
+        choices=["data", "empty", "away", "restricted"],
         default="data",
-        help="with --demo: with sample stations (data), without any, or after the broker has gone away",
+        help="with --demo: with sample stations (data), without any, after the broker has gone away,"
+        " or as a user without permission for JetStream sees it",
     )
     parser.add_argument(
         "--language", default="en", metavar="CODE", help="of the window, as in de; pseudo for developers (en)"
@@ -241,8 +250,6 @@ def _screenshot(arguments: list[str]) -> int:
         parser.error("say what to show: --demo, --connect URL or --context NAME")
     if options.state != "data" and profile is not None:
         parser.error("--state belongs to --demo")
-    os.environ["QT_QPA_PLATFORM"] = "offscreen"  # no display is needed, and none is used
-    os.environ["QT_SCALE_FACTOR"] = str(options.scale / 100)
     from memphis_desktop import start_language
 
     if not start_language.use_known(options.language):
@@ -251,15 +258,18 @@ def _screenshot(arguments: list[str]) -> int:
 
     several = {"both": ("dark", "light"), "all": ("dark", "light", "contrast")}
     themes = several.get(options.theme, (options.theme,))
-    return screenshot.run(
+    wanted = screenshot.Wanted(
         options.folder,
         connect=profile,
         themes=themes,
         size=options.size,
+        scale=options.scale / 100,
         history=options.history,
         only=frozenset(options.only),
         state=options.state,
+        dialogs=options.dialogs,
     )
+    return screenshot.run(wanted)
 
 
 def _check(arguments: list[str]) -> int:

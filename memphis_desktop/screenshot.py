@@ -1,27 +1,37 @@
-"""``memphis-desktop screenshot``: every screen as a picture, drawn from a live connection.
-
-Qt is told by the caller to draw off-screen, before it is imported here.
-"""
+"""``memphis-desktop screenshot``: every screen and dialog as a picture, drawn from a live connection."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from PySide6.QtCore import QAbstractItemModel
-from PySide6.QtWidgets import QAbstractItemView
+from PySide6.QtCore import QAbstractItemModel, QMessageLogContext, QtMsgType, qInstallMessageHandler
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QDialog, QWidget
 
 from memphis_desktop import app, folders
+from memphis_desktop.broker.node import BrokerNode
+from memphis_desktop.broker.options import PermissionRules, SubjectRule, User
 from memphis_desktop.cluster.failures import ConnectionFailure
-from memphis_desktop.cluster.model import MACHINERY_PREFIXES, ClusterSnapshot
-from memphis_desktop.cluster.profiles import ConnectionProfile
+from memphis_desktop.cluster.model import (
+    MACHINERY_PREFIXES,
+    ClusterSnapshot,
+    ConsumerSnapshot,
+    StreamSnapshot,
+)
+from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, Environment
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
+from memphis_desktop.language import tr
+from memphis_desktop.screenshot_dialogs import DialogShot, dialog_shots, is_dialog, mark_first
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import BrokerChoice
 from memphis_desktop.ui.components.toast import Toast
@@ -36,6 +46,34 @@ SETTLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to draw, and how.
+
+    Attributes:
+        folder: Where the pictures go; made when missing.
+        connect: The connection to show; None for a fresh broker with sample stations.
+        themes: ``dark``, ``light``, ``contrast``.
+        size: Of the window and of the screen around it, in pixels of a scale of one.
+        scale: Pixels of a picture for one of these.
+        history: Seconds to watch the connection before the first picture, so that the graphs are filled.
+        only: Patterns of names of pictures (``overview``, ``station-*``); nothing for all.
+        state: Of the fresh broker: ``data``, ``empty`` without sample stations, ``away`` once it has gone, or
+            ``restricted`` as a user sees it who has no permission for JetStream.
+        dialogs: Whether dialogs are drawn too.
+    """
+
+    folder: Path
+    connect: ConnectionProfile | None
+    themes: tuple[str, ...]
+    size: tuple[int, int] = (1440, 900)
+    scale: float = 1.0
+    history: float = 20.0
+    only: frozenset[str] = frozenset()
+    state: str = "data"
+    dialogs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Shot:
     """A picture: its file name without the theme, and the place it shows."""
 
@@ -43,79 +81,89 @@ class Shot:
     route: Route
 
 
-def run(
-    folder: Path,
-    *,
-    connect: ConnectionProfile | None,
-    themes: tuple[str, ...],
-    size: tuple[int, int],
-    history: float,
-    only: frozenset[str] = frozenset(),
-    state: str = "data",
-) -> int:
-    """Draw every screen in every theme, and print the files written.
-
-    Args:
-        folder: Where the pictures go; made when missing.
-        connect: The connection to show; None for a fresh broker with sample stations.
-        themes: ``dark``, ``light`` or both.
-        size: Of the window, in pixels.
-        history: Seconds to watch the connection before the first picture, so that the graphs are filled.
-        only: Names of pictures (``overview``, ``station-messages``); nothing for all.
-        state: Of the fresh broker: ``data``, ``empty`` without sample stations, or ``away`` once it has gone.
+def run(wanted: Wanted) -> int:
+    """Draw in every theme, and print the files written.
 
     Raises:
-        Failure: The server cannot be reached, a file not be written, or a name in `only` is unknown.
+        Failure: The server cannot be reached, a file not be written, or a name is unknown.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        wanted.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Failure(f"{folder}: {error.strerror}") from None
-    loop = EventLoop(app.application())
-    asyncio.set_event_loop(loop)
-    with loop:
-        loop.run_until_complete(_draw_all(folder, connect, themes, size, history, only, state))
+        raise Failure(f"{wanted.folder}: {error.strerror}") from None
+    with tempfile.TemporaryDirectory(prefix="memphis-desktop-") as text:
+        os.environ[folders.HOME_VARIABLE] = text  # the user's own things stay out of the pictures
+        _draw_off_screen(wanted, Path(text))
+        loop = EventLoop(app.application())
+        asyncio.set_event_loop(loop)
+        with loop:
+            loop.run_until_complete(_draw_all(wanted))
     return 0
 
 
-async def _draw_all(
-    folder: Path,
-    connect: ConnectionProfile | None,
-    themes: tuple[str, ...],
-    size: tuple[int, int],
-    history: float,
-    only: frozenset[str],
-    state: str,
-) -> None:
-    with tempfile.TemporaryDirectory(prefix="memphis-desktop-") as text:
-        os.environ[folders.HOME_VARIABLE] = text  # the user's own things stay out of the pictures
-        async with app.session(demo=connect is None and state != "empty") as program:
-            window = program.window
-            window.resize(*size)
-            window.first_steps.dismiss()
-            if connect is not None:
-                await _connect(window, connect)
-            elif state == "empty":
-                choice = BrokerChoice(port=0, persistent=False, sample_traffic=False)
-                await window.start_local_broker(choice)
-            snapshot = await _ready(window, history)
-            connection = window.current_workspace().connection
-            assert connection is not None  # it is ready
-            profile = connection.profile
-            wanted = chosen(snapshot, only)
-            if state == "away":
-                for shot in wanted:  # what was read before stays in view
+def _draw_off_screen(wanted: Wanted, folder: Path) -> None:
+    """Tell Qt, before it starts, of a screen as large as the window: no display is needed, and none used."""
+    width, height = (round(length * wanted.scale) for length in wanted.size)
+    screen = {"name": "pictures", "x": 0, "y": 0, "width": width, "height": height, "dpr": 1}
+    dots = {"logicalDpi": 96, "logicalBaseDpi": 96}
+    file = folder / "screen.json"
+    file.write_text(json.dumps({"screens": [screen | dots]}), encoding="utf-8")
+    os.environ["QT_QPA_PLATFORM"] = f"offscreen:configfile={file}"
+    os.environ["QT_SCALE_FACTOR"] = str(wanted.scale)
+    qInstallMessageHandler(_tell)
+
+
+def _tell(_kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+    """Leave out of Qt's warnings what no screen in memory can do."""
+    if not text.startswith("This plugin does not support"):
+        print(text, file=sys.stderr)
+
+
+async def _draw_all(wanted: Wanted) -> None:
+    demo = wanted.connect is None and wanted.state != "empty"
+    async with app.session(demo=demo) as program:
+        window = program.window
+        window.resize(*wanted.size)
+        window.first_steps.dismiss()
+        if wanted.connect is not None:
+            await _connect(window, wanted.connect)
+        elif wanted.state == "empty":
+            choice = BrokerChoice(port=0, persistent=False, sample_traffic=False)
+            await window.start_local_broker(choice)
+        snapshot = await _ready(window, wanted.history)
+        connection = window.current_workspace().connection
+        assert connection is not None  # it is ready
+        profile = connection.profile
+        shots = chosen(snapshot, wanted)
+        if wanted.state == "restricted" and program.broker.node is not None:
+            profile = _restrict(program.broker.node, profile)
+        if wanted.state == "away":
+            for shot in shots:  # what was read before stays in view
+                await _go(window, profile, shot.route)
+                await _settled(window)
+            await program.broker.stop()
+            await _until(lambda: not connection.session.connected, SETTLE_SECONDS)
+        for mode in wanted.themes:
+            theme.manager().set_mode(mode)
+            theme.manager().finish()
+            for shot in shots:
+                path = wanted.folder / f"{shot.name}-{mode}.png"
+                if isinstance(shot, DialogShot):
+                    await _draw_dialog(window, profile, shot, path)
+                else:
                     await _go(window, profile, shot.route)
                     await _settled(window)
-                await program.broker.stop()
-                await _until(lambda: not connection.session.connected, SETTLE_SECONDS)
-            for mode in themes:
-                theme.manager().set_mode(mode)
-                theme.manager().finish()
-                for shot in wanted:
-                    await _go(window, profile, shot.route)
-                    await _settled(window)
-                    _save(window, folder / f"{shot.name}-{mode}.png")
+                    _save(window, window, path)
+
+
+def _restrict(node: BrokerNode, profile: ConnectionProfile) -> ConnectionProfile:
+    """Give the broker a user who may not ask JetStream anything; returns the connection of that user."""
+    anybody, guest = User("anybody", uuid.uuid4().hex), User("guest", uuid.uuid4().hex)
+    rules = PermissionRules(publish=SubjectRule(deny=("$JS.>",)), subscribe=SubjectRule(deny=("$JS.>",)))
+    users = [anybody, replace(guest, permissions=rules)]
+    node.apply_options(replace(node.options, users=users, no_auth_user=anybody.name))
+    login = Credentials(CredentialKind.PASSWORD, user=guest.name, password=guest.password)
+    return replace(profile, id="restricted", name=guest.name, credentials=login)
 
 
 async def _go(window: MainWindow, profile: ConnectionProfile, route: Route) -> None:
@@ -127,10 +175,65 @@ async def _go(window: MainWindow, profile: ConnectionProfile, route: Route) -> N
         await window.open_profile(profile, route)
 
 
-def _save(window: MainWindow, path: Path) -> None:
+async def _draw_dialog(window: MainWindow, profile: ConnectionProfile, shot: DialogShot, path: Path) -> None:
+    """Open a dialog as a user does, draw it, and leave it again; say so when it cannot be opened now."""
+    if shot.production:
+        profile = replace(profile, id="production", name=tr("Production"), environment=Environment.PRODUCTION)
+    await _go(window, profile, shot.route)
+    await _settled(window)
+    screen = window.current_workspace().current_screen
+    if screen is not None:
+        (shot.before or mark_first)(screen)
+        await _quiet(window)
+    commands = [*(screen.keyed_commands() if screen is not None else ()), *window.window_commands()]
+    command = next((one for one in commands if one.key == shot.command), None)
+    if command is None or not command.enabled:
+        print(f"{path.name}: not now: {command.reason if command else 'no such command'}", file=sys.stderr)
+        return
+    before = set(_dialogs())
+    command.callback()
+    if shot.in_window:
+        await _quiet(window)
+        _save(window, window, path)
+        window.command_palette.close()
+        return
+    for act in (None, shot.inside):
+        if act is not None:
+            act(_newest(before))
+        if not await _until(lambda: bool(set(_dialogs()) - before), SETTLE_SECONDS):
+            print(f"{path.name}: did not open", file=sys.stderr)
+            return
+        await _quiet(window)
+    _save(window, _newest(before), path)
+    for dialog in set(_dialogs()) - before:
+        dialog.reject() if isinstance(dialog, QDialog) else dialog.close()
+    await _until(lambda: not set(_dialogs()) - before, SETTLE_SECONDS)
+
+
+def _dialogs() -> list[QWidget]:
+    return [widget for widget in QApplication.topLevelWidgets() if is_dialog(widget)]
+
+
+def _newest(before: set[QWidget]) -> QWidget:
+    """The dialog opened last: the one that no other was opened from."""
+    opened = [widget for widget in _dialogs() if widget not in before]
+    parents = [parent.window() for widget in opened if (parent := widget.parentWidget()) is not None]
+    return next(widget for widget in opened if widget not in parents)
+
+
+async def _quiet(window: MainWindow) -> None:
+    """Wait until what was begun is answered: a polling round passes, or a second without one."""
+    connection = window.current_workspace().connection
+    if connection is not None and connection.session.connected:
+        await _rounds(connection.session, 1)
+    else:
+        await asyncio.sleep(0.5)
+
+
+def _save(window: MainWindow, widget: QWidget, path: Path) -> None:
     for toast in window.findChildren(Toast):
         toast.dismissed.emit()  # a passing message would hide what the picture is for
-    if not window.grab().save(str(path)):
+    if not widget.grab().save(str(path)):
         raise Failure(f"{path} could not be written")
     print(path, flush=True)
 
@@ -176,13 +279,18 @@ async def _rounds(session: Session, count: int) -> None:
     unsubscribe()
 
 
-def chosen(snapshot: ClusterSnapshot, only: frozenset[str]) -> list[Shot]:
+def chosen(snapshot: ClusterSnapshot, wanted: Wanted) -> list[Shot | DialogShot]:
     """Return the pictures to take; raises `Failure` for a name that there is not."""
-    every = list(shots(snapshot))
-    unknown = only - {shot.name for shot in every}
-    if unknown:
-        raise Failure(f"there is no picture {min(unknown)!r}; there are: {', '.join(s.name for s in every)}")
-    return [shot for shot in every if not only or shot.name in only]
+    screens = list(shots(snapshot))
+    dialogs = list(dialog_shots(_busiest(snapshot), _slowest(snapshot)))
+    every: list[Shot | DialogShot] = [*screens, *dialogs]
+    if not wanted.only:
+        return every if wanted.dialogs else every[: len(screens)]
+    for pattern in wanted.only:
+        if not any(fnmatchcase(shot.name, pattern) for shot in every):
+            names = ", ".join(shot.name for shot in every)
+            raise Failure(f"there is no picture {pattern!r}; there are: {names}")
+    return [shot for shot in every if any(fnmatchcase(shot.name, pattern) for pattern in wanted.only)]
 
 
 def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
@@ -201,7 +309,25 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     if "OBJ_sample-invoices" in snapshot.streams:
         yield Shot("object_bucket", Route("object_bucket", {"bucket": "sample-invoices"}))
     yield Shot("dead_letter", Route("dead_letters", {"newest": "yes"}))
-    busiest = max(
+    busiest = _busiest(snapshot)
+    if busiest is None:
+        return
+    for tab in TABS:
+        yield Shot(f"station-{tab.key}", station_route(busiest.name, tab.key))
+    subject = str((busiest.config.get("subjects") or [">"])[0])
+    yield Shot("live-listening", Route("live", {"subject": subject}))
+    yield Shot("messages", Route("messages", {"stream": busiest.name}))
+    yield Shot(
+        "message", Route("messages", {"stream": busiest.name, "sequence": str(busiest.first_sequence)})
+    )
+    slowest = _slowest(snapshot)
+    if slowest is not None:
+        yield Shot("consumer", consumer_route(slowest.stream, slowest.name))
+
+
+def _busiest(snapshot: ClusterSnapshot) -> StreamSnapshot | None:
+    """The station that has most to show."""
+    return max(
         snapshot.streams.values(),
         key=lambda stream: (
             not stream.name.startswith(MACHINERY_PREFIXES),
@@ -210,17 +336,11 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
         ),
         default=None,
     )
-    if busiest is None:
-        return
-    for tab in TABS:
-        yield Shot(f"station-{tab.key}", station_route(busiest.name, tab.key))
-    yield Shot("messages", Route("messages", {"stream": busiest.name}))
-    yield Shot(
-        "message", Route("messages", {"stream": busiest.name, "sequence": str(busiest.first_sequence)})
-    )
-    slowest = max(snapshot.consumers.values(), key=lambda group: group.num_pending, default=None)
-    if slowest is not None:
-        yield Shot("consumer", consumer_route(slowest.stream, slowest.name))
+
+
+def _slowest(snapshot: ClusterSnapshot) -> ConsumerSnapshot | None:
+    """The group that is furthest behind."""
+    return max(snapshot.consumers.values(), key=lambda group: group.num_pending, default=None)
 
 
 async def _settled(window: MainWindow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,8 +10,10 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
+    QApplication,
     QComboBox,
     QLineEdit,
+    QMainWindow,
     QScrollBar,
     QWidget,
 )
@@ -18,7 +21,8 @@ from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.ui.broker_control import BrokerChoice
-from memphis_desktop.ui.components.dialogs import ConfirmDialog, FormDialog
+from memphis_desktop.ui.components.dialogs import ConfirmDialog, Dialog, FormDialog
+from memphis_desktop.ui.components.tab_order import takes_tab
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.registry import SCREENS
 from memphis_desktop.ui.shell.connection import LOCAL_ID
@@ -40,6 +44,7 @@ def nameless(root: QWidget) -> list[str]:
         text = control.text() if isinstance(control, QAbstractButton) else ""
         if not (control.accessibleName() or text):
             found.append(f"{type(control).__name__} in {type(control.parent()).__name__}")
+    print("TAB", [(type(w).__name__, w.accessibleName()) for w in found], control)
     return found
 
 
@@ -108,11 +113,26 @@ def test_a_question_about_a_loss_begins_on_cancel(qtbot: QtBot) -> None:
     assert question.focusWidget() is question.cancel_button
 
 
+def test_a_dialog_that_nobody_holds_outlives_a_collection_of_garbage(qtbot: QtBot) -> None:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    Dialog(window, "Answer requests", "Start answering").open()
+    QApplication.processEvents()
+    gc.collect()
+    (dialog,) = window.findChildren(Dialog)
+    assert dialog.isVisible()
+    assert dialog.heading.text() == "Answer requests"
+
+
 def tab_order(window: QWidget) -> list[QWidget]:
-    """What Tab comes to, in its order, from the window itself on."""
+    """What Tab comes to, in its order, from the window itself on.
+
+    Where nothing is used afterwards the walk does no harm, see `tab_order` among the components.
+    """
     found, step = [], window.nextInFocusChain()
     while step is not None and step is not window:
-        if step.isVisible() and step.isEnabled() and step.focusPolicy() & Qt.FocusPolicy.TabFocus:
+        if takes_tab(step):
             found.append(step)
         step = step.nextInFocusChain()
     return found

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
+from memphis_desktop.ui.components import tab_order
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -113,18 +114,9 @@ class Dialog(QDialog):
             self.resize(self.size().boundedTo(room))
 
     def _order_focus(self) -> None:
-        last: QWidget = self
-        first: QWidget | None = None
-        step = self.nextInFocusChain()
-        while step is not None and step is not self:
-            if step not in (self.cancel_button, self.verb_button):
-                last = step
-                if first is None and _takes_keys(step, self):
-                    first = step
-            step = step.nextInFocusChain()
-        self.setTabOrder(last, self.cancel_button)
-        self.setTabOrder(self.cancel_button, self.verb_button)
+        tab_order.put_last(self, self.cancel_button, self.verb_button)
         if self.focusWidget() in (None, self.cancel_button, self.verb_button):
+            first = tab_order.first_within(self, lambda one: _takes_keys(one, self))
             default = self.cancel_button if self.cancel_button.isDefault() else self.verb_button
             (first or default).setFocus()
 

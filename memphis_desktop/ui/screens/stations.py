@@ -462,8 +462,16 @@ class StationsScreen(Screen):
                 QGuiApplication.clipboard().setText(text)
                 context.notify(tr("The configuration of {name} is on the clipboard.", name=one.name), "good")
 
-        def row(title: str, key: str, callback: Any, icon: str, reason: str, danger: bool = False) -> Command:
-            return Command(title, key, callback, icon, not reason, reason, danger)
+        def row(
+            title: str,
+            key: str,
+            callback: Any,
+            icon: str,
+            reason: str,
+            danger: bool = False,
+            name: str = "",
+        ) -> Command:
+            return Command(title, key, callback, icon, not reason, reason, danger, name)
 
         return [
             row(tr("Open"), "", lambda: go(""), "arrow-square-out", missing),
@@ -514,6 +522,7 @@ class StationsScreen(Screen):
                 lambda: start(actions.back_up, tr("back up the station")),
                 "download-simple",
                 missing,
+                name="back_up_station",
             ),
             row(
                 tr("Seal"),
@@ -522,6 +531,7 @@ class StationsScreen(Screen):
                 "lock-simple",
                 missing or refusal,
                 True,
+                "seal_station",
             ),
             row(
                 tr("Purge"),
@@ -530,6 +540,7 @@ class StationsScreen(Screen):
                 "eraser",
                 missing or refusal,
                 True,
+                "purge_station",
             ),
             row(
                 tr("Delete"),

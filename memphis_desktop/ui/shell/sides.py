@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
+from memphis_desktop.ui.components import tab_order
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.shell.top_bar import EnvironmentBadge, EnvironmentStrip
 from memphis_desktop.ui.shell.workspace import Workspace
@@ -122,15 +123,9 @@ class Side(QWidget):
         if before is not None and before.isVisible():
             before.setFocus(Qt.FocusReason.OtherFocusReason)
             return
-        step: QWidget | None = self.stack.currentWidget()
-        start = step
-        while step is not None:
-            if step.isVisible() and step.isEnabled() and step.focusPolicy() & Qt.FocusPolicy.TabFocus:
-                step.setFocus(Qt.FocusReason.OtherFocusReason)
-                return
-            step = step.nextInFocusChain()
-            if step is start or step is None or not self.isAncestorOf(step):
-                return
+        first = tab_order.first_within(self.stack, tab_order.takes_tab)
+        if first is not None:
+            first.setFocus(Qt.FocusReason.OtherFocusReason)
 
 
 class DropTarget(QWidget):

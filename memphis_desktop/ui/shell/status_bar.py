@@ -13,6 +13,7 @@ from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components import tab_order
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.table_delegate import paint_status_mark
 from memphis_desktop.ui.theme.icons import beside_text, icon
@@ -112,14 +113,7 @@ class StatusBar(QFrame):
 
     def come_last(self) -> None:
         """Be the last that Tab comes to: screens are made later, and would stand behind."""
-        window = self.window()
-        last = window.previousInFocusChain()
-        while last is not None and last is not window and last.focusPolicy() == Qt.FocusPolicy.NoFocus:
-            last = last.previousInFocusChain()  # Qt puts nothing behind what Tab never comes to
-        if last is None or last is window or last is self._zone:
-            return
-        self.setTabOrder(last, self._alerts)
-        self.setTabOrder(self._alerts, self._zone)
+        tab_order.put_last(self.window(), self._alerts, self._zone)
 
     def zone_button(self) -> QPushButton:
         """Where the menu of zones opens."""

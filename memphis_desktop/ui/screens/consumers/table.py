@@ -218,8 +218,10 @@ def row_commands(
         if one is not None:
             context.run(make(one), description)
 
-    def command(title: str, key: str, callback: Any, icon: str, reason: str, danger: bool = False) -> Command:
-        return Command(title, key, callback, icon, not reason, reason, danger)
+    def command(
+        title: str, key: str, callback: Any, icon: str, reason: str, danger: bool = False, name: str = ""
+    ) -> Command:
+        return Command(title, key, callback, icon, not reason, reason, danger, name)
 
     made = []
     if not within:
@@ -317,6 +319,7 @@ def row_commands(
             lambda: one is not None and open_move(context, actions.parent, one),
             "archive-tray",
             missing or refusal,
+            name="move_to_dead_letter_station",
         ),
     ]
     if not within:

@@ -118,10 +118,17 @@ class MemphisScreen(Screen):
         return answer
 
     def command(
-        self, title: str, keys: str, callback: Callable[[], object], icon: str, why: str, danger: bool = False
+        self,
+        title: str,
+        keys: str,
+        callback: Callable[[], object],
+        icon: str,
+        why: str,
+        danger: bool = False,
+        name: str = "",
     ) -> Command:
         """A command that is dimmed with a reason."""
-        return Command(title, keys, callback, icon, not why, why, danger)
+        return Command(title, keys, callback, icon, not why, why, danger, name)
 
 
 def nanoseconds(moment: Any) -> int | None:

@@ -302,8 +302,12 @@ class MemphisStationScreen(MemphisScreen):
                 tr("Edit this station"), keymap.key("station.edit"), self.edit, "pencil-simple", why
             ),
             self.command(tr("Choose its schema"), "", self.attach, "tree-structure", why),
-            self.command(tr("Detach its schema"), "", self.detach, "link-break", why or plain),
-            self.command(tr("Delete this station"), "", self.delete, "trash", why, True),
+            self.command(
+                tr("Detach its schema"), "", self.detach, "link-break", why or plain, name="detach_schema"
+            ),
+            self.command(
+                tr("Delete this station"), "", self.delete, "trash", why, True, name="delete_station"
+            ),
             Command(
                 tr("Next part of the station"),
                 keymap.key("station.next_part"),

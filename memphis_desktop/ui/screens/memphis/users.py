@@ -216,7 +216,14 @@ class UsersScreen(MemphisScreen):
         """For the palette, the keys and the sheet."""
         return [
             self.command(tr("Add user"), keymap.key("memphis_users.add"), self.add, "plus", self.refusal),
-            self.command(tr("Change the connection token"), "", self.change_token, "key", self.refusal),
+            self.command(
+                tr("Change the connection token"),
+                "",
+                self.change_token,
+                "key",
+                self.refusal,
+                name="change_connection_token",
+            ),
             *self._row_commands(self.table.selected_rows()),
         ]
 
