@@ -34,6 +34,7 @@ from memphis_desktop.language import tr
 from memphis_desktop.screenshot_dialogs import DialogShot, dialog_shots, is_dialog, mark_first
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import BrokerChoice
+from memphis_desktop.ui.components.empty_state import SkeletonRows
 from memphis_desktop.ui.components.toast import Toast
 from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screen import Route, Screen
@@ -130,7 +131,7 @@ async def _draw_all(wanted: Wanted) -> None:
         elif wanted.state == "empty":
             choice = BrokerChoice(port=0, persistent=False, sample_traffic=False)
             await window.start_local_broker(choice)
-        snapshot = await _ready(window, wanted.history)
+        snapshot = await _ready(window, wanted.history, traffic=demo)
         connection = window.current_workspace().connection
         assert connection is not None  # it is ready
         profile = connection.profile
@@ -255,10 +256,18 @@ async def _connect(window: MainWindow, profile: ConnectionProfile) -> None:
         raise Failure(f"cannot connect to {profile.address}: {failure}") from None
 
 
-async def _ready(window: MainWindow, history: float) -> ClusterSnapshot:
-    """Wait until the connection has been watched long enough to fill the graphs; returns what is known."""
+async def _ready(window: MainWindow, history: float, *, traffic: bool) -> ClusterSnapshot:
+    """Wait until the connection has been watched long enough to fill the graphs; returns what is known.
+
+    The stations are to be known before that, and with `traffic` there are some soon.
+    """
     connection = window.current_workspace().connection
     assert connection is not None
+
+    def known() -> bool:
+        return connection.snapshot.complete and (bool(connection.snapshot.consumers) or not traffic)
+
+    await _until(known, SETTLE_SECONDS)
     first = connection.snapshot.taken_at_ns
     await _until(
         lambda: connection.snapshot.taken_at_ns - first >= history * 1e9, 3 * history + SETTLE_SECONDS
@@ -344,7 +353,7 @@ def _slowest(snapshot: ClusterSnapshot) -> ConsumerSnapshot | None:
 
 
 async def _settled(window: MainWindow) -> None:
-    """Wait until the screen shows what it reads by itself: every list has lines, or stays empty."""
+    """Wait until the screen shows what it reads: no list is loading, each has lines or stays empty."""
     screen = window.current_workspace().current_screen
     if screen is None:
         return
@@ -360,4 +369,5 @@ def _empty_lists(screen: Screen) -> bool:
         model: QAbstractItemModel | None = view.model()
         return view.isVisible() and model is not None and model.rowCount() == 0
 
-    return any(empty(view) for view in screen.findChildren(QAbstractItemView))
+    loading = any(rows.isVisible() for rows in screen.findChildren(SkeletonRows))
+    return loading or any(empty(view) for view in screen.findChildren(QAbstractItemView))

@@ -232,6 +232,7 @@ class ClusterSnapshot:
     consumers: Mapping[tuple[str, str], ConsumerSnapshot] = field(default_factory=dict)
     poll_rate: float = 0.0  # requests a second this console makes
     errors: Mapping[str, str] = field(default_factory=dict)  # part of the round -> why it could not be read
+    refused: frozenset[str] = frozenset()  # those of the errors that are a permission the login has not
     complete: bool = False  # whether every stream was read at least once
     read_at: Mapping[str, int] = field(default_factory=dict)  # account, streams, consumers, server -> ns
     raft: RaftSnapshot = NOTHING

@@ -19,7 +19,6 @@ import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 
 from memphis_desktop.language import tr
@@ -87,6 +86,7 @@ class Session:
         """
         self.profile = profile
         self._refused: dict[str, float] = {}  # subject in lower case -> when the server refused it
+        self._asking: dict[str, list[asyncio.Timeout]] = {}  # subject in lower case -> who waits
         self.history = History()
         self._store: HistoryStore | None = None
         if history_folder is not None:
@@ -284,6 +284,8 @@ class Session:
         what, subject = found.groups()
         if what.lower() == "publish":
             self._refused[subject.lower()] = time.monotonic()
+            for request in self._asking.get(subject.lower(), ()):
+                request.reschedule(asyncio.get_running_loop().time())  # no answer will come
             while len(self._refused) > _REFUSALS:
                 self._refused.pop(next(iter(self._refused)))
         elif subject.lower().startswith("$js.event.advisory."):
@@ -494,11 +496,16 @@ class Session:
         seconds = self.profile.request_timeout if timeout is None else timeout
         if client is self._client and self.is_refused(subject):
             raise NotPermitted(subject)
+        refusal = asyncio.timeout(None)  # comes about when the server refuses the subject
+        key = subject.lower()
+        waiting = self._asking.setdefault(key, []) if client is self._client else []
         try:
-            return await client.request(subject, payload, timeout=seconds, headers=headers)
+            async with refusal:
+                waiting.append(refusal)
+                return await client.request(subject, payload, timeout=seconds, headers=headers)
         except NoRespondersError as error:
             raise NoResponder(subject) from error
-        except NatsTimeoutError as error:
+        except TimeoutError as error:
             if client is self._client and self.is_refused(subject):
                 raise NotPermitted(subject) from error
             raise RequestTimeout(subject, seconds) from error
@@ -508,6 +515,10 @@ class Session:
             if client.is_closed and not _being_cancelled():
                 raise NotConnected from None  # nats-py cancels what waits when it closes
             raise
+        finally:
+            waiting.remove(refusal)
+            if not waiting and self._asking.get(key) is waiting:
+                del self._asking[key]
 
     async def publish(
         self, subject: str, payload: bytes = b"", headers: dict[str, str] | None = None

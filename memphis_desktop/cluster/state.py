@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from . import reading
 from .counter import MINIMUM_INTERVAL, Counter
-from .failures import ApiError
+from .failures import ApiError, NotPermitted
 from .history import CONSUMER, SERVER, STREAM, ConsumerKey, History, ServerKey, StreamKey
 from .history_store import HistoryStore
 from .lag import FirstUndelivered, SequenceClock, filters, time_to_drain
@@ -73,6 +73,7 @@ class ClusterState:
         self.account: AccountSnapshot | None = None
         self.server: ServerSnapshot | None = None
         self.errors: dict[str, str] = {}
+        self._refused: set[str] = set()
         self._said: dict[str, str] = {}
         self.read_at: dict[str, int] = {}
         self.expiries: tuple[Expiry, ...] = ()
@@ -92,6 +93,7 @@ class ClusterState:
     def fail(self, part: str, error: Exception) -> None:
         """A part could not be read; what the server itself said of it is kept apart from our own words."""
         self.errors[part] = str(error)
+        (self._refused.add if isinstance(error, NotPermitted) else self._refused.discard)(part)
         if isinstance(error, ApiError):
             self._said[part] = self.errors[part]
 
@@ -438,6 +440,7 @@ class ClusterState:
             consumers=dict(self.consumers),
             poll_rate=poll_rate,
             errors=dict(self.errors),
+            refused=frozenset(self._refused & self.errors.keys()),
             complete=self.complete,
             read_at=dict(self.read_at),
             raft=self.raft,

@@ -272,7 +272,20 @@ class MainWindow(QMainWindow):
                 "memphis_stations. The local broker has it; `memphis-desktop stations` adds it to a server.",
                 screen=entry.title,
             )
-        return ""
+        return self.refusal(entry, connection)
+
+    def refusal(self, entry: registry.ScreenEntry, connection: Connection) -> str:
+        """Why the login may not see a screen; empty when it may, or where the screen says so itself."""
+        snapshot = connection.snapshot
+        refused = next((part for part in ("streams", "round") if part in snapshot.refused), "")
+        if not refused or snapshot.streams or entry.requires not in ("jetstream", "memphis"):
+            return ""
+        if entry.route_name == "messages":  # one station may be open to who may not list them
+            return ""
+        return tr(
+            "You may not see this here. {why} Ask for that permission, or connect with another login.",
+            why=snapshot.errors[refused],
+        )
 
     # Tabs -------------------------------------------------------------------------------------
 

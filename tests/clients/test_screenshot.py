@@ -56,6 +56,7 @@ async def test_screens_are_drawn_in_both_themes(
         (("--demo", "--size", "12"), 2, "invalid size value"),
         (("--demo", "--scale", "10"), 2, "invalid percent value"),
         (("--connect", "nats://127.0.0.1:1", "--state", "away"), 2, "--state belongs to --demo"),
+        (("--demo", "--history", "1", "--only", "no-such-*"), 1, "there is no picture 'no-such-*'"),
         (("--connect", "nats://127.0.0.1:1"), 1, "cannot connect"),
     ],
 )
@@ -66,6 +67,31 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: tuple[str, ...], code:
     assert len(lines) == 1, done.stderr
     assert words in lines[0]
     assert "Traceback" not in done.stderr
+
+
+def test_dialogs_are_drawn_and_ask_for_the_name_on_production(tmp_path: Path) -> None:
+    only = ("--only", "dialog-station-delete*", "--only", "dialog-palette")
+    done = draw(tmp_path, "--demo", "--theme", "dark", "--size", "1100x700", "--history", "1", *only)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    heights = {}
+    for path in tmp_path.iterdir():
+        image = QImage(str(path))
+        assert len(colours(image)) > 5, path.name
+        heights[path.name] = image.height()
+    assert heights.keys() == {
+        f"dialog-{name}-dark.png" for name in ("station-delete", "station-delete-production", "palette")
+    }
+    assert heights["dialog-palette-dark.png"] == 700  # it opens inside the window
+    deletions = (heights[f"dialog-station-delete{more}-dark.png"] for more in ("", "-production"))
+    assert next(deletions) < next(deletions) < 500  # there is a field more
+
+
+def test_a_login_without_permissions(tmp_path: Path) -> None:
+    arguments = ("--demo", "--state", "restricted", "--theme", "dark", "--history", "1", "--only", "stations")
+    done = draw(tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert len(colours(QImage(str(tmp_path / "stations-dark.png")))) > 20
 
 
 def test_larger_and_without_data(tmp_path: Path) -> None:

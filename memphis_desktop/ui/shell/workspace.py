@@ -189,8 +189,7 @@ class Workspace(QWidget):
         before = self.current_screen
         missing = self._window.missing_requirement(entry, self.connection)
         if missing:
-            action = (tr("Go to Home"), self._go_home) if self.connection is None else None
-            self._unavailable.set_content(entry.icon, missing, action)
+            self._show_unavailable(entry, missing)
             self._leave(before)
             self._stack.setCurrentWidget(self._unavailable)
         else:
@@ -203,6 +202,14 @@ class Workspace(QWidget):
                 self._enter(screen)
         self.route_changed.emit()
         self.screen_changed.emit()
+
+    def _show_unavailable(self, entry: registry.ScreenEntry, missing: str) -> None:
+        if self.connection is None:
+            self._unavailable.set_content(entry.icon, missing, (tr("Go to Home"), self._go_home))
+        elif self._window.refusal(entry, self.connection) == missing:
+            self._unavailable.set_content("lock", missing, (tr("Try again"), self.connection.session.refresh))
+        else:
+            self._unavailable.set_content(entry.icon, missing)
 
     def _go_home(self) -> None:
         self._window.navigate(Route("home"))
