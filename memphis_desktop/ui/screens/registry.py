@@ -133,7 +133,7 @@ SCREENS: list[ScreenEntry] = [
     ScreenEntry(
         "schemas",
         tr("Schemaverse"),
-        "tree-structure",
+        "ruler",
         lazy("memphis.schemas:SchemasScreen"),
         requires="memphis",
     ),

@@ -111,7 +111,7 @@ class SourceTable(QWidget):
         menu.addSeparator()
         menu.addAction(icon("cloud"), tr("A schema registry"), lambda: self.edit_registry(None))
         from_memphis = menu.addAction(
-            icon("tree-structure"), tr("Schemaverse of this connection"), self.take_schemaverse
+            icon("ruler"), tr("Schemaverse of this connection"), self.take_schemaverse
         )
         if not self._context.memphis.available:
             from_memphis.setText(tr("Schemaverse of this connection (it has no Memphis layer)"))

@@ -55,7 +55,7 @@ class MemphisStationScreen(MemphisScreen):
         self.edit_button = self.header.add_action(
             tr("Edit"), self.edit, icon_name="pencil-simple", tooltip="Ctrl+E"
         )
-        self.schema_button = self.header.add_action(tr("Schema"), self.attach, icon_name="tree-structure")
+        self.schema_button = self.header.add_action(tr("Schema"), self.attach, icon_name="ruler")
         self.delete_button = self.header.add_icon_action("trash", tr("Delete this station"), self.delete)
         self.missing = Banner("bad", "")
         self.missing.hide()
