@@ -1,7 +1,8 @@
 """Connections to NATS servers through a SOCKS5 or HTTP proxy, for nats-py's client.
 
 A proxy is asked for the server by the name in its URL: names are resolved at the proxy, for all kinds, since
-the servers behind one often have no name on this side. TLS is spoken with the server, through the proxy.
+the servers behind one often have no name on this side. TLS is spoken with the server, through the proxy; with
+a proxy of kind ``https`` it is spoken with the proxy as well, around what goes to the server.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import base64
 import re
 import socket
+import ssl
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -23,9 +25,10 @@ from memphis_desktop.language import tr
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-PORTS = {"socks5": 1080, "socks5h": 1080, "http": 8080}
+PORTS = {"socks5": 1080, "socks5h": 1080, "http": 8080, "https": 443}
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ?([^\r\n]*)")
 _NOT_ALLOWED = 2  # reply of SOCKS5, RFC 1928
+_HANDSHAKE_SECONDS = 3.0  # less than anybody waits for all of the way
 _LOGIN_REQUIRED, _FORBIDDEN = 407, 403
 _TARGET_STATUS = (500, 502, 503, 504)  # of HTTP: the proxy works, and could not get through
 
@@ -36,6 +39,7 @@ class Trouble(Enum):
     ADDRESS = "address"
     RESOLVE = "resolve"
     REACH = "reach"
+    TLS = "tls"
     SPEECH = "speech"
     LOGIN = "login"
     RULES = "rules"
@@ -53,14 +57,35 @@ class ProxyFailure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """A proxy that answers: its network address; where TLS is spoken with it, version and certificate."""
+
+    address: str
+    tls_version: str = ""
+    certificate: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy and the login it wants, empty for none. `kind` is ``socks5`` or ``http`` (CONNECT)."""
+    """A proxy and the login it wants, empty for none.
+
+    Attributes:
+        kind: ``socks5``, ``http`` (CONNECT) or ``https`` (CONNECT, TLS to the proxy).
+        host: Its name or address.
+        port: Where it listens.
+        user: Of its login.
+        password: Of its login.
+        ca_path: PEM file of authorities to trust beside the system's, for ``https``.
+        context: What `tls_context` gave, when it was made before.
+    """
 
     kind: str
     host: str
     port: int
     user: str = ""
     password: str = field(default="", repr=False)
+    ca_path: str = ""
+    context: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
 
     @property
     def address(self) -> str:
@@ -71,31 +96,93 @@ class Proxy:
     def _host_port(host: str, port: int) -> str:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    async def reach(self, timeout: float) -> str:
-        """See whether anything listens there; returns the network address. Raises `ProxyFailure`."""
-        error: OSError | None = None
+    async def reach(self, timeout: float) -> Reached:
+        """See whether anything listens there, and whether its certificate is good. Raises `ProxyFailure`."""
+        error: BaseException | None = None
+        context = await self._context()
         for address in await self._addresses(timeout):
             try:
                 async with asyncio.timeout(timeout):
-                    _, writer = await asyncio.open_connection(address, self.port)
+                    _, writer = await self._dial(address, context)
+            except ProxyConnectionError as failed:
+                error = failed.__cause__ or failed
             except TimeoutError as late:
                 error = late
-            except OSError as failed:
-                error = failed
             else:
+                secure = writer.get_extra_info("ssl_object")
                 writer.close()
-                return address
+                if secure is None:
+                    return Reached(address)
+                return Reached(address, str(secure.version()), secure.getpeercert(binary_form=True) or b"")
         raise self._unreachable(error)
+
+    async def _context(self) -> ssl.SSLContext | None:
+        """Return how TLS is spoken with the proxy, None for the other kinds. Raises `ProxyFailure`."""
+        if self.kind != "https":
+            return None
+        return self.context or await asyncio.to_thread(self.tls_context)
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return the context for TLS with the proxy; reads files. Raises `ProxyFailure`."""
+        context = ssl.create_default_context()
+        if self.ca_path:
+            try:
+                context.load_verify_locations(self.ca_path)
+            except (OSError, ssl.SSLError) as error:
+                raise ProxyFailure(
+                    Trouble.TLS,
+                    tr("The authorities' file {path} cannot be used.", path=self.ca_path),
+                    tr("It must hold certificates in PEM form."),
+                ) from error
+        return context
+
+    async def _dial(self, address: str, context: ssl.SSLContext | None, limit: int = 65536) -> Streams:
+        """Open a socket to the proxy, with TLS for ``https``; raises `ProxyFailure` or python-socks's."""
+        try:
+            if context is None:
+                return await asyncio.open_connection(address, self.port, limit=limit)
+            return await asyncio.open_connection(
+                address,
+                self.port,
+                limit=limit,
+                ssl=context,
+                server_hostname=self.host,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            )
+        except ssl.SSLCertVerificationError as error:
+            raise ProxyFailure(
+                Trouble.TLS,
+                tr(
+                    "The certificate of the proxy {proxy} is not accepted: {reason}.",
+                    proxy=self.address,
+                    reason=error.verify_message,
+                ),
+                tr("Name the file of its authority under TLS in the connection."),
+            ) from error
+        except TimeoutError:
+            raise
+        except OSError as error:
+            if context is not None and isinstance(
+                error, ssl.SSLError | ConnectionResetError | ConnectionAbortedError
+            ):
+                raise ProxyFailure(
+                    Trouble.TLS,
+                    tr("The proxy {proxy} does not speak TLS.", proxy=self.address),
+                    tr("Write http:// if it is an HTTP proxy without TLS."),
+                ) from error
+            raise ProxyConnectionError(error.errno, str(error)) from error
 
     async def open(self, host: str, port: int, timeout: float, limit: int = 65536) -> Streams:
         """Return streams that lead through the proxy to a server. Raises `ProxyFailure`."""
         target = self._host_port(host, port)
-        way = self._socks if self.kind == "socks5" else self._connect
+        context = await self._context()
         refused: BaseException | None = None
         for address in await self._addresses(timeout):
             try:
                 async with asyncio.timeout(timeout):
-                    return await way(address, host, port, limit)
+                    if self.kind == "socks5":
+                        return await self._socks(address, host, port, limit)
+                    return await self._connect(address, host, port, limit, context)
             except ProxyConnectionError as error:
                 refused = error.__cause__ or error
             except (ProxyError, OSError, ValueError) as error:  # a timeout is an OSError
@@ -111,15 +198,14 @@ class Proxy:
         opened = await connector.connect(host, port)
         return await asyncio.open_connection(sock=opened, limit=limit)
 
-    async def _connect(self, address: str, host: str, port: int, limit: int) -> Streams:
+    async def _connect(
+        self, address: str, host: str, port: int, limit: int, context: ssl.SSLContext | None
+    ) -> Streams:
         """HTTP CONNECT. A NATS server speaks first, at times in one packet with the proxy's answer.
 
         That is why this is done here: python-socks takes all that arrived for the answer.
         """
-        try:
-            reader, writer = await asyncio.open_connection(address, self.port, limit=limit)
-        except OSError as error:
-            raise ProxyConnectionError(error.errno, str(error)) from error
+        reader, writer = await self._dial(address, context, limit)
         try:
             target = self._host_port(host, port)
             head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
@@ -153,6 +239,7 @@ class Proxy:
             self.user or None,
             self.password or None,
             rdns=True,
+            proxy_ssl=(self.context or self.tls_context()) if self.kind == "https" else None,
             ssl=context,
         )
 
@@ -193,7 +280,7 @@ class Proxy:
         if code == _LOGIN_REQUIRED or ("authentication" in lowered and "version" not in lowered):
             return self._login_failure()
         if code is None:
-            kind = "SOCKS5" if self.kind == "socks5" else "HTTP"
+            kind = self.kind.upper()
             return ProxyFailure(
                 Trouble.SPEECH,
                 tr(
@@ -213,7 +300,7 @@ class Proxy:
                 ),
                 tr("Ask whoever runs it to allow that host and port."),
             )
-        if self.kind == "http" and code not in _TARGET_STATUS:
+        if self.kind != "socks5" and code not in _TARGET_STATUS:
             return ProxyFailure(
                 Trouble.SPEECH,
                 tr("{proxy} opens no connections (HTTP {code}).", proxy=self.address, code=code),
@@ -300,9 +387,9 @@ def parse(url: str, user: str = "", password: str = "") -> Proxy:
         raise ProxyFailure(
             Trouble.ADDRESS,
             tr("{url} is no address of a proxy.", url=shown),
-            tr("Write socks5://host:port, or http://host:port for a proxy that takes CONNECT."),
+            tr("Write socks5://host:port, or http:// or https://host:port for a proxy that takes CONNECT."),
         )
-    kind = "http" if parts.scheme == "http" else "socks5"
+    kind = parts.scheme if parts.scheme in ("http", "https") else "socks5"
     if not user and parts.username:
         user, password = unquote(parts.username), password or unquote(parts.password or "")
     return Proxy(kind, host, port, user, password)
@@ -323,6 +410,11 @@ class ProxiedTcpTransport(TcpTransport):
         self._bare_io_reader = self._io_reader = reader
         self._bare_io_writer = self._io_writer = writer
 
+    def close(self) -> None:
+        """Close; TLS within TLS at once, as in `end`."""
+        if self._io_writer is not None:
+            end(self._io_writer, self._proxy)
+
     def __bool__(self) -> bool:
         """Be there from the beginning: the client would make one of its own in place of this."""
         return True
@@ -341,6 +433,7 @@ class ProxiedWebSocketTransport(WebSocketTransport):
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Open the way to a server; raises `ProxyFailure`."""
+        await self._look(connect_timeout)
         try:
             await super().connect(uri, buffer_size, connect_timeout)
         except Exception as error:
@@ -350,16 +443,33 @@ class ProxiedWebSocketTransport(WebSocketTransport):
         self, uri: str | ParseResult, ssl_context: Any, buffer_size: int, connect_timeout: int
     ) -> None:
         """The same with TLS."""
+        await self._look(connect_timeout)
         try:
             await super().connect_tls(uri, ssl_context, buffer_size, connect_timeout)
         except Exception as error:
             self._raise(error, uri)
+
+    async def _look(self, timeout: float) -> None:
+        """See that the proxy's certificate is good: afterwards it cannot be told from the server's."""
+        if self._proxy.kind == "https":
+            await self._proxy.reach(timeout)
 
     def _raise(self, error: Exception, uri: str | ParseResult) -> None:
         if from_proxy(error):
             target = uri if isinstance(uri, str) else uri.netloc.rpartition("@")[2]
             raise self._proxy.explain(error, target) from error
         raise error
+
+
+def end(writer: asyncio.StreamWriter, proxy: Proxy | None) -> None:
+    """Close a way to a server; one through a proxy with TLS is cut off.
+
+    Python 3.11 before its eighth correction trips over what still comes after the farewell of TLS within TLS.
+    """
+    if proxy is not None and proxy.kind == "https":
+        writer.transport.abort()
+    else:
+        writer.close()
 
 
 def from_proxy(error: BaseException) -> bool:

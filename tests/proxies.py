@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _REFUSED, _HOST_UNREACHABLE, _NOT_ALLOWED = 5, 4, 2
 
@@ -16,7 +18,8 @@ class Proxy:
     """A proxy on a free port of loopback.
 
     Attributes:
-        kind: ``socks5`` or ``http``.
+        kind: ``socks5``, ``http`` or ``https``.
+        certificate: Files of certificate and key, for ``https``.
         user, password: The login it wants; empty for none.
         names: Hosts it knows besides what the system resolves.
         forbidden: Hosts it refuses by its rules.
@@ -30,6 +33,7 @@ class Proxy:
     forbidden: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
     port: int = 0
+    certificate: tuple[Path, Path] | None = None
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -38,7 +42,11 @@ class Proxy:
         return f"{self.kind}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        context = None
+        if self.certificate is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*self.certificate)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

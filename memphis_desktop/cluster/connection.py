@@ -10,6 +10,7 @@ import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ async def open_client(
             exhausted.set()
 
     options = await asyncio.to_thread(client_options, profile, credentials)
-    client.proxy = await asyncio.to_thread(proxy_of, profile.proxy)
+    client.proxy = await asyncio.to_thread(proxy_of, profile.proxy, profile.tls)
     connecting = asyncio.create_task(
         client.connect(
             **options,
@@ -193,8 +194,10 @@ async def close_client(client: Client) -> None:
         log.debug("closing a client: %s", error)
 
 
-def proxy_of(options: ProxyOptions) -> Proxy | None:
+def proxy_of(options: ProxyOptions, tls: TlsOptions) -> Proxy | None:
     """Return the proxy of a profile with its secret, None without one; may read files, so in a thread.
+
+    Authorities that the profile trusts are trusted for a proxy with TLS as well, beside the system's.
 
     Raises:
         ConnectionFailure: Its address is none, or the secret cannot be read.
@@ -202,7 +205,11 @@ def proxy_of(options: ProxyOptions) -> Proxy | None:
     if not options.url:
         return None
     try:
-        return proxy.parse(options.url, options.user, resolve(options.password))
+        found = proxy.parse(options.url, options.user, resolve(options.password))
+        if found.kind != "https":
+            return found
+        found = replace(found, ca_path=expand_path(tls.ca_path) if tls.ca_path else "")
+        return replace(found, context=found.tls_context())
     except ProxyFailure as failure:
         raise explain(failure, options.url) from failure
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from cryptography import x509
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
@@ -22,7 +23,7 @@ from memphis_desktop.proxy import Proxy
 from .connection import GuardedClient, client_options, close_client, jwt_expiry, open_client, proxy_of
 from .failures import JETSTREAM_NOT_ENABLED, ConnectionFailure, Stage, explain
 from .permitted import UserInfo, abilities, expiry, user_info
-from .probe import Probe, Target
+from .probe import Probe, Target, describe
 from .profiles import ConnectionProfile, Credentials
 
 _TIMEOUT = 5.0
@@ -145,7 +146,7 @@ class Diagnosis:
     async def _read_profile(self) -> str:
         if not self.profile.urls:
             raise ConnectionFailure(Stage.PROFILE, tr("The connection has no server URL."), tr("Add one."))
-        proxy = await asyncio.to_thread(proxy_of, self.profile.proxy)
+        proxy = await asyncio.to_thread(proxy_of, self.profile.proxy, self.profile.tls)
         self._proxy = proxy
         self._probes = [Probe(Target(url), self.profile.tls, proxy) for url in self.profile.urls]
         if len({probe.target.websocket for probe in self._probes}) > 1:
@@ -182,7 +183,12 @@ class Diagnosis:
                 raise outcome
         if len(refusals) == len(self._probes):
             raise refusals[0]
-        parts = [tr("{address} answers at {found}", address=self._proxy.address, found=found)]
+        parts = [tr("{address} answers at {found}", address=self._proxy.address, found=found.address)]
+        if found.certificate:
+            certificate = describe(x509.load_der_x509_certificate(found.certificate))
+            parts.append(
+                tr("{version}, certificate {certificate}", version=found.tls_version, certificate=certificate)
+            )
         if self._proxy.user:
             parts.append(tr("accepted as {user}", user=self._proxy.user))
         return ", ".join(parts)

@@ -35,7 +35,7 @@ _OPTIONS = (
     ("tlscert", "FILE", "client certificate (PEM)"),
     ("tlskey", "FILE", "its key (PEM)"),
     ("tls-server-name", "NAME", "name in the server's certificate, when it is not the host's"),
-    ("proxy", "URL", "socks5://HOST:PORT or http://HOST:PORT on the way; names are resolved there"),
+    ("proxy", "URL", "socks5://, http:// or https://HOST:PORT on the way; names are resolved there"),
     ("proxy-user", "NAME", "user name for the proxy, with --proxy-password"),
     ("proxy-password", "TEXT", f"its password; {_SECRETS}"),
     ("js-domain", "NAME", "JetStream domain"),

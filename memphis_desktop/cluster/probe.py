@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from memphis_desktop.language import tr, tr_count
-from memphis_desktop.proxy import Proxy
+from memphis_desktop.proxy import Proxy, end
 
 from .connection import tls_context
 from .failures import ConnectionFailure, Stage, explain
@@ -117,7 +117,7 @@ class Probe:
         """Close the socket, whatever its state."""
         if self._writer is not None:
             with contextlib.suppress(Exception):  # the peer may be gone already
-                self._writer.close()
+                end(self._writer, self._proxy)
             self._reader = self._writer = None
 
     async def greet(self) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class ProxyOptions:
     """The proxy on the way to the servers; empty for none.
 
     Attributes:
-        url: ``socks5://host:port`` or ``http://host:port``; no scheme means SOCKS5.
+        url: ``socks5://host:port``, ``http://host:port`` or ``https://host:port``; no scheme means SOCKS5.
         user: User name, when the proxy wants a login.
         password: Its password, which may be a reference as in `Credentials`.
     """

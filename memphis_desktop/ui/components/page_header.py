@@ -67,12 +67,16 @@ class PageHeader(QWidget):
         self._more.hide()
         line.addWidget(self._more)
         self._folded: list[QAbstractButton] = []
-        layout = QVBoxLayout(self)
+        layout = self._column = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self._crumb_row)
         layout.addLayout(line)
         layout.addWidget(self.subtitle_label)
+
+    def add_below(self, widget: QWidget) -> None:
+        """Put something below the title and its line."""
+        self._column.addWidget(widget)
 
     def set_title(self, title: str, subtitle: str = "") -> None:
         """The page's one title, and a muted line below it."""

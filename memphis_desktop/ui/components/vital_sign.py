@@ -69,6 +69,8 @@ class VitalSign(QFrame):
         self._show_line()
 
     def _show_line(self) -> None:
+        wanted = self._title.sizeHint().width() + self._change.sizeHint().width()
+        self._change.setVisible(wanted + theme.SPACE_2 <= self.width() - 2 * theme.SPACE_4)  # the name first
         if self._beside:
             self._line.setVisible(self._drawn and self.width() >= _LINE_FROM)
 
@@ -81,6 +83,7 @@ class VitalSign(QFrame):
         """A short remark at the right (``+12 %``) in the colour of its kind."""
         self._change.setText(text)
         self._change.setRole(kind if kind != "muted" else "caption")
+        self._show_line()
         self._describe()
 
     def set_kind(self, kind: str) -> None:

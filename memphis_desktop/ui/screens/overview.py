@@ -103,6 +103,7 @@ class OverviewScreen(Screen):
         self.signs = OverviewSigns(context.session.history)
         self.signs.opened.connect(self._open_sign)
         self.notice = StretchNotice()
+        self.header.add_below(self.notice)
         self.graph = TimeSeriesGraph(tr("Throughput"), "messages/s", self.time_range, zone=context.zone)
         self.graph.setMinimumHeight(170)
         shows(self.graph, SERVER, "streams")
@@ -158,7 +159,6 @@ class OverviewScreen(Screen):
         layout.setSpacing(theme.SPACE_4)
         layout.addWidget(self.header)
         layout.addWidget(self.banner)
-        layout.addWidget(self.notice)
         layout.addWidget(self.strip)
         layout.addWidget(self.signs)
         layout.addWidget(middle, 5)
@@ -183,6 +183,7 @@ class OverviewScreen(Screen):
         if server is not None:
             name = f"{server.name[:10]}…" if server.name == server.server_id else server.name
             self.header.set_title(tr("Overview"), f"{name}  ·  {server.version}  ·  {server.url}")
+            self.header.subtitle_label.setVisible(not self.stretch.active)
         self._show_health(snapshot)
         if self.stretch.active:
             self.stretch.refresh()
@@ -206,6 +207,7 @@ class OverviewScreen(Screen):
         for stack in (self.lags, self.busy):
             stack.setCurrentIndex(1 if active else 0)
         self.notice.setVisible(active)
+        self.header.subtitle_label.setVisible(not active)  # in its place, so that the page needs no more room
         if active:
             self.notice.show_stretch(self.stretch.text(self.context.zone), tr("Reading what was in it…"))
             return
@@ -215,9 +217,9 @@ class OverviewScreen(Screen):
 
     def _show_survey(self, survey: Survey) -> None:
         words = (
-            tr("Averages, and the worst that was. Health and servers are those of now.")
+            tr("Averages, and the worst lag. Health is of now.")
             if survey.recorded
-            else tr("Nothing is recorded of this time. Health and servers are those of now.")
+            else tr("Nothing is recorded of this time. Health is of now.")
         )
         self.notice.show_stretch(self.stretch.text(self.context.zone), words)
         self.signs.show_stretch(survey)

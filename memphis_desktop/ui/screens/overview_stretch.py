@@ -120,20 +120,20 @@ class StretchNotice(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setProperty("panel", "surface")
         self._picture = QLabel()
         self._picture.setPixmap(icon("clock-counter-clockwise", "accent").pixmap(16, 16))
         self._stretch = PlainLabel("", "strong")
         self._words = PlainLabel("", "muted", elide=Qt.TextElideMode.ElideRight)
         self.button = QPushButton(tr("Back to now"))
+        self.button.setProperty("kind", "link")
         keymap.tooltip(self.button, tr("Back to now"), "overview.now")
         row = QHBoxLayout(self)
-        row.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_1, theme.SPACE_1)
+        row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SPACE_2)
         row.addWidget(self._picture)
         row.addWidget(self._stretch)
-        row.addWidget(self._words, 1)
         row.addWidget(self.button)
+        row.addWidget(self._words, 1)
         self.hide()
 
     def show_stretch(self, stretch: str, words: str) -> None:

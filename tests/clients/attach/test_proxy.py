@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -73,6 +74,42 @@ async def test_sessions_readers_and_the_test_go_through_a_proxy(
         assert {step.state for step in steps.values()} <= {PASSED, SKIPPED}, steps
         assert steps["proxy"].detail == f"{proxy.url} answers at 127.0.0.1, accepted as ada"
         assert steps["resolve"].detail == "left to the proxy"
+
+
+@pytest.mark.parametrize("transport", KINDS)
+async def test_a_proxy_with_tls_is_gone_through(transport: str, world: World) -> None:
+    """TLS to the proxy, and where the server wants it TLS to the server within."""
+    files = tuple(Path(world.certificates.path(name)) for name in ("server", "server-key"))
+    async with Proxy("https", "ada", "geheim", certificate=(files[0], files[1])) as proxy:
+        profile = behind(KINDS[transport](world), proxy)
+        profile = replace(profile, tls=replace(profile.tls, ca_path=world.certificates.path("ca")))
+        session = Session(profile)
+        try:
+            await session.connect()
+            await session.nats.flush()
+            reader = await ReadConnection.like(session.nats)
+            _, payload = await reader.request("$JS.API.INFO")
+            assert "streams" in json.loads(payload)
+            await reader.close()
+        finally:
+            await session.close()
+        assert proxy.asked == [f"{BEHIND}:{urlsplit(profile.urls[0]).port}"] * 2
+        steps = await diagnosed(profile)
+        assert {step.state for step in steps.values()} <= {PASSED, SKIPPED}, steps
+        assert f"{proxy.url} answers at 127.0.0.1, TLSv1.3, certificate for " in steps["proxy"].detail
+        # Its certificate is checked, and a proxy without TLS is none of this kind.
+        distrusting = replace(profile, tls=replace(profile.tls, ca_path=""))
+        failure = await refused(distrusting)
+        assert failure.stage is Stage.PROXY
+        assert f"certificate of the proxy {proxy.url} is not accepted" in str(failure)
+        failed = [one for one in (await diagnosed(distrusting)).values() if one.state == FAILED]
+        assert [one.key for one in failed] == ["proxy"]
+    async with Proxy("http") as bare:
+        options = ProxyOptions(bare.url.replace("http://", "https://"))
+        failure = await refused(replace(profile, proxy=options))
+        assert failure.stage is Stage.PROXY
+        assert "does not speak TLS" in str(failure)
+        assert bare.asked == []
 
 
 async def test_a_session_comes_back_through_the_proxy(world: World) -> None:

@@ -183,17 +183,18 @@ class ConnectionForm(FormDialog):
             self.proxy,
             tr(
                 "All connections to the servers go through it: a SOCKS5 proxy (socks5://host:1080), such as"
-                " ssh -D opens, or an HTTP proxy that takes CONNECT (http://host:8080)."
+                " ssh -D opens, or an HTTP proxy that takes CONNECT (http://host:8080, or https://host:443"
+                " where TLS is spoken with the proxy)."
             ),
         )
         tipped(self.proxy_user, tr("Only for proxies that want a login."))
-        tipped(self.proxy_password, tr("It goes to the proxy as it is: neither kind of proxy hides it."))
+        tipped(self.proxy_password, tr("It goes to the proxy as it is: only https:// hides it on the way."))
         form = form_layout()
         add_form_row(
             form,
             tr("Address"),
             self.proxy,
-            tr("socks5:// or http://. The servers' names are resolved at the proxy."),
+            tr("socks5://, http:// or https://. The servers' names are resolved at the proxy."),
         )
         add_form_row(form, tr("User"), self.proxy_user)
         add_form_row(form, tr("Password"), self.proxy_password, secret_help())

@@ -268,7 +268,10 @@ class SettingsScreen(Screen):
         section.add_row(
             tr("Proxy for new connections"),
             self.proxy,
-            tr("socks5:// or http://; empty for none. Each connection can have its own, and a login for it."),
+            tr(
+                "socks5://, http:// or https://; empty for none. Each connection can have its own, and a"
+                " login for it."
+            ),
         )
         then = tr("From the next time a connection is opened.")
         self.history_days = section.add_choice(tr("Keep figures for"), keys.HISTORY_DAYS, days, 30, then)
