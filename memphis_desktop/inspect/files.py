@@ -148,6 +148,7 @@ class Exporter:
                         await asyncio.to_thread(self._write, whole.file, rows)
                         rows = []
                 await asyncio.to_thread(self._write, whole.file, rows)
+                await asyncio.to_thread(self._finish, whole.file)
             except OSError as error:
                 raise not_written(self.path, error) from None
             whole.complete = True
@@ -166,6 +167,9 @@ class Exporter:
         file.write(data)
         self.progress.messages += len(messages)
         self.progress.bytes += len(data)
+
+    def _finish(self, file: IO[bytes]) -> None:
+        """Write what stands behind the last message."""
 
     def _json_line(self, message: InspectedMessage) -> bytes:
         return json_line(message, decoded=self.decoded, decoder=self.decoder)

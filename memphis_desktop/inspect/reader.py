@@ -424,13 +424,18 @@ class MessageReader:
         """Ask for a batch; return its messages and how many match after them."""
         return await self._run({**place, "batch": count, "next_by_subj": subject or ">"})
 
-    async def last_of_each(self, subjects: Sequence[str]) -> tuple[list[InspectedMessage], int]:
+    async def last_of_each(
+        self, subjects: Sequence[str], *, up_to: int = 0
+    ) -> tuple[list[InspectedMessage], int]:
         """Return the last message of each of these subjects and how many more there are; needs batched gets.
+
+        With `up_to`, the last that is not behind this sequence.
 
         Raises:
             ReadError: the server did not answer or refused; more than 1,024 subjects match (413).
         """
-        return await self._run({"multi_last": list(subjects), "batch": len(subjects)})
+        bound = {"up_to_seq": up_to} if up_to else {}
+        return await self._run({"multi_last": list(subjects), "batch": len(subjects), **bound})
 
     async def last_on(self, subject: str) -> InspectedMessage | None:
         """Return the newest message on a subject, or of all that a pattern matches; None without one.

@@ -1,0 +1,1 @@
+"""Changing buckets and their keys, and watching them, through a session."""
