@@ -29,7 +29,9 @@ from memphis_desktop.cluster.model import (
 )
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, Environment
 from memphis_desktop.cluster.session import Session
+from memphis_desktop.demo.stations import SETTINGS
 from memphis_desktop.errors import Failure
+from memphis_desktop.inspect.key_value.names import bucket_name, is_bucket
 from memphis_desktop.language import tr
 from memphis_desktop.screenshot_dialogs import DialogShot, dialog_shots, is_dialog, mark_first
 from memphis_desktop.ui import theme
@@ -39,6 +41,7 @@ from memphis_desktop.ui.components.toast import Toast
 from memphis_desktop.ui.event_loop import EventLoop
 from memphis_desktop.ui.screen import Route, Screen
 from memphis_desktop.ui.screens import registry
+from memphis_desktop.ui.screens.key_value.fields import bucket_route
 from memphis_desktop.ui.screens.station_detail.screen import TABS
 from memphis_desktop.ui.screens.station_parts import consumer_route, station_route
 from memphis_desktop.ui.window import MainWindow
@@ -318,6 +321,7 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     if "OBJ_sample-invoices" in snapshot.streams:
         yield Shot("object_bucket", Route("object_bucket", {"bucket": "sample-invoices"}))
     yield Shot("dead_letter", Route("dead_letters", {"newest": "yes"}))
+    yield from _bucket_shots(snapshot)
     busiest = _busiest(snapshot)
     if busiest is None:
         return
@@ -332,6 +336,19 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     slowest = _slowest(snapshot)
     if slowest is not None:
         yield Shot("consumer", consumer_route(slowest.stream, slowest.name))
+
+
+def _bucket_shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
+    """Yield the parts of a bucket, and a key of the sample one."""
+    bucket = next((name for name in (f"KV_{SETTINGS}", *snapshot.streams) if is_bucket(name)), "")
+    if bucket in snapshot.streams:
+        for part in ("watch", "changes", "configuration"):
+            yield Shot(f"bucket-{part}", bucket_route(bucket_name(bucket), part))
+        yield Shot("bucket", bucket_route(bucket_name(bucket), "keys"))
+        if bucket == f"KV_{SETTINGS}":
+            key = {"bucket": SETTINGS, "key": "shops.lisbon"}
+            yield Shot("bucket-key", Route("bucket", key))
+            yield Shot("bucket-history", Route("bucket", {**key, "part": "history"}))
 
 
 def _busiest(snapshot: ClusterSnapshot) -> StreamSnapshot | None:

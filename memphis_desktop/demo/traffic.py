@@ -44,6 +44,15 @@ _SETTINGS = {
     "flags.gift-cards": (True, False),
     "limits.orders-per-minute": (600, 900, 1200),
     "mail.sender": ("shop@sample.example", "orders@sample.example"),
+    "shops.lisbon": (
+        {"open": "09:00", "close": "18:00", "tills": 4},
+        {"open": "10:00", "close": "18:00", "tills": 4},
+        {"open": "09:00", "close": "20:00", "tills": 6, "sunday": True},
+    ),
+    "shops.oslo": (
+        {"open": "10:00", "close": "17:00", "tills": 2},
+        {"open": "10:00", "close": "17:00", "tills": 3},
+    ),
 }
 _INVOICES_KEPT = 12
 

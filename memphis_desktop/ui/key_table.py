@@ -204,6 +204,34 @@ add_place(
     again=(tr("Run the replay again"), "A"),
 )
 add_place(
+    "key_value",
+    tr("Key-value"),
+    create=(tr("Create bucket"), "N"),
+    edit=(tr("Edit bucket"), "E"),
+    station=(tr("Open as station"), "S"),
+    delete=(tr("Delete bucket"), "Del"),
+)
+add_place(
+    "bucket",
+    tr("Bucket"),
+    create=(tr("New key"), "N"),
+    edit=(tr("Edit the value"), "E"),
+    history=(tr("Show the value or the history"), "H"),
+    watch=(tr("Watch, or no more"), "W"),
+    hold=(tr("Hold or follow the list"), "P"),
+    changes=(tr("What changed since a moment"), "C"),
+    read=(tr("Read again"), "F5"),
+    delete=(tr("Delete keys"), "Del"),
+    purge=(tr("Purge keys with their history"), "Shift+Del"),
+    export=(tr("Export keys"), "Ctrl+Shift+E"),
+    load=(tr("Import keys"), "Ctrl+I"),
+    compare=(tr("Compare with another bucket"), "D"),
+    next_part=(tr("Next part of the bucket"), "Ctrl+Tab"),
+    previous_part=(tr("Previous part of the bucket"), "Ctrl+Shift+Tab"),
+    station=(tr("Open as station"), "S"),
+    edit_bucket=(tr("Edit bucket"), "Ctrl+E"),
+)
+add_place(
     "objects",
     tr("Objects"),
     create=(tr("Create bucket"), "N"),

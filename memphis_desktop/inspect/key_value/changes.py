@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -201,7 +201,7 @@ class Comparison:
 
 async def compare_buckets(
     left: KeyReader, right: KeyReader, within: str, tally: Comparison
-) -> AsyncIterator[list[BucketDifference]]:
+) -> AsyncGenerator[list[BucketDifference], None]:
     """Yield the keys that differ, some at a time, in their order; `tally` is kept up to date.
 
     Both sides' names come in order, so that neither is ever kept whole.

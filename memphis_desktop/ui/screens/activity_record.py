@@ -192,7 +192,8 @@ class ActivityRecord(QWidget):
 
 def restorable(entry: Entry) -> bool:
     """Whether the entry holds a configuration that can be put back."""
-    return bool(entry.before) and not entry.problem and not entry.by_others
+    is_key = "$KV." in entry.subject  # what was there before is in the key's history
+    return bool(entry.before) and not is_key and not entry.problem and not entry.by_others
 
 
 async def _present(session: Any, stream: str) -> Mapping[str, Any] | None:

@@ -81,6 +81,10 @@ class MessageExportDialog(Dialog):
         """Return what is written; raises ReadError when it cannot be read. May set `total`."""
         raise NotImplementedError
 
+    def make_exporter(self, path: Path) -> Exporter:
+        """Return what writes the file."""
+        return Exporter(path, self.form_box.currentData(), decoder=current_decoders().decode)
+
     def share(self) -> float | None:
         """How much is done, 0 to 1; None while that cannot be told."""
         if self.exporter is None or not self.total:
@@ -108,7 +112,7 @@ class MessageExportDialog(Dialog):
             self.show_error(tr("Choose a file in a folder that exists."))
             return
         self.show_error("")
-        self.exporter = Exporter(path, self.form_box.currentData(), decoder=current_decoders().decode)
+        self.exporter = self.make_exporter(path)
         self.verb_button.setEnabled(False)
         self.bar.show()
         self._timer.start()

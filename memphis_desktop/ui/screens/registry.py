@@ -109,6 +109,16 @@ SCREENS: list[ScreenEntry] = [
         requires="jetstream",
     ),
     ScreenEntry("replay", tr("Replay"), "repeat", lazy("replay:ReplayScreen"), requires="jetstream"),
+    ScreenEntry("key_value", tr("Key-value"), "key", lazy("key_value:BucketsScreen"), requires="jetstream"),
+    ScreenEntry(
+        "bucket",
+        tr("Bucket"),
+        "key",
+        lazy("key_value:BucketScreen"),
+        in_rail=False,
+        parent="key_value",
+        requires="jetstream",
+    ),
     ScreenEntry("objects", tr("Objects"), "package", lazy("objects:ObjectsScreen"), requires="jetstream"),
     ScreenEntry(
         "object_bucket",

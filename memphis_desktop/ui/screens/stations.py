@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import Severity, stream_findings
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot, is_machinery
+from memphis_desktop.inspect.key_value.names import bucket_name, is_bucket
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
@@ -21,6 +22,7 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.key_value.fields import bucket_route
 from memphis_desktop.ui.screens.memphis.station_list import MemphisStations
 from memphis_desktop.ui.screens.memphis.station_rows import (
     with_memphis,
@@ -473,8 +475,17 @@ class StationsScreen(Screen):
         ) -> Command:
             return Command(title, key, callback, icon, not reason, reason, danger, name)
 
+        bucket = bucket_name(one.name) if one is not None and is_bucket(one.name) else ""
+        as_bucket = Command(
+            tr("Open as bucket"),
+            "",
+            lambda: context.navigate(bucket_route(bucket)),
+            "key",
+            name="open_bucket",
+        )
         return [
             row(tr("Open"), "", lambda: go(""), "arrow-square-out", missing),
+            *([as_bucket] if bucket else []),
             row(
                 tr("Browse messages"),
                 keymap.key("stations.browse"),

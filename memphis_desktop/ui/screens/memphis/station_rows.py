@@ -104,6 +104,8 @@ def name_text(row: StationRow, opened: Set[str]) -> str:
     """The name as the list shows it: a mark when it can be opened, further in when it is part of a line."""
     indent, mark = "    " * row.depth, ""
     text = f"{row.name}…  {len(row.members)}" if row.branch else row.name
+    if not row.branch and is_bucket(row.name):
+        text = tr("{name} (bucket)", name=row.name)
     if row.branch or (row.memphis is not None and len(row.memphis.partitions) > 1):
         opened_here = (row.key if row.branch else row.name) in opened
         mark = OPEN if opened_here else CLOSED_MIRRORED if right_to_left() else CLOSED

@@ -323,9 +323,12 @@ class MessageDetail(QWidget):
         self.hex_box.hide()
         self._decode_again()
 
-    def hide_station_actions(self) -> None:
-        """For messages that are not stored: no neighbours on the subject, nothing to replay."""
-        for name in ("arrow-up", "arrow-down", "repeat", "download-simple"):
+    def hide_station_actions(self, *, saving: bool = False) -> None:
+        """For messages that are not stored: no neighbours on the subject, nothing to replay or to save.
+
+        With ``saving`` the bytes can be saved all the same.
+        """
+        for name in ("arrow-up", "arrow-down", "repeat", *(() if saving else ("download-simple",))):
             self._actions[name].hide()
 
     def show_only_reading(self) -> None:

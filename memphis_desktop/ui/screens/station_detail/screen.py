@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.cluster.raft.groups import group_of
 from memphis_desktop.cluster.raft.model import Quorum
+from memphis_desktop.inspect.key_value.names import bucket_name, is_bucket
 from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
@@ -17,6 +18,7 @@ from memphis_desktop.ui.components.current_page import size_by_current
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
+from memphis_desktop.ui.screens.key_value.fields import bucket_route
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.activity import ActivityTab
 from memphis_desktop.ui.screens.station_detail.code import CodeTab
@@ -70,6 +72,10 @@ class StationDetailScreen(Screen):
             icon_name="pencil-simple",
             tooltip="Ctrl+E",  # untranslated: a key
         )
+        self.bucket_button = self.header.add_action(
+            tr("Open as bucket"), self._open_bucket, icon_name="key", tooltip=tr("Its keys and values")
+        )
+        self.bucket_button.hide()
         self.header.add_icon_action("download-simple", tr("Back up this station"), self._back_up)
         self.purge_button = self.header.add_icon_action("eraser", tr("Remove messages"), self._purge)
         self.delete_button = self.header.add_icon_action("trash", tr("Delete this station"), self._delete)
@@ -105,6 +111,7 @@ class StationDetailScreen(Screen):
             self._stream = stream
             self._snapshot = None
             self._seen = False
+            self.bucket_button.setVisible(is_bucket(stream))
             self.header.set_breadcrumb(self.breadcrumb())
             self.title_changed.emit()
             if self._active:
@@ -261,6 +268,9 @@ class StationDetailScreen(Screen):
         if self._snapshot is not None:
             self.context.run(self._actions.compare(self._snapshot), tr("compare the station"))
 
+    def _open_bucket(self) -> None:
+        self.context.navigate(bucket_route(bucket_name(self._stream)))
+
     def _back_up(self) -> None:
         if self._snapshot is not None:
             self.context.run(self._actions.back_up(self._snapshot), tr("back up the station"))
@@ -334,6 +344,8 @@ class StationDetailScreen(Screen):
                 name="delete_station",
             ),
         ]
+        if is_bucket(self._stream):
+            own.append(Command(tr("Open as bucket"), "", self._open_bucket, "key", name="open_bucket"))
         tab = self.current_tab
         inner = tab.commands() if tab is not None else []
         taken = {command.shortcut for command in inner if command.shortcut}
