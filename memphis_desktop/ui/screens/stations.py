@@ -476,13 +476,11 @@ class StationsScreen(Screen):
             return Command(title, key, callback, icon, not reason, reason, danger, name)
 
         bucket = bucket_name(one.name) if one is not None and is_bucket(one.name) else ""
-        as_bucket = Command(
-            tr("Open as bucket"),
-            "",
-            lambda: context.navigate(bucket_route(bucket)),
-            "key",
-            name="open_bucket",
-        )
+
+        def show_bucket() -> None:
+            context.navigate(bucket_route(bucket))
+
+        as_bucket = Command(tr("Open as bucket"), "", show_bucket, "key", name="open_bucket")
         return [
             row(tr("Open"), "", lambda: go(""), "arrow-square-out", missing),
             *([as_bucket] if bucket else []),

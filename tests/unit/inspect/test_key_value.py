@@ -149,7 +149,7 @@ def test_a_page_without_names_and_an_error() -> None:
     assert head.total == 0
     list(slices(b'{"error": {"code": 404, "description": "none"}}', head))
     assert head.error == {"code": 404, "description": "none"}
-    with pytest.raises(ValueError, match="unexpected|nonsense|char"):
+    with pytest.raises(ValueError, match="char"):
         list(slices(b"nonsense", head))
 
 

@@ -560,7 +560,7 @@ class BucketScreen(Screen):
         refusal = self._refusal()
 
         def change(title: str, key: str, do: Callable[[], None], image: str, name: str = "") -> Command:
-            danger = image in ("trash", "eraser", "broom")
+            danger = image in ("trash", "eraser", "eraser")
             return Command(
                 title, keymap.key(f"bucket.{key}") if key else "", do, image, not refusal, refusal, danger,
                 name=name,
@@ -587,7 +587,7 @@ class BucketScreen(Screen):
                 tr("Compare with another bucket"), keymap.key("bucket.compare"), self._compare, "git-diff"
             ),
             change(tr("Delete keys that begin alike"), "", self._delete_below, "trash", "delete_below"),
-            change(tr("Clear delete markers"), "", self._clear_markers, "broom", "clear_markers"),
+            change(tr("Clear delete markers"), "", self._clear_markers, "eraser", "clear_markers"),
             Command(
                 tr("Next part of the bucket"),
                 keymap.key("bucket.next_part"),

@@ -16,6 +16,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.changes import without_server_metadata
 from memphis_desktop.ui.screens.key_value.fields import (
     BUCKET_FIELDS,
     NEW_BUCKET,
@@ -23,7 +24,7 @@ from memphis_desktop.ui.screens.key_value.fields import (
     changed_bucket,
     new_bucket,
 )
-from memphis_desktop.ui.screens.station_actions import StationActions, without_server_metadata
+from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
 from memphis_desktop.ui.screens.station_parts import station_route
 

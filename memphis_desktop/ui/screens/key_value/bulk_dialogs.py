@@ -25,9 +25,9 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import Dialog, Disclosure, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screens.field_values import FieldError, parse_duration
 from memphis_desktop.ui.screens.key_value.key_actions import bulk_outcome
 from memphis_desktop.ui.screens.key_value.key_table import KeyRow, operation_column
-from memphis_desktop.ui.screens.station_fields import FieldError, parse_duration
 
 _REFRESH_MS = 150
 _TYPING_MS = 400
@@ -104,7 +104,7 @@ class BulkDialog(Dialog):
     async def _look(self) -> None:
         raise NotImplementedError
 
-    async def _do(self) -> None:
+    async def _change(self) -> None:
         raise NotImplementedError
 
     def progress(self) -> BulkProgress:
@@ -162,7 +162,7 @@ class BulkDialog(Dialog):
         if self.ready and not self._running and self.verb_button.isEnabled():
             self._running = True
             self.update_verb()
-            self._start(self._do(), tr("change the keys"))
+            self._start(self._change(), tr("change the keys"))
 
     def finished_well(self, outcome: tuple[str, str]) -> None:
         """Tell, and close."""
@@ -295,7 +295,7 @@ class DeleteBelowDialog(BulkDialog):
         if self._running or self._task is not None:
             super().show_progress()
 
-    async def _do(self) -> None:
+    async def _change(self) -> None:
         if self._removes:
             assert is_exact(self._deletion.within)
             answer = await self._removal().run(self.context.session)
@@ -321,7 +321,7 @@ class ClearMarkersDialog(BulkDialog):
         super().__init__(parent, context, title, tr("Clear markers"), name, danger=True)
         self._keys = keys
         self._within = within
-        self.age = QLineEdit(tr("30min"))
+        self.age = QLineEdit("30min")
         self.age.setProperty("role", "mono")
         add_form_row(
             self.form,
@@ -358,7 +358,7 @@ class ClearMarkersDialog(BulkDialog):
             return
         count = len(clearing.found)
         self.table.set_rows([KeyRow.of(entry) for entry in first])
-        self.table.set_state("ready" if first else "empty", tr("There are no such markers."), icon="broom")
+        self.table.set_state("ready" if first else "empty", tr("There are no such markers."), icon="eraser")
         self.loss.setText(
             tr_count(
                 "{count} deleted key goes, with its marker and what is left of its history.",
@@ -373,5 +373,5 @@ class ClearMarkersDialog(BulkDialog):
         self.ready = count > 0
         self.update_verb()
 
-    async def _do(self) -> None:
+    async def _change(self) -> None:
         self.finished_well(bulk_outcome(await self._clearing.run()))

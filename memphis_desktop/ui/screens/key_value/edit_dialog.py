@@ -22,8 +22,8 @@ from memphis_desktop.ui.components.dialogs import Dialog, Disclosure, add_form_r
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer.body import EDIT_LIMIT, BodyPanel
 from memphis_desktop.ui.screens.decoders.store import mask
+from memphis_desktop.ui.screens.field_values import FieldError, parse_duration
 from memphis_desktop.ui.screens.key_value.conflict_dialog import ConflictDialog, Resolution
-from memphis_desktop.ui.screens.station_fields import FieldError, parse_duration
 
 _SECOND = 1_000_000_000
 

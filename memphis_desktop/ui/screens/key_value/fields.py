@@ -10,7 +10,7 @@ from memphis_desktop.cluster.key_value.buckets import create_bucket, update_buck
 from memphis_desktop.inspect.key_value.names import MAX_HISTORY, bucket_problem
 from memphis_desktop.language import tr
 from memphis_desktop.ui.screen import Route
-from memphis_desktop.ui.screens.station_fields import Field, FieldError
+from memphis_desktop.ui.screens.field_values import Field, FieldError
 
 BUCKET_FIELDS: tuple[Field, ...] = (
     Field("bucket", tr("Name"), "text", tr("Identity"), tr("Letters a–z, digits, - and _ only."), fixed=True),

@@ -152,7 +152,7 @@ class KeyImportDialog(BulkDialog):
         self.ready = bool(counts.new or (made.overwrite and (counts.different or counts.delete)))
         self.update_verb()
 
-    async def _do(self) -> None:
+    async def _change(self) -> None:
         if self._import is not None:
             self.finished_well(bulk_outcome(await self._import.run()))
 

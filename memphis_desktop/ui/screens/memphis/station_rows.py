@@ -9,6 +9,8 @@ import numpy as np
 
 from memphis_desktop.cluster.history import FloatArray, History
 from memphis_desktop.cluster.model import StreamSnapshot
+from memphis_desktop.inspect.key_value.names import is_bucket
+from memphis_desktop.language import tr
 from memphis_desktop.stations.model import Station
 from memphis_desktop.stations.names import station_of_stream
 from memphis_desktop.ui.format import NO_BREAK
