@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from memphis_desktop.cluster.profiles import ConnectionProfile
-from memphis_desktop.inspect.key_value.names import bucket_name, is_bucket
 from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.screen import Route
@@ -123,10 +122,6 @@ def _objects(window: MainWindow) -> list[Entry]:
             found += _bucket(window, name)
             route = Route("station", {"stream": name})
             found.append(_object(window, f"station:{name}", name, tr("station stream"), "stack", route))
-        for name in filter(is_bucket, snapshot.streams):
-            bucket = bucket_name(name)
-            route = Route("bucket", {"bucket": bucket})
-            found.append(_object(window, f"bucket:{bucket}", bucket, tr("bucket"), "key", route))
         consumer = registry.find("consumer") is not None
         for stream, name in snapshot.consumers if consumer else ():
             route = Route("consumer", {"stream": stream, "consumer": name})
