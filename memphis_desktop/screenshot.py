@@ -340,8 +340,9 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
 
 def _bucket_shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     """Yield the parts of a bucket, and a key of the sample one."""
-    bucket = next((name for name in (f"KV_{SETTINGS}", *snapshot.streams) if is_bucket(name)), "")
-    if bucket in snapshot.streams:
+    buckets = sorted(filter(is_bucket, snapshot.streams), key=lambda name: name != f"KV_{SETTINGS}")
+    bucket = next(iter(buckets), "")
+    if bucket:
         for part in ("watch", "changes", "configuration"):
             yield Shot(f"bucket-{part}", bucket_route(bucket_name(bucket), part))
         yield Shot("bucket", bucket_route(bucket_name(bucket), "keys"))
