@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -32,6 +33,7 @@ from memphis_desktop.ui.broker_control import BrokerChoice, BrokerStartError, Br
 log = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
+_SYSTEM_USER = "memphis-desktop-console"
 _PORTS_TRIED = 50
 _MOST_DAMAGE = 200  # lines that are told
 
@@ -80,6 +82,7 @@ class LocalBroker:
         self.detail = ""
         self.choice = BrokerChoice()
         self.node: BrokerNode | None = None
+        self._system_login = (_SYSTEM_USER, secrets.token_urlsafe(24))
         self._ports_folder = ports_folder
         self._stations: NodeStations | None = None
         self._stations_start: asyncio.Task[None] | None = None
@@ -93,6 +96,11 @@ class LocalBroker:
     def url(self) -> str:
         """Where clients connect while it runs; empty otherwise."""
         return self.node.urls[0] if self.node is not None and self.state is BrokerState.RUNNING else ""
+
+    @property
+    def system_login(self) -> tuple[str, str] | None:
+        """User and password of its system account, known to this program only; None while it does not run."""
+        return self._system_login if self.url else None
 
     @property
     def served(self) -> Served:
@@ -185,6 +193,7 @@ class LocalBroker:
             memphis_port=choice.doors.memphis_port,
             rest_port=choice.doors.rest_port,
             streaming_cluster_id=choice.doors.streaming_cluster,
+            system_login=self._system_login,
         )
         node = BrokerNode(options)
         self.damage = ()

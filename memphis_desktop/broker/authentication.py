@@ -16,6 +16,7 @@ from memphis_desktop.broker import tokens
 from memphis_desktop.broker.account_resolver import AccountResolver, Work
 from memphis_desktop.broker.options import (
     GLOBAL_ACCOUNT,
+    SYSTEM_ACCOUNT,
     AccountOptions,
     BrokerOptions,
     CalloutOptions,
@@ -150,6 +151,8 @@ class Authenticator:
 
     def _identify(self, login: Login, checked: dict[str, bool] | None) -> Outcome:
         options, given = self._options, login.given
+        if options.system_login is not None and given.user == options.system_login[0]:
+            return self._password(options.system_login[1], given.password, self._system_user(), checked)
         if self._operator_keys:
             return self._by_token(login)
         web = self._own_way(login.kind)
@@ -181,6 +184,8 @@ class Authenticator:
         A password that was right stays right as long as the stored one is the same; it is not asked again.
         """
         options = self._options
+        if self._options.system_login is not None and identity == self._system_user():
+            return identity
         if identity.callout is not None:  # stays as long as the one who let it in is trusted
             return identity if self._operator_keys or identity.callout == options.auth_callout else None
         if self._operator_keys:
@@ -201,6 +206,11 @@ class Authenticator:
         if identity.credential and identity.credential != user.password:
             return None
         return self._identity(user)
+
+    def _system_user(self) -> Identity:
+        """Return as whom the program around the node comes in."""
+        user, password = self._options.system_login or ("", "")
+        return Identity(user=user, account=self.system_account or SYSTEM_ACCOUNT, credential=password)
 
     def _own_way(self, kind: str) -> WebSocketOptions | None:
         """Return the options of WebSocket for who comes that way, when they say who may."""

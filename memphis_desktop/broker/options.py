@@ -256,6 +256,8 @@ class BrokerOptions:
     no_auth_user: str = ""
     has_authorization: bool = False  # the configuration has such a block, however empty
     made_up_user: str = ""  # as whom clients come where only the system account has users
+    # A user of the system account for the program around the node, with its password; nobody else notices.
+    system_login: tuple[str, str] | None = field(default=None, repr=False)
     auth_callout: CalloutOptions | None = None
     default_sentinel: str = field(default="", repr=False)  # the JWT of who shows none
     accounts: list[AccountOptions] = field(default_factory=list)

@@ -101,8 +101,9 @@ class SystemEvents:
         parser = connection.parser
         fields = {
             "client": _client(connection),
-            "sent": {"msgs": connection.out_messages, "bytes": connection.out_bytes},
-            "received": {"msgs": parser.message_count, "bytes": parser.payload_bytes},
+            # What the client sent and received, as nats-server has it; not the server.
+            "sent": {"msgs": parser.message_count, "bytes": parser.payload_bytes},
+            "received": {"msgs": connection.out_messages, "bytes": connection.out_bytes},
             "reason": connection.close_reason,
         }
         return reports.advisory("client_disconnect", self._wrap(fields))

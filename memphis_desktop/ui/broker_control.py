@@ -123,6 +123,10 @@ class BrokerControl(Protocol):
         """Where clients connect while it runs; empty otherwise."""
 
     @property
+    def system_login(self) -> tuple[str, str] | None:
+        """User and password of its system account, known to this program only; None while it does not run."""
+
+    @property
     def data_folder(self) -> Path | None:
         """Where its data is; None when nothing is kept."""
 

@@ -15,7 +15,13 @@ from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.activity import ActivityLog
 from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.model import ClusterSnapshot, ConnectionState
-from memphis_desktop.cluster.profiles import ConnectionProfile, Environment, ProfileStore
+from memphis_desktop.cluster.profiles import (
+    ConnectionProfile,
+    CredentialKind,
+    Credentials,
+    Environment,
+    ProfileStore,
+)
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.language import tr
 from memphis_desktop.opening import CREDENTIAL_SUFFIXES
@@ -201,9 +207,12 @@ class MainWindow(QMainWindow):
         return await self.open_profile(self._local_profile())
 
     def _local_profile(self) -> ConnectionProfile:
+        login = self._broker.system_login
+        system = Credentials(CredentialKind.PASSWORD, user=login[0], password=login[1]) if login else None
         return ConnectionProfile(
             name=tr("Local broker"),
             urls=(self._broker.url,),
+            system_credentials=system,
             environment=Environment.LOCAL,
             poll_budget=setting_keys.poll_budget(settings.current()),
             id=LOCAL_ID,

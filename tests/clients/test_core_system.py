@@ -176,6 +176,9 @@ async def events_of(server: ServerProcess, connect: Connect) -> list[tuple[str, 
     await system.subscribe("$SYS.ACCOUNT.A.*", cb=heard)
     await system.flush()
     client = await connect(server, name="visitor")
+    await client.subscribe("seen")
+    await client.publish("seen", b"12345")
+    await client.publish("unseen", b"123")
     await client.flush()
     await client.close()
     await asyncio.wait_for(complete.wait(), 60)
@@ -190,7 +193,9 @@ async def test_events_have_the_fields_of_the_reference(
     for (subject, expected), (_, event) in zip(theirs, ours, strict=True):
         assert differences(shape(expected), shape(event)) == [], subject
         assert event["type"] == expected["type"]
-    assert ours[-1][1]["reason"] == "Client Closed"
+    assert ours[-1][1]["reason"] == theirs[-1][1]["reason"] == "Client Closed"
+    for event in (ours[-1][1], theirs[-1][1]):  # as the client sees it
+        assert (event["sent"], event["received"]) == ({"msgs": 2, "bytes": 8}, {"msgs": 1, "bytes": 5})
 
 
 async def test_a_kicked_client_hears_why(both: tuple[ServerProcess, ServerProcess], connect: Connect) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from nats.errors import Error as NatsError
 
 from memphis_desktop import folders
 from memphis_desktop.demo import stations
@@ -59,6 +60,28 @@ async def test_it_tells_where_it_stands(local: LocalBroker, connect: Connect) ->
         BrokerState.STOPPED,
     ]
     unsubscribe()
+
+
+async def test_the_program_alone_has_a_login_for_the_system_account(
+    local: LocalBroker, connect: Connect
+) -> None:
+    assert local.system_login is None
+    await local.start(TEMPORARY)
+    login = local.system_login
+    assert login is not None
+    system = await connect(local.url, user=login[0], password=login[1])
+    assert json.loads((await system.request("$SYS.REQ.USER.INFO")).data)["data"]["account"] == "$SYS"
+    assert b'"connections"' in (await system.request("$SYS.REQ.SERVER.PING.CONNZ")).data
+    with pytest.raises(NatsError):
+        await connect(local.url, user=login[0], password="guessed")
+    for options in ({}, {"user": "anybody", "password": "anything"}):
+        other = await connect(local.url, **options)  # nobody else is asked for anything
+        assert not other._server_info.get("auth_required")
+        told = json.loads((await other.request("$SYS.REQ.USER.INFO")).data)
+        assert told["data"]["account"] == "$G"
+    await local.stop()
+    await local.start(TEMPORARY)
+    assert local.system_login == login  # sessions of this program come in again
 
 
 async def test_kept_data_is_there_again(local: LocalBroker, connect: Connect, home: Path) -> None:
