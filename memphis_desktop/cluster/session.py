@@ -47,6 +47,7 @@ from .raft.watcher import RaftWatcher
 from .state import ClusterState
 
 if TYPE_CHECKING:
+    from .clients.reader import ClientsReader
     from .dead_letters.engine import DeadLetters
     from .dead_letters.later import LaterResends
 
@@ -111,6 +112,7 @@ class Session:
         self.published_at = float("-inf")  # when the latest snapshot was made, monotonic
         self._dead_letters: DeadLetters | None = None
         self._later: LaterResends | None = None
+        self._clients: ClientsReader | None = None
         self._folder = history_folder
         self.snapshot: ClusterSnapshot = self._cluster.snapshot(self.state, self.detail, 0.0)
 
@@ -212,8 +214,19 @@ class Session:
             self._later = LaterResends(self, path)
         return self._later
 
+    @property
+    def clients(self) -> ClientsReader:
+        """Who is connected, read while somebody looks."""
+        if self._clients is None:
+            from .clients.reader import ClientsReader  # here, since few look
+
+            self._clients = ClientsReader(self, self._poller.budget)
+        return self._clients
+
     async def close(self) -> None:
         """Stop polling and close the connection; what is known stays readable."""
+        if self._clients is not None:
+            await self._clients.stop()
         if self._later is not None:
             await self._later.stop()
         await self.raft.stop()
@@ -443,6 +456,13 @@ class Session:
         if client is None:
             raise NeedsSystemAccount
         return await self._api(client, f"$JS.API.{suffix}", body, timeout)
+
+    async def system_command(self, subject: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Have a server do something, on a subject ``$SYS.REQ.SERVER…``; raises as `system_api` does."""
+        client = self.raft.system_client
+        if client is None:
+            raise NeedsSystemAccount
+        return await self._api(client, subject, body, None)
 
     async def _api(
         self, client: Client | None, subject: str, body: Mapping[str, Any] | None, timeout: float | None

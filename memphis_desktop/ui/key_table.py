@@ -267,6 +267,26 @@ add_place(
     other_view=(tr("Graphs or list of events, table or map of the links"), "G"),
 )
 add_place(
+    "clients",
+    tr("Clients"),
+    close=(tr("Close the connection of a client"), "Del"),
+    move=(tr("Ask a client to move to another server"), "M"),
+    pane=(tr("Show or hide the details"), "D"),
+    next_part=(tr("Next part of the clients"), "Ctrl+Tab"),
+    previous_part=(tr("Previous part of the clients"), "Ctrl+Shift+Tab"),
+    read=(tr("Read again"), "F5"),
+)
+add_place(
+    "account",
+    tr("Account"),
+    test=(tr("Test a permission"), "T"),
+    really=(tr("Try the permission really"), "Ctrl+Return"),
+    next_part=(tr("Next part of the account"), "Ctrl+Tab"),
+    previous_part=(tr("Previous part of the account"), "Ctrl+Shift+Tab"),
+    range=(tr("Next time range"), "R"),
+    read=(tr("Read again"), "F5"),
+)
+add_place(
     "decoders",
     tr("Decoders"),
     add_rule=(tr("Add a decoder rule"), "N"),

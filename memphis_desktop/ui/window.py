@@ -22,6 +22,7 @@ from memphis_desktop.cluster.profiles import (
     Environment,
     ProfileStore,
 )
+from memphis_desktop.cluster.raft.watcher import CONNECTIONS
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.language import tr
 from memphis_desktop.opening import CREDENTIAL_SUFFIXES
@@ -274,6 +275,13 @@ class MainWindow(QMainWindow):
             return tr(
                 "{screen} needs the system account. Add its credentials to the connection.",
                 screen=entry.title,
+            )
+        if entry.requires == "clients" and not connection.session.raft.may_see_clients:
+            return tr(
+                "{screen} needs the system account, or a login that may ask {subject}. "
+                "Add its credentials to the connection.",
+                screen=entry.title,
+                subject=CONNECTIONS,
             )
         if entry.requires == "memphis" and snapshot.complete and not connection.memphis.available:
             return tr(

@@ -5,6 +5,7 @@ the user can review, copy or automate it. It runs through the session, which ref
 """
 
 from .action import Action, ActionRecord, Config
+from .clients import close_connection, move_connection
 from .clusters import (
     cancel_move,
     evacuate_peer,
@@ -33,6 +34,7 @@ __all__ = [
     "ActionRecord",
     "Config",
     "cancel_move",
+    "close_connection",
     "create_consumer",
     "create_stream",
     "delete_consumer",
@@ -41,6 +43,7 @@ __all__ = [
     "evacuate_peer",
     "evacuate_server",
     "go_duration",
+    "move_connection",
     "move_stream",
     "pause_consumer",
     "purge_stream",

@@ -28,6 +28,7 @@ class Action:
         before: The configuration it replaces or removes, for the record and for going back.
         destroys: Whether messages or state are lost for good.
         system: Whether it goes through the system account, at the API's own prefix.
+        system_subject: The whole subject of a request to a server that is none of the JetStream API's.
         shown_as: What it used, when that is not one API request: fit to show, nothing to send to.
     """
 
@@ -40,11 +41,14 @@ class Action:
     destroys: bool = False
     system: bool = False
     shown_as: str = ""
+    system_subject: str = ""
 
     def subject(self, session: Session) -> str:
         """Return the whole API subject."""
         if self.shown_as:
             return self.shown_as
+        if self.system_subject:
+            return self.system_subject
         return f"$JS.API.{self.suffix}" if self.system else session.api_subject(self.suffix)
 
     async def run(self, session: Session) -> dict[str, Any]:
@@ -58,8 +62,11 @@ class Action:
         problem = ""
         try:
             session.require_writable()
-            ask = session.system_api if self.system else session.api
-            answer = await ask(self.suffix, self.body)
+            if self.system_subject:
+                answer = await session.system_command(self.system_subject, self.body)
+            else:
+                ask = session.system_api if self.system else session.api
+                answer = await ask(self.suffix, self.body)
             return answer
         except Exception as error:
             problem = str(error)
@@ -68,7 +75,8 @@ class Action:
             session.hand_on_action(
                 ActionRecord(time.time_ns(), self, answer, problem, time.monotonic() - started)
             )
-            session.refresh(self.stream or None)
+            if not self.system_subject:
+                session.refresh(self.stream or None)
 
     def equivalent(self, session: Session) -> str:
         """Return the command line, the API subject and the body, fit to copy."""

@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from memphis_desktop.cluster import permitted
 from memphis_desktop.cluster.budget import PollBudget
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.history import ServerKey
@@ -47,6 +48,7 @@ NAME_EVERY = 10.0
 NODES_KEPT = 30.0  # seconds
 OCCUPIED = 3.0  # seconds that a server may take for a long answer before its silence counts
 PUBLISH_LATEST = 1.2  # seconds after which news are told though a round of readings hangs
+CONNECTIONS = "$SYS.REQ.SERVER.PING.CONNZ"  # who is connected: of the own account, for ordinary ones
 SYSTEM_EVENTS = ("$SYS.SERVER.*.SHUTDOWN", "$SYS.SERVER.*.LAMEDUCK", "$SYS.SERVER.*.STATSZ")
 SYSTEM_ADVISORIES = ("$JS.EVENT.ADVISORY.DOMAIN.LEADER_ELECTED", "$JS.EVENT.ADVISORY.SERVER.REMOVED")
 FOREIGN_ADVISORIES = (
@@ -83,6 +85,7 @@ class RaftWatcher:
         self._absent: set[str] = set()  # servers whose graphs have a gap now
         self._watching_since = 0.0
         self._unsubscribe: Callable[[], None] | None = None
+        self.user: permitted.UserInfo | None = None  # as whom the server takes us, where it tells
 
     # Control
 
@@ -128,6 +131,11 @@ class RaftWatcher:
     def system_client(self) -> Client | None:
         """The connection that sees whole servers; None without."""
         return self._questions.system
+
+    @property
+    def may_see_clients(self) -> bool:
+        """Whether this login may ask who is connected, as far as that is known."""
+        return self.system_client is not None or self.user is None or self.user.publish.permit(CONNECTIONS)
 
     @contextlib.contextmanager
     def occupied(self, name: str) -> Iterator[None]:
@@ -220,7 +228,9 @@ class RaftWatcher:
         """Ask which account the connection is of; a busy server may not answer in time."""
         with contextlib.suppress(ClusterError, orjson.JSONDecodeError, AttributeError, TypeError):
             answer = orjson.loads((await self._session.request("$SYS.REQ.USER.INFO", timeout=2.0)).data)
-            self._questions.account = str((answer.get("data") or {}).get("account") or "")
+            data = answer.get("data") or {}
+            self._questions.account = str(data.get("account") or "")
+            self.user = permitted.parse(data)
 
     async def _is_system(self, client: Client) -> bool:
         try:

@@ -262,6 +262,11 @@ class DataTable(QWidget):
         header.setSortIndicator(self.model.columns.index(column) if column is not None else -1, order)
         self._save()
 
+    @property
+    def sorted_by(self) -> tuple[str, bool] | None:
+        """The key of the column that orders the rows and whether the largest is first; None as given."""
+        return self._sorted_by
+
     def set_state(
         self,
         state: str,

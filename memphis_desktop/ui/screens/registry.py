@@ -22,7 +22,7 @@ class ScreenEntry:
         in_rail: whether the navigation rail shows it (a detail page is reached from its list).
         shortcut: an extra key sequence; the first nine of the rail get Ctrl+1…9 by themselves.
         parent: the route name whose rail item is lit while this one is shown.
-        requires: "" or a capability of the connection: "jetstream", "system", "memphis".
+        requires: "" or a capability of the connection: "jetstream", "system", "clients", "memphis".
         scope: "connection" for a screen of a connection, "window" for the Home tab only, "any" for both.
         at_bottom: the rail shows it at its lower end.
     """
@@ -130,6 +130,7 @@ SCREENS: list[ScreenEntry] = [
         requires="jetstream",
     ),
     ScreenEntry("cluster", tr("Cluster"), "tree-structure", lazy("cluster:ClusterScreen")),
+    ScreenEntry("clients", tr("Clients"), "desktop", lazy("clients:ClientsScreen"), requires="clients"),
     ScreenEntry("decoders", tr("Decoders"), "brackets-curly", lazy("decoders:DecodersScreen")),
     ScreenEntry(
         "memphis_station",

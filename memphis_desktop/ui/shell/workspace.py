@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer, Signal
@@ -208,8 +209,19 @@ class Workspace(QWidget):
             self._unavailable.set_content(entry.icon, missing, (tr("Go to Home"), self._go_home))
         elif self._window.refusal(entry, self.connection) == missing:
             self._unavailable.set_content("lock", missing, (tr("Try again"), self.connection.session.refresh))
+        elif entry.requires in ("system", "clients"):
+            login = (tr("Add its login"), partial(self._add_system_login, entry.route_name))
+            self._unavailable.set_content(entry.icon, missing, login)
         else:
             self._unavailable.set_content(entry.icon, missing)
+
+    def _add_system_login(self, route_name: str) -> None:
+        from memphis_desktop.ui.screens.cluster.system_login import (
+            ask_for_system_login,  # only when asked for
+        )
+
+        asking = ask_for_system_login(self.context, self, route_name)
+        self.context.run(asking, tr("add the system account's login"))
 
     def _go_home(self) -> None:
         self._window.navigate(Route("home"))

@@ -65,8 +65,8 @@ class SystemLoginDialog(FormDialog):
         return Credentials(kind=kind, nkey_path=path)
 
 
-async def ask_for_system_login(context: ScreenContext, parent: QWidget) -> None:
-    """Ask, keep it in the connection, and connect anew with it."""
+async def ask_for_system_login(context: ScreenContext, parent: QWidget, route_name: str = "cluster") -> None:
+    """Ask, keep it in the connection, connect anew with it, and show that screen again."""
     dialog = SystemLoginDialog(parent)
     if not await dialog.ask():
         return
@@ -77,4 +77,4 @@ async def ask_for_system_login(context: ScreenContext, parent: QWidget) -> None:
     except ProfileError as error:
         context.notify(str(error), "bad")
         return
-    await context.shell.open_profile(profile, Route("cluster"))
+    await context.shell.open_profile(profile, Route(route_name))

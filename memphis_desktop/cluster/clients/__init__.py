@@ -1,0 +1,1 @@
+"""Who is connected to the servers, who was, and who comes and goes."""
