@@ -408,6 +408,10 @@ class Authenticator:
         claims = self._resolver.find(name) if self._operator_keys else None
         return tokens.account_options(claims) if claims is not None else None
 
+    def account_claims(self, name: str) -> tokens.Claims | None:
+        """Return what the JWT of an account says that is in use; None for an account without."""
+        return self._resolver.known(name) if self._operator_keys else None
+
     def known_accounts(self) -> list[str]:
         """Return the accounts whose JWTs are at hand from the start."""
         return list(self._options.account_tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -47,6 +47,7 @@ class Claims:
     name: str
     body: dict[str, Any]  # what stands under "nats"
     audience: str = ""
+    token: str = field(default="", repr=False)  # the JWT itself
 
     def valid_at(self, seconds: float) -> bool:
         """Return whether its time has come and is not over."""
@@ -90,6 +91,7 @@ def decode(token: str) -> Claims:
         name=_text(claims, "name"),
         body=body,
         audience=_text(claims, "aud"),
+        token=token.strip(),
     )
 
 

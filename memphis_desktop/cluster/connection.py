@@ -243,7 +243,7 @@ def _login_options(credentials: Credentials) -> dict[str, Any]:
             return {"token": f"{credentials.user}::{resolve(credentials.token)}"}
         case CredentialKind.NKEY:
             if credentials.nkey_path:
-                text = _read_text(expand_path(credentials.nkey_path), tr("nkey file"))
+                text = read_text(expand_path(credentials.nkey_path), tr("nkey file"))
                 seed = next((w for w in text.split() if w.startswith("SU")), text.strip())
             else:
                 seed = resolve(credentials.nkey_seed).strip()
@@ -338,7 +338,7 @@ def nsc_creds(reference: str) -> str:
 
 
 def _read_creds(path: str) -> tuple[str, str]:
-    return parse_creds(_read_text(expand_path(path), tr("creds file")), path)
+    return parse_creds(read_text(expand_path(path), tr("creds file")), path)
 
 
 def parse_creds(text: str, path: str = "") -> tuple[str, str]:
@@ -369,7 +369,7 @@ def resolve(value: str) -> str:
             )
         return found
     if value.startswith("file://"):
-        return _read_text(expand_path(value.removeprefix("file://")), tr("secret file")).strip()
+        return read_text(expand_path(value.removeprefix("file://")), tr("secret file")).strip()
     if value.startswith("data:"):
         head, _, body = value.partition(",")
         raw = base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
@@ -390,7 +390,8 @@ def resolve(value: str) -> str:
     return value
 
 
-def _read_text(path: str, what: str) -> str:
+def read_text(path: str, what: str) -> str:
+    """Return the text of a file; raises `ConnectionFailure`, naming it and `what` it is."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -461,7 +462,7 @@ def _load_own_certificate(context: ssl.SSLContext, tls: TlsOptions) -> None:
     """Load the client's certificate and key; raises `ConnectionFailure` that names the file at fault."""
     certificate, key = expand_path(tls.cert_path), expand_path(tls.key_path)
     for path in filter(None, (certificate, key)):
-        _read_text(path, tr("TLS file"))
+        read_text(path, tr("TLS file"))
 
     def refuse() -> str:  # Python would ask at the terminal
         raise ConnectionFailure(

@@ -47,6 +47,7 @@ from .raft.watcher import RaftWatcher
 from .state import ClusterState
 
 if TYPE_CHECKING:
+    from .account.reader import AccountReader
     from .clients.reader import ClientsReader
     from .dead_letters.engine import DeadLetters
     from .dead_letters.later import LaterResends
@@ -113,6 +114,7 @@ class Session:
         self._dead_letters: DeadLetters | None = None
         self._later: LaterResends | None = None
         self._clients: ClientsReader | None = None
+        self._account: AccountReader | None = None
         self._folder = history_folder
         self.snapshot: ClusterSnapshot = self._cluster.snapshot(self.state, self.detail, 0.0)
 
@@ -223,8 +225,19 @@ class Session:
             self._clients = ClientsReader(self, self._poller.budget)
         return self._clients
 
+    @property
+    def account(self) -> AccountReader:
+        """The account and the login of this connection, read while somebody looks."""
+        if self._account is None:
+            from .account.reader import AccountReader  # here, since few look
+
+            self._account = AccountReader(self, self._poller.budget)
+        return self._account
+
     async def close(self) -> None:
         """Stop polling and close the connection; what is known stays readable."""
+        if self._account is not None:
+            await self._account.stop()
         if self._clients is not None:
             await self._clients.stop()
         if self._later is not None:

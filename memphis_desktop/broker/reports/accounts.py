@@ -6,6 +6,9 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from memphis_desktop.broker import tokens
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.reports.common import (
     NotFound,
@@ -63,6 +66,13 @@ def account_detail(node: BrokerNode, account: Account) -> dict[str, Any]:
         "imports": [_import(one) for one in options.imports],
     }
     detail |= {key: value for key, value in crossing.items() if value}
+    claims = node.authenticator.account_claims(account.name)
+    if claims is not None:
+        detail |= {
+            "jwt": claims.token,
+            "issuer_key": claims.issuer,
+            "decoded_jwt": orjson.loads(tokens.decode_base64(claims.token.split(".")[1])),
+        }
     return detail | {
         "name_tag": options.name_tag or account.name,
         "sublist_stats": routing_figures([account]),
