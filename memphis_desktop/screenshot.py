@@ -313,6 +313,11 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     if snapshot.raft.clustered:
         for part in ("groups", "timeline", "links"):
             yield Shot(f"cluster-{part}", Route("cluster", {"tab": part}))
+    for part in ("closed", "events"):
+        yield Shot(f"clients-{part}", Route("clients", {"tab": part}))
+    yield Shot("account-permissions", Route("account", {"tab": "permissions", "subject": "orders.new"}))
+    for part in ("login", "sharing", "users"):
+        yield Shot(f"account-{part}", Route("account", {"tab": part}))
     shop = next((name for name in snapshot.streams if name.startswith("sample-shop$")), "")
     if shop:
         yield Shot("memphis_station", Route("memphis_station", {"station": "sample-shop"}))

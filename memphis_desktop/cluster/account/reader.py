@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
@@ -53,7 +54,7 @@ class AccountReader:
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
-        self._client: object | None = None
+        self._client: Client | None = None
         self._inbox = ""
         self._seldom_at = float("-inf")
         self._statistics: dict[str, tuple[float, Mapping[str, Any]]] = {}
@@ -118,8 +119,10 @@ class AccountReader:
 
     async def _round(self, now: float) -> None:
         await self._listen()
-        self._budget.spend()
-        await self._session.nats.publish(STATISTICS, b'{"include_unused":true}', reply=self._inbox)
+        if self._client is not None and (account := self._account):
+            self._budget.spend()
+            question = orjson.dumps({"accounts": [account], "include_unused": True})
+            await self._client.publish(STATISTICS, question, reply=self._inbox)
         await self._read_jetstream()
         if now - self._seldom_at >= SELDOM:
             self._seldom_at = now
@@ -128,8 +131,13 @@ class AccountReader:
             await self._read_detail()
         self._tell()
 
+    @property
+    def _account(self) -> str:
+        """The account's key; the server may not tell it to a login with few permissions."""
+        return self._user.account if self._user is not None else self._session.raft.account
+
     async def _listen(self) -> None:
-        client = self._session.nats
+        client: Client = self._session.raft.system_client or self._session.nats
         if client is not self._client:
             self._client, self._inbox = client, client.new_inbox()
             self._subscription = await client.subscribe(self._inbox, cb=self._take_statistics)
@@ -182,7 +190,7 @@ class AccountReader:
             self._token_problem = str(error)
 
     async def _read_detail(self) -> None:
-        account = self._user.account if self._user is not None else self._session.raft.account
+        account = self._account
         if self._session.raft.system_client is None or not account:
             return
         self._budget.spend()

@@ -179,8 +179,9 @@ def _rules(publish: Json | None, subscribe: Json | None, responses: Json | None)
 
 def _rule_list(told: Json | None) -> RuleList:
     told = told or {}
-    allow = tuple(map(str, told.get("allow") or ()))
-    return RuleList(allow or None, tuple(map(str, told.get("deny") or ())))
+    # Servers tell them in any order, each time another.
+    allow, deny = (tuple(sorted(map(str, told.get(key) or ()))) for key in ("allow", "deny"))
+    return RuleList(allow or None, deny)
 
 
 def _responses(told: Json | None) -> Responses | None:

@@ -131,6 +131,7 @@ SCREENS: list[ScreenEntry] = [
     ),
     ScreenEntry("cluster", tr("Cluster"), "tree-structure", lazy("cluster:ClusterScreen")),
     ScreenEntry("clients", tr("Clients"), "desktop", lazy("clients:ClientsScreen"), requires="clients"),
+    ScreenEntry("account", tr("Account"), "identification-badge", lazy("account:AccountScreen")),
     ScreenEntry("decoders", tr("Decoders"), "brackets-curly", lazy("decoders:DecodersScreen")),
     ScreenEntry(
         "memphis_station",

@@ -99,9 +99,9 @@ def open_columns(is_own: Callable[[ClientRecord], bool]) -> list[Column]:
 
     wide: dict[str, Any] = {"text": figures.bytes_rate}
     return [
-        Column("name", tr("Client"), name, "icon", 190, sort_value=lambda r: r.title.lower(), stretch=True),
-        Column("user", tr("User"), lambda r: r.user, "text", 84),
-        Column("account", tr("Account"), lambda r: r.account, "text", 78),
+        Column("name", tr("Client"), name, "icon", 176, sort_value=lambda r: r.title.lower(), stretch=True),
+        Column("user", tr("User"), lambda r: r.user, "text", 76),
+        Column("account", tr("Account"), lambda r: r.account, "text", 68),
         Column("in", tr("In"), _rate(0), "rate", 70, tr("Messages from the client")),
         Column("out", tr("Out"), _rate(1), "rate", 70, tr("Messages to the client")),
         Column("bytes_in", tr("Bytes in"), _rate(2), "bytes", 84, tr("Payload from the client"), **wide),
