@@ -6,6 +6,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+BY_ITSELF = "Client Closed"  # untranslated: what servers say
+_SLOW = "Slow Consumer"  # untranslated
+_FAULTS = (_SLOW, "Authentication", "TLS")  # untranslated
+
+
+def reason_severity(reason: str) -> int:
+    """Whether a client went by itself (0), against its wish (1), or for a fault (2)."""
+    if reason in ("", BY_ITSELF):
+        return 0
+    return 2 if reason.startswith(_FAULTS) else 1
+
 
 class ClientKey(NamedTuple):
     """A connection among those of all servers."""
@@ -98,7 +109,7 @@ class ClientRecord:
     @property
     def is_slow(self) -> bool:
         """Whether it went because it was too slow to take what it had asked for."""
-        return self.reason.startswith("Slow Consumer")
+        return self.reason.startswith(_SLOW)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from memphis_desktop.cluster.clients.model import ClientEvent, ClientKind, ClientRecord, EventKind
+from memphis_desktop.cluster.clients.model import (
+    ClientEvent,
+    ClientKind,
+    ClientRecord,
+    EventKind,
+    reason_severity,
+)
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.data_table import Column, IconText
@@ -67,14 +73,12 @@ def library(record: ClientRecord) -> str:
 
 def tls_text(record: ClientRecord) -> str:
     """How it is encrypted."""
-    return f"TLS {record.tls_version}" if record.tls_version else ""
+    return tr("TLS {version}", version=record.tls_version) if record.tls_version else ""
 
 
 def reason_token(reason: str) -> str | None:
     """The colour of a reason to close: what the client did not wish is worth one."""
-    if reason in ("", "Client Closed"):
-        return None
-    return "bad" if reason.startswith(("Slow Consumer", "Authentication", "TLS")) else "warning"
+    return (None, "warning", "bad")[reason_severity(reason)]
 
 
 def _rate(position: int) -> Callable[[ClientRecord], float | None]:

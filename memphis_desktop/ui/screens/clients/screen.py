@@ -12,7 +12,13 @@ from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.actions import Action
 from memphis_desktop.cluster.clients import closing
-from memphis_desktop.cluster.clients.model import ClientEvent, ClientKey, ClientKind, ClientRecord
+from memphis_desktop.cluster.clients.model import (
+    ClientEvent,
+    ClientKey,
+    ClientKind,
+    ClientRecord,
+    reason_severity,
+)
 from memphis_desktop.cluster.clients.reader import PING, Wants
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import Environment
@@ -269,7 +275,7 @@ class ClientsScreen(Screen):
                 return False
             if "plain" in chips and record.tls_version:
                 return False
-            if "unasked" in chips and record.reason in ("", "Client Closed"):
+            if "unasked" in chips and not reason_severity(record.reason):
                 return False
             return "others" not in chips or not own(record.key)
 
