@@ -72,7 +72,7 @@ class PermissionsView(QWidget):
         self.table = DataTable(
             [
                 Column("verdict", "", lambda a: VERDICT_MARK[a.verdict], "dot", 86),
-                Column("what", tr("What"), lambda a: a.what, "text", 230),
+                Column("what", tr("What"), lambda a: a.what, "text", 250),
                 Column("subject", tr("Subject"), lambda a: a.subject, "mono", 220, stretch=True),
                 Column("queue", tr("Queue group"), lambda a: a.queue, "mono", 110),
                 Column("note", tr("Note"), lambda a: a.note, "text", 240),
@@ -86,6 +86,7 @@ class PermissionsView(QWidget):
         self.subject.textChanged.connect(lambda _: self._judge())
         self.queue.textChanged.connect(lambda _: self._judge())
         self.subject.returnPressed.connect(self.try_really)
+        theme.manager().follow(self, self._judge)  # the picture has the theme's colour
         self._judge()
 
     def _arrange(self) -> None:

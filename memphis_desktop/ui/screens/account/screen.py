@@ -199,7 +199,8 @@ class AccountScreen(Screen):
         user = facts.user
         parts = []
         if user is not None:
-            parts.append(tr("user {name}", name=user.name or tr("nameless")))
+            if user.name:
+                parts.append(tr("user {name}", name=user.name))
             parts.append(tr("account {name}", name=user.account_name))
         if facts.jetstream is False:
             parts.append(tr("without JetStream"))
