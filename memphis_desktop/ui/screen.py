@@ -224,6 +224,10 @@ class Screen(QWidget):
                 return True
         return False
 
+    def station_here(self) -> str:
+        """The stream that this place is about: what is published from here goes there; empty for none."""
+        return ""
+
     def accept_file(self, path: str) -> bool:
         """A file was dropped on the window; True when this screen takes it."""
         return False

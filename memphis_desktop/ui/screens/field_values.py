@@ -4,6 +4,8 @@ Durations and sizes are typed as people write them and kept as the broker wants 
 Which fields there are is in `station_fields` and `consumers.fields`.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from memphis_desktop.cluster.actions.action import SERVERS_OWN
+from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.language import tr
 from memphis_desktop.language.figures import typed
 from memphis_desktop.ui import format as figures
@@ -53,7 +56,8 @@ class Field:
         choice_levels: API level from which servers know a value of the choice, where that is later.
         unlimited: The value that means "no limit", for counts and sizes; shown as an empty field.
         fixed: Cannot be changed after creation.
-        level: API level from which servers know it.
+        level: API level from which servers know it; they tell theirs from 2.11 on.
+        since: The server's version that brought it, before that.
         danger: Changing it may remove messages.
         shown_only: No form changes it: an action of its own does.
     """
@@ -67,9 +71,49 @@ class Field:
     unlimited: int | None = None
     fixed: bool = False
     level: int = 0
+    since: str = ""
     danger: bool = False
     choice_levels: tuple[tuple[str, int], ...] = ()
     shown_only: bool = False
+
+
+_API_VERSIONS = {1: "2.11", 2: "2.12", 3: "2.12.5", 4: "2.14", 5: "2.15"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAge:
+    """What says which fields a server knows.
+
+    Attributes:
+        level: Its API level; 0 before 2.11.
+        version: As it tells it, ``2.9.21``; empty when that is not known.
+    """
+
+    level: int = 99
+    version: str = ""
+
+    @classmethod
+    def of(cls, snapshot: ClusterSnapshot) -> ServerAge:
+        """Return that of the server a connection is on."""
+        account, server = snapshot.account, snapshot.server
+        return cls(account.api_level if account else 99, server.version if server else "")
+
+    def knows(self, level: int, since: str = "") -> bool:
+        """Whether it knows what came with an API level, or with a version."""
+        if level > self.level:
+            return False
+        own = _numbers(self.version)
+        # Brokers that are built from nats-server count their versions otherwise; nobody knows what they know.
+        return not since or own[:1] < (2,) or own >= _numbers(since)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("-")[0]))
+
+
+def bringing_version(level: int, since: str = "") -> str:
+    """The server's version that brought what came with an API level or is known to be of a version."""
+    return _API_VERSIONS.get(level, since)
 
 
 def parse_duration(text: str) -> int:

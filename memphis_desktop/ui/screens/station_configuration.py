@@ -9,12 +9,22 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
+from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.labels import PlainLabel
-from memphis_desktop.ui.screens.field_values import Field, get_value, sections, value_text
+from memphis_desktop.ui.screens.field_values import (
+    Field,
+    ServerAge,
+    bringing_version,
+    get_value,
+    sections,
+    value_text,
+)
 from memphis_desktop.ui.screens.station_facts import Facts
 from memphis_desktop.ui.screens.station_parts import panel
+
+_NEWEST = ServerAge()
 
 
 class ConfigurationView(QWidget):
@@ -24,6 +34,7 @@ class ConfigurationView(QWidget):
         super().__init__(parent)
         self._fields = fields
         self._shown: object = None
+        self._age = _NEWEST
         self.facts: dict[str, Facts] = {}
         holder = QWidget()
         holder.setObjectName("scrolled")
@@ -47,20 +58,28 @@ class ConfigurationView(QWidget):
         row.addWidget(panel(area), 1)
         row.addWidget(self.code, 1)
 
-    def show_configuration(self, config: Mapping[str, Any]) -> None:
-        """Show a configuration when it is another one."""
-        if config is self._shown:
+    def show_configuration(self, config: Mapping[str, Any], age: ServerAge = _NEWEST) -> None:
+        """Show a configuration when it is another one; `age` tells which settings the server knows."""
+        if config is self._shown and age == self._age:
             return
-        self._shown = config
+        self._shown, self._age = config, age
         shown = dict(config)
         if single := shown.get("filter_subject"):
             shown.setdefault("filter_subjects", [single])
         for section, facts in self.facts.items():
             facts.set_facts(
                 [
-                    (field.label, value_text(field, get_value(shown, field.key)))
+                    (field.label, _text(field, get_value(shown, field.key), age))
                     for field in self._fields
                     if field.section == section
                 ]
             )
         self.code.set_text(json.dumps(dict(config), indent=2, ensure_ascii=False))
+
+
+def _text(field: Field, value: object, age: ServerAge) -> str:
+    """A setting in words; which version brings it, where the server is too old."""
+    if age.knows(field.level, field.since) or value:
+        return value_text(field, value)
+    version = bringing_version(field.level, field.since)
+    return tr("from server version {version} on", version=version) if version else "–"

@@ -21,7 +21,14 @@ STREAM_FIELDS: tuple[Field, ...] = (
         "name", tr("Name"), "text", tr("Identity"), tr("No spaces, dots, wildcards or slashes."), fixed=True
     ),
     Field("description", tr("Description"), "text", tr("Identity")),
-    Field("metadata", tr("Metadata"), "pairs", tr("Identity"), tr("One “key: value” on each line.")),
+    Field(
+        "metadata",
+        tr("Metadata"),
+        "pairs",
+        tr("Identity"),
+        tr("One “key: value” on each line."),
+        since="2.10",
+    ),
     Field(
         "subjects",
         tr("Subjects"),
@@ -36,7 +43,7 @@ STREAM_FIELDS: tuple[Field, ...] = (
         "json",
         tr("Subjects"),
         tr('Rewrites subjects before storing: {"src": "in.*", "dest": "kept.{{wildcard(1)}}"}.'),
-        level=0,
+        since="2.10",
     ),
     Field(
         "republish",
@@ -44,6 +51,7 @@ STREAM_FIELDS: tuple[Field, ...] = (
         "json",
         tr("Subjects"),
         tr('Publishes again after storing: {"src": ">", "dest": "copy.>", "headers_only": false}.'),
+        since="2.9",
     ),
     Field(
         "mirror",
@@ -106,6 +114,7 @@ STREAM_FIELDS: tuple[Field, ...] = (
         "switch",
         tr("Retention"),
         tr("With a limit per subject, refuse new messages of a full subject."),
+        since="2.9",
     ),
     Field(
         "first_seq",
@@ -114,6 +123,7 @@ STREAM_FIELDS: tuple[Field, ...] = (
         tr("Retention"),
         tr("Number of the first message."),
         fixed=True,
+        since="2.10",
     ),
     Field(
         "storage",
@@ -129,6 +139,7 @@ STREAM_FIELDS: tuple[Field, ...] = (
         "choice",
         tr("Storage"),
         choices=(("none", tr("None")), ("s2", "S2")),
+        since="2.10",
     ),
     Field(
         "num_replicas", tr("Replicas"), "count", tr("Storage"), tr("1, 3 or 5; more than 1 needs a cluster.")
@@ -157,8 +168,9 @@ STREAM_FIELDS: tuple[Field, ...] = (
         "switch",
         tr("Writing"),
         tr("Any replica may answer reads of single messages."),
+        since="2.9",
     ),
-    Field("mirror_direct", tr("Direct get from mirrors"), "switch", tr("Writing")),
+    Field("mirror_direct", tr("Direct get from mirrors"), "switch", tr("Writing"), since="2.9"),
     Field(
         "allow_rollup_hdrs",
         tr("Roll-ups"),
@@ -196,8 +208,16 @@ STREAM_FIELDS: tuple[Field, ...] = (
         tr("Sealing is an action of its own and cannot be taken back."),
         shown_only=True,
     ),
-    Field("consumer_limits.inactive_threshold", tr("Consumers idle at most"), "duration", tr("Groups")),
-    Field("consumer_limits.max_ack_pending", tr("Unacknowledged at most"), "count", tr("Groups")),
+    Field(
+        "consumer_limits.inactive_threshold",
+        tr("Consumers idle at most"),
+        "duration",
+        tr("Groups"),
+        since="2.10",
+    ),
+    Field(
+        "consumer_limits.max_ack_pending", tr("Unacknowledged at most"), "count", tr("Groups"), since="2.10"
+    ),
 )
 
 NEW_STREAM: dict[str, Any] = {

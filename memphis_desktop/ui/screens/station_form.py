@@ -32,6 +32,8 @@ from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screens.field_values import (
     Field,
     FieldError,
+    ServerAge,
+    bringing_version,
     from_text,
     get_value,
     sections,
@@ -59,14 +61,14 @@ class Change(Protocol):
         """The same as a command, fit to copy."""
 
 
-_API_VERSIONS = {1: "2.11", 2: "2.12", 3: "2.12.5", 4: "2.14", 5: "2.15"}
+_NEWEST = ServerAge()
 _MULTILINE = {"subjects": 3, "pairs": 2, "json": 2}
 
 
 class _Editor:
     """One field's widget: how it is read and written."""
 
-    def __init__(self, field: Field, value: Any, changed: Callable[[], None], level: int) -> None:
+    def __init__(self, field: Field, value: Any, changed: Callable[[], None], age: ServerAge) -> None:
         self.field = field
         self.original = value
         self.note = PlainLabel(
@@ -84,10 +86,10 @@ class _Editor:
             levels = dict(field.choice_levels)
             for choice, label in field.choices:
                 needed = levels.get(choice, 0)
-                if needed <= level:
+                if age.knows(needed):
                     combo.addItem(label, choice)
                     continue
-                version = _API_VERSIONS.get(needed, "")
+                version = bringing_version(needed)
                 combo.addItem(tr("{choice} (from {version} on)", choice=label, version=version), choice)
                 if isinstance(model := combo.model(), QStandardItemModel):
                     model.item(combo.count() - 1).setEnabled(False)
@@ -146,10 +148,10 @@ class _Editor:
         return True
 
 
-def _since(level: int) -> str:
-    """Which servers know what came with an API level."""
-    version = _API_VERSIONS.get(level)
-    if version is None:
+def _since(field: Field) -> str:
+    """Which servers know a field."""
+    version = bringing_version(field.level, field.since)
+    if not version:
         return tr("Needs a newer server.")
     return tr("Needs a server from version {version} on.", version=version)
 
@@ -168,7 +170,7 @@ class ConfigurationForm(QScrollArea):
         fields: What can be entered.
         config: The values at first.
         editing: Whether it exists already; fixed fields cannot be changed then.
-        level: The server's API level; newer fields say which version brings them.
+        age: What the server knows; newer fields say which version brings them.
     """
 
     changed = Signal()
@@ -179,7 +181,7 @@ class ConfigurationForm(QScrollArea):
         config: Mapping[str, Any],
         *,
         editing: bool = False,
-        level: int = 99,
+        age: ServerAge = _NEWEST,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -199,20 +201,20 @@ class ConfigurationForm(QScrollArea):
             heading.setContentsMargins(0, theme.SPACE_3 if form.rowCount() else 0, 0, 0)
             form.addRow(heading)
             for field in (field for field in fields if field.section == section):
-                self._add(form, field, editing=editing, level=level)
+                self._add(form, field, editing=editing, age=age)
         column.addLayout(form)
         column.addStretch()
         self.setWidget(holder)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
-    def _add(self, form: Any, field: Field, *, editing: bool, level: int) -> None:
-        editor = _Editor(field, get_value(self._before, field.key), self._edited, level)
+    def _add(self, form: Any, field: Field, *, editing: bool, age: ServerAge) -> None:
+        editor = _Editor(field, get_value(self._before, field.key), self._edited, age)
         editor.widget.setObjectName(field.key)
         help_text = field.help
-        if field.level > level:
+        if not age.knows(field.level, field.since):
             editor.widget.setEnabled(False)
-            help_text = _since(field.level)
+            help_text = _since(field)
         elif field.shown_only:
             editor.widget.setEnabled(False)
         elif editing and field.fixed:
@@ -310,10 +312,8 @@ class ConfigurationDialog(Dialog):
         self._warn = warn
         self._running = False
         self.answer: dict[str, Any] | None = None
-        account = session.snapshot.account
-        self.form = ConfigurationForm(
-            fields, config, editing=editing, level=account.api_level if account else 99
-        )
+        age = ServerAge.of(session.snapshot)
+        self.form = ConfigurationForm(fields, config, editing=editing, age=age)
         self.form.changed.connect(self._refresh)
         self.json_view = CodeBlock(lines=0)
         self.difference_view = CodeBlock(lines=0)

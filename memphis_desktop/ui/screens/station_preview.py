@@ -38,7 +38,7 @@ class StationPreview(QWidget):
         self.graph.setProperty("panel", "")
         self.groups = DataTable(
             [
-                Column("name", tr("Group"), lambda c: c.name, "mono", 84, stretch=True),
+                Column("name", tr("Group"), lambda c: c.name, "mono", 84, stretch=True, cut_middle=True),
                 Column("lag", tr("Lag"), lambda c: c.num_pending, "number", 56),
                 Column(
                     "seconds", tr("Behind"), lambda c: c.lag_seconds, "duration", 70, text=figures.lag_seconds

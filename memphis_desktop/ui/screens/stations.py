@@ -377,6 +377,11 @@ class StationsScreen(Screen):
         """Put the cursor into the filter."""
         self.filter.focus()
 
+    def station_here(self) -> str:
+        """The selected station; of a Memphis one, its first partition."""
+        rows: list[StationRow] = self.table.selected_rows()
+        return rows[0].streams[0] if len(rows) == 1 and not rows[0].branch else ""
+
     def _selected(self) -> list[StreamSnapshot]:
         return [row.stream for row in self.table.selected_rows() if not row.branch]
 

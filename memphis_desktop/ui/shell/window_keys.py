@@ -252,7 +252,7 @@ class WindowKeys(QObject):
         if screen is None or workspace.connection is None:
             self._window.notify(tr("Open a connection first: a message is published over one."))
         else:
-            open_composer(screen.context, self._window)
+            open_composer(screen.context, self._window, stream=screen.station_here())
 
     def _focus_filter(self) -> None:
         screen = self._window.current_workspace().current_screen

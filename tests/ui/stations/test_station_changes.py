@@ -12,8 +12,10 @@ from pytestqt.qtbot import QtBot
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.consumers.fields import CONSUMER_FIELDS
+from memphis_desktop.ui.screens.field_values import ServerAge
 from memphis_desktop.ui.screens.station_backup import BackupDialog, RestoreDialog
 from memphis_desktop.ui.screens.station_compare import CompareDialog
+from memphis_desktop.ui.screens.station_configuration import ConfigurationView
 from memphis_desktop.ui.screens.station_fields import STREAM_FIELDS
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog, ConfigurationForm
 from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text
@@ -209,14 +211,24 @@ async def test_the_form_says_what_changes_and_what_the_server_is_too_old_for(
 
 def test_fields_that_a_server_does_not_know_name_the_version(qtbot: QtBot) -> None:
     for fields, late in ((STREAM_FIELDS, "allow_batched"), (CONSUMER_FIELDS, "priority_groups")):
-        old = ConfigurationForm(fields, {}, level=0)
-        new = ConfigurationForm(fields, {}, level=5)
+        old = ConfigurationForm(fields, {}, age=ServerAge(0, "2.8.4"))
+        new = ConfigurationForm(fields, {}, age=ServerAge(5, "2.15.1"))
         qtbot.addWidget(old)
         qtbot.addWidget(new)
         assert not old.field(late).isEnabled()
         assert "Needs a server from version 2.1" in old.field(late).accessibleDescription()
         assert new.field(late).isEnabled()
-    policies = ConfigurationForm(CONSUMER_FIELDS, {}, level=2).field("ack_policy")
+    old = ConfigurationForm(STREAM_FIELDS, {}, age=ServerAge(0, "2.8.4"))
+    qtbot.addWidget(old)
+    assert not old.field("compression").isEnabled()
+    assert "from version 2.10 on" in old.field("compression").accessibleDescription()
+    assert ServerAge(0, "2.10.0-beta.1").knows(0, "2.10")
+    assert ServerAge(0, "0.4.5").knows(0, "2.10")  # of a broker with versions of its own
+    view = ConfigurationView(STREAM_FIELDS)
+    qtbot.addWidget(view)
+    view.show_configuration({"name": "orders"}, ServerAge(0, "2.8.4"))
+    assert view.facts["Storage"].values()["Compression"] == "from server version 2.10 on"
+    policies = ConfigurationForm(CONSUMER_FIELDS, {}, age=ServerAge(2, "2.12.0")).field("ack_policy")
     qtbot.addWidget(policies)
     last = policies.count() - 1
     assert policies.itemText(last).endswith("(from 2.14 on)")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from nats.aio.client import Client
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.composer.dialog import Composer
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_detail.code import CodeTab
 from memphis_desktop.ui.screens.station_detail.screen import TABS
@@ -137,3 +138,60 @@ async def test_the_last_value_of_each_subject_is_shown(client: Client, show: Sho
     opened = await until(lambda: screen.window().current_workspace().current_screen, "the browser")
     assert (opened.route_name, sequence) == ("messages", 6)
     assert (await jetstream.stream_info("orders")).state.consumer_count == 0
+
+
+async def test_the_first_message_is_published_where_the_list_will_be(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await client.jetstream().add_stream(name="orders", subjects=["orders.*.created"])
+    screen = await show(Route("station", {"stream": "orders"}))
+    summary = await until(lambda: screen.current_tab, "the summary")
+    await until(lambda: summary.first is not None and summary.first.isVisible(), "the box")
+    assert summary.subjects._message.sentence() == "Waiting for the first message."
+    screen.tab_bar.setCurrentIndex([tab.key for tab in TABS].index("messages"))
+    tab = screen.current_tab
+    assert tab.waits
+    box = tab.first
+    assert box.waiting.text() == "Waiting for the first message."
+    assert (box.subject.text(), box.subject.selectedText()) == ("orders.new.created", "new")
+    box.subject.setText("elsewhere")
+    box.check()
+    assert box.problem.text() == "This station does not store elsewhere."
+    assert not box.publish_button.isEnabled()
+    box.subject.setText("orders.eu.created")
+    box.body.editor.setPlainText('{"id": }')
+    box.check()
+    assert "Not JSON" in box.problem.text()
+    box.body.editor.setPlainText('{"id": 1}')
+    box.headers.set_headers([("trace", "t1")])
+    box.check()
+    qtbot.mouseClick(box.publish_button, Qt.MouseButton.LeftButton)
+    await until(lambda: not tab.waits, "the list")
+    await until(lambda: tab.browser.isVisible(), "the list on the screen")
+    assert box.outcome.text().startswith("Stored in orders as #1")
+    message = await client.jetstream().get_msg("orders", seq=1)
+    assert (message.subject, message.data, message.headers) == (
+        "orders.eu.created",
+        b'{"id": 1}',
+        {"trace": "t1"},
+    )
+    await client.jetstream().purge_stream("orders")
+    await until(lambda: screen._snapshot.messages == 0, "the purge")
+    assert not tab.waits  # it had messages: work queues are empty most of the time
+
+
+async def test_what_is_published_from_a_station_goes_there(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client)
+    screen = await show(Route("station", {"stream": "orders"}))
+    await until(lambda: screen._snapshot is not None, "the station")
+    window = screen.window()
+    window.activateWindow()
+    await until(window.isActiveWindow, "the active window")
+    keys = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    qtbot.keyClick(window, Qt.Key.Key_P, keys)
+    composer = await until(lambda: dialog_of(Composer), "the composer")
+    assert composer.subject_field.text() == "orders.>"
+    assert composer.subject_field.selectedText() == ">"
+    composer.close()

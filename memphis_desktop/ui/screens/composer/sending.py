@@ -14,13 +14,42 @@ from memphis_desktop.inspect.series import Series
 from memphis_desktop.inspect.templates import Template
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui.screen import Action, Route
+from memphis_desktop.ui.screen import Action, Route, ScreenContext
 from memphis_desktop.ui.screens.composer import history
 
 if TYPE_CHECKING:
     from memphis_desktop.ui.screens.composer.dialog import Composer
 
 _PROGRESS_MS = 200
+
+
+async def send_one(
+    context: ScreenContext, draft: Draft, payload: bytes, written: Draft | None, timeout: float
+) -> Acknowledgement:
+    """Publish a message and wait until it is stored; `written` joins the history, None leaves that out.
+
+    Raises:
+        PublishError: It was not stored, or nobody confirmed it in time.
+    """
+    nats = context.session.nats
+    ack = await publish(nats, draft.subject, payload, draft.header_list(), timeout=timeout)
+    if written is not None:
+        history.remember(written)
+    return ack
+
+
+def stored_text(ack: Acknowledgement) -> tuple[str, str]:
+    """What became of a message that a station took, as the kind of a banner and its words."""
+    took = figures.duration(ack.seconds)
+    where = tr("{stream} as #{sequence}", stream=ack.stream, sequence=figures.integer(ack.sequence))
+    if ack.duplicate:
+        return "warning", tr("Not stored again: a message with this id is already in {where}.", where=where)
+    if ack.value:
+        return "good", tr(
+            "Stored in {where} after {took}. The counter is now {value}.",
+            where=where, took=took, value=ack.value,
+        )  # fmt: skip
+    return "good", tr("Stored in {where} after {took}.", where=where, took=took)
 
 
 class Sending(QObject):
@@ -111,14 +140,13 @@ class Sending(QObject):
     async def _publish(self, draft: Draft) -> None:
         composer = self._composer
         written = composer.draft()  # with its placeholders, for the next time
-        ack = await publish(
-            self._context.session.nats,
-            draft.subject,
+        ack = await send_one(
+            self._context,
+            draft,
             composer.payload(draft),
-            draft.header_list(),
-            timeout=composer.timeout_box.value(),
+            written if composer.body.held is None else None,
+            composer.timeout_box.value(),
         )
-        self._remember(written)
         if isValid(composer):
             composer.load_subjects()
             self._show_stored(ack)
@@ -165,21 +193,9 @@ class Sending(QObject):
 
     def _show_stored(self, ack: Acknowledgement) -> None:
         composer = self._composer
-        took = figures.duration(ack.seconds)
-        where = tr("{stream} as #{sequence}", stream=ack.stream, sequence=figures.integer(ack.sequence))
         composer.replies.hide()
-        show = self._show_action(ack)
-        if ack.duplicate:
-            text = tr("Not stored again: a message with this id is already in {where}.", where=where)
-            composer.show_outcome("warning", text, show)
-        else:
-            text = tr("Stored in {where} after {took}.", where=where, took=took)
-            if ack.value:
-                text = tr(
-                    "Stored in {where} after {took}. The counter is now {value}.",
-                    where=where, took=took, value=ack.value,
-                )  # fmt: skip
-            composer.show_outcome("good", text, show)
+        composer.show_outcome(*stored_text(ack), self._show_action(ack))
+        if not ack.duplicate:
             composer.published.emit(ack)
 
     def _show_action(self, ack: Acknowledgement) -> Action:

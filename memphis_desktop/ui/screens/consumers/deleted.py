@@ -12,7 +12,9 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from memphis_desktop.cluster.model import ConsumerSnapshot, is_machinery
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.consumers.actions import GroupActions
 
 KEPT_SECONDS = 600.0
 _MOST = 50
@@ -68,6 +70,26 @@ class DeletedGroups(QObject):
         """Take them off the list."""
         self.found.clear()
         self.changed.emit()
+
+    def show_in(self, banner: Banner) -> None:
+        """Say on a banner which was deleted last, with the way to take them off the list."""
+        text = self.sentence()
+        if text != banner.text():
+            banner.set_content("warning", text, (tr("Take off the list"), self.forget))
+        banner.setVisible(bool(text))
+
+    def commands(self, actions: GroupActions, consumer: ConsumerSnapshot) -> list[Command]:
+        """What can still be done with one that is gone."""
+        context, refusal = self._context, actions.refusal
+
+        def make() -> None:
+            making = actions.create_consumer(consumer.stream, consumer.config, name=consumer.name)
+            context.run(making, tr("create the group"))
+
+        return [
+            Command(tr("Create it again"), "", make, "plus", not refusal, refusal, name="create_again"),
+            Command(tr("Take off the list"), "", self.forget, "x", name="forget"),
+        ]
 
     def sentence(self) -> str:
         """Which was deleted last, when and by whom; empty for none."""

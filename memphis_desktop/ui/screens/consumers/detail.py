@@ -7,18 +7,19 @@ from collections.abc import Callable
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QGridLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QTabBar, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.health import why_behind
 from memphis_desktop.cluster.history import ConsumerKey, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot
+from memphis_desktop.cluster.raft.groups import write_refusal
 from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.beside import Beside
-from memphis_desktop.ui.components.current_page import size_by_current
+from memphis_desktop.ui.components.current_page import PageStack
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.sign_grid import SignGrid
@@ -30,6 +31,7 @@ from memphis_desktop.ui.screens.consumers.deleted import DeletedGroups
 from memphis_desktop.ui.screens.consumers.fields import CONSUMER_FIELDS
 from memphis_desktop.ui.screens.consumers.pending_view import PendingView
 from memphis_desktop.ui.screens.consumers.table import row_commands
+from memphis_desktop.ui.screens.field_values import ServerAge
 from memphis_desktop.ui.screens.station_code import StationCode
 from memphis_desktop.ui.screens.station_configuration import ConfigurationView
 from memphis_desktop.ui.screens.station_facts import Facts
@@ -78,13 +80,17 @@ class ConsumerScreen(Screen):
         self.fetch_button = self.header.add_action(tr("Fetch"), self._fetch, icon_name="tray", tooltip="F")
         self.pause_button = self.header.add_action(tr("Pause"), self._pause, icon_name="pause")
         self.delete_button = self.header.add_icon_action("trash", tr("Delete this group"), self._delete)
-        for button in (self.reset_button, self.fetch_button, self.pause_button, self.delete_button):
+        buttons = (self.reset_button, self.fetch_button, self.pause_button, self.delete_button)
+        self._tooltips = {button: button.toolTip() for button in buttons}
+        for button in buttons:
             button.setEnabled(not self._actions.refusal)
         self.banner = StateBanner()
         self.deleted = DeletedGroups(context, self)
         self.deleted.changed.connect(self._news_of_deletion)
         self.gone = Banner("bad", "")
         self.gone.hide()
+        self.unwritable = Banner("bad", "")
+        self.unwritable.hide()
         self.reason = Banner("warning", "")
         self.reason.hide()
         self.signs = {
@@ -134,8 +140,7 @@ class ConsumerScreen(Screen):
         graph_page = QWidget()
         graph_page.setLayout(graphs)
         graphs.setContentsMargins(0, 0, 0, 0)
-        self.stack = QStackedWidget()
-        size_by_current(self.stack)
+        self.stack = PageStack()
         self.tab_bar = QTabBar()
         self.tab_bar.setExpanding(False)
         self.tab_bar.setDrawBase(False)
@@ -158,7 +163,7 @@ class ConsumerScreen(Screen):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_4)
-        for widget in (self.header, self.banner, self.gone, self.reason):
+        for widget in (self.header, self.banner, self.gone, self.unwritable, self.reason):
             layout.addWidget(widget)
         layout.addWidget(SignGrid(list(self.signs.values())))
         layout.addWidget(Beside((main, 100), (side, 41)), 1)
@@ -227,6 +232,10 @@ class ConsumerScreen(Screen):
             self._release()
             self._release = None
 
+    def station_here(self) -> str:
+        """The group's station."""
+        return self._stream
+
     # Snapshots
 
     def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
@@ -245,14 +254,20 @@ class ConsumerScreen(Screen):
             self.pause_button.setText(tr("Resume") if consumer.paused else tr("Pause"))
             self.commands_changed.emit()
         refusal = self._actions.refusal_of(consumer.stream)
-        for button in (self.reset_button, self.pause_button, self.delete_button):
-            button.setEnabled(not refusal)
-        self.fetch_button.setEnabled(consumer.is_pull and not refusal)
+        for button, tooltip in self._tooltips.items():
+            pushed = button is self.fetch_button and not consumer.is_pull
+            why = refusal or (tr("Messages are pushed to this group's clients.") if pushed else "")
+            button.setEnabled(not why)
+            button.setToolTip(why or tooltip)
+        unwritable = write_refusal(snapshot, self._stream)
+        if unwritable and (unwritable != self.unwritable.text() or self.unwritable.isHidden()):
+            self.unwritable.set_content("bad", unwritable)
+        self.unwritable.setVisible(bool(unwritable))
         self._show_reasons(consumer)
         self._show_signs(consumer)
         self.facts.set_facts(self._facts(consumer))
         self.pending.show_consumer(consumer)
-        self.configuration.show_configuration(consumer.config)
+        self.configuration.show_configuration(consumer.config, ServerAge.of(snapshot))
         stream = snapshot.streams.get(self._stream)
         if stream is not None and self.stack.currentWidget() is self.code:
             self.code.show_station(stream.name, stream.config)
@@ -357,7 +372,7 @@ class ConsumerScreen(Screen):
         for group, client in consumer.pinned.items():
             facts.append((tr("Pinned ({group})", group=group), client))
         if consumer.leader:
-            facts.append((tr("Leader"), consumer.leader))
+            facts.append((tr("Leader"), tr("none") if consumer.leader_lost else consumer.leader))
         return facts
 
     def _draw(self) -> None:

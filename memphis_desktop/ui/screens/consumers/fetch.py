@@ -23,6 +23,7 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.dialogs import Dialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.field_values import FieldError, parse_duration
 
 MAX_BATCH = 100
 FETCH_SECONDS = 2.0
@@ -79,6 +80,9 @@ class FetchDialog(Dialog):
         for label, _ in NAK_DELAYS:
             self.delay.addItem(label)
         self.delay.setAccessibleName(tr("Deliver again"))
+        self.delay.setToolTip(tr("When it is delivered again: choose, or write a duration such as 90s or 2h"))
+        self.delay.setEditable(True)
+        self.delay.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.ack_button = QPushButton(tr("Acknowledge"))
         self.nak_button = QPushButton(tr("Hand back"))
         self.term_button = QPushButton(tr("Give up"))
@@ -204,12 +208,20 @@ class FetchDialog(Dialog):
             return []
         return [
             Command(tr("Acknowledge"), "", lambda: self._answer_selected(self._ack), "check"),
+            Command(tr("In progress"), "", lambda: self._answer_selected(self._in_progress), "clock"),
             Command(tr("Hand back"), "", lambda: self._answer_selected(self._nak), "arrow-counter-clockwise"),
             Command(tr("Give up"), "", lambda: self._answer_selected(self._term), "x"),
         ]
 
     def _answer_selected(self, make: Callable[[Msg], tuple[str, Coroutine[Any, Any, None]]]) -> None:
         rows = [row for row in self.table.selected_rows() if not row.answer]
+        if make == self._nak:
+            try:
+                self._delay()
+            except FieldError as error:
+                self.show_error(str(error))
+                return
+        self.show_error("")
         self._context.run(self._answer(rows, make), tr("answer the messages"))
 
     async def _answer(
@@ -235,8 +247,13 @@ class FetchDialog(Dialog):
         return "acknowledged", _sync_ack(message)
 
     def _nak(self, message: Msg) -> tuple[str, Coroutine[Any, Any, None]]:
-        delay = NAK_DELAYS[self.delay.currentIndex()][1]
-        return "handed back", message.nak(delay=delay or None)
+        return "handed back", message.nak(delay=self._delay() or None)
+
+    def _delay(self) -> float:
+        """Seconds until what is handed back comes again. Raises `FieldError` when that is no duration."""
+        text = self.delay.currentText().strip()
+        chosen = next((seconds for label, seconds in NAK_DELAYS if label == text), None)
+        return parse_duration(text) / 1e9 if chosen is None else float(chosen)
 
     def _term(self, message: Msg) -> tuple[str, Coroutine[Any, Any, None]]:
         return "given up", message.term()

@@ -17,7 +17,14 @@ CONSUMER_FIELDS: tuple[Field, ...] = (
         fixed=True,
     ),
     Field("description", tr("Description"), "text", tr("Identity")),
-    Field("metadata", tr("Metadata"), "pairs", tr("Identity"), tr("One “key: value” on each line.")),
+    Field(
+        "metadata",
+        tr("Metadata"),
+        "pairs",
+        tr("Identity"),
+        tr("One “key: value” on each line."),
+        since="2.10",
+    ),
     Field(
         "deliver_policy",
         tr("Start with"),

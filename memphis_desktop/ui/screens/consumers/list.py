@@ -105,10 +105,7 @@ class ConsumersScreen(Screen):
             self.context.run(self._actions.pause_consumer(consumer), tr("pause the group"))
 
     def _show_deleted(self) -> None:
-        text = self.deleted.sentence()
-        if text != self.gone.text():
-            self.gone.set_content("warning", text, (tr("Take off the list"), self.deleted.forget))
-        self.gone.setVisible(bool(text))
+        self.deleted.show_in(self.gone)
         if self._snapshot is not None:
             self.table.set_rows(self.deleted.take(self._steady.shown))
         self.table.view.viewport().update()
@@ -222,14 +219,5 @@ class ConsumersScreen(Screen):
 
     def _row_commands(self, consumers: list[ConsumerSnapshot]) -> list[Command]:
         if any(map(self.deleted.is_gone, consumers)):
-            one, refusal = consumers[0], self._actions.refusal
-
-            def make() -> None:
-                making = self._actions.create_consumer(one.stream, one.config, name=one.name)
-                self.context.run(making, tr("create the group"))
-
-            return [
-                Command(tr("Create it again"), "", make, "plus", not refusal, refusal, name="create_again"),
-                Command(tr("Take off the list"), "", self.deleted.forget, "x", name="forget"),
-            ]
+            return self.deleted.commands(self._actions, consumers[0])
         return row_commands(self.context, self._actions, consumers)

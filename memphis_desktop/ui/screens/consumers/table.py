@@ -35,7 +35,11 @@ _KEPT_SECONDS = 10.0  # history goes on while a consumer stays the same
 
 def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
     """The columns of c.6, those that tell most first."""
-    station = [Column("station", tr("Station"), lambda c: c.stream, "mono", 132)] if with_station else []
+    station = (
+        [Column("station", tr("Station"), lambda c: c.stream, "mono", 132, cut_middle=True)]
+        if with_station
+        else []
+    )
     return [
         Column(
             "health",
@@ -45,7 +49,7 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             28,
             sort_value=lambda c: _severity(c, history),
         ),
-        Column("name", tr("Group"), lambda c: c.name, "mono", 140, stretch=True),
+        Column("name", tr("Group"), lambda c: c.name, "mono", 140, stretch=True, cut_middle=True),
         *station,
         Column(
             "seconds",
@@ -134,9 +138,18 @@ def consumer_columns(history: History, *, with_station: bool) -> list[Column]:
             "",
             False,
         ),
-        Column("pinned", tr("Pinned client"), lambda c: ", ".join(c.pinned.values()), "mono", 140, "", False),
+        Column(
+            "pinned",
+            tr("Pinned client"),
+            lambda c: ", ".join(c.pinned.values()),
+            "mono",
+            140,
+            "",
+            False,
+            cut_middle=True,
+        ),
         Column("replicas", tr("Replicas"), lambda c: c.config.get("num_replicas"), "number", 70, "", False),
-        Column("leader", tr("Leader"), lambda c: c.leader or "–", "mono", 120, "", False),
+        Column("leader", tr("Leader"), lambda c: c.leader or "–", "mono", 120, "", False, cut_middle=True),
         Column("created", tr("Created"), lambda c: parse_time(c.created), "time", 110, "", False),
         Column(
             "read",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlparse
 
-from PySide6.QtWidgets import QTabWidget, QWidget
+from PySide6.QtWidgets import QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.language import tr, tr_count
@@ -12,7 +12,7 @@ from memphis_desktop.stations.model import RetentionType, Station
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
-from memphis_desktop.ui.components.current_page import size_by_current
+from memphis_desktop.ui.components.current_page import PageTabs
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.vital_sign import VitalSign
@@ -78,7 +78,7 @@ class MemphisStationScreen(MemphisScreen):
         self.letters = DeadLettersView(context, "memphis station")
         self.letters.commands_changed.connect(self.commands_changed)
         self.code = CodeView(self._address(), "")
-        self.tabs = QTabWidget()
+        self.tabs = PageTabs()
         self.tabs.setDocumentMode(True)
         for widget, title in (
             (panel(self.partitions), tr("Partitions")),
@@ -88,7 +88,6 @@ class MemphisStationScreen(MemphisScreen):
             (self.code, tr("Code")),
         ):
             self.tabs.addTab(widget, title)
-        size_by_current(self.tabs)
         self.tabs.currentChanged.connect(self._tab_changed)
         self.page.setSpacing(theme.SPACE_3)
         self.page.addWidget(self.missing)
@@ -214,6 +213,10 @@ class MemphisStationScreen(MemphisScreen):
         for table in (self.partitions, self.producers, self.consumers):
             table.set_zone(self.context.zone)
         self.letters.set_zone()
+
+    def station_here(self) -> str:
+        """The first partition."""
+        return self._station.streams[0] if self._station is not None else ""
 
     def focus_filter(self) -> None:
         """Into the filter of the dead letters."""

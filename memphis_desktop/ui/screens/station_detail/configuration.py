@@ -8,6 +8,7 @@ from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.field_values import ServerAge
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_configuration import ConfigurationView
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
@@ -33,7 +34,7 @@ class ConfigurationTab(StationTab):
     def show_station(self, stream: StreamSnapshot, snapshot: ClusterSnapshot) -> None:
         """Show the configuration when it is another one."""
         self._snapshot = stream
-        self.view.show_configuration(stream.config)
+        self.view.show_configuration(stream.config, ServerAge.of(snapshot))
 
     def edit(self) -> None:
         """Open the form."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
@@ -9,11 +11,13 @@ from memphis_desktop.cluster.history import ConsumerKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
+from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.consumers.actions import GroupActions
+from memphis_desktop.ui.screens.consumers.deleted import DeletedGroups
 from memphis_desktop.ui.screens.consumers.table import make_table, row_commands
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
@@ -43,6 +47,7 @@ class GroupsTab(StationTab):
         super().__init__(context, actions, stream, parent)
         self.time_range = time_range
         self._groups = GroupActions(context, actions.parent)
+        self._known: Mapping[tuple[str, str], ConsumerSnapshot] = {}
         self._active = False
         self._lines: list[ConsumerKey] = []
         self.filter = FilterBar(tr("Filter groups"))
@@ -56,6 +61,11 @@ class GroupsTab(StationTab):
         self.seconds_graph = TimeSeriesGraph(tr("Behind"), "seconds", time_range, zone=context.zone)
         self.table = make_table(context, "station_groups", self._row_commands, with_station=False)
         self.table.set_state("loading")
+        self.deleted = DeletedGroups(context, self)
+        self.deleted.changed.connect(self._show_deleted)
+        self.table.delegate.struck = self.deleted.is_gone
+        self.gone = Banner("warning", "")
+        self.gone.hide()
         graphs = QWidget()
         row = QHBoxLayout(graphs)
         row.setContentsMargins(0, 0, 0, theme.SPACE_2)
@@ -66,6 +76,7 @@ class GroupsTab(StationTab):
         column = QVBoxLayout(lower)
         column.setContentsMargins(0, theme.SPACE_2, 0, 0)
         column.setSpacing(theme.SPACE_3)
+        column.addWidget(self.gone)
         column.addWidget(self.filter)
         column.addWidget(shows(panel(self.table), "consumers"), 1)
         split = QSplitter(Qt.Orientation.Vertical)
@@ -79,6 +90,7 @@ class GroupsTab(StationTab):
         layout.addWidget(split)
         self.filter.text_changed.connect(self.table.set_filter)
         self.filter.left.connect(self.table.setFocus)
+        self.table.preview_requested.connect(self._pause)
         self.table.selection_changed.connect(lambda _: self._selection_changed())
         time_range.changed.connect(self._draw)
 
@@ -97,7 +109,8 @@ class GroupsTab(StationTab):
         refusal = self.changes.refusal_of(stream.name)
         self.create_button.setEnabled(not refusal)
         self.create_button.setToolTip(refusal or "N")
-        groups = [c for c in snapshot.consumers.values() if c.stream == stream.name]
+        self._known = {key: c for key, c in snapshot.consumers.items() if key[0] == stream.name}
+        groups = self.deleted.take(self._known)
         self.table.set_rows(groups)
         if groups:
             self.table.set_state("ready")
@@ -110,6 +123,15 @@ class GroupsTab(StationTab):
             text = tr("Nobody consumes from this station yet.")
             self.table.set_state("empty", text, action, "users-three")
         self._draw()
+
+    def _pause(self, consumer: ConsumerSnapshot) -> None:
+        if not self.deleted.is_gone(consumer) and not self._groups.refusal_of(consumer.stream):
+            self.context.run(self._groups.pause_consumer(consumer), tr("pause the group"))
+
+    def _show_deleted(self) -> None:
+        self.deleted.show_in(self.gone)
+        self.table.set_rows(self.deleted.take(self._known))
+        self.table.view.viewport().update()
 
     def _selection_changed(self) -> None:
         self.commands_changed.emit()
@@ -149,4 +171,6 @@ class GroupsTab(StationTab):
         return [create, *self._row_commands(self.table.selected_rows())]
 
     def _row_commands(self, consumers: list[ConsumerSnapshot]) -> list[Command]:
+        if any(map(self.deleted.is_gone, consumers)):
+            return self.deleted.commands(self._groups, consumers[0])
         return row_commands(self.context, self._groups, consumers)

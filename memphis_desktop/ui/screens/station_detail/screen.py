@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTabBar, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.cluster.raft.groups import group_of
@@ -14,7 +14,7 @@ from memphis_desktop.inspect.key_value.names import bucket_name, is_bucket
 from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
-from memphis_desktop.ui.components.current_page import size_by_current
+from memphis_desktop.ui.components.current_page import PageStack
 from memphis_desktop.ui.components.page_header import PageHeader
 from memphis_desktop.ui.components.time_range import TimeRange, TimeRangeBar
 from memphis_desktop.ui.screen import Command, Route, Screen, ScreenContext
@@ -24,6 +24,7 @@ from memphis_desktop.ui.screens.station_detail.activity import ActivityTab
 from memphis_desktop.ui.screens.station_detail.code import CodeTab
 from memphis_desktop.ui.screens.station_detail.configuration import ConfigurationTab
 from memphis_desktop.ui.screens.station_detail.dead_letters import DeadLettersTab
+from memphis_desktop.ui.screens.station_detail.first_message import FirstMessage
 from memphis_desktop.ui.screens.station_detail.groups import GroupsTab
 from memphis_desktop.ui.screens.station_detail.messages import MessagesTab
 from memphis_desktop.ui.screens.station_detail.raft import RaftTab
@@ -90,8 +91,7 @@ class StationDetailScreen(Screen):
         self.tab_bar.setAccessibleName(tr("Parts of the station"))
         for tab in TABS:
             self.tab_bar.addTab(tab.title)
-        self.stack = QStackedWidget()
-        size_by_current(self.stack)
+        self.stack = PageStack()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)
         layout.setSpacing(theme.SPACE_3)
@@ -288,6 +288,18 @@ class StationDetailScreen(Screen):
 
     def _next_tab(self, step: int) -> None:
         self.tab_bar.setCurrentIndex((self.tab_bar.currentIndex() + step) % len(TABS))
+
+    def focus_start(self) -> bool:
+        """Into the subject of the first message, where there is none yet."""
+        first = getattr(self.current_tab, "first", None)
+        if isinstance(first, FirstMessage) and first.subject.isVisibleTo(self):
+            first.subject.setFocus()
+            return True
+        return super().focus_start()
+
+    def station_here(self) -> str:
+        """The station of the page."""
+        return self._stream
 
     def focus_filter(self) -> None:
         """Into the filter of the tab in view."""

@@ -12,10 +12,12 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.history import ConsumerKey, FloatArray, History, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
-from memphis_desktop.cluster.raft.groups import stream_key
+from memphis_desktop.cluster.raft.groups import group_of, stream_key
+from memphis_desktop.cluster.raft.model import Quorum
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.current_page import PageStack
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.graph import Mark, Series, TimeSeriesGraph
 from memphis_desktop.ui.components.sign_grid import SignGrid
@@ -24,6 +26,7 @@ from memphis_desktop.ui.components.vital_sign import VitalSign
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.cluster.timeline import graph_marks
 from memphis_desktop.ui.screens.station_actions import StationActions
+from memphis_desktop.ui.screens.station_detail.first_message import FirstMessage, never_had_one
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_facts import Facts, keeps_text, origin_text, storage_text
 from memphis_desktop.ui.screens.station_parts import history_line, panel, stream_sparkline, worst_lags
@@ -67,6 +70,7 @@ class SummaryTab(StationTab):
         self._subjects_read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
         self._active = False
+        self.first: FirstMessage | None = None  # stands where the graphs will be before there is a message
         self.signs = {
             "in": VitalSign(tr("In"), beside=True),
             "out": VitalSign(tr("Out"), token="series1", beside=True),
@@ -96,7 +100,9 @@ class SummaryTab(StationTab):
     def _arrange(self) -> None:
         for key, sign in self.signs.items():
             shows(sign, "consumers" if key == "lag" else "streams")
-        graphs = QVBoxLayout()
+        drawn = QWidget()
+        graphs = QVBoxLayout(drawn)
+        graphs.setContentsMargins(0, 0, 0, 0)
         graphs.setSpacing(theme.SPACE_4)
         graphs.addWidget(shows(self.graph, "streams"), 3)
         graphs.addWidget(shows(self.lag_graph, "consumers"), 2)
@@ -110,7 +116,9 @@ class SummaryTab(StationTab):
         side.addWidget(shows(panel(self.subjects, title=tr("Top subjects")), "streams"), 1)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_4)
-        row.addLayout(graphs, 13)
+        self.left = PageStack()
+        self.left.addWidget(drawn)
+        row.addWidget(self.left, 13)
         row.addLayout(side, 7)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE_4, 0, 0)
@@ -132,6 +140,8 @@ class SummaryTab(StationTab):
         """Let a reading of subjects end."""
         if self._reading is not None:
             self._reading.cancel()
+        if self.first is not None:
+            await self.first.shut_down()
 
     def show_station(self, stream: StreamSnapshot, snapshot: ClusterSnapshot) -> None:
         """Show the round's figures."""
@@ -165,9 +175,21 @@ class SummaryTab(StationTab):
         ):
             self.signs[key].set_series(stream_sparkline(history, stream.name, metric).tolist())
         self.facts.set_facts(summary_facts(stream, history))
+        self._show_first(stream)
         if self._active:
-            self._read_subjects(stream)
+            self._read_subjects(stream, snapshot)
             self._draw()
+
+    def _show_first(self, stream: StreamSnapshot) -> None:
+        waits = never_had_one(stream)
+        if waits and self.first is None:
+            self.first = FirstMessage(self.context, self.changes, self.stream)
+            self.left.addWidget(self.first)
+        if waits and self.first is not None:
+            self.first.show_station(stream)
+        shown = self.first if waits and self.first is not None else self.left.widget(0)
+        if shown is not None and self.left.currentWidget() is not shown:
+            self.left.setCurrentWidget(shown)
 
     def _draw(self) -> None:
         if not self._active:
@@ -210,7 +232,16 @@ class SummaryTab(StationTab):
 
     # Subjects
 
-    def _read_subjects(self, stream: StreamSnapshot) -> None:
+    def _read_subjects(self, stream: StreamSnapshot, snapshot: ClusterSnapshot) -> None:
+        if never_had_one(stream):
+            self.subjects.set_state("empty", tr("Waiting for the first message."), icon="tray")
+            return
+        group = group_of(stream, snapshot.raft.gone)
+        if stream.clustered and group.quorum is not Quorum.HELD:
+            # Nobody would answer, and the list would wait for ever.
+            text = tr("The subjects cannot be read: the station has {problem}.", problem=group.problem)
+            self._subject_failure(text)
+            return
         now = time.monotonic()
         if self._reading is not None or now - self._subjects_read_at < SUBJECTS_EVERY:
             return
@@ -223,11 +254,21 @@ class SummaryTab(StationTab):
         self._reading = self.context.run(self._take_subjects(), tr("read the subjects"))
         self._reading.add_done_callback(lambda _: setattr(self, "_reading", None))
 
+    def _subject_failure(self, text: str) -> None:
+        """What was read before stays; with nothing of it, the cause stands where it would be."""
+        if not self.subjects.rows():
+            self.subjects.set_state("error", text, (tr("Try again"), self._subjects_again))
+
+    def _subjects_again(self) -> None:
+        self._subjects_read_at = float("-inf")
+        self.subjects.set_state("loading")
+        self.context.session.refresh(self.stream)
+
     async def _take_subjects(self) -> None:
         try:
             info = await self.context.session.api(f"STREAM.INFO.{self.stream}", {"subjects_filter": ">"})
         except ClusterError as error:
-            self.subjects.set_state("error", str(error))
+            self._subject_failure(str(error))
             return
         counts = (info.get("state") or {}).get("subjects") or {}
         total = sum(counts.values()) or 1
