@@ -46,6 +46,7 @@ add_place(
     extend_down=(tr("Select the next row too"), "Shift+J"),
     extend_up=(tr("Select the row before too"), "Shift+K"),
     columns=(tr("Columns, order and export"), "F9"),
+    choose=(tr("Choose columns"), "Shift+F9"),
 )
 add_place(
     "dialogs",

@@ -15,9 +15,10 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
-from memphis_desktop.ui import settings
+from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components import table_model
 from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.table_menu import header_menu
 from memphis_desktop.ui.components.table_model import TableModel
 from memphis_desktop.ui.screen import Command
 
@@ -271,12 +272,16 @@ def test_the_context_menu_offers_what_can_be_done(table: DataTable) -> None:
 
 
 def test_columns_are_chosen_and_remembered(qtbot: QtBot, table: DataTable) -> None:
-    menu = table.column_menu()
-    choices = {action.text(): action for action in menu.actions() if action.isCheckable()}
-    assert choices["Name"].isChecked()
-    assert not choices["Size"].isChecked()
-    choices["Size"].trigger()
-    table.view.horizontalHeader().moveSection(1, 0)
+    chooser = table.choose_columns()
+    choices = {chooser.list.item(row).text(): chooser.list.item(row) for row in range(chooser.list.count())}
+    assert choices["Name"].checkState() == Qt.CheckState.Checked
+    assert choices["Size"].checkState() == Qt.CheckState.Unchecked
+    chooser.list.setCurrentItem(choices["Size"])
+    qtbot.keyClick(chooser.list, Qt.Key.Key_Space)
+    assert [column.key for column in table.visible_columns()] == ["name", "count", "size"]
+    chooser.list.setCurrentItem(choices["Name"])
+    qtbot.keyClick(chooser.list, Qt.Key.Key_Down, Qt.KeyboardModifier.AltModifier)
+    chooser.accept()
     table.sort_by("count", True)
     assert [column.key for column in table.visible_columns()] == ["count", "name", "size"]
     assert settings.current().get("table/things")["sort"] == ["count", True]
@@ -358,3 +363,39 @@ def test_hidden_columns_stay_hidden_whatever_becomes_of_the_rows(qtbot: QtBot, t
     other = DataTable(COLUMNS, lambda row: row.name, "things")
     qtbot.addWidget(other)
     assert [column.key for column in other.visible_columns()] == ["name", "count"]
+
+
+def test_the_last_column_stays_and_a_clicked_one_is_hidden(qtbot: QtBot, table: DataTable) -> None:
+    menu = header_menu(table, 1)
+    hide = next(action for action in menu.actions() if action.text().startswith("Hide"))
+    hide.trigger()
+    assert [column.key for column in table.visible_columns()] == ["name"]
+    chooser = table.choose_columns()
+    chooser.list.item(0).setCheckState(Qt.CheckState.Unchecked)
+    assert [column.key for column in table.visible_columns()] == ["name"]
+    assert chooser.list.item(0).checkState() == Qt.CheckState.Checked
+    chooser.filter.setText("siz")
+    assert [row for row in range(chooser.list.count()) if not chooser.list.item(row).isHidden()] == [2]
+    chooser._reset()
+    assert [column.key for column in table.visible_columns()] == ["name", "count"]
+    chooser.accept()
+
+
+def test_a_list_that_has_the_keyboard_shows_it_without_a_row_too(qtbot: QtBot, table: DataTable) -> None:
+    look = theme.manager().current
+
+    def framed() -> bool:
+        picture = table.view.viewport().grab().toImage()
+        return picture.pixelColor(picture.width() // 2, 1).name().upper() == look.accent
+
+    table.resize(400, 200)
+    with qtbot.waitActive(table):
+        table.show()
+        table.activateWindow()
+    table.set_rows(rows("a"))
+    table.view.setFocus()
+    table.view.selectionModel().clear()
+    assert table.view.hasFocus()
+    assert framed()
+    table.select_key("a")
+    assert not framed()

@@ -82,13 +82,10 @@ class Banner(QFrame):
         return self._button
 
     def _restyle(self) -> None:
-        look = theme.manager().current
-        ground, edge = look.colour(f"{self._kind}_soft"), look.colour(self._kind)
-        self.setStyleSheet(
-            f"Banner {{ background: {ground};"
-            f" border: {look.line_width}px solid {theme.mix(edge, ground, 0.4)};"
-            f" border-radius: {theme.RADIUS_CONTROL}px; }}"
-        )
+        if self.property("banner") != self._kind:
+            self.setProperty("banner", self._kind)
+            self.style().unpolish(self)
+            self.style().polish(self)
         ratio = self.devicePixelRatioF()
         picture = icon(ICONS[self._kind], self._kind)
         self._picture.setPixmap(picture.pixmap(QSize(18, 18), ratio))

@@ -41,7 +41,7 @@ class CodeBlock(QFrame):
         self.editor.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         self.editor.setFrameShape(QFrame.Shape.NoFrame)
         self.editor.setFont(fonts.monospace())
-        self.editor.setStyleSheet("QPlainTextEdit { background: transparent; border: none; }")
+        self.editor.setProperty("panel", "code")
         self.editor.setProperty("role", "mono")
         self.editor.setLineWrapMode(
             QPlainTextEdit.LineWrapMode.WidgetWidth if wrap else QPlainTextEdit.LineWrapMode.NoWrap

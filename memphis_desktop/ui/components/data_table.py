@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from datetime import tzinfo
 from typing import Any
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, Signal
+from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, settings, theme
+from memphis_desktop.ui.components.column_chooser import ColumnChooser
 from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
 from memphis_desktop.ui.components.table_delegate import TableDelegate
 from memphis_desktop.ui.components.table_export import ask_and_write
@@ -49,6 +50,7 @@ class _View(QTableView):
     copied_text = Signal()
     copied_json = Signal()
     columns_asked = Signal()
+    choose_asked = Signal()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Those of `keymap.LISTS`; Tab leaves the table."""
@@ -63,6 +65,8 @@ class _View(QTableView):
             self.copied_json.emit()
         elif meant == "columns":
             self.columns_asked.emit()
+        elif meant == "choose":
+            self.choose_asked.emit()
         elif meant == "all":
             self.selectAll()
         elif meant in ("down", "up"):
@@ -82,16 +86,21 @@ class _View(QTableView):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the focus frame around the current row, where the eye is."""
         super().paintEvent(event)
-        index = self.currentIndex()
-        if not (self.hasFocus() and index.isValid()):
+        if not self.hasFocus():
             return
-        rect = self.visualRect(index)
-        rect.setLeft(0)
-        rect.setRight(max(self.viewport().width(), self.horizontalHeader().length()) - 1)
+        index = self.currentIndex()
+        rect = self.visualRect(index) if index.isValid() else QRect()
         look = theme.manager().current
         painter = QPainter(self.viewport())
         painter.setPen(QPen(QColor(look.accent), look.focus_width))
+        if not rect.intersects(self.viewport().rect()):
+            painter.drawRect(self.viewport().rect().adjusted(1, 1, -1, -1))  # no row shows where the keys go
+            return
+        rect.setLeft(0)
+        rect.setRight(max(self.viewport().width(), self.horizontalHeader().length()) - 1)
         painter.drawLine(rect.left() + 1, rect.top(), rect.left() + 1, rect.bottom())
+        painter.setPen(QPen(QColor(look.accent), look.line_width))
+        painter.drawRect(rect.adjusted(0, 0, -1, -1))
 
     def _step(self, by: int, *, extend: bool = False) -> None:
         count = self.model().rowCount()
@@ -329,6 +338,7 @@ class DataTable(QWidget):
         view.copied_text.connect(self.copy_text)
         view.copied_json.connect(self.copy_json)
         view.columns_asked.connect(self._open_column_menu)
+        view.choose_asked.connect(self.choose_columns)
         view.selectionModel().selectionChanged.connect(
             lambda *_: self.selection_changed.emit(self.selected_rows())
         )
@@ -485,7 +495,10 @@ class DataTable(QWidget):
         return menu
 
     def _show_column_menu(self, point: QPoint) -> None:
-        self.column_menu().popup(self.view.horizontalHeader().mapToGlobal(point))
+        header = self.view.horizontalHeader()
+        clicked = header.logicalIndexAt(point)
+        menu = header_menu(self, clicked if clicked >= 0 else None)
+        menu.popup(header.mapToGlobal(point))
 
     def _open_column_menu(self) -> None:
         """By key: below the titles, where the text begins."""
@@ -496,6 +509,17 @@ class DataTable(QWidget):
     def column_menu(self) -> QMenu:
         """The chooser of columns, and what else concerns the whole table."""
         return header_menu(self)
+
+    def choose_columns(self) -> ColumnChooser:
+        """Open the list that shows, hides and moves columns."""
+        chooser = ColumnChooser(self)
+        chooser.open()
+        return chooser
+
+    def move_column(self, index: int, place: int) -> None:
+        """Put the column with that position in the declaration at a place in the order shown."""
+        header = self.view.horizontalHeader()
+        header.moveSection(header.visualIndex(index), place)
 
     def set_column_visible(self, index: int, visible: bool) -> None:
         """Show or hide the column with that position in the declaration."""

@@ -305,6 +305,8 @@ class TimeSeriesGraph(QFrame):
             viewBox=self._box, axisItems={"bottom": self._time_axis, "left": self._value_axis}
         )
         self._widget.setFrameShape(QFrame.Shape.NoFrame)
+        for one in (self._widget, self._widget.viewport()):  # the keyboard has the table of the same data
+            one.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._widget.setMinimumHeight(96)
         self._widget.setViewportUpdateMode(pg.GraphicsView.ViewportUpdateMode.BoundingRectViewportUpdate)
         self._plot = self._widget.getPlotItem()

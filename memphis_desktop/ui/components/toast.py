@@ -50,6 +50,7 @@ class Toast(QFrame):
     def __init__(self, text: str, kind: str, action: Action | None, parent: QWidget, topic: str = "") -> None:
         super().__init__(parent)
         self.kind = kind
+        self.setProperty("toast", kind)
         self.topic = topic
         self.text = _shortened(text)
         self.count = 1
@@ -162,11 +163,6 @@ class Toast(QFrame):
         self._label.setToolTip(plain_tooltip(self.text) if not shown.startswith(self.text) else "")
 
     def _restyle(self) -> None:
-        look = theme.manager().current
-        self.setStyleSheet(
-            f"Toast {{ background: {look.raised}; border: {look.line_width}px solid {look.line_strong};"
-            f" border-left: 3px solid {look.colour(self.kind)}; border-radius: {theme.RADIUS_CONTROL}px; }}"
-        )
         self._picture.setPixmap(
             icon(ICONS[self.kind], self.kind).pixmap(QSize(18, 18), self.devicePixelRatioF())
         )

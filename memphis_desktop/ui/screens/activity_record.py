@@ -246,6 +246,7 @@ class EntryDetails(QFrame):
         holder.setObjectName("scrolled")
         holder.setLayout(inner)
         area = QScrollArea()
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keyboard scrolls it by what is in it
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(holder)

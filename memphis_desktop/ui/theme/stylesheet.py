@@ -38,6 +38,7 @@ def stylesheet(theme: Theme, density: Density, monospace: str) -> str:
             _choices(theme),
             _views(theme, density),
             _containers(theme),
+            _messages(theme),
             _shell(theme),
             _scroll_bars(theme),
         )
@@ -145,6 +146,9 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QDateTimeEdit, QPlainTextEdit, Q
     background: {t.sunken}; border: {t.line_width}px solid {t.line_strong}; border-radius: {RADIUS_CONTROL}px;
     selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QDateTimeEdit {{ min-height: {height}px; max-height: {height}px; padding: 0 8px; }}
+QPlainTextEdit[panel="code"] {{ background: transparent; border: {t.line_width}px solid transparent; }}
+QPlainTextEdit[panel="code"]:focus {{ border-color: {t.accent}; }}
+QLineEdit, QPlainTextEdit, QTextEdit {{ placeholder-text-color: {t.muted}; }}
 QPlainTextEdit, QTextEdit {{ padding: 6px 8px; }}
 QPlainTextEdit[role="mono"], QTextEdit[role="mono"], QLineEdit[role="mono"] {{ font-family: "{monospace}"; font-size: {SIZE_CAPTION}px; }}
 QLineEdit:hover, QSpinBox:hover, QDoubleSpinBox:hover, QComboBox:hover, QDateTimeEdit:hover {{ border-color: {t.faint}; }}
@@ -176,11 +180,11 @@ QCheckBox, QRadioButton {{ spacing: 8px; background: transparent; border: {t.lin
 QCheckBox[role="bad"] {{ color: {t.bad}; }}
 QCheckBox:focus, QRadioButton:focus {{ border-color: {t.accent}; }}
 QCheckBox:disabled, QRadioButton:disabled {{ color: {t.faint}; }}
-QCheckBox::indicator, QRadioButton::indicator {{ width: 14px; height: 14px; border: {t.line_width}px solid {t.faint}; background: {t.sunken}; }}
-QCheckBox::indicator {{ border-radius: 4px; }}
+QCheckBox::indicator, QRadioButton::indicator, QAbstractItemView::indicator {{ width: 14px; height: 14px; border: {t.line_width}px solid {t.faint}; background: {t.sunken}; }}
+QCheckBox::indicator, QAbstractItemView::indicator {{ border-radius: 4px; }}
 QRadioButton::indicator {{ border-radius: {7 + t.line_width}px; }}
-QCheckBox::indicator:hover, QRadioButton::indicator:hover {{ border-color: {t.accent}; }}
-QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent}; image: url("{tick}"); }}
+QCheckBox::indicator:hover, QAbstractItemView::indicator:hover, QRadioButton::indicator:hover {{ border-color: {t.accent}; }}
+QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{ background: {t.accent}; border-color: {t.accent}; image: url("{tick}"); }}
 QCheckBox::indicator:indeterminate {{ background: {t.accent}; border-color: {t.accent}; image: url("{glyph("dash", t.on_accent)}"); }}
 QRadioButton::indicator:checked {{ background: {t.accent}; border-color: {t.accent}; image: url("{glyph("dot", t.on_accent)}"); }}
 QCheckBox::indicator:disabled, QRadioButton::indicator:disabled {{ border-color: {t.line}; background: transparent; }}
@@ -199,6 +203,7 @@ def _views(t: Theme, d: Density) -> str:
 QTableView, QTreeView, QListView {{ background: {t.surface}; border: none; outline: none; gridline-color: transparent;
     selection-background-color: {t.selection}; selection-color: {t.text}; font-size: {SIZE_CAPTION}px; }}
 QAbstractItemView[framed="true"] {{ border: {t.line_width}px solid {t.line}; border-radius: {RADIUS_CONTROL}px; }}
+QAbstractItemView[framed="true"]:focus {{ border-color: {t.accent}; }}
 QTreeView::item, QListView::item {{ min-height: {d.row - 4}px; padding: 0 4px; }}
 QListView::item {{ border-radius: 4px; }}
 QTreeView::item:hover, QListView::item:hover {{ background: {t.hover}; }}
@@ -243,11 +248,25 @@ QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 8px 12px; bo
 QTabWidget[kind="narrow"] QTabBar::tab {{ padding: 8px 9px; }}
 QTabBar::tab:hover {{ color: {t.text}; }}
 QTabBar::tab:selected {{ color: {t.text}; border-bottom: 2px solid {t.accent}; }}
-QTabBar::tab:focus {{ color: {t.text}; }}
+QTabBar::tab:selected:focus {{ background: {t.accent_soft}; color: {t.accent}; }}
 QTabBar::tab:disabled {{ color: {t.faint}; }}
 QGroupBox {{ border: none; font-weight: 600; margin-top: 20px; }}
 QGroupBox::title {{ subcontrol-origin: margin; left: 0; }}
 """
+
+
+def _messages(t: Theme) -> str:
+    """Banners and toasts, by what kind of message they show."""
+    parts = []
+    for kind in ("information", "good", "warning", "bad"):
+        edge, ground = t.colour(kind), t.colour(f"{kind}_soft")
+        parts.append(f"""
+QFrame[banner="{kind}"] {{ background: {ground}; border: {t.line_width}px solid {mix(edge, ground, 0.4)};
+    border-radius: {RADIUS_CONTROL}px; }}
+QFrame[toast="{kind}"] {{ background: {t.raised}; border: {t.line_width}px solid {t.line_strong};
+    border-left: 3px solid {edge}; border-radius: {RADIUS_CONTROL}px; }}
+""")
+    return "\n".join(parts)
 
 
 def _shell(t: Theme) -> str:
@@ -264,7 +283,7 @@ QTabBar#tabs::tab {{ background: transparent; color: {t.muted}; border: {t.line_
     border-top-left-radius: {RADIUS_CONTROL}px; border-top-right-radius: {RADIUS_CONTROL}px; border-bottom: none; padding: 0 8px 0 10px; }}
 QTabBar#tabs::tab:hover {{ background: {t.hover}; color: {t.text}; }}
 QTabBar#tabs::tab:selected {{ background: {t.surface}; color: {t.text}; border-color: {t.line}; }}
-QTabBar#tabs:focus::tab:selected {{ border-color: {t.accent}; }}
+QTabBar#tabs::tab:selected:focus {{ border-color: {t.accent}; background: {t.surface}; color: {t.text}; }}
 QPushButton#searchButton {{ background: {t.sunken}; color: {t.muted}; border-color: {t.line}; font-weight: 400; text-align: left;
     min-width: 240px; padding: 0 10px; min-height: 28px; max-height: 28px; }}
 QPushButton#searchButton[short="true"] {{ min-width: 16px; }}

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from memphis_desktop.ui.theme.tokens import CONTRAST_DARK, CONTRAST_LIGHT, DARK, LIGHT, Theme, mix
+from memphis_desktop.ui.theme.tokens import (
+    CONTRAST_DARK,
+    CONTRAST_LIGHT,
+    DARK,
+    LIGHT,
+    Theme,
+    contrast_ratio,
+    mix,
+)
 
 STANDARD_ACCENT = "violet"
 # By the names of the themes: the accent, and the same under the mouse. Violet is the themes' own.
@@ -53,6 +61,8 @@ _LINES_CONTRAST = {
     True: ("#7CC8F5", "#FFB52E", "#F7EE6A", "#F0A6CF", "#FFFFFF", "#3BD6A5"),
     False: ("#00598C", "#8A4600", "#000000", "#7F2A5E", "#5C5000", "#00593D"),
 }
+_ON_GROUNDS = ("text", "muted", "good", "warning", "bad", "information")
+_LEAST = 4.5  # of contrast
 
 
 def own_accent(theme_name: str) -> str:
@@ -83,4 +93,16 @@ def varied(theme: Theme, accent: str, told_apart: bool) -> Theme:
         lines = (_LINES_CONTRAST if contrast else _LINES)[theme.dark]
         colours_by_meaning: dict[str, Any] = meanings | soft
         theme = replace(theme, **colours_by_meaning, series=lines)
-    return theme
+    grounds: dict[str, Any] = {name: _ground(theme, name) for name in ("selection", "accent_soft", "hover")}
+    return replace(theme, **grounds)
+
+
+def _ground(theme: Theme, name: str) -> str:
+    """A ground as strong as it may be with every text on it still readable: rows are full of colours."""
+    ground = theme.colour(name)
+    while any(contrast_ratio(theme.colour(token), ground) < _LEAST for token in _ON_GROUNDS):
+        paler = mix(ground, theme.surface, 0.9)
+        if paler == ground:
+            break
+        ground = paler
+    return ground
