@@ -137,6 +137,7 @@ class ConnectionProfile:
         jetstream_domain: JetStream domain; the API is at ``$JS.<domain>.API``.
         jetstream_api_prefix: Another prefix of the API; wins over the domain.
         environment: Colour and caution.
+        colour: A colour of its own, to tell it from others (``blue``, ``orange`` …); empty for none.
         read_only: Refuse every change, in the client layer.
         poll_budget: Requests a second this console may make.
         request_timeout: Seconds to wait for an answer.
@@ -155,6 +156,7 @@ class ConnectionProfile:
     jetstream_domain: str = ""
     jetstream_api_prefix: str = ""
     environment: Environment = Environment.LOCAL
+    colour: str = ""
     read_only: bool = False
     poll_budget: float = 20.0
     request_timeout: float = 5.0
@@ -267,6 +269,7 @@ def from_json(values: Mapping[str, Any]) -> ConnectionProfile:
         simple["tags"] = tuple(str(tag) for tag in values.get("tags") or ())
         simple["environment"] = Environment(values.get("environment", "local"))
         simple["credentials"] = _credentials_from_json(values.get("credentials") or {})
+        simple["colour"] = str(values.get("colour") or "")
         system = values.get("system_credentials")
         simple["system_credentials"] = _credentials_from_json(system) if system else None
         tls = values.get("tls") or {}

@@ -332,6 +332,7 @@ class MainWindow(QMainWindow):
         read_only = connection.profile.read_only if connection is not None else False
         name = connection.profile.name if connection is not None else ""
         self.strip.set_environment(environment, name, read_only, slim=self.tabs.is_split)
+        self.strip.set_colour("" if connection is None or self.tabs.is_split else connection.profile.colour)
         self.top_bar.badge.set_environment("" if self.tabs.is_split else environment, read_only)
         if connection is not None:
             self.status.show_snapshot(connection.profile.name, connection.snapshot)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtGui import QColor, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
@@ -29,6 +29,7 @@ from memphis_desktop.cluster.profiles import (
 )
 from memphis_desktop.inspect.client_code import LANGUAGES
 from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.ui import theme
 from memphis_desktop.ui.broker_control import BrokerChoice, BrokerState, Doors
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import Route
@@ -38,6 +39,7 @@ from memphis_desktop.ui.screens.home.import_dialog import ImportDialog
 from memphis_desktop.ui.screens.home.login_fields import KINDS
 from memphis_desktop.ui.screens.home.screen import HomeScreen
 from memphis_desktop.ui.screens.station_code import StationCode, StationCodeDialog
+from memphis_desktop.ui.theme.tokens import contrast_ratio
 from tests.proxies import Proxy
 from tests.unit.cluster.certificates import make_certificate
 
@@ -89,6 +91,43 @@ async def test_a_connection_is_made_with_the_form(
     await until(lambda: len(program.window.workspaces()) == 2, "the tab")
     screen.refresh()
     assert screen.table.rows()[0].state()[1] == "Connected"
+
+
+async def test_a_connection_has_a_colour_of_its_own_beside_its_environment(
+    program: Program, nats_server: ServerProcess, until: Until, qtbot: QtBot
+) -> None:
+    before = ConnectionProfile("orders", urls=(nats_server.url,), environment=Environment.PRODUCTION)
+    program.window.profiles.put(before)
+    screen = home(program)
+    screen.refresh()
+    screen.edit(before)
+    form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+    form.colour.setCurrentIndex(form.colour.findText("Orange"))
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    [profile] = await until(lambda: [p for p in program.window.profiles.load() if p.colour], "the colour")
+    assert profile.colour == "orange"
+    name = next(column for column in screen.table.model.columns if column.key == "name")
+    assert name.value(screen.table.rows()[0]) == ("circle-fill", "series1", "orders", True)
+    window = program.window
+    await window.open_profile(profile)
+    for mode in ("dark", "light", "contrast"):
+        theme.manager().set_mode(mode)
+        look = theme.manager().current
+        orange = QColor(look.colour("series1"))
+        assert contrast_ratio(orange.name(), look.window) >= 3.0  # what is no text, and tells something
+        strip = window.strip.grab().toImage()
+        assert strip.pixelColor(3, 10) == orange
+        middle = strip.pixelColor(strip.width() // 2, 2)
+        assert middle == QColor(theme.ENVIRONMENT_COLOURS["production"][0])  # where its word stands
+        bar = window.top_bar.tabs
+        area = bar.tabRect(bar.currentIndex())
+        shown = bar.grab().toImage()
+        ratio = bar.devicePixelRatioF()
+        assert (
+            shown.pixelColor(round(area.center().x() * ratio), round((area.bottom() - 1) * ratio)) == orange
+        )
+    window.navigate(Route("home"))
+    assert window.strip.grab().toImage().pixelColor(3, 1) != orange
 
 
 async def test_a_name_is_taken_once_only(program: Program, until: Until, qtbot: QtBot) -> None:

@@ -154,12 +154,13 @@ class TableDelegate(QStyledItemDelegate):
             painter.drawText(text_area, _LEFT, text)
 
     def _paint_icon(self, painter: QPainter, area: QRect, value: IconText, look: theme.Theme) -> None:
-        square = placed(QRect(area.left(), area.center().y() - 7, 15, 15), area)
-        paint_icon(painter, square, value.icon, look.colour(value.token))
+        if value.icon:
+            square = placed(QRect(area.left(), area.center().y() - 7, 15, 15), area)
+            paint_icon(painter, square, value.icon, look.colour(value.token))
         if value.written:
             painter.setFont(self._plain)
             painter.setPen(_colour(look.text))
-            place = placed(area.adjusted(20, 0, 0, 0), area)
+            place = placed(area.adjusted(20 if value.icon else 0, 0, 0, 0), area)
             text = self._plain_metrics.elidedText(value.text, _ELIDED, place.width())
             painter.drawText(place, _LEFT, text)
 

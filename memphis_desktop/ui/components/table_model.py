@@ -31,7 +31,10 @@ _MANY = 1000  # above this many rows only those that changed are judged and put 
 
 
 class IconText(NamedTuple):
-    """A cell of kind ``icon``: a picture in a token's colour and its meaning, written beside it or not."""
+    """A cell of kind ``icon``: a picture in a token's colour and its meaning, written beside it or not.
+
+    Without a picture's name there is only the text.
+    """
 
     icon: str
     token: str

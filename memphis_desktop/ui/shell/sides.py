@@ -68,6 +68,7 @@ class SideHeader(QFrame):
         name = connection.profile.name if connection is not None else tr("Home")
         place = workspace.title() if workspace is not None and connection is not None else ""
         self._strip.set_environment(environment, name, read_only, slim=True)
+        self._strip.set_colour(connection.profile.colour if connection is not None else "")
         self._badge.set_environment(environment, read_only)
         self._place.setText("  ›  ".join(part for part in (name, place) if part))
         self._place.setRole("strong" if focused else "muted")

@@ -361,6 +361,7 @@ class TabSet(QObject):
             title = f"{connection.profile.name} · {place}" if several and place else connection.profile.name
             index = self._all.index(workspace)
             self._bar.set_title(index, title, f"{connection.profile.name}\n{connection.profile.address}")
+            self._bar.set_colour(index, connection.profile.colour)
         side = self._sides.sides[self._side[workspace]]
         if workspace in self._shown:
             side.header.tell(workspace, workspace is self.current())

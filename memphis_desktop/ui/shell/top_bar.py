@@ -19,6 +19,7 @@ from memphis_desktop.language import tr
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.table_delegate import paint_status_mark
 from memphis_desktop.ui.format import visible_text
+from memphis_desktop.ui.shell.connection_colours import colour_of
 from memphis_desktop.ui.shell.environments import environment_word
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.direction import placed
@@ -28,17 +29,28 @@ HEIGHT = 44
 _FEW_TABS = 4
 _SEARCH = tr("Search or run a command")
 _OUT_OF_THE_BAR = 6  # pixels below it
+_OWN_COLOUR = 160  # pixels at each end of the strip
 _CAREFUL = ("staging", "production")
 
 
 class EnvironmentStrip(QWidget):
-    """A line in the colour of the environment; where care is due it is wide and says its word."""
+    """A line in the colour of the environment; where care is due it is wide and says its word.
+
+    A colour that the connection has of its own stands at both ends of it, away from the word.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._environment = ""
         self._text = ""
+        self._colour = ""
         self.set_environment("", "", False)
+
+    def set_colour(self, key: str) -> None:
+        """The colour of its own that the connection has; empty for none."""
+        if key != self._colour:
+            self._colour = key
+            self.update()
 
     def set_environment(self, environment: str, name: str, read_only: bool, *, slim: bool = False) -> None:
         """``environment`` is local, development, staging, production, or empty for no connection.
@@ -67,6 +79,12 @@ class EnvironmentStrip(QWidget):
             return
         ground, word = theme.ENVIRONMENT_COLOURS[self._environment]
         painter.fillRect(self.rect(), QColor(ground))
+        own = colour_of(self._colour)
+        if own is not None:
+            edge = QFontMetrics(fonts.interface(11, fonts.SEMIBOLD)).horizontalAdvance(self._text)
+            end = min(_OWN_COLOUR, max(0, (self.width() - edge) // 2 - 16))
+            painter.fillRect(QRect(0, 0, end, self.height()), own)
+            painter.fillRect(QRect(self.width() - end, 0, end, self.height()), own)
         if self._text:
             painter.setFont(fonts.interface(11, fonts.SEMIBOLD))
             painter.setPen(QColor(word))
@@ -157,6 +175,12 @@ class Tabs(QTabBar):
         button.clicked.connect(lambda: self._close_of(button))
         self.setTabButton(index, QTabBar.ButtonPosition.RightSide, button)
 
+    def set_colour(self, index: int, key: str) -> None:
+        """The colour of its own that the tab's connection has; empty for none."""
+        if self.tabData(index) != key:
+            self.setTabData(index, key)
+            self.update()
+
     def set_split(self, first_right: int | None, beside: int | None) -> None:
         """Where the tabs of the right side begin, and which tab is in view beside the current one."""
         if (first_right, beside) != (self._first_right, self._beside):
@@ -164,8 +188,9 @@ class Tabs(QTabBar):
             self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """While two tabs are in view both are marked, and a line stands between the sides."""
+        """Colours of connections below names; while two tabs are in view both are marked, a line between."""
         super().paintEvent(event)
+        self._paint_colours()
         if self._first_right is None:
             return
         look = theme.manager().current
@@ -177,6 +202,14 @@ class Tabs(QTabBar):
         if self._first_right < self.count():
             left = self.tabRect(self._first_right).left()
             painter.fillRect(QRect(left - 1, 8, 1, self.height() - 14), QColor(look.line_strong))
+
+    def _paint_colours(self) -> None:
+        painter = QPainter(self)
+        for index in range(self.count()):
+            colour = colour_of(str(self.tabData(index) or ""))
+            if colour is not None and self.isTabVisible(index):
+                area = self.tabRect(index)
+                painter.fillRect(QRect(area.left() + 10, area.bottom() - 3, area.width() - 20, 3), colour)
 
     def set_title(self, index: int, title: str, tooltip: str) -> None:
         """Name a tab."""

@@ -39,6 +39,7 @@ from memphis_desktop.ui.screens.home.login_fields import (
     tipped,
 )
 from memphis_desktop.ui.shell import setting_keys
+from memphis_desktop.ui.shell.connection_colours import colour_words, swatch
 
 ENVIRONMENTS = {
     Environment.LOCAL: tr("Local"),
@@ -118,7 +119,14 @@ class ConnectionForm(FormDialog):
         self.environment.setToolTip(
             tr("Colours the window's frame. On production, what loses data is confirmed by typing its name.")
         )
-        self.read_only = QCheckBox(tr("Read-only: refuse every change before it leaves this program"))
+        self.colour = QComboBox()
+        for key, word in colour_words().items():
+            self.colour.addItem(swatch(key), word, key)
+        self.colour.setCurrentIndex(max(0, self.colour.findData(before.colour)))
+        self.colour.setToolTip(
+            tr("Of its own, to tell it from others in tabs, in the list and in the window's frame.")
+        )
+        self.read_only = QCheckBox(tr("Read-only"))
         self.read_only.setChecked(before.read_only)
         self.read_only.setToolTip(
             tr("Only requests that ask are sent. What the server permits this user stays as it is.")
@@ -131,7 +139,8 @@ class ConnectionForm(FormDialog):
         self.add_row(tr("Name"), self.name)
         self.add_row(tr("Servers"), self.urls, tr("Tried in this order; several are set apart by spaces."))
         self.add_row(tr("Environment"), self.environment)
-        self.add_row("", self.read_only)
+        self.add_row(tr("Colour"), self.colour)
+        self.add_row("", self.read_only, tr("Refuses every change before it leaves this program."))
         self.add_row(tr("Tags"), self.tags)
         self.add_row(tr("Login"), self.login)
 
@@ -283,6 +292,7 @@ class ConnectionForm(FormDialog):
             name=self.name.text().strip() or _name_of(self.urls.text()),
             urls=tuple(_with_scheme(part) for part in self.urls.text().replace(",", " ").split()),
             environment=self.environment.currentData(),
+            colour=self.colour.currentData(),
             read_only=self.read_only.isChecked(),
             credentials=self.login.credentials(),
             system_credentials=None if system.kind is CredentialKind.NONE else system,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.diagnosis import FAILED, PASSED, RUNNING, SKIPPED, Diagnosis, Step, report
 from memphis_desktop.cluster.failures import ConnectionFailure
@@ -17,15 +17,18 @@ from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, 
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.flow_layout import FlowLayout
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS
 from memphis_desktop.ui.screens.home.login_fields import KINDS
 from memphis_desktop.ui.shell.attempts import STAGES
+from memphis_desktop.ui.shell.connection_colours import colour_words
 from memphis_desktop.ui.shell.status_bar import STATE_WORDS
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import paint_icon
 
+_BESIDE_FROM = 320  # pixels
 _FAILED_AT = tr("Failed at")
 _STATES = {PASSED: tr("passed"), FAILED: tr("failed")}
 _MARKS = {
@@ -123,6 +126,9 @@ class ConnectionDetails(QFrame):
         self._context = context
         self._profile: ConnectionProfile | None = None
         self._snapshot: ClusterSnapshot | None = None
+        self._failure: ConnectionFailure | None = None
+        self._last_connected: int | None = None
+        self._stacked = False
         self._test: asyncio.Task[Any] | None = None
         self._steps: Sequence[Step] = ()
         self._name = PlainLabel("", "section", elide=Qt.TextElideMode.ElideRight)
@@ -143,11 +149,9 @@ class ConnectionDetails(QFrame):
         self.copy_button.setProperty("kind", "link")
         self.copy_button.clicked.connect(self._copy_report)
         self.copy_button.hide()
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.SPACE_2)
+        buttons = FlowLayout(spacing=theme.SPACE_2)
         for button in (self.connect_button, self.disconnect_button, self.edit_button, self.test_button):
             buttons.addWidget(button)
-        buttons.addStretch()
         self.steps = StepList()
         inner = QVBoxLayout()
         inner.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
@@ -192,6 +196,7 @@ class ConnectionDetails(QFrame):
             self._clear_test()
         self._profile = profile
         self._snapshot = snapshot
+        self._failure, self._last_connected = failure, last_connected
         self.setVisible(profile is not None)
         if profile is None:
             return
@@ -210,13 +215,25 @@ class ConnectionDetails(QFrame):
             known.append(
                 (tr("Last connected"), figures.timestamp(last_connected, self._context.zone, digits=0))
             )
+        self._stacked = self.width() < _BESIDE_FROM
         for row, (name, value) in enumerate(known):
             label = PlainLabel(name, "caption")
             label.setAlignment(Qt.AlignmentFlag.AlignTop)
             bad = name == _FAILED_AT or (name == "TLS" and profile.tls.skip_verify)
             danger = "bad" if bad else ""
-            self._facts.addWidget(label, row, 0)
-            self._facts.addWidget(PlainLabel(value, danger, wrap=True, selectable=True), row, 1)
+            text = PlainLabel(value, danger, wrap=True, selectable=True)
+            if self._stacked:  # the name above what it names, where there is no room beside it
+                self._facts.addWidget(label, 2 * row, 0, 1, 2)
+                self._facts.addWidget(text, 2 * row + 1, 0, 1, 2)
+            else:
+                self._facts.addWidget(label, row, 0)
+                self._facts.addWidget(text, row, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Facts stand beside their names, or below them."""
+        super().resizeEvent(event)
+        if self._stacked != (self.width() < _BESIDE_FROM):
+            self.show_profile(self._profile, self._snapshot, self._failure, self._last_connected)
 
     def test(self) -> None:
         """Try the connection step by step."""
@@ -270,6 +287,8 @@ def facts(profile: ConnectionProfile, snapshot: ClusterSnapshot | None) -> list[
     if profile.read_only:
         environment = tr("{environment}, read-only", environment=environment)
     found.append((tr("Environment"), environment))
+    if profile.colour:
+        found.append((tr("Colour"), colour_words().get(profile.colour, profile.colour)))
     login = profile.credentials
     who = {
         CredentialKind.PASSWORD: login.user,

@@ -9,7 +9,7 @@ from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import ConnectionProfile, Environment, TlsOptions
 from memphis_desktop.language import tr
-from memphis_desktop.ui.components.data_table import Column
+from memphis_desktop.ui.components.data_table import Column, IconText
 from memphis_desktop.ui.format import bytes_size
 from memphis_desktop.ui.memphis.link import STATIONS_BUCKET
 from memphis_desktop.ui.screens.home.connection_form import ENVIRONMENTS
@@ -17,6 +17,7 @@ from memphis_desktop.ui.screens.home.details import safe_urls
 from memphis_desktop.ui.screens.home.login_fields import KINDS, MEMPHIS_KINDS
 from memphis_desktop.ui.screens.station_parts import limit_share
 from memphis_desktop.ui.shell.attempts import STAGES
+from memphis_desktop.ui.shell.connection_colours import TOKENS
 from memphis_desktop.ui.shell.status_bar import STATE_WORDS
 
 _ENVIRONMENT_TOKENS = {
@@ -75,6 +76,11 @@ class ConnectionRow:
         return server.rtt_seconds if server is not None else None
 
 
+def _name(row: ConnectionRow) -> IconText:
+    token = TOKENS.get(row.profile.colour, "")
+    return IconText("circle-fill" if token else "", token, row.profile.name)
+
+
 def _environment(row: ConnectionRow) -> list[tuple[str, str]]:
     profile = row.profile
     badges = [(ENVIRONMENTS[profile.environment], _ENVIRONMENT_TOKENS[profile.environment])]
@@ -94,8 +100,16 @@ def _tls(row: ConnectionRow) -> str:
 
 
 COLUMNS = [
-    Column("state", tr("State"), ConnectionRow.state, "dot", 124),
-    Column("name", tr("Name"), lambda row: row.profile.name, "text", 100, stretch=True),
+    Column("state", tr("State"), ConnectionRow.state, "dot", 142),
+    Column(
+        "name",
+        tr("Name"),
+        _name,
+        "icon",
+        100,
+        sort_value=lambda row: row.profile.name.casefold(),
+        stretch=True,
+    ),
     Column("environment", tr("Environment"), _environment, "badge", 108),
     Column("url", tr("Servers"), lambda row: ", ".join(safe_urls(row.profile)), "mono", 130),
     Column("login", tr("Login"), lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import PlainLabel
+from memphis_desktop.ui.components.wrap_layout import WrapLayout
 from memphis_desktop.ui.settings import Settings
 
 T = TypeVar("T", int, str)
@@ -127,14 +128,13 @@ class Swatches(QWidget):
         self._buttons: dict[str, _Swatch] = {}
         group = QButtonGroup(self)
         group.setExclusive(True)
-        layout = QHBoxLayout(self)
+        layout = WrapLayout(self, theme.SPACE_1)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(theme.SPACE_1)
         for name in names:
             button = _Swatch(name)
             button.clicked.connect(lambda _checked=False, name=name: self.chosen.emit(name))
             group.addButton(button)
-            layout.addWidget(button)
+            layout.add(button)
             self._buttons[name] = button
 
     def set_choice(self, name: str) -> None:
