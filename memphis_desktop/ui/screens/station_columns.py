@@ -99,7 +99,7 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             tr("Name"),
             lambda r: name_text(r, opened()),
             "mono",
-            142,
+            130,
             sort_value=lambda r: r.name,
             stretch=True,
             cut_middle=True,
@@ -123,14 +123,14 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             False,
         ),
         Column(
-            "in", tr("In"), lambda r: r.stream.in_messages_rate, "rate", 70, tr("Messages stored each second")
+            "in", tr("In"), lambda r: r.stream.in_messages_rate, "rate", 64, tr("Messages stored each second")
         ),
         Column(
             "out",
             tr("Out"),
             lambda r: r.stream.out_messages_rate,
             "rate",
-            70,
+            64,
             tr("Messages delivered each second"),
         ),
         Column(
@@ -149,7 +149,7 @@ def _own_columns(context: ScreenContext, opened: Callable[[], Set[str]]) -> list
             "number",
             82,
         ),
-        Column("bytes", tr("Size"), _figure("bytes"), "bytes", 80),
+        Column("bytes", tr("Size"), _figure("bytes"), "bytes", 76),
         Column(
             "worst",
             tr("Worst lag"),

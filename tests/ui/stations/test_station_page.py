@@ -12,6 +12,7 @@ from memphis_desktop.ui.screens.composer.dialog import Composer
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_detail.code import CodeTab
 from memphis_desktop.ui.screens.station_detail.screen import TABS
+from memphis_desktop.ui.screens.station_detail.summary import origin_state
 from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text
 
 
@@ -195,3 +196,30 @@ async def test_what_is_published_from_a_station_goes_there(
     assert composer.subject_field.text() == "orders.>"
     assert composer.subject_field.selectedText() == ">"
     composer.close()
+
+
+async def test_the_tiles_put_their_figures_on_the_graph(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client, messages=7)
+    screen = await show(Route("station", {"stream": "orders"}))
+    summary = await until(lambda: screen.current_tab, "the summary")
+    await until(lambda: len(summary.graph.table_rows()) > 1, "the graph")
+    qtbot.mouseClick(summary.signs["messages"], Qt.MouseButton.LeftButton)
+    assert (summary.graph.title, summary.graph.unit) == ("Messages", "messages")
+    assert summary.graph.table_rows()[0][1] == (7.0,)
+    summary.signs["bytes"].setFocus()
+    qtbot.keyClick(summary.signs["bytes"], Qt.Key.Key_Return)
+    assert summary.graph.unit == "bytes"
+    run(screen, "Show what flows on the graph")
+    assert summary.graph.unit == "messages/s"
+    assert len(summary.graph.table_rows()[0][1]) == 3
+
+
+def test_copies_say_how_far_they_are_behind_their_origin() -> None:
+    assert origin_state({"name": "A", "lag": 0, "active": 2_000_000_000}) == "0 behind"
+    assert origin_state({"name": "A", "lag": 7, "active": 90_000_000_000}).startswith(
+        "7 behind, heard from 1\u00a0min"
+    )
+    text = origin_state({"name": "A", "lag": 0, "active": -1, "error": {"description": "stream not found"}})
+    assert text == "0 behind, never heard from, stream not found"

@@ -64,11 +64,13 @@ class MemphisStationScreen(MemphisScreen):
         for key, title in (
             ("messages", tr("Messages")),
             ("in", tr("In")),
-            ("producers", tr("Producers connected")),
-            ("consumers", tr("Consumers connected")),
+            ("producers", tr("Producers")),
+            ("consumers", tr("Consumers")),
             ("dead", tr("Dead letters")),
         ):
             self.signs[key] = VitalSign(title, beside=True)
+        for key in ("producers", "consumers"):
+            self.signs[key].set_change(tr("connected"))
         self.strip = SignGrid(list(self.signs.values()))
         self.signs["dead"].clicked.connect(lambda: self.show_tab("dead-letters"))
         self.partitions = partitions_table(context)

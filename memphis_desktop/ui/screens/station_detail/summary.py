@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
@@ -23,13 +26,19 @@ from memphis_desktop.ui.components.graph import Mark, Series, TimeSeriesGraph
 from memphis_desktop.ui.components.sign_grid import SignGrid
 from memphis_desktop.ui.components.time_range import TimeRange
 from memphis_desktop.ui.components.vital_sign import VitalSign
-from memphis_desktop.ui.screen import ScreenContext
+from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.cluster.timeline import graph_marks
 from memphis_desktop.ui.screens.station_actions import StationActions
 from memphis_desktop.ui.screens.station_detail.first_message import FirstMessage, never_had_one
 from memphis_desktop.ui.screens.station_detail.tab import StationTab
 from memphis_desktop.ui.screens.station_facts import Facts, keeps_text, origin_text, storage_text
-from memphis_desktop.ui.screens.station_parts import history_line, panel, stream_sparkline, worst_lags
+from memphis_desktop.ui.screens.station_parts import (
+    history_line,
+    panel,
+    station_route,
+    stream_sparkline,
+    worst_lags,
+)
 from memphis_desktop.ui.shell.staleness import shows
 
 SUBJECTS_EVERY = 5.0  # seconds between readings of the subjects while the tab is shown
@@ -37,6 +46,7 @@ MAX_SUBJECTS = 5000  # more are not read here: the Subjects tab goes branch by b
 TOP_SUBJECTS = 50
 LAG_LINES = 3
 _GROWTH_SPAN = 300.0
+_QUIET_NS = 20_000_000_000  # an origin that is well is heard from more often
 MOST_CHANGES = 100  # marked on the graph
 _REMOVED_OVER = 4  # readings over which what was removed is told from what came
 _REMOVED_SHARE = 0.1  # of what came: less than that may be no more than two clocks
@@ -70,6 +80,7 @@ class SummaryTab(StationTab):
         self._subjects_read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
         self._active = False
+        self.figure = "flow"  # what the graph shows
         self.first: FirstMessage | None = None  # stands where the graphs will be before there is a message
         self.signs = {
             "in": VitalSign(tr("In"), beside=True),
@@ -123,7 +134,16 @@ class SummaryTab(StationTab):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE_4, 0, 0)
         layout.setSpacing(theme.SPACE_4)
-        layout.addWidget(SignGrid(list(self.signs.values())))
+        for key, tooltip in (
+            ("in", tr("Show what flows on the graph")),
+            ("out", tr("Show what flows on the graph")),
+            ("messages", tr("Show the messages it holds on the graph")),
+            ("bytes", tr("Show its size on the graph")),
+            ("lag", tr("Show the groups")),
+        ):
+            self.signs[key].setToolTip(tooltip)
+            self.signs[key].clicked.connect(lambda key=key: self._open_sign(key))
+        layout.addWidget(SignGrid(list(self.signs.values()), opening=True))
         layout.addLayout(row, 1)
 
     def activated(self) -> None:
@@ -191,17 +211,56 @@ class SummaryTab(StationTab):
         if shown is not None and self.left.currentWidget() is not shown:
             self.left.setCurrentWidget(shown)
 
+    def _open_sign(self, key: str) -> None:
+        """A tile puts its figure on the graph; that of the lag leads to the groups."""
+        if key == "lag":
+            self.context.navigate(station_route(self.stream, "groups"))
+        else:
+            self.show_figure(key if key in ("messages", "bytes") else "flow")
+
+    def show_figure(self, figure: str) -> None:
+        """Have the graph show ``flow``, ``messages`` or ``bytes``."""
+        self.figure = figure
+        title, unit = {
+            "flow": (tr("Throughput"), "messages/s"),
+            "messages": (tr("Messages"), "messages"),
+            "bytes": (tr("Size"), "bytes"),
+        }[figure]
+        self.graph.set_title(title)
+        self.graph.set_unit(unit)
+        self._draw()
+        self.commands_changed.emit()
+
+    def commands(self) -> list[Command]:
+        """What the graph can show."""
+        figures_of = (
+            ("flow", tr("Show what flows on the graph")),
+            ("messages", tr("Show the messages it holds on the graph")),
+            ("bytes", tr("Show its size on the graph")),
+        )
+        return [
+            Command(title, "", partial(self.show_figure, figure), "chart-line", name=f"graph_{figure}")
+            for figure, title in figures_of
+            if figure != self.figure
+        ]
+
+    def _lines(self) -> list[Series]:
+        history, key = self.context.session.history, StreamKey(self.stream)
+        if self.figure == "messages":
+            return [history_line(history, key, "messages", tr("Messages"), self.time_range, token="series2")]
+        if self.figure == "bytes":
+            return [history_line(history, key, "bytes", tr("Size"), self.time_range, token="series2")]
+        return [
+            history_line(history, key, "messages_in", tr("In"), self.time_range, fill=True),
+            history_line(history, key, "messages_out", tr("Out"), self.time_range),
+            removed_line(history, key, self.time_range),
+        ]
+
     def _draw(self) -> None:
         if not self._active:
             return
-        history, key = self.context.session.history, StreamKey(self.stream)
-        self.graph.set_series(
-            [
-                history_line(history, key, "messages_in", tr("In"), self.time_range, fill=True),
-                history_line(history, key, "messages_out", tr("Out"), self.time_range),
-                removed_line(history, key, self.time_range),
-            ]
-        )
+        history = self.context.session.history
+        self.graph.set_series(self._lines())
         consumers = [c for c in self.context.session.snapshot.consumers.values() if c.stream == self.stream]
         consumers.sort(key=lambda c: (-c.num_pending, c.name))
         chosen = sorted(consumers[:LAG_LINES], key=lambda c: c.name)  # a line keeps its colour
@@ -360,13 +419,22 @@ def summary_facts(stream: StreamSnapshot, history: History) -> list[tuple[str, s
         facts.append((tr("Leader"), tr("none") if stream.leader_lost else stream.leader))
     for source in (stream.mirror, *stream.sources):
         if source:
-            facts.append(
-                (
-                    tr("From {name}", name=source.get("name")),
-                    tr("{count} behind", count=figures.integer(int(source.get("lag") or 0))),
-                )
-            )
+            facts.append((tr("From {name}", name=source.get("name")), origin_state(source)))
     return facts
+
+
+def origin_state(source: Mapping[str, Any]) -> str:
+    """How far a copy is behind its origin, when that was heard from, and what is wrong between them."""
+    parts = [tr("{count} behind", count=figures.integer(int(source.get("lag") or 0)))]
+    active = int(source.get("active") or -1)  # nanoseconds since it was heard from; -1 for never
+    if active < 0:
+        parts.append(tr("never heard from"))
+    elif active >= _QUIET_NS:
+        parts.append(tr("heard from {time} ago", time=figures.duration(active / 1e9)))
+    error = source.get("error")
+    if isinstance(error, Mapping) and error.get("description"):
+        parts.append(str(error["description"]))
+    return ", ".join(parts)
 
 
 def limit_text(used: int, limit: int, change: tuple[float, float] | None) -> str:
