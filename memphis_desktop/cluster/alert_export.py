@@ -58,17 +58,27 @@ def _expression(rule: Rule) -> str:
     relation = "<" if SIGNALS[rule.signal].below else ">"
     compared = f"{relation} {rule.threshold:.10g}"
     if rule.signal in _CONSUMER:
-        figure = _CONSUMER[rule.signal]
-        series = " or ".join(
-            f'{figure}{{is_consumer_leader="true"{match}}}'
-            for match in _matches(rule, ("consumer_name", "stream_name"))
-        )
+        series = _of_consumers(rule, _CONSUMER[rule.signal])
         return f"max by (stream_name, consumer_name) ({series}) {compared}"
+    if rule.signal == "redelivered_share":
+        redelivered, unacked = (
+            f"max by (stream_name, consumer_name) ({_of_consumers(rule, _CONSUMER[figure])})"
+            for figure in ("redelivered", "unacked")
+        )
+        return f"100 * {redelivered} / ({unacked} > 0) {compared}"
     if rule.signal in _RATES:
         [match] = _matches(rule, ("stream_name",))
         series = f'jetstream_stream_last_seq{{is_stream_leader="true"{match}}}'
         return f"max by (stream_name) (rate({series}[1m])) {compared}"
     return f"gnatsd_varz_slow_consumers {compared}" if rule.signal == "slow_clients" else ""
+
+
+def _of_consumers(rule: Rule, figure: str) -> str:
+    """A figure of the consumers that a rule looks at."""
+    return " or ".join(
+        f'{figure}{{is_consumer_leader="true"{match}}}'
+        for match in _matches(rule, ("consumer_name", "stream_name"))
+    )
 
 
 def _matches(rule: Rule, labels: tuple[str, ...]) -> list[str]:

@@ -139,6 +139,12 @@ def _expiries(snapshot: ClusterSnapshot) -> Measured:
         yield Subject(), (min(ends) - snapshot.taken_at_ns) / 86_400e9
 
 
+def _redelivered_share(consumer: Any) -> float | None:
+    """Percent of the messages that wait for their acknowledgement and were delivered more than once."""
+    waiting: int = consumer.num_ack_pending
+    return min(100.0, consumer.num_redelivered / waiting * 100) if waiting else None
+
+
 def _growing(consumer: Any) -> float | None:
     """Messages not delivered of a group that falls further behind."""
     never = consumer.drain_seconds is not None and math.isinf(consumer.drain_seconds)
@@ -168,6 +174,9 @@ SIGNALS: Mapping[str, Signal] = {
     ),
     "redelivered": Signal(
         tr("Messages redelivered"), "messages", _consumers(lambda one: float(one.num_redelivered))
+    ),
+    "redelivered_share": Signal(
+        tr("Share of unacknowledged messages that were redelivered"), "%", _consumers(_redelivered_share)
     ),
     "dead_letters": Signal(tr("Dead letters in five minutes"), "messages", _nothing),
     "schema_violations": Signal(tr("Messages refused by their schema in five minutes"), "messages", _nothing),

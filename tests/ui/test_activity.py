@@ -22,6 +22,7 @@ from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.dialogs import ConfirmDialog
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.activity import ActivityScreen
+from memphis_desktop.ui.screens.activity_record import changed
 from memphis_desktop.ui.screens.settings import SettingsScreen
 from memphis_desktop.ui.screens.station_detail.activity import ActivityTab
 from memphis_desktop.ui.shell import setting_keys, time_zones
@@ -49,6 +50,7 @@ async def test_a_change_is_recorded_and_put_back(
     change = next(entry for entry in screen.table.rows() if entry.title == titles[0] and not entry.by_others)
     screen.table.select_key(change.number)
     assert screen.details.restore_button.isVisible()
+    assert changed(change).splitlines()[1:3] == ['-  "max_msgs": 10,', '+  "max_msgs": 20,']
     screen.record.restore()  # at once, whether the station is in a snapshot yet or not
     dialog = await until(
         lambda: next(

@@ -176,6 +176,27 @@ async def test_letters_are_resent_by_keys_and_dropped(
     assert program.window.activity.entries()[-1].title == "Drop 1 dead letter"
 
 
+async def test_a_resend_of_letters_that_stay_is_undone(
+    program: Program, client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    """Its copies are removed; where the letters were dropped there is nothing to press."""
+    screen = await show()
+    await fail(client, b'{"id": 1}', b'{"id": 2}', reason="no stock")
+    await until(lambda: len(screen.view.table.rows()) == 2, "the letters")
+    await press(screen, Qt.Key.Key_A, until, qtbot)
+    await press(screen, Qt.Key.Key_R, until, qtbot)
+    dialog = await until(lambda: dialog_of(ResendDialog), "the dialog")
+    dialog.rate.setValue(0)
+    dialog.drop.setChecked(False)
+    qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: not dialog_of(ResendDialog), "the end")
+    assert (await client.jetstream().stream_info("orders")).state.messages == 4
+    program.window.toasts._toasts[-1]._act()
+    await until(lambda: "Removed 2 copies." in program.window.toasts.texts(), "the undo")
+    assert (await client.jetstream().stream_info("orders")).state.messages == 2
+    assert len(screen.view.table.rows()) == 2
+
+
 async def test_a_letter_is_edited_and_resent(client: Client, show: Show, until: Until, qtbot: QtBot) -> None:
     screen = await show()
     view = screen.view

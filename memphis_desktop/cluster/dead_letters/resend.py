@@ -17,6 +17,7 @@ from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import Headers, InspectedMessage
 from memphis_desktop.inspect.publishing import Acknowledgement, Publisher, PublishError, check_subject, send
 from memphis_desktop.inspect.replay import NEVER_COPIED
+from memphis_desktop.inspect.sequences import SequenceSet
 from memphis_desktop.language import tr, tr_count
 
 from ..actions import Action, ActionRecord
@@ -105,6 +106,7 @@ class ResendRun:
         self.options = options or ResendOptions()
         self.fates: dict[Any, Fate] = {}
         self.problems: list[str] = []
+        self.stored: dict[str, SequenceSet] = {}  # the copies, by station
         self._session = session
         self._book: DeadLetters = session.dead_letters
         self._stopped = False
@@ -215,6 +217,8 @@ class ResendRun:
             self.fates[letter.key] = Fate.FAILED
             self.problems.append(str(result))
             return
+        if not result.duplicate:
+            self.stored.setdefault(result.stream, SequenceSet()).add(result.sequence)
         self._note(letter, Resent(time.time_ns(), attempt, subject, result.stream, result.sequence))
 
     def _note(self, letter: DeadLetter, copy: Resent) -> None:

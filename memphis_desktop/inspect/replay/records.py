@@ -280,8 +280,13 @@ class _Keeper:
     async def save(self) -> None:
         async with self._lock:
             self.record = self.record.updated(self._run, self._now_ns(), self._elapsed)
+            writing = asyncio.ensure_future(asyncio.to_thread(self._store.save, self.record))
             try:
-                await asyncio.to_thread(self._store.save, self.record)
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                # The thread goes on: wait for it, or it would replace what is written after it.
+                await asyncio.wait([writing])
+                raise
             except OSError as error:
                 if not self._told:
                     self._told = True

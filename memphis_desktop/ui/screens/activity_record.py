@@ -22,6 +22,7 @@ from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.station_form import difference
 from memphis_desktop.ui.shell.environments import environment_word
 
 NOT_FOUND = 404
@@ -37,6 +38,7 @@ COLUMNS = [
     Column("result", tr("Result"), _result, "dot", 110),
     Column("time", tr("Time"), lambda entry: entry.time_ns, "time", 120),
     Column("title", tr("Action"), lambda entry: entry.title, "text", 220, stretch=True),
+    Column("stream", tr("Station"), lambda entry: entry.stream or None, "mono", 140, visible=False),
     Column("connection", tr("Connection"), lambda entry: entry.connection, "text", 130),
     Column(
         "environment",
@@ -196,6 +198,18 @@ def restorable(entry: Entry) -> bool:
     return bool(entry.before) and not is_key and not entry.problem and not entry.by_others
 
 
+def changed(entry: Entry) -> str:
+    """What is different after a change of a configuration, line by line; empty where nothing was replaced."""
+    before = dict(entry.before or {})
+    answer, request = entry.answer or {}, entry.body or {}
+    after = answer.get("config") or request.get("config") or request
+    if not before or entry.problem or not isinstance(after, Mapping) or "name" not in {*after, *before}:
+        return ""
+    if ".DELETE." in entry.subject or entry.subject.endswith(".DELETE"):
+        return ""
+    return difference(before, after)
+
+
 async def _present(session: Any, stream: str) -> Mapping[str, Any] | None:
     """The configuration of a station now; None when there is no such station.
 
@@ -235,7 +249,7 @@ class EntryDetails(QFrame):
         inner.setSpacing(theme.SPACE_3)
         for label in (self._title, self._when, self._problem):
             inner.addWidget(label)
-        for name in (tr("Command"), tr("Request"), tr("Before"), tr("Reply")):
+        for name in (tr("Command"), tr("Changed"), tr("Request"), tr("Before"), tr("Reply")):
             label, block = PlainLabel(name, "caption"), CodeBlock(lines=10, wrap=True)
             inner.addWidget(label)
             inner.addWidget(block)
@@ -277,7 +291,8 @@ class EntryDetails(QFrame):
             request += "\n" + json.dumps(entry.body, indent=2, ensure_ascii=False)
         before = json.dumps(entry.before, indent=2, ensure_ascii=False, default=dict) if entry.before else ""
         answer = json.dumps(entry.answer, indent=2, ensure_ascii=False, default=dict) if entry.answer else ""
-        for (label, block), text in zip(self._parts, (entry.command, request, before, answer), strict=True):
+        texts = (entry.command, changed(entry), request, before, answer)
+        for (label, block), text in zip(self._parts, texts, strict=True):
             block.set_text(text)
             block.setVisible(bool(text))
             label.setVisible(bool(text))

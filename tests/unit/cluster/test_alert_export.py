@@ -45,6 +45,16 @@ def test_a_pattern_matches_consumer_or_stream() -> None:
     assert rate["expr"].endswith('stream_name=~"or.ers"}[1m])) < 0.5')
 
 
+def test_a_share_is_one_of_two_figures() -> None:
+    [rule] = exported(Rule("redelivered_share", 20))
+    leader = '{is_consumer_leader="true"}'
+    shares = [
+        f"max by (stream_name, consumer_name) (jetstream_consumer_{figure}{leader})"
+        for figure in ("num_redelivered", "num_ack_pending")
+    ]
+    assert rule["expr"] == f"100 * {shares[0]} / ({shares[1]} > 0) > 20"
+
+
 def test_what_has_no_figure_is_left_out_and_said() -> None:
     rules = [Rule("lag_seconds", 300), Rule("slow_clients", 0), Rule("lag_messages", 1, enabled=False)]
     text, left_out = prometheus_rules(rules)

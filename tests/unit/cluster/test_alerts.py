@@ -117,6 +117,17 @@ def test_below_and_unknown() -> None:
     assert len(engine.evaluate("p", "n", snapshot(in_messages_rate=1.0), 0.0)[0]) == 1
 
 
+def test_the_share_of_redelivered_messages_is_one_of_those_that_wait() -> None:
+    engine = AlertEngine([Rule("redelivered_share", 20, for_seconds=0)])
+    consumer = replace(CONSUMER, num_ack_pending=10, num_redelivered=2)
+    base = replace(snapshot(), consumers={("orders", "billing"): consumer})
+    assert engine.evaluate("p", "n", base, 0.0)[0] == []
+    base = replace(base, consumers={("orders", "billing"): replace(consumer, num_redelivered=3)})
+    assert [alert.value for alert in engine.evaluate("p", "n", base, 1.0)[0]] == [30]
+    base = replace(base, consumers={("orders", "billing"): replace(consumer, num_ack_pending=0)})
+    assert len(engine.evaluate("p", "n", base, 2.0)[1]) == 1
+
+
 def test_only_a_stream_that_refuses_counts_as_full() -> None:
     engine = AlertEngine([Rule("stream_used", 80, for_seconds=0)])
     assert engine.evaluate("p", "n", snapshot(bytes=900, config={"max_bytes": 1000}), 0.0)[0] == []

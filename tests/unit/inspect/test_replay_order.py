@@ -30,7 +30,7 @@ from memphis_desktop.inspect.replay import (
     SelectedMessages,
 )
 from memphis_desktop.inspect.replay.latency import Latencies
-from memphis_desktop.inspect.replay.records import Place, RecordStore, RunRecord, keep
+from memphis_desktop.inspect.replay.records import Place, RecordStore, RunRecord, SourceRecord, keep
 from memphis_desktop.inspect.replay.report import report, report_page, write_report
 from memphis_desktop.inspect.replay.resume import copy_patterns, reopened, resumed_run, source_record
 from memphis_desktop.server_process import ServerProcess
@@ -261,6 +261,26 @@ def test_latencies_are_told_from_a_table_of_fixed_size() -> None:
     assert found.most == pytest.approx(0.99, rel=0.06)
     assert (found.count, found.longest, found.mean) == (1000, 1.0, pytest.approx(0.5005))
     assert Latencies().summary() is None
+
+
+async def test_a_slow_disk_does_not_undo_the_end_of_a_run(client: Client, tmp_path: Path) -> None:
+    """What is being written when the run ends does not replace the last record."""
+
+    class SlowStore(RecordStore):
+        def save(self, record: RunRecord) -> None:
+            if record.state is ReplayState.RUNNING and record.checkpoint.stored:
+                time.sleep(0.5)  # a disk
+            super().save(record)
+
+    store = SlowStore(tmp_path)
+    options = ReplayOptions(subject="copy.x", rate=100)
+    run = ReplayRun(spaced([0.0] * 30, "a" * 30), client, options, run_id="20260101-000000-abcdef")
+    record = RunRecord(run.run_id, SourceRecord("range", ""), HERE, "copy.x", HERE, options)
+    assert (await keep(run, record, store, time.time_ns)).state is ReplayState.DONE
+    await asyncio.sleep(0.6)  # as long as the disk might still take
+    kept = store.find(run.run_id)
+    assert kept is not None
+    assert (kept.state, kept.checkpoint.stored) == (ReplayState.DONE, 30)
 
 
 async def test_a_report_tells_all_of_a_run(client: Client, tmp_path: Path) -> None:

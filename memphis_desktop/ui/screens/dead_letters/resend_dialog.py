@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QTimer
@@ -32,6 +32,7 @@ from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.one_consumer import ConsumerPlan, NotPossible, plan_for
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.publishing import PublishError, check_subject
+from memphis_desktop.inspect.replay.undo import Undo
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.banner import Banner
@@ -264,14 +265,37 @@ class ResendDialog(Dialog):
             self.cancel_button.setText(tr("Close"))
             return
         kind = "good" if progress.sent == progress.total else "warning"
-        self.context.notify(sentence, kind)
+        self.context.notify(sentence, kind, self._undo_action())
         super().accept()
+
+    def _undo_action(self) -> tuple[str, Callable[[], object]] | None:
+        """Removing the copies; not where the letters were dropped, for then the copies are all there is."""
+        run, context = self.result_of, self.context
+        if run is None or not run.stored or run.options.drop:
+            return None
+        return tr("Undo"), lambda: context.run(_undo(context, run), tr("remove the copies"))
 
     def _show_progress(self) -> None:
         if self.result_of is not None:
             progress = self.result_of.progress
             self.bar.setValue(progress.done)
             self.progress_label.setText(fates_sentence(progress))
+
+
+async def _undo(context: ScreenContext, run: ResendRun) -> None:
+    """Remove the copies that a run stored; the letters stay, and so does the note that they were sent."""
+    session = context.session
+    session.require_writable()
+    progress = await Undo(session.nats, run.stored, session.profile.api_prefix).run()
+    text = tr_count(
+        "Removed {count} copy.",
+        "Removed {count} copies.",
+        progress.removed,
+        count=figures.integer(progress.removed),
+    )
+    if progress.failed:
+        text = f"{text} {tr('The others could not be removed: {reason}.', reason=progress.reason)}"
+    context.notify(text, "bad" if progress.failed else "good")
 
 
 async def _outcome(run: ResendRun) -> tuple[ResendProgress, str]:

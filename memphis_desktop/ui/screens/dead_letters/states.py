@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 from memphis_desktop.cluster.dead_letters.capture import CaptureStatus, taken_subjects
 from memphis_desktop.cluster.dead_letters.engine import DeadLetterView
 from memphis_desktop.cluster.model import ClusterSnapshot
+from memphis_desktop.cluster.times import parse_time
 from memphis_desktop.language import tr
+from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.screen import Action, ScreenContext
 from memphis_desktop.ui.screens.dead_letters.actions import LetterActions
 
+_WORTH_SAYING = 60.0  # seconds
 _SERVICE_AWAY = tr(
     "No stations service answers: what fails now waits in the stream $memphis_events until one is back, and "
     "nothing can be resent or dropped meanwhile. Run `memphis-desktop stations --connect URL`."
@@ -34,15 +39,35 @@ def empty_state(
             stream=view.status.streams[0],
             time=view.status.since[:16].replace("T", " "),
         )
-        return "empty", f"{_none(station)} {captured}", None, "check-circle"
+        none = _none(station, _kept_seconds(context, view.status))
+        return "empty", f"{none} {captured}", None, "check-circle"
     if unheard := _unheard(context.session.snapshot):
         return "error", f"{tr('Which messages fail is not known here.')} {unheard}", None, ""
     text = tr("No message failed since this connection was opened. What failed before is not known.")
     return "empty", text, _start(doing), "warning-octagon"
 
 
-def _none(station: str) -> str:
+def _none(station: str, seconds: float | None = None) -> str:
+    """That there are none, and over what time that is known."""
+    if seconds is not None and seconds >= _WORTH_SAYING:
+        span = figures.duration(round(seconds))
+        if station:
+            return tr("No dead letters of {station} in {span}.", station=station, span=span)
+        return tr("No dead letters in {span}.", span=span)
     return tr("No dead letters in {station}.", station=station) if station else tr("No dead letters.")
+
+
+def _kept_seconds(context: ScreenContext, status: CaptureStatus) -> float | None:
+    """Over how many seconds what failed is captured: since it began, as long as it is kept."""
+    began = parse_time(status.since)
+    if began is None or not status.complete:
+        return None
+    seconds = time.time() - began / 1e9
+    for name in status.streams:
+        stream = context.session.snapshot.streams.get(name)
+        kept = int((stream.config.get("max_age") if stream is not None else 0) or 0) / 1e9
+        seconds = min(seconds, kept) if kept else seconds
+    return seconds
 
 
 def _unheard(snapshot: ClusterSnapshot) -> str:

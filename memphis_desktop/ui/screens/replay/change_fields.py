@@ -16,6 +16,9 @@ _IDS = (
 )
 
 
+_FIELD_MARGINS = 24  # of a field of several lines, above and below its text
+
+
 class ChangeFields:
     """The fields, as rows of a form."""
 
@@ -25,7 +28,7 @@ class ChangeFields:
         self.where_field.setProperty("role", "mono")
         self.where_field.setPlaceholderText(tr("all; or words, subject:…, json.total > 100"))
         form.add_row(tr("Only those with"), self.where_field)
-        self.edits_field = _lines_field("$.gross := json.net * 1.19")
+        self.edits_field = _lines_field("$.gross := json.net * 1.19", 3)
         form.add_row(
             tr("Change"),
             self.edits_field,
@@ -86,12 +89,13 @@ class ChangeFields:
         self.provenance_check.setChecked(options.provenance)
 
 
-def _lines_field(example: str) -> QPlainTextEdit:
-    """A field of two lines that grows no further."""
+def _lines_field(example: str, lines: int = 2) -> QPlainTextEdit:
+    """A field of a few lines that grows no further."""
     field = QPlainTextEdit()
     field.setPlaceholderText(example)
     field.setProperty("role", "mono")
     field.setTabChangesFocus(True)
     field.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-    field.setFixedHeight(field.fontMetrics().lineSpacing() * 2 + 16)
+    field.ensurePolished()  # with the font it will have
+    field.setFixedHeight(field.fontMetrics().lineSpacing() * lines + _FIELD_MARGINS)
     return field

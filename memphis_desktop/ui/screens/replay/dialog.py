@@ -118,7 +118,6 @@ class ReplayDialog(FormDialog):
         if not of_file:
             self.add_row(tr("Order"), self.pace.order_box)
         self.add_row(tr("Pace"), self.pace)
-        self.add_row("", self.pace.note)
         self.changes = ChangeFields(self)
         self._name_fields()
         self._build_footer()
@@ -191,7 +190,6 @@ class ReplayDialog(FormDialog):
 
     def _update(self) -> None:
         self.pace.offer_subjects(self.source.by_range)
-        self.form.setRowVisible(self.pace.note, bool(self.pace.note.text()))
         self.target.show_note(*self._target_text())
         production = self.target.production
         self.typed.setVisible(bool(production))
@@ -229,8 +227,11 @@ class ReplayDialog(FormDialog):
             subject = target_subject(self.target_field.text(), example)
         except ValueError as error:
             return str(error), "bad"
+        plan = self.target.plan
         if self.target.into_file:
             return f"{example.subject} → {subject}", "caption"
+        if plan is not None and plan.subject:
+            return f"{example.subject} → {plan.subject}", "caption"
         said = {"original": example.subject, "subject": subject}
         stream = self._stored_in(subject)
         if stream is None:
@@ -271,6 +272,7 @@ class ReplayDialog(FormDialog):
         await self.target.look_up(self._station_of_copies(), self._patterns())
         if not isValid(self):
             return
+        self.target.show_note(*self._target_text())
         try:
             amount = await amount_of(self.context, request)
         except (ClusterError, FileProblem) as error:

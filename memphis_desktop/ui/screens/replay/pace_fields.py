@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.replay import ReplayOptions, ReplayOrder
 from memphis_desktop.language import tr
@@ -40,8 +40,7 @@ class PaceFields(QWidget):
         self.rate_box.setDecimals(1)
         self.bytes_box = _number(0.01, 10_000, 1, tr(" MiB/s"), tr("Mebibytes a second"))
         self.factor_box = _number(0.01, 10_000, 1, tr(" × as fast"), tr("Times as fast as recorded"))
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
         row.setSpacing(theme.SPACE_2)
         for widget in (self.pace_box, self.rate_box, self.bytes_box, self.factor_box):
             row.addWidget(widget)
@@ -53,6 +52,12 @@ class PaceFields(QWidget):
             ):
                 self.order_box.addItem(title, order)
         self.note = PlainLabel("", "caption", wrap=True)
+        self.note.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.SPACE_1)
+        column.addLayout(row)
+        column.addWidget(self.note)
         self.pace_box.currentIndexChanged.connect(self._show)
         self.order_box.currentIndexChanged.connect(self._show)
         for box in (self.rate_box, self.bytes_box, self.factor_box):

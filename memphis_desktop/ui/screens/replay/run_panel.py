@@ -86,7 +86,10 @@ def _figures(entry: RunEntry) -> list[str]:
         )
     if failed := progress.failed:
         parts.append(tr_count("{count} failed", "{count} failed", failed, count=figures.integer(failed)))
-    parts.append(figures.rate(progress.rate))
+    rate, limit = figures.rate(progress.rate), entry.run.rate
+    if limit and not progress.state.ended:
+        rate = tr("{rate} of {limit} at most", rate=rate, limit=figures.rate(limit))
+    parts.append(rate)
     parts.append(figures.bytes_size(progress.sent_bytes))
     if progress.ack_seconds is not None:
         parts.append(tr("acknowledged in {duration}", duration=figures.duration(progress.ack_seconds)))
