@@ -26,7 +26,7 @@ def choose(settings_file: Path) -> None:
     store = Settings(settings_file)
     choice = os.environ.get(VARIABLE) or store.get(setting_keys.LANGUAGE, languages.AS_SYSTEM)
     code = languages.resolve(str(choice), QLocale.system().uiLanguages())
-    language.use(languages.load(code), code)
+    languages.use_code(code)
     figure_style.apply(store)
 
 
@@ -42,7 +42,7 @@ def use_known(code: str) -> bool:
 
     if code not in languages.known():
         return False
-    language.use(languages.load(code), code)
+    languages.use_code(code)
     figure_style.apply(Settings(), QLocale.c())
     return True
 

@@ -19,18 +19,18 @@ from nats.aio.client import Client
 from memphis_desktop.inspect.connection import ReadConnection, ReadError, connection_options
 from memphis_desktop.inspect.filter import FilterError
 from memphis_desktop.inspect.scan import Scan, ScanRequest
-from memphis_desktop.language import current, languages, tr
+from memphis_desktop.language import current, tr
+from memphis_desktop.language.child import in_language
 
 # What travels: ("open", options, tls), ("run", request), ("pause",), ("resume",), ("stop",), ("login", bytes)
 # and back: ("ready",), ("login", "jwt" | "signature", nonce), ("report", state, matches), ("end", reason),
 # ("failed", text)
 
 
-def _child(pipe: Connection, language: str) -> None:
-    """Main of the process; `language` is the window's."""
+def _child(pipe: Connection) -> None:
+    """Main of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal ends the window, which ends this
     gc.disable()  # messages hold no cycles, and collections over batches of them cost a third of the time
-    languages.use_code(language)
     try:
         _run_fast(_serve(_Mailbox(pipe)))
     except (EOFError, BrokenPipeError, OSError):
@@ -156,7 +156,10 @@ class ScanProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=_child, args=(theirs, current()), daemon=True, name="memphis-search"
+            target=in_language,
+            args=(current(), f"{__name__}:{_child.__name__}", theirs),
+            daemon=True,
+            name="memphis-search",
         )
         self._pipe.send(("open", *self._options()))
         threading.Thread(

@@ -25,12 +25,29 @@ _FORMAT = re.compile(r"\{\w+:")  # a value with a format of its own
 
 _catalog: gettext.NullTranslations = gettext.NullTranslations()
 _code = ENGLISH
+_right_to_left = False
+_ISOLATE, _END = "\u2068", "\u2069"  # Unicode's first strong isolate, and the end of one
+_MARKS = str.maketrans("", "", _ISOLATE + _END)
 
 
-def use(catalog: gettext.NullTranslations, code: str = ENGLISH) -> None:
+def use(catalog: gettext.NullTranslations, code: str = ENGLISH, *, right_to_left: bool = False) -> None:
     """Take the texts from this catalog from now on; `gettext.NullTranslations()` is English."""
-    global _catalog, _code
-    _catalog, _code = catalog, code
+    global _catalog, _code, _right_to_left
+    _catalog, _code, _right_to_left = catalog, code, right_to_left
+
+
+def isolated(text: str) -> str:
+    """Return a text that keeps its own direction among others.
+
+    Beside words that run from right to left, ``568 /s`` would be shown as ``/s 568`` and a name with a dash
+    in pieces. In languages that run from left to right it stays as it is.
+    """
+    return f"{_ISOLATE}{text}{_END}" if _right_to_left and text else text
+
+
+def without_marks(text: str) -> str:
+    """Return a text as it is copied or written to a file."""
+    return text.translate(_MARKS) if _right_to_left else text
 
 
 def current() -> str:
@@ -68,6 +85,10 @@ def tr_in(context: str, text: str, /, **values: object) -> str:
 
 def _filled(text: str, values: dict[str, object]) -> str:
     """A text with its values put in; numbers with a format are written in the style of `figures`."""
+    if _right_to_left:
+        values = {
+            name: isolated(value) if isinstance(value, str) else value for name, value in values.items()
+        }
     if _FORMAT.search(text):
         return _FIGURES.vformat(text, (), values)
     return text.format(**values)

@@ -72,8 +72,8 @@ def load(code: str, folder: Path = FOLDER) -> gettext.NullTranslations:
 
 
 def use_code(code: str) -> None:
-    """Use a language by its code: for processes started by the window, which are told what it uses."""
-    use(load(code), code)
+    """Use a language by its code."""
+    use(load(code), code, right_to_left=is_right_to_left(code))
 
 
 def is_made_up(code: str) -> bool:

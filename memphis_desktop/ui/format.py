@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from memphis_desktop.language import figures, tr, tr_in
+from memphis_desktop.language import figures, isolated, tr, tr_in
 
 UNKNOWN = "–"
 NARROW = figures.NARROW
@@ -42,7 +42,7 @@ def compact(value: float | int | None) -> str:
     if value is None or _not_finite(value):
         return UNKNOWN
     figure, unit = compact_parts(value)
-    return f"{figure}{NO_BREAK}{unit}" if unit else figure
+    return isolated(f"{figure}{NO_BREAK}{unit}") if unit else figure
 
 
 def compact_parts(value: float | int) -> tuple[str, str]:
@@ -60,7 +60,7 @@ def compact_parts(value: float | int) -> tuple[str, str]:
 def rate(value: float | None) -> str:
     """A rate a second: ``12.4 k/s``."""
     text = compact(value)
-    return text if text == UNKNOWN else f"{text}/s"
+    return text if text == UNKNOWN else isolated(f"{text}/s")
 
 
 def bytes_parts(value: float | int) -> tuple[str, str]:
@@ -78,13 +78,13 @@ def bytes_size(value: float | int | None) -> str:
     if value is None or _not_finite(value):
         return UNKNOWN
     figure, unit = bytes_parts(value)
-    return f"{figure}{NO_BREAK}{unit}"
+    return isolated(f"{figure}{NO_BREAK}{unit}")
 
 
 def bytes_rate(value: float | None) -> str:
     """A byte rate: ``3.1 MiB/s``."""
     text = bytes_size(value)
-    return text if text == UNKNOWN else f"{text}/s"
+    return text if text == UNKNOWN else isolated(f"{text}/s")
 
 
 def duration(seconds: float | None) -> str:
@@ -94,18 +94,18 @@ def duration(seconds: float | None) -> str:
     if math.isinf(seconds):
         return tr("never")
     if seconds < 0:
-        return "-" + duration(-seconds)
+        return isolated("-" + duration(-seconds))
     if seconds == 0:
-        return f"0{NO_BREAK}s"
+        return isolated(f"0{NO_BREAK}s")
     if seconds < 1e-3:
-        return f"{_three_digits(seconds * 1e6)}{NO_BREAK}µs"
+        return isolated(f"{_three_digits(seconds * 1e6)}{NO_BREAK}µs")
     if seconds < 0.9995:
-        return f"{_three_digits(seconds * 1e3)}{NO_BREAK}ms"
+        return isolated(f"{_three_digits(seconds * 1e3)}{NO_BREAK}ms")
     if seconds < 9.95:
-        return figures.decimal(f"{seconds:.1f}".removesuffix(".0")) + f"{NO_BREAK}s"
+        return isolated(figures.decimal(f"{seconds:.1f}".removesuffix(".0")) + f"{NO_BREAK}s")
     whole = round(seconds)
     if whole < 60:
-        return f"{whole}{NO_BREAK}s"
+        return isolated(f"{whole}{NO_BREAK}s")
     for index, (unit, size) in enumerate(_SPANS):
         if whole >= size:
             first, rest = divmod(whole, size)
@@ -115,7 +115,7 @@ def duration(seconds: float | None) -> str:
                 second = rest // next_size
                 if second:
                     text += f"{NO_BREAK}{second}{NO_BREAK}{_unit(next_unit)}"
-            return text
+            return isolated(text)
     return UNKNOWN  # not reached: whole is at least 60 here
 
 
@@ -132,8 +132,8 @@ def percent(fraction: float | None) -> str:
         return UNKNOWN
     value = fraction * 100
     if value and abs(value) < 9.95:
-        return figures.decimal(f"{value:.1f}") + f"{NO_BREAK}%"
-    return f"{value:.0f}{NO_BREAK}%"
+        return isolated(figures.decimal(f"{value:.1f}") + f"{NO_BREAK}%")
+    return isolated(f"{value:.0f}{NO_BREAK}%")
 
 
 def timestamp(nanoseconds: int | None, zone: tzinfo = UTC, *, digits: int | None = None) -> str:
@@ -145,7 +145,7 @@ def timestamp(nanoseconds: int | None, zone: tzinfo = UTC, *, digits: int | None
     moment = _moment(nanoseconds, zone)
     if moment is None:
         return UNKNOWN
-    return f"{figures.date(moment)} {figures.clock(moment, _fraction(nanoseconds, digits))}"
+    return isolated(f"{figures.date(moment)} {figures.clock(moment, _fraction(nanoseconds, digits))}")
 
 
 def near_time(nanoseconds: int | None, now_ns: int, zone: tzinfo = UTC, *, digits: int | None = None) -> str:
@@ -154,10 +154,10 @@ def near_time(nanoseconds: int | None, now_ns: int, zone: tzinfo = UTC, *, digit
     if moment is None or today is None:
         return UNKNOWN
     if moment.date() == today.date():
-        return figures.clock(moment, _fraction(nanoseconds, digits))
+        return isolated(figures.clock(moment, _fraction(nanoseconds, digits)))
     if moment.year == today.year:
-        return f"{figures.day(moment)} {figures.clock(moment)}"
-    return f"{figures.date(moment)} {figures.clock(moment, seconds=False)}"
+        return isolated(f"{figures.day(moment)} {figures.clock(moment)}")
+    return isolated(f"{figures.date(moment)} {figures.clock(moment, seconds=False)}")
 
 
 def minute(nanoseconds: int | None, zone: tzinfo = UTC) -> str:
@@ -165,7 +165,7 @@ def minute(nanoseconds: int | None, zone: tzinfo = UTC) -> str:
     moment = _moment(nanoseconds, zone)
     if moment is None:
         return UNKNOWN
-    return f"{figures.date(moment)} {figures.clock(moment, seconds=False)}"
+    return isolated(f"{figures.date(moment)} {figures.clock(moment, seconds=False)}")
 
 
 def table_time(nanoseconds: int | None, now_ns: int, zone: tzinfo = UTC) -> str:

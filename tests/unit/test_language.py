@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gettext
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from memphis_desktop import language, start_language
-from memphis_desktop.language import figures, tr, tr_count, tr_in
+from memphis_desktop.language import figures, languages, pseudo, tr, tr_count, tr_in
+from memphis_desktop.language.child import in_language
+from memphis_desktop.ui.format import bytes_rate, bytes_size, duration, percent, rate, timestamp
+from tests.waiting import PATIENCE
 
 
 class Polish(gettext.NullTranslations):
@@ -92,3 +96,42 @@ def test_the_setting_and_the_environment_choose_the_language(
         assert language.current() == "en"
     finally:
         language.use(gettext.NullTranslations())
+
+
+def test_values_keep_their_direction_among_words_from_right_to_left() -> None:
+    languages.use_code(pseudo.MIRRORED)
+    try:
+        assert tr("Delete {name}", name="a-b").endswith("\u2068a-b\u2069")
+        assert tr_count("{count} message", "{count} messages", 5, count="5/s").startswith("\u2068")
+        for figure in (
+            rate(568),
+            bytes_size(3 << 20),
+            bytes_rate(9),
+            duration(75),
+            duration(0.2),
+            percent(0.5),
+        ):
+            assert (figure[0], figure[-1]) == ("\u2068", "\u2069")
+        assert timestamp(0).startswith("\u2068")
+        assert rate(None) == "–"
+        assert language.without_marks(rate(568)) == "568/s"
+    finally:
+        languages.use_code("en")
+    assert rate(568) == "568/s"
+    assert tr("Delete {name}", name="a-b") == "Delete a-b"
+    assert language.without_marks("\u2068") == "\u2068"  # what a message holds is not ours to change
+
+
+def test_texts_in_constants_of_other_processes_are_translated() -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=in_language, args=("pseudo", "tests.unit.spoken:tell", theirs))
+    process.start()
+    try:
+        assert ours.poll(PATIENCE)
+        assert ours.recv() == pseudo.longer("Cancel")
+    finally:
+        process.join(PATIENCE)
+        process.close()
+        ours.close()
+        theirs.close()

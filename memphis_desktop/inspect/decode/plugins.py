@@ -26,7 +26,8 @@ from typing import Any
 from memphis_desktop import folders
 from memphis_desktop.child_process import end_child
 from memphis_desktop.inspect.decode.model import MAX_OUTPUT, DecodeError
-from memphis_desktop.language import current, languages, tr
+from memphis_desktop.language import current, tr
+from memphis_desktop.language.child import in_language
 
 GROUP = "memphis_desktop.decoders"
 SECONDS = 2.0  # for one payload
@@ -127,9 +128,17 @@ class PluginHost:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         process = context.Process(
-            target=_child, args=(theirs, self.plugin.target, str(plugin_folder()), current()), daemon=True,
+            target=in_language,
+            args=(
+                current(),
+                f"{__name__}:{_child.__name__}",
+                theirs,
+                self.plugin.target,
+                str(plugin_folder()),
+            ),
+            daemon=True,
             name="memphis-decoder",
-        )  # fmt: skip
+        )
         try:
             process.start()
         except OSError as error:
@@ -159,10 +168,9 @@ class PluginHost:
         end_child(process, pipe)
 
 
-def _child(pipe: Connection, target: str, folder: str, language: str) -> None:
-    """Main of the process; `language` is the window's."""
+def _child(pipe: Connection, target: str, folder: str) -> None:
+    """Main of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal ends the window, which ends this
-    languages.use_code(language)
     with contextlib.suppress(EOFError, OSError):
         try:
             decode = _load(target, folder)

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, without_marks
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.labels import plain_tooltip
 
@@ -537,7 +537,7 @@ def copy_text(column: Column, row: Any, zone: tzinfo) -> str:
         return figures.iso_timestamp(value, zone)
     if column.kind in ("number", "bytes", "rate", "duration") and isinstance(value, (int, float)):
         return str(value)
-    return column.display(row, zone)
+    return without_marks(column.display(row, zone))
 
 
 def plain(value: Any) -> Any:
