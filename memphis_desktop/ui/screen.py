@@ -185,6 +185,7 @@ class Screen(QWidget):
 
     commands_changed = Signal()  # ``commands`` would answer differently now
     title_changed = Signal()  # ``breadcrumb`` would
+    part_changed = Signal()  # another of its parts came into view: ``focus_start`` is asked again
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -215,7 +216,8 @@ class Screen(QWidget):
     def focus_start(self) -> bool:
         """Put the focus where work begins, by default into the first list; False while there is none in view.
 
-        Asked when the screen is first seen, until it is True or the user has moved the focus.
+        Asked when the screen or another part of it is first seen, until it is True or the user has moved
+        the focus.
         """
         for view in self.findChildren(QAbstractItemView):
             takes_keys = view.focusPolicy() & Qt.FocusPolicy.TabFocus

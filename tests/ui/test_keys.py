@@ -267,6 +267,7 @@ async def test_keys_go_to_the_list_of_a_screen_that_is_seen_first(
     client = await nats.connect(nats_server.url)
     await client.jetstream().add_stream(name="orders", subjects=["orders"])
     await client.jetstream().add_consumer("orders", durable_name="billing")
+    await client.jetstream().publish("orders", b"1")
     await client.close()
     program = await open_window(connect=ConnectionProfile("there", urls=(nats_server.url,)))
     window = program.window
@@ -277,6 +278,14 @@ async def test_keys_go_to_the_list_of_a_screen_that_is_seen_first(
         focused = window.focusWidget()
         assert focused is not None
         assert window.current_workspace().current_screen.isAncestorOf(focused)
+    window.navigate(Route("station", {"stream": "orders", "tab": "summary"}))
+    station = window.current_workspace().current_screen
+    [following] = [one for one in station.commands() if one.key == "station.next_part"]
+    following.callback()
+    assert station.current_tab.key == "messages"
+    # And not the first field, which would take every key.
+    await until(lambda: isinstance(window.focusWidget(), QAbstractItemView), "the list of messages")
+    assert station.current_tab.isAncestorOf(window.focusWidget())
     window.navigate(Route("live"))
     assert isinstance(window.focusWidget(), QLineEdit)
     window.navigate(Route("alerts"))

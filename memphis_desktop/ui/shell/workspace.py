@@ -234,6 +234,7 @@ class Workspace(QWidget):
         room = self._rooms[screen] = WholeOrScrolled(screen)
         self._stack.addWidget(room)
         screen.title_changed.connect(self.route_changed)
+        screen.part_changed.connect(lambda: self._want_focus(screen) if self.active else None)
         screen.commands_changed.connect(self.screen_changed)
         log.debug("screen %s made in %.0f ms", entry.route_name, (time.perf_counter() - started) * 1000)
         return screen
@@ -258,8 +259,11 @@ class Workspace(QWidget):
         if self.connection is not None:
             screen.show_snapshot(self.connection.snapshot)
         if screen in self._unsettled:
-            self._unsettled[screen] = (self.window().focusWidget(), _ROUNDS_TO_SETTLE)
-            self._settle_focus(screen)
+            self._want_focus(screen)
+
+    def _want_focus(self, screen: Screen) -> None:
+        self._unsettled[screen] = (self.window().focusWidget(), _ROUNDS_TO_SETTLE)
+        self._settle_focus(screen)
 
     def _settle_focus(self, screen: Screen) -> None:
         """Let a screen that is new here take the focus once it has a list, unless the user has moved it."""

@@ -171,6 +171,8 @@ class ClusterScreen(Screen):
         if self._active:
             self._show_tab(self.context.session.snapshot)
         self.commands_changed.emit()
+        if not self.tab_bar.hasFocus():
+            self.part_changed.emit()
 
     def activated(self) -> None:
         """Ask for what this page shows."""

@@ -222,6 +222,8 @@ class ConsumerScreen(Screen):
             self.pending.activated()
         else:
             self.pending.deactivated()
+        if not self.tab_bar.hasFocus():
+            self.part_changed.emit()
 
     def _watch(self) -> None:
         if self._release is None and self._stream:

@@ -163,6 +163,8 @@ class StationDetailScreen(Screen):
             tab.activated()
         if self._snapshot is not None:
             tab.show_station(self._snapshot, self.context.session.snapshot)
+        if shown is not tab and shown is not None and not self.tab_bar.hasFocus():
+            self.part_changed.emit()
 
     def _make_tab(self, kind: type[StationTab]) -> StationTab:
         if kind is SummaryTab or kind is GroupsTab or kind is RaftTab:
