@@ -50,7 +50,8 @@ class Questions:
         self._budget = budget
         self.system: Client | None = None
         self.inbox = ""
-        self.account = ""  # whose groups are asked for
+        self.account = ""  # of the connection
+        self.owner = ""  # whose groups are asked for, where the API was imported from another account
         self.wants: dict[Hashable, Wants] = {}
         self._asked_at: dict[str, float] = {}
         self._terms: deque[str] = deque(maxlen=200)
@@ -99,7 +100,7 @@ class Questions:
             if self.due("meta", META_EVERY, now):
                 await self._ping(system, "RAFTZ", group="_meta_")
             if self.due("groups", RAFT_EVERY, now) and self._group_count() <= MANY_GROUPS:
-                await self._ping(system, "RAFTZ", account=self.account)
+                await self._ping(system, "RAFTZ", account=self.owner or self.account)
         for group in {group for one in wants for group in one.raft_groups if group}:
             if self.due(f"group {group}", ASK_EVERY, now):
                 await self._ask_group(system, group)
@@ -115,7 +116,7 @@ class Questions:
         if group == "_meta_":
             await self._ping(system, "RAFTZ", group=group)
         else:
-            await self._ping(system, "RAFTZ", account=self.account, group=group)
+            await self._ping(system, "RAFTZ", account=self.owner or self.account, group=group)
 
     async def _ping(self, system: Client, what: str, **options: Any) -> None:
         """Ask all servers; they answer to the inbox of that kind."""

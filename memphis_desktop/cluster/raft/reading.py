@@ -114,6 +114,28 @@ def peers_of(replicas: Iterable[Json]) -> tuple[PeerSnapshot, ...]:
     )
 
 
+def exporter(answer: Json, subject: str) -> str:
+    """The account from which a subject was imported, as a server's answer to ACCOUNTZ tells; else empty."""
+    detail = (answer.get("data") or {}).get("account_detail") or {}
+    for one in detail.get("imports") or ():
+        local = str(one.get("local_subject") or one.get("to") or one.get("subject") or "")
+        if one.get("type") in ("service", 2) and covers(local, subject):
+            return str(one.get("account") or "")
+    return ""
+
+
+def covers(pattern: str, subject: str) -> bool:
+    """Whether a subject with wildcards takes in another; those of an import are ``*``, ``$1`` and ``>``."""
+    tokens, parts = pattern.split("."), subject.split(".")
+    for place, token in enumerate(tokens):
+        if token == ">":
+            return len(parts) > place
+        any_token = token == "*" or (token.startswith("$") and token[1:].isdigit())
+        if place >= len(parts) or not (any_token or token == parts[place]):
+            return False
+    return len(parts) == len(tokens)
+
+
 def raft_nodes(server: str, answer: Json, read_at_ns: int) -> Iterator[RaftNode]:
     """Every group a server describes in its answer to RAFTZ."""
     for groups in (answer.get("data") or {}).values():

@@ -128,6 +128,11 @@ class RaftWatcher:
         return self._questions.account
 
     @property
+    def groups_of(self) -> str:
+        """The account whose Raft groups are asked for: that which holds the streams."""
+        return self._questions.owner or self._questions.account
+
+    @property
     def system_client(self) -> Client | None:
         """The connection that sees whole servers; None without."""
         return self._questions.system
@@ -216,6 +221,7 @@ class RaftWatcher:
             candidate = own
         if candidate is None:
             return
+        self._questions.owner = await self._exporter_of_the_api(candidate)
         self._questions.system = candidate
         self._questions.inbox = candidate.new_inbox()
         await candidate.subscribe(f"{self._questions.inbox}.*", cb=self._take_system_answer)
@@ -223,6 +229,18 @@ class RaftWatcher:
             await candidate.subscribe(subject, cb=self._take_event)
         for subject in (*SYSTEM_ADVISORIES, *(FOREIGN_ADVISORIES if candidate is own else ())):
             await candidate.subscribe(subject, cb=self._take_system_advisory)
+
+    async def _exporter_of_the_api(self, system: Client) -> str:
+        """The account that holds the streams, where the connection's has only imported their API."""
+        subject = f"{self._session.profile.api_prefix}.INFO"
+        if subject == "$JS.API.INFO" or not self._questions.account:
+            return ""
+        body = orjson.dumps({"account": self._questions.account})
+        try:
+            answer = await system.request("$SYS.REQ.SERVER.PING.ACCOUNTZ", body, timeout=2.0)
+            return reading.exporter(orjson.loads(answer.data), subject)
+        except (TimeoutError, NatsError, ClusterError, orjson.JSONDecodeError, AttributeError, TypeError):
+            return ""  # then terms stay unknown
 
     async def _learn_account(self) -> None:
         """Ask which account the connection is of; a busy server may not answer in time."""

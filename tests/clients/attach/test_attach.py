@@ -37,7 +37,7 @@ from tests.clients.attach.kinds import (
     user_and_system,
 )
 from tests.operators import Operator, write_creds
-from tests.waiting import PATIENCE, seen
+from tests.waiting import PATIENCE, seen, until
 
 pytestmark = pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # nats-py's aiohttp
 
@@ -186,3 +186,26 @@ async def test_a_user_who_may_subscribe_to_its_own_inbox_only_reads_all_the_same
         await session.close()
     steps = await diagnosed(profile)
     assert {step.state for step in steps.values()} <= {PASSED, SKIPPED}, steps
+
+
+async def test_the_account_whose_api_was_imported_is_asked_for_its_raft_groups(world: World) -> None:
+    accounts = """accounts {
+        SYS { users: [{ user: sys, password: geheim }] }
+        OWNER { jetstream: enabled, exports: [{ service: "$JS.API.>", response_type: stream }] }
+        APP { users: [{ user: app, password: geheim }], imports: [
+            { service: { account: OWNER, subject: "$JS.API.>" }, to: "owner.API.>" } ] }
+    }
+    system_account: SYS"""
+    profile = world.serve(
+        accounts,
+        credentials=password("app", "geheim"),
+        system_credentials=password("sys", "geheim"),
+        jetstream_api_prefix="owner.API",
+    )
+    session = Session(profile)
+    try:
+        await session.connect()
+        await until(lambda: session.raft.system_client is not None, "the system account")
+        assert (session.raft.account, session.raft.groups_of) == ("APP", "OWNER")
+    finally:
+        await session.close()
