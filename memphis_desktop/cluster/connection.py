@@ -57,6 +57,7 @@ _READING_SYSTEM = re.compile(
     r"\$SYS\.REQ\.(USER\.INFO|(SERVER|ACCOUNT)\.[^.]+(\.(IDZ|STATSZ|STATZ|VARZ|SUBSZ|CONNZ|CONNS|ROUTEZ|GATEWAYZ"
     r"|LEAFZ|ACCOUNTZ|JSZ|HEALTHZ|EXPVARZ|IPQUEUESZ|RAFTZ|INFO))?)"
 )
+_READING_SERVICES = re.compile(r"\$SRV\.(PING|INFO|STATS)(\.[^.*>]+){0,2}")
 _SNAPSHOT_FLOW = ("$JS.SNAPSHOT.ACK.", "$JS.FC.KV_memphis_")
 
 
@@ -79,7 +80,11 @@ class GuardedClient(ProxiedClient):
         for prefix in (f"{self.api_prefix}.", "$JS.API."):
             if subject.startswith(prefix):
                 return _READING_API.fullmatch(subject, len(prefix)) is not None
-        return _READING_SYSTEM.fullmatch(subject) is not None or subject.startswith(_SNAPSHOT_FLOW)
+        return (
+            _READING_SYSTEM.fullmatch(subject) is not None
+            or _READING_SERVICES.fullmatch(subject) is not None
+            or subject.startswith(_SNAPSHOT_FLOW)
+        )
 
 
 async def open_client(

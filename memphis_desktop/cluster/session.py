@@ -49,8 +49,10 @@ from .state import ClusterState
 if TYPE_CHECKING:
     from .account.reader import AccountReader
     from .clients.reader import ClientsReader
+    from .budget import PollBudget
     from .dead_letters.engine import DeadLetters
     from .dead_letters.later import LaterResends
+    from .service_watch import ServiceWatch
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +117,7 @@ class Session:
         self._later: LaterResends | None = None
         self._clients: ClientsReader | None = None
         self._account: AccountReader | None = None
+        self._services: ServiceWatch | None = None
         self._folder = history_folder
         self.snapshot: ClusterSnapshot = self._cluster.snapshot(self.state, self.detail, 0.0)
 
@@ -234,6 +237,20 @@ class Session:
             self._account = AccountReader(self, self._poller.budget)
         return self._account
 
+    @property
+    def services(self) -> ServiceWatch:
+        """The services that answer on this connection; they are asked while somebody uses the watch."""
+        if self._services is None:
+            from .service_watch import ServiceWatch
+
+            self._services = ServiceWatch(self)
+        return self._services
+
+    @property
+    def budget(self) -> PollBudget:
+        """What may be asked a second, shared by all who ask again and again."""
+        return self._poller.budget
+
     async def close(self) -> None:
         """Stop polling and close the connection; what is known stays readable."""
         if self._account is not None:
@@ -244,6 +261,8 @@ class Session:
             await self._later.stop()
         await self.raft.stop()
         await self._poller.stop()
+        if self._services is not None:
+            await self._services.close()
         if self._dead_letters is not None:
             await self._dead_letters.close()
         clients = [client for client in (self._client, self.system) if client is not None]
