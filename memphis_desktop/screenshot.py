@@ -324,6 +324,8 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
         yield Shot("memphis_code", Route("memphis_station", {"station": "sample-shop", "tab": "code"}))
         yield Shot("schema", Route("schemas", {"schema": "sample-basket"}))
     if "OBJ_sample-invoices" in snapshot.streams:
+        yield Shot("service", Route("service", {"service": "sample-pricing"}))
+        yield Shot("service-try", Route("service", {"service": "sample-pricing", "tab": "try"}))
         yield Shot("object_bucket", Route("object_bucket", {"bucket": "sample-invoices"}))
     yield Shot("dead_letter", Route("dead_letters", {"newest": "yes"}))
     yield from _bucket_shots(snapshot)

@@ -20,7 +20,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ObjectMeta
 from nats.js.errors import NoStreamResponseError, NotFoundError, ObjectDeletedError, ObjectNotFoundError
 
-from memphis_desktop.demo import stations
+from memphis_desktop.demo import pricing, stations
 from memphis_desktop.demo.memphis import MemphisShop
 from memphis_desktop.demo.payments import METHODS, payment_class
 
@@ -109,6 +109,7 @@ class Traffic:
             self._work,
             self._change_settings,
             self._write_invoices,
+            self._serve_prices,
             shop.produce,
             shop.consume,
         ]
@@ -321,6 +322,11 @@ class Traffic:
                         await message.nak(delay=1)
                     else:
                         await message.ack()
+
+    # -- the service
+
+    async def _serve_prices(self) -> None:
+        await pricing.serve(self._client, self._jetstream, self._random)
 
     # -- buckets
 

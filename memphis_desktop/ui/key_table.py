@@ -288,6 +288,21 @@ add_place(
     read=(tr("Read again"), "F5"),
 )
 add_place(
+    "services",
+    tr("Services"),
+    read=(tr("Ask again"), "F5"),
+    ask=(tr("Try it"), "T"),
+)
+add_place(
+    "service",
+    tr("Service"),
+    next_part=(tr("Next part of the service"), "Ctrl+Tab"),
+    previous_part=(tr("Previous part of the service"), "Ctrl+Shift+Tab"),
+    read=(tr("Ask again"), "F5"),
+    send=(tr("Send request"), "Ctrl+Return"),
+    ask=(tr("Try it"), "T"),
+)
+add_place(
     "decoders",
     tr("Decoders"),
     add_rule=(tr("Add a decoder rule"), "N"),

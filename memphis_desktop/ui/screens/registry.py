@@ -132,6 +132,15 @@ SCREENS: list[ScreenEntry] = [
     ScreenEntry("cluster", tr("Cluster"), "tree-structure", lazy("cluster:ClusterScreen")),
     ScreenEntry("clients", tr("Clients"), "desktop", lazy("clients:ClientsScreen"), requires="clients"),
     ScreenEntry("account", tr("Account"), "identification-badge", lazy("account:AccountScreen")),
+    ScreenEntry("services", tr("Services"), "handshake", lazy("services:ServicesScreen")),
+    ScreenEntry(
+        "service",
+        tr("Service"),
+        "handshake",
+        lazy("services:ServiceScreen"),
+        in_rail=False,
+        parent="services",
+    ),
     ScreenEntry("decoders", tr("Decoders"), "brackets-curly", lazy("decoders:DecodersScreen")),
     ScreenEntry(
         "memphis_station",
