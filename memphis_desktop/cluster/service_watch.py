@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 2.0
+SECOND_ROUND = 0.7  # sooner at first, so that there are rates
 SILENT_ROUNDS = 5  # after which an instance is no longer listed
 KEPT_SECONDS = 3600.0
 _MOST_SAMPLES = 400_000  # of all endpoints together
@@ -133,7 +134,8 @@ class ServiceWatch:
             self._tell()
             self._soon.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._soon.wait(), ROUND_SECONDS)
+                again = any(len(samples) > 1 for samples in self._samples.values())
+                await asyncio.wait_for(self._soon.wait(), ROUND_SECONDS if again else SECOND_ROUND)
 
     async def _round(self) -> None:
         answers = await self._ask(STATS)

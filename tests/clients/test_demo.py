@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -13,11 +14,12 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from memphis_desktop.demo import SampleTraffic, memphis, stations
+from memphis_desktop.demo import SampleTraffic, memphis, pricing, stations
 from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.stations.client import StationsClient
 from memphis_desktop.stations.service import StationsService
 from tests.conftest import Connect
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -69,6 +71,28 @@ async def test_removal_leaves_nothing_and_spares_what_is_not_ours(
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [info.config.name for info in await jetstream.streams_info()] == ["sample-mine"]
+
+
+async def test_the_sample_service_answers_and_ends_with_the_sample_data(
+    client: Client, jetstream: JetStreamContext, sample_traffic: SampleTraffic
+) -> None:
+    await until_sample_data(jetstream)
+
+    async def instances() -> int:
+        inbox = await client.subscribe(client.new_inbox())
+        await client.publish(f"$SRV.PING.{pricing.NAME}", b"", reply=inbox.subject)
+        found = 0
+        with contextlib.suppress(TimeoutError):
+            while not (await inbox.next_msg(timeout=1)).headers:  # a header says that nobody listens
+                found += 1
+        await inbox.unsubscribe()
+        return found
+
+    assert await eventually(instances, lambda count: count == pricing.INSTANCES)
+    quote = await client.request(f"{pricing.NAME}.quote", b'{"product": "atlas", "quantity": 2}')
+    assert json.loads(quote.data)["cents"] == 11_200
+    await stations.remove_sample_data(client)
+    assert await eventually(instances, lambda count: count == 0) == 0
 
 
 async def test_where_there_is_a_memphis_layer_it_has_a_sample_station(

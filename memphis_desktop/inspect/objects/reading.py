@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from memphis_desktop.inspect import words
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.files import WholeFile, not_written
 from memphis_desktop.inspect.last_values import last_values
@@ -184,8 +185,8 @@ async def read_chunks(reader: MessageReader, info: ObjectInfo) -> AsyncIterator[
             tr(
                 "{name} is not whole: its record tells of {wanted} bytes, and there are {found}.",
                 name=info.name,
-                wanted=f"{info.size:,}",
-                found=f"{size:,}",
+                wanted=words.integer(info.size),
+                found=words.integer(size),
             )
         )
 

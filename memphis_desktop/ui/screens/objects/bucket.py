@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSplitter, QVBoxL
 
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.inspect.objects import names
-from memphis_desktop.inspect.objects.model import ObjectInfo
+from memphis_desktop.inspect.objects.model import ObjectInfo, digest_bytes
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
@@ -77,7 +77,7 @@ def _state(info: ObjectInfo) -> object:
 def object_columns() -> list[Column]:
     """The columns of objects."""
     return [
-        Column("name", tr("Name"), _name, "icon", 200, sort_value=_order, stretch=True),
+        Column("name", tr("Name"), _name, "icon", 180, sort_value=_order, stretch=True),
         Column("size", tr("Size"), _of_info(lambda i: None if i.deleted or i.link else i.size), "bytes", 84),
         Column(
             "names",
@@ -95,8 +95,8 @@ def object_columns() -> list[Column]:
             "number",
             72,
         ),
-        Column("modified", tr("Changed"), _of_info(lambda i: i.modified_ns), "time", 104),
-        Column("state", tr("State"), _of_info(_state), "badge", 82),
+        Column("modified", tr("Changed"), _of_info(lambda i: i.modified_ns), "time", 96),
+        Column("state", tr("State"), _of_info(_state), "badge", 72),
         Column("link", tr("Leads to"), _text_of(_link_text), "mono", 150, visible=False),
         Column(
             "type",
@@ -125,7 +125,7 @@ def object_columns() -> list[Column]:
             visible=False,
         ),
         Column(
-            "description", tr("Description"), _text_of(lambda i: i.description), "text", 120, stretch=True
+            "description", tr("Description"), _text_of(lambda i: i.description), "text", 110, stretch=True
         ),
     ]
 
@@ -583,6 +583,11 @@ class ObjectBucketScreen(Screen):
         def do(coroutine: Coroutine[Any, Any, Any], description: str) -> None:
             self.context.run(coroutine, description)
 
+        def copy_digest(info: ObjectInfo) -> None:
+            digest = digest_bytes(info.digest)
+            QGuiApplication.clipboard().setText(digest.hex() if digest is not None else info.digest)
+            self.context.notify(tr("The SHA-256 is on the clipboard."), "good")
+
         def copy_name(info: ObjectInfo) -> None:
             QGuiApplication.clipboard().setText(info.name)
             self.context.notify(tr("The name is on the clipboard."), "good")
@@ -659,6 +664,14 @@ class ObjectBucketScreen(Screen):
                 "copy-simple",
                 "" if one is not None else tr("Select one object first."),
                 "copy_name",
+            ),
+            row(
+                tr("Copy SHA-256"),
+                "",
+                copy_digest,
+                "hash",
+                "" if one is not None and one.digest else tr("Select an object with content first."),
+                "copy_digest",
             ),
             Command(
                 tr("Delete"),

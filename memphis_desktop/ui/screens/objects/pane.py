@@ -73,8 +73,8 @@ class ObjectPane(QWidget):
         self.pairs = DataTable(
             [
                 Column("kind", tr("Kind"), lambda row: row[1], "text", 82),
-                Column("name", tr("Name"), lambda row: row[2], "mono", 130),
-                Column("value", tr("Value"), lambda row: row[3], "mono", 160, stretch=True),
+                Column("name", tr("Name"), lambda row: row[2], "mono", 110),
+                Column("value", tr("Value"), lambda row: row[3], "mono", 110, stretch=True),
             ],
             lambda row: row[0],
             "object_pairs",
@@ -151,7 +151,9 @@ class ObjectPane(QWidget):
             )
             facts.insert(0, (tr("Link to"), where))
         else:
-            size = tr("{size} ({bytes} bytes)", size=figures.bytes_size(info.size), bytes=f"{info.size:,}")
+            size = figures.bytes_size(info.size)
+            if info.size >= 1024:
+                size = tr("{size} ({bytes} bytes)", size=size, bytes=figures.integer(info.size))
             chunks = tr_count(
                 "{count} chunk", "{count} chunks", info.chunks, count=figures.integer(info.chunks)
             )

@@ -88,7 +88,7 @@ service.addEndpoint("hello", {{
 }});
 """
 
-PROGRAMS = {"Python": _PYTHON, "Go": _GO, "JavaScript": _JAVASCRIPT}
+PROGRAMS = {"Python": _PYTHON, "Go": _GO, "JavaScript": _JAVASCRIPT}  # untranslated: names of languages
 
 
 def program(language: str, url: str) -> str:
@@ -103,7 +103,7 @@ class ServiceCodeDialog(Dialog):
         super().__init__(parent, tr("A service of your own"), tr("Close"), width=720)
         self._url = without_secret(context.session.profile.urls[0])
         self.languages = Segments([(name, name) for name in PROGRAMS])
-        self.languages.set_choice("Python")
+        self.languages.set_choice("Python")  # untranslated: a name
         self.languages.chosen.connect(lambda _: self._show())
         self.code = CodeBlock(lines=0)
         self.code.setMinimumHeight(380)

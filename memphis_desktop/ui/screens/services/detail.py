@@ -9,7 +9,6 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
-    QSplitter,
     QStackedWidget,
     QTabBar,
     QVBoxLayout,
@@ -23,6 +22,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
+from memphis_desktop.ui.components.current_page import size_by_current
 from memphis_desktop.ui.components.data_table import DataTable
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -91,8 +91,7 @@ class ServiceScreen(Screen):
         self.tab_bar.setDrawBase(False)
         self.tab_bar.setAccessibleName(tr("Parts of the service"))
         self.stack = QStackedWidget()
-        above = QSplitter()
-        above.setChildrenCollapsible(False)
+        size_by_current(self.stack)
         for title, page in (
             (tr("Endpoints"), shows(panel(self.endpoints), SERVER)),
             (tr("Instances"), shows(panel(self.instances), SERVER)),
@@ -411,7 +410,7 @@ class ServiceScreen(Screen):
 
         def copy() -> None:
             if one is not None:
-                self._copy(f"nats service stats {self._name} {one.key}")
+                self._copy(f"nats service stats {self._name} {one.key}")  # untranslated: a command
 
         return [
             Command(tr("Show its JSON"), "", show, "brackets-curly", not missing, missing, name="show_json"),

@@ -170,7 +170,9 @@ class ServicesScreen(Screen):
 
         def copy() -> None:
             if one is not None:
-                QGuiApplication.clipboard().setText(f"nats service info {one.name}")
+                QGuiApplication.clipboard().setText(
+                    f"nats service info {one.name}"
+                )  # untranslated: a command
                 self.context.notify(tr("The command is on the clipboard."), "good")
 
         return [

@@ -277,7 +277,7 @@ def endpoint_columns() -> list[Column]:
     return [
         Column("name", tr("Endpoint"), lambda r: r.endpoint.name, "mono", 120),
         Column("subject", tr("Subject"), lambda r: r.endpoint.subject, "mono", 170, stretch=True),
-        Column("queue", tr("Queue group"), lambda r: r.endpoint.queue_group, "mono", 92),
+        Column("queue", tr("Queue group"), lambda r: r.endpoint.queue_group, "mono", 106),
         Column("instances", tr("Instances"), lambda r: len(r.of), "number", 80),
         *_figures(),
         Column("last_error", tr("Last error"), lambda r: r.last_error, "text", 130, stretch=True),
