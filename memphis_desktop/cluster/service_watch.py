@@ -19,6 +19,7 @@ from .failures import ClusterError, NotPermitted
 from .services import INFO, STATS, Answer, Answers, ServiceInstance, ask, instance_of
 
 if TYPE_CHECKING:
+    from .budget import PollBudget
     from .session import Session
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,9 @@ class ServiceWatch:
         more: Whether more answered than are taken.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, budget: PollBudget) -> None:
         self._session = session
+        self._budget = budget
         self.instances: dict[str, ServiceInstance] = {}
         self.problem = ""
         self.refused = False
@@ -149,10 +151,9 @@ class ServiceWatch:
 
     async def _ask(self, verb: str) -> Answers:
         """A question on the budget of the connection: when that is spent, it waits for its turn."""
-        budget = self._session.budget
-        if wait := budget.seconds_until(1):
+        if wait := self._budget.seconds_until(1):
             await asyncio.sleep(wait)
-        budget.spend()
+        self._budget.spend()
         return await ask(self._session, verb)
 
     def _take(self, answers: Answers, at: float) -> None:

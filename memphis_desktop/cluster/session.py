@@ -49,7 +49,6 @@ from .state import ClusterState
 if TYPE_CHECKING:
     from .account.reader import AccountReader
     from .clients.reader import ClientsReader
-    from .budget import PollBudget
     from .dead_letters.engine import DeadLetters
     from .dead_letters.later import LaterResends
     from .service_watch import ServiceWatch
@@ -241,15 +240,10 @@ class Session:
     def services(self) -> ServiceWatch:
         """The services that answer on this connection; they are asked while somebody uses the watch."""
         if self._services is None:
-            from .service_watch import ServiceWatch
+            from .service_watch import ServiceWatch  # here, since few look
 
-            self._services = ServiceWatch(self)
+            self._services = ServiceWatch(self, self._poller.budget)
         return self._services
-
-    @property
-    def budget(self) -> PollBudget:
-        """What may be asked a second, shared by all who ask again and again."""
-        return self._poller.budget
 
     async def close(self) -> None:
         """Stop polling and close the connection; what is known stays readable."""

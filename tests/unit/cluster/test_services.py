@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memphis_desktop.cluster.budget import PollBudget
 from memphis_desktop.cluster.service_watch import SILENT_ROUNDS, ServiceWatch
 from memphis_desktop.cluster.services import (
     Answer,
@@ -38,7 +39,7 @@ def stats(requests: int = 0, *, instance: str = "A", spent: int = 0, errors: int
 
 
 def watch() -> ServiceWatch:
-    return ServiceWatch(SimpleNamespace())  # type: ignore[arg-type]
+    return ServiceWatch(SimpleNamespace(), PollBudget(20))  # type: ignore[arg-type]
 
 
 def answers(*bodies: dict[str, Any]) -> Answers:

@@ -9,7 +9,6 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
-    QStackedWidget,
     QTabBar,
     QVBoxLayout,
     QWidget,
@@ -22,7 +21,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.code_block import CodeBlock
-from memphis_desktop.ui.components.current_page import size_by_current
+from memphis_desktop.ui.components.current_page import PageStack
 from memphis_desktop.ui.components.data_table import DataTable
 from memphis_desktop.ui.components.graph import Series, TimeSeriesGraph
 from memphis_desktop.ui.components.page_header import PageHeader
@@ -90,8 +89,7 @@ class ServiceScreen(Screen):
         self.tab_bar.setExpanding(False)
         self.tab_bar.setDrawBase(False)
         self.tab_bar.setAccessibleName(tr("Parts of the service"))
-        self.stack = QStackedWidget()
-        size_by_current(self.stack)
+        self.stack = PageStack()
         for title, page in (
             (tr("Endpoints"), shows(panel(self.endpoints), SERVER)),
             (tr("Instances"), shows(panel(self.instances), SERVER)),

@@ -170,9 +170,8 @@ class ServicesScreen(Screen):
 
         def copy() -> None:
             if one is not None:
-                QGuiApplication.clipboard().setText(
-                    f"nats service info {one.name}"
-                )  # untranslated: a command
+                text = f"nats service info {one.name}"  # untranslated: a command
+                QGuiApplication.clipboard().setText(text)
                 self.context.notify(tr("The command is on the clipboard."), "good")
 
         return [
