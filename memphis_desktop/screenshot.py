@@ -12,7 +12,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QAbstractItemModel, QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QDialog, QWidget
@@ -26,6 +28,7 @@ from memphis_desktop.cluster.model import (
     ClusterSnapshot,
     ConsumerSnapshot,
     StreamSnapshot,
+    is_machinery,
 )
 from memphis_desktop.cluster.profiles import ConnectionProfile, CredentialKind, Credentials, Environment
 from memphis_desktop.cluster.session import Session
@@ -79,10 +82,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A picture: its file name without the theme, and the place it shows."""
+    """A picture.
+
+    Attributes:
+        name: Of the file, without the theme.
+        route: The place it shows.
+        ready: Whether the screen shows what it is to show, where it begins with something else.
+    """
 
     name: str
     route: Route
+    ready: Callable[[Any], bool] | None = None
 
 
 def run(wanted: Wanted) -> int:
@@ -157,7 +167,13 @@ async def _draw_all(wanted: Wanted) -> None:
                 else:
                     await _go(window, profile, shot.route)
                     await _settled(window)
+                    await _until(partial(_is_ready, window, shot), SETTLE_SECONDS)
                     _save(window, window, path)
+
+
+def _is_ready(window: MainWindow, shot: Shot) -> bool:
+    screen = window.current_workspace().current_screen
+    return shot.ready is None or screen is None or shot.ready(screen)
 
 
 def _restrict(node: BrokerNode, profile: ConnectionProfile) -> ConnectionProfile:
@@ -268,7 +284,9 @@ async def _ready(window: MainWindow, history: float, *, traffic: bool) -> Cluste
     assert connection is not None
 
     def known() -> bool:
-        return connection.snapshot.complete and (bool(connection.snapshot.consumers) or not traffic)
+        groups = connection.snapshot.consumers
+        busy = any(not is_machinery(stream) for stream, _ in groups)
+        return connection.snapshot.complete and (busy or not traffic)
 
     await _until(known, SETTLE_SECONDS)
     first = connection.snapshot.taken_at_ns
@@ -335,7 +353,7 @@ def shots(snapshot: ClusterSnapshot) -> Iterator[Shot]:
     for tab in TABS:
         yield Shot(f"station-{tab.key}", station_route(busiest.name, tab.key))
     subject = str((busiest.config.get("subjects") or [">"])[0])
-    yield Shot("live-listening", Route("live", {"subject": subject}))
+    yield Shot("live-listening", Route("live", {"subject": subject}), lambda live: live.list.model.rows)
     yield Shot("messages", Route("messages", {"stream": busiest.name}))
     yield Shot(
         "message", Route("messages", {"stream": busiest.name, "sequence": str(busiest.first_sequence)})

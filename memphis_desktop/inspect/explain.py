@@ -12,7 +12,7 @@ from memphis_desktop.inspect import words
 from memphis_desktop.inspect.draft import matches
 from memphis_desktop.inspect.message import InspectedMessage, parse_time
 from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
-from memphis_desktop.language import tr, tr_count
+from memphis_desktop.language import tr, tr_count, tr_in
 
 
 class Fate(Enum):
@@ -152,14 +152,14 @@ def _start(
             findings.append(
                 Finding(
                     "warning",
-                    tr("Start"),
+                    tr_in("of a consumer", "Start"),
                     tr("{what}; this one is older, so perhaps it was left out", what=text),
                 )
             )
             return ""
     else:
         text = tr("it begins with the first message")
-    findings.append(Finding("bad" if problem else "good", tr("Start"), text))
+    findings.append(Finding("bad" if problem else "good", tr_in("of a consumer", "Start"), text))
     return problem
 
 

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QToolButton, 
 
 from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.code_colours import CodeColours
 from memphis_desktop.ui.theme import fonts
 from memphis_desktop.ui.theme.icons import icon
 
@@ -51,6 +52,8 @@ class CodeBlock(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 2, 2, 2)
         layout.addWidget(self.editor)
+        self._colours = CodeColours(self.editor.document())
+        theme.manager().follow(self, self._colours.restyle)
         self._button = QToolButton(self)
         self._button.setIcon(icon("copy", "muted"))
         self._button.setIconSize(QSize(16, 16))
@@ -58,6 +61,7 @@ class CodeBlock(QFrame):
         self._button.setAccessibleName(tr("Copy"))
         self._button.clicked.connect(self.copy)
         self._button.setVisible(copy)
+        self.editor.verticalScrollBar().rangeChanged.connect(self._place_button)
         if lines:
             self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.set_text(text)
@@ -81,8 +85,13 @@ class CodeBlock(QFrame):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The button stays at the upper right."""
         super().resizeEvent(event)
+        self._place_button()
+
+    def _place_button(self) -> None:
+        bar = self.editor.verticalScrollBar()
+        beside = bar.sizeHint().width() if bar.maximum() > 0 else 0
         self._button.adjustSize()
-        self._button.move(self.width() - self._button.width() - theme.SPACE_1, theme.SPACE_1)
+        self._button.move(self.width() - self._button.width() - theme.SPACE_1 - beside, theme.SPACE_1)
         self._button.raise_()
 
     def changeEvent(self, event: QEvent) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QAbstractSpinBox,
     QComboBox,
     QDialog,
@@ -101,10 +102,27 @@ class Dialog(QDialog):
     def showEvent(self, event: QShowEvent) -> None:
         """As tall as its text needs; the keyboard begins in the first field and comes to the buttons last."""
         super().showEvent(event)
+        if not self.testAttribute(Qt.WidgetAttribute.WA_Resized):
+            self._fit_text()
         make_room(self)
         self._fit_screen()
         if not event.spontaneous():
             self._order_focus()
+
+    def event(self, event: QEvent) -> bool:
+        """Grow with what is written into it meanwhile: a preview, the reason of a refusal."""
+        done = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest and self.isVisible():
+            make_room(self)
+            self._fit_screen()
+        return done
+
+    def _fit_text(self) -> None:
+        """Qt guesses the height of wrapped text before it knows the width, and guesses high."""
+        layout = self.layout()
+        if layout is not None and layout.hasHeightForWidth():
+            layout.activate()
+            self.resize(self.width(), layout.heightForWidth(self.width()))
 
     def _fit_screen(self) -> None:
         """No larger than the screen, which at a large scale is small."""
@@ -164,14 +182,17 @@ class ConfirmDialog(Dialog):
             self.body.addWidget(PlainLabel(text, wrap=True))
         self.field: QLineEdit | None = None
         if typed_name is not None:
-            self.body.addWidget(
+            typing = QVBoxLayout()
+            typing.setSpacing(theme.SPACE_1)
+            typing.addWidget(
                 PlainLabel(tr("Type {typed_name} to go on.", typed_name=typed_name), "caption", wrap=True)
             )
             self.field = QLineEdit()
             self.field.setAccessibleName(tr("Type {typed_name} to go on", typed_name=typed_name))
             self.field.setProperty("role", "mono")
             self.field.textChanged.connect(lambda typed: self.verb_button.setEnabled(typed == typed_name))
-            self.body.addWidget(self.field)
+            typing.addWidget(self.field)
+            self.body.addLayout(typing)
             self.verb_button.setEnabled(False)
             self.field.setFocus()
         if command:
@@ -281,9 +302,16 @@ class FormDialog(Dialog):
 
     def _make_room_for_fields(self) -> None:
         most = min(_FORM_HEIGHT, self.screen().availableGeometry().height() - _BESIDE_FORM)
-        self._area.setMinimumHeight(max(120, min(self.form.sizeHint().height() + 8, most)))
+        width = max(self.width(), self.minimumWidth()) - 2 * theme.SPACE_5
+        form = self.form
+        needed = form.heightForWidth(width) if form.hasHeightForWidth() else form.sizeHint().height()
+        height = min(needed + theme.SPACE_2, most)
+        self._area.setMinimumHeight(height)
         self.adjustSize()
-        self._area.setMinimumHeight(120)  # the user may make it smaller again
+        layout = self.layout()
+        if layout is not None and layout.hasHeightForWidth():
+            self.resize(self.width(), layout.minimumHeightForWidth(self.width()))
+        self._area.setMinimumHeight(min(120, height))  # the user may make it smaller again
 
 
 def form_layout() -> QFormLayout:
@@ -303,6 +331,8 @@ def add_form_row(
 ) -> None:
     """A labelled field, its help and what else stands below it, and its accessible name."""
     pad_numbers(field)
+    if isinstance(field, QAbstractButton):
+        field.setMinimumHeight(theme.manager().density.control)  # on one line with its name
     name = QLabel(label)
     name.setProperty("role", "muted")
     name.setFixedHeight(theme.manager().density.control)

@@ -16,6 +16,7 @@ from memphis_desktop.ui.screen import Action
 from memphis_desktop.ui.theme.icons import icon
 
 _ICON_SIZE = 40
+_NARROWEST, _WIDEST = 260, 440  # pixels of the sentence
 _LEAST_WITH_PICTURE = 230  # pixels of height, where several buttons are offered
 
 
@@ -34,8 +35,8 @@ class EmptyState(QWidget):
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._sentence = PlainLabel(role="muted", wrap=True)
         self._sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._sentence.setMaximumWidth(440)
-        self._sentence.setMinimumWidth(260)
+        self._sentence.setMaximumWidth(_WIDEST)
+        self._sentence.setMinimumWidth(_NARROWEST)
         self._button = QPushButton()
         self._button.clicked.connect(self._act)
         self._further: list[QPushButton] = []
@@ -65,6 +66,7 @@ class EmptyState(QWidget):
         """Other words, and what there is to do: `button` first, `others` in a line below it."""
         self._icon_name = icon_name
         self._sentence.setText(sentence)
+        self._sentence.setMaximumWidth(balanced_width(self._sentence))
         self._action = button
         self._button.setVisible(button is not None)
         if button is not None:
@@ -115,6 +117,21 @@ class EmptyState(QWidget):
     def _act(self) -> None:
         if self._action is not None:
             self._action[1]()
+
+
+def balanced_width(label: QLabel) -> int:
+    """The least width in which a sentence takes no more lines than it must: none has a last word alone."""
+    metrics = label.fontMetrics()
+
+    def height(width: int) -> int:
+        return metrics.boundingRect(0, 0, width, 10_000, Qt.TextFlag.TextWordWrap, label.text()).height()
+
+    low, high = _NARROWEST, _WIDEST
+    needed = height(high)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if height(middle) <= needed else (middle + 1, high)
+    return min(_WIDEST, high + theme.SPACE_2)
 
 
 class SkeletonRows(QWidget):

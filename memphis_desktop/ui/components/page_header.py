@@ -44,6 +44,8 @@ class PageHeader(QWidget):
         self._crumb_row.hide()
         self.title_label = PlainLabel(title, "title", elide=Qt.TextElideMode.ElideMiddle)
         self.title_label.setMinimumWidth(_TITLE_WIDTH)
+        # As tall as the buttons beside it, so that titles stand at one height where there are none.
+        self.title_label.setMinimumHeight(theme.manager().density.control)
         self.subtitle_label = PlainLabel("", "muted", elide=Qt.TextElideMode.ElideRight)
         self.subtitle_label.hide()
         self._after_title = QHBoxLayout()
@@ -95,6 +97,7 @@ class PageHeader(QWidget):
         for index, (text, route) in enumerate(above):
             if index:
                 self._crumbs.addWidget(PlainLabel("‹" if right_to_left() else "›", "caption"))
+                self._crumbs.addSpacing(theme.SPACE_1)  # what the button's margin takes away
             crumb = QPushButton(text.replace("&", "&&"))
             crumb.setProperty("kind", "crumb")
             crumb.setEnabled(route is not None)

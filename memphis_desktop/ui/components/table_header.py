@@ -28,7 +28,8 @@ def first_width(column: Column) -> int:
     width = column.width
     if language.current() != language.ENGLISH:  # the English titles were written for these
         metrics = QFontMetrics(fonts.interface(theme.SIZE_CAPTION, fonts.MEDIUM))
-        width = max(width, metrics.horizontalAdvance(column.title) + 2 * _PAD + 1)
+        arrow = _CARET + 3 if column.kind == "time" else 0  # lists are often sorted by time
+        width = max(width, metrics.horizontalAdvance(column.title) + 2 * _PAD + 1 + arrow)
     samples = column.samples
     if column.kind == "time":
         now = time.time_ns()

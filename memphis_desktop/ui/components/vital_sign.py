@@ -33,6 +33,8 @@ class VitalSign(QFrame):
         self._figure = _Figure()
         self._change = PlainLabel("", "caption")
         self._change.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        # A sign from another font, as an arrow may be, makes no tile taller than those beside it.
+        self._change.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         self._line = Sparkline(token)
         self._line.setVisible(not beside)  # beside the figure it takes room only once there is a course
         self._beside = beside

@@ -20,7 +20,7 @@ from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.files import FORMATS, SUFFIXES, Exporter, FileProblem, FileProgress
 from memphis_desktop.inspect.message import InspectedMessage
-from memphis_desktop.language import tr, tr_count
+from memphis_desktop.language import tr, tr_count, tr_in
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
@@ -68,7 +68,7 @@ class MessageExportDialog(Dialog):
         row.setSpacing(theme.SPACE_2)
         row.addWidget(self.path_field, 1)
         row.addWidget(choose)
-        add_form_row(self.form, tr("Form"), self.form_box, help_text)
+        add_form_row(self.form, tr_in("of a file", "Form"), self.form_box, help_text)
         add_form_row(self.form, tr("File"), line)
         self.body.addLayout(self.form)
         self.body.addWidget(self.bar)

@@ -151,8 +151,8 @@ class OverviewScreen(Screen):
         self.attention = Attention(self.context, self.health)
         middle = Beside((self.graph, 11), (shows(self.attention, "streams", "consumers"), 9))
         lower = Beside(
-            (shows(panel(self.lags, title=tr("Furthest behind")), "consumers"), 13),
-            (shows(panel(self.busy, title=tr("Busiest stations")), "streams"), 7),
+            (shows(panel(self.lags, title=tr("Furthest behind"), tabular=True), "consumers"), 13),
+            (shows(panel(self.busy, title=tr("Busiest stations"), tabular=True), "streams"), 7),
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*PAGE_MARGINS)

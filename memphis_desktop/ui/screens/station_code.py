@@ -162,6 +162,7 @@ class StationCode(QWidget):
             self.note.setText(tr("Put the password in its place."))
         else:
             self.note.setText(tr("Put the token in its place.") if target.token else "")
+        self.note.setVisible(bool(target.user or target.token))
 
     def _program(self, target: CodeTarget) -> str:
         what = self.directions.choice()

@@ -10,7 +10,7 @@ from typing import Any
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QTabWidget, QWidget
 
 from memphis_desktop.cluster.actions.action import SERVERS_OWN
-from memphis_desktop.cluster.model import StreamSnapshot
+from memphis_desktop.cluster.model import StreamSnapshot, is_machinery
 from memphis_desktop.cluster.profiles import ProfileError
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
@@ -134,9 +134,10 @@ class CompareDialog(Dialog):
 
 
 def _others(context: ScreenContext, left: StreamSnapshot) -> list[tuple[str, StreamSnapshot]]:
-    """Every other station: of this connection first, then of the other open ones."""
+    """Every other station: of this connection first, its buckets last; then of the other open ones."""
     own = context.session.snapshot.streams
-    found = [(name, stream) for name, stream in sorted(own.items()) if name != left.name]
+    names = sorted((name for name in own if name != left.name), key=lambda name: (is_machinery(name), name))
+    found = [(name, own[name]) for name in names]
     try:
         profiles = context.shell.profiles.load()
     except ProfileError:

@@ -197,8 +197,11 @@ def limit_share(used: float, limit: object) -> float | None:
     return used / limit if isinstance(limit, (int, float)) and limit > 0 else None
 
 
-def panel(*widgets: QWidget, title: str = "", margins: int = 0) -> QFrame:
-    """A surface with an optional title and widgets below each other."""
+def panel(*widgets: QWidget, title: str = "", margins: int = 0, tabular: bool = False) -> QFrame:
+    """A surface with an optional title and widgets below each other.
+
+    With `tabular` the title begins where the first column of a table does.
+    """
     frame = QFrame()
     frame.setProperty("panel", "surface")
     layout = QVBoxLayout(frame)
@@ -206,7 +209,8 @@ def panel(*widgets: QWidget, title: str = "", margins: int = 0) -> QFrame:
     layout.setSpacing(0)
     if title:
         label = PlainLabel(title, "strong")
-        label.setContentsMargins(theme.SPACE_4 - margins, theme.SPACE_3, theme.SPACE_4, theme.SPACE_2)
+        left = theme.SPACE_2 if tabular else theme.SPACE_4 - margins
+        label.setContentsMargins(left, theme.SPACE_3, theme.SPACE_4, theme.SPACE_2)
         layout.addWidget(label)
     for widget in widgets:
         layout.addWidget(widget)

@@ -177,6 +177,7 @@ def _choices(t: Theme) -> str:
     tick = glyph("tick", t.on_accent)
     return f"""
 QCheckBox, QRadioButton {{ spacing: 8px; background: transparent; border: {t.line_width}px solid transparent; border-radius: 4px; padding: 2px; }}
+QCheckBox[bare="true"] {{ spacing: 0; padding: 0; }}
 QCheckBox[role="bad"] {{ color: {t.bad}; }}
 QCheckBox:focus, QRadioButton:focus {{ border-color: {t.accent}; }}
 QCheckBox:disabled, QRadioButton:disabled {{ color: {t.faint}; }}
@@ -188,6 +189,9 @@ QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{ background
 QCheckBox::indicator:indeterminate {{ background: {t.accent}; border-color: {t.accent}; image: url("{glyph("dash", t.on_accent)}"); }}
 QRadioButton::indicator:checked {{ background: {t.accent}; border-color: {t.accent}; image: url("{glyph("dot", t.on_accent)}"); }}
 QCheckBox::indicator:disabled, QRadioButton::indicator:disabled {{ border-color: {t.line}; background: transparent; }}
+QAbstractItemView::indicator {{ width: 14px; height: 14px; border: {t.line_width}px solid {t.faint}; border-radius: 4px;
+    background: {t.sunken}; }}
+QAbstractItemView::indicator:checked {{ background: {t.accent}; border-color: {t.accent}; image: url("{tick}"); }}
 QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {t.line}; }}
 QSlider::sub-page:horizontal {{ background: {t.accent}; border-radius: 2px; }}
 QSlider::handle:horizontal {{ width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; background: {t.accent};
@@ -242,6 +246,7 @@ QFrame[panel="segments"] {{ background: {t.sunken}; border: {t.line_width}px sol
 QScrollArea {{ background: transparent; border: none; }}
 QScrollArea > QWidget > QWidget#scrolled {{ background: transparent; }}
 QTabWidget::pane {{ border: none; border-top: {t.line_width}px solid {t.line}; }}
+QTabWidget[kind="spaced"]::pane {{ border: none; padding-top: 12px; }}
 QTabBar {{ background: transparent; qproperty-drawBase: 0; }}
 QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 8px 12px; border: none;
     border-bottom: 2px solid transparent; font-weight: 500; }}

@@ -330,7 +330,7 @@ def _panel(title: str, table: QWidget) -> QFrame:
     layout.setContentsMargins(1, theme.SPACE_3, 1, 1)
     layout.setSpacing(theme.SPACE_2)
     heading = PlainLabel(title, "section")
-    heading.setContentsMargins(theme.SPACE_4, 0, 0, 0)
+    heading.setContentsMargins(theme.SPACE_2, 0, 0, 0)  # as the first column
     layout.addWidget(heading)
     layout.addWidget(table, 1)
     return panel

@@ -145,8 +145,8 @@ class GroupDetail(QWidget):
         layout.addWidget(frame)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_4)
-        row.addWidget(panel(self.members, title=tr("Members")), 3)
-        row.addWidget(panel(self.events, title=tr("Elections and losses")), 2)
+        row.addWidget(panel(self.members, title=tr("Members"), tabular=True), 3)
+        row.addWidget(panel(self.events, title=tr("Elections and losses"), tabular=True), 2)
         layout.addLayout(row, 1)
 
     # News

@@ -63,6 +63,7 @@ class HeaderGrid(QTableWidget):
         self.setHorizontalHeaderLabels([tr("Header"), tr("Value")])
         self.setAccessibleName(tr("Headers"))
         self.setProperty("framed", "true")
+        self.setStyleSheet("QTableWidget::item { padding: 0 6px; }")  # in line with the titles
         self.verticalHeader().hide()
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.verticalHeader().setDefaultSectionSize(theme.manager().density.row)

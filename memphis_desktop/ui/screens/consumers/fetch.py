@@ -20,7 +20,7 @@ from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.data_table import Column, DataTable
-from memphis_desktop.ui.components.dialogs import Dialog
+from memphis_desktop.ui.components.dialogs import Dialog, pad_numbers
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import Command, ScreenContext
 from memphis_desktop.ui.screens.field_values import FieldError, parse_duration
@@ -73,6 +73,7 @@ class FetchDialog(Dialog):
         self.count.setRange(1, MAX_BATCH)
         self.count.setValue(10)
         self.count.setAccessibleName(tr("Number of messages"))
+        pad_numbers(self.count)
         self.fetch_button = QPushButton(tr("Fetch"))
         self.fetch_button.clicked.connect(self.fetch)
         self.status = PlainLabel("", "caption")

@@ -29,7 +29,15 @@ def letters_table(
 ) -> DataTable:
     """A table of dead letters, the latest first."""
     columns = [
-        Column("reason", tr("Reason"), _reason, "badge", 112, tr("Why it was given up")),
+        Column(
+            "reason",
+            tr("Reason"),
+            _reason,
+            "badge",
+            112,
+            tr("Why it was given up"),
+            samples=(tr("unacknowledged"),),
+        ),
         Column(
             "failed", tr("Failed"), lambda r: r.failed_ns, "time", 80, tr("When it failed, the last time")
         ),
@@ -49,6 +57,7 @@ def letters_table(
             "dot",
             84,
             tr("Whether the message is still to be had"),
+            samples=(tr("kept") + "\u2003\u2003",),
             sort_value=lambda r: r.original.presence.value,
         ),
         Column(

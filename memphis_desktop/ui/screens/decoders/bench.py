@@ -57,6 +57,7 @@ class Bench(QFrame):
         self.try_button = QPushButton(tr("Decode"))
         self.try_button.clicked.connect(self.run)
         self.note = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
+        self.note.hide()
         self.output = TextView(tr("Decoded"))
         self.output.editor.setPlaceholderText(tr("What it holds"))
         self.message_button = QPushButton(tr("From a message"))
@@ -137,13 +138,13 @@ class Bench(QFrame):
             else:
                 data = text.encode("utf-8", "surrogateescape")
         except ValueError as error:
-            self.note.setText(str(error))
+            self._say(str(error))
             self.note.setRole("bad")
             return
         choice = chosen(self.decoder_box)
         slow = choice is not None and current_decoders().is_slow(choice[0])
         if slow or len(data) > INLINE_LIMIT:
-            self.note.setText(tr("Decoding"))
+            self._say(tr("Decoding"))
             self._task = asyncio.get_running_loop().create_task(self._run_beside(data, choice))
         else:
             self._show(decode_as(data, choice))
@@ -153,10 +154,14 @@ class Bench(QFrame):
         if isValid(self):
             self._show(decoded)
 
+    def _say(self, text: str) -> None:
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
+
     def _show(self, decoded: Decoded) -> None:
         self.note.setRole("caption")
         steps = [f"{step.name} {figures.bytes_size(step.input_size)}" for step in decoded.steps]
-        self.note.setText("  →  ".join(steps) or tr("Empty"))
+        self._say("  →  ".join(steps) or tr("Empty"))
         lines = []
         if decoded.has_value:
             lines.append(exact_json.write(decoded.value))

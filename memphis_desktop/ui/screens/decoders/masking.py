@@ -83,7 +83,7 @@ class MaskDialog(FormDialog):
     """What is hidden, and in which messages."""
 
     def __init__(self, parent: QWidget | None, rule: MaskRule | None = None) -> None:
-        super().__init__(parent, tr("Hide values"), tr("Save mask"), width=520)
+        super().__init__(parent, tr("Hide values"), tr("Save mask"), width=640)
         rule = rule or MaskRule("path", "")
         self.kind_box = QComboBox()
         for kind, title in KINDS.items():

@@ -95,6 +95,7 @@ class CodeView(QWidget):
                 tr("REST needs its gateway: Home, Other clients of the local broker, or --rest_port.")
             )
         self.note.setText(" ".join(notes))
+        self.note.setVisible(bool(notes))
 
 
 class CodeDialog(Dialog):

@@ -239,6 +239,7 @@ class AttachDialog(Dialog):
         self.list = QListWidget()
         self.list.setAccessibleName(tr("Stations"))
         self.list.setMinimumHeight(220)
+        self.list.setProperty("framed", "true")
         for station in link.view.all_stations():
             text = station.name
             if station.schema is not None and station.schema.name != schema.name:

@@ -340,7 +340,7 @@ class _Details(QFrame):
 
     def _state(self, version: SchemaVersion) -> Any:
         active = self._schema is not None and version.number == self._schema.active_version
-        return ("active", "good") if active else None
+        return (tr("active"), "good") if active else None
 
     def _update_state(self, station: Any) -> Any:
         if self._schema is None or station.schema.version == self._schema.active_version:

@@ -82,6 +82,7 @@ class MemphisStationScreen(MemphisScreen):
         self.code = CodeView(self._address(), "")
         self.tabs = PageTabs()
         self.tabs.setDocumentMode(True)
+        self.tabs.setProperty("kind", "spaced")
         for widget, title in (
             (panel(self.partitions), tr("Partitions")),
             (panel(self.producers), tr("Producers")),
@@ -199,7 +200,8 @@ class MemphisStationScreen(MemphisScreen):
         self.partitions.set_state("ready" if streams else "loading")
         total = sum(stream.messages for stream in streams)
         self.signs["messages"].set_value(figures.integer(total))
-        self.signs["in"].set_value(figures.rate(sum(stream.in_messages_rate or 0.0 for stream in streams)))
+        number, unit = figures.compact_parts(sum(stream.in_messages_rate or 0.0 for stream in streams))
+        self.signs["in"].set_value(number, f"{unit}/s")
 
     def _address(self) -> Address:
         profile = self.context.session.profile

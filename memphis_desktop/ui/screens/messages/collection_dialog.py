@@ -21,6 +21,7 @@ from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
+from memphis_desktop.ui.screens.station_parts import panel
 
 KEY = "messages/collection"
 
@@ -123,8 +124,8 @@ class CollectionDialog(QDialog):
         )
         self.remove_button = self._button(tr("Remove"), tr("Put the selection away"), self.remove)
         lists = QHBoxLayout()
-        lists.addWidget(self.table, 3)
-        lists.addWidget(self.detail, 2)
+        lists.addWidget(panel(self.table), 3)
+        lists.addWidget(panel(self.detail), 2)
         foot = QHBoxLayout()
         foot.addStretch()
         for button in (self.remove_button, self.export_button, self.compare_button):

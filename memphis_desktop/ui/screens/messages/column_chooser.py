@@ -51,7 +51,7 @@ class ColumnChooser(QObject):
 
     def add(self, source: str = "") -> FormDialog:
         """Ask for a JSON path or header and show it as a column."""
-        dialog = FormDialog(self._browser.window(), tr("Add a column"), tr("Add column"), width=440)
+        dialog = FormDialog(self._browser.window(), tr("Add a column"), tr("Add column"), width=560)
         field = QLineEdit(source)
         field.setProperty("role", "mono")
         field.setPlaceholderText(tr("$.customer.id, $.items[0].sku or header:Content-Type"))

@@ -29,8 +29,14 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.json_tree import preview
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screens.decoders.store import current_decoders
+from memphis_desktop.ui.screens.station_parts import panel
 from memphis_desktop.ui.shell import first_steps
 
+_WORDS = {
+    ChangeKind.CHANGED: tr("changed"),
+    ChangeKind.ADDED: tr("only right"),
+    ChangeKind.REMOVED: tr("only left"),
+}
 _DOTS = {ChangeKind.CHANGED: "warning", ChangeKind.ADDED: "good", ChangeKind.REMOVED: "bad"}
 
 
@@ -81,7 +87,7 @@ class CompareDialog(QDialog):
                 Column(
                     "kind",
                     tr("Difference"),
-                    lambda row: (_DOTS[row.kind], row.kind.value),
+                    lambda row: (_DOTS[row.kind], _WORDS[row.kind]),
                     kind="dot",
                     width=120,
                 ),
@@ -122,7 +128,7 @@ class CompareDialog(QDialog):
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_3)
         layout.setSpacing(theme.SPACE_3)
         layout.addLayout(head)
-        layout.addWidget(self._tables, 1)
+        layout.addWidget(panel(self._tables), 1)
         layout.addWidget(self.summary)
         self.refresh()
 
@@ -249,7 +255,7 @@ def _side(change: Change, absent: ChangeKind, value: Any) -> str:
 
 def _line_state(row: tuple[int, LinePair]) -> tuple[str, str]:
     kind = row[1].kind
-    return (_DOTS[kind], kind.value) if kind is not None else ("muted", "same")
+    return (_DOTS[kind], _WORDS[kind]) if kind is not None else ("muted", tr("same"))
 
 
 def _name(message: InspectedMessage) -> str:

@@ -19,7 +19,7 @@ from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import ScreenContext
-from memphis_desktop.ui.screens.station_parts import consumer_route
+from memphis_desktop.ui.screens.station_parts import consumer_route, panel
 
 MAX_CONSUMERS = 500
 _DOTS = {
@@ -76,7 +76,7 @@ class ExplainDialog(QDialog):
         right_layout = QVBoxLayout(right)
         right_layout.setContentsMargins(theme.SPACE_3, 0, 0, 0)
         right_layout.addWidget(self.sentence)
-        right_layout.addWidget(self.findings, 1)
+        right_layout.addWidget(panel(self.findings), 1)
         foot = QHBoxLayout()
         foot.addStretch()
         foot.addWidget(self.open_button)
@@ -85,7 +85,7 @@ class ExplainDialog(QDialog):
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_3)
         layout.setSpacing(theme.SPACE_3)
         layout.addWidget(self.title)
-        layout.addWidget(SplitView(self.consumers, right, "explain", share=0.55), 1)
+        layout.addWidget(SplitView(panel(self.consumers), right, "explain", share=0.55), 1)
         self.consumers.current_changed.connect(self._show)
         self.consumers.set_state("loading")
         self._show(None)

@@ -14,6 +14,7 @@ from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screens.decoders.store import mask
+from memphis_desktop.ui.screens.station_parts import panel
 
 
 class DryRunDialog(QDialog):
@@ -77,7 +78,7 @@ class DryRunDialog(QDialog):
         layout.setContentsMargins(theme.SPACE_4, theme.SPACE_4, theme.SPACE_4, theme.SPACE_4)
         layout.setSpacing(theme.SPACE_3)
         layout.addWidget(PlainLabel(text, "muted", wrap=True))
-        layout.addWidget(self.table, 1)
+        layout.addWidget(panel(self.table), 1)
         layout.addWidget(self.problem)
 
     def _show_problem(self, row: Rehearsed | None) -> None:

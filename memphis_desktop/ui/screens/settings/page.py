@@ -65,6 +65,7 @@ class Section(QFrame):
     def add_check(self, title: str, key: str, default: bool, help_text: str = "") -> QCheckBox:
         """A setting that is on or off; what is the default is not written down."""
         box = QCheckBox()
+        box.setProperty("bare", True)
         box.toggled.connect(lambda on: self.store.set(key, None if on == default else on))
         self.show_with(key, box, lambda: box.setChecked(bool(self.store.get(key, default))))
         self.add_row(title, box, help_text)

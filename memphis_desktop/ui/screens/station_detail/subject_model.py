@@ -11,7 +11,9 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelInde
 
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.labels import plain_tooltip
+from memphis_desktop.ui.theme import fonts
 
 Index = QModelIndex | QPersistentModelIndex
 COLUMNS = (
@@ -232,6 +234,8 @@ class SubjectModel(QAbstractItemModel):
         node = self.node(index)
         if role == Qt.ItemDataRole.DisplayRole:
             return _cell(node, index.column(), self.root.messages)
+        if role == Qt.ItemDataRole.FontRole and index.column() == 0:
+            return fonts.monospace(theme.SIZE_CAPTION)
         if role == Qt.ItemDataRole.ToolTipRole and index.column() == _LAST_STORED and node.last_ns:
             return figures.timestamp(node.last_ns, self.zone)
         if role == Qt.ItemDataRole.ToolTipRole and index.column() == 0:

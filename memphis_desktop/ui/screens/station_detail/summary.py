@@ -124,7 +124,7 @@ class SummaryTab(StationTab):
         side = QVBoxLayout()
         side.setSpacing(theme.SPACE_4)
         side.addWidget(shows(panel(facts, title=tr("Limits and state")), "streams"))
-        side.addWidget(shows(panel(self.subjects, title=tr("Top subjects")), "streams"), 1)
+        side.addWidget(shows(panel(self.subjects, title=tr("Top subjects"), tabular=True), "streams"), 1)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_4)
         self.left = PageStack()
