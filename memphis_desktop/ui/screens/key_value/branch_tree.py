@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHeaderView, QTreeView, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.key_value.keys import MAX_BRANCHES, Branches, KeyReader
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_in
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.labels import PlainLabel, plain_tooltip
 from memphis_desktop.ui.screen import ScreenContext
@@ -65,7 +65,7 @@ class BranchTree(QWidget):
         self.setMinimumWidth(150)
 
     def _name_columns(self) -> None:
-        self.model.setHorizontalHeaderLabels([tr("Branch"), tr("Keys")])
+        self.model.setHorizontalHeaderLabels([tr("Branch"), tr_in("of a bucket", "Keys")])
         header = self.tree.header()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)

@@ -14,7 +14,7 @@ from memphis_desktop.inspect.key_value.bucket import Bucket, bucket_config
 from memphis_desktop.inspect.key_value.entry import Entry
 from memphis_desktop.inspect.key_value.keys import KeyReader
 from memphis_desktop.inspect.key_value.names import stream_name
-from memphis_desktop.language import tr, tr_count
+from memphis_desktop.language import tr, tr_count, tr_in
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
@@ -33,7 +33,7 @@ from memphis_desktop.ui.shell.tasks import finish_soon
 from memphis_desktop.ui.theme.icons import icon
 
 TABS = (
-    ("keys", tr("Keys")),
+    ("keys", tr_in("of a bucket", "Keys")),
     ("watch", tr("Watch")),
     ("changes", tr("What changed")),
     ("configuration", tr("Configuration")),

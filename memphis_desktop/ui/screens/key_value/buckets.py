@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from memphis_desktop.cluster.model import ClusterSnapshot, StreamSnapshot
 from memphis_desktop.inspect.key_value.bucket import Bucket
 from memphis_desktop.inspect.key_value.names import bucket_name, is_bucket
-from memphis_desktop.language import tr, tr_count
+from memphis_desktop.language import tr, tr_count, tr_in
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
@@ -190,7 +190,7 @@ def bucket_columns() -> list[Column]:
         Column("name", tr("Bucket"), lambda s: bucket_name(s.name), "mono", 130, stretch=True),
         Column(
             "keys",
-            tr("Keys"),
+            tr_in("of a bucket", "Keys"),
             known(lambda s: s.subject_count),
             "number",
             64,

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QComboBox, QDateTimeEdit, QHBoxLayout, QPushButton
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.key_value.changes import MAX_KEYS, ChangeReport, KeyChange, Kind, changes_since
 from memphis_desktop.inspect.key_value.keys import KeyReader
-from memphis_desktop.language import tr, tr_count
+from memphis_desktop.language import tr, tr_count, tr_in
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
@@ -71,7 +71,7 @@ class ChangesView(QWidget):
         self.notice.hide()
         self.table = DataTable(
             [
-                Column("kind", tr("Change"), lambda c: (KIND_TOKENS[c.kind], c.kind.text), "dot", 130),
+                Column("kind", tr_in("noun", "Change"), _kind, "dot", 156),
                 Column("key", tr("Key"), lambda c: c.key, "mono", 240, stretch=True),
                 Column("before", tr("Revision then"), lambda c: c.before or None, "number", 100),
                 Column("after", tr("Revision now"), lambda c: c.after, "number", 100),
@@ -233,3 +233,7 @@ class ChangesView(QWidget):
             self._context.notify(tr("One of the two revisions is not kept any more."), "warning")
             return
         CompareDialog(self.window(), mask(before.message), mask(after.message)).open()
+
+
+def _kind(change: KeyChange) -> tuple[str, str]:
+    return KIND_TOKENS[change.kind], change.kind.text

@@ -115,6 +115,8 @@ class KeyPane(QWidget):
             self.entry = None
             self.edit_button.setEnabled(False)
             self.history.loading()
+            if self.parts.choice() == "history":
+                self.stack.setCurrentWidget(self.history)
         self._soon.start()
 
     def show_part(self, part: str) -> None:

@@ -64,6 +64,7 @@ class KeysView(QWidget):
         self._read_at = float("-inf")
         self._wanted_key = ""
         self._active = False
+        self._branches_due = False
         self.within = ""
         self._build(edit, restore, row_commands)
         self._connect()
@@ -152,7 +153,7 @@ class KeysView(QWidget):
         self._keys = keys
         self.branches.set_reader(lambda: self._keys, self.separators)
         if keys is not None:
-            self.branches.read()
+            self._branches_due = True  # after the list: each lets the server sort all names
             self.read()
 
     async def shut_down(self) -> None:
@@ -222,7 +223,7 @@ class KeysView(QWidget):
     def read_again(self) -> None:
         """Read names and branches anew."""
         if self._keys is not None:
-            self.branches.read()
+            self._branches_due = True
             self.read()
             self.pane.read()
 
@@ -267,6 +268,9 @@ class KeysView(QWidget):
         self._reading = None
         if self._wanted_key:
             self.select(self._wanted_key)
+        if self._branches_due:
+            self._branches_due = False
+            self.branches.read()
 
     async def _page(self, keys: KeyReader, pager: KeyPager, count: int) -> dict[str, KeyRow]:
         """Read the next keys with their values."""
