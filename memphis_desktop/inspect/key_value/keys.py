@@ -259,8 +259,8 @@ class KeyPager:
                 continue
             part = self._left[self._at : self._at + count - len(keys)]
             self._at += len(part)
+            self.found += len(part)
             keys += part
-        self.found += len(keys)
         return keys
 
     async def _next(self) -> None:

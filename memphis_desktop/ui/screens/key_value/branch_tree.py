@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal
@@ -19,6 +20,8 @@ from memphis_desktop.ui.screen import ScreenContext
 _BEGIN = Qt.ItemDataRole.UserRole  # how the keys of a branch begin
 _READ = Qt.ItemDataRole.UserRole + 1  # whether what is below was read
 Index = QModelIndex | QPersistentModelIndex
+SHOWN_WHILE_READING = 1_000  # branches; of more, all are shown at the end
+_SHOW_SECONDS = 0.7
 
 
 class _Model(QStandardItemModel):
@@ -62,7 +65,7 @@ class BranchTree(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.tree, 1)
         layout.addWidget(self.notice)
-        self.setMinimumWidth(150)
+        self.setMinimumWidth(110)
 
     def _name_columns(self) -> None:
         self.model.setHorizontalHeaderLabels([tr("Branch"), tr_in("of a bucket", "Keys")])
@@ -155,9 +158,13 @@ class BranchTree(QWidget):
 
     async def _read(self, reader: KeyReader, begin: str) -> None:
         last: Branches | None = None
+        shown = time.monotonic()
         try:
             async for branches in reader.branches(begin, self._separators):
                 last = branches
+                if len(branches.keys) <= SHOWN_WHILE_READING and time.monotonic() - shown > _SHOW_SECONDS:
+                    shown = time.monotonic()
+                    await self._show(begin, branches, whole=False)
                 if not begin and branches.read < branches.total:
                     self._tell(
                         tr(
@@ -182,8 +189,8 @@ class BranchTree(QWidget):
         self.notice.setText(text)
         self.notice.setVisible(bool(text))
 
-    async def _show(self, begin: str, branches: Branches) -> None:
-        """Merge what was read into what is shown."""
+    async def _show(self, begin: str, branches: Branches, *, whole: bool = True) -> None:
+        """Merge what was read into what is shown; branches go only when the reading is ``whole``."""
         if self.root() is None:
             self._add_root(branches.total)
         item = self._find(begin)
@@ -193,10 +200,13 @@ class BranchTree(QWidget):
             self.model.item(0, 1).setText(figures.integer(branches.total))
         item.setData(True, _READ)
         names = sorted(branches.keys)
+        if not whole:
+            known_now = {str(item.child(row).data(_BEGIN)) for row in range(item.rowCount())}
+            names = sorted(known_now | set(names))
         known = [str(item.child(row).data(_BEGIN)) for row in range(item.rowCount())]
         if known != names:
             for name in known[::-1]:
-                if name not in branches.keys:
+                if whole and name not in branches.keys:
                     item.removeRow(known.index(name))
             for number, name in enumerate(names):
                 there = item.child(number)
@@ -206,10 +216,10 @@ class BranchTree(QWidget):
                     await asyncio.sleep(0)
         for number, name in enumerate(names):
             child = item.child(number, 1)
-            if child is not None:
+            if child is not None and name in branches.keys:
                 child.setText(figures.integer(branches.keys[name]))
             one = item.child(number)
-            if one is not None and one.data(_READ) and self.tree.isExpanded(one.index()):
+            if whole and one is not None and one.data(_READ) and self.tree.isExpanded(one.index()):
                 self._start(name)  # it is open: what is below may be another, too
             if number % 200 == 199:
                 await asyncio.sleep(0)

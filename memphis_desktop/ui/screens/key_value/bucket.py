@@ -345,6 +345,8 @@ class BucketScreen(Screen):
 
     async def _begin_watch(self, keys: KeyReader) -> None:
         watch = KeyWatch(self.context.session, keys, self.keys_view.within, self._changed)
+        # When the tab is closed meanwhile, nothing stays behind either.
+        self.destroyed.connect(lambda _, stop=watch.stop: finish_soon(stop))
         await watch.start()
         if self._keys is not keys or not self._active:
             await watch.stop()

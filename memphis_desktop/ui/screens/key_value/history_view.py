@@ -23,6 +23,7 @@ from memphis_desktop.ui.screens.key_value.key_table import TOKENS
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.station_detail.last_values import value_text
 
+_GUARD = 'headers["Nats-Expected'  # which revision a write was guarded by is no change of the value
 _DOTS = {ChangeKind.CHANGED: "warning", ChangeKind.ADDED: "good", ChangeKind.REMOVED: "bad"}
 
 
@@ -179,8 +180,9 @@ class HistoryView(QWidget):
         found = await asyncio.to_thread(compare)
         if self.table.current_row() is not entry:
             return
-        self.difference.set_rows(list(found.changes))
-        if found.changes:
+        changes = [change for change in found.changes if not change.path.startswith(_GUARD)]
+        self.difference.set_rows(changes)
+        if changes:
             self.difference.set_state("ready")
         else:
             self.difference.set_state("empty", tr("The same value was written again."), icon="equals")

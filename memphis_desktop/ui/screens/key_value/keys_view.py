@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.connection import ReadError
@@ -32,10 +33,11 @@ MOST = 5_000  # shown at most; more are found by narrowing
 AUTOMATIC_KEYS = 20_000  # in buckets of more, names are read again only on demand
 AUTOMATIC_ROWS = 600  # of longer lists, too
 REFRESH_SECONDS = 2.0
+WITH_TREE = 800  # pixels of width from which the branches are shown
 _SLICE_SECONDS = 0.004
 _TYPING_MS = 200
+_TELL_MS = 500
 _SEPARATORS_SETTING = "key_value/separators"
-_TREE_SETTING = "key_value/tree"
 
 
 class KeysView(QWidget):
@@ -109,7 +111,8 @@ class KeysView(QWidget):
         outer = QSplitter(Qt.Orientation.Horizontal)
         outer.setChildrenCollapsible(False)
         outer.setHandleWidth(5)
-        outer.addWidget(panel(self.branches))
+        self._tree_panel = panel(self.branches)
+        outer.addWidget(self._tree_panel)
         outer.addWidget(self.split)
         outer.setStretchFactor(1, 1)
         outer.setSizes([190, 1000])
@@ -140,11 +143,19 @@ class KeysView(QWidget):
         self.table.preview_requested.connect(lambda _: self.show_pane(not self.split.preview_visible()))
         self.table.row_activated.connect(lambda _: self.show_pane(True))
         self.table.view.verticalScrollBar().valueChanged.connect(self._scrolled)
+        self._telling = QTimer(self)  # how far a long reading is
+        self._telling.setInterval(_TELL_MS)
+        self._telling.timeout.connect(self._tell)
         self._marks = QTimer(self)
         self._marks.setInterval(1000)
         self._marks.timeout.connect(self._unmark)
         notifier().masks_changed.connect(self.read)
         notifier().changed.connect(self.read)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is little room, the branches give way: keys are narrowed by how they begin."""
+        super().resizeEvent(event)
+        self._tree_panel.setVisible(self.width() >= WITH_TREE)
 
     # Which bucket
 
@@ -218,6 +229,7 @@ class KeysView(QWidget):
         if before is not None:
             before.cancel()
         wanted = max(PAGE, min(len(self._rows), AUTOMATIC_ROWS))
+        self._telling.start()
         self._reading = self._context.run(self._read(self._keys, wanted, before), tr("read the keys"))
 
     def read_again(self) -> None:
@@ -361,6 +373,20 @@ class KeysView(QWidget):
         if shown >= MOST and not pager.done:
             text = tr("{text}. Narrow the list to see others.", text=text)
         self.count.setText(text)
+
+    def _tell(self) -> None:
+        pager = self._pager
+        if self._reading is None or pager is None:
+            self._telling.stop()
+        elif pager.read:
+            self.count.setText(
+                tr(
+                    "{shown} found, {read} of {total} names looked at",
+                    shown=figures.integer(pager.found),
+                    read=figures.integer(pager.read),
+                    total=figures.integer(pager.total),
+                )
+            )
 
     def _choose(self, chips: set[str]) -> None:
         self.table.set_predicate((lambda row: row.is_value) if "values" in chips else None)
