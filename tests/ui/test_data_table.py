@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QMouseEvent
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.ui import settings, theme
@@ -399,3 +399,37 @@ def test_a_list_that_has_the_keyboard_shows_it_without_a_row_too(qtbot: QtBot, t
     assert framed()
     table.select_key("a")
     assert not framed()
+
+
+def test_a_row_is_lit_and_framed_as_a_whole(qtbot: QtBot, table: DataTable) -> None:
+    look = theme.manager().current
+    table.resize(400, 200)
+    with qtbot.waitActive(table):
+        table.show()
+        table.activateWindow()
+    table.set_rows(rows("a", "b", "c"))
+    viewport = table.view.viewport()
+    row = table.view.rowHeight(0)
+    place = QPointF(20, row // 2)
+
+    def colour(number: int, x: int) -> str:
+        return viewport.grab().toImage().pixelColor(x, number * row + 5).name().upper()
+
+    none = Qt.MouseButton.NoButton
+    move = QMouseEvent(QEvent.Type.MouseMove, place, place, none, none, Qt.KeyboardModifier.NoModifier)
+    table.view.mouseMoveEvent(move)
+    edge = viewport.width() - 6  # of the last cell, far from the pointer
+    assert {colour(0, 150), colour(0, edge)} == {look.hover}
+    assert colour(1, 150) == look.surface
+    table.view.leaveEvent(QEvent(QEvent.Type.Leave))
+    assert colour(0, edge) == look.surface
+    table.view.setFocus()
+    table.select_key("a")
+    repainted = []
+    viewport.update = lambda *area: repainted.append(area)
+    table.select_key("c")
+    assert {(area[1], area[3]) for area in repainted if len(area) == 4} >= {
+        (-1, row + 2),
+        (2 * row - 1, row + 2),
+    }
+    assert all(area[2] == viewport.width() for area in repainted if len(area) == 4)

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import Any
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, QRect, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -31,7 +31,7 @@ from memphis_desktop.ui.components.table_delegate import TableDelegate
 from memphis_desktop.ui.components.table_export import ask_and_write
 from memphis_desktop.ui.components.table_header import TableHeader, first_width
 from memphis_desktop.ui.components.table_menu import header_menu
-from memphis_desktop.ui.components.table_model import Column, IconText, TableModel
+from memphis_desktop.ui.components.table_model import Column, IconText, Index, TableModel
 from memphis_desktop.ui.screen import Action, Command
 from memphis_desktop.ui.theme.direction import placed
 from memphis_desktop.ui.theme.icons import icon
@@ -79,6 +79,37 @@ class _View(QTableView):
             event.ignore()  # Tab leaves the table instead of walking through its cells
         else:
             super().keyPressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """The whole row below the pointer is lit, not a cell of it."""
+        super().mouseMoveEvent(event)
+        self._hover(self.rowAt(event.position().toPoint().y()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """None is lit any more."""
+        super().leaveEvent(event)
+        self._hover(-1)
+
+    def _hover(self, row: int) -> None:
+        delegate = self.itemDelegate()
+        assert isinstance(delegate, TableDelegate)
+        before, delegate.hovered = delegate.hovered, row
+        if before != row:
+            for one in (before, row):
+                self._repaint(one)
+
+    def currentChanged(self, current: Index, previous: Index) -> None:
+        """Qt paints the cells again; the frame of focus goes around the rows."""
+        super().currentChanged(current, previous)
+        for index in (current, previous):
+            self._repaint(index.row() if index.isValid() else -1)
+        if current.isValid() != previous.isValid():
+            self.viewport().update()
+
+    def _repaint(self, row: int) -> None:
+        if row >= 0:
+            top = self.rowViewportPosition(row)
+            self.viewport().update(0, top - 1, self.viewport().width(), self.rowHeight(row) + 2)
 
     def keyboardSearch(self, search: str) -> None:
         """Letters belong to the screens' shortcuts; the filter finds rows."""

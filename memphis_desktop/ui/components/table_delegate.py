@@ -28,7 +28,6 @@ from memphis_desktop.ui.theme.icons import paint_icon
 _PAD = 8
 # As numbers: flags of Python's enum cost more to combine than a cell costs to paint.
 _SELECTED = QStyle.StateFlag.State_Selected.value
-_HOVERED = QStyle.StateFlag.State_MouseOver.value
 _BEGINNING = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _END = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = int(_BEGINNING)
@@ -46,6 +45,7 @@ class TableDelegate(QStyledItemDelegate):
         self._model = model
         self.relative_times = True
         self.struck: Callable[[Any], bool] | None = None  # whether a row is struck through: it is no more
+        self.hovered = -1  # the row below the pointer
         self._strike = False
         self._right_to_left = right_to_left()
         self._take_fonts()
@@ -77,7 +77,7 @@ class TableDelegate(QStyledItemDelegate):
         state = option.state.value
         if state & _SELECTED:
             painter.fillRect(rect, _colour(look.selection))
-        elif state & _HOVERED:
+        elif index.row() == self.hovered:
             painter.fillRect(rect, _colour(look.hover))
         painter.setPen(_colour(look.line))
         painter.drawLine(rect.left(), rect.bottom(), rect.right(), rect.bottom())
