@@ -26,7 +26,7 @@ add_place(
     publish=(tr("Publish or request a message"), "Ctrl+Shift+P"),
     open_file=(tr("Open a file"), "Ctrl+O"),
     filter=(tr("Filter this list"), "/"),
-    messages=(tr("Go to the latest message at the lower right"), "F8"),
+    messages=(tr("Go to the latest notice"), "F8"),
     shortcuts=(tr("Keyboard shortcuts"), "?"),
     rail=(tr("Narrow or widen the rail"), "Ctrl+B"),
     quit=(tr("Quit"), "Ctrl+Q"),
@@ -45,6 +45,7 @@ add_place(
     all=(tr("Select all rows"), "Ctrl+A"),
     extend_down=(tr("Select the next row too"), "Shift+J"),
     extend_up=(tr("Select the row before too"), "Shift+K"),
+    menu=(tr("What can be done with the rows"), "Shift+F10"),
     columns=(tr("Columns, order and export"), "F9"),
     choose=(tr("Choose columns"), "Shift+F9"),
 )

@@ -229,6 +229,11 @@ def _pressed(place: str, changed: tuple[tuple[str, str], ...]) -> dict[tuple[int
     return found
 
 
+def comes_with_its_keys(name: str) -> bool:
+    """Whether the user chose no other keys for a command."""
+    return name not in _changed()
+
+
 def is_copy(event: QKeyEvent) -> bool:
     """Whether these are other keys that the system copies with, as long as the user chose none."""
     return event.matches(QKeySequence.StandardKey.Copy) and f"{LISTS}.copy" not in _changed()

@@ -113,6 +113,12 @@ def test_rows_are_selected_and_ordered_without_a_mouse(table: DataTable, qtbot: 
     assert [row[0] for row in table.selected_rows()] == ["b", "a"]
     qtbot.keyClick(table.view, Qt.Key.Key_A, CTRL)
     assert len(table.selected_rows()) == 3
+    qtbot.keyClick(table.view, Qt.Key.Key_F10, SHIFT)
+    rows = QApplication.activePopupWidget()
+    assert rows is not None
+    assert "Copy as JSON" in {action.text().split("\t")[0] for action in rows.actions()}
+    rows.close()
+    assert len(table.selected_rows()) == 3  # the menu is for all that is selected
     qtbot.keyClick(table.view, Qt.Key.Key_F9)
     menu = QApplication.activePopupWidget()
     assert menu is not None

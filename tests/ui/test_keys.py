@@ -290,3 +290,23 @@ async def test_keys_go_to_the_list_of_a_screen_that_is_seen_first(
     assert isinstance(window.focusWidget(), QLineEdit)
     window.navigate(Route("alerts"))
     assert isinstance(window.focusWidget(), QAbstractItemView)
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (640, 400)])
+async def test_the_sheet_of_keys_stays_within_the_window(
+    program: Program, qtbot: QtBot, size: tuple[int, int]
+) -> None:
+    window = program.window
+    window.resize(*size)
+    window.show()
+    window.show_shortcuts()
+    sheet = window.findChildren(ShortcutSheet)[-1]
+    assert sheet.width() <= window.width()
+    assert sheet.height() <= window.height()
+    texts = [one for one in sheet.findChildren(QLabel) if one.text() == "Search or run a command"]
+    assert len(texts) == 1
+    if size[0] == 1280:
+        assert all(one.width() >= one.sizeHint().width() for one in sheet.findChildren(QLabel))
+        bar = sheet._area.horizontalScrollBar()
+        assert bar.maximum() == 0
+    sheet.close()

@@ -6,6 +6,7 @@ copying, and the four states of a list (loading, empty, error, ready).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from datetime import tzinfo
 from typing import Any
@@ -51,6 +52,7 @@ class _View(QTableView):
     copied_json = Signal()
     columns_asked = Signal()
     choose_asked = Signal()
+    menu_asked = Signal()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Those of `keymap.LISTS`; Tab leaves the table."""
@@ -63,6 +65,8 @@ class _View(QTableView):
             self.copied_text.emit()
         elif meant == "copy_json":
             self.copied_json.emit()
+        elif meant == "menu" and (sys.platform != "win32" or not keymap.comes_with_its_keys("lists.menu")):
+            self.menu_asked.emit()  # Windows itself asks for a menu with the keys it comes with
         elif meant == "columns":
             self.columns_asked.emit()
         elif meant == "choose":
@@ -370,6 +374,7 @@ class DataTable(QWidget):
         view.copied_json.connect(self.copy_json)
         view.columns_asked.connect(self._open_column_menu)
         view.choose_asked.connect(self.choose_columns)
+        view.menu_asked.connect(self._open_row_menu)
         view.selectionModel().selectionChanged.connect(
             lambda *_: self.selection_changed.emit(self.selected_rows())
         )
@@ -509,6 +514,14 @@ class DataTable(QWidget):
         menu = self.row_menu()
         if menu is not None:
             menu.popup(self.view.viewport().mapToGlobal(point))
+
+    def _open_row_menu(self) -> None:
+        """By key: at the row with the cursor."""
+        index = self.view.currentIndex()
+        if index.isValid():
+            self.view.scrollTo(index)
+            where = self.view.visualRect(index.siblingAtColumn(self._header.logicalIndexAt(0))).bottomLeft()
+            self._show_row_menu(where - QPoint(0, 2))
 
     def row_menu(self) -> QMenu | None:
         """The context menu for the selection, or None when nothing is selected."""

@@ -133,12 +133,12 @@ class WindowKeys(QObject):
             ),
             Command(tr("Filter this list"), keymap.key("window.filter"), self._focus_filter, "funnel"),
             Command(
-                tr("Go to the latest message at the lower right"),
+                tr("Go to the latest notice"),
                 keymap.key("window.messages"),
                 window.toasts.focus_latest,
                 "chat-text",
                 bool(window.toasts.texts()),
-                tr("There is no message."),
+                tr("There is no notice."),
             ),
             Command(tr("Keyboard shortcuts"), keymap.key("window.shortcuts"), self.show_sheet, "keyboard"),
             Command(
