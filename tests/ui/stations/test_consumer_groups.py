@@ -11,6 +11,7 @@ from PySide6.QtCore import QDateTime, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
+from memphis_desktop.server_process import ServerProcess
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.consumers import ConsumerScreen, ConsumersScreen
 from memphis_desktop.ui.screens.consumers.fetch import FetchDialog
@@ -18,6 +19,7 @@ from memphis_desktop.ui.screens.consumers.pause import PauseDialog
 from memphis_desktop.ui.screens.consumers.reset import ResetDialog
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
+from tests.conftest import Connect
 from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text
 
 
@@ -242,3 +244,16 @@ async def test_groups_are_made_and_paused_until_a_moment_from_their_list(
     config = screen.table.rows()[0].config
     wanted = datetime(2099, 1, 2, 3, 4, 5, tzinfo=screen.context.zone).astimezone(UTC)
     assert str(config["pause_until"]).startswith(wanted.strftime("%Y-%m-%dT%H:%M:%S"))
+
+
+async def test_a_push_consumer_names_its_clients(
+    any_server: ServerProcess, client: Client, connect: Connect, show: Show, until: Until
+) -> None:
+    await fill(client)
+    worker = await connect(any_server, name="worker one")
+    await client.jetstream().add_consumer("orders", durable_name="push", deliver_subject="to.workers")
+    screen = await show(Route("consumer", {"stream": "orders", "consumer": "push"}))
+    await until(lambda: screen.facts.values().get("Pushed to") == "nobody", "that there is none")
+    await worker.subscribe("to.workers")
+    await worker.flush()
+    await until(lambda: screen.facts.values().get("Pushed to") == "worker one", "the client", timeout=30)

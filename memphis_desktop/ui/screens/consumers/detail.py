@@ -8,7 +8,11 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QGridLayout, QTabBar, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
+from memphis_desktop.cluster.clients.model import ClientRecord
+from memphis_desktop.cluster.consumer_clients import clients_of
+from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.health import why_behind
 from memphis_desktop.cluster.history import ConsumerKey, StreamKey
 from memphis_desktop.cluster.model import ClusterSnapshot, ConsumerSnapshot
@@ -51,6 +55,7 @@ from memphis_desktop.ui.screens.station_parts import (
 from memphis_desktop.ui.shell import first_steps
 from memphis_desktop.ui.shell.staleness import shows
 
+_CLIENTS_EVERY = 5.0  # seconds
 _WATCHED_MS = 4000  # a graph that was looked at for so long was watched
 
 
@@ -67,6 +72,8 @@ class ConsumerScreen(Screen):
         self._stream = ""
         self._name = ""
         self._consumer: ConsumerSnapshot | None = None
+        self._clients: tuple[ClientRecord, ...] | None = None  # of a push consumer, where servers tell
+        self._clients_asked_at = float("-inf")
         self._release: Callable[[], None] | None = None
         self._active = False
         self.time_range = TimeRange(300.0, self)
@@ -176,6 +183,7 @@ class ConsumerScreen(Screen):
         self._stream, self._name = route.get("stream"), route.get("consumer")
         self.code.set_group(self._name)
         self._consumer = None
+        self._clients, self._clients_asked_at = None, float("-inf")
         self.header.set_breadcrumb(self.breadcrumb())
         self.title_changed.emit()
         self.gone.hide()
@@ -267,6 +275,7 @@ class ConsumerScreen(Screen):
         self.unwritable.setVisible(bool(unwritable))
         self._show_reasons(consumer)
         self._show_signs(consumer)
+        self._read_clients(consumer)
         self.facts.set_facts(self._facts(consumer))
         self.pending.show_consumer(consumer)
         self.configuration.show_configuration(consumer.config, ServerAge.of(snapshot))
@@ -274,6 +283,24 @@ class ConsumerScreen(Screen):
         if stream is not None and self.stack.currentWidget() is self.code:
             self.code.show_station(stream.name, stream.config)
         self._draw()
+
+    def _read_clients(self, consumer: ConsumerSnapshot) -> None:
+        """Ask now and then who a push consumer's messages go to."""
+        now = time.monotonic()
+        if consumer.is_pull or not self._active or now - self._clients_asked_at < _CLIENTS_EVERY:
+            return
+        self._clients_asked_at = now
+        self.context.run(self._take_clients(consumer), tr("read the group's clients"))
+
+    async def _take_clients(self, consumer: ConsumerSnapshot) -> None:
+        try:
+            clients = await clients_of(self.context.session, consumer)
+        except ClusterError:
+            return  # the state of the connection tells
+        if isValid(self) and (consumer.stream, consumer.name) == (self._stream, self._name):
+            self._clients = clients
+            if self._consumer is not None:
+                self.facts.set_facts(self._facts(self._consumer))
 
     def _show_gone(self) -> None:
         """Say that it is no more, and when and by whom it was deleted where that is known."""
@@ -371,6 +398,9 @@ class ConsumerScreen(Screen):
         if consumer.paused:
             rest = consumer.pause_remaining_ns
             facts.insert(0, (tr("Paused for"), figures.duration(rest / 1e9) if rest else "–"))
+        if not consumer.is_pull and self._clients is not None:
+            names = ", ".join(figures.visible_text(client.title, 60) for client in self._clients)
+            facts.append((tr("Pushed to"), names or tr("nobody")))
         for group, client in consumer.pinned.items():
             facts.append((tr("Pinned ({group})", group=group), client))
         if consumer.leader:
