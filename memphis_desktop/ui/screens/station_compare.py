@@ -89,8 +89,8 @@ class CompareDialog(Dialog):
         for label, _ in self._others:
             self.other.addItem(label)
         if right is not None:
-            index = next((i for i, (_, stream) in enumerate(self._others) if stream is right), 0)
-            self.other.setCurrentIndex(index)
+            # By name: what was read anew since is another object.
+            self.other.setCurrentIndex(max(0, self.other.findText(right.name)))
         self.summary = PlainLabel("", "muted")
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_2)

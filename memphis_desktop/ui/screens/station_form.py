@@ -8,15 +8,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
     QScrollArea,
+    QSizePolicy,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -26,6 +26,7 @@ from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.language import tr
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.beside import Beside
 from memphis_desktop.ui.components.code_block import CodeBlock
 from memphis_desktop.ui.components.dialogs import Dialog, add_form_row, form_layout
 from memphis_desktop.ui.components.labels import PlainLabel
@@ -62,6 +63,7 @@ class Change(Protocol):
 
 
 _NEWEST = ServerAge()
+_LEAST_HEIGHT = 150  # of the fields, where a window is low
 _MULTILINE = {"subjects": 3, "pairs": 2, "json": 2}
 
 
@@ -96,6 +98,7 @@ class _Editor:
             # Long labels are cut rather than making the whole form wider than its place.
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(12)
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             index = combo.findData(value if value is not None else field.choices[0][0])
             combo.setCurrentIndex(max(0, index))
             combo.currentIndexChanged.connect(lambda _: changed())
@@ -207,6 +210,12 @@ class ConfigurationForm(QScrollArea):
         self.setWidget(holder)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def minimumSizeHint(self) -> QSize:
+        """Wide enough that no field is cut: labels are longer in other languages."""
+        holder = self.widget()
+        width = holder.minimumSizeHint().width() if holder is not None else 0
+        return QSize(width + self.verticalScrollBar().sizeHint().width(), _LEAST_HEIGHT)
 
     def _add(self, form: Any, field: Field, *, editing: bool, age: ServerAge) -> None:
         editor = _Editor(field, get_value(self._before, field.key), self._edited, age)
@@ -323,12 +332,8 @@ class ConfigurationDialog(Dialog):
             tabs.addTab(self.difference_view, tr("Difference"))
         tabs.addTab(self.json_view, tr("JSON"))
         tabs.addTab(self.command_view, tr("Command"))
-        tabs.setMinimumWidth(320)
-        row = QHBoxLayout()
-        row.setSpacing(theme.SPACE_5)
-        row.addWidget(self.form, 3)
-        row.addWidget(tabs, 2)
-        self.body.addLayout(row, 1)
+        tabs.setMinimumWidth(240)
+        self.body.addWidget(Beside((self.form, 3), (tabs, 2), spacing=theme.SPACE_5), 1)
         self.warning = PlainLabel("", "warning", wrap=True)
         self.warning.hide()
         self.body.addWidget(self.warning)

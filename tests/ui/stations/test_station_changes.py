@@ -129,13 +129,18 @@ async def test_a_read_only_connection_offers_no_change(client: Client, show: Sho
 async def test_two_stations_are_compared(client: Client, show: Show, until: Until) -> None:
     await fill(client, "a", 1, max_msgs=100)
     await fill(client, "b", 1, max_msgs=200, description="the other")
+    await fill(client, "a-third", 1)
+    await client.jetstream().create_key_value(bucket="A")
     screen = await show(Route("stations"))
-    await until(lambda: len(screen.table.rows()) == 2, "the stations")
+    await until(lambda: len(screen.table.rows()) == 3, "the stations")
+    screen.table.set_predicate(lambda row: row.name in "ab")
     screen.table.view.selectAll()
     run(screen, "Compare configurations")
     dialog = await until(lambda: dialog_of(CompareDialog), "the dialog")
     rows = {row.key: (row.left, row.right) for row in dialog.table.rows()}
     names = [row.name for row in screen.table.selected_rows()]
+    assert dialog.other.currentText() == names[1]
+    assert dialog.other.itemText(dialog.other.count() - 1) == "KV_A"
     assert rows["max_msgs"] == (("100", "200") if names[0] == "a" else ("200", "100"))
     assert set(rows) == {"max_msgs", "description", "subjects"}
     dialog.verb_button.click()

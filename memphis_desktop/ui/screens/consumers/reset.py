@@ -15,7 +15,13 @@ from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui.components.code_block import CodeBlock
-from memphis_desktop.ui.components.dialogs import ConfirmDialog, Disclosure, add_form_row, form_layout
+from memphis_desktop.ui.components.dialogs import (
+    ConfirmDialog,
+    Disclosure,
+    add_form_row,
+    form_layout,
+    make_room,
+)
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.field_values import FieldError, parse_count
@@ -129,6 +135,7 @@ class ResetDialog(ConfirmDialog):
             return
         self.preview = preview
         self.result_label.setText(preview_text(preview))
+        make_room(self)
         steps = consumer_reset.reset_actions(
             self._session, self._stream.name, self._consumer, preview.sequence
         )
