@@ -317,7 +317,7 @@ async def test_nothing_in_the_range_says_where_the_nearest_is(
     qtbot.mouseClick(browser.search_bar.search_button, Qt.MouseButton.LeftButton)
     await until(lambda: "the nearest is" in browser.sentence(), "the nearest")
     assert "later, #101" in browser.sentence()
-    qtbot.mouseClick(browser._message._button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(browser.states.message._button, Qt.MouseButton.LeftButton)
     await until(lambda: (m := browser.list.current_message()) and m.sequence == 101, "the place")
 
     browser.set_subject("")
@@ -325,9 +325,9 @@ async def test_nothing_in_the_range_says_where_the_nearest_is(
     browser.search_bar.set_range("#1", "#9")
     qtbot.mouseClick(browser.search_bar.search_button, Qt.MouseButton.LeftButton)
     await until(
-        lambda: browser._message._button.text() == "Search the whole station", "the offer", timeout=30
+        lambda: browser.states.message._button.text() == "Search the whole station", "the offer", timeout=30
     )
-    qtbot.mouseClick(browser._message._button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(browser.states.message._button, Qt.MouseButton.LeftButton)
     await until(lambda: [row.sequence for row in browser.list.model.rows] == [77], "the match")
 
 

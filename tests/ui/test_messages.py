@@ -288,7 +288,7 @@ async def test_what_arrives_is_recorded_to_a_file_shown_or_not(
     browser.list.model.max_rows = 50
     for number in range(450):
         await client.publish("S.even", b"%d" % number)
-    await until(lambda: "recording: 400 written" in browser._figures.text(), "the figure")
+    await until(lambda: "recording: 400 written" in browser.foot.figures.text(), "the figure")
     qtbot.keyClick(browser.list.table, Qt.Key.Key_P)  # paused: counted in the list, recorded all the same
     await client.jetstream(timeout=30).publish("S.odd", b"last")  # stored: what ends now has all of it
     await until(lambda: browser.toolbar.new_label.text().endswith(" new"), "the count")
@@ -545,7 +545,7 @@ async def test_who_may_not_read_is_told_what_is_missing(
     profile = ConnectionProfile(name="few", urls=(url,))
     await program.window.open_profile(profile, Route("messages", {"stream": "S"}))
     screen: Any = program.window.current_workspace().current_screen
-    await until(lambda: screen.browser.shows_sentence, "the sentence")
+    await until(lambda: screen.browser.states.shows_sentence, "the sentence")
     assert "You may not read the messages of S" in screen.browser.sentence()
     assert "$JS.API.STREAM.MSG.GET.S" in screen.browser.sentence()
     assert screen.browser.reader is None  # "Try again" begins anew

@@ -9,30 +9,29 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.inspect.connection import ReadError
 from memphis_desktop.inspect.message import InspectedMessage
-from memphis_desktop.inspect.reader import MessageReader, ReadingMethod
+from memphis_desktop.inspect.reader import MessageReader
 from memphis_desktop.inspect.seek import Seek, SeekKind, parse_seek
-from memphis_desktop.language import tr, tr_count
-from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import keymap, theme
-from memphis_desktop.ui.components.empty_state import EmptyState, SkeletonRows
+from memphis_desktop.language import tr
+from memphis_desktop.ui import keymap
 from memphis_desktop.ui.components.filter_bar import FilterField
-from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
-from memphis_desktop.ui.screen import Action, Command, Route, ScreenContext
+from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.decoders.store import mask, notifier
 from memphis_desktop.ui.screens.messages.actions import MessageActions
+from memphis_desktop.ui.screens.messages.browser_commands import browser_commands
 from memphis_desktop.ui.screens.messages.collection_dialog import holder
 from memphis_desktop.ui.screens.messages.column_chooser import ColumnChooser
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
 from memphis_desktop.ui.screens.messages.detail_pane import DetailPane
+from memphis_desktop.ui.screens.messages.foot import Foot
 from memphis_desktop.ui.screens.messages.histogram_view import HistogramView
-from memphis_desktop.ui.screens.messages.list_view import MessageListView
+from memphis_desktop.ui.screens.messages.list_states import ListStates
 from memphis_desktop.ui.screens.messages.live_tail import LiveTail
 from memphis_desktop.ui.screens.messages.places import Places
 from memphis_desktop.ui.screens.messages.search_bar import SearchBar, SearchStatus
@@ -63,9 +62,9 @@ class MessageBrowser(QWidget):
         # Every part has its parent from the start: taking another one later styles it all over again.
         self._panel = QFrame(self)
         self.split = SplitView(None, None, "messages", share=0.4, parent=self._panel)
-        self._stack = QStackedWidget(self.split)
+        self.states = ListStates(self, self.split)
         self.toolbar = BrowserToolbar(self._panel)
-        self.list = MessageListView("messages", self._stack)
+        self.list = self.states.list
         self.list.model.zone = context.zone
         self.pane = DetailPane(self._make_detail, self.split)
         self.places = Places(self)
@@ -82,7 +81,7 @@ class MessageBrowser(QWidget):
         self._build()
         self._connect()
         self.columns.show()
-        self._show_state("loading")
+        self.states.show_waiting()
 
     # Building -----------------------------------------------------------------------------------
 
@@ -91,23 +90,10 @@ class MessageBrowser(QWidget):
         self.jump_field = self.toolbar.jump_field
         self.live_button = self.toolbar.live_button
         self.pause_button = self.toolbar.pause_button
-        self._message = EmptyState("tray", "", parent=self._stack)
-        for page in (self.list, SkeletonRows(self._stack), self._message):
-            self._stack.addWidget(page)
-        self.split.fill(self._stack, self.pane)
+        self.split.fill(self.states, self.pane)
         self.split.set_preview_visible(False)  # until there is a message to show
         self.pane.setMinimumWidth(340)
-        self._stack.setMinimumWidth(320)
-        self._place = PlainLabel("", "caption", elide=Qt.TextElideMode.ElideRight)
-        self._method = PlainLabel("", "caption")
-        self._figures = PlainLabel("", "caption")
-        foot = QHBoxLayout()
-        foot.setContentsMargins(theme.SPACE_3, theme.SPACE_1, theme.SPACE_3, theme.SPACE_1)
-        foot.setSpacing(theme.SPACE_4)
-        foot.addWidget(self._place, 1)
-        foot.addWidget(self._figures)
-        foot.addWidget(self._method)
-
+        self.foot = Foot(self._panel)
         panel = self._panel
         panel.setProperty("panel", "surface")
         inner = QVBoxLayout(panel)
@@ -120,7 +106,7 @@ class MessageBrowser(QWidget):
         inner.addWidget(self.search_status)
         inner.addWidget(self.split, 1)
         inner.addWidget(line())
-        inner.addLayout(foot)
+        inner.addWidget(self.foot)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(panel)
@@ -214,7 +200,7 @@ class MessageBrowser(QWidget):
             await reader.close()
 
     async def _open(self) -> None:
-        self._show_state("loading")
+        self.states.show_waiting()
         try:
             self.reader = await MessageReader.open(
                 self.context.session,
@@ -223,7 +209,7 @@ class MessageBrowser(QWidget):
                 mask=mask,
             )
         except ReadError as error:
-            self._show_error(error)
+            self.states.show_error(error)
             return
         wanted, self.places.wanted = self.places.wanted, None
         try:
@@ -235,7 +221,7 @@ class MessageBrowser(QWidget):
             reader, self.reader = self.reader, None
             if reader is not None:
                 await reader.close()
-            self._show_error(error)
+            self.states.show_error(error)
             return
         if self._search_wanted:
             self._search_wanted = False
@@ -406,122 +392,7 @@ class MessageBrowser(QWidget):
 
     def commands(self) -> list[Command]:
         """Shortcuts of the browser."""
-        return [
-            Command(
-                tr("Jump to a place in the station"),
-                keymap.key("messages.jump"),
-                self.focus_jump,
-                "crosshair",
-            ),
-            Command(tr("Filter by subject"), keymap.key("window.filter"), self.focus_filter, "funnel"),
-            Command(
-                tr("Find in messages"), keymap.key("messages.find"), self.focus_search, "magnifying-glass"
-            ),
-            Command(
-                tr("Search the whole range"),
-                keymap.key("messages.search"),
-                self.searching.start,
-                "magnifying-glass",
-            ),
-            Command(
-                tr("Messages over time"),
-                keymap.key("messages.histogram"),
-                self.search_bar.histogram_button.toggle,
-                "chart-bar",
-            ),
-            Command(
-                tr("Follow new messages"), keymap.key("messages.follow"), self.live_button.toggle, "broadcast"
-            ),
-            Command(
-                tr("Pause following"),
-                keymap.key("messages.pause"),
-                self.pause_button.toggle,
-                "pause",
-                self.live_button.isChecked(),
-            ),
-            Command(
-                tr("Do something with all matches"),
-                keymap.key("messages.matches"),
-                self.message_actions.matches_menu,
-                "check-square",
-                self.searching.has_matches,
-            ),
-            Command(
-                tr("Show or hide the message pane"),
-                keymap.key("messages.pane"),
-                self.toggle_detail,
-                "columns",
-            ),
-            Command(tr("Hex"), keymap.key("messages.hex"), lambda: self.show_tab(tr("Hex"))),
-            Command(
-                tr("Copy payload"), keymap.key("messages.copy"), self.message_actions.copy_payload, "copy"
-            ),
-            Command(
-                tr("Copy message as"), keymap.key("messages.copy_as"), self.message_actions.copy_menu, "copy"
-            ),
-            Command(
-                tr("Edit and publish"),
-                keymap.key("messages.edit"),
-                self.message_actions.edit_and_publish,
-                "pencil-simple",
-            ),
-            Command(
-                tr("Replay messages"), keymap.key("messages.replay"), self.message_actions.replay, "repeat"
-            ),
-            Command(
-                tr("Message before on the subject"),
-                keymap.key("messages.before"),
-                lambda: self.places.go_related(-1),
-                "arrow-up",
-            ),
-            Command(
-                tr("Message after on the subject"),
-                keymap.key("messages.after"),
-                lambda: self.places.go_related(1),
-                "arrow-down",
-            ),
-            Command(
-                tr("Mark to compare"), keymap.key("messages.mark"), self.message_actions.mark, "push-pin"
-            ),
-            Command(
-                tr("Compare messages"),
-                keymap.key("messages.compare"),
-                self.message_actions.compare,
-                "git-diff",
-            ),
-            Command(
-                tr("Why has a consumer not got it"),
-                keymap.key("messages.explain"),
-                self.message_actions.explain,
-                "users-three",
-            ),
-            Command(tr("Put aside"), keymap.key("messages.put_aside"), self.message_actions.keep, "push-pin"),
-            Command(
-                tr("Messages put aside"),
-                keymap.key("messages.show_aside"),
-                self.message_actions.show_collection,
-                "tray",
-            ),
-            Command(
-                tr("Export messages"), keymap.key("messages.export"), self.message_actions.export, "export"
-            ),
-            Command(
-                tr("Copy a link to this view"),
-                keymap.key("messages.link"),
-                self.message_actions.copy_link,
-                "link",
-            ),
-            Command(
-                tr("Add a column from JSON or a header"), "", self.columns.add, "columns", name="add_column"
-            ),
-            Command(
-                tr("Publish to the station"),
-                "",
-                self.message_actions.publish,
-                "paper-plane-tilt",
-                name="publish",
-            ),
-        ]
+        return browser_commands(self)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """The shortcuts work wherever the focus is inside, also where no shell binds them."""
@@ -532,105 +403,20 @@ class MessageBrowser(QWidget):
                 return
         super().keyPressEvent(event)
 
-    # Menus and states ---------------------------------------------------------------------------
-
-    def _show_state(self, state: str) -> None:
-        self._stack.setCurrentIndex({"ready": 0, "loading": 1, "message": 2}[state])
-
-    def show_empty(self) -> None:
-        """Say that there is nothing to show."""
-        if self.subject is not None and self.reader is not None and self.reader.bounds.messages:
-            text = tr("Nothing on {subject} in this station, which has other subjects.", subject=self.subject)
-            self._message.set_content("funnel", text, (tr("Show all subjects"), lambda: self.set_subject("")))
-        else:
-            text = tr("{stream} holds no messages. New ones appear here by themselves.", stream=self.stream)
-            self._message.set_content("tray", text, (tr("Publish a message"), self.message_actions.publish))
-        self._message.set_kind("muted")
-        self._show_state("message")
-
-    def _show_error(self, error: ReadError) -> None:
-        text = tr(
-            "The messages of {stream} cannot be read: {description}.",
-            stream=self.stream,
-            description=error.description,
-        )
-        icon_name = "warning-circle"
-        if error.code == 404:
-            text = tr("There is no stream {stream} any more.", stream=self.stream)
-        elif error.code == 403:
-            icon_name = "lock"
-            text = tr(
-                "You may not read the messages of {stream}. {description}, which it takes:"
-                " ask for that permission, or connect with another login.",
-                stream=self.stream,
-                description=error.description,
-            )
-        self._message.set_content(icon_name, text, (tr("Try again"), self.activated))
-        self._message.set_kind("bad")
-        self._show_state("message")
+    # States --------------------------------------------------------------------------------------
 
     def update_foot(self) -> None:
         """Show the figures anew."""
-        reader = self.reader
-        if reader is None:
-            return
-        bounds = reader.bounds
-        parts = [
-            tr_count(
-                "{count} message", "{count} messages", bounds.messages, count=figures.integer(bounds.messages)
-            )
-        ]
-        if bounds.messages:
-            parts.append(f"#{figures.integer(bounds.first)} – #{figures.integer(bounds.last)}")
-        if bounds.deleted:
-            parts.append(tr("{deleted} removed", deleted=figures.integer(bounds.deleted)))
-        selected = self.list.selected_count()
-        if selected > 1:
-            parts.append(tr("{selected} selected", selected=figures.integer(selected)))
-        self._place.setText("  ·  ".join(parts))
-        self._method.setText(tr("Nothing is consumed: {method}", method=reader.method.text))
-        self._method.setToolTip(_METHOD_HELP[reader.method])
-        held = reader.cache.bytes + self.list.model.bytes
-        rows = tr_count(
-            "{count} row",
-            "{count} rows",
-            len(self.list.model.rows),
-            count=figures.integer(len(self.list.model.rows)),
-        )
-        texts = [
-            self.recorder.text(),
-            tr("{rows}, {bytes} in memory", rows=rows, bytes=figures.bytes_size(held)),
-        ]
-        self._figures.setText("  ·  ".join(filter(None, texts)))
-
-    def show_waiting(self) -> None:
-        """A search has begun and nothing matched yet."""
-        self._show_state("loading")
-
-    def show_search_message(self, text: str, *, bad: bool, action: Action | None = None) -> None:
-        """A search ended without a match."""
-        picture = "warning-circle" if bad else "magnifying-glass"
-        self._message.set_content(picture, text, action or (tr("Close search"), self.searching.close))
-        self._message.set_kind("bad" if bad else "muted")
-        self._show_state("message")
-
-    def show_list(self) -> None:
-        """Rows have come: the list takes the place of an empty state."""
-        self._show_state("ready")
-
-    @property
-    def shows_sentence(self) -> bool:
-        """Whether a sentence stands where the list would."""
-        return self._stack.currentWidget() is self._message
+        self.foot.show_figures(self)
 
     @property
     def shows_loading(self) -> bool:
         """Whether the first rows are still on their way."""
-        return self._stack.currentIndex() == 1
+        return self.states.shows_loading
 
     def sentence(self) -> str:
         """The sentence that stands where the list would, or nothing."""
-        return self._message.sentence() if self.shows_sentence else ""
+        return self.states.sentence()
 
     def run(self, coroutine: Any, description: str) -> None:
         """Start a coroutine of the browser or a part of it."""
@@ -649,18 +435,6 @@ class MessageBrowser(QWidget):
         except RuntimeError:
             if isValid(self):
                 raise
-
-
-_METHOD_HELP = {
-    ReadingMethod.BATCH: tr("The station allows direct gets and the server answers many at once."),
-    ReadingMethod.DIRECT: tr("The station allows direct gets; this server answers one at a time."),
-    ReadingMethod.API: (
-        tr(
-            "The station does not allow direct gets (allow_direct), so each message is asked of its leader. "
-            "Allow them in its configuration to read faster."
-        )
-    ),
-}
 
 
 def _closer(browser: MessageBrowser) -> Callable[..., None]:

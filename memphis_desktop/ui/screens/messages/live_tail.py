@@ -147,7 +147,7 @@ class LiveTail(QObject):
                 return INTERVAL
         listed.set_bounds(listed.scroll_bar.first, max(listed.scroll_bar.last, page.last))
         listed.add_newer(page, follow=True)
-        browser.show_list()
+        browser.states.show_list()
         browser.toolbar.show_new_count(0, self.skipped)
         browser.update_foot()
         return 0.0 if full else INTERVAL

@@ -197,9 +197,9 @@ class Places(QObject):
         self._list.show_page(page, sequence=sequence, at_bottom=at_bottom)
         self._list.set_bounds(*self._span())
         if page.messages:
-            self._browser.show_list()
+            self._browser.states.show_list()
         else:
-            self._browser.show_empty()
+            self._browser.states.show_empty()
         self._browser.update_foot()
 
     def _span(self) -> tuple[int, int]:
@@ -232,11 +232,11 @@ class Places(QObject):
             self._list.model.cut_below(after.first)
         if after.deleted > before.deleted:
             await self._mark_removed(reader)
-        if self._browser.shows_sentence and after.messages and not before.messages:
+        if self._browser.states.shows_sentence and after.messages and not before.messages:
             page = await reader.backward(after.last, PAGE_ROWS, self._browser.subject)
             self.show_page(page, at_bottom=True)
         if not self._list.model.rows and not after.messages:
-            self._browser.show_empty()
+            self._browser.states.show_empty()
         self._browser.update_foot()
 
     async def _mark_removed(self, reader: MessageReader) -> None:

@@ -122,7 +122,7 @@ class Searching(QObject):
         model.max_rows, model.max_bytes = live_limits(settings.current())
         browser.list.set_bounds(1, 0)
         browser.histogram.clear_matches()
-        browser.show_waiting()
+        browser.states.show_waiting()
 
     def _changed(self, progress: SearchProgress, messages: list[InspectedMessage]) -> None:
         browser = self._browser
@@ -138,12 +138,12 @@ class Searching(QObject):
         browser.update_foot()
         if progress.state.ended and not browser.list.model.rows:
             if progress.state is SearchState.FAILED:
-                browser.show_search_message(
+                browser.states.show_search_message(
                     tr("The search failed: {reason}.", reason=progress.reason), bad=True
                 )
                 return
             text = f"{progress.sentence()[:1].upper()}{progress.sentence()[1:]}."
-            browser.show_search_message(text, bad=False)
+            browser.states.show_search_message(text, bad=False)
             if progress.state is SearchState.DONE and not self._whole_range():
                 browser.run(self._offer_nearest(progress, text), tr("look outside the range"))
 
@@ -158,7 +158,7 @@ class Searching(QObject):
         if reader is None or self.job is None or self.job.progress is not progress:
             return
         if request.filter.strip():
-            browser.show_search_message(
+            browser.states.show_search_message(
                 text, bad=False, action=(tr("Search the whole station"), self._search_all)
             )
             return
@@ -171,7 +171,7 @@ class Searching(QObject):
         edge = await self._edge_times(request)
         nearest, words = _nearest(earlier, later, edge)
         if nearest is not None:
-            browser.show_search_message(
+            browser.states.show_search_message(
                 tr(
                     "Nothing on {subject} in this range; the nearest is {place}.",
                     subject=request.subject,
@@ -209,7 +209,7 @@ class Searching(QObject):
         page = Page(ordered, ordered[0].sequence, ordered[-1].sequence)
         if not listed.model.rows:
             listed.show_page(page, at_bottom=progress.request.newest_first)
-            self._browser.show_list()
+            self._browser.states.show_list()
         elif progress.request.newest_first:
             listed.add_older(page)
         else:
