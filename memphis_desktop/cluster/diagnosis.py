@@ -447,7 +447,17 @@ def report(profile: ConnectionProfile, steps: Sequence[Step]) -> str:
             time=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         )
     ]
+    words = {
+        PASSED: tr("passed"),
+        FAILED: tr("failed"),
+        SKIPPED: tr("skipped"),
+        PENDING: tr("not tried"),
+        RUNNING: tr("running"),
+    }
+    width = max(map(len, words.values()))
     for step in steps:
         took = f" [{step.seconds * 1000:.0f} ms]" if step.seconds is not None else ""
-        lines.append(f"{step.state:8} {step.title}{took}: {step.detail}".rstrip(": "))
+        lines.append(
+            f"{words.get(step.state, step.state):{width}} {step.title}{took}: {step.detail}".rstrip(": ")
+        )
     return "\n".join(lines)

@@ -40,6 +40,7 @@ from memphis_desktop.ui.screens.home.login_fields import KINDS
 from memphis_desktop.ui.screens.home.screen import HomeScreen
 from memphis_desktop.ui.screens.station_code import StationCode, StationCodeDialog
 from memphis_desktop.ui.theme.tokens import contrast_ratio
+from tests.conftest import Starter
 from tests.proxies import Proxy
 from tests.unit.cluster.certificates import make_certificate
 
@@ -640,3 +641,63 @@ async def test_damage_is_told_on_the_panel_and_data_set_aside(
     qtbot.mouseClick(dialog.verb_button, Qt.MouseButton.LeftButton)
     await until(lambda: not folder.exists(), "the new name")
     assert list(folder.parent.glob("broker-*"))
+
+
+async def test_keys_work_from_the_first_connection_on(program: Program, until: Until, qtbot: QtBot) -> None:
+    screen, window = home(program), program.window
+    window.activateWindow()
+    await until(window.isActiveWindow, "the window in front")
+    window.profiles.put(ConnectionProfile("near", urls=("nats://127.0.0.1:1",)))
+    screen.refresh()
+    screen.table.setFocus()
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_T)
+    await until(screen.details.copy_button.isVisible, "the test")
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_F2)
+    form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+    assert form.name.text() == "near"
+    form.reject()
+    window.activateWindow()
+    await until(window.isActiveWindow, "the window in front again")
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+    await until(lambda: len(window.profiles.load()) == 2, "the copy")
+    qtbot.keyClick(screen.table.view, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+    form = await until(lambda: open_dialog(ConnectionForm), "another form")
+    assert form.name.text() == ""
+    form.reject()
+
+
+async def test_what_the_keychain_forgot_is_asked_for_again(
+    program: Program, start_nats_server: Starter, until: Until, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_nats_server(config="authorization { user: ada, password: geheim }")
+    kept: dict[str, str] = {}
+
+    def keep(name: str, secret: str) -> str:
+        kept[name] = secret
+        return keychain.SCHEME + name
+
+    def look_up(reference: str) -> str:
+        try:
+            return kept[reference.removeprefix(keychain.SCHEME)]
+        except KeyError:
+            raise keychain.KeychainError("The keychain has forgotten this secret.") from None
+
+    monkeypatch.setattr(keychain, "available", lambda: True)
+    monkeypatch.setattr(keychain, "keep", keep)
+    monkeypatch.setattr(keychain, "look_up", look_up)
+    login = Credentials(CredentialKind.PASSWORD, user="ada", password="geheim")
+    profile = keychain.put_away(ConnectionProfile("near", urls=(server.url,), credentials=login))
+    program.window.profiles.put(profile)
+    kept.clear()
+    screen = home(program)
+    screen.refresh()
+    screen.open(profile)
+    form: ConnectionForm = await until(lambda: open_dialog(ConnectionForm), "the form")
+    assert "forgotten this secret" in form.error.text()
+    assert form.login.user.text() == "ada"
+    assert program.window.profiles.load() == [profile]  # nothing of it is lost
+    qtbot.keyClicks(form.login.password, "geheim")
+    qtbot.mouseClick(form.verb_button, Qt.MouseButton.LeftButton)
+    await until(lambda: len(program.window.workspaces()) == 2, "the tab")
+    assert list(kept.values()) == ["geheim"]
+    assert program.window.profiles.load() == [profile]

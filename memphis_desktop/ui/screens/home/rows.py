@@ -100,7 +100,7 @@ def _tls(row: ConnectionRow) -> str:
 
 
 COLUMNS = [
-    Column("state", tr("State"), ConnectionRow.state, "dot", 142),
+    Column("state", tr("State"), ConnectionRow.state, "dot", 134),
     Column(
         "name",
         tr("Name"),
@@ -111,11 +111,11 @@ COLUMNS = [
         stretch=True,
     ),
     Column("environment", tr("Environment"), _environment, "badge", 108),
-    Column("url", tr("Servers"), lambda row: ", ".join(safe_urls(row.profile)), "mono", 130),
+    Column("url", tr("Servers"), lambda row: ", ".join(safe_urls(row.profile)), "mono", 122),
     Column("login", tr("Login"), lambda row: KINDS[row.profile.credentials.kind], "text", 150, visible=False),
     Column("kind", tr("Kind"), ConnectionRow.kind, "text", 84, visible=False),
     Column("rtt", tr("Round trip"), ConnectionRow.rtt, "duration", 80),
-    Column("version", tr("Server"), ConnectionRow.version, "text", 72, visible=False),
+    Column("version", tr("Version"), ConnectionRow.version, "text", 72, visible=False),
     Column("last", tr("Last connected"), lambda row: row.last_connected, "time", 108),
     Column("tls", "TLS", _tls, "text", 110, visible=False),
     Column(

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster import keychain
+from memphis_desktop.cluster.failures import ConnectionFailure
 from memphis_desktop.cluster.profiles import ConnectionProfile, ProfileError
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import keymap, theme
@@ -40,6 +41,7 @@ class HomeScreen(Screen):
 
     def __init__(self, context: ScreenContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
+        self._offered: list[tuple[str, bool]] = []
         self.first_run = FirstRun(context)
         self.first_run.credentials_wanted.connect(lambda profile: self.edit(profile, new=True))
         self.broker_panel = BrokerPanel(context)
@@ -182,7 +184,9 @@ class HomeScreen(Screen):
         idle = state in (BrokerState.STOPPED, BrokerState.FAILED, BrokerState.STARTING)
         alone = self.context.shell.lab.view is None
         newcomer = idle and alone and not self.table.model.total() and self.table.state() != "error"
-        self._pages.setCurrentIndex(0 if newcomer else 1)
+        if self._pages.currentIndex() != (page := 0 if newcomer else 1):
+            self._pages.setCurrentIndex(page)
+            self._tell_commands()
 
     def _show_details(self) -> None:
         row = self.table.current_row()
@@ -190,6 +194,14 @@ class HomeScreen(Screen):
             self.details.show_profile(None, None)
         else:
             self.details.show_profile(row.profile, row.snapshot, row.failure, row.last_connected)
+        self._tell_commands()
+
+    def _tell_commands(self) -> None:
+        """Keys are bound anew when something else can be done: with the first connection, or none left."""
+        offered = [(command.key, command.enabled) for command in self.commands()]
+        if offered != self._offered:
+            self._offered = offered
+            self.commands_changed.emit()
 
     def focus_filter(self) -> None:
         """The filter of connections."""
@@ -202,11 +214,16 @@ class HomeScreen(Screen):
         return row.profile if row is not None else None
 
     def open(self, profile: ConnectionProfile, new_tab: bool = False) -> None:
-        """Connect and show."""
-        shell = self.context.shell
-        self.context.run(
-            shell.open_profile(profile, new_tab=new_tab), tr("connect to {name}", name=profile.name)
-        )
+        """Connect and show; a secret that the keychain has forgotten is asked for again."""
+        self.context.run(self._open(profile, new_tab), tr("connect to {name}", name=profile.name))
+
+    async def _open(self, profile: ConnectionProfile, new_tab: bool) -> None:
+        try:
+            await self.context.shell.open_profile(profile, new_tab=new_tab)
+        except ConnectionFailure as failure:
+            if not isinstance(failure.__cause__, keychain.KeychainError):
+                raise
+            self.context.run(self._edit(profile, new=False, why=str(failure)), tr("save the connection"))
 
     def close_connection(self, profile: ConnectionProfile) -> None:
         """Disconnect."""
@@ -221,15 +238,18 @@ class HomeScreen(Screen):
         """Change a connection."""
         self.context.run(self._edit(profile, new=new), tr("save the connection"))
 
-    async def _edit(self, profile: ConnectionProfile | None, *, new: bool) -> None:
+    async def _edit(self, profile: ConnectionProfile | None, *, new: bool, why: str = "") -> None:
         form = ConnectionForm(self.window(), self.context.shell.profiles, profile, new=new)
+        if why:
+            form.show_error(why)
         if not await form.ask():
             return
         entered = await asyncio.to_thread(keychain.put_away, form.profile())
         self.context.shell.profiles.put(entered)
         self.refresh()
         self.table.select_key(entered.id)
-        if profile is not None and new:  # it was refused for its login: try again with what was entered
+        if profile is not None and (new or why):
+            # It was refused for its login: try again with what was entered.
             self.open(entered)
 
     def duplicate(self) -> None:
