@@ -42,6 +42,8 @@ DETAIL_EVERY = 1.0
 CLOSED_EVERY = 5.0
 LEAFS_EVERY = 5.0
 TELL_EVERY = 0.5
+TELL_OF_MANY_EVERY = 1.0
+MANY = 2000  # connections
 PATIENCE = 5.0  # seconds without any answer until that is told
 SILENT = 15.0
 SAMPLES = 900  # of one connection while it is looked at, one a second
@@ -116,6 +118,7 @@ class ClientsReader:
         self._wants: dict[Hashable, Wants] = {}
         self._listeners: list[Listener] = []
         self._client: Client | None = None
+        self._known_by: Client | None = None  # whose answers the table holds
         self._subscriptions: list[Subscription] = []
         self._inbox = ""
         self._task: asyncio.Task[None] | None = None
@@ -225,7 +228,8 @@ class ClientsReader:
             self.problem = NotPermitted(PING) if refused else RequestTimeout(PING, PATIENCE)
             self._changed = True
         self.table.forget_silent(now, SILENT)
-        if self._changed and now - self._told_at >= TELL_EVERY:
+        every = TELL_EVERY if len(self.table.open) <= MANY else TELL_OF_MANY_EVERY
+        if self._changed and now - self._told_at >= every:
             self._told_at, self._changed = now, False
             for listener in tuple(self._listeners):
                 listener()
@@ -285,7 +289,9 @@ class ClientsReader:
         if client is self._client:
             return
         await self._unsubscribe()
-        self.table.clear()
+        if client is not self._known_by:
+            self.table.clear()  # another login may see others
+            self._known_by = client
         self._client, self._inbox = client, client.new_inbox()
         self._subscriptions.append(await client.subscribe(f"{self._inbox}.*", cb=self._take))
         if self.sees_all:

@@ -41,6 +41,7 @@ class ClientTable:
         self.events: deque[ClientEvent] = deque(maxlen=EVENTS_KEPT)
         self.closed_total = 0
         self._servers: dict[str, _Server] = {}
+        self._ids: dict[str, str] = {}  # of the servers, by their names
         self._seen: dict[ClientKey, float] = {}  # when an answer last had it, monotonic
         self._places: dict[ClientKey, int] = {}  # its page in the sweep
         self._sweeps: deque[float] = deque(maxlen=2)  # when the last ones began
@@ -72,6 +73,7 @@ class ClientTable:
         server = identity(answer)
         data = answer["data"]
         now_ns = parse_time(data.get("now")) or 0
+        self._note_restart(server.name, server.id)
         known = self._servers.setdefault(server.id, _Server())
         known.total, known.told_at = int(data.get("total") or 0), now
         met: set[ClientKey] = set()
@@ -88,6 +90,15 @@ class ClientTable:
                 if key.server_id == server.id and one.kind is not ClientKind.LEAF and key not in met
             ]
             for key in gone:
+                self._forget(key)
+
+    def _note_restart(self, name: str, server_id: str) -> None:
+        """A server that comes back has another id, and none of the connections it had."""
+        before = self._ids.get(name)
+        self._ids[name] = server_id
+        if before is not None and before != server_id:
+            self._servers.pop(before, None)
+            for key in [key for key in self.open if key.server_id == before]:
                 self._forget(key)
 
     def take_leafs(self, answer: Mapping[str, Any], now: float) -> None:
@@ -178,7 +189,7 @@ class ClientTable:
 
     def clear(self) -> None:
         """Forget the open ones: they are asked for anew, by another login perhaps."""
-        for held in (self.open, self._servers, self._seen, self._places):
+        for held in (self.open, self._servers, self._ids, self._seen, self._places):
             held.clear()
         self._sweeps.clear()
 

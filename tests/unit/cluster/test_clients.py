@@ -130,6 +130,15 @@ def test_a_server_that_is_silent_takes_its_connections_with_it() -> None:
     assert set(table.open) == {ClientKey("N2", 1)}
 
 
+def test_a_server_that_was_started_anew_has_none_of_its_clients() -> None:
+    table = ClientTable()
+    table.take_page(answer([connection(1), connection(2)]), 0, sweeping=False, now=1.0)
+    again = answer([connection(1)], second=5.0)
+    again["server"]["id"] = "N1anew"
+    table.take_page(again, 0, sweeping=False, now=2.0)
+    assert set(table.open) == {ClientKey("N1anew", 1)}
+
+
 def test_a_closer_look_tells_subscriptions_and_misses_who_is_gone() -> None:
     table, key = ClientTable(), ClientKey("N1", 4)
     details = [

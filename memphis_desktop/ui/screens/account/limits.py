@@ -6,13 +6,13 @@ from datetime import tzinfo
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.account.model import AccountFacts, Usage
 from memphis_desktop.cluster.history import ServerKey
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
-from memphis_desktop.ui import theme
+from memphis_desktop.ui.components.beside import Beside
 from memphis_desktop.ui.components.data_table import Column, DataTable
 from memphis_desktop.ui.components.graph import TimeSeriesGraph
 from memphis_desktop.ui.components.split_view import SplitView
@@ -22,6 +22,7 @@ from memphis_desktop.ui.screens.account.words import amount, limit_text, usage_g
 from memphis_desktop.ui.screens.station_parts import history_line, panel, sparkline
 
 TREND_SPAN = 3600.0
+LEAST_GRAPH = 230  # pixels of width
 _HISTORY = {"storage": "storage", "connections": "connections"}  # what the local history keeps
 
 
@@ -75,12 +76,9 @@ class LimitsView(QWidget):
         self.storage = TimeSeriesGraph(tr("Storage on disk"), "bytes", time_range, zone=zone)
         self.connections = TimeSeriesGraph(tr("Connections"), "", time_range, zone=zone)
         self.errors = TimeSeriesGraph(tr("JetStream requests that failed"), "errors/s", time_range, zone=zone)
-        graphs = QWidget()
-        row = QHBoxLayout(graphs)
-        row.setContentsMargins(0, theme.SPACE_2, 0, 0)
-        row.setSpacing(theme.SPACE_4)
+        graphs = Beside((self.storage, 1), (self.connections, 1), (self.errors, 1))
         for graph in (self.storage, self.connections, self.errors):
-            row.addWidget(graph)
+            graph.setMinimumWidth(LEAST_GRAPH)
         self.split = SplitView(
             panel(self.table), graphs, "account_limits", Qt.Orientation.Vertical, share=0.4
         )
@@ -107,7 +105,11 @@ class LimitsView(QWidget):
         history = self._context.session.history
         for graph, metric, name in (
             (self.storage, "storage", tr("used")),
-            (self.connections, "connections", tr("connections")),
+            (
+                self.connections,
+                "connections",
+                tr("all of the server") if self._of_server else tr("connections"),
+            ),
             (self.errors, "api_errors_rate", tr("errors")),
         ):
             line = history_line(
@@ -117,15 +119,25 @@ class LimitsView(QWidget):
 
     # Trends, of what the local history keeps
 
+    @property
+    def _of_server(self) -> bool:
+        """Whether the connections of the history are the whole server's, not the account's."""
+        return self._context.session.system is not None
+
+    def _metric(self, usage: Usage) -> str | None:
+        if usage.group == "user" or usage.tier or (usage.key == "connections" and self._of_server):
+            return None
+        return _HISTORY.get(usage.key)
+
     def _change(self, usage: Usage) -> tuple[float, float] | None:
-        metric = _HISTORY.get(usage.key)
-        if metric is None or usage.group == "user" or usage.tier:
+        metric = self._metric(usage)
+        if metric is None:
             return None
         return self._context.session.history.change(ServerKey(), metric, TREND_SPAN)
 
     def _line(self, usage: Usage) -> Any:
-        metric = _HISTORY.get(usage.key)
-        if metric is None or usage.tier:
+        metric = self._metric(usage)
+        if metric is None:
             return None
         return sparkline(self._context.session.history, ServerKey(), metric)
 

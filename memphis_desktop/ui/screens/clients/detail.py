@@ -35,6 +35,7 @@ from memphis_desktop.ui.screens.station_parts import panel
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 EVENTS_SHOWN = 200
+LOOKED_AT = 60.0  # seconds that the graph shows at first: it begins when the client is chosen
 UNITS = (("messages", tr("Messages")), ("bytes", tr("Bytes")))
 
 
@@ -62,7 +63,7 @@ class ClientPane(QWidget):
         self.move_button = QPushButton(tr("Move"))
         beside_text(self.move_button, icon("arrows-left-right"))
         self.move_button.clicked.connect(lambda: move())
-        self.time_range = TimeRange(300.0, self)
+        self.time_range = TimeRange(LOOKED_AT, self)
         self.unit = Segments(UNITS)
         self.unit.set_choice("messages")
         self.unit.chosen.connect(lambda _: self._draw())
@@ -70,7 +71,7 @@ class ClientPane(QWidget):
         self.bytes = TimeSeriesGraph(tr("Rates"), "bytes/s", self.time_range, zone=context.zone)
         self.bytes.hide()
         for graph in (self.messages, self.bytes):
-            graph.setMinimumHeight(120)
+            graph.setMinimumHeight(150)
         self.subscriptions = DataTable(
             [
                 Column("subject", tr("Subject"), lambda s: s.subject, "mono", 140, stretch=True),

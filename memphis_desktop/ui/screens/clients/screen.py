@@ -46,6 +46,7 @@ TABS = (("open", tr("Connected")), ("closed", tr("Closed")), ("events", tr("Comi
 CLOSED = 256  # of each server at first
 MORE_CLOSED = 1024
 BESIDE_FROM = 980  # pixels of width from which the pane stands beside the list
+LEAST_LIST = 190  # pixels of height: the list above the pane
 NAMED = 5  # clients that a dialog names
 COMMANDS_SHOWN = 20
 IDLE_SECONDS = 60.0
@@ -101,6 +102,7 @@ class ClientsScreen(Screen):
         self.stack = QStackedWidget()
         for table in (self.open, self.closed, self.events):
             self.stack.addWidget(panel(table))
+        self.stack.setMinimumHeight(LEAST_LIST)
         self.pane = ClientPane(context, self._close, self._move)
         self.pane.set_zone(context.zone)
         self.split = SplitView(self.stack, self.pane, "clients", share=0.36)
@@ -330,6 +332,9 @@ class ClientsScreen(Screen):
                 subject=PING,
             )
             table.set_state("error", text, login, "lock-key", [(tr("Try again"), self._read_again)])
+        elif not self.context.session.connected:
+            text = tr("Nothing is known of clients while there is no connection.")
+            table.set_state("empty", text, None, "link-break")
         elif reader.read_at_ns:
             table.set_state("empty", empty, None, "desktop")
         else:
