@@ -71,7 +71,7 @@ class ClientPane(QWidget):
         self.bytes = TimeSeriesGraph(tr("Rates"), "bytes/s", self.time_range, zone=context.zone)
         self.bytes.hide()
         for graph in (self.messages, self.bytes):
-            graph.setMinimumHeight(150)
+            graph.setMinimumHeight(176)
         self.subscriptions = DataTable(
             [
                 Column("subject", tr("Subject"), lambda s: s.subject, "mono", 140, stretch=True),
