@@ -6,8 +6,9 @@ from PySide6.QtCore import QEvent, QSize
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
 
-from memphis_desktop.language import tr
+from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import theme
+from memphis_desktop.ui.format import integer
 
 
 class ChipRow(QWidget):
@@ -21,7 +22,8 @@ class ChipRow(QWidget):
         self._chips: list[QPushButton] = []
         self._away: set[QPushButton] = set()  # taken off by the page
         self._waiting: list[QPushButton] = []  # for which there is no room
-        self._more = QPushButton(tr("99 more"), self)
+        most = integer(99)  # as wide as it may become
+        self._more = QPushButton(tr_count("{count} more", "{count} more", 99, count=most), self)
         self._more.setProperty("kind", "chip")
         self._more.setAccessibleName(tr("What does not fit"))
         self._more.setMenu(QMenu(self._more))
@@ -117,7 +119,10 @@ class ChipRow(QWidget):
     def _tell(self) -> None:
         """The menu says how many of those in it are on."""
         count = sum(chip.isChecked() for chip in self._waiting)
-        text = f"{len(self._waiting)} more" + (f" · {count} on" if count else "")
+        waiting = len(self._waiting)
+        text = tr_count("{count} more", "{count} more", waiting, count=integer(waiting))
+        if count:
+            text = tr("{waiting} · {count} on", waiting=text, count=integer(count))
         if text != self._more.text():
             self._more.setText(text)
             self._more.setProperty("on", "yes" if count else "no")
