@@ -472,6 +472,7 @@ class MainWindow(QMainWindow):
         self.command_palette = Palette(holder, lambda: palette_entries.collect(self))
         self.top_bar.palette_requested.connect(self.command_palette.open)
         self.toasts = ToastStack(holder, STATUS_HEIGHT)
+        self.toasts.above = self.command_palette
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """What the shell takes of the room follows the room."""

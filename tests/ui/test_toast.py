@@ -49,6 +49,8 @@ def test_messages_leave_the_window_to_its_content(stack: ToastStack, window: QWi
     covered = sum(toast.width() * toast.height() for toast in shown)
     assert covered < 0.25 * window.width() * window.height()
     for toast in shown:
+        needed = toast._label.heightForWidth(toast._label.width())
+        assert toast._label.height() >= needed > 2 * toast._label.fontMetrics().lineSpacing()
         assert window.rect().contains(toast.geometry())
         assert toast._label.text().endswith("…")
         assert "leader" in toast._label.toolTip()
@@ -137,3 +139,12 @@ async def test_the_window_has_a_key_for_it(program: Program, qtbot: QtBot) -> No
     assert window.focusWidget() is window.toasts.shown()[-1].action_button
     window.toasts.dismiss_all()
     assert not next(one for one in window.window_commands() if one.key == "window.messages").enabled
+
+
+async def test_the_palette_lies_above_messages(program: Program) -> None:
+    window = program.window
+    window.show()
+    window.command_palette.open()
+    window.notify("Deleted orders")
+    children = window.command_palette.parentWidget().children()
+    assert children.index(window.command_palette) > children.index(window.toasts.shown()[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -27,12 +27,24 @@ if TYPE_CHECKING:
     from memphis_desktop.ui.components.data_table import DataTable
 
 _SIZE = (340, 480)
+_FRAME = 32  # of the screen's height, for what the system puts around a window
+# What columns whose header is empty are called in the chooser and in files, by their keys.
+_UNTITLED = {
+    "changed": tr("Changed"),
+    "health": tr("Health"),
+    "kind": tr("Kind"),
+    "mark": tr("Mark"),
+    "severity": tr("Severity"),
+    "state": tr("State"),
+    "text": tr("Text"),
+    "verdict": tr("Verdict"),
+}
 _KEY = Qt.ItemDataRole.UserRole
 
 
 def column_title(column: Column) -> str:
     """What a column is called, also one whose header is empty because its cells say it."""
-    title = column.title or column.tooltip or column.key.replace("_", " ")
+    title = column.title or _UNTITLED.get(column.key) or column.key.replace("_", " ")
     return f"{column.chosen_in} › {title}" if column.chosen_in else title
 
 
@@ -74,7 +86,8 @@ class ColumnChooser(QDialog):
             PlainLabel(tr("Drag a column, or move it with Alt and the arrow keys."), "caption", wrap=True)
         )
         layout.addLayout(buttons)
-        self.resize(*_SIZE)
+        room = self.screen().availableGeometry().size() - QSize(0, _FRAME)
+        self.resize(QSize(*_SIZE).boundedTo(room))
         self.list.setFocus()
 
     def _fill(self) -> None:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
+from memphis_desktop.ui.components.column_chooser import column_title
 from memphis_desktop.ui.components.table_model import Column, copy_text, plain
 
 SLICE_SECONDS = 0.003
@@ -38,7 +39,7 @@ def pieces(rows: Sequence[Any], columns: Sequence[Column], format_name: str, zon
         return
     delimiter = "\t" if format_name == "tsv" else ","
     columns = [column for column in columns if column.kind != "sparkline"]
-    yield _line([column.title or column.key for column in columns], delimiter)
+    yield _line([column_title(column) for column in columns], delimiter)
     for row in rows:
         yield _line([_harmless(_cell(column, row, zone)) for column in columns], delimiter)
 

@@ -99,7 +99,10 @@ class Toast(QFrame):
         """Take so much room, and as many lines as that needs."""
         self.setFixedWidth(width)
         self._fit_text()
-        self.adjustSize()
+        layout = self.layout()
+        assert layout is not None
+        layout.activate()
+        self.resize(width, layout.totalHeightForWidth(width))
 
     def set_held(self, held: bool) -> None:
         """Stay as long as it holds; then be there for the whole time once more."""
@@ -196,6 +199,7 @@ class ToastStack(QObject):
         self._window = window
         self._bottom = bottom_margin
         self._toasts: list[Toast] = []
+        self.above: QWidget | None = None  # what no message covers
         self._before: QWidget | None = None  # what had the keyboard before the toasts
         self._more = QPushButton(window)
         self._more.setProperty("kind", "chip")
@@ -327,5 +331,7 @@ class ToastStack(QObject):
         appears = widget.isHidden()
         widget.show()
         widget.raise_()
+        if self.above is not None and self.above.isVisible():
+            widget.stackUnder(self.above)
         if appears and isinstance(widget, Toast):
             widget.set_held(False)
