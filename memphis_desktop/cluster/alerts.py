@@ -175,9 +175,7 @@ SIGNALS: Mapping[str, Signal] = {
     "redelivered": Signal(
         tr("Messages redelivered"), "messages", _consumers(lambda one: float(one.num_redelivered))
     ),
-    "redelivered_share": Signal(
-        tr("Share of unacknowledged messages that were redelivered"), "%", _consumers(_redelivered_share)
-    ),
+    "redelivered_share": Signal(tr("Share of messages redelivered"), "%", _consumers(_redelivered_share)),
     "dead_letters": Signal(tr("Dead letters in five minutes"), "messages", _nothing),
     "schema_violations": Signal(tr("Messages refused by their schema in five minutes"), "messages", _nothing),
     "disconnections": Signal(tr("Memphis clients gone in five minutes"), "", _nothing),

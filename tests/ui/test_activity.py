@@ -50,6 +50,9 @@ async def test_a_change_is_recorded_and_put_back(
     change = next(entry for entry in screen.table.rows() if entry.title == titles[0] and not entry.by_others)
     screen.table.select_key(change.number)
     assert screen.details.restore_button.isVisible()
+    command = screen.details._parts[0][1]
+    command.set_text("word " * 60)
+    assert command.height() > 3 * command.editor.fontMetrics().lineSpacing(), "its broken lines have room"
     assert changed(change).splitlines()[1:3] == ['-  "max_msgs": 10,', '+  "max_msgs": 20,']
     screen.record.restore()  # at once, whether the station is in a snapshot yet or not
     dialog = await until(

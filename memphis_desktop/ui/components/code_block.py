@@ -37,6 +37,7 @@ class CodeBlock(QFrame):
         super().__init__(parent)
         self.setProperty("panel", "sunken")
         self._lines = lines
+        self._wrap = wrap
         self.editor = QPlainTextEdit()
         self.editor.setReadOnly(True)
         self.editor.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
@@ -86,6 +87,8 @@ class CodeBlock(QFrame):
         """The button stays at the upper right."""
         super().resizeEvent(event)
         self._place_button()
+        if self._wrap and self._lines and event.size().width() != event.oldSize().width():
+            QTimer.singleShot(0, self, self._fit)  # it may be broken into other lines now
 
     def _place_button(self) -> None:
         bar = self.editor.verticalScrollBar()
@@ -103,11 +106,14 @@ class CodeBlock(QFrame):
     def _fit(self) -> None:
         if not self._lines:
             return
-        rows = max(1, min(self._lines, self.editor.document().blockCount()))
+        count = self.editor.document().blockCount()
+        if self._wrap and self.isVisible():
+            count = max(count, round(self.editor.document().size().height()))  # of a plain text: in lines
+        rows = max(1, min(self._lines, count))
         line = self.editor.fontMetrics().lineSpacing()
         bar = self.editor.horizontalScrollBar().sizeHint().height()
         self.setFixedHeight(rows * line + 2 * theme.SPACE_3 + bar)
-        if self.editor.document().blockCount() <= self._lines:
+        if count <= self._lines:
             self.editor.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         else:
             self.editor.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)

@@ -92,7 +92,8 @@ class ActivityRecord(QWidget):
         layout.setContentsMargins(0, theme.SPACE_3, 0, 0)
         layout.setSpacing(theme.SPACE_3)
         layout.addWidget(self.filter)
-        layout.addWidget(SplitView(surface(self.table), self.details, "activity"), 1)
+        self.split = SplitView(surface(self.table), self.details, "activity", share=0.42)
+        layout.addWidget(self.split, 1)
         self.zone_changed()
         self.refresh()
 
@@ -133,7 +134,9 @@ class ActivityRecord(QWidget):
         self.table.set_predicate(fits if chips else None)
 
     def _show_entry(self) -> None:
-        self.details.show_entry(self.table.current_row(), self.context)
+        entry = self.table.current_row()
+        self.split.set_preview_visible(entry is not None)
+        self.details.show_entry(entry, self.context)
         self.commands_changed.emit()
 
     def restore(self) -> None:
@@ -269,8 +272,7 @@ class EntryDetails(QFrame):
         layout.addWidget(area)
 
     def show_entry(self, entry: Entry | None, context: ScreenContext) -> None:
-        """Show an entry; nothing for none."""
-        self.setVisible(entry is not None)
+        """Show an entry; whoever holds this hides it for none."""
         if entry is None:
             return
         self._title.setText(entry.title)

@@ -28,6 +28,9 @@ _UNITS = {
     "messages": tr("messages"),
 }
 SEVERITIES = {WARNING: tr("Warning"), BAD: tr("Severe")}
+# What a new rule begins with: by signal, else by unit.
+_THRESHOLDS = {"dead_letters": 0.0, "schema_violations": 0.0, "dead_letter_stations": 0.0, "rate_low": 1.0}
+_UNIT_THRESHOLDS = {"": 0.0, "s": 300.0, "d": 14.0, "%": 80.0, "/s": 10_000.0, "messages": 1000.0}
 
 
 class RuleForm(FormDialog):
@@ -48,6 +51,8 @@ class RuleForm(FormDialog):
         )
         before = self._before
         self.signal = QComboBox()
+        self.signal.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.signal.setMinimumContentsLength(32)  # a long one does not make the form wider than its window
         for key, signal in SIGNALS.items():
             self.signal.addItem(signal.title, key)
         self.signal.setCurrentIndex(list(SIGNALS).index(before.signal))
@@ -88,6 +93,8 @@ class RuleForm(FormDialog):
         )
         self.add_validator(lambda: check_command(self.command.text()))
         self.signal.currentIndexChanged.connect(self._show_unit)
+        if rule is None:
+            self.signal.currentIndexChanged.connect(self._suggest)
         self._show_unit()
         self._ask_preview = preview
         self._asking: asyncio.Task[None] | None = None
@@ -136,6 +143,11 @@ class RuleForm(FormDialog):
             self.past.setText(text)
             if self.rule() != rule:
                 self._timer.start()  # it was changed meanwhile
+
+    def _suggest(self) -> None:
+        """A threshold in the unit of the signal that was chosen: another one's means nothing for it."""
+        key = self.signal.currentData()
+        self.threshold.setValue(_THRESHOLDS.get(key, _UNIT_THRESHOLDS[SIGNALS[key].unit]))
 
     def _show_unit(self) -> None:
         signal = SIGNALS[self.signal.currentData()]

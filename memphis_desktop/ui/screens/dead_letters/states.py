@@ -37,7 +37,7 @@ def empty_state(
         captured = tr(
             "Captured in {stream} since {time}.",
             stream=view.status.streams[0],
-            time=view.status.since[:16].replace("T", " "),
+            time=_moment(context, view.status.since),
         )
         none = _none(station, _kept_seconds(context, view.status))
         return "empty", f"{none} {captured}", None, "check-circle"
@@ -55,6 +55,12 @@ def _none(station: str, seconds: float | None = None) -> str:
             return tr("No dead letters of {station} in {span}.", station=station, span=span)
         return tr("No dead letters in {span}.", span=span)
     return tr("No dead letters in {station}.", station=station) if station else tr("No dead letters.")
+
+
+def _moment(context: ScreenContext, written: str) -> str:
+    """A time as the server wrote it, in the user's zone."""
+    nanoseconds = parse_time(written)
+    return figures.timestamp(nanoseconds, context.zone, digits=0) if nanoseconds is not None else written
 
 
 def _kept_seconds(context: ScreenContext, status: CaptureStatus) -> float | None:
