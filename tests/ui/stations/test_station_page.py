@@ -13,6 +13,7 @@ from memphis_desktop.ui.screens.station_detail import StationDetailScreen
 from memphis_desktop.ui.screens.station_detail.code import CodeTab
 from memphis_desktop.ui.screens.station_detail.screen import TABS
 from memphis_desktop.ui.screens.station_detail.summary import origin_state
+from memphis_desktop.ui.screens.station_form import ConfigurationDialog
 from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text
 
 
@@ -223,3 +224,26 @@ def test_copies_say_how_far_they_are_behind_their_origin() -> None:
     )
     text = origin_state({"name": "A", "lag": 0, "active": -1, "error": {"description": "stream not found"}})
     assert text == "0 behind, never heard from, stream not found"
+
+
+async def test_the_keys_of_the_page_go_through_its_parts_and_change_it(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    await fill(client)
+    screen = await show(Route("station", {"stream": "orders"}))
+    await until(lambda: screen._snapshot is not None, "the station")
+    window = screen.window()
+    window.activateWindow()
+    await until(window.isActiveWindow, "the active window")
+    control = Qt.KeyboardModifier.ControlModifier
+    qtbot.keyClick(window, Qt.Key.Key_Tab, control)
+    assert screen.current_tab.key == "messages"
+    qtbot.keyClick(window, Qt.Key.Key_Tab, control | Qt.KeyboardModifier.ShiftModifier)
+    assert screen.current_tab.key == "summary"
+    qtbot.keyClick(window, Qt.Key.Key_E, control)
+    dialog = await until(lambda: dialog_of(ConfigurationDialog), "the form")
+    qtbot.keyClicks(dialog.form.field("description"), "all orders")
+    dialog.activateWindow()
+    await until(dialog.isActiveWindow, "the active window")
+    qtbot.keyClick(dialog, Qt.Key.Key_S, control)
+    await until(lambda: screen._snapshot.config.get("description") == "all orders", "the change")
