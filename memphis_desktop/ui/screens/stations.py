@@ -42,6 +42,7 @@ from memphis_desktop.ui.screens.station_parts import (
     why_unread,
 )
 from memphis_desktop.ui.screens.station_preview import StationPreview
+from memphis_desktop.ui.screens.station_replay import replay_into
 from memphis_desktop.ui.screens.station_steady import Steady, WorstLags
 from memphis_desktop.ui.screens.station_tree import as_tree
 from memphis_desktop.ui.shell.staleness import shows
@@ -428,6 +429,13 @@ class StationsScreen(Screen):
         )
         return [*own, tree, *self._row_commands(self.table.selected_rows())]
 
+    def _no_source(self, target: StreamSnapshot | None) -> str:
+        """Why nothing can be replayed into a station; empty when it can."""
+        if target is None or not target.config.get("subjects"):
+            return tr("It takes no messages itself.")
+        others = any(name != target.name and not is_machinery(name) for name in self._rows)
+        return "" if others else tr("There is no other station.")
+
     def _row_commands(self, rows: list[StationRow]) -> list[Command]:
         context, actions, refusal = self.context, self._actions, self._actions.refusal
         if any(row.branch for row in rows):
@@ -502,6 +510,13 @@ class StationsScreen(Screen):
             row(tr("Listen to it live"), keymap.key("stations.listen"), listen, "broadcast", missing),
             row(tr("Connect your code"), "", lambda: go("code"), "code", missing),
             row(tr("Replay its messages"), keymap.key("stations.replay"), replay, "repeat", missing),
+            row(
+                tr("Replay another into it"),
+                "",
+                lambda: start(lambda s: replay_into(context, self, s), tr("start the replay")),
+                "repeat",
+                missing or refusal or self._no_source(one),
+            ),
             row(
                 tr("Edit station"),
                 keymap.key("stations.edit"),

@@ -8,18 +8,21 @@ from nats.aio.client import Client
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QComboBox, QMenu
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.app import Program
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.server_process import ServerProcess
+from memphis_desktop.ui.components.dialogs import FormDialog
 from memphis_desktop.ui.screen import Route
+from memphis_desktop.ui.screens.replay.dialog import ReplayDialog
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
+from memphis_desktop.ui.screens.station_replay import subject_into
 from memphis_desktop.ui.screens.stations import StationsScreen
 from tests.conftest import Connect, Starter
 from tests.ui.stations.paged_api import PagedApi
-from tests.ui.stations.steps import Show, Until, fill
+from tests.ui.stations.steps import Show, Until, dialog_of, fill, run
 
 
 async def test_stations_are_listed_filtered_and_previewed(
@@ -204,3 +207,23 @@ async def test_a_page_of_the_list_that_fails_is_told_and_read_again_alone(
     assert not screen.pages.isVisible()
     assert api.asked[0] == 256
     assert screen.context.session.snapshot.complete
+
+
+async def test_another_station_is_replayed_into_one(
+    client: Client, show: Show, until: Until, qtbot: QtBot
+) -> None:
+    assert subject_into(["a.*.b.*", "x"]) == "a.{1}.b.{2}"
+    await fill(client, "orders", 3)
+    await fill(client, "copies", 0)
+    screen = await show(Route("stations"))
+    await until(lambda: len(screen.table.rows()) == 2, "the stations")
+    screen.table.select_key("copies")
+    run(screen, "Replay another into it")
+    choice = await until(lambda: dialog_of(FormDialog), "the question")
+    assert choice.findChild(QComboBox).currentText() == "orders"
+    qtbot.mouseClick(choice.verb_button, Qt.MouseButton.LeftButton)
+    replay = await until(lambda: dialog_of(ReplayDialog), "the replay")
+    assert replay.target_field.text() == "copies.{subject}"
+    qtbot.mouseClick(replay.verb_button, Qt.MouseButton.LeftButton)
+    session = screen.context.session
+    await until(lambda: session.snapshot.streams["copies"].messages == 3, "the copies")
