@@ -38,6 +38,7 @@ from memphis_desktop.language import tr
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.broker_control import DEFAULT_PORT, BrokerChoice, BrokerStartError
 from memphis_desktop.ui.components.banner import Banner
+from memphis_desktop.ui.components.beside import Beside
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import visible_text
 from memphis_desktop.ui.lab.panel import ABOUT
@@ -237,21 +238,15 @@ class FirstRun(QWidget):
             PlainLabel(tr("Nothing is kept when you quit."), "caption", wrap=True)
         )
         self.demo_card.button.clicked.connect(self.open_demo)
-        cards = QHBoxLayout()
-        cards.setSpacing(theme.SPACE_4)
-        for card in (self.broker_card, self.connect_card, self.demo_card):
-            cards.addWidget(card, 1)
+        cards = Beside((self.broker_card, 1), (self.connect_card, 1), (self.demo_card, 1))
         self.cluster_card = ClusterCard(context)
         self.file_card = FileCard(context)
-        low = QHBoxLayout()
-        low.setSpacing(theme.SPACE_4)
-        low.addWidget(self.cluster_card, 1)
-        low.addWidget(self.file_card, 1)
+        low = Beside((self.cluster_card, 1), (self.file_card, 1))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_4)
-        layout.addLayout(cards)
-        layout.addLayout(low)
+        layout.addWidget(cards)
+        layout.addWidget(low)
         self.refresh()
 
     # Building ---------------------------------------------------------------------------------

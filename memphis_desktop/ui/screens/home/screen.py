@@ -78,7 +78,9 @@ class HomeScreen(Screen):
         heading = PlainLabel(tr("Memphis Desktop"), "vital")
         heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(heading)
-        line = PlainLabel(tr("See, search and replay what flows through your message streams."), "muted")
+        line = PlainLabel(
+            tr("See, search and replay what flows through your message streams."), "muted", wrap=True
+        )
         line.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(line)
         column.addSpacing(theme.SPACE_4)
