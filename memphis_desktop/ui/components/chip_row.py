@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
 
 from memphis_desktop.language import tr, tr_count
@@ -65,6 +65,11 @@ class ChipRow(QWidget):
         """Another number of them fits."""
         super().resizeEvent(event)
         self._arrange()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Chips that are hidden tell nobody when a style makes them wider: the room may be another now."""
+        super().showEvent(event)
+        self._changed()
 
     def changeEvent(self, event: QEvent) -> None:
         """Their words may be wider in another style."""
