@@ -38,6 +38,23 @@ _FORM_HEIGHT = 520
 _BESIDE_FORM = 180  # title, buttons, an error, of a dialog's height
 
 
+def fit_screen(window: QWidget) -> None:
+    """Make a window no larger than the screen, which at a large scale is small."""
+    room = window.screen().availableGeometry().size()
+    if window.size().boundedTo(room) != window.size():
+        window.setMinimumSize(window.minimumSize().boundedTo(room))
+        window.resize(window.size().boundedTo(room))
+
+
+class FittingDialog(QDialog):
+    """A dialog of any content that is no larger than the screen."""
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Give way to a small screen."""
+        super().showEvent(event)
+        fit_screen(self)
+
+
 class Dialog(QDialog):
     """A title, a body, and at the right below: Cancel and one verb."""
 
@@ -105,7 +122,7 @@ class Dialog(QDialog):
         if not self.testAttribute(Qt.WidgetAttribute.WA_Resized):
             self._fit_text()
         make_room(self)
-        self._fit_screen()
+        fit_screen(self)
         if not event.spontaneous():
             self._order_focus()
 
@@ -114,7 +131,7 @@ class Dialog(QDialog):
         done = super().event(event)
         if event.type() == QEvent.Type.LayoutRequest and self.isVisible():
             make_room(self)
-            self._fit_screen()
+            fit_screen(self)
         return done
 
     def _fit_text(self) -> None:
@@ -123,13 +140,6 @@ class Dialog(QDialog):
         if layout is not None and layout.hasHeightForWidth():
             layout.activate()
             self.resize(self.width(), layout.heightForWidth(self.width()))
-
-    def _fit_screen(self) -> None:
-        """No larger than the screen, which at a large scale is small."""
-        room = self.screen().availableGeometry().size()
-        if self.size().boundedTo(room) != self.size():
-            self.setMinimumSize(self.minimumSize().boundedTo(room))
-            self.resize(self.size().boundedTo(room))
 
     def _order_focus(self) -> None:
         tab_order.put_last(self, self.cancel_button, self.verb_button)

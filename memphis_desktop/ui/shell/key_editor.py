@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
-    QDialog,
     QHBoxLayout,
     QKeySequenceEdit,
     QPushButton,
@@ -20,6 +19,7 @@ from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import keymap, settings, theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import FittingDialog
 from memphis_desktop.ui.components.filter_bar import FilterBar
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.format import integer
@@ -68,7 +68,7 @@ class KeyField(QKeySequenceEdit):
             super().keyPressEvent(event)
 
 
-class KeyEditor(QDialog):
+class KeyEditor(FittingDialog):
     """Changes take effect at once. The list begins at the keys of ``place``, those of a screen perhaps."""
 
     def __init__(self, parent: QWidget, place: str = keymap.EVERYWHERE) -> None:

@@ -11,7 +11,6 @@ from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
     QCompleter,
-    QDialog,
     QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
@@ -33,7 +32,7 @@ from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import keymap, theme
 from memphis_desktop.ui.components.banner import Banner
-from memphis_desktop.ui.components.dialogs import pad_numbers
+from memphis_desktop.ui.components.dialogs import FittingDialog, pad_numbers
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.composer import history
@@ -80,7 +79,7 @@ def open_composer(
     return composer
 
 
-class Composer(QDialog):
+class Composer(FittingDialog):
     """Publishes and requests. Stays open, so that one message after another can be sent."""
 
     key_place = "composer"

@@ -6,13 +6,14 @@ import time
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.draft import HISTORY_BODY, HISTORY_LENGTH, Draft
 from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import FittingDialog
 from memphis_desktop.ui.components.filter_bar import FilterField
 from memphis_desktop.ui.screen import Command
 
@@ -60,7 +61,7 @@ def _same(left: Entry, right: Entry) -> bool:
     return all(left.get(key) == right.get(key) for key in ("subject", "headers", "form", "bytes"))
 
 
-class HistoryDialog(QDialog):
+class HistoryDialog(FittingDialog):
     """The list: Enter takes one, S gives it a star."""
 
     chosen = Signal(object)  # Draft

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.collection import Collection, Kept
 from memphis_desktop.inspect.decode.text import preview
@@ -17,6 +17,7 @@ from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import settings, theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import FittingDialog
 from memphis_desktop.ui.screen import Command, Route, ScreenContext
 from memphis_desktop.ui.screens.decoders.store import current_decoders
 from memphis_desktop.ui.screens.messages.compare import CompareDialog
@@ -91,7 +92,7 @@ def _save(found: _Holder) -> None:
     found.changed.emit()
 
 
-class CollectionDialog(QDialog):
+class CollectionDialog(FittingDialog):
     """The list above, the message with the cursor below."""
 
     def __init__(self, parent: QWidget | None, context: ScreenContext) -> None:

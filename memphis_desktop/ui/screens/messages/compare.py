@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QHBoxLayout,
     QStackedWidget,
     QVBoxLayout,
@@ -26,6 +25,7 @@ from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import FittingDialog
 from memphis_desktop.ui.components.json_tree import preview
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screens.decoders.store import current_decoders
@@ -40,7 +40,7 @@ _WORDS = {
 _DOTS = {ChangeKind.CHANGED: "warning", ChangeKind.ADDED: "good", ChangeKind.REMOVED: "bad"}
 
 
-class CompareDialog(QDialog):
+class CompareDialog(FittingDialog):
     """Left and right with every place that differs."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster.failures import ClusterError
 from memphis_desktop.inspect.connection import ReadError
@@ -16,6 +16,7 @@ from memphis_desktop.language import tr
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import FittingDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.screen import ScreenContext
@@ -28,7 +29,7 @@ _DOTS = {
 }  # fmt: skip
 
 
-class ExplainDialog(QDialog):
+class ExplainDialog(FittingDialog):
     """Consumers at the left, the findings for the one with the cursor at the right."""
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from memphis_desktop.inspect.decode.text import preview
 from memphis_desktop.inspect.message import InspectedMessage
@@ -12,12 +12,13 @@ from memphis_desktop.language import tr, tr_count
 from memphis_desktop.ui import format as figures
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.data_table import Column, DataTable
+from memphis_desktop.ui.components.dialogs import FittingDialog
 from memphis_desktop.ui.components.labels import PlainLabel
 from memphis_desktop.ui.screens.decoders.store import mask
 from memphis_desktop.ui.screens.station_parts import panel
 
 
-class DryRunDialog(QDialog):
+class DryRunDialog(FittingDialog):
     """The first messages of a replay as they would be sent."""
 
     def __init__(self, parent: QWidget | None, rehearsed: list[Rehearsed]) -> None:
