@@ -309,3 +309,28 @@ async def test_importing_says_first_what_it_would_do(
     assert (await bucket.get("other")).value == b"theirs"
     assert (await bucket.get("new")).value == b"twice"
     assert (await bucket.get("gone")).value == b"back"
+
+
+async def test_names_of_a_large_bucket_come_in_order_whatever_the_server_does_at_once(
+    session: Session, keys: KeyReader, bucket: KeyValue, any_server: ServerProcess, connect: Connect
+) -> None:
+    client = await connect(any_server)
+    names = sorted(f"app{number % 7}.k{number}" for number in range(5_000))
+    for name in names[::-1]:
+        await client.publish(f"$KV.b.{name}", b"x")
+    await client.flush()
+
+    async def stored() -> bool:
+        return bool((await session.api("STREAM.INFO.KV_b"))["state"]["messages"] == len(names))
+
+    await until(stored, "all keys")
+    found: list[str] = []
+    pager = KeyPager(keys)
+    while not pager.done:
+        found += await pager.more(700)
+    assert found == names
+    assert pager.total == 5_000
+    assert len(await KeyPager(keys, "app3.").more(5_000)) == sum(name.startswith("app3.") for name in names)
+    info = await session.api("STREAM.INFO.KV_b", {"subjects_filter": "$KV.b.>", "offset": 4_990})
+    assert list(info["state"]["subjects"]) == [f"$KV.b.{name}" for name in names[4_990:]]
+    assert (info["total"], info["offset"], info["limit"]) == (5_000, 4_990, 100_000)

@@ -34,6 +34,8 @@ PLACES = (
     Route("live"),
     Route("dead_letters"),
     Route("replay"),
+    Route("key_value"),
+    Route("bucket", {"bucket": "B", "key": "a"}),
     Route("cluster"),
     Route("decoders"),
 )
@@ -64,6 +66,7 @@ async def test_tabs_and_connections_leave_nothing_behind(
     jetstream = (await connect(broker)).jetstream()
     await jetstream.add_stream(name="S", subjects=["S.>"])
     await jetstream.publish("S.a", b"{}")
+    await (await jetstream.create_key_value(bucket="B")).put("a", b"{}")
     await jetstream.pull_subscribe("S.>", "G")
     profile = ConnectionProfile(name="near", urls=(broker.url,))
 

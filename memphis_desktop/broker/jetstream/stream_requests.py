@@ -22,6 +22,7 @@ from memphis_desktop.broker.jetstream.requests import (
     StreamInfoRequest,
     StreamListRequest,
 )
+from memphis_desktop.broker.jetstream.subject_details import SUBJECTS_PER_PAGE, SubjectDetails, is_prefix
 from memphis_desktop.broker.jetstream.times import format_time
 from memphis_desktop.broker.jetstream.typed_json import to_json
 from memphis_desktop.broker.store.interface import StorageError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 _NAMES_PER_PAGE = 1024
 _STREAMS_PER_PAGE = 256
-_SUBJECTS_PER_PAGE = 100_000
 
 
 def account_info(request: ApiRequest) -> dict[str, Any]:
@@ -69,14 +69,31 @@ def update(request: ApiRequest) -> dict[str, Any]:
     return _with_time(stream, stream.info())
 
 
-def info(request: ApiRequest) -> dict[str, Any]:
+def info(request: ApiRequest) -> dict[str, Any] | None:
     """STREAM.INFO.S"""
     asked = request.read_optional(StreamInfoRequest, "JSApiStreamInfoRequest")
     stream = request.streams.find(request.tokens[0])
+    if not asked.subjects_filter:
+        return _info(stream, asked, None)
+    details = _subject_details(stream, asked)
+    if details.is_short:
+        details.at_once()
+        return _info(stream, asked, details)
+
+    def answer() -> None:
+        request.respond(_info(stream, asked, details))
+        request.streams.node.flush()
+
+    details.in_slices(stream.node.clock, answer)
+    return None
+
+
+def _info(stream: Stream, asked: StreamInfoRequest, details: SubjectDetails | None) -> dict[str, Any]:
     page = {"total": 0, "offset": 0, "limit": 0}
     subjects = None
-    if asked.subjects_filter:
-        subjects = _subject_counts(stream, asked, page)
+    if details is not None and details.total:
+        page = {"total": details.total, "offset": details.offset, "limit": SUBJECTS_PER_PAGE}
+        subjects = details.page
     answer = page | stream.info(deleted=asked.deleted_details, subjects=subjects, cluster=True)
     return _with_time(stream, answer)
 
@@ -161,12 +178,11 @@ def _with_time(stream: Stream, answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _subject_counts(stream: Stream, asked: StreamInfoRequest, page: dict[str, Any]) -> dict[str, int] | None:
-    """Return the counts of the subjects that match the filter, a page of them, and fill in `page`."""
-    found = stream.messages.subjects(asked.subjects_filter.encode("utf-8", "surrogateescape"))
-    if not found:
-        return None
-    offset = max(asked.offset, 0)
-    page |= {"total": len(found), "offset": offset, "limit": _SUBJECTS_PER_PAGE}
-    names = sorted(found)[offset : offset + _SUBJECTS_PER_PAGE]
-    return {name.decode("utf-8", "replace"): found[name].messages for name in names}
+def _subject_details(stream: Stream, asked: StreamInfoRequest) -> SubjectDetails:
+    """The subjects that match the filter."""
+    pattern, offset = asked.subjects_filter.encode("utf-8", "surrogateescape"), max(asked.offset, 0)
+    beginning = pattern[:-1]
+    if [asked.subjects_filter] == stream.config.subjects and is_prefix(pattern):
+        # About all there is: looking through it in slices is better than sorting out what matches at once.
+        return SubjectDetails(stream.messages.counted_subjects(b">"), offset, beginning)
+    return SubjectDetails(stream.messages.counted_subjects(pattern), offset)

@@ -372,6 +372,10 @@ class IndexedStore(MessageStore):
             for subject in self._subjects.matching(pattern)
         }
 
+    def counted_subjects(self, pattern: bytes = b">") -> Sequence[Subject]:
+        """Return every subject that matches, with its name and present count, in no order."""
+        return list(self._subjects.matching(pattern))
+
     def removed_sequences(self) -> Iterator[int]:
         """Return the sequences missing between first and last."""
         if not self.message_count:

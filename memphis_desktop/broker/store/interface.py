@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 # (subject, header_size, body): what is appended. See protocol.message for the meaning of the fields.
 NewMessage: TypeAlias = tuple[bytes, int, bytes]
@@ -51,6 +51,13 @@ class MessageBlock(NamedTuple):
     def messages(self) -> list[StoredMessage]:
         """Return them one by one."""
         return list(map(StoredMessage._make, zip(*self, strict=True)))
+
+
+class CountedSubject(Protocol):
+    """A subject with its number of messages, which follows what is stored and removed."""
+
+    name: bytes
+    count: int
 
 
 class SubjectState(NamedTuple):
@@ -237,6 +244,10 @@ class MessageStore(ABC):
     @abstractmethod
     def subjects(self, pattern: bytes = b">") -> Mapping[bytes, SubjectState]:
         """Return the state of every subject that matches and has messages."""
+
+    @abstractmethod
+    def counted_subjects(self, pattern: bytes = b">") -> Sequence[CountedSubject]:
+        """Return every subject that matches, with its name and present count, in no order."""
 
     @property
     @abstractmethod
