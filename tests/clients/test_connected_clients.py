@@ -105,7 +105,7 @@ async def test_closing_moving_events_and_the_closed(
     reader = console.clients
     actions = []
     console.subscribe_actions(actions.append)
-    reader.want("test", Wants(closed=64))
+    reader.want("test", Wants(closed=True))
     await until(lambda: reader.read_at_ns, "an answer")
     told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -171,7 +171,7 @@ async def test_a_read_only_connection_looks_and_does_not_touch(
 ) -> None:
     await connect(server, user="b", password="b", name="spared")
     console = await session(server.url, "a", read_only=True)
-    console.clients.want("test", Wants(closed=1))
+    console.clients.want("test", Wants(closed=True))
     record = await until(lambda: found(console, "spared"), "the client")
     assert closing.refusal(console, record)
     with pytest.raises(ReadOnlyConnection):
@@ -200,6 +200,23 @@ async def test_more_than_a_page_are_read_in_pages(
     await until(lambda: (found(console, "c29") or clients[29]).in_bytes == 20_000, "the busiest, on top")
     await clients[3].close()
     await until(lambda: found(console, "c3") is None, "that one is missed")
+
+
+async def test_closed_ones_are_read_back_page_by_page(
+    server: ServerProcess, connect: Connect, session: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("reader", "table"):
+        monkeypatch.setattr(f"memphis_desktop.cluster.clients.{name}.PAGE", 4)
+    for number in range(10):
+        client = await connect(server, user="b", password="b", name=f"gone{number}")
+        await client.close()
+    console = await session(server.url, "a")
+    console.clients.want("test", Wants(closed=True))
+
+    def names() -> set[str]:
+        return {one.name for one in console.clients.table.closed.values()}
+
+    await until(lambda: names() >= {f"gone{number}" for number in range(10)}, "all that went before")
 
 
 async def test_a_cluster_tells_of_all_servers(

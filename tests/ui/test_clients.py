@@ -158,6 +158,22 @@ async def test_a_client_is_closed_after_asking(
     }
 
 
+async def test_several_are_closed_at_once(
+    start: Start, server: ServerProcess, connect: Callable[..., Awaitable[Client]], until: Until
+) -> None:
+    victims = [await connect(server, user="b", password="b", name=f"victim{n}") for n in range(2)]
+    screen = await start()
+    await until(lambda: row(screen, "victim0") and row(screen, "victim1"), "both")
+    screen.filter.field.setText("victim")
+    await until(lambda: len(screen.open.rows()) == 2, "the filter")
+    screen.open.view.selectAll()
+    screen._close()
+    asked = await until(lambda: dialog(ConfirmDialog), "the question")
+    assert asked.heading.text() == "Close 2 connections?"
+    asked.verb_button.click()
+    await until(lambda: all(victim.is_closed for victim in victims), "the end of both")
+
+
 async def test_production_asks_for_the_name_and_the_console_spares_itself(
     start: Start, server: ServerProcess, connect: Callable[..., Awaitable[Client]], until: Until
 ) -> None:

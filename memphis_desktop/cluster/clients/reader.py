@@ -27,7 +27,7 @@ from memphis_desktop.cluster.failures import ClusterError, NoResponder, NotPermi
 from memphis_desktop.cluster.raft.watcher import CONNECTIONS
 
 from .model import ClientDetail, ClientKey, ClientRecord, EventKind
-from .table import PAGE, ClientTable
+from .table import CLOSED_KEPT, PAGE, ClientTable
 
 if TYPE_CHECKING:
     from memphis_desktop.cluster.session import Session
@@ -77,14 +77,14 @@ class Wants:
         sort: The servers' order that comes nearest to the view's, of `SORTS`.
         descending: Whether the view has the largest first.
         visible: The connections that can be seen now.
-        closed: Whether closed ones are looked at; so many of each server.
+        closed: Whether closed ones are looked at.
         detail: The connection that is looked at closely.
     """
 
     sort: str = "cid"
     descending: bool = False
     visible: tuple[ClientKey, ...] = ()
-    closed: int = 0
+    closed: bool = False
     detail: ClientKey | None = None
 
 
@@ -124,6 +124,7 @@ class ClientsReader:
         self._task: asyncio.Task[None] | None = None
         self._due: dict[str, float] = {}
         self._asked_since = 0.0  # the first question that nothing came back to; 0 for none
+        self._closed_at = PAGE  # the offset of the closed ones that comes next
         self._sweep_at: int | None = None  # the offset that comes next; None between two sweeps
         self._changed = False
         self._told_at = 0.0
@@ -217,10 +218,8 @@ class ClientsReader:
         detail = next((one.detail for one in self._wants.values() if one.detail is not None), None)
         if detail is not None and self._is_due("detail", DETAIL_EVERY, now):
             await self._ask_detail(detail)
-        closed = max((one.closed for one in self._wants.values()), default=0)
-        if closed and self._is_due("closed", CLOSED_EVERY, now):
-            options = {"state": 1, "sort": "stop", "limit": closed, "auth": True}
-            await self._ask(PING, options, "closed")
+        if any(one.closed for one in self._wants.values()):
+            await self._ask_closed(now)
         if self.sees_all and self._is_due("leafs", LEAFS_EVERY, now):
             await self._ask(LEAFS, {}, "leafs")
         if self.problem is None and self._asked_since and now - self._asked_since > PATIENCE:
@@ -261,6 +260,18 @@ class ClientsReader:
         await self._ask_page("cid", self._sweep_at, "sweep")
         self._sweep_at += PAGE
 
+    async def _ask_closed(self, now: float) -> None:
+        """The latest again and again; those before them once, page by page."""
+        offset = None
+        if self._is_due("closed", CLOSED_EVERY, now):
+            offset = 0
+        elif self._closed_at < min(self.table.closed_largest, CLOSED_KEPT):
+            offset = self._closed_at
+            self._closed_at += PAGE
+        if offset is not None:
+            options = {"state": 1, "sort": "stop", "offset": offset, "limit": PAGE, "auth": True}
+            await self._ask(PING, options, "closed")
+
     async def _ask_page(self, sort: str, offset: int, kind: str) -> None:
         options = {"sort": sort, "offset": offset, "limit": PAGE, "auth": True}
         await self._ask(PING, options, f"{kind}-{offset}")
@@ -290,6 +301,7 @@ class ClientsReader:
             return
         await self._unsubscribe()
         if client is not self._known_by:
+            self._closed_at = PAGE
             self.table.clear()  # another login may see others
             self._known_by = client
         self._client, self._inbox = client, client.new_inbox()

@@ -39,7 +39,8 @@ class ClientTable:
         self.open: dict[ClientKey, ClientRecord] = {}
         self.closed: dict[ClientKey, ClientRecord] = {}
         self.events: deque[ClientEvent] = deque(maxlen=EVENTS_KEPT)
-        self.closed_total = 0
+        self.closed_largest = 0  # closed connections that the server with most of them tells of
+        self._closed_read: set[ClientKey] = set()  # as a server tells them, not from an event
         self._servers: dict[str, _Server] = {}
         self._ids: dict[str, str] = {}  # of the servers, by their names
         self._seen: dict[ClientKey, float] = {}  # when an answer last had it, monotonic
@@ -132,11 +133,13 @@ class ClientTable:
         """Take connections that were closed, the latest first; raises as `take_page` does."""
         server = identity(answer)
         data = answer["data"]
-        self.closed_total = max(self.closed_total, int(data.get("total") or 0))
+        self.closed_largest = max(self.closed_largest, int(data.get("total") or 0))
+        now_ns = parse_time(data.get("now")) or 0
         for told in reading.entries(answer):
-            record = reading.connection(told, server.id, server.name, parse_time(data.get("now")) or 0)
-            if record.key not in self.closed or not self.closed[record.key].subscriptions:
-                self.closed[record.key] = record
+            key = ClientKey(server.id, int(told["cid"]))
+            if key not in self._closed_read:  # an event says less
+                self.closed[key] = reading.connection(told, server.id, server.name, now_ns)
+                self._closed_read.add(key)
         self._trim_closed()
 
     def take_event(self, kind: EventKind, told: Mapping[str, Any], now_ns: int, now: float) -> ClientEvent:
@@ -218,3 +221,5 @@ class ClientTable:
         if over > 0:
             for key in sorted(self.closed, key=lambda k: self.closed[k].stopped_ns or 0)[:over]:
                 del self.closed[key]
+            if len(self._closed_read) > 2 * CLOSED_KEPT:
+                self._closed_read &= self.closed.keys()

@@ -213,7 +213,7 @@ def test_closed_ones_are_bounded_the_latest_kept() -> None:
             for cid in range(start, start + 500)
         ]
         table.take_closed(answer(closed, total=9000))
-    assert (len(table.closed), table.closed_total) == (CLOSED_KEPT, 9000)
+    assert (len(table.closed), table.closed_largest) == (CLOSED_KEPT, 9000)
 
 
 def test_leaf_nodes_stand_among_them() -> None:

@@ -20,6 +20,7 @@ from memphis_desktop.cluster.clients.model import (
     reason_severity,
 )
 from memphis_desktop.cluster.clients.reader import PING, Wants
+from memphis_desktop.cluster.clients.table import CLOSED_KEPT
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.cluster.profiles import Environment
 from memphis_desktop.language import tr, tr_count
@@ -43,8 +44,7 @@ from memphis_desktop.ui.screens.cluster.system_login import ask_for_system_login
 from memphis_desktop.ui.screens.station_parts import PAGE_MARGINS, StateBanner, panel
 
 TABS = (("open", tr("Connected")), ("closed", tr("Closed")), ("events", tr("Coming and going")))
-CLOSED = 256  # of each server at first
-MORE_CLOSED = 1024
+ADDED_UP = 2000  # connections whose rates are added up in the title, at most
 BESIDE_FROM = 980  # pixels of width from which the pane stands beside the list
 LEAST_LIST = 190  # pixels of height: the list above the pane
 NAMED = 5  # clients that a dialog names
@@ -66,7 +66,6 @@ class ClientsScreen(Screen):
         self._active = False
         self._unsubscribe: Callable[[], None] | None = None
         self._wanted: ClientKey | None = None
-        self._closed_limit = CLOSED
         self.header = PageHeader(tr("Clients"))
         self.pane_button = self.header.add_icon_action("columns", tr("Details"), self._toggle_pane)
         self.pane_button.setToolTip(tr("Show or hide the details  (D)"))
@@ -207,7 +206,7 @@ class ClientsScreen(Screen):
                 sort=SERVER_SORTS.get(key, "cid"),
                 descending=descending and key in SERVER_SORTS,
                 visible=tuple(row.key for row in visible),
-                closed=self._closed_limit if self.tab == "closed" else 0,
+                closed=self.tab == "closed",
                 detail=record.key if watched and record is not None else None,
             ),
         )
@@ -361,7 +360,7 @@ class ClientsScreen(Screen):
             )
         if servers > 1:
             parts.append(tr_count("{count} server", "{count} servers", servers, count=servers))
-        rates = [one.rates for one in table.open.values()] if len(table.open) <= MORE_CLOSED else []
+        rates = [one.rates for one in table.open.values()] if len(table.open) <= ADDED_UP else []
         known = [(one[0], one[1]) for one in rates if one[0] is not None and one[1] is not None]
         if known:
             parts.append(tr("in {rate}", rate=figures.rate(sum(one[0] for one in known))))
@@ -383,7 +382,7 @@ class ClientsScreen(Screen):
                 total=figures.integer(table.total),
             )
             text = "  ·  ".join(filter(None, (text, reading)))
-        if self.tab == "closed" and self._closed_limit < MORE_CLOSED <= table.closed_total:
+        if self.tab == "closed" and table.closed_largest > model.total() >= CLOSED_KEPT:
             text = tr("the latest {count}", count=text)
         self.filter.set_count(text)
 
@@ -407,7 +406,6 @@ class ClientsScreen(Screen):
 
     def _read_again(self) -> None:
         self._reader.refresh()
-        self._closed_limit = MORE_CLOSED if self.tab == "closed" else self._closed_limit
         self._want()
 
     def _add_system_login(self) -> None:
