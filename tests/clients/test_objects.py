@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -24,6 +25,7 @@ from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.inspect.objects import names, reading, writing
 from memphis_desktop.inspect.objects.model import Link, ObjectInfo, ObjectProblem
+from memphis_desktop.inspect.publishing import PublishError
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect
 from tests.waiting import eventually
@@ -154,6 +156,35 @@ async def test_a_cancelled_upload_leaves_nothing(
         await task
     assert await eventually(lambda: chunks_left(jetstream), lambda count: count == 0) == 0
     assert await reading.count_names(session, "files") == 0
+
+
+async def test_cancelled_while_its_record_is_written_an_object_is_whole_or_not_there(
+    session: Session,
+    bucket: ObjectStore,
+    jetstream: JetStreamContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "in").write_bytes(b"content")
+    publish = writing.publishing.publish
+    lost = False
+
+    async def cancelled_meanwhile(*arguments: Any, **options: Any) -> Any:
+        task.cancel()
+        ack = await publish(*arguments, **options)
+        if lost:
+            raise PublishError("timeout", "nobody heard")
+        return ack
+
+    monkeypatch.setattr(writing.publishing, "publish", cancelled_meanwhile)
+    task = asyncio.ensure_future(writing.upload(session, "files", "a", tmp_path / "in"))
+    assert (await task).name == "a"
+    assert (await bucket.get("a")).data == b"content"
+    lost = True
+    task = asyncio.ensure_future(writing.upload(session, "files", "b", tmp_path / "in"))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await bucket.get("b")).data == b"content"  # it was stored: its chunks are left alone
 
 
 async def test_links_copies_names_and_deletion(

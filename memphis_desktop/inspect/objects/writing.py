@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from nats.nuid import NUID
@@ -126,9 +126,9 @@ async def store(
             metadata=dict(about.metadata or {}),
             chunk_size=chunk_size(session),
         )
-        ack = await _write_record(session, made)
+        ack = await _unbroken(_write_record(session, made))
     except BaseException:
-        await _clean_up(session, bucket, subject)
+        await _clean_up(session, bucket, name, nuid)
         raise
     if before is not None and before.nuid and before.nuid != nuid:
         with suppress(ClusterError):  # the object is stored; what it replaced takes room only
@@ -293,11 +293,13 @@ async def delete(session: Session, info: ObjectInfo) -> None:
 
 async def _current(session: Session, bucket: str, name: str) -> ObjectInfo | None:
     """The record as it is now; raises `ClusterError`."""
-    stream = names.stream_name(bucket)
+    stream, subject = names.stream_name(bucket), names.info_subject(bucket, name)
+    # Asked for a message that there is not, a server would count an error.
+    info = await session.api(f"STREAM.INFO.{stream}", {"subjects_filter": subject})
+    if not (info.get("state") or {}).get("subjects"):
+        return None
     try:
-        answer = await session.api(
-            f"STREAM.MSG.GET.{stream}", {"last_by_subj": names.info_subject(bucket, name)}
-        )
+        answer = await session.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
     except ApiError as error:
         if error.err_code == 10037:  # no message found
             return None
@@ -359,18 +361,37 @@ async def _settle(publisher: Publisher) -> None:
         draining.cancel()
 
 
-async def _clean_up(session: Session, bucket: str, subject: str) -> None:
+async def _unbroken(writing: Coroutine[Any, Any, Acknowledgement]) -> Acknowledgement:
+    """Wait for a record that is on its way: who is cancelled meanwhile has stored it, or has not."""
+    task = asyncio.ensure_future(writing)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if task.cancelled() or task.exception() is not None:
+            raise
+        current = asyncio.current_task()
+        if current is not None:
+            current.uncancel()
+        return task.result()
+
+
+async def _clean_up(session: Session, bucket: str, name: str, nuid: str) -> None:
     """Purge what was begun, also while the task is being cancelled; while the broker is away, later."""
-    task = asyncio.ensure_future(_purge_patiently(session, bucket, subject))
+    task = asyncio.ensure_future(_purge_patiently(session, bucket, name, nuid))
     _cleaning.add(task)
     task.add_done_callback(_cleaning.discard)
     with suppress(asyncio.CancelledError):
         await asyncio.wait([task], timeout=_SETTLING)
 
 
-async def _purge_patiently(session: Session, bucket: str, subject: str) -> None:
+async def _purge_patiently(session: Session, bucket: str, name: str, nuid: str) -> None:
+    subject = names.chunk_subject(bucket, nuid)
     for _ in range(_CLEANING_TRIES):
         try:
+            there = await _current(session, bucket, name)
+            if there is not None and there.nuid == nuid:
+                return  # its record was stored, though nobody heard of it
             await _purge(session, bucket, subject)
         except ApiError as error:  # the bucket is gone, or sealed
             log.info("chunks of an upload that was broken off stay: %s", error)

@@ -77,7 +77,7 @@ def _state(info: ObjectInfo) -> object:
 def object_columns() -> list[Column]:
     """The columns of objects."""
     return [
-        Column("name", tr("Name"), _name, "icon", 180, sort_value=_order, stretch=True),
+        Column("name", tr("Name"), _name, "icon", 160, sort_value=_order, stretch=True),
         Column("size", tr("Size"), _of_info(lambda i: None if i.deleted or i.link else i.size), "bytes", 84),
         Column(
             "names",
@@ -125,7 +125,7 @@ def object_columns() -> list[Column]:
             visible=False,
         ),
         Column(
-            "description", tr("Description"), _text_of(lambda i: i.description), "text", 110, stretch=True
+            "description", tr("Description"), _text_of(lambda i: i.description), "text", 100, stretch=True
         ),
     ]
 

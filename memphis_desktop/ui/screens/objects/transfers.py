@@ -214,6 +214,10 @@ def _share(row: TransferRow) -> tuple[float, str]:
     return share, text
 
 
+def _bar_token(row: TransferRow) -> str:
+    return {_DONE: "good", _FAILED: "bad", _CANCELLED: "muted"}.get(row.state, "information")
+
+
 def _state(row: TransferRow) -> tuple[str, str]:
     words = {
         _WAITING: (tr("waiting"), "muted"),
@@ -242,7 +246,15 @@ class TransferPanel(QWidget):
             [
                 Column("kind", "", _kind, "icon", 116),
                 Column("name", tr("Name"), lambda r: r.name, "mono", 220, stretch=True),
-                Column("progress", tr("Progress"), _share, "bar", 190, sort_value=lambda r: _share(r)[0]),
+                Column(
+                    "progress",
+                    tr("Progress"),
+                    _share,
+                    "bar",
+                    190,
+                    sort_value=lambda r: _share(r)[0],
+                    token=_bar_token,
+                ),
                 Column("state", tr("State"), _state, "badge", 110),
                 Column("problem", tr("Reason"), lambda r: r.problem, "text", 200, stretch=True),
             ],
