@@ -30,6 +30,7 @@ class NameTree:
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names: Sequence[str] = sorted(names)
+        self._folded: Sequence[str] | None = None  # the same without their case, once somebody searches
 
     def __len__(self) -> int:
         return len(self.names)
@@ -71,14 +72,12 @@ class NameTree:
         """The names in a folder that hold every word, whatever their case, and whether there are more."""
         wanted = [word.casefold() for word in words]
         place, end = self._span(prefix)
-        found: list[str] = []
-        for name in self.names[place:end]:
-            folded = name.casefold()
-            if all(word in folded for word in wanted):
-                if len(found) >= most:
-                    return found, True
-                found.append(name)
-        return found, False
+        if self._folded is None:
+            self._folded = [name.casefold() for name in self.names]
+        found: Sequence[int] = range(place, end)
+        for word in wanted:
+            found = [number for number in found if word in self._folded[number]]
+        return [self.names[number] for number in found[:most]], len(found) > most
 
     def count(self, prefix: str) -> int:
         """How many names begin so."""

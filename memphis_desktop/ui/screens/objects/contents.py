@@ -231,7 +231,7 @@ class BucketContents(QObject):
         most = self.limit * _LOOKED_THROUGH
         folders: list[Folder] = []
         if self.words:
-            found, more = self.tree.matching(self.words, most, self.folder)
+            found, more = await asyncio.to_thread(self.tree.matching, self.words, most, self.folder)
         else:
             folders, found, more = self.tree.children(self.folder, most)
         shown: list[ObjectInfo] = []

@@ -80,12 +80,11 @@ class ObjectPane(QWidget):
             "object_pairs",
         )
         column.addWidget(self.pairs, 1)
-        self.detail = MessageDetail(self._context, self.tabs)
-        self.detail.show_only_reading()
-        self._picture = _Picture()
-        self._views = QStackedWidget()
+        self._detail: MessageDetail | None = None
+        self._views = QStackedWidget(self.tabs)
+        self._picture = _Picture(self._views)
         self._nothing = EmptyState("package", "", parent=self._views)
-        for view in (self._nothing, self.detail, self._picture):
+        for view in (self._nothing, self._picture):
             self._views.addWidget(view)
         self.tabs.addTab(about, tr("About"))
         self.tabs.addTab(self._views, tr("Content"))
@@ -104,6 +103,15 @@ class ObjectPane(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self._stack)
+
+    @property
+    def detail(self) -> MessageDetail:
+        """What shows bytes, made when there are some for the first time: it has many parts."""
+        if self._detail is None:
+            self._detail = MessageDetail(self._context, self._views)
+            self._detail.show_only_reading()
+            self._views.addWidget(self._detail)
+        return self._detail
 
     def show_row(self, row: ObjectRow | None) -> None:
         """Show another row; the same one again changes nothing."""
@@ -281,8 +289,8 @@ def decode_picture(data: bytes) -> QImage | None:
 class _Picture(QWidget):
     """A picture, as large as there is room."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
         self._image = QImage()
         self._label = QLabel()
         self._label.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -84,7 +84,8 @@ class ServiceScreen(Screen):
             table.set_zone(context.zone)
             table.set_state("loading")
         self._build_json()
-        self.trying = TryPanel(context)
+        self._trying: TryPanel | None = None
+        self._try_page = panel()
         self.tab_bar = QTabBar()
         self.tab_bar.setExpanding(False)
         self.tab_bar.setDrawBase(False)
@@ -94,7 +95,7 @@ class ServiceScreen(Screen):
             (tr("Endpoints"), shows(panel(self.endpoints), SERVER)),
             (tr("Instances"), shows(panel(self.instances), SERVER)),
             (tr("JSON"), panel(self._json_page)),
-            (tr("Try it"), panel(self.trying)),
+            (tr("Try it"), self._try_page),
         ):
             self.tab_bar.addTab(title)
             self.stack.addWidget(page)
@@ -147,6 +148,22 @@ class ServiceScreen(Screen):
         column.addLayout(line)
         column.addWidget(self.json_code, 1)
 
+    @property
+    def trying(self) -> TryPanel:
+        """Where a request is written, made when somebody wants to: it has many parts."""
+        if self._trying is None:
+            self._trying = TryPanel(self.context, self._try_page)
+            layout = self._try_page.layout()
+            assert layout is not None  # a panel has one
+            layout.addWidget(self._trying)
+            self._offer_endpoints()
+        return self._trying
+
+    def _offer_endpoints(self) -> None:
+        if self._trying is not None:
+            watch = self.context.session.services
+            self._trying.set_endpoints([row.endpoint for row in endpoint_rows(self._known, watch)])
+
     # Where
 
     def show_route(self, route: Route) -> None:
@@ -158,7 +175,7 @@ class ServiceScreen(Screen):
             self.endpoints.set_rows([])
             self.instances.set_rows([])
             self.json_box.clear()
-            self.trying.set_endpoints([])
+            self._offer_endpoints()
         tab = route.get("tab")
         if tab in TABS:
             self.tab_bar.setCurrentIndex(TABS.index(tab))
@@ -195,7 +212,7 @@ class ServiceScreen(Screen):
         if found and not self._row_endpoints():
             text = tr("This service has no endpoints of its own.")
             self.endpoints.set_state("empty", text, icon="handshake")
-        self.trying.set_endpoints([row.endpoint for row in endpoint_rows(self._known, watch)])
+        self._offer_endpoints()
         self._show_gone(bool(found))
         self._fill_box(ids)
         self._show_json()
@@ -286,7 +303,8 @@ class ServiceScreen(Screen):
 
     def show_snapshot(self, snapshot: ClusterSnapshot) -> None:
         """Services are no part of it; what can be sent may be."""
-        self.trying.check()
+        if self._trying is not None:
+            self._trying.check()
 
     def activated(self) -> None:
         """Ask, again and again."""
@@ -309,6 +327,8 @@ class ServiceScreen(Screen):
             shown.set_zone(zone)
 
     def _tab_chosen(self, index: int) -> None:
+        if TABS[index] == "try":
+            self.trying.check()
         self.stack.setCurrentIndex(index)
         self.graphs.setVisible(TABS[index] in ("endpoints", "instances"))
         self._show_json()
@@ -349,7 +369,7 @@ class ServiceScreen(Screen):
             Command(
                 tr("Send request"),
                 keymap.key("service.send"),
-                self.trying.send,
+                lambda: self.trying.send(),
                 "paper-plane-tilt",
                 possible,
                 why,
