@@ -21,7 +21,7 @@ from .model import is_machinery
 
 LINE_POINTS = 60  # of a small line
 MOST_HELD = 200  # times that a rule held
-_SLICE = 0.002  # seconds of work between two chances for the other threads
+_SLICE = 0.001  # seconds of work between two chances for the other threads
 
 
 @dataclass(frozen=True, slots=True)
