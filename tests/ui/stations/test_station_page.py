@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nats.aio.client import Client
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
+from memphis_desktop.cluster.raft.model import PeerSnapshot
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.composer.dialog import Composer
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
@@ -247,3 +250,24 @@ async def test_the_keys_of_the_page_go_through_its_parts_and_change_it(
     await until(dialog.isActiveWindow, "the active window")
     qtbot.keyClick(dialog, Qt.Key.Key_S, control)
     await until(lambda: screen._snapshot.config.get("description") == "all orders", "the change")
+
+
+async def test_without_quorum_the_top_subjects_say_why_there_are_none(
+    client: Client, show: Show, until: Until
+) -> None:
+    await fill(client)
+    screen = await show(Route("station", {"stream": "orders"}))
+    summary = await until(lambda: screen.current_tab, "the summary")
+    await until(lambda: len(summary.subjects.rows()) == 3, "the subjects")
+    await until(lambda: summary._reading is None, "the end of the reading")
+    gone = tuple(PeerSnapshot(name, False, True, 0, 0) for name in ("n2", "n3"))
+    lost = replace(screen._snapshot, clustered=True, leader="", peers=gone)
+    screen.deactivated()
+    summary._active = True
+    summary.show_station(lost, screen.context.session.snapshot)
+    assert summary.subjects.state() == "ready"  # what was read stays
+    summary.subjects.set_rows([])
+    summary.subjects.set_state("loading")
+    summary.show_station(lost, screen.context.session.snapshot)
+    assert summary.subjects.state() == "error"
+    assert summary.subjects._message.sentence().startswith("The subjects cannot be read: the station has no ")
