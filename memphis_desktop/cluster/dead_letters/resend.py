@@ -8,7 +8,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from memphis_desktop.language import tr, tr_count
 
 from ..actions import Action, ActionRecord
 from ..failures import ClusterError
-from ..one_consumer import ConsumerPlan
+from ..one_consumer import ConsumerPlan, NotPossible, read_plan
 from .dropping import drop_letters
 from .engine import DeadLetters
 from .letters import (
@@ -133,7 +133,7 @@ class ResendRun:
         try:
             self._session.require_writable()
             if self.options.plan is not None:
-                await self.options.plan.prepare(self._session)
+                await self._prepare(self.options.plan)
             async with Publisher(self._session.nats, self._settled, max_in_flight=64) as publisher:
                 await self._send_all(publisher)
                 await publisher.drain()
@@ -149,6 +149,20 @@ class ResendRun:
             self._ended = True
             self._record(problem, time.monotonic() - started)
         return self.progress
+
+    async def _prepare(self, known: ConsumerPlan) -> None:
+        """Look once more how the one consumer is reached, then change what has to be changed for it.
+
+        The plan was made of a snapshot, which may lack a consumer that would get the copies too. Raises
+        `ClusterError` when there is one, or a change is refused.
+        """
+        subjects = sorted({one.original.subject for one in self.letters if one.original.subject})
+        try:
+            plan = await read_plan(self._session, known.stream, known.consumer, subjects)
+        except NotPossible as refusal:
+            raise ClusterError(str(refusal)) from None
+        await plan.prepare(self._session)
+        self.options = replace(self.options, plan=plan)
 
     async def _send_all(self, publisher: Publisher) -> None:
         loop = asyncio.get_running_loop()

@@ -37,7 +37,7 @@ from memphis_desktop.cluster.dead_letters.letters import (
 )
 from memphis_desktop.cluster.dead_letters.names import station_matches
 from memphis_desktop.cluster.dead_letters.resend import Fate, ResendOptions, ResendRun, exact_command
-from memphis_desktop.cluster.failures import ReadOnlyConnection
+from memphis_desktop.cluster.failures import ClusterError, ReadOnlyConnection
 from memphis_desktop.cluster.one_consumer import NotPossible, plan_for
 from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
@@ -325,6 +325,9 @@ async def test_one_consumer_alone_is_reached_or_the_reason_told(
     await copy.ack()
     assert (await jetstream.consumer_info("orders", "same")).num_pending == 1  # the original only
     await jetstream.add_consumer("orders", durable_name="everything")
+    late = ResendRun(session, [letter], ResendOptions(rate=None, plan=plan))
+    with pytest.raises(ClusterError, match="everything takes every subject"):
+        await late.run()  # whether a snapshot has it yet or not
     await until(session, lambda _: ("orders", "everything") in session.snapshot.consumers)
     with pytest.raises(NotPossible, match="everything takes every subject"):
         plan_for(session.snapshot, "orders", "billing", ["orders.paid"])

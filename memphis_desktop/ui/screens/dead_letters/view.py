@@ -25,11 +25,12 @@ from memphis_desktop.cluster.dead_letters.letters import (
 )
 from memphis_desktop.cluster.model import ClusterSnapshot
 from memphis_desktop.language import tr
-from memphis_desktop.ui import keymap, theme
+from memphis_desktop.ui import theme
 from memphis_desktop.ui.components.banner import Banner
 from memphis_desktop.ui.components.split_view import SplitView
 from memphis_desktop.ui.components.time_range import TimeRange
-from memphis_desktop.ui.screen import Command, Route, ScreenContext
+from memphis_desktop.ui.screen import Command, ScreenContext
+from memphis_desktop.ui.screens.dead_letters import letter_commands
 from memphis_desktop.ui.screens.dead_letters.actions import PATTERNS_KEY, LetterActions
 from memphis_desktop.ui.screens.dead_letters.delayed import waiting_sentence
 from memphis_desktop.ui.screens.dead_letters.failure_graph import FailureGraph
@@ -37,7 +38,7 @@ from memphis_desktop.ui.screens.dead_letters.letter_filter import LetterFilter
 from memphis_desktop.ui.screens.dead_letters.letter_pane import LetterPane
 from memphis_desktop.ui.screens.dead_letters.states import banner_for, empty_state
 from memphis_desktop.ui.screens.dead_letters.table import ALL, every_letter, groups_table, letters_table
-from memphis_desktop.ui.screens.station_parts import consumer_route, panel
+from memphis_desktop.ui.screens.station_parts import panel
 from memphis_desktop.ui.shell import first_steps
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
@@ -435,91 +436,8 @@ class DeadLettersView(QWidget):
 
     def row_commands(self) -> list[Command]:
         """What can be done with the selection."""
-        letters = self.selected()
-        nothing = "" if letters else tr("Select a dead letter first.")
-        reason = nothing or self.doing.refusal
-        one = letters[0] if len(letters) == 1 else None
-
-        def command(
-            title: str, keys: str, callback: Callable[[], object], name: str, why: str, danger: bool = False
-        ) -> Command:
-            return Command(title, keys, callback, name, not why, why, danger)
-
-        made = [
-            command(
-                tr("Resend"), keymap.key("dead_letters.resend"), self.resend, "arrow-bend-up-right", reason
-            ),
-            command(
-                tr("Edit and resend"),
-                keymap.key("dead_letters.edit"),
-                self.edit_and_resend,
-                "pencil-simple",
-                reason,
-            ),
-            command(tr("Journey"), keymap.key("dead_letters.journey"), self.show_journey, "path", nothing),
-            command(
-                tr("Write a note"),
-                keymap.key("dead_letters.note"),
-                self.write_note,
-                "note-pencil",
-                nothing or self.doing.why_no_notes(letters),
-            ),
-        ]
-        if one is not None and one.sequence:
-            sequence = str(one.sequence)
-            made.append(
-                Command(
-                    tr("Show in the station"),
-                    keymap.key("dead_letters.show"),
-                    lambda: self.context.navigate(_message_route(one.stream, sequence)),
-                    "list-bullets",
-                )
-            )
-            if one.consumer and (one.stream, one.consumer) in self.context.session.snapshot.consumers:
-                made.append(
-                    Command(
-                        tr("Open the consumer"),
-                        "",
-                        lambda: self.context.navigate(consumer_route(one.stream, one.consumer)),
-                        "users-three",
-                        name="open_consumer",
-                    )
-                )
-        made += [
-            command(tr("Export"), keymap.key("dead_letters.export"), self.export, "export", nothing),
-            command(tr("Drop"), keymap.key("dead_letters.drop"), self.drop, "trash", reason, True),
-        ]
-        return made
+        return letter_commands.row_commands(self)
 
     def commands(self) -> list[Command]:
         """For the palette, the keys and the sheet."""
-        return [
-            Command(
-                tr("Select all that match"),
-                keymap.key("dead_letters.select"),
-                self.select_all,
-                "check-square",
-            ),
-            *self.row_commands(),
-            Command(
-                tr("Show or hide the message"), keymap.key("dead_letters.pane"), self.toggle_detail, "columns"
-            ),
-            Command(
-                tr("Show the resends that wait"),
-                keymap.key("dead_letters.waiting"),
-                self.doing.show_waiting,
-                "clock",
-            ),
-            Command(
-                tr("Choose the dead-letter stations"),
-                "",
-                self.doing.edit_patterns,
-                "funnel",
-                name="choose_stations",
-            ),
-            Command(tr("Read again"), keymap.key("dead_letters.read"), self.book.refresh, "arrow-clockwise"),
-        ]
-
-
-def _message_route(stream: str, sequence: str) -> Route:
-    return Route("messages", {"stream": stream, "sequence": sequence})
+        return letter_commands.commands(self)
