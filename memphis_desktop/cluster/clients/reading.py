@@ -11,6 +11,7 @@ from memphis_desktop.cluster.times import parse_time
 from .model import ClientKey, ClientKind, ClientRecord, ClientSubscription
 
 Json = Mapping[str, Any]
+GLOBAL_ACCOUNT = "$G"
 SHORTEST = 0.4  # seconds between two readings that say something of a rate
 
 _KINDS = {"websocket": ClientKind.WEBSOCKET, "mqtt": ClientKind.MQTT}
@@ -24,7 +25,7 @@ def connection(told: Json, server_id: str, server: str, now_ns: int) -> ClientRe
         server=server,
         name=str(told.get("name") or ""),
         user=str(told.get("authorized_user") or ""),
-        account=str(told.get("account") or ""),
+        account=str(told.get("account") or _unnamed_account(told)),
         address=_address(told.get("ip"), told.get("port")),
         language=str(told.get("lang") or ""),
         version=str(told.get("version") or ""),
@@ -47,6 +48,11 @@ def connection(told: Json, server_id: str, server: str, now_ns: int) -> ClientRe
         mqtt_client=str(told.get("mqtt_client") or ""),
         read_at_ns=now_ns,
     )
+
+
+def _unnamed_account(told: Json) -> str:
+    """nats-server leaves the default account out; who was not let in has none."""
+    return "" if str(told.get("reason") or "").startswith("Authentication") else GLOBAL_ACCOUNT
 
 
 def leaf(told: Json, server_id: str, server: str, now_ns: int) -> ClientRecord:

@@ -70,6 +70,7 @@ def test_an_entry_is_read() -> None:
     assert (record.kind, record.tls_version, record.stalls) == (ClientKind.WEBSOCKET, "1.3", 3)
     assert record.rates == (None, None, None, None)
     assert reading.connection(connection(1, ip="::1", name=""), "N1", "n1", 0).title == "app"
+    assert reading.connection(connection(1, account=None), "N1", "n1", 0).account == "$G"  # not told
     assert reading.connection(connection(1, ip="::1"), "N1", "n1", 0).address == "[::1]:4001"
 
 
