@@ -156,6 +156,7 @@ async def test_pages_fit_into_half_a_window(program: Program, until: Until) -> N
     jetstream = connection.session.jetstream
     await jetstream.add_stream(StreamConfig(name="S", subjects=["S.>"]))
     await jetstream.add_consumer("S", ConsumerConfig(durable_name="a-group-with-a-long-name"))
+    await jetstream.create_key_value(bucket="B")
     stations = StationsClient(connection.session.nats, username="root")
     await stations.create_station("shop", partitions_number=3)
     await stations.close()
@@ -168,6 +169,9 @@ async def test_pages_fit_into_half_a_window(program: Program, until: Until) -> N
         Route("consumer", {"stream": "S", "consumer": "a-group-with-a-long-name"}),
         Route("memphis_station", {"station": "shop"}),
         Route("memphis_station", {"station": "shop", "tab": "code"}),
+        Route("key_value"),
+        Route("bucket", {"bucket": "B", "tab": "keys"}),
+        Route("bucket", {"bucket": "B", "tab": "changes"}),
     ):
         window.select_connection("" if route.name == "home" else LOCAL_ID)
         window.navigate(route)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
@@ -33,6 +33,7 @@ MOST = 5_000  # shown at most; more are found by narrowing
 AUTOMATIC_KEYS = 20_000  # in buckets of more, names are read again only on demand
 AUTOMATIC_ROWS = 600  # of longer lists, too
 REFRESH_SECONDS = 2.0
+BESIDE = 640  # pixels of width from which the value stands beside the list
 WITH_TREE = 800  # pixels of width from which the branches are shown
 _SLICE_SECONDS = 0.004
 _TYPING_MS = 200
@@ -153,9 +154,24 @@ class KeysView(QWidget):
         notifier().changed.connect(self.read)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Where there is little room, the branches give way: keys are narrowed by how they begin."""
+        """Where there is little room, the branches give way, and then the value goes below the list."""
         super().resizeEvent(event)
         self._tree_panel.setVisible(self.width() >= WITH_TREE)
+        beside = self.width() >= BESIDE
+        orientation = Qt.Orientation.Horizontal if beside else Qt.Orientation.Vertical
+        if self.split.orientation() != orientation:
+            self.split.setOrientation(orientation)
+            room = self.width() if beside else self.height()
+            self.split.setSizes([room // 2, room // 2] if not beside else [room * 3 // 5, room * 2 // 5])
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as the widest part alone."""
+        hint = super().minimumSizeHint()
+        parts = (self.split.main, self.split.preview, self.filter)
+        begin = self.begin_field.minimumWidth() + theme.SPACE_2
+        widest = max(part.minimumSizeHint().width() for part in parts)
+        hint.setWidth(max(widest, self.filter.minimumSizeHint().width() + begin))
+        return hint
 
     # Which bucket
 
