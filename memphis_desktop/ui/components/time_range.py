@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from memphis_desktop.language import tr
+from memphis_desktop.language import isolated, tr
 from memphis_desktop.ui import theme
 from memphis_desktop.ui.theme.icons import icon
 
@@ -103,7 +103,7 @@ class TimeRangeBar(QWidget):
         for title, span in PRESETS:
             if span > longest:
                 continue
-            button = QPushButton(title)
+            button = QPushButton(isolated(title))
             button.setCheckable(True)
             button.setProperty("kind", "segment")
             button.setAccessibleName(tr("Last {span}", span=title))
