@@ -282,10 +282,11 @@ class LiveScreen(Screen):
             raise
 
     def _refused(self, pattern: str) -> None:
-        """The server lets this login hear nothing of a pattern; it tells so after the fact, in lower case."""
+        """The server lets this login hear nothing of a pattern; it tells so after the fact."""
         capture = self.capture
         found = next(
-            (p for p in (capture.patterns if capture is not None else ()) if p.lower() == pattern), None
+            (p for p in (capture.patterns if capture is not None else ()) if p.lower() == pattern.lower()),
+            None,
         )
         if found is not None and isValid(self):
             shown = figures.visible_text(found, 60)
