@@ -79,7 +79,7 @@ async def test_colours_are_chosen_and_worn_at_once(program: Program, qtbot: QtBo
     screen.told_apart.setChecked(False)
     screen.accent.button("violet").click()
     assert settings.current().get(keys.ACCENT) is None
-    assert theme.manager().current == LIGHT
+    assert theme.manager().current == varied(LIGHT, "violet", told_apart=False)
 
 
 async def test_text_grows_with_its_rows_and_comes_back(

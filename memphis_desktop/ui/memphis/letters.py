@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -94,7 +95,9 @@ class MemphisLetters:
         self._records = {record.id: record for record in records}
         self._build()
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.get_running_loop().create_task(self._read_payloads())
+            with contextlib.suppress(RuntimeError):  # told while the loop ends: nobody looks any more
+                loop = asyncio.get_running_loop()
+                self._reading = loop.create_task(self._read_payloads())
 
     def _build(self) -> None:
         self._letters = tuple(self._letter(record) for record in self._records.values())

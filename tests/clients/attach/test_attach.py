@@ -177,7 +177,7 @@ async def test_a_user_who_may_subscribe_to_its_own_inbox_only_reads_all_the_same
         await session.jetstream.publish("orders", b"one", stream="orders", timeout=10)
         snapshot = await seen(session, lambda snapshot: snapshot.errors and "orders" in snapshot.streams)
         assert set(snapshot.errors) <= {"permissions", "advisories"}
-        assert "advisory" in snapshot.errors["advisories"]
+        assert "ADVISORY" in snapshot.errors["advisories"]
         reader = await ReadConnection.like(session.nats)
         _, payload = await reader.request("$JS.API.STREAM.MSG.GET.orders", b'{"seq": 1}')
         assert b"b25l" in payload  # the message, in base64

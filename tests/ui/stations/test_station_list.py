@@ -205,7 +205,7 @@ async def test_a_page_of_the_list_that_fails_is_told_and_read_again_alone(
     qtbot.mouseClick(screen.pages.button(), Qt.MouseButton.LeftButton)
     await until(lambda: sum(row.stream.is_read for row in screen.table.rows()) == 700, "the page")
     assert not screen.pages.isVisible()
-    assert api.asked[0] == 256
+    assert 256 in api.asked
     assert screen.context.session.snapshot.complete
 
 

@@ -51,7 +51,7 @@ LIMITED = of_server(
         ("orders.*", Verdict.ALLOWED, "orders.>"),
         ("orders.>", Verdict.PARTLY, "orders.>"),
         ("orders.secret.*", Verdict.DENIED, "orders.secret.>"),
-        (">", Verdict.PARTLY, "orders.>"),
+        (">", Verdict.PARTLY, "_INBOX.>"),  # the first of those it overlaps
         ("other.*", Verdict.DENIED, ""),
         ("a..b", Verdict.INVALID, ""),
         ("", Verdict.INVALID, ""),
