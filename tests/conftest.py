@@ -12,6 +12,7 @@ import contextlib
 import gc
 import os
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,41 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 hypothesis.settings.register_profile("memphis", deadline=None)
 hypothesis.settings.load_profile("memphis")
 
-CLIENTS = Path(__file__).parent / "clients"
+TESTS = Path(__file__).parent
+CLIENTS = TESTS / "clients"
+SERVERS = ("nats-server", "memphis-desktop")
+
+# Clients that are the console's own: what they ask of a server is tested elsewhere, on both.
+CONSOLE_CLIENTS = {
+    "test_backup_reader",
+    "test_dead_letter_command",
+    "test_demo",
+    "test_key_value",
+    "test_objects",
+    "test_replay_command",
+    "test_screenshot",
+    "test_services",
+}
 
 LONG_TEST = 1.0  # seconds
 
 Starter = Callable[..., ServerProcess]
 Connect = Callable[..., Any]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the console run on one of the two servers, half of them on each; on the other with `slow`."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        server = callspec.params.get("any_server") if callspec is not None else None
+        place = item.path.relative_to(TESTS)
+        if server is None or (place.parts[0] == "clients" and place.stem not in CONSOLE_CLIENTS):
+            continue
+        assert isinstance(item, pytest.Function)
+        turn = SERVERS[zlib.crc32(f"{place.stem}.{item.originalname}".encode()) % len(SERVERS)]
+        if server != turn:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:
@@ -113,9 +143,9 @@ def broker(start_broker: Starter) -> ServerProcess:
     return start_broker()
 
 
-@pytest.fixture(params=["nats-server", "memphis-desktop"])
+@pytest.fixture(params=SERVERS)
 def any_server(request: pytest.FixtureRequest) -> ServerProcess:
-    """Each of the two servers in turn."""
+    """Each of the two servers in turn; see `pytest_collection_modifyitems`."""
     name = "nats_server" if request.param == "nats-server" else "broker"
     server = request.getfixturevalue(name)
     assert isinstance(server, ServerProcess)

@@ -144,6 +144,7 @@ async def test_a_killed_replay_is_resumed_without_a_gap_or_a_second_copy(
     await interrupted_and_resumed(tmp_path, any_server, client, 3000, 1500, [300, 1200])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["newest", "subjects"])
 async def test_a_killed_replay_goes_on_in_its_own_order(
     tmp_path: Path, nats_server: ServerProcess, connect: Connect, order: str

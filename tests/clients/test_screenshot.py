@@ -56,7 +56,12 @@ async def test_screens_are_drawn_in_both_themes(
         (("--demo", "--size", "12"), 2, "invalid size value"),
         (("--demo", "--scale", "10"), 2, "invalid percent value"),
         (("--connect", "nats://127.0.0.1:1", "--state", "away"), 2, "--state belongs to --demo"),
-        (("--demo", "--history", "1", "--only", "no-such-*"), 1, "there is no picture 'no-such-*'"),
+        pytest.param(
+            ("--demo", "--history", "1", "--only", "no-such-*"),
+            1,
+            "there is no picture 'no-such-*'",
+            marks=pytest.mark.slow,
+        ),
         (("--connect", "nats://127.0.0.1:1"), 1, "cannot connect"),
     ],
 )
@@ -69,6 +74,7 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: tuple[str, ...], code:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_dialogs_are_drawn_and_ask_for_the_name_on_production(tmp_path: Path) -> None:
     only = ("--only", "dialog-station-delete*", "--only", "dialog-palette")
     done = draw(tmp_path, "--demo", "--theme", "dark", "--size", "1100x700", "--history", "1", *only)
