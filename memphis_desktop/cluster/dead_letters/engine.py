@@ -45,6 +45,8 @@ from .originals import Originals
 from .sources import LetterSource
 
 if TYPE_CHECKING:
+    from memphis_desktop.inspect.reader import MessageReader, StreamBounds
+
     from ..session import Session
 
 log = logging.getLogger(__name__)
@@ -108,6 +110,7 @@ class DeadLetters:
         self._deleted: dict[str, int] = {}
         self._state_read: dict[str, tuple[str, int, int, int]] = {}
         self._dropped = 0
+        self._reading_anew = False  # what was known of a capture stream is gone, and not yet back
         self._loaded = False
         self._problem = ""
         self._source: LetterSource | None = None
@@ -337,6 +340,14 @@ class DeadLetters:
         if bounds.last < done or bounds.deleted != self._deleted.get(name, bounds.deleted):
             self._forget_capture()  # made anew, or somebody removed something: read it once more
             done = 0
+            self._reading_anew = True
+        try:
+            await self._read_captured(name, reader, bounds, done)
+        finally:
+            self._reading_anew = False
+
+    async def _read_captured(self, name: str, reader: MessageReader, bounds: StreamBounds, done: int) -> None:
+        """Read what a capture stream holds behind `done`."""
         self._deleted[name] = bounds.deleted
         self._failures.forget_below(bounds.first)
         oldest = max(bounds.first, bounds.last - MAX_LETTERS + 1)
@@ -485,6 +496,8 @@ class DeadLetters:
 
     def _publish(self) -> None:
         """Hand a new view to the listeners, when anything is different."""
+        if self._reading_anew:
+            return  # half of it would be shown as all there is; it is told when it is read
         snapshot = self._session.snapshot
         status = self._look(snapshot)[0]
         settled = (status, not self._loaded, self._problem)
