@@ -19,7 +19,6 @@ from memphis_desktop.cluster.connection import close_client, open_client
 from memphis_desktop.cluster.failures import ClusterError, ConnectionFailure
 from memphis_desktop.cluster.one_consumer import NotPossible, read_plan
 from memphis_desktop.cluster.profiles import ConnectionProfile
-from memphis_desktop.cluster.session import Session
 from memphis_desktop.errors import Failure
 from memphis_desktop.inspect import words
 from memphis_desktop.inspect.files import FileProblem
@@ -242,6 +241,8 @@ async def _to_one_consumer(order: Order, source: ReplaySource) -> Order:
     originals: Sequence[str] = [order.subject] if order.subject else [">"]
     if isinstance(source, MessageRange) and not order.subject:
         originals = source.reader.bounds.config.get("subjects") or [">"]
+    from memphis_desktop.cluster.session import Session  # with numpy: only where it is needed
+
     session = Session(order.target)
     try:
         await session.connect()
