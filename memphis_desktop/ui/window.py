@@ -7,9 +7,9 @@ import logging
 from dataclasses import replace
 from datetime import tzinfo
 
-from PySide6.QtCore import QPoint, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from memphis_desktop.cluster import keychain
 from memphis_desktop.cluster.activity import ActivityLog
@@ -524,6 +524,15 @@ class MainWindow(QMainWindow):
     async def restore_tabs(self) -> None:
         """Open what was open at the end; what cannot be reached says so and is left out."""
         await self.tabs.restore(remembered.tabs(), self.known_profiles())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter, where nothing else has taken it, presses the button that has the focus, as Space does."""
+        focused = self.focusWidget()
+        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.isAutoRepeat()
+        if enter and isinstance(focused, QAbstractButton) and focused.isEnabled():
+            focused.click()
+        else:
+            super().keyPressEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """The program ends in order first; then the window goes."""

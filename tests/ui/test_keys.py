@@ -11,7 +11,7 @@ import nats
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QAbstractItemView, QLabel, QLineEdit
+from PySide6.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop import app
@@ -310,3 +310,12 @@ async def test_the_sheet_of_keys_stays_within_the_window(
         bar = sheet._area.horizontalScrollBar()
         assert bar.maximum() == 0
     sheet.close()
+
+
+async def test_enter_presses_the_button_that_has_the_focus(program: Program, qtbot: QtBot) -> None:
+    window = program.window
+    window.navigate(Route("stations"))  # there is no connection: one button leads home
+    [button] = [one for one in window.findChildren(QPushButton) if one.text() == "Go to Home"]
+    button.setFocus()
+    qtbot.keyClick(button, Qt.Key.Key_Return)
+    assert window.current_workspace().route == Route("home")

@@ -250,6 +250,7 @@ class HomeScreen(Screen):
         self.context.shell.profiles.put(entered)
         self.refresh()
         self.table.select_key(entered.id)
+        self.table.setFocus()  # Enter connects
         if profile is not None and (new or why):
             # It was refused for its login: try again with what was entered.
             self.open(entered)
