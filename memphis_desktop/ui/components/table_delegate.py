@@ -181,9 +181,14 @@ class TableDelegate(QStyledItemDelegate):
             return
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(_colour(look.line))
-        painter.drawRoundedRect(track, 2.5, 2.5)
+        if look.line_width > 1:  # lines are bright there: filled with one, an empty bar would look full
+            painter.setPen(QPen(QColor(look.line), 1))
+            painter.drawRoundedRect(track.adjusted(-0.5, -0.5, 0.5, 0.5), 3, 3)
+            painter.setPen(Qt.PenStyle.NoPen)
+        else:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(_colour(look.line))
+            painter.drawRoundedRect(track, 2.5, 2.5)
         level = token or ("bad" if share >= 0.9 else "warning" if share >= 0.75 else "information")
         painter.setBrush(_colour(look.colour(level)))
         filled = QRectF(track)
