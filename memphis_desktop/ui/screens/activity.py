@@ -101,11 +101,6 @@ class ActivityScreen(Screen):
         """The log is not followed while hidden."""
         self._timer.stop()
 
-    def zone_changed(self) -> None:
-        """Times in the new zone."""
-        self.record.zone_changed()
-        self.log_table.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """The filter of the tab that is shown."""
         (self.record.filter if self.tabs.currentIndex() == 0 else self.log_filter).focus()

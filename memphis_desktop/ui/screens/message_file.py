@@ -248,10 +248,6 @@ class MessageFileScreen(Screen):
     def _show_message(self, row: Row | None) -> None:
         self.detail.show_message(row[1] if row is not None else None)
 
-    def zone_changed(self) -> None:
-        """Times in the zone chosen now."""
-        self.table.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """Into the filter."""
         self.filter.setFocus()

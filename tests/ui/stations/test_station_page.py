@@ -10,6 +10,7 @@ from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from memphis_desktop.cluster.raft.model import PeerSnapshot
+from memphis_desktop.ui import settings
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.composer.dialog import Composer
 from memphis_desktop.ui.screens.station_detail import StationDetailScreen
@@ -17,6 +18,7 @@ from memphis_desktop.ui.screens.station_detail.code import CodeTab
 from memphis_desktop.ui.screens.station_detail.screen import TABS
 from memphis_desktop.ui.screens.station_detail.summary import origin_state
 from memphis_desktop.ui.screens.station_form import ConfigurationDialog
+from memphis_desktop.ui.shell import time_zones
 from tests.ui.stations.steps import Show, Until, dialog_of, fill, run, shown_text
 
 
@@ -41,6 +43,18 @@ async def test_a_station_shows_its_parts(client: Client, show: Show, until: Unti
     assert '"name": "orders"' in configuration.view.code.text()
     await client.jetstream().delete_stream("orders")
     await until(lambda: "does not exist any more" in screen.notice.text(), "the notice")
+
+
+async def test_every_part_follows_the_time_zone(client: Client, show: Show) -> None:
+    await fill(client, messages=1)
+    screen = await show(Route("station", {"stream": "orders"}))
+    for index in range(screen.tab_bar.count()):
+        screen.tab_bar.setCurrentIndex(index)
+    settings.current().set(time_zones.SETTING, "Asia/Tokyo")
+    letters = screen._tabs["dead-letters"].view
+    assert str(screen.context.zone) == "Asia/Tokyo"
+    for part in (letters.table, letters.groups, screen._tabs["groups"].table):
+        assert part.model.zone is screen.context.zone
 
 
 async def test_a_station_that_is_not_there_says_so(client: Client, show: Show, until: Until) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -86,11 +85,6 @@ class LimitsView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.split)
         time_range.changed.connect(self._draw)
-
-    def set_zone(self, zone: tzinfo) -> None:
-        """Tell times in another zone."""
-        for graph in (self.storage, self.connections, self.errors):
-            graph.set_zone(zone)
 
     def show_facts(self, facts: AccountFacts) -> None:
         """Show what is known now."""

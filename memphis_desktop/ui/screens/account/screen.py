@@ -143,11 +143,6 @@ class AccountScreen(Screen):
         self._reader.watch(self, False)
         self.context.session.clients.want(self, None)
 
-    def zone_changed(self) -> None:
-        """Times read differently now."""
-        if "limits" in vars(self):
-            self.limits.set_zone(self.context.zone)
-
     def _tab_chosen(self) -> None:
         view = getattr(self, self.tab)
         assert isinstance(view, QWidget)

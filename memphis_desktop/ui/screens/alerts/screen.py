@@ -139,11 +139,6 @@ class AlertsScreen(Screen):
         """Read again."""
         self.refresh()
 
-    def zone_changed(self) -> None:
-        """Times in the new zone."""
-        self.table.set_zone(self.context.zone)
-        self.webhooks.set_zone(self.context.zone)
-
     def refresh(self) -> None:
         """Show what holds now, and the rules."""
         alerts = self._center.alerts()

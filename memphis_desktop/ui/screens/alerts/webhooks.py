@@ -164,8 +164,7 @@ class WebhooksTable(QWidget):
         return tr("taken at {time}", time=figures.clock_time(int(state.at * 1e9), self._context.zone))
 
     def set_zone(self, zone: tzinfo) -> None:
-        """Times in another zone."""
-        self.table.set_zone(zone)
+        """Write the times anew; the table is told on its own."""
         self.refresh()
 
     def refresh(self) -> None:

@@ -187,12 +187,6 @@ class ClientsScreen(Screen):
             self._unsubscribe = None
         self._reader.want(self, None)
 
-    def zone_changed(self) -> None:
-        """Times read differently now."""
-        for table in (self.open, self.closed, self.events):
-            table.set_zone(self.context.zone)
-        self.pane.set_zone(self.context.zone)
-
     def _want(self) -> None:
         if not self._active:
             return

@@ -187,16 +187,6 @@ class ClusterScreen(Screen):
         self.context.session.raft.set_wants(self, None)
         self.context.session.set_visible_streams(self, ())
 
-    def zone_changed(self) -> None:
-        """Times read differently now."""
-        made = vars(self)  # a part that is made later begins with the zone of then
-        if "timeline" in made:
-            self.timeline.set_zone(self.context.zone)
-        if "servers" in made:
-            self.servers.set_zone(self.context.zone)
-        if "groups" in made:
-            self.groups.detail.events.set_zone(self.context.zone)
-
     def _want(self) -> None:
         if not self._active:
             return

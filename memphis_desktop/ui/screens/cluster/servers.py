@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -111,11 +110,6 @@ class ServersView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.split)
         time_range.changed.connect(self._draw)
-
-    def set_zone(self, zone: tzinfo) -> None:
-        """Tell times in another zone."""
-        for graph in (self.traffic, self.answers):
-            graph.set_zone(zone)
 
     def _draw(self) -> None:
         """The servers' lines, each in the colour it has in the timeline too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import tzinfo
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QTabWidget, QVBoxLayout, QWidget
@@ -71,9 +72,9 @@ class LetterPane(QFrame):
         layout.addWidget(self.tabs, 1)
         self.setMinimumWidth(320)
 
-    def set_zone(self) -> None:
+    def set_zone(self, zone: tzinfo) -> None:
         """Times in another zone."""
-        self.journey.zone = self._context.zone
+        self.journey.zone = zone
 
     def journey_shown(self) -> bool:
         """Whether the journey is in front."""

@@ -68,10 +68,6 @@ class DeadLettersScreen(Screen):
         self.state.show_snapshot(snapshot)
         self.view.show_snapshot(snapshot)
 
-    def zone_changed(self) -> None:
-        """Times in another zone."""
-        self.view.set_zone()
-
     def focus_filter(self) -> None:
         """Into the filter."""
         self.view.focus_filter()

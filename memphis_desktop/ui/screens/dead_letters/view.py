@@ -209,14 +209,6 @@ class DeadLettersView(QWidget):
             self.station = station
             self._show()
 
-    def set_zone(self) -> None:
-        """Times in another zone."""
-        for table in (self.table, self.groups):
-            table.set_zone(self.context.zone)
-        self.graph.set_zone(self.context.zone)
-        if self._pane is not None:
-            self._pane.set_zone()
-
     @property
     def _kinds(self) -> dict[LetterKind, tuple[str, str]]:
         """The kinds of letters there can be here."""

@@ -483,12 +483,6 @@ class BucketScreen(Screen):
         await ClearMarkersDialog(self, self.context, keys, self.keys_view.within).ask()
         self.keys_view.read_again()
 
-    def zone_changed(self) -> None:
-        """Show times in the other zone."""
-        self.keys_view.set_zone()
-        self.watch_view.table.set_zone(self.context.zone)
-        self.changes_view.table.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """Into the filter of the part in view."""
         shown = self.stack.currentWidget()

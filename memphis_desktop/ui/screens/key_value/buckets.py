@@ -144,10 +144,6 @@ class BucketsScreen(Screen):
         """Nothing of this list is looked at any more."""
         self.context.session.set_visible_streams(self, ())
 
-    def zone_changed(self) -> None:
-        """Show times in the other zone."""
-        self.table.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """Put the cursor into the filter."""
         self.filter.focus()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import tzinfo
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
@@ -488,8 +489,6 @@ class KeysView(QWidget):
         if not any(row.change for row in self._rows.values()):
             self._marks.stop()
 
-    def set_zone(self) -> None:
-        """Show times in the other zone."""
-        self.table.set_zone(self._context.zone)
-        self.pane.history.table.set_zone(self._context.zone)
+    def set_zone(self, zone: tzinfo) -> None:
+        """Write the value's times anew; the tables are told on their own."""
         self.pane.read()

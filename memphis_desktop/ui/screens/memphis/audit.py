@@ -117,10 +117,6 @@ class AuditScreen(MemphisScreen):
             )
         )
 
-    def zone_changed(self) -> None:
-        """Times in another zone."""
-        self.table.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """Into the filter."""
         self.filter.focus()

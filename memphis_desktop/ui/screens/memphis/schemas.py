@@ -112,11 +112,6 @@ class SchemasScreen(MemphisScreen):
         self.details.show_schema(schema, self.link.view)
         self.commands_changed.emit()
 
-    def zone_changed(self) -> None:
-        """Times in another zone."""
-        self.table.set_zone(self.context.zone)
-        self.details.versions.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """Into the filter."""
         self.filter.focus()

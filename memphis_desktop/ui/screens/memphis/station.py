@@ -212,12 +212,6 @@ class MemphisStationScreen(MemphisScreen):
         host = urlparse(self.context.session.server_url).hostname or "localhost"
         return Address(host, MEMPHIS_PORT, password=PASSWORD)
 
-    def zone_changed(self) -> None:
-        """Times in another zone."""
-        for table in (self.partitions, self.producers, self.consumers):
-            table.set_zone(self.context.zone)
-        self.letters.set_zone()
-
     def station_here(self) -> str:
         """The first partition."""
         return self._station.streams[0] if self._station is not None else ""

@@ -117,10 +117,6 @@ class UsersScreen(MemphisScreen):
     def _narrow(self, chips: set[str]) -> None:
         self.table.set_predicate((lambda user: user.type in chips) if chips else None)
 
-    def zone_changed(self) -> None:
-        """Times in another zone."""
-        self.table.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """Into the filter."""
         self.filter.focus()

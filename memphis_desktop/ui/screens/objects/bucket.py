@@ -473,10 +473,6 @@ class ObjectBucketScreen(Screen):
             self._release = None
         self.contents.stop()
 
-    def zone_changed(self) -> None:
-        """Times are shown in another zone."""
-        self.table.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """Put the cursor into the filter."""
         self.filter.focus()

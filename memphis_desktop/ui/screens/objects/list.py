@@ -174,10 +174,6 @@ class ObjectsScreen(Screen):
         self._active = False
         self.context.session.set_visible_streams(self, ())
 
-    def zone_changed(self) -> None:
-        """Times are shown in another zone."""
-        self.table.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """Put the cursor into the filter."""
         self.filter.focus()

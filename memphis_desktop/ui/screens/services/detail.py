@@ -320,12 +320,6 @@ class ServiceScreen(Screen):
             self._release()
             self._release = None
 
-    def zone_changed(self) -> None:
-        """Times are shown in another zone."""
-        zone = self.context.zone
-        for shown in (self.endpoints, self.instances, self.rate_graph, self.time_graph):
-            shown.set_zone(zone)
-
     def _tab_chosen(self, index: int) -> None:
         if TABS[index] == "try":
             self.trying.check()

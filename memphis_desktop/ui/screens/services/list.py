@@ -131,10 +131,6 @@ class ServicesScreen(Screen):
             self._release()
             self._release = None
 
-    def zone_changed(self) -> None:
-        """Times are shown in another zone."""
-        self.table.set_zone(self.context.zone)
-
     def focus_filter(self) -> None:
         """Put the cursor into the filter."""
         self.filter.focus()
