@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
@@ -31,6 +29,7 @@ from memphis_desktop.ui.screens.dead_letters.export_dialog import LettersExportD
 from memphis_desktop.ui.screens.dead_letters.group_dialogs import EditResendDialog, GroupResendDialog
 from memphis_desktop.ui.screens.dead_letters.note_dialog import NoteDialog
 from memphis_desktop.ui.screens.dead_letters.resend_dialog import ResendDialog
+from memphis_desktop.ui.screens.messages.saving import save_bytes
 from memphis_desktop.ui.screens.station_parts import station_route
 
 PATTERNS_KEY = "dead_letters/patterns"
@@ -235,13 +234,7 @@ class LetterActions:
         suggested = f"{message.stream}-{message.sequence}.bin"
         path, _ = QFileDialog.getSaveFileName(self._parent, tr("Save payload"), suggested)
         if path:
-            self._context.run(self._write(path, message.payload), tr("save the payload"))
-
-    async def _write(self, path: str, data: bytes) -> None:
-        await asyncio.to_thread(Path(path).write_bytes, data)
-        self._context.notify(
-            tr("Saved {data} to {path}.", data=figures.bytes_size(len(data)), path=path), "good"
-        )
+            self._context.run(save_bytes(self._context, path, message.payload), tr("save the payload"))
 
     def fill_capture_menu(self, menu: QMenu) -> None:
         """What can be done about capturing."""

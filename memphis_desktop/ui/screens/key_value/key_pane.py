@@ -22,6 +22,7 @@ from memphis_desktop.ui.screen import ScreenContext
 from memphis_desktop.ui.screens.decoders.store import mask, notifier
 from memphis_desktop.ui.screens.key_value.history_view import HistoryView
 from memphis_desktop.ui.screens.messages.detail import MessageDetail
+from memphis_desktop.ui.screens.messages.saving import save_bytes
 from memphis_desktop.ui.theme.icons import beside_text, icon
 
 _SETTLE_MS = 60
@@ -211,14 +212,4 @@ class KeyPane(QWidget):
         path, _ = QFileDialog.getSaveFileName(self, tr("Save value"), suggested)
         if path:
             data = mask(self.entry.message).payload
-            self._context.run(self._write(path, data), tr("save the value"))
-
-    async def _write(self, path: str, data: bytes) -> None:
-        def write() -> None:
-            with open(path, "wb") as file:
-                file.write(data)
-
-        await asyncio.to_thread(write)
-        self._context.notify(
-            tr("Saved {data} to {path}.", data=figures.bytes_size(len(data)), path=path), "good"
-        )
+            self._context.run(save_bytes(self._context, path, data), tr("save the value"))

@@ -34,6 +34,7 @@ from memphis_desktop.ui.screens.messages.compare import CompareDialog
 from memphis_desktop.ui.screens.messages.deletion_dialog import DeletionDialog
 from memphis_desktop.ui.screens.messages.explain_dialog import ExplainDialog
 from memphis_desktop.ui.screens.messages.export_dialog import ExportDialog
+from memphis_desktop.ui.screens.messages.saving import save_bytes
 from memphis_desktop.ui.shell.connection import LOCAL_ID
 from memphis_desktop.ui.shell.links import link_to
 
@@ -210,17 +211,7 @@ class MessageActions(QObject):
         suggested = f"{self._browser.stream}-{message.sequence}.bin"
         path, _ = QFileDialog.getSaveFileName(self._browser, tr("Save payload"), suggested)
         if path:
-            self._browser.run(self._write_file(path, message.payload), tr("save the payload"))
-
-    async def _write_file(self, path: str, data: bytes) -> None:
-        def write() -> None:
-            with open(path, "wb") as file:
-                file.write(data)
-
-        await asyncio.to_thread(write)
-        self._context.notify(
-            tr("Saved {data} to {path}.", data=figures.bytes_size(len(data)), path=path), "good"
-        )
+            self._browser.run(save_bytes(self._context, path, message.payload), tr("save the payload"))
 
     def delete(self, *, erase: bool = False) -> None:
         """Delete the selected messages after asking; with `erase` their bytes are overwritten too."""
