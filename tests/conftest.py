@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -26,9 +26,13 @@ from nats.js import JetStreamContext
 
 from memphis_desktop.cluster.lab import LocalCluster
 from memphis_desktop.cluster.lab.layout import quiet_nodes
+from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.server_process import ServerProcess, broker_command, nats_server_command
 from tests.installed import npm_packages, python_environment
 from tests.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from memphis_desktop.cluster.session import Session
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -150,6 +154,17 @@ def any_server(request: pytest.FixtureRequest) -> ServerProcess:
     server = request.getfixturevalue(name)
     assert isinstance(server, ServerProcess)
     return server
+
+
+@pytest_asyncio.fixture
+async def session(any_server: ServerProcess) -> AsyncIterator[Session]:
+    """A connection of the console to any of them."""
+    from memphis_desktop.cluster.session import Session  # with numpy, which few tests need
+
+    made = Session(ConnectionProfile(name="test", urls=(any_server.url,)))
+    await made.connect()
+    yield made
+    await made.close()
 
 
 @pytest.fixture

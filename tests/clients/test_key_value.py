@@ -34,14 +34,6 @@ from tests.waiting import until
 
 
 @pytest_asyncio.fixture
-async def session(any_server: ServerProcess) -> AsyncIterator[Session]:
-    made = Session(ConnectionProfile(name="test", urls=(any_server.url,)))
-    await made.connect()
-    yield made
-    await made.close()
-
-
-@pytest_asyncio.fixture
 async def bucket(any_server: ServerProcess, connect: Connect) -> KeyValue:
     client = await connect(any_server)
     made: KeyValue = await client.jetstream(timeout=20).create_key_value(

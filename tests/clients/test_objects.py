@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import io
 import os
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,14 +40,6 @@ async def jetstream(any_server: ServerProcess, connect: Connect) -> JetStreamCon
 @pytest_asyncio.fixture
 async def bucket(jetstream: JetStreamContext) -> ObjectStore:
     return await jetstream.create_object_store("files", ObjectStoreConfig(description="d"))
-
-
-@pytest_asyncio.fixture
-async def session(any_server: ServerProcess) -> AsyncIterator[Session]:
-    made = Session(ConnectionProfile(name="test", urls=(any_server.url,)))
-    await made.connect()
-    yield made
-    await made.close()
 
 
 async def info_of(session: Session, name: str, bucket: str = "files") -> ObjectInfo:

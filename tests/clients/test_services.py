@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import nats.micro
 import pytest
-import pytest_asyncio
 from nats.aio.client import Client
 from nats.micro.request import Request, ServiceError
 from nats.micro.service import Service
@@ -37,14 +35,6 @@ async def add_service(client: Client, name: str = "pricing", **options: str) -> 
     )
     await client.flush()
     return service
-
-
-@pytest_asyncio.fixture
-async def session(any_server: ServerProcess) -> AsyncIterator[Session]:
-    made = Session(ConnectionProfile(name="test", urls=(any_server.url,)))
-    await made.connect()
-    yield made
-    await made.close()
 
 
 async def test_services_are_found_and_counted(

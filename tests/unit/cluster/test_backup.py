@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,6 @@ async def open_session(server: ServerProcess) -> Session:
     session = Session(ConnectionProfile(name="test", urls=(server.url,)))
     await session.connect()
     return session
-
-
-@pytest_asyncio.fixture
-async def session(any_server: ServerProcess) -> AsyncIterator[Session]:
-    made = await open_session(any_server)
-    yield made
-    await made.close()
 
 
 async def fill(jetstream: JetStreamContext, **config: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,6 @@ from memphis_desktop.cluster import consumer_reset
 from memphis_desktop.cluster.failures import ApiError
 from memphis_desktop.cluster.model import ConsumerSnapshot, StreamSnapshot
 from memphis_desktop.cluster.pending import PendingReader
-from memphis_desktop.cluster.profiles import ConnectionProfile
 from memphis_desktop.cluster.session import Session
 from memphis_desktop.server_process import ServerProcess
 from tests.conftest import Connect
@@ -27,14 +25,6 @@ async def jetstream(any_server: ServerProcess, connect: Connect) -> JetStreamCon
     context = (await connect(any_server)).jetstream()
     assert isinstance(context, JetStreamContext)
     return context
-
-
-@pytest_asyncio.fixture
-async def session(any_server: ServerProcess) -> AsyncIterator[Session]:
-    made = Session(ConnectionProfile(name="test", urls=(any_server.url,)))
-    await made.connect()
-    yield made
-    await made.close()
 
 
 async def fill(jetstream: JetStreamContext, **consumer: Any) -> None:
