@@ -16,11 +16,28 @@ _RETENTIONS = (
     ("workqueue", tr("Work queue: keep until one group has acknowledged")),
 )
 
+# What streams, and the buckets made of them, have alike.
+DESCRIPTION = Field("description", tr("Description"), "text", tr("Identity"))
+STORAGE = Field(
+    "storage",
+    tr("Storage"),
+    "choice",
+    tr("Storage"),
+    choices=(("file", tr("File")), ("memory", tr("Memory: lost when the server stops"))),
+    fixed=True,
+)
+REPLICAS = Field(
+    "num_replicas", tr("Replicas"), "count", tr("Storage"), tr("1, 3 or 5; more than 1 needs a cluster.")
+)
+PLACEMENT = Field(
+    "placement", tr("Placement"), "json", tr("Storage"), tr('{"cluster": "C1", "tags": ["ssd"]}.')
+)
+
 STREAM_FIELDS: tuple[Field, ...] = (
     Field(
         "name", tr("Name"), "text", tr("Identity"), tr("No spaces, dots, wildcards or slashes."), fixed=True
     ),
-    Field("description", tr("Description"), "text", tr("Identity")),
+    DESCRIPTION,
     Field(
         "metadata",
         tr("Metadata"),
@@ -125,14 +142,7 @@ STREAM_FIELDS: tuple[Field, ...] = (
         fixed=True,
         since="2.10",
     ),
-    Field(
-        "storage",
-        tr("Storage"),
-        "choice",
-        tr("Storage"),
-        choices=(("file", tr("File")), ("memory", tr("Memory: lost when the server stops"))),
-        fixed=True,
-    ),
+    STORAGE,
     Field(
         "compression",
         tr("Compression"),
@@ -141,10 +151,8 @@ STREAM_FIELDS: tuple[Field, ...] = (
         choices=(("none", tr("None")), ("s2", "S2")),
         since="2.10",
     ),
-    Field(
-        "num_replicas", tr("Replicas"), "count", tr("Storage"), tr("1, 3 or 5; more than 1 needs a cluster.")
-    ),
-    Field("placement", tr("Placement"), "json", tr("Storage"), tr('{"cluster": "C1", "tags": ["ssd"]}.')),
+    REPLICAS,
+    PLACEMENT,
     Field(
         "persist_mode",
         tr("Write mode"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from memphis_desktop.language import tr
 from memphis_desktop.ui.screens.field_values import Field
+from memphis_desktop.ui.screens.station_fields import DESCRIPTION
 
 CONSUMER_FIELDS: tuple[Field, ...] = (
     Field(
@@ -16,7 +17,7 @@ CONSUMER_FIELDS: tuple[Field, ...] = (
         tr("No spaces, dots, wildcards or slashes."),
         fixed=True,
     ),
-    Field("description", tr("Description"), "text", tr("Identity")),
+    DESCRIPTION,
     Field(
         "metadata",
         tr("Metadata"),

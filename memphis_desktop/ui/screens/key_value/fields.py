@@ -11,10 +11,11 @@ from memphis_desktop.inspect.key_value.names import MAX_HISTORY, bucket_problem
 from memphis_desktop.language import tr
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.field_values import Field, FieldError
+from memphis_desktop.ui.screens.station_fields import DESCRIPTION, PLACEMENT, REPLICAS, STORAGE
 
 BUCKET_FIELDS: tuple[Field, ...] = (
     Field("bucket", tr("Name"), "text", tr("Identity"), tr("Letters a–z, digits, - and _ only."), fixed=True),
-    Field("description", tr("Description"), "text", tr("Identity")),
+    DESCRIPTION,
     Field("metadata", tr("Metadata"), "pairs", tr("Identity"), tr("One “key: value” on each line.")),
     Field(
         "history",
@@ -49,19 +50,10 @@ BUCKET_FIELDS: tuple[Field, ...] = (
         tr("A full bucket refuses new values."),
         unlimited=-1,
     ),
-    Field(
-        "storage",
-        tr("Storage"),
-        "choice",
-        tr("Storage"),
-        choices=(("file", tr("File")), ("memory", tr("Memory: lost when the server stops"))),
-        fixed=True,
-    ),
+    STORAGE,
     Field("compression", tr("Compression"), "switch", tr("Storage")),
-    Field(
-        "num_replicas", tr("Replicas"), "count", tr("Storage"), tr("1, 3 or 5; more than 1 needs a cluster.")
-    ),
-    Field("placement", tr("Placement"), "json", tr("Storage"), tr('{"cluster": "C1", "tags": ["ssd"]}.')),
+    REPLICAS,
+    PLACEMENT,
     Field(
         "republish",
         tr("Republish"),

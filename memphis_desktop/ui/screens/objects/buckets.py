@@ -16,6 +16,7 @@ from memphis_desktop.ui.components.data_table import Column
 from memphis_desktop.ui.screen import Route
 from memphis_desktop.ui.screens.field_values import Field
 from memphis_desktop.ui.screens.station_facts import storage_word
+from memphis_desktop.ui.screens.station_fields import DESCRIPTION, PLACEMENT, REPLICAS, STORAGE
 from memphis_desktop.ui.screens.station_parts import limit_share
 
 NEW_BUCKET: dict[str, Any] = {
@@ -42,7 +43,7 @@ BUCKET_FIELDS: tuple[Field, ...] = (
         tr("Letters, digits, dashes and underscores."),
         fixed=True,
     ),
-    Field("description", tr("Description"), "text", tr("Identity")),
+    DESCRIPTION,
     Field("metadata", tr("Metadata"), "pairs", tr("Identity"), tr("One “key: value” on each line.")),
     Field(
         "max_age",
@@ -60,14 +61,7 @@ BUCKET_FIELDS: tuple[Field, ...] = (
         tr("Of the whole bucket; when it is full, nothing is stored any more."),
         unlimited=-1,
     ),
-    Field(
-        "storage",
-        tr("Storage"),
-        "choice",
-        tr("Storage"),
-        choices=(("file", tr("File")), ("memory", tr("Memory: lost when the server stops"))),
-        fixed=True,
-    ),
+    STORAGE,
     Field(
         "compression",
         tr("Compression"),
@@ -75,10 +69,8 @@ BUCKET_FIELDS: tuple[Field, ...] = (
         tr("Storage"),
         choices=(("none", tr("None")), ("s2", "S2")),
     ),
-    Field(
-        "num_replicas", tr("Replicas"), "count", tr("Storage"), tr("1, 3 or 5; more than 1 needs a cluster.")
-    ),
-    Field("placement", tr("Placement"), "json", tr("Storage"), tr('{"cluster": "C1", "tags": ["ssd"]}.')),
+    REPLICAS,
+    PLACEMENT,
 )
 
 
